@@ -1,0 +1,5 @@
+"""python -m softsplit"""
+
+from softsplit.cli import main
+
+main()

@@ -1,0 +1,47 @@
+"""The splitter for someone without hardware: real sockets, a real serial line, only the meters are simulated."""
+
+from collections.abc import Callable
+
+from softsplit.profiles import load_profile
+from softsplit.splitter import Splitter
+from softsplit.tools.cable import Cable
+from softsplit.tools.simulate import simulated_server
+from softsplit.topology import Downstream, Unit, Upstream
+from softsplit.url import parse_url
+from softsplit.worker import run, set_up_logging
+
+UNITS = (100, 2)
+PORT = 5020
+BAUDRATE = 19200
+
+TEXT = """\
+Two simulated ABB B23 meters, units 100 and 2, share one simulated bus at {baudrate} baud behind a gateway.
+softsplit is its only master, and serves both meters to as many masters as you like:
+
+  over Modbus TCP    {tcp}
+  over Modbus RTU    {serial}  ({baudrate} 8N1)
+
+Try in another terminal (mbpoll is a Debian package of that name):
+
+  mbpoll -m tcp -p {port} -a 100 -0 -t 4 -r 23296 -c 62 -1 127.0.0.1
+  mbpoll -m rtu -b {baudrate} -P none -a 2 -0 -t 4 -r 23296 -c 62 -1 {serial}
+  {program} read -a 127.0.0.1:{port} -u 100 0x5B00 62
+
+Ctrl-C ends it.
+"""
+
+
+def run_demo(say: Callable[[str], None], program: str) -> None:
+    """Run until SIGINT or SIGTERM; `say` is told what there is to try, `program` by its name. Raises DownstreamError."""
+    set_up_logging()
+    gateway = simulated_server(load_profile("abb-b23"), UNITS, parse_url("tcp://127.0.0.1:0", ("tcp",), 0),
+                               baudrate=BAUDRATE)
+    gateway.open()
+    cable = Cable()
+    meters = Upstream(str(gateway.url), [Unit(unit, "abb-b23") for unit in UNITS], name="meters")
+    tcp = Downstream(f"tcp://127.0.0.1:{PORT}", [meters], name="victron")
+    serial = Downstream(f"rtu://{cable.left}", [meters], baudrate=BAUDRATE, mode="8N1", name="maxem")
+    splitter = Splitter([tcp, serial])
+    splitter.open()
+    say(TEXT.format(program=program, tcp=tcp.url, serial=cable.right, port=PORT, baudrate=BAUDRATE))
+    run([gateway, cable, *splitter.workers])

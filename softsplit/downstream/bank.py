@@ -1,0 +1,47 @@
+"""The mirrors behind one server, and a word in the log for what masters ask in vain."""
+
+import logging
+
+from modbus_tk.modbus import Databank
+
+from softsplit.downstream.mirror import SILENCE, Mirror
+from softsplit.protocol import frames
+from softsplit.worker import Allowance
+
+log = logging.getLogger("softsplit")
+
+REMEMBERED = 500  # distinct refused requests of one server; no more are logged
+
+
+class Bank(Databank):
+    """modbus-tk's databank with mirrors for slaves.
+
+    `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial line.
+    """
+
+    def __init__(self, name: str, mirrors, unknown_unit: int | None):
+        super().__init__()
+        self._name = name
+        self._slaves: dict[int, Mirror] = {mirror.unit: mirror for mirror in mirrors}
+        self._unknown_unit = unknown_unit
+        self._refused: set[str] = set()
+        self._allowance = Allowance()
+
+    def answer(self, unit: int, pdu: bytes) -> bytes:  # server thread
+        """Return the answer PDU to a request PDU of at least one byte, or SILENCE."""
+        mirror = self._slaves.get(unit)
+        if mirror is not None:
+            answer = mirror.handle_request(pdu)
+            if answer and answer[0] & 0x80 and answer[1] in (frames.ILLEGAL_FUNCTION, frames.ILLEGAL_ADDRESS):
+                self._note(f"unit {unit}: {frames.describe_request(pdu)}", answer[1])
+            return answer
+        if self._unknown_unit is None or pdu[0] >= 0x80:
+            return SILENCE
+        self._note(f"unit {unit} is not served here", self._unknown_unit)
+        return frames.exception_pdu(pdu[0], self._unknown_unit)
+
+    def _note(self, request: str, code: int) -> None:
+        """Log a refused request once: people need to know what their masters ask."""
+        if request not in self._refused and len(self._refused) < REMEMBERED and self._allowance.take():
+            self._refused.add(request)
+            log.info("%s: %s: a master was refused with %s", self._name, request, frames.describe_exception(code))

@@ -1,0 +1,133 @@
+"""One upstream unit as the masters of one server see it: a modbus-tk slave whose data has an age.
+
+Data is kept as it came over the wire and sent on unchanged. Whether it is fresh is decided at the moment a master
+asks, by the rule that everything else here serves: a number that no meter sent, or that is too old, is never
+served as good.
+"""
+
+import time
+from collections.abc import Sequence
+from struct import unpack
+
+from modbus_tk.modbus import ModbusBlock, Slave
+
+from softsplit.protocol import frames
+from softsplit.protocol.blocks import Block, Read, Reading, Table, merge
+from softsplit.protocol.plan import MUTE_AFTER
+
+NEVER = float("-inf")
+SILENCE = b""  # the answer that is not sent
+
+
+class Polled:
+    """A polled block: when its data was taken, and with which exception the unit refuses it."""
+
+    def __init__(self, read: Read, max_age: float):
+        self.block = read.block
+        self.fresh_for = max(max_age, 3 * read.every)  # s
+        self.taken_at = NEVER
+        self.exception: int | None = None
+
+
+class Run(ModbusBlock):
+    """Polled blocks that touch, as one modbus-tk block of packed items: two bytes for a register, one for a bit."""
+
+    def __init__(self, block: Block, polled: Sequence[Polled]):
+        super().__init__(block.address, block.count)
+        self.block = block
+        self.polled = [each for each in polled if block.contains(each.block)]
+        self._width = 1 if block.table.holds_bits else 2  # bytes
+        self._data = bytearray(self._width * block.count)
+        self._view = memoryview(self._data)  # which can neither grow nor shrink
+
+    def _span(self, block: Block) -> slice:
+        return slice(self._width * (block.address - self.block.address), self._width * (block.end - self.block.address))
+
+    def put(self, block: Block, data: bytes) -> None:
+        """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
+        self._view[self._span(block)] = data if self._width == 2 else frames.unpack_bits(data, block.count)
+
+    def get(self, block: Block) -> bytes:
+        """Return the data of an answer."""
+        data = bytes(self._view[self._span(block)])
+        return data if self._width == 2 else frames.pack_bits(data)
+
+    def __getitem__(self, item):
+        return unpack(f">{self.size}{'H' if self._width == 2 else 'B'}", self._data)[item]
+
+    def __setitem__(self, item, value):
+        raise TypeError("a mirror holds what a meter sent; only Mirror.update writes it")
+
+
+class Mirror(Slave):
+    """The polled blocks of one unit of one upstream.
+
+    `tables` are those the unit has; `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent".
+    """
+
+    def __init__(self, unit: int, reads: Sequence[Read], tables: frozenset[Table], max_age: float = 10.0,
+                 when_stale: str = "exception"):
+        super().__init__(unit)
+        self.unit = unit
+        self._tables = tables
+        self._max_age = max_age
+        self._when_stale = when_stale
+        self._polled = {read.block: Polled(read, max_age) for read in reads}
+        self._runs = [Run(block, list(self._polled.values())) for block in merge(self._polled)]
+        for run in self._runs:  # where modbus-tk's own get_values finds them; its table numbers are function codes
+            self._blocks[str(run.block)] = (run.block.table.function, run.block.address)
+            self._memory[run.block.table.function].append(run)
+        self._unanswered = 0  # reads in a row
+        self._answered_at = NEVER
+
+    def update(self, reading: Reading) -> None:  # sync thread
+        """Take over what a read brought home, whole."""
+        with self._data_lock:
+            if not reading.answered:
+                self._unanswered += 1
+                return
+            self._unanswered = 0
+            self._answered_at = reading.taken_at
+            polled = self._polled[reading.block]
+            polled.exception = reading.exception
+            if reading.data is not None:
+                self._run_of(reading.block).put(reading.block, reading.data)
+                polled.taken_at = reading.taken_at
+
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
+        """Return the answer PDU, or SILENCE. The order of checks is protocol.md's: 01, 03, 02, then freshness."""
+        if broadcast or request_pdu[0] >= 0x80:
+            return SILENCE
+        code = frames.refusal(request_pdu, self._tables)
+        if code is None:
+            asked = frames.asked_block(request_pdu)
+            run = self._run_of(asked)
+            if run is not None:
+                return self._answer(run, asked)
+            code = frames.ILLEGAL_ADDRESS
+        return frames.exception_pdu(request_pdu[0], code)
+
+    def _run_of(self, block: Block) -> Run | None:
+        return next((run for run in self._runs if run.block.contains(block)), None)
+
+    def _answer(self, run: Run, asked: Block) -> bytes:
+        with self._data_lock:
+            code = self._trouble(run, asked, time.monotonic())
+            data = run.get(asked) if code is None else b""
+        if code is None:
+            return bytes((asked.table.function, asked.byte_count)) + data
+        if code == frames.GATEWAY_NO_ANSWER and self._when_stale == "silent":
+            return SILENCE
+        return frames.exception_pdu(asked.table.function, code)
+
+    def _trouble(self, run: Run, asked: Block, now: float) -> int | None:
+        """Return why `asked` cannot be served now, as an exception code, or None."""
+        if self._unanswered >= MUTE_AFTER and now - self._answered_at > self._max_age:
+            return frames.GATEWAY_NO_ANSWER
+        touched = [polled for polled in run.polled if polled.block.overlaps(asked)]
+        for polled in touched:
+            if polled.exception is not None:
+                return polled.exception
+        if all(now - polled.taken_at <= polled.fresh_for for polled in touched):
+            return None
+        return frames.GATEWAY_NO_ANSWER

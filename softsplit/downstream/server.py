@@ -1,0 +1,61 @@
+"""What the two kinds of server share: a thread which waits for masters, and the bank it answers from."""
+
+import logging
+import selectors
+import socket
+from contextlib import suppress
+
+from softsplit.downstream.bank import Bank
+from softsplit.url import Url
+from softsplit.worker import Allowance, Worker
+
+log = logging.getLogger("softsplit")
+
+TICK = 1.0  # s, the longest wait for a master
+
+
+class Server(Worker):
+    """A worker that waits on a selector, out of which `wake()` gets it."""
+
+    def __init__(self, name: str, url: Url, bank: Bank):
+        super().__init__(f"server {name}")
+        self.url = url
+        self.bank = bank
+        self.label = name
+        self.allowance = Allowance()
+        self.selector = selectors.DefaultSelector()
+        self._alarm, self._bell = socket.socketpair()  # wake() rings, the selector hears
+        self.selector.register(self._alarm, selectors.EVENT_READ)
+
+    def open(self) -> None:
+        """Get hold of the port or device before anything starts. Raises DownstreamError."""
+        raise NotImplementedError
+
+    @property
+    def announcement(self) -> str:
+        """What the log says when masters can be served."""
+        return f"serving on {self.url}" if self.label == str(self.url) else f"serving {self.label} on {self.url}"
+
+    def wake(self) -> None:  # any thread
+        with suppress(OSError):  # the thread has ended already
+            self._bell.send(b"!")
+
+    def close(self) -> None:
+        self.selector.close()
+        self._alarm.close()
+        self._bell.close()
+
+    def guarded(self, serve, *arguments) -> bool:
+        """Serve one master; a bug that shows there costs this master only. Return whether all went well.
+
+        A wire that breaks (OSError) is no bug, and left to the caller.
+        """
+        try:
+            serve(*arguments)
+            return True
+        except OSError:
+            raise
+        except Exception:
+            if self.allowance.take():
+                log.exception("%s: a master could not be served, which is a bug", self.label)
+            return False

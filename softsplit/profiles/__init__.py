@@ -1,0 +1,6 @@
+"""What a make of device looks like on the bus: profiles as data, and their loader."""
+
+from softsplit.profiles.loader import load_profile, shipped_profiles
+from softsplit.profiles.profile import Profile, Register
+
+__all__ = ["Profile", "Register", "load_profile", "shipped_profiles"]

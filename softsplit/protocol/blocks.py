@@ -1,0 +1,130 @@
+"""The words of the field: tables, blocks, reads, readings, and the limits of the specification.
+
+MAP is the MODBUS Application Protocol Specification V1.1b3.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from softsplit.errors import ConfigError
+
+ADDRESSES = 0x10000  # addresses in one table; MAP 4.3
+MAX_REGISTERS = 125  # registers in one read; MAP 6.3, 6.4
+MAX_BITS = 2000  # bits in one read; MAP 6.1, 6.2
+UNITS = range(1, 248)  # unit ids a device may have; MODBUS over Serial Line V1.02, 2.2
+
+
+class Table(Enum):
+    """One of the four tables of a unit; the value is its name, as configurations and logs write it."""
+
+    COILS = "coils"
+    DISCRETE_INPUTS = "discrete inputs"
+    HOLDING_REGISTERS = "holding registers"
+    INPUT_REGISTERS = "input registers"
+
+    @property
+    def function(self) -> int:
+        """The function code which reads this table (MAP 6.1 to 6.4)."""
+        return READ_FUNCTIONS[self]
+
+    @property
+    def holds_bits(self) -> bool:
+        return self in (Table.COILS, Table.DISCRETE_INPUTS)
+
+    @property
+    def max_count(self) -> int:
+        """How many registers or bits one read may ask for."""
+        return MAX_BITS if self.holds_bits else MAX_REGISTERS
+
+    def __str__(self) -> str:
+        return self.value
+
+
+READ_FUNCTIONS = {Table.COILS: 1, Table.DISCRETE_INPUTS: 2, Table.HOLDING_REGISTERS: 3, Table.INPUT_REGISTERS: 4}
+READ_TABLES = {function: table for table, function in READ_FUNCTIONS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Contiguous registers or bits of one table, by protocol address from 0.
+
+    Raises ConfigError when it is empty or reaches beyond the table. Its length is not limited to one read:
+    what a unit answers at all (`readable`) is a block too.
+    """
+
+    table: Table
+    address: int
+    count: int
+
+    def __post_init__(self):
+        if not 0 <= self.address < ADDRESSES:
+            raise ConfigError(f"{self.address} is not an address; allowed are 0x0000 to 0xFFFF", "address")
+        if not 1 <= self.count <= ADDRESSES - self.address:
+            raise ConfigError(f"{self.count} does not fit; from 0x{self.address:04X} on 1 to "
+                              f"{ADDRESSES - self.address} are possible", "count")
+
+    @property
+    def end(self) -> int:
+        """The first address after the block."""
+        return self.address + self.count
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of data in the answer to a read of this block."""
+        return (self.count + 7) // 8 if self.table.holds_bits else 2 * self.count
+
+    def overlaps(self, other: "Block") -> bool:
+        return self.table is other.table and self.address < other.end and other.address < self.end
+
+    def contains(self, other: "Block") -> bool:
+        return self.table is other.table and self.address <= other.address and other.end <= self.end
+
+    def __str__(self) -> str:
+        return f"{self.table} 0x{self.address:04X}+{self.count}"
+
+
+def merge(blocks) -> list[Block]:
+    """Join blocks which touch or overlap; sorted by table and address."""
+    runs: list[Block] = []
+    for block in sorted(blocks, key=lambda block: (block.table.function, block.address)):
+        last = runs[-1] if runs else None
+        if last and last.table is block.table and block.address <= last.end:
+            runs[-1] = Block(last.table, last.address, max(last.end, block.end) - last.address)
+        else:
+            runs.append(block)
+    return runs
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One request upstream, repeated every so many seconds: what a profile wants polled."""
+
+    block: Block
+    name: str
+    every: float = 1.0
+
+    def __post_init__(self):
+        if self.block.count > self.block.table.max_count:
+            raise ConfigError(f"{self.block.count} is more than one read may ask for; "
+                              f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one read brought home: data, or the unit's own exception, or nothing at all.
+
+    `taken_at` is the monotonic time just before the request was sent. `data` is as it came over the wire:
+    registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's own.
+    When both are None the unit did not answer.
+    """
+
+    upstream: str
+    unit: int
+    block: Block
+    taken_at: float
+    data: bytes | None = None
+    exception: int | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.data is not None or self.exception is not None

@@ -1,0 +1,31 @@
+"""One read of one block, for a person."""
+
+from softsplit.errors import ConfigError
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.frames import unpack_bits
+from softsplit.upstream.client import TcpClient
+from softsplit.url import parse_url
+
+
+def read_block(where: str, unit: int, block: Block, timeout: float = 1.0) -> list[int]:
+    """Return the registers or bits of a block, as numbers.
+
+    `where` is HOST, HOST:PORT or a url. Raises ConfigError or UpstreamError.
+    """
+    if block.count > block.table.max_count:
+        raise ConfigError(f"{block.count} is too many; one read may ask for 1 to {block.table.max_count} {block.table}")
+    client = TcpClient(parse_url(where if "://" in where else f"tcp://{where}", ("tcp",)), timeout)
+    try:
+        data = client.read(unit, block, timeout)
+    finally:
+        client.close()
+    if block.table.holds_bits:
+        return list(unpack_bits(data, block.count))
+    return [int.from_bytes(data[offset:offset + 2], "big") for offset in range(0, len(data), 2)]
+
+
+def format_block(block: Block, items: list[int]) -> str:
+    """One line an item: address, and the number in decimal and hex, or the bit."""
+    if block.table.holds_bits:
+        return "\n".join(f"0x{address:04X}  {bit}" for address, bit in enumerate(items, block.address))
+    return "\n".join(f"0x{address:04X}  {word:5d}  0x{word:04X}" for address, word in enumerate(items, block.address))

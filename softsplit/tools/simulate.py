@@ -1,0 +1,166 @@
+"""A device without a device: answers as a profile says it would, with values that are pure functions of time."""
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import isfinite, sin
+
+from modbus_tk.modbus import Slave
+
+from softsplit.downstream.bank import Bank
+from softsplit.downstream.mirror import SILENCE
+from softsplit.downstream.rtu import RtuServer
+from softsplit.downstream.server import Server
+from softsplit.downstream.tcp import TcpServer
+from softsplit.errors import ConfigError
+from softsplit.profiles import Profile, Register
+from softsplit.protocol import frames, values
+from softsplit.protocol.blocks import Block
+from softsplit.tools.house import quantities
+from softsplit.url import Url
+from softsplit.worker import run, set_up_logging
+
+USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}  # by unit of measure
+
+
+@dataclass
+class Faults:
+    """What goes wrong on the simulated bus.
+
+    `mute` maps a unit to the span of time, in seconds since the start, in which it does not answer; every
+    `drop`-th answer is lost (0: none).
+    """
+
+    mute: dict[int, tuple[float, float]] = field(default_factory=dict)
+    drop: int = 0
+    started_at: float = field(default_factory=time.monotonic)
+    _answers: int = 0
+
+    def loses(self, unit: int) -> bool:
+        """Whether the next answer of this unit is lost; counts it."""
+        begin, end = self.mute.get(unit, (0.0, 0.0))
+        if begin <= time.monotonic() - self.started_at < end:
+            return True
+        self._answers += 1
+        return self.drop > 0 and self._answers % self.drop == 0
+
+
+def parse_mute(text: str) -> tuple[int, tuple[float, float]]:
+    """Read "2", "2@20" or "2@20-60": unit, from and to in seconds after the start. Raises ConfigError."""
+    unit, _, span = text.partition("@")
+    begin, _, end = span.partition("-")
+    try:
+        times = float(begin or 0), float(end or "inf")
+        if not (unit.isdecimal() and 0 <= times[0] < times[1] and isfinite(times[0])):
+            raise ValueError
+        return int(unit), times
+    except ValueError:
+        raise ConfigError(f'"{text}" is no time to be mute; write it like 2, 2@20 or 2@20-60') from None
+
+
+class SimulatedUnit(Slave):
+    """A unit which answers reads inside its profile's `readable`, and refuses everything else as a device would.
+
+    What no register of the profile covers reads as all bits one. `line` is baudrate and mode of a bus whose wire
+    time is imitated, or None.
+    """
+
+    def __init__(self, unit: int, profile: Profile, faults: Faults, line: tuple[int, str] | None = None):
+        super().__init__(unit)
+        self.unit = unit
+        self._profile = profile
+        self._faults = faults
+        self._character = frames.character_time(*line) if line else 0.0
+        self._silence = frames.frame_silence(*line) if line else 0.0
+
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:
+        if broadcast or request_pdu[0] >= 0x80:
+            return SILENCE
+        self._occupy_wire(request_pdu)
+        if self._faults.loses(self.unit):
+            return SILENCE
+        answer = self._answer(request_pdu)
+        self._occupy_wire(answer)
+        return answer
+
+    def _occupy_wire(self, pdu: bytes) -> None:
+        """Imitate the time of a frame (unit, PDU, CRC) and of the silence after it; the bus has nothing else to do."""
+        time.sleep((len(pdu) + 3) * self._character + self._silence)
+
+    def _answer(self, pdu: bytes) -> bytes:
+        code = frames.refusal(pdu, self._profile.tables)
+        if code is None:
+            block = frames.asked_block(pdu)
+            if any(readable.contains(block) for readable in self._profile.readable):
+                return bytes((pdu[0], block.byte_count)) + self.data(block, time.time())
+            code = frames.ILLEGAL_ADDRESS
+        return frames.exception_pdu(pdu[0], code)
+
+    def data(self, block: Block, t: float) -> bytes:
+        """What the unit answers for a block at wall time `t`, as on the wire."""
+        if block.table.holds_bits:
+            return bytes(block.byte_count)
+        names = {register.name for register in self._profile.registers}
+        shown = quantities(self.unit, t, phases=3 if "active_power_l2" in names else 1)
+        data = bytearray(b"\xff\xff" * block.count)
+        for register in self._profile.registers:
+            if register.block.overlaps(block):
+                self._put(data, block, register, self._encoded(register, shown, t))
+        return bytes(data)
+
+    @staticmethod
+    def _put(data: bytearray, block: Block, register: Register, encoded: bytes) -> None:
+        first = max(block.address, register.block.address)
+        last = min(block.end, register.block.end)
+        data[2 * (first - block.address):2 * (last - block.address)] = \
+            encoded[2 * (first - register.block.address):2 * (last - register.block.address)]
+
+    def _encoded(self, register: Register, shown: dict, t: float) -> bytes:
+        """The bytes of one register: what the house shows under its name, else something usual for its kind."""
+        count = register.block.count
+        if register.type == "text":
+            return values.encode_text(self._text(register)[:2 * count], count)
+        if register.type in values.COUNTED:
+            return bytes(2 * count)
+        value = shown[register.name] if register.name in shown else self._usual(register, t)
+        if value is None and register.not_available is not None:
+            return register.not_available.to_bytes(2 * count, "big")
+        worth = float(values.parse_resolution(register.resolution)[0])
+        return values.encode_nearest(register.type, ((value or 0) - register.offset) / worth)
+
+    def _text(self, register: Register) -> str:
+        model = self._profile.title.split()[-1] if self._profile.title else self._profile.name
+        return {"type_designation": f"{model} 312-100", "firmware_version": "1.0.0"}.get(register.name, model)
+
+    def _usual(self, register: Register, t: float) -> float:
+        if register.name == "serial_number":
+            return 1_000_000 + self.unit
+        if register.states:
+            states = sorted(register.states)
+            return states[int(t / 30) % len(states)]
+        usual = USUAL.get(values.parse_resolution(register.resolution)[1])
+        return usual * (1 + 0.05 * sin(t / 11 + register.block.address)) if usual else 1
+
+
+def simulated_server(profile: Profile, units: Iterable[int], url: Url, faults: Faults | None = None,
+                     baudrate: int | None = None, mode: str = "8E1") -> Server:
+    """Return a server, not yet open, behind which these units live.
+
+    `baudrate` is that of the serial line; over TCP, and over a pseudo-terminal, its wire time is imitated.
+    """
+    faults = faults or Faults()
+    is_pseudo = url.scheme == "tcp" or os.path.realpath(url.path).startswith("/dev/pts/")
+    line = (baudrate, mode) if baudrate and is_pseudo else None
+    slaves = [SimulatedUnit(unit, profile, faults, line) for unit in units]
+    if url.scheme == "rtu":
+        return RtuServer("simulation", url, baudrate or 19200, mode, Bank("simulation", slaves, unknown_unit=None))
+    return TcpServer("simulation", url, Bank("simulation", slaves, unknown_unit=frames.GATEWAY_NO_ANSWER))
+
+
+def run_simulation(*arguments) -> None:
+    """Run a `simulated_server` until SIGINT or SIGTERM. Raises DownstreamError."""
+    set_up_logging()
+    server = simulated_server(*arguments)
+    server.open()
+    run([server])

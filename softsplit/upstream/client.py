@@ -1,0 +1,169 @@
+"""The wires to real devices: modbus-tk masters with a deadline for the whole answer and a check of every field.
+
+modbus-tk's own `_recv` reads byte by byte with a time-out for each, takes a late answer for an error, and its
+`execute` holds one lock for the whole process. What is overridden here cures that.
+"""
+
+import socket
+import time
+
+from modbus_tk.exceptions import ModbusError
+from modbus_tk.modbus_tcp import TcpMaster
+
+from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
+from softsplit.protocol import frames
+from softsplit.protocol.blocks import Block
+from softsplit.url import Url
+
+SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
+REMEMBERED = 32  # unanswered requests whose late answers are recognised
+KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there
+
+
+class _Dropped(ConnectionError):
+    """The peer closed the connection before any byte of the answer came."""
+
+
+class TcpClient(TcpMaster):
+    """One connection to a Modbus TCP gateway or device, opened when it is needed. One thread, one client."""
+
+    def __init__(self, url: Url, timeout: float):
+        super().__init__(url.host, url.port, timeout)
+        self._url = url
+        self._inbox = bytearray()
+        self._request = b""
+        self._block: Block | None = None  # what the request asks for
+        self._deadline = 0.0
+        self._silent = 0  # requests in a row without any answer
+        self._unanswered: dict[bytes, int] = {}  # transaction id to unit, of this connection
+        self._late: set[int] = set()
+
+    def read(self, unit: int, block: Block, timeout: float) -> bytes:
+        """Return the data of the unit's answer, as it came over the wire, within `timeout` seconds.
+
+        A connection which the peer has closed while idle is opened again. Raises Unreachable, NoAnswer,
+        BadAnswer or Refused.
+        """
+        if self._is_opened and not self._is_dropped():
+            try:
+                return self._ask(unit, block, timeout)
+            except _Dropped:
+                pass  # closed while idle, so this request was never heard
+        self.connect(timeout)
+        try:
+            return self._ask(unit, block, timeout)
+        except _Dropped as error:
+            raise NoAnswer(f"unit {unit}: {self._url} hung up") from error
+
+    def take_late(self) -> set[int]:
+        """Return the units whose answers have come too late since the last call."""
+        late, self._late = self._late, set()
+        return late
+
+    def connect(self, timeout: float) -> None:
+        """Open the connection anew, after a look-up of the host. Raises Unreachable."""
+        self.close()
+        self.set_timeout(timeout)
+        try:
+            self.open()
+        except OSError as error:
+            raise Unreachable(f"{self._url}: {error.strerror or error}") from error
+
+    def _ask(self, unit: int, block: Block, timeout: float) -> bytes:
+        self._deadline = time.monotonic() + timeout
+        self._block = block
+        try:
+            data = self.execute(unit, block.table.function, block.address, block.count,
+                                returns_raw=True, threadsafe=False)
+        except ModbusError as error:
+            self._silent = 0
+            code = error.get_exception_code()
+            raise Refused(f"unit {unit}: {frames.describe_exception(code)}", code) from error
+        except TimeoutError as error:
+            self._silent += 1
+            if self._silent >= SILENT_ANSWERS:
+                self.close()
+            raise NoAnswer(f"unit {unit}: no answer within {timeout:g} s") from error
+        except (BadAnswer, _Dropped):
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise _Dropped(str(error)) from error
+        self._silent = 0
+        return data
+
+    # What follows overrides modbus-tk.
+
+    def _do_open(self):
+        self._sock = socket.create_connection((self._host, self._port), self.get_timeout())
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        self._inbox.clear()
+        self._unanswered.clear()
+        self._silent = 0
+
+    def _send(self, request):
+        self._request = request
+        self._sock.settimeout(self._left())
+        self._sock.sendall(request)
+        self._unanswered[request[:2]] = request[6]
+        if len(self._unanswered) > REMEMBERED:
+            del self._unanswered[next(iter(self._unanswered))]
+
+    def _recv(self, expected_length=-1):
+        """Return the one answer to the request just sent; answers to earlier ones are skipped."""
+        while True:
+            frame = self._next_frame()
+            unit = self._unanswered.pop(frame[:2], None)
+            if frame[:2] == self._request[:2]:
+                break
+            if unit is not None:
+                self._late.add(unit)
+        fault = f"unit {frame[6]} instead of {unit}" if frame[6] != unit else frames.reply_fault(self._block, frame[7:])
+        if fault:
+            raise BadAnswer(f"unit {unit}: the answer has {fault}")
+        return frame
+
+    def _next_frame(self) -> bytes:
+        """Return the next whole frame: header (7) and PDU. Raises TimeoutError, _Dropped or BadAnswer."""
+        while True:
+            try:
+                length = frames.tcp_frame_length(self._inbox)
+            except ValueError as error:
+                raise BadAnswer(f"{self._url} does not speak Modbus TCP: {error}") from error
+            if length and len(self._inbox) >= length:
+                frame = bytes(self._inbox[:length])
+                del self._inbox[:length]
+                if frame[2:4] != b"\0\0":
+                    raise BadAnswer(f"{self._url} does not speak Modbus TCP: protocol id {frame[2:4].hex()}")
+                return frame
+            self._receive()
+
+    def _receive(self) -> None:
+        self._sock.settimeout(self._left())
+        data = self._sock.recv(4096)
+        if not data:
+            if self._inbox:
+                raise BadAnswer(f"{self._url} hung up in the middle of an answer")
+            raise _Dropped("closed by the peer")
+        self._inbox += data
+
+    def _left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def _is_dropped(self) -> bool:
+        """Whether the peer has closed the idle connection; what has arrived late is kept, to be skipped."""
+        self._sock.setblocking(False)
+        try:
+            data = self._sock.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._inbox += data
+        return not data

@@ -1,0 +1,53 @@
+"""Where a wire is: tcp://HOST[:502] or rtu:///dev/ttyUSB0."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from softsplit import checks
+from softsplit.errors import ConfigError
+
+MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """One end of a wire: `host` and `port` of a network one, or `path` of a serial device."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"{self.scheme}://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
+    """Return what `text` says. Raises ConfigError when it is impossible or its scheme is not one of `schemes`."""
+    checks.typed(text, str)
+    if "://" not in text:
+        raise ConfigError(f'"{text}" is no url; write it like "{_example(schemes[0])}"')
+    scheme = text.partition("://")[0]
+    if scheme not in schemes:
+        raise ConfigError(f'"{text}" is not possible here; allowed are {" and ".join(map(_example, schemes))}')
+    try:
+        parts = urlsplit(text)
+        port = MODBUS_PORT if parts.port is None else parts.port
+    except ValueError as error:
+        raise ConfigError(f'"{text}" is no url: {error}') from None
+    if scheme == "rtu":
+        if parts.netloc or len(parts.path) < 2 or text != f"rtu://{parts.path}":
+            raise ConfigError(f'"{text}" names no device; write it like "{_example(scheme)}"')
+        return Url(scheme, path=parts.path)
+    if not parts.hostname or "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ConfigError(f'"{text}" is not HOST or HOST:PORT; write it like "{_example(scheme)}"')
+    if port < lowest_port:
+        raise ConfigError(f'"{text}" has port {port}; allowed are {lowest_port} to 65535')
+    return Url(scheme, parts.hostname, port)
+
+
+def _example(scheme: str) -> str:
+    return "rtu:///dev/ttyUSB0" if scheme == "rtu" else f"{scheme}://HOST:502"
