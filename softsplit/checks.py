@@ -11,7 +11,7 @@ def known(word, words, what: str, key: str = "", also: str = "") -> None:
     words = list(words)
     if word in words:
         return
-    near = get_close_matches(str(word), words, 1)
+    near = get_close_matches(str(word), words, 1, cutoff=0.5)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     raise ConfigError(f'unknown {what} "{word}"{hint} (allowed: {", ".join(words) or "none"}{also})', key)
 

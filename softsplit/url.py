@@ -36,6 +36,7 @@ def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
     try:
         parts = urlsplit(text)
         port = MODBUS_PORT if parts.port is None else parts.port
+        (parts.hostname or "").encode("idna")  # as a look-up would, which no name may crash
     except ValueError as error:
         raise ConfigError(f'"{text}" is no url: {error}') from None
     if scheme == "rtu":

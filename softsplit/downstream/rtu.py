@@ -29,7 +29,7 @@ CURES = {
     errno.EACCES: 'forbidden; add the user to the group which owns the device ("sudo usermod -aG dialout $USER")',
     errno.EAGAIN: "another program uses the device; stop it, or name another device",
     errno.EBUSY: "another program uses the device; stop it, or name another device",
-    errno.ENOENT: "there is no such device; it is opened as soon as it appears",
+    errno.ENOENT: "there is no such device",
 }
 
 
@@ -52,8 +52,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self._open()
         except OSError as error:
             if error.errno not in ABSENT:
-                cure = CURES.get(error.errno, error)
-                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {cure}") from error
+                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {_cause(error)}") from error
             self._lose(error)
 
     def start(self) -> None:
@@ -96,7 +95,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.selector.unregister(self._serial.fd)
             self._serial.close()
         self._open_at = time.monotonic() + OPEN_AGAIN
-        self._adapter.trouble(f"{self.label}: {self.url}: {CURES.get(getattr(error, 'errno', None), error)}")
+        self._adapter.trouble(f"{self.label}: {self.url}: {_cause(error)}; it is opened as soon as it can be")
 
     def _segment(self) -> bytes:
         """Return the bytes up to the next silence, or none when nothing comes for a while."""
@@ -128,3 +127,8 @@ class RtuServer(Server, ModbusTkRtuServer):
             sent = 0
         if sent < len(frame):  # the line is stuck; half a frame is of no use to anybody
             self._serial.reset_output_buffer()
+
+
+def _cause(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return CURES.get(number) or getattr(error, "strerror", None) or str(error)

@@ -29,7 +29,8 @@ def parse_resolution(text: str) -> tuple[Decimal, str]:
     except ArithmeticError:
         worth = Decimal(0)
     if not worth.is_finite() or worth <= 0:
-        raise ConfigError(f'"{text}" does not say what one count is worth; write it like "0.1 V" or "0.001"')
+        raise ConfigError(f'"{text}" does not say what one count is worth; write it like "0.1 V" or "0.001"',
+                          "resolution")
     return worth, measure.strip()
 
 

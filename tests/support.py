@@ -1,0 +1,217 @@
+"""What the tests share: real masters on sockets and serial lines, a gateway that does as it is told, and patience."""
+
+import os
+import socket
+import struct
+import threading
+import time
+from contextlib import contextmanager
+
+import serial
+
+from softsplit import Downstream, Profile, Splitter, Unit, Upstream
+from softsplit.profiles.loader import parse_profile
+from softsplit.protocol import frames
+from softsplit.tools.simulate import Faults, simulated_server
+from softsplit.url import parse_url
+from softsplit.worker import start, stop
+
+SLOWNESS = float(os.environ.get("SOFTSPLIT_TEST_SLOWNESS", "1"))  # more on a slow machine
+
+BRISK = """
+[[block]]
+name = "powers"
+address = 0x5B00
+count = 66
+every = 0.05
+
+[[block]]
+name = "energies"
+address = 0x5000
+count = 56
+every = 0.05
+"""
+
+
+def until(predicate, timeout: float = 5.0):
+    """Wait until `predicate()` is true, and return what it returned; the only sleep in the tests."""
+    deadline = time.monotonic() + timeout * SLOWNESS
+    while not (found := predicate()):
+        assert time.monotonic() < deadline, f"waited {timeout * SLOWNESS:g} s in vain"
+        time.sleep(0.005)
+    return found
+
+
+def brisk_profile(extra: str = "", name: str = "brisk") -> Profile:
+    """Two of the ABB meter's blocks, polled often; simulated, they have the ABB meter's values."""
+    return parse_profile(BRISK + extra, name)
+
+
+@contextmanager
+def running(*workers):
+    """Run workers, which are open already, for a while."""
+    start(workers)
+    try:
+        yield
+    finally:
+        stop(workers)
+
+
+@contextmanager
+def simulated_gateway(profile: Profile, units=(100, 2), port: int = 0, faults: Faults | None = None, baudrate=None):
+    """A simulated gateway on loopback; gives its server."""
+    server = simulated_server(profile, units, parse_url(f"tcp://127.0.0.1:{port}", ("tcp",), 0), faults, baudrate)
+    server.open()
+    with running(server):
+        yield server
+
+
+@contextmanager
+def splitting(*downstreams: Downstream):
+    """A running splitter; gives it."""
+    splitter = Splitter(downstreams)
+    splitter.start()
+    try:
+        yield splitter
+        assert not [worker.error for worker in splitter.workers if worker.error]
+    finally:
+        splitter.stop()
+
+
+def upstream_of(gateway, profile: Profile, units=(100, 2), timeout: float = 0.5) -> Upstream:
+    return Upstream(str(gateway.url), [Unit(unit, profile) for unit in units], timeout=timeout, name="meters")
+
+
+def read_request(address: int, count: int, function: int = 3) -> bytes:
+    return struct.pack(">BHH", function, address, count)
+
+
+class TcpMaster:
+    """A Modbus TCP master which sends and returns bare PDUs."""
+
+    def __init__(self, port: int, timeout: float = 5.0):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout * SLOWNESS)
+        self.transaction = 0
+
+    def ask(self, unit: int, pdu: bytes) -> bytes:
+        """Return the answer PDU, after a look at its header."""
+        self.transaction += 1
+        self.sock.sendall(frames.tcp_frame(self.transaction, unit, pdu))
+        transaction, protocol, length, answering = struct.unpack(">HHHB", self.receive(7))
+        assert (transaction, protocol, answering) == (self.transaction, 0, unit)
+        return self.receive(length - 1)
+
+    def receive(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            more = self.sock.recv(count - len(data))
+            if not more:
+                raise ConnectionError("the server hung up")
+            data += more
+        return data
+
+    def read(self, unit: int, address: int, count: int) -> bytes | None:
+        """Return the data of an answer, or None when it was an exception."""
+        answer = self.ask(unit, read_request(address, count))
+        return answer[2:] if answer[0] == 3 else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+
+class RtuMaster:
+    """A Modbus RTU master on a pseudo-terminal."""
+
+    def __init__(self, path: str):
+        self.port = serial.Serial(path, 19200, timeout=2 * SLOWNESS)
+
+    def ask(self, unit: int, pdu: bytes) -> bytes:
+        """Return the answer PDU, after a look at unit and CRC; empty when there is silence."""
+        self.port.write(frames.rtu_frame(unit, pdu))
+        return self.answer(unit)
+
+    def answer(self, unit: int) -> bytes:
+        frame = self.port.read(3)
+        if not frame:
+            return b""
+        rest = 2 if frame[1] & 0x80 else frame[2] + 2
+        frame += self.port.read(rest)
+        assert frame[0] == unit and frames.is_rtu_frame(frame), frame.hex(" ")
+        return frame[1:-2]
+
+    def hears_nothing(self, seconds: float = 0.1) -> bool:
+        """Whether nobody answers for a while."""
+        self.port.timeout, earlier = seconds, self.port.timeout
+        heard = self.port.read(1)
+        self.port.timeout = earlier
+        return not heard
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.port.close()
+
+
+class ScriptedGateway:
+    """A Modbus TCP gateway that answers as it is told: `reply(transaction, unit, pdu)` returns the bytes to send.
+
+    None hangs up. Connections and requests are counted.
+    """
+
+    def __init__(self, reply):
+        self.reply = reply
+        self.connections = 0
+        self.requests: list[tuple[int, bytes]] = []
+        self.open_sockets: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = parse_url(f"tcp://127.0.0.1:{self.port}", ("tcp",))
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        for sock in self.open_sockets:
+            sock.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self.open_sockets.append(sock)
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        try:
+            while header := sock.recv(7, socket.MSG_WAITALL):
+                transaction, _, length, unit = struct.unpack(">HHHB", header)
+                pdu = sock.recv(length - 1, socket.MSG_WAITALL)
+                self.requests.append((unit, pdu))
+                answer = self.reply(transaction, unit, pdu)
+                if answer is None:
+                    sock.shutdown(socket.SHUT_RDWR)
+                    return
+                sock.sendall(answer)
+        except OSError:
+            pass  # the client has hung up, or the test has
+        finally:
+            sock.close()
+
+
+def good_answer(transaction: int, unit: int, pdu: bytes, word: int = 7) -> bytes:
+    """The answer of a device in which every register holds `word`."""
+    count = int.from_bytes(pdu[3:5], "big")
+    return frames.tcp_frame(transaction, unit, bytes((pdu[0], 2 * count)) + word.to_bytes(2, "big") * count)

@@ -1,0 +1,195 @@
+"""softsplit.toml, and the same topology from a script: what it means, and what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from softsplit import Downstream, Profile, Splitter, Unit, Upstream
+from softsplit.config import find_config, load_config, parse_config
+from softsplit.errors import ConfigError
+from softsplit.profiles import load_profile
+from softsplit.topology import Topology
+from softsplit.url import Url, parse_url
+
+HOUSE = """
+[upstream.meters]
+url = "tcp://192.168.1.140:8899"
+timeout = 2
+units = { 100 = "abb-b23", 2 = "abb-b23" }
+
+[downstream.victron]
+url = "tcp://0.0.0.0"
+serves = ["meters"]
+max_age = 5
+when_stale = "silent"
+
+[downstream.maxem]
+url = "rtu:///dev/ttyUSB0"
+"""
+
+
+def parse(text: str) -> Topology:
+    return parse_config(text, "softsplit.toml", Path("."))
+
+
+def test_the_original_house():
+    topology = parse(HOUSE)
+    meters, = topology.upstreams
+    victron, maxem = topology.downstreams
+    assert (meters.name, meters.url, meters.timeout) == ("meters", Url("tcp", "192.168.1.140", 8899), 2.0)
+    assert [(unit.unit, unit.profile.name) for unit in meters.units] == [(100, "abb-b23"), (2, "abb-b23")]
+    assert (victron.url, victron.serves, victron.max_age, victron.when_stale) == \
+        (Url("tcp", "0.0.0.0", 502), (meters,), 5.0, "silent")
+    assert (maxem.url.path, maxem.baudrate, maxem.mode) == ("/dev/ttyUSB0", 19200, "8E1")
+    assert (maxem.serves, maxem.max_age, maxem.when_stale) == ((meters,), 10.0, "exception")
+
+
+def test_a_script_means_the_same():
+    meters = Upstream("tcp://192.168.1.140:8899", units=[Unit(100, "abb-b23"), Unit(2, "abb-b23")])
+    maxem = Downstream("rtu:///dev/ttyUSB0", [meters], baudrate=9600, mode="8n1")
+    assert (meters.timeout, meters.name) == (1.0, "tcp://192.168.1.140:8899")
+    assert (maxem.baudrate, maxem.mode, maxem.serves) == (9600, "8N1", (meters,))
+
+
+def test_a_profile_in_a_file_is_relative_to_the_configuration(tmp_path):
+    (tmp_path / "own.toml").write_text("block = [{ address = 1, count = 2 }]")
+    (tmp_path / "house.toml").write_text(HOUSE.replace('2 = "abb-b23"', '2 = "own.toml"'))
+    assert load_config(tmp_path / "house.toml").upstreams[0].units[1].profile.name == "own.toml"
+
+
+def test_a_profile_may_be_written_in_the_script():
+    own = load_profile("abb-b24")
+    assert isinstance(Unit(3, own).profile, Profile)
+
+
+def changed(old: str, new: str) -> str:
+    assert old in HOUSE
+    return HOUSE.replace(old, new)
+
+
+UPSTREAM, DOWNSTREAM = HOUSE.split("[downstream.victron]")
+DOWNSTREAM = "[downstream.victron]" + DOWNSTREAM
+
+WRONG = [
+    ("", "upstream: the section [upstream.NAME] is missing"),
+    (UPSTREAM, "downstream: the section [downstream.NAME] is missing"),
+    (HOUSE + "[", "no TOML:"),
+    (HOUSE + "[upstreams.x]", 'upstreams: unknown key "upstreams"; did you mean "upstream"?'),
+    (changed("timeout = 2", "time_out = 2"), 'upstream.meters.time_out: unknown key "time_out"; did you mean "timeout"'),
+    (changed("timeout = 2", "timeout = 0"), "upstream.meters.timeout: 0 s is impossible"),
+    (changed("timeout = 2", "timeout = '2'"), "upstream.meters.timeout: '2' is not a number of seconds"),
+    (changed("timeout = 2", "timeout = inf"), "upstream.meters.timeout: inf s is impossible"),
+    (changed("timeout = 2", "timeout = true"), "upstream.meters.timeout: True is not a number of seconds"),
+    (changed('url = "tcp://192.168.1.140:8899"', ""), "upstream.meters: url is missing"),
+    (changed('"tcp://192.168.1.140:8899"', "5"), "upstream.meters.url: 5 is not text"),
+    (changed("tcp://192.168.1.140:8899", "192.168.1.140"), 'upstream.meters.url: "192.168.1.140" is no url'),
+    (changed("tcp://192.168.1.140:8899", "udp://x"), 'upstream.meters.url: "udp://x" is not possible here'),
+    (changed("tcp://192.168.1.140:8899", "rtu:///dev/ttyS0"), 'upstream.meters.url: "rtu:///dev/ttyS0" is not possible'),
+    (changed(":8899", ":0"), 'upstream.meters.url: "tcp://192.168.1.140:0" has port 0'),
+    (changed(":8899", ":99999"), 'upstream.meters.url: "tcp://192.168.1.140:99999" is no url'),
+    (changed("100 = ", "0 = "), "upstream.meters.units.0: unit 0 is not possible; allowed are 1 to 247"),
+    (changed("100 = ", "248 = "), "upstream.meters.units.248: unit 248 is not possible"),
+    (changed("100 = ", "main = "), 'upstream.meters.units.main: "main" is no unit id'),
+    (changed("100 = ", "02 = "), "upstream.meters.units: unit 2 stands twice"),
+    (changed('100 = "abb-b23"', "100 = 23"), "upstream.meters.units.100: 23 is not text"),
+    (changed('100 = "abb-b23"', '100 = "abb-b33"'), 'upstream.meters.units.100: unknown profile "abb-b33"; did you mean'),
+    (changed('100 = "abb-b23"', '100 = "no.toml"'), "upstream.meters.units.100: cannot read profile no.toml: No such"),
+    (changed('{ 100 = "abb-b23", 2 = "abb-b23" }', "{}"), "upstream.meters.units: at least one Unit is needed"),
+    (changed('serves = ["meters"]', 'serves = ["metres"]'), 'downstream.victron.serves: unknown upstream "metres"; did '
+                                                           'you mean "meters"?'),
+    (changed('serves = ["meters"]', "serves = []"), "downstream.victron.serves: at least one Upstream is needed"),
+    (changed('serves = ["meters"]', 'serves = "meters"'), "downstream.victron.serves: 'meters' is not a list"),
+    (changed('serves = ["meters"]', 'serves = ["meters", "meters"]'), "downstream.victron.serves: an upstream stands"),
+    (changed("max_age = 5", "max_age = -1"), "downstream.victron.max_age: -1 s is impossible"),
+    (changed("max_age = 5", "max_age = inf"), "downstream.victron.max_age: inf s is impossible"),
+    (changed('"silent"', '"quiet"'), 'downstream.victron.when_stale: unknown word "quiet"'),
+    (changed('"silent"', '"exeption"'), 'downstream.victron.when_stale: unknown word "exeption"; did you mean "exception"'),
+    (changed("max_age = 5", "baudrate = 9600"), "downstream.victron.baudrate: only rtu:// has one"),
+    (changed("max_age = 5", 'parity = "E"'), 'downstream.victron.parity: unknown key "parity"'),
+    (changed("rtu:///dev/ttyUSB0", "rtu://ttyUSB0"), 'downstream.maxem.url: "rtu://ttyUSB0" names no device'),
+    (HOUSE + "mode = '7E1'", 'downstream.maxem.mode: unknown mode "7E1"; did you mean "8E1"?'),
+    (HOUSE + "baudrate = 0", "downstream.maxem.baudrate: 0 baud is not possible"),
+    (HOUSE + "baudrate = 9600.0", "downstream.maxem.baudrate: 9600.0 is not a whole number"),
+    (changed("rtu:///dev/ttyUSB0", "tcp://0.0.0.0:502"), "downstream.maxem.url: tcp://0.0.0.0:502 belongs to downstream vic"),
+    (HOUSE + "[upstream.more]\nurl = 'tcp://192.168.1.140:8899'\nunits = { 7 = 'abb-b23' }",
+     "upstream.more.url: tcp://192.168.1.140:8899 belongs to upstream meters already"),
+    (HOUSE + "[upstream.more]\nurl = 'tcp://10.0.0.1'\nunits = { 2 = 'abb-b23' }",
+     "downstream.maxem.serves: unit 2 would be served twice, from meters and from more"),
+]
+
+
+@pytest.mark.parametrize("text, message", WRONG, ids=[message for _, message in WRONG])
+def test_a_wrong_configuration_is_refused_in_one_line_that_says_where(text, message):
+    with pytest.raises(ConfigError) as raised:
+        parse(text)
+    assert str(raised.value).startswith(f"softsplit.toml: {message}") and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("build, message", [
+    (lambda meters: Unit(300, "abb-b23"), "unit 300 is not possible"),
+    (lambda meters: Unit("1", "abb-b23"), "unit: '1' is not a whole number"),
+    (lambda meters: Upstream("tcp://a", [(100, "abb-b23")]), "units: (100, 'abb-b23') is no Unit"),
+    (lambda meters: Upstream("tcp://a", []), "units: at least one Unit is needed"),
+    (lambda meters: Downstream("tcp://a", meters, when_stale="none"), 'when_stale: unknown word "none"'),
+    (lambda meters: Downstream("tcp://a", ["meters"]), "serves: 'meters' is no Upstream"),
+    (lambda meters: Downstream("tcp://a", [meters], mode="8E1"), "mode: only rtu:// has one"),
+    (lambda meters: Splitter([]), "downstream: at least one Downstream is needed"),
+    (lambda meters: Splitter([Downstream("tcp://a", [meters]), Downstream("tcp://a", [meters])]),
+     "downstream.tcp://a:502.url: tcp://a:502 belongs to downstream tcp://a:502 already"),
+])
+def test_a_wrong_script_gets_the_same_errors(build, message):
+    meters = Upstream("tcp://192.168.1.140", [Unit(100, "abb-b23")])
+    with pytest.raises(ConfigError) as raised:
+        build(meters)
+    assert str(raised.value).startswith(message)
+
+
+def test_an_upstream_nobody_is_served_from_is_not_polled(caplog):
+    topology = parse(HOUSE.replace('[downstream.maxem]\nurl = "rtu:///dev/ttyUSB0"', "")
+                     + "[upstream.more]\nurl = 'tcp://10.0.0.1'\nunits = { 2 = 'abb-b23' }")
+    assert [upstream.name for upstream in topology.unserved()] == ["more"]
+    splitter = Splitter(topology)
+    assert [worker.name for worker in splitter.workers] == ["server victron", "sync", "poller meters"]
+    assert "more is not polled" in caplog.text
+
+
+@pytest.mark.parametrize("text, url", [
+    ("tcp://meter", Url("tcp", "meter", 502)), ("tcp://[::1]:5020", Url("tcp", "::1", 5020)),
+    ("rtu:///dev/serial/by-id/usb-FTDI_A-if00-port0", Url("rtu", path="/dev/serial/by-id/usb-FTDI_A-if00-port0")),
+])
+def test_a_url_reads_as_it_is_written(text, url):
+    assert parse_url(text, ("tcp", "rtu")) == url
+    assert str(url).startswith(text)
+
+
+@pytest.mark.parametrize("text", [
+    "", "tcp://", "tcp://:502", "tcp://user@host", "tcp://host/path", "tcp://host?x", "tcp://host:port", "tcp://[::1",
+    "tcp://a..b", f"tcp://{'a' * 64}",
+    "rtu://", "rtu:///", "rtu:///dev/ttyUSB0?x", "http://host", "TCP://host",
+])
+def test_an_impossible_url_is_refused(text):
+    with pytest.raises(ConfigError):
+        parse_url(text, ("tcp", "rtu"))
+
+
+def test_the_configuration_is_searched_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SOFTSPLIT_CONFIG", raising=False)
+    if not Path("/etc/softsplit.toml").exists():
+        with pytest.raises(ConfigError, match="no configuration: neither -c FILE nor"):
+            find_config()
+    Path("softsplit.toml").write_text(HOUSE)
+    assert find_config() == Path("softsplit.toml")
+    monkeypatch.setenv("SOFTSPLIT_CONFIG", "/elsewhere.toml")
+    assert find_config() == Path("/elsewhere.toml")
+    assert find_config("given.toml") == Path("given.toml")
+
+
+def test_a_configuration_that_cannot_be_read_says_why(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere.toml: cannot read it: No such file"):
+        load_config(tmp_path / "nowhere.toml")
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9")
+    with pytest.raises(ConfigError, match="latin.toml: cannot read it: not UTF-8 text"):
+        load_config(tmp_path / "latin.toml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load_config(tmp_path)

@@ -1,0 +1,82 @@
+"""The house keeps its rules: imports run downward, and foreign packages stay in their rooms."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import softsplit
+
+ROOT = Path(softsplit.__file__).parent
+MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
+
+FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
+    ["__main__"], ["cli"], ["__init__"], ["demo"], ["splitter"], ["tools"], ["upstream", "downstream", "box"],
+    ["wiring", "config"], ["topology"], ["profiles"], ["url"], ["checks"], ["protocol"], ["worker"], ["errors"],
+]
+SIDE_DOORS = {  # used by rooms on any floor above them, though they stand higher than some
+    "protocol": ["errors"], "profiles": ["checks", "protocol", "errors"], "worker": ["errors"],
+}
+FOREIGN = {
+    "modbus_tk": ["upstream/client", "downstream/mirror", "downstream/bank", "downstream/tcp", "downstream/rtu",
+                  "tools/simulate"],
+    "serial": ["upstream/", "downstream/rtu", "tools/"],
+    "click": ["cli", "tools/"],
+    "tomllib": ["config", "profiles/loader"],
+}
+
+
+def imports(module: str) -> list[str]:
+    tree = ast.parse((ROOT / f"{module}.py").read_text())
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def room(module: str) -> str:
+    return module.split("/")[0]
+
+
+def floor(module: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_downward(module):
+    for name in imports(module):
+        parts = name.split(".")
+        if parts[0] != "softsplit":
+            continue
+        other = parts[1] if parts[1] in {room(each) for each in MODULES} else "__init__"
+        assert other == room(module) or floor(other) > floor(module), f"{module} imports {name}"
+        if room(module) in SIDE_DOORS and other != room(module):
+            assert other in SIDE_DOORS[room(module)], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_foreign_packages_stay_in_their_rooms(module):
+    for name in imports(module):
+        package = name.split(".")[0]
+        if package in FOREIGN:
+            assert any(module == place or place.endswith("/") and module.startswith(place)
+                       for place in FOREIGN[package]), f"{module} imports {package}"
+        else:
+            assert package == "softsplit" or package in sys.stdlib_module_names, f"{module} imports {package}"
+
+
+def test_hooks_of_modbus_tk_are_used_nowhere():
+    for module in MODULES:
+        assert not [name for name in imports(module) if name.startswith("modbus_tk.hooks")], module
+
+
+def test_no_function_is_longer_than_fifty_lines():
+    for module in MODULES:
+        for node in ast.walk(ast.parse((ROOT / f"{module}.py").read_text())):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 50, f"{module}: {node.name}"

@@ -1,0 +1,239 @@
+"""Mirrors: what a master gets, and when it gets an exception instead."""
+
+import struct
+import threading
+
+import pytest
+
+from softsplit.downstream import mirror as mirror_module
+from softsplit.downstream.bank import Bank
+from softsplit.downstream.mirror import Mirror
+from softsplit.protocol.blocks import Block, Read, Reading, Table
+from tests.support import read_request
+
+HOLDING = Table.HOLDING_REGISTERS
+FAST = Read(Block(HOLDING, 100, 10), "fast", 1.0)
+TOUCHING = Read(Block(HOLDING, 110, 5), "touching", 5.0)
+RARE = Read(Block(HOLDING, 200, 4), "rare", 600.0)
+COILS = Read(Block(Table.COILS, 3, 10), "coils", 1.0)
+MORE_COILS = Read(Block(Table.COILS, 13, 7), "more coils", 1.0)
+READS = (FAST, TOUCHING, RARE, COILS, MORE_COILS)
+STALE = bytes((0x83, 0x0B))
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(mirror_module, "time", clock)
+    return clock
+
+
+def mirror_of(max_age: float = 10.0, when_stale: str = "exception") -> Mirror:
+    return Mirror(7, READS, frozenset({HOLDING, Table.COILS}), max_age, when_stale)
+
+
+def words(*numbers: int) -> bytes:
+    return struct.pack(f">{len(numbers)}H", *numbers)
+
+
+def good(read: Read, taken_at: float, first: int = 0) -> Reading:
+    return Reading("meters", 7, read.block, taken_at, words(*range(first, first + read.block.count)))
+
+
+def unanswered(taken_at: float) -> Reading:
+    return Reading("meters", 7, FAST.block, taken_at)
+
+
+def refused(read: Read, taken_at: float, code: int) -> Reading:
+    return Reading("meters", 7, read.block, taken_at, exception=code)
+
+
+def ask(mirror: Mirror, address: int, count: int, function: int = 3) -> bytes:
+    return mirror.handle_request(read_request(address, count, function))
+
+
+def test_what_was_never_read_is_stale(clock):
+    assert ask(mirror_of(), 100, 10) == STALE
+
+
+def test_a_reading_is_served_as_it_came(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now, first=0xFF00))
+    assert ask(mirror, 100, 10) == bytes((3, 20)) + words(*range(0xFF00, 0xFF0A))
+    assert ask(mirror, 103, 2) == bytes((3, 4)) + words(0xFF03, 0xFF04)
+
+
+def test_a_read_may_cross_the_border_of_blocks_that_touch(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    assert ask(mirror, 109, 2) == STALE
+    mirror.update(good(TOUCHING, clock.now, first=50))
+    assert ask(mirror, 109, 2) == bytes((3, 4)) + words(9, 50)
+
+
+@pytest.mark.parametrize("address, count", [(99, 1), (99, 12), (114, 2), (115, 1), (150, 1), (203, 2), (0, 125)])
+def test_words_that_are_not_polled_are_never_made_up(clock, address, count):
+    mirror = mirror_of()
+    for read in (FAST, TOUCHING, RARE):
+        mirror.update(good(read, clock.now))
+    assert ask(mirror, address, count) == bytes((0x83, 2))
+
+
+def test_a_block_is_fresh_until_max_age_or_three_periods(clock):
+    mirror = mirror_of(max_age=10)
+    begin = clock.now
+    for read in (FAST, TOUCHING, RARE):
+        mirror.update(good(read, begin))
+    for read, fresh_for in ((FAST, 10), (TOUCHING, 15), (RARE, 1800)):
+        clock.now = begin + fresh_for
+        assert ask(mirror, read.block.address, 1)[0] == 3
+        clock.now = begin + fresh_for + 0.001
+        assert ask(mirror, read.block.address, 1) == STALE
+
+
+def test_a_read_needs_every_block_it_touches_to_be_fresh(clock):
+    mirror = mirror_of()
+    mirror.update(good(TOUCHING, clock.now))
+    mirror.update(good(FAST, clock.now))
+    clock.now += 12
+    assert ask(mirror, 110, 5)[0] == 3
+    assert ask(mirror, 109, 2) == STALE
+
+
+def test_a_mute_unit_is_stale_as_a_whole_when_max_age_has_passed(clock):
+    mirror = mirror_of(max_age=10)
+    begin = clock.now
+    mirror.update(good(RARE, begin))
+    mirror.update(unanswered(begin + 1))
+    clock.now = begin + 100
+    assert ask(mirror, 200, 4)[0] == 3, "one unanswered read does not make a unit mute"
+    mirror.update(unanswered(begin + 2))
+    assert ask(mirror, 200, 4) == STALE
+    clock.now = begin + 10
+    assert ask(mirror, 200, 4)[0] == 3
+    clock.now = begin + 100
+    mirror.update(refused(FAST, clock.now, 2))
+    assert ask(mirror, 200, 4)[0] == 3, "an exception is an answer"
+
+
+def test_the_units_own_exception_is_passed_on_until_its_next_good_answer(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    mirror.update(good(TOUCHING, clock.now))
+    mirror.update(refused(FAST, clock.now, 4))
+    assert ask(mirror, 100, 10) == bytes((0x83, 4))
+    assert ask(mirror, 109, 2) == bytes((0x83, 4))
+    assert ask(mirror, 110, 5)[0] == 3
+    clock.now += 9
+    mirror.update(unanswered(clock.now))
+    assert ask(mirror, 100, 10) == bytes((0x83, 4))
+    mirror.update(good(FAST, clock.now))
+    assert ask(mirror, 100, 10)[0] == 3
+
+
+def test_no_answer_leaves_the_last_data_until_it_is_too_old(clock):
+    mirror = mirror_of(max_age=10)
+    mirror.update(good(FAST, clock.now))
+    mirror.update(unanswered(clock.now + 1))
+    mirror.update(unanswered(clock.now + 2))
+    clock.now += 10
+    assert ask(mirror, 100, 10)[0] == 3
+    clock.now += 0.001
+    assert ask(mirror, 100, 10) == STALE
+
+
+def test_stale_may_mean_silence(clock):
+    mirror = mirror_of(when_stale="silent")
+    assert ask(mirror, 100, 10) == b""
+    assert ask(mirror, 150, 1) == bytes((0x83, 2)), "what does not exist is refused all the same"
+    mirror.update(good(FAST, clock.now))
+    mirror.update(refused(FAST, clock.now, 2))
+    assert ask(mirror, 100, 10) == bytes((0x83, 2))
+
+
+def test_bits_are_served_from_any_start(clock):
+    mirror = mirror_of()
+    mirror.update(Reading("meters", 7, COILS.block, clock.now, bytes.fromhex("4dff")))  # 1011 0010 11, padding set
+    assert ask(mirror, 3, 10, 1) == bytes.fromhex("01024d03")
+    assert ask(mirror, 4, 3, 1) == bytes.fromhex("010106")
+    mirror.update(Reading("meters", 7, MORE_COILS.block, clock.now, bytes.fromhex("55")))
+    assert ask(mirror, 3, 17, 1) == bytes.fromhex("01034d5701")
+    assert ask(mirror, 3, 10, 2) == bytes((0x82, 1)), "the unit has no discrete inputs"
+
+
+@pytest.mark.parametrize("pdu", ["05 0064 ff00", "06 0064 0001", "0f 0003 0001 01 01", "10 0064 0001 02 0001",
+                                 "16 0064 0000 ffff", "17 0064 0001 0064 0001 02 0001", "15 00", "06", "10 0064"])
+def test_writes_are_refused_and_change_nothing(clock, pdu):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    before = ask(mirror, 100, 10)
+    assert mirror.handle_request(bytes.fromhex(pdu)) == bytes((bytes.fromhex(pdu)[0] | 0x80, 1))
+    assert mirror.handle_request(bytes.fromhex(pdu), broadcast=True) == b""
+    assert ask(mirror, 100, 10) == before
+
+
+def test_modbus_tk_sees_the_same_values(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now, first=40000))
+    bank = Bank("test", [mirror], None)
+    assert bank.get_slave(7).get_values("holding registers 0x0064+15", 101, 2) == (40001, 40002)
+    with pytest.raises(TypeError):
+        mirror.set_values("holding registers 0x0064+15", 101, 5)
+
+
+def test_a_reading_of_the_wrong_size_is_a_bug_and_changes_nothing(clock):
+    mirror = mirror_of()
+    with pytest.raises(ValueError):
+        mirror.update(Reading("meters", 7, FAST.block, clock.now, b"\0\0"))
+    assert ask(mirror, 100, 10) == STALE
+
+
+def test_a_master_never_sees_half_of_a_reading():
+    mirror = Mirror(7, (FAST,), frozenset({HOLDING}), 10.0)
+    is_over = threading.Event()
+
+    def write():
+        number = 0
+        while not is_over.is_set():
+            number = (number + 1) % 0x10000
+            mirror.update(Reading("meters", 7, FAST.block, mirror_module.time.monotonic(), words(*[number] * 10)))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = {ask(mirror, 100, 10)[2:] for _ in range(20000)}
+    finally:
+        is_over.set()
+        writer.join()
+    assert len(seen) > 1 and all(data == data[:2] * 10 for data in seen)
+
+
+def test_a_bank_names_a_refused_request_once(clock, caplog):
+    caplog.set_level("INFO")
+    bank = Bank("maxem", [mirror_of()], unknown_unit=None)
+    for _ in range(3):
+        assert bank.answer(7, read_request(0x1000, 10)) == bytes((0x83, 2))
+        assert bank.answer(7, bytes.fromhex("0600640001")) == bytes((0x86, 1))
+        assert bank.answer(7, read_request(100, 1)) == STALE
+        assert bank.answer(8, read_request(100, 1)) == b""
+    assert [record.message for record in caplog.records] == [
+        "maxem: unit 7: holding registers 0x1000+10: a master was refused with exception 0x02 (illegal data address)",
+        "maxem: unit 7: function 6 at 0x0064: a master was refused with exception 0x01 (illegal function)"]
+
+
+def test_a_scan_by_a_master_does_not_flood_the_log(clock, caplog):
+    caplog.set_level("INFO")
+    bank = Bank("victron", [mirror_of()], unknown_unit=0x0A)
+    for address in range(300, 3000):
+        bank.answer(7, read_request(address, 1))
+    for unit in range(8, 248):
+        assert bank.answer(unit, read_request(0, 1)) == bytes((0x83, 0x0A))
+    assert 5 < len(caplog.records) <= 21

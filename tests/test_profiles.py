@@ -1,0 +1,136 @@
+"""Profiles: the shipped ones, and what is wrong with others."""
+
+
+import pytest
+
+from softsplit import Profile
+from softsplit.errors import ConfigError
+from softsplit.profiles import load_profile, shipped_profiles
+from softsplit.profiles.loader import parse_profile
+from softsplit.protocol.blocks import Block, Read, Table
+
+ABB_BLOCKS = {
+    "instantaneous values": (0x5B00, 66, 1), "total accumulators": (0x5000, 56, 5), "by tariff": (0x5170, 112, 30),
+    "per phase": (0x5460, 108, 5), "resettable": (0x552C, 16, 30), "inputs and outputs": (0x6300, 32, 5),
+    "misc": (0x8A00, 88, 30), "settings": (0x8C04, 8, 30), "identification": (0x8900, 102, 600),
+}
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+def test_a_shipped_profile_is_sound_and_says_where_it_comes_from(name):
+    profile = load_profile(name)
+    assert profile.title and profile.source and profile.registers
+
+
+@pytest.mark.parametrize("name", ["abb-b21", "abb-b23", "abb-b24"])
+def test_the_abb_profiles_poll_the_blocks_of_the_meter(name):
+    profile = load_profile(name)
+    assert {read.name: (read.block.address, read.block.count, read.every) for read in profile.reads} == ABB_BLOCKS
+    assert profile.readable == (Block(Table.HOLDING_REGISTERS, 0x1000, 0x7F00),)
+
+
+def test_the_abb_b23_has_the_registers_people_look_for():
+    registers = {register.name: register for register in load_profile("abb-b23").registers}
+    assert len(registers) == 134
+    power = registers["active_power_total"]
+    assert (power.block, power.type, power.resolution, power.not_available) == \
+        (Block(Table.HOLDING_REGISTERS, 0x5B14, 2), "s32", "0.01 W", 0x7FFFFFFF)
+    energy = registers["active_energy_import_total"]
+    assert (energy.block.address, energy.type, energy.resolution) == (0x5000, "u64", "0.01 kWh")
+    assert (registers["type_designation"].type, registers["type_designation"].block.count) == ("text", 6)
+
+
+def test_no_register_of_a_shipped_profile_overlaps_another():
+    for name in shipped_profiles():
+        registers = sorted(load_profile(name).registers, key=lambda register: register.block.address)
+        for register, following in zip(registers, registers[1:]):
+            assert not register.block.overlaps(following.block), f"{name}: {register.name}"
+
+
+def test_a_block_needs_only_address_and_count():
+    profile = parse_profile("block = [{ address = 0x10, count = 4 }]", "own")
+    assert profile.reads == (Read(Block(Table.HOLDING_REGISTERS, 0x10, 4), "0x0010", 1.0),)
+    assert profile.readable == (profile.reads[0].block,)
+    assert profile.tables == {Table.HOLDING_REGISTERS}
+
+
+def test_everything_a_profile_may_say():
+    profile = parse_profile("""
+        title = "Boiler"
+        source = "its manual"
+        readable = [{ table = "input registers", address = 0, count = 1000 }]
+        [[block]]
+        name = "all"
+        table = "input registers"
+        address = 10
+        count = 20
+        every = 2
+        [[register]]
+        name = "temperature"
+        table = "input registers"
+        address = 12
+        type = "s16"
+        resolution = "0.1 degC"
+        not_available = 0x7FFF
+        offset = -40
+        states = { 0 = "off", -1 = "unknown" }
+        [[register]]
+        name = "maker"
+        table = "input registers"
+        address = 20
+        type = "text"
+        count = 4
+    """, "boiler")
+    assert profile.reads[0].every == 2.0
+    temperature, maker = profile.registers
+    assert (temperature.offset, temperature.states) == (-40, {0: "off", -1: "unknown"})
+    assert maker.block == Block(Table.INPUT_REGISTERS, 20, 4)
+
+
+BLOCK = "[[block]]\naddress = 16\ncount = 4\n"
+
+
+@pytest.mark.parametrize("text, message", [
+    ("", "own: block: at least one block is needed"),
+    ("block = [", "own: no TOML"),
+    ("[[block]]\ncount = 4", "own: block[1]: address is missing"),
+    ("[[block]]\naddress = 16", "own: block[1]: count is missing"),
+    ("[[block]]\naddress = '16'\ncount = 4", "own: block[1].address: '16' is not a whole number"),
+    ("[[block]]\naddress = 65535\ncount = 2", "own: block[1].count: 2 does not fit"),
+    ("[[block]]\naddress = 0\ncount = 126", "own: block[1].count: 126 is more than one read may ask for"),
+    (BLOCK + "every = 0", "own: block[1].every: 0 s is impossible"),
+    (BLOCK + "every = nan", "own: block[1].every: nan s is impossible"),
+    (BLOCK + "every = true", "own: block[1].every: True is not a number of seconds"),
+    (BLOCK + "tabel = 'coils'", 'own: block[1].tabel: unknown key "tabel"; did you mean "table"?'),
+    (BLOCK + "table = 'holding'", 'own: block[1].table: unknown table "holding"; did you mean "holding registers"?'),
+    (BLOCK + "[[block]]\naddress = 19\ncount = 1", "own: block[2]: holding registers 0x0013+1 overlaps"),
+    (BLOCK + "name = 'a'\n[[block]]\naddress = 30\ncount = 1\nname = 'a'", 'own: block[2].name: "a" stands twice'),
+    ("readable = [{ address = 0, count = 18 }]\n" + BLOCK, "own: block[1]: holding registers 0x0010+4 is not readable"),
+    ("titel = 'x'\n" + BLOCK, 'own: titel: unknown key "titel"; did you mean "title"?'),
+    ("title = 5\n" + BLOCK, "own: title: 5 is not text"),
+    ("block = 5", "own: block: 5 is not a list"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 18\ntype = 'u64'", 'own: register[1]: "x" (holding registers '),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u8'", 'own: register[1].type: unknown type "u8"'),
+    (BLOCK + "[[register]]\naddress = 16\ntype = 'u16'", "own: register[1]: name is missing"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'text'", "own: register[1]: count is missing"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\ncount = 1", "own: register[1].count: only text"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nresolution = 'V'", "own: register[1].resolution:"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nnot_available = 65536", "own: register[1].not_av"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nstates = { on = 'y' }", "own: register[1].states"),
+])
+def test_a_wrong_profile_is_refused_in_one_line_that_says_where(text, message):
+    with pytest.raises(ConfigError) as raised:
+        parse_profile(text, "own")
+    assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
+
+
+def test_an_unknown_profile_names_the_nearest():
+    with pytest.raises(ConfigError, match='unknown profile "abb-b33"; did you mean "abb-b23"'):
+        load_profile("abb-b33")
+
+
+def test_a_path_is_relative_to_the_directory_given(tmp_path):
+    (tmp_path / "own.toml").write_text(BLOCK)
+    assert isinstance(load_profile("own.toml", tmp_path), Profile)
+    with pytest.raises(ConfigError, match="cannot read profile .*other.toml: No such file"):
+        load_profile("other.toml", tmp_path)

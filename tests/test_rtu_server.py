@@ -1,0 +1,121 @@
+"""The RTU server on a pseudo-terminal, byte by byte, and with its adapter pulled."""
+
+import time
+
+import pytest
+
+from softsplit.downstream.bank import Bank
+from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.rtu import RtuServer
+from softsplit.errors import DownstreamError
+from softsplit.protocol import frames
+from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.tools.cable import Cable
+from softsplit.url import parse_url
+from tests.support import RtuMaster, read_request, running, until
+
+READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)
+DATA = bytes.fromhex("0001000200030004")
+REQUEST = read_request(100, 4)
+ANSWER = bytes((3, 8)) + DATA
+
+
+def server_at(path: str, mode: str = "8N1") -> RtuServer:
+    mirror = Mirror(100, (READ,), frozenset({Table.HOLDING_REGISTERS}), max_age=1000.0)
+    mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
+    return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), 19200, mode, Bank("maxem", [mirror], None))
+
+
+@pytest.fixture
+def cable():
+    cable = Cable()
+    with running(cable):
+        yield cable
+
+
+@pytest.fixture
+def master(cable):
+    server = server_at(cable.left)
+    server.open()
+    with running(server), RtuMaster(cable.right) as master:
+        yield master
+    assert server.error is None
+
+
+@pytest.mark.parametrize("pdu, answer", [
+    (REQUEST, ANSWER), (read_request(101, 1), bytes.fromhex("03020002")),
+    (read_request(100, 5), b"\x83\x02"), (read_request(100, 4, function=4), b"\x84\x01"),
+    (read_request(100, 0), b"\x83\x03"), (b"\x06\0\x64\0\1", b"\x86\x01"), (b"\x03\0", b"\x83\x03"),
+])
+def test_each_request_gets_the_answer_of_the_specification(master, pdu, answer):
+    assert master.ask(100, pdu) == answer
+
+
+@pytest.mark.parametrize("frame", [
+    frames.rtu_frame(5, REQUEST), frames.rtu_frame(0, b"\x06\0\x64\0\1"), frames.rtu_frame(100, REQUEST)[:-1] + b"\0",
+    frames.rtu_frame(100, b"\x83\x02"), b"\x00", b"\x64\x03", bytes.fromhex("00 08 00 00 55 55 1e b5"),
+], ids=["foreign unit", "broadcast", "wrong CRC", "function 0x83", "noise", "short", "baud rate search"])
+def test_nobody_else_is_answered_and_the_next_request_is(master, frame):
+    master.port.write(frame)
+    assert master.hears_nothing()
+    assert master.ask(100, REQUEST) == ANSWER
+
+
+def test_a_device_in_use_is_named_with_the_cure(cable):
+    first = server_at(cable.left)
+    first.open()
+    with pytest.raises(DownstreamError, match="maxem: cannot serve on rtu:///dev/pts/.*: another program uses the dev"):
+        server_at(cable.left).open()
+    first.close()
+
+
+def test_what_is_no_serial_device_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DownstreamError, match="cannot serve on rtu:///.*/file: "):
+        server_at(tmp_path / "file").open()
+
+
+def test_an_adapter_that_is_absent_is_opened_when_it_appears(cable, tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = tmp_path / "ttyUSB0"
+    server = server_at(path)
+    server.open()
+    with running(server):
+        path.symlink_to(cable.left)
+        until(lambda: f"serving maxem on rtu://{path}" in caplog.text, timeout=2)
+        with RtuMaster(cable.right) as master:
+            assert master.ask(100, REQUEST) == ANSWER
+    assert [record.message.split(" after ")[0] for record in caplog.records] == [
+        f"maxem: rtu://{path}: there is no such device; it is opened as soon as it can be",
+        f"serving maxem on rtu://{path}"]
+
+
+def test_an_adapter_may_be_pulled_and_returned(tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = tmp_path / "ttyUSB0"
+    first, second = Cable(), Cable()
+    path.symlink_to(first.left)
+    server = server_at(path)
+    server.open()
+    with running(second), running(server):
+        with running(first), RtuMaster(first.right) as master:
+            assert master.ask(100, REQUEST) == ANSWER
+        path.unlink()
+        until(lambda: "it is opened as soon as it can be" in caplog.text, timeout=2)
+        begin, burnt = time.monotonic(), time.process_time()
+        until(lambda: time.monotonic() > begin + 0.5)
+        assert time.process_time() - burnt < 0.25, "it spins"
+        path.symlink_to(second.left)
+        until(lambda: "after" in caplog.records[-1].message, timeout=2)
+        with RtuMaster(second.right) as master:
+            assert master.ask(100, REQUEST) == ANSWER
+    assert len(caplog.records) == 3
+
+
+def test_a_server_without_an_adapter_stops_at_once(tmp_path):
+    server = server_at(tmp_path / "nothing")
+    server.open()
+    begin = time.monotonic()
+    with running(server):
+        pass
+    assert time.monotonic() - begin < 0.5
