@@ -1,8 +1,11 @@
 """What the tests share: real masters on sockets and serial lines, a gateway that does as it is told, and patience."""
 
 import os
+import signal
 import socket
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -10,28 +13,14 @@ from contextlib import contextmanager
 import serial
 
 from softsplit import Downstream, Profile, Splitter, Unit, Upstream
-from softsplit.profiles.loader import parse_profile
+from softsplit.profiles import load_profile
 from softsplit.protocol import frames
+from softsplit.protocol.blocks import Read
 from softsplit.tools.simulate import Faults, simulated_server
 from softsplit.url import parse_url
 from softsplit.worker import start, stop
 
 SLOWNESS = float(os.environ.get("SOFTSPLIT_TEST_SLOWNESS", "1"))  # more on a slow machine
-
-BRISK = """
-[[block]]
-name = "powers"
-address = 0x5B00
-count = 66
-every = 0.05
-
-[[block]]
-name = "energies"
-address = 0x5000
-count = 56
-every = 0.05
-"""
-
 
 def until(predicate, timeout: float = 5.0):
     """Wait until `predicate()` is true, and return what it returned; the only sleep in the tests."""
@@ -42,9 +31,13 @@ def until(predicate, timeout: float = 5.0):
     return found
 
 
-def brisk_profile(extra: str = "", name: str = "brisk") -> Profile:
-    """Two of the ABB meter's blocks, polled often; simulated, they have the ABB meter's values."""
-    return parse_profile(BRISK + extra, name)
+def brisk_profile(every: float = 0.05) -> Profile:
+    """Powers and energies of the ABB meter, polled often."""
+    meter = load_profile("abb-b23")
+    reads = tuple(Read(read.block, read.name, every) for read in meter.reads[:2])
+    registers = tuple(register for register in meter.registers
+                      if any(read.block.contains(register.block) for read in reads))
+    return Profile("brisk", reads, registers=registers)
 
 
 @contextmanager
@@ -215,3 +208,36 @@ def good_answer(transaction: int, unit: int, pdu: bytes, word: int = 7) -> bytes
     """The answer of a device in which every register holds `word`."""
     count = int.from_bytes(pdu[3:5], "big")
     return frames.tcp_frame(transaction, unit, bytes((pdu[0], 2 * count)) + word.to_bytes(2, "big") * count)
+
+
+class Child:
+    """A program running beside the test, whose output can be looked at; killed in the end, if need be."""
+
+    def __init__(self, command: list[str], **options):
+        self._files = [tempfile.TemporaryFile() for _ in range(2)]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._files[0],
+                                        stderr=self._files[1], **options)
+
+    def text(self) -> str:
+        """What it has written to stdout."""
+        return self._written(self._files[0])
+
+    def log(self) -> str:
+        """What it has written to stderr."""
+        return self._written(self._files[1])
+
+    @staticmethod
+    def _written(file) -> str:
+        return os.pread(file.fileno(), 1 << 20, 0).decode()  # the child's own position must not move
+
+    def end(self, how: int = signal.SIGINT) -> int:
+        """Signal it to end, and return its exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(10 * SLOWNESS)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()

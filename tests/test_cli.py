@@ -1,9 +1,203 @@
-"""The command line."""
+"""The command line, as a user meets it: child processes, exit codes, one line for an error."""
 
+import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+
+import pytest
+
+from softsplit.profiles import load_profile
+from softsplit.tools.cable import Cable
+from tests.support import Child, RtuMaster, TcpMaster, read_request, running, simulated_gateway, until
+
+COMMAND = [sys.executable, "-m", "softsplit"]
+POWERS = read_request(0x5B00, 62)
+
+
+def call(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, **options)
+
+
+def configuration(tmp_path, upstream: str, *downstreams: str) -> str:
+    sections = [f'[upstream.meters]\nurl = "{upstream}"\nunits = {{ 100 = "abb-b23", 2 = "abb-b23" }}\n']
+    sections += [f'[downstream.d{number}]\n{lines}\n' for number, lines in enumerate(downstreams)]
+    path = tmp_path / "softsplit.toml"
+    path.write_text("\n".join(sections))
+    return str(path)
 
 
 def test_the_version_is_shown():
-    shown = subprocess.run([sys.executable, "-m", "softsplit", "--version"], capture_output=True, text=True)
+    shown = call("--version")
     assert shown.returncode == 0 and "0.1.0" in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["check"], ["read"], ["simulate"]])
+def test_help_teaches(arguments):
+    shown = call(*arguments, "--help")
+    assert shown.returncode == 0 and "Usage:" in shown.stdout and len(shown.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_splitter_runs_from_a_file_and_ends_at_once(tmp_path, ending):
+    cable = Cable()
+    with simulated_gateway(load_profile("abb-b23")) as gateway, running(cable):
+        path = configuration(tmp_path, str(gateway.url), 'url = "tcp://127.0.0.1:0"',
+                             f'url = "rtu://{cable.left}"\nmode = "8N1"')
+        with Child([*COMMAND, "run", "-c", path]) as child:
+            port = until(lambda: re.search(r"serving d0 on tcp://127.0.0.1:(\d+)", child.log()))[1]
+            until(lambda: f"serving d1 on rtu://{cable.left}" in child.log())
+            with TcpMaster(int(port)) as master:
+                until(lambda: all(master.ask(unit, POWERS)[:1] == b"\x03" for unit in (100, 2)))
+                with RtuMaster(cable.right) as other:
+                    assert other.ask(100, POWERS)[:1] == b"\x03"
+                begin = time.monotonic()
+                assert child.end(ending) == 0
+                assert time.monotonic() - begin < 2
+        assert "Traceback" not in child.log() and child.log().rstrip().endswith("stopped")
+
+
+def test_it_ends_at_once_although_nothing_can_be_reached(tmp_path):
+    path = configuration(tmp_path, "tcp://127.0.0.1:1", 'url = "tcp://127.0.0.1:0"',
+                         f'url = "rtu://{tmp_path}/ttyUSB0"')
+    with Child([*COMMAND, "run", "-c", path]) as child:
+        until(lambda: "cannot reach" in child.log() and "there is no such device" in child.log())
+        begin = time.monotonic()
+        assert child.end() == 0
+        assert time.monotonic() - begin < 2
+
+
+def test_a_wrong_configuration_is_one_line_and_exit_code_2(tmp_path):
+    path = configuration(tmp_path, "tcp://127.0.0.1:1", 'url = "tcp://127.0.0.1:0"\nmax_aeg = 5')
+    for command in ("run", "check"):
+        done = call(command, "-c", path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (f'softsplit: {path}: downstream.d0.max_aeg: unknown key "max_aeg"; did you mean '
+                               '"max_age"? (allowed: url, serves, max_age, when_stale, baudrate, mode)\n')
+
+
+def test_no_configuration_says_where_it_was_looked_for(tmp_path):
+    done = call("run", cwd=tmp_path, env={"PYTHONPATH": ":".join(sys.path)})
+    assert done.returncode == 2 and "softsplit run --demo" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        path = configuration(tmp_path, "tcp://127.0.0.1:1", 'url = "tcp://127.0.0.1:0"',
+                             f'url = "tcp://127.0.0.1:{port}"')
+        done = call("run", "-c", path)
+    assert done.returncode == 1 and "serving" not in done.stderr
+    assert done.stderr.startswith(f"softsplit: d1: cannot serve on tcp://127.0.0.1:{port}: the port is taken; stop")
+    assert done.stderr.count("\n") == 1
+
+
+def test_check_draws_the_wiring(tmp_path):
+    path = configuration(tmp_path, "tcp://gateway:8899", 'url = "tcp://0.0.0.0:5020"',
+                         'url = "rtu:///dev/ttyUSB0"\nmax_age = 5')
+    shown = call("check", "-c", path)
+    assert shown.returncode == 0
+    for text in ("upstream meters  tcp://gateway:8899  timeout 1 s", "unit 100  abb-b23  (ABB B23)",
+                 "instantaneous values  holding registers 0x5B00+66", "every 600 s", "downstream d0  tcp://0.0.0.0:5020",
+                 "rtu:///dev/ttyUSB0  19200 8E1  max_age 5 s  when_stale exception", "meters, units 100, 2"):
+        assert text in shown.stdout, text
+
+
+def test_read_prints_registers(tmp_path):
+    with simulated_gateway(load_profile("abb-b23")) as gateway:
+        where = f"127.0.0.1:{gateway.url.port}"
+        shown = call("read", "-a", where, "-u", "100", "0x8960", "2")
+        assert (shown.returncode, shown.stdout) == (0, "0x8960  16946  0x4232\n0x8961  13088  0x3320\n")
+        assert call("read", "-a", str(gateway.url), "-u", "2", "35168").stdout == "0x8960  16946  0x4232\n"
+        refused = call("read", "-a", where, "-u", "100", "0x0000", "2")
+        assert refused.returncode == 1
+        assert refused.stderr == "softsplit: unit 100: exception 0x02 (illegal data address)\n"
+    gone = call("read", "-a", where, "-u", "100", "0x8960", "2")
+    assert (gone.returncode, gone.stderr) == (1, f"softsplit: cannot reach tcp://{where}: Connection refused\n")
+
+
+@pytest.mark.parametrize("arguments, told", [
+    (["read", "-u", "1", "x"], "neither decimal (23296) nor hex (0x5B00)"),
+    (["read", "-u", "1", "0", "126"], "126 is more than one read may ask for"),
+    (["read", "-u", "1", "0xFFFF", "2"], "2 does not fit"),
+    (["read", "-a", "http://x", "-u", "1", "0"], '"http://x" is not possible here'),
+    (["read", "-u", "248", "0"], "248 is not in the range"),
+    (["simulate", "abb-b33", "tcp://127.0.0.1:0", "--unit", "1"], 'did you mean "abb-b23"'),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "Missing option '--unit'"),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "x"], "no time to be mute"),
+    (["run", "--demo", "-c", "x"], "leave out -c"),
+    (["rnu"], "No such command"),
+])
+def test_a_wrong_call_is_exit_code_2_and_says_why(arguments, told):
+    done = call(*arguments)
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_simulate_is_a_device_until_it_is_ended():
+    with Child([*COMMAND, "simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "7", "--mute", "8", "--unit", "8"]) as child:
+        port = until(lambda: re.search(r"serving .* on tcp://127.0.0.1:(\d+)", child.log()))[1]
+        with TcpMaster(int(port)) as master:
+            assert master.ask(7, read_request(0x8960, 2)) == b"\x03\x04B23 "
+        assert child.end() == 0
+
+
+def test_simulate_speaks_rtu():
+    cable = Cable()
+    with running(cable), Child([*COMMAND, "simulate", "abb-b24", f"rtu://{cable.left}", "--unit", "7", "--mode", "8n1"]) as child:
+        until(lambda: "serving" in child.log())
+        with RtuMaster(cable.right) as master:
+            assert master.ask(7, read_request(0x8960, 2)) == b"\x03\x04B24 "
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The running demo: its child, its text."""
+    with Child([*COMMAND, "run", "--demo"]) as child:
+        until(lambda: child.log().count("answers") == 2)
+        yield child
+
+
+def test_the_demo_prints_commands_that_work(demo):
+    for line in re.findall(r"^  softsplit (.*)$", demo.text(), re.MULTILINE):
+        shown = call(*line.split())
+        assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 62
+
+
+@pytest.mark.skipif(not shutil.which("mbpoll"), reason="mbpoll is not installed")
+def test_mbpoll_gets_values_from_the_demo_over_tcp_and_rtu(demo):
+    lines = re.findall(r"^  (mbpoll .*)$", demo.text(), re.MULTILINE)
+    assert "mbpoll -m tcp -p 5020 -a 100 -0 -t 4 -r 23296 -c 62 -1 127.0.0.1" in lines and len(lines) == 2
+    for line in lines:
+        polled = subprocess.run(line.split(), capture_output=True, text=True, timeout=20)
+        values = re.findall(r"^\[(\d+)\]:\s+(\d+)", polled.stdout, re.MULTILINE)
+        assert [int(address) for address, _ in values] == list(range(23296, 23358)), polled.stdout + polled.stderr
+        assert 2200 < int(values[1][1]) < 2400  # 0.1 V
+
+
+@pytest.mark.skipif(not shutil.which("mbpoll"), reason="mbpoll is not installed")
+def test_mbpoll_reads_every_block_over_tcp_and_rtu_and_agrees(demo):
+    serial = re.search(r"/dev/pts/\d+", demo.text())[0]
+    wires = [["-m", "tcp", "-p", "5020", "127.0.0.1"], ["-m", "rtu", "-b", "19200", "-P", "none", serial]]
+    with TcpMaster(5020) as master:
+        for unit in (100, 2):
+            for read in load_profile("abb-b23").reads:
+                block = read.block
+                until(lambda: master.read(unit, block.address, block.count))
+                for wire in wires:
+                    agree_on(master, unit, block, wire)
+
+
+def agree_on(master: TcpMaster, unit: int, block, wire: list[str]) -> None:
+    """mbpoll must print what we read before it or after it, word for word; the meter moves on meanwhile."""
+    def agrees() -> bool:
+        before = master.read(unit, block.address, block.count)
+        polled = subprocess.run(["mbpoll", "-a", str(unit), "-0", "-1", "-t", "4:hex", "-r", str(block.address),
+                                 "-c", str(block.count), *wire], capture_output=True, text=True, timeout=20)
+        shown = "".join(re.findall(r"^\[\d+\]:\s+0x([0-9A-F]{4})", polled.stdout, re.MULTILINE)).lower()
+        assert len(shown) == 4 * block.count, polled.stdout + polled.stderr
+        return shown in (before.hex(), master.read(unit, block.address, block.count).hex())
+
+    until(agrees, timeout=20)

@@ -60,8 +60,8 @@ class Profile:
             for other in blocks[:index]:
                 if block.overlaps(other):
                     raise ConfigError(f"{block} overlaps {other}", f"block[{index + 1}]")
-        self._check_names("block", [read.name for read in self.reads])
-        self._check_names("register", [register.name for register in self.registers])
+        self._check_names("block", [(read.block.table, read.name) for read in self.reads])
+        self._check_names("register", [(None, register.name) for register in self.registers])
         object.__setattr__(self, "readable", tuple(merge(self.readable or blocks)))
         for index, block in enumerate(blocks):
             if not any(run.contains(block) for run in self.readable):
@@ -72,10 +72,10 @@ class Profile:
                                   f"register[{index + 1}]")
 
     @staticmethod
-    def _check_names(what: str, names: list[str]) -> None:
+    def _check_names(what: str, names: list[tuple[Table | None, str]]) -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise ConfigError(f'"{name}" stands twice', f"{what}[{index + 1}].name")
+                raise ConfigError(f'"{name[1]}" stands twice', f"{what}[{index + 1}].name")
 
     @property
     def tables(self) -> frozenset[Table]:

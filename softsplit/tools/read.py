@@ -1,7 +1,6 @@
 """One read of one block, for a person."""
 
-from softsplit.errors import ConfigError
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.frames import unpack_bits
 from softsplit.upstream.client import TcpClient
 from softsplit.url import parse_url
@@ -12,8 +11,7 @@ def read_block(where: str, unit: int, block: Block, timeout: float = 1.0) -> lis
 
     `where` is HOST, HOST:PORT or a url. Raises ConfigError or UpstreamError.
     """
-    if block.count > block.table.max_count:
-        raise ConfigError(f"{block.count} is too many; one read may ask for 1 to {block.table.max_count} {block.table}")
+    Read(block, "raw")  # which one read may ask for
     client = TcpClient(parse_url(where if "://" in where else f"tcp://{where}", ("tcp",)), timeout)
     try:
         data = client.read(unit, block, timeout)

@@ -67,7 +67,7 @@ class TcpClient(TcpMaster):
         try:
             self.open()
         except OSError as error:
-            raise Unreachable(f"{self._url}: {error.strerror or error}") from error
+            raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
 
     def _ask(self, unit: int, block: Block, timeout: float) -> bytes:
         self._deadline = time.monotonic() + timeout

@@ -82,7 +82,7 @@ class Poller(Worker):
 
     def _unreachable(self, error: Unreachable, sent_at: float) -> None:
         self._down_until = sent_at + REACH_AGAIN
-        self._gateway.trouble(f"{self._upstream.name}: cannot reach {error}; it is tried again every {REACH_AGAIN:g} s")
+        self._gateway.trouble(f"{self._upstream.name}: {error}; it is tried again every {REACH_AGAIN:g} s")
         for unit, reads in self._reads.items():
             self._hand_over(Reading(self._upstream.name, unit, reads[0].block, sent_at))
 

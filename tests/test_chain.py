@@ -1,0 +1,254 @@
+"""The whole chain: simulated meters, gateway, splitter, and masters over TCP and RTU."""
+
+import socket
+import struct
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from softsplit import Downstream, Unit, Upstream
+from softsplit.profiles import load_profile
+from softsplit.profiles.loader import parse_profile
+from softsplit.protocol import frames
+from softsplit.protocol.blocks import Block, Table
+from softsplit.tools.cable import Cable
+from softsplit.tools.simulate import Faults
+from tests.support import (RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request, running,
+                           simulated_gateway, splitting, until, upstream_of)
+
+POWERS = read_request(0x5B00, 62)
+STALE = bytes((0x83, 0x0B))
+
+VICTRON_OVER_TCP = [(0x8960, 2), (0x8900, 2), (0x8908, 8), (0x5000, 8), (0x5460, 24), (0x5B00, 62)]
+VICTRON_OVER_RTU = [(0x8960, 2), (0x8900, 2), (0x8908, 8), (0x5000, 8), (0x5460, 24), (0x5B00, 28), (0x5B2C, 1),
+                    (0x5B3A, 4)]
+
+
+def is_good(answer: bytes) -> bool:
+    return answer[:1] == b"\x03"
+
+
+@contextmanager
+def house(profile, faults=None, max_age=10.0, **options):
+    """The original house on loopback; gives its splitter, gateway, a TCP master and an RTU master."""
+    cable = Cable()
+    with simulated_gateway(profile, faults=faults) as gateway, running(cable):
+        meters = upstream_of(gateway, profile)
+        victron = Downstream("tcp://127.0.0.1:0", [meters], max_age=max_age, name="victron", **options)
+        maxem = Downstream(f"rtu://{cable.left}", [meters], mode="8N1", max_age=max_age, name="maxem", **options)
+        with splitting(victron, maxem) as splitter, TcpMaster(splitter.servers[0].url.port) as tcp, \
+                RtuMaster(cable.right) as rtu:
+            yield splitter, gateway, tcp, rtu
+
+
+def test_every_request_of_a_victron_gets_the_meters_own_words():
+    profile = load_profile("abb-b23")
+    with house(profile) as (_, gateway, tcp, rtu):
+        until(lambda: all(is_good(tcp.ask(unit, read_request(0x8960, 2))) for unit in (100, 2)))
+        for master, requests in ((tcp, VICTRON_OVER_TCP), (rtu, VICTRON_OVER_RTU)):
+            for unit in (100, 2):
+                assert master.ask(unit, read_request(0x8960, 2)) == b"\x03\x04B23 "
+                assert master.ask(unit, read_request(0x8900, 2)) == b"\x03\x04" + struct.pack(">I", 1_000_000 + unit)
+                assert master.ask(unit, read_request(0x8908, 8)) == b"\x03\x101.0.0".ljust(18, b"\0")
+                for address, count in requests:
+                    answer = master.ask(unit, read_request(address, count))
+                    assert is_good(answer) and len(answer) == 2 + 2 * count
+
+
+def test_what_is_served_is_what_the_meter_showed_at_some_moment():
+    with house(brisk_profile()) as (_, gateway, tcp, rtu):
+        until(lambda: is_good(tcp.ask(100, POWERS)) and is_good(tcp.ask(2, POWERS)))
+        meters = {unit: gateway.bank.get_slave(unit) for unit in (100, 2)}
+        for master in (tcp, rtu):
+            for unit in (100, 2):
+                block = Block(Table.HOLDING_REGISTERS, 0x5B00, 62)
+                now = time.time()
+                seen = master.ask(unit, POWERS)[2:]
+                total, *phases = struct.unpack(">4i", seen[0x28:0x38])
+                assert total == sum(phases)
+                shown = [struct.unpack(">i", meters[unit].data(block, now - tick / 100)[0x28:0x2C])[0]
+                         for tick in range(100)]
+                assert min(abs(each - total) for each in shown) < 500  # 0.01 W
+
+
+def test_nothing_is_served_before_the_first_good_read():
+    with ScriptedGateway(lambda *_: b"") as gateway:
+        meters = Upstream(str(gateway.url), [Unit(100, brisk_profile())], timeout=0.2)
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters])) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            assert master.ask(100, POWERS) == STALE
+            until(lambda: gateway.requests)
+            assert master.ask(100, POWERS) == STALE
+            gateway.reply = good_answer
+            until(lambda: is_good(master.ask(100, POWERS)))
+
+
+def test_each_block_is_read_once_a_period_however_many_masters_there_are():
+    profile = brisk_profile()
+    with ScriptedGateway(good_answer) as gateway:
+        meters = Upstream(str(gateway.url), [Unit(1, profile)])
+        with splitting(*[Downstream("tcp://127.0.0.1:0", [meters], name=str(number)) for number in range(5)]) as splitter:
+            masters = [TcpMaster(server.url.port) for server in splitter.servers for _ in range(2)]
+            begin = time.monotonic()
+            until(lambda: is_good(masters[0].ask(1, POWERS)))
+            first = len(gateway.requests)
+            while time.monotonic() < begin + 1:
+                assert all(is_good(master.ask(1, POWERS)) for master in masters)
+            asked, lasted = len(gateway.requests) - first, time.monotonic() - begin
+            for master in masters:
+                master.sock.close()
+        assert 0.3 * lasted / 0.05 < asked / 2 < 1.1 * lasted / 0.05
+        assert gateway.connections == 1
+        assert {pdu.hex() for _, pdu in gateway.requests} == {"035b000042", "0350000038"}
+
+
+def test_a_mute_unit_turns_stale_and_the_other_stays_fresh():
+    faults = Faults()
+    with house(brisk_profile(), faults, max_age=0.6) as (_, _, tcp, rtu):
+        until(lambda: is_good(tcp.ask(100, POWERS)) and is_good(tcp.ask(2, POWERS)))
+        faults.mute[2] = (0.0, float("inf"))
+        until(lambda: tcp.ask(2, POWERS) == STALE, timeout=2)
+        assert rtu.ask(2, POWERS) == STALE
+        assert is_good(tcp.ask(100, POWERS)) and is_good(rtu.ask(100, POWERS))
+        faults.mute.clear()
+        until(lambda: is_good(tcp.ask(2, POWERS)), timeout=8)
+
+
+def test_silence_instead_of_an_exception_when_stale():
+    faults = Faults({2: (0.0, float("inf"))})
+    with house(brisk_profile(), faults, max_age=0.3, when_stale="silent") as (splitter, _, tcp, rtu):
+        until(lambda: is_good(splitter.servers[0].bank.answer(100, POWERS)))
+        tcp.sock.sendall(frames.tcp_frame(1, 2, POWERS))
+        assert is_good(tcp.ask(100, POWERS)), "the answer to the second request is the first to come"
+        assert rtu.ask(2, POWERS) == b"" and is_good(rtu.ask(100, POWERS))
+
+
+def test_a_gateway_killed_and_restarted(caplog):
+    caplog.set_level("INFO")
+    profile = brisk_profile()
+    with simulated_gateway(profile) as gateway:
+        meters, port = upstream_of(gateway, profile), gateway.url.port
+        splitting_it = splitting(Downstream("tcp://127.0.0.1:0", [meters], max_age=0.5))
+        splitter = splitting_it.__enter__()
+        master = TcpMaster(splitter.servers[0].url.port)
+        until(lambda: is_good(master.ask(100, POWERS)) and is_good(master.ask(2, POWERS)))
+    until(lambda: master.ask(100, POWERS) == STALE and master.ask(2, POWERS) == STALE, timeout=2)
+    with simulated_gateway(profile, port=port):
+        until(lambda: is_good(master.ask(100, POWERS)) and is_good(master.ask(2, POWERS)), timeout=5)
+        master.sock.close()
+        splitting_it.__exit__(None, None, None)
+    told = [record.message for record in caplog.records if record.message.startswith("meters")]
+    assert [text.split(" after ")[0] for text in told if "unit" not in text] == [
+        f"meters: connected to {meters.url}",
+        f"meters: cannot reach {meters.url}: Connection refused; it is tried again every 2 s",
+        f"meters: connected to {meters.url}"]
+
+
+def test_the_units_own_exception_reaches_the_masters(caplog):
+    def reply(transaction, unit, pdu):
+        if pdu[1:3] == b"\x50\x00":
+            return frames.tcp_frame(transaction, unit, b"\x83\x02")
+        return good_answer(transaction, unit, pdu)
+
+    with ScriptedGateway(reply) as gateway:
+        meters = Upstream(str(gateway.url), [Unit(1, brisk_profile())], name="meters")
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters])) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            until(lambda: is_good(master.ask(1, POWERS)))
+            until(lambda: master.ask(1, read_request(0x5000, 8)) == b"\x83\x02")
+            gateway.reply = good_answer
+            until(lambda: is_good(master.ask(1, read_request(0x5000, 8))))
+    assert caplog.text.count("meters: unit 1 refuses holding registers 0x5000+56 with exception 0x02") == 1
+
+
+@pytest.mark.parametrize("code", [5, 6, 0x0A, 0x0B])
+def test_an_exception_of_the_gateway_counts_as_no_answer(code):
+    with ScriptedGateway(good_answer) as gateway:
+        meters = Upstream(str(gateway.url), [Unit(1, brisk_profile())])
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters], max_age=0.4)) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            until(lambda: is_good(master.ask(1, POWERS)))
+            gateway.reply = lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, bytes((0x83, code)))
+            seen = set()
+            until(lambda: seen.add(master.ask(1, POWERS)[:2]) or STALE in seen, timeout=2)
+            assert seen <= {STALE, b"\x03\x7c"}
+
+
+def test_damaged_and_foreign_answers_are_never_served():
+    def reply(transaction, unit, pdu):
+        return {
+            1: good_answer(transaction + 9, unit, pdu, word=0xDEAD) + good_answer(transaction, unit, pdu),
+            3: good_answer(transaction, unit + 1, pdu, word=0xDEAD),
+            5: good_answer(transaction, unit, pdu[:4] + bytes((pdu[4] - 1,)), word=0xDEAD),
+            7: frames.tcp_frame(transaction, unit, b"\x04" + good_answer(transaction, unit, pdu, word=0xDEAD)[8:]),
+            9: None,
+        }.get(len(gateway.requests) % 10, good_answer(transaction, unit, pdu))
+
+    with ScriptedGateway(reply) as gateway:
+        meters = Upstream(str(gateway.url), [Unit(1, brisk_profile())], timeout=0.2)
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters])) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            until(lambda: is_good(master.ask(1, POWERS)))
+            while len(gateway.requests) < 30:
+                assert master.ask(1, POWERS)[2:] == bytes.fromhex("0007") * 62
+
+
+def test_all_four_tables_are_polled_and_served():
+    profile = parse_profile("""
+        block = [
+            { table = "coils", address = 40, count = 4, every = 0.05 },
+            { table = "discrete inputs", address = 8, count = 9, every = 0.05 },
+            { table = "holding registers", address = 0, count = 2, every = 0.05 },
+            { table = "input registers", address = 0, count = 3, every = 0.05 },
+        ]""", "four")
+
+    def reply(transaction, unit, pdu):
+        data = {1: "0105", 2: "025501", 3: "0400010002", 4: "06000300040005"}[pdu[0]]
+        return frames.tcp_frame(transaction, unit, pdu[:1] + bytes.fromhex(data))
+
+    with ScriptedGateway(reply) as gateway:
+        device = Upstream(str(gateway.url), [Unit(1, profile)])
+        with splitting(Downstream("tcp://127.0.0.1:0", [device])) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            for pdu, answer in (((41, 3, 1), "010102"), ((8, 9, 2), "02025501"), ((1, 1, 3), "03020002"),
+                                ((0, 3, 4), "0406000300040005")):
+                until(lambda: master.ask(1, read_request(*pdu)) == bytes.fromhex(answer))
+
+
+def test_two_gateways_behind_one_server_and_a_dead_one_delays_nobody():
+    profile = brisk_profile()
+    with ScriptedGateway(lambda *_: b"") as dead, simulated_gateway(profile, units=(100,)) as alive:
+        upstreams = [Upstream(str(dead.url), [Unit(2, profile)], timeout=5.0), upstream_of(alive, profile, (100,))]
+        with splitting(Downstream("tcp://127.0.0.1:0", upstreams)) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            until(lambda: is_good(master.ask(100, POWERS)), timeout=2)
+            assert master.ask(2, POWERS) == STALE
+
+
+def test_every_downstream_has_its_own_idea_of_stale():
+    faults = Faults()
+    profile = brisk_profile()
+    with simulated_gateway(profile, faults=faults) as gateway:
+        meters = upstream_of(gateway, profile)
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters], max_age=0.4, name="hasty"),
+                       Downstream("tcp://127.0.0.1:0", [meters], max_age=60, name="patient")) as splitter:
+            hasty, patient = [TcpMaster(server.url.port) for server in splitter.servers]
+            until(lambda: is_good(hasty.ask(2, POWERS)) and is_good(patient.ask(2, POWERS)))
+            faults.mute[2] = (0.0, float("inf"))
+            until(lambda: hasty.ask(2, POWERS) == STALE, timeout=3)
+            assert is_good(patient.ask(2, POWERS))
+            hasty.sock.close()
+            patient.sock.close()
+
+
+def test_stopping_takes_less_than_two_seconds_and_frees_the_port():
+    with ScriptedGateway(lambda *_: b"") as gateway:
+        meters = Upstream(str(gateway.url), [Unit(1, brisk_profile())])
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters])) as splitter:
+            until(lambda: gateway.requests)
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 2
+        assert not [worker.name for worker in splitter.workers if not worker.join(0)]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", splitter.servers[0].url.port), 1)
