@@ -4,7 +4,8 @@ You have   nothing but this machine. In another terminal, first, two simulated m
                softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
 You get    both meters at two ports, for two masters with different patience.
 
-    simulated 100 --+                                +-- port 5020 ---- a master that wants 0x0B when data is old
+    simulated 100 --+                                +-- port 5020 ---- a master that wants 0x0B when data is
+    old
                     +-- 127.0.0.1:8899 -- softsplit
     simulated 2   --+                                +-- port 5021 ---- a master that wants silence then
 

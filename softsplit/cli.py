@@ -56,8 +56,8 @@ config_option = click.option(
 def main():
     """One Modbus bus, many masters.
 
-    softsplit is the only master of a Modbus bus: it polls the meters there, and serves faithful copies of them to as
-    many masters as you have, over Modbus TCP and Modbus RTU.
+    softsplit is the only master of a Modbus bus: it polls the meters there, and serves faithful copies of
+    them to as many masters as you have, over Modbus TCP and Modbus RTU.
 
     \b
     Exit codes: 0 ended as asked, 1 something failed, 2 the configuration or the command is wrong.
@@ -66,7 +66,7 @@ def main():
 
 @main.command()
 @config_option
-@click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware and no configuration.")
+@click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
 def run(path, demo):
     """Run the splitter in the foreground, until Ctrl-C or SIGTERM."""
     if demo and path:
@@ -89,9 +89,10 @@ def check(path):
 @click.option("-a", "--address", "where", default="localhost", metavar="HOST[:PORT]|URL", show_default=True,
               help="Whom to ask.")
 @click.option("-u", "--unit", type=UNIT, required=True, help="Unit id, 1 to 247.")
-@click.option("-t", "--table", type=click.Choice([table.value for table in Table]), default="holding registers",
-              show_default=True)
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Seconds.")
+@click.option("-t", "--table", type=click.Choice([table.value for table in Table]),
+              default="holding registers", show_default=True)
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
+              help="Seconds to wait for the answer.")
 @click.argument("address", type=Number())
 @click.argument("count", type=Number(), default=1)
 def read(where, unit, table, timeout, address, count):
@@ -115,10 +116,13 @@ rtu:///dev/ttyUSB0.
 Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200""")
 @click.argument("profile")
 @click.argument("url")
-@click.option("--unit", "units", type=UNIT, multiple=True, required=True, help="Unit id; give one for each device.")
-@click.option("--baudrate", type=click.IntRange(300), help="Of the serial line; over TCP its wire time is imitated.")
-@click.option("--mode", type=click.Choice(topology.MODES, case_sensitive=False), default="8E1", show_default=True,
-              metavar="MODE", help="Data bits, parity, stop bits of the serial line: 8E1, 8N1, ...")
+@click.option("--unit", "units", type=UNIT, multiple=True, required=True,
+              help="Unit id; give one for each device.")
+@click.option("--baudrate", type=click.IntRange(300),
+              help="Of the serial line; over TCP its wire time is imitated.")
+@click.option("--mode", type=click.Choice(topology.MODES, case_sensitive=False), default="8E1",
+              show_default=True, metavar="MODE",
+              help="Data bits, parity, stop bits of the serial line: 8E1, 8N1, ...")
 @click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",
               help="A unit that does not answer, from and to so many seconds after the start.")
 @click.option("--drop", type=click.IntRange(2), default=None, metavar="N", help="Lose every Nth answer.")

@@ -31,7 +31,7 @@ def find_config(path: str | None = None) -> Path:
 
 
 def load_config(path: Path) -> Topology:
-    """Return the topology that the file states. Raises ConfigError whose message starts with the file's name."""
+    """Return the topology that the file states. Raises ConfigError that starts with the file's name."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -100,4 +100,5 @@ def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Dow
     for each in serves:
         checks.known(checks.typed(each, str, "serves"), upstreams, "upstream", "serves")
     given = {key: value for key, value in section.items() if key not in ("url", "serves")}
-    return Downstream(url=_required(section, "url"), serves=[upstreams[each] for each in serves], name=name, **given)
+    return Downstream(url=_required(section, "url"), serves=[upstreams[each] for each in serves], name=name,
+                      **given)

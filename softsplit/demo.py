@@ -1,4 +1,4 @@
-"""The splitter for someone without hardware: real sockets, a real serial line, only the meters are simulated."""
+"""The splitter for someone without hardware: it and its sockets are real, only the meters are simulated."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,10 @@ Ctrl-C ends it.
 
 
 def run_demo(say: Callable[[str], None], program: str) -> None:
-    """Run until SIGINT or SIGTERM; `say` is told what there is to try, `program` by its name. Raises DownstreamError."""
+    """Run until SIGINT or SIGTERM. Raises DownstreamError.
+
+    `say` is told what there is to try; `program` is what a user calls to run this command line.
+    """
     set_up_logging()
     gateway = simulated_server(load_profile("abb-b23"), UNITS, parse_url("tcp://127.0.0.1:0", ("tcp",), 0),
                                baudrate=BAUDRATE)

@@ -22,8 +22,8 @@ log = logging.getLogger("softsplit")
 class Splitter:
     """One process that splits buses: pollers, the sync thread and servers, wired as the downstreams say.
 
-    `run()` does everything from a script's point of view; `start()` and `stop()` are for programs with a main loop
-    of their own.
+    `run()` does everything from a script's point of view; `start()` and `stop()` are for programs with a main
+    loop of their own.
     """
 
     def __init__(self, wiring: Topology | Iterable[Downstream]):
@@ -75,7 +75,7 @@ def _server(downstream: Downstream, mirrors: dict[tuple[str, int], list[Mirror]]
                             downstream.when_stale)
             mirrors.setdefault((upstream.name, unit.unit), []).append(mirror)
             own.append(mirror)
-    if downstream.url.scheme == "rtu":
-        return RtuServer(downstream.name, downstream.url, downstream.baudrate, downstream.mode,
-                         Bank(downstream.name, own, unknown_unit=None))
-    return TcpServer(downstream.name, downstream.url, Bank(downstream.name, own, unknown_unit=GATEWAY_NO_PATH))
+    name, url = downstream.name, downstream.url
+    if url.scheme == "rtu":
+        return RtuServer(name, url, downstream.baudrate, downstream.mode, Bank(name, own, unknown_unit=None))
+    return TcpServer(name, url, Bank(name, own, unknown_unit=GATEWAY_NO_PATH))

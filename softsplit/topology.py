@@ -121,15 +121,16 @@ class Topology:
         upstreams = tuple(dict.fromkeys((*self.upstreams, *served)))
         _set(self, downstreams=downstreams, upstreams=upstreams)
         self._check_wires("upstream", upstreams)
-        self._check_wires("downstream", [each for each in downstreams if each.url.scheme == "rtu" or each.url.port])
+        self._check_wires("downstream", downstreams)
 
     @staticmethod
     def _check_wires(side: str, ends) -> None:
         for index, end in enumerate(ends):
             for other in ends[:index]:
-                if other.url == end.url:
-                    raise ConfigError(f"{end.url} belongs to {side} {other.name} already", f"{side}.{end.name}.url")
-                if other.name == end.name:
+                if other.url == end.url and not end.url.is_any_port:
+                    raise ConfigError(f"{end.url} belongs to {side} {other.name} already",
+                                      f"{side}.{end.name}.url")
+                if other.name == end.name and not end.url.is_any_port:
                     raise ConfigError("the name stands twice", f"{side}.{end.name}")
 
     def unserved(self) -> list[Upstream]:
@@ -139,7 +140,7 @@ class Topology:
 
 
 def _all(items, kind: type, key: str) -> tuple:
-    """Return the items as a tuple. Raises ConfigError unless there is at least one, and all are of this kind."""
+    """Return the items as a tuple. Raises ConfigError when there is none, or one of another kind."""
     items = tuple(items) if isinstance(items, Iterable) and not isinstance(items, str) else (items,)
     if not items:
         raise ConfigError(f"at least one {kind.__name__} is needed", key)

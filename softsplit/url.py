@@ -18,6 +18,11 @@ class Url:
     port: int = 0
     path: str = ""
 
+    @property
+    def is_any_port(self) -> bool:
+        """Whether the system chooses the port."""
+        return not self.path and self.port == 0
+
     def __str__(self) -> str:
         if self.path:
             return f"{self.scheme}://{self.path}"
@@ -26,13 +31,14 @@ class Url:
 
 
 def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
-    """Return what `text` says. Raises ConfigError when it is impossible or its scheme is not one of `schemes`."""
+    """Return what `text` says. Raises ConfigError when it is impossible or has none of these schemes."""
     checks.typed(text, str)
     if "://" not in text:
         raise ConfigError(f'"{text}" is no url; write it like "{_example(schemes[0])}"')
     scheme = text.partition("://")[0]
     if scheme not in schemes:
-        raise ConfigError(f'"{text}" is not possible here; allowed are {" and ".join(map(_example, schemes))}')
+        allowed = " and ".join(map(_example, schemes))
+        raise ConfigError(f'"{text}" is not possible here; allowed is {allowed}')
     try:
         parts = urlsplit(text)
         port = MODBUS_PORT if parts.port is None else parts.port

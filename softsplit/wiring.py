@@ -25,8 +25,8 @@ def _upstream(upstream: Upstream, is_unserved: bool) -> str:
 
 
 def _downstream(downstream: Downstream) -> str:
-    lines = [f"downstream {downstream.name}  {downstream.url}{_line(downstream)}  max_age {downstream.max_age:g} s  "
-             f"when_stale {downstream.when_stale}"]
+    lines = [f"downstream {downstream.name}  {downstream.url}{_line(downstream)}  "
+             f"max_age {downstream.max_age:g} s  when_stale {downstream.when_stale}"]
     for index, upstream in enumerate(downstream.serves):
         branch = "└" if index == len(downstream.serves) - 1 else "├"
         lines += [f" {branch}─ {upstream.name}, units {', '.join(str(unit.unit) for unit in upstream.units)}"]

@@ -17,8 +17,8 @@ WATCH = 0.5  # s between looks at the threads
 class Worker:
     """A thread that repeats `step()` until it is stopped. What `step()` lets through is a bug and ends it.
 
-    Subclasses override `step()`, which returns within a second, `close()`, which runs in the thread at its end,
-    and `wake()`, which gets `step()` out of its pause. `beat` is the monotonic time of the latest step.
+    Subclasses override `step()`, which returns within a second, `close()`, which runs in the thread at its
+    end, and `wake()`, which gets `step()` out of its pause. `beat` is the monotonic time of the latest step.
     """
 
     def __init__(self, name: str):
@@ -81,7 +81,7 @@ def stop(workers: Sequence[Worker]) -> None:
 def run(workers: Sequence[Worker]) -> None:
     """Run all threads until SIGINT or SIGTERM; for the main thread. Raises SoftsplitError when one fails."""
     signals = {signal.SIGINT, signal.SIGTERM}
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # every thread inherits it; here they are waited for
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # inherited by every thread; waited for below
     try:
         start(workers)
         while signal.sigtimedwait(signals, WATCH) is None:
@@ -123,8 +123,8 @@ class Allowance:
 class Condition:
     """Something that is well or in trouble: each change is logged once, within the allowance.
 
-    A change that could not be logged is logged later, if it still holds when it is reported again. At first its
-    state is not known, so that either report is a change, unless it is `taken_as_well`.
+    A change that could not be logged is logged later, if it still holds when it is reported again. At first
+    its state is not known, so that either report is a change, unless it is `taken_as_well`.
     """
 
     def __init__(self, allowance: Allowance, taken_as_well: bool = False):

@@ -150,7 +150,8 @@ class RtuMaster:
 
 
 class ScriptedGateway:
-    """A Modbus TCP gateway that answers as it is told: `reply(transaction, unit, pdu)` returns the bytes to send.
+    """A Modbus TCP gateway that answers as it is told: `reply(transaction, unit, pdu)` returns the bytes to
+    send.
 
     None hangs up. Connections and requests are counted.
     """

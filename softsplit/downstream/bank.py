@@ -16,7 +16,8 @@ REMEMBERED = 500  # distinct refused requests of one server; no more are logged
 class Bank(Databank):
     """modbus-tk's databank with mirrors for slaves.
 
-    `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial line.
+    `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial
+    line.
     """
 
     def __init__(self, name: str, mirrors, unknown_unit: int | None):
@@ -44,4 +45,5 @@ class Bank(Databank):
         """Log a refused request once: people need to know what their masters ask."""
         if request not in self._refused and len(self._refused) < REMEMBERED and self._allowance.take():
             self._refused.add(request)
-            log.info("%s: %s: a master was refused with %s", self._name, request, frames.describe_exception(code))
+            log.info("%s: %s: a master was refused with %s",
+                     self._name, request, frames.describe_exception(code))

@@ -1,8 +1,8 @@
 """One upstream unit as the masters of one server see it: a modbus-tk slave whose data has an age.
 
-Data is kept as it came over the wire and sent on unchanged. Whether it is fresh is decided at the moment a master
-asks, by the rule that everything else here serves: a number that no meter sent, or that is too old, is never
-served as good.
+Data is kept as it came over the wire and sent on unchanged. Whether it is fresh is decided at the moment a
+master asks, by the rule that everything else here serves: a number that no meter sent, or that is too old, is
+never served as good.
 """
 
 import time
@@ -30,7 +30,7 @@ class Polled:
 
 
 class Run(ModbusBlock):
-    """Polled blocks that touch, as one modbus-tk block of packed items: two bytes for a register, one for a bit."""
+    """Polled blocks that touch, as one modbus-tk block: two bytes for a register, one for a bit."""
 
     def __init__(self, block: Block, polled: Sequence[Polled]):
         super().__init__(block.address, block.count)
@@ -41,7 +41,8 @@ class Run(ModbusBlock):
         self._view = memoryview(self._data)  # which can neither grow nor shrink
 
     def _span(self, block: Block) -> slice:
-        return slice(self._width * (block.address - self.block.address), self._width * (block.end - self.block.address))
+        begin, end = block.address - self.block.address, block.end - self.block.address
+        return slice(self._width * begin, self._width * end)
 
     def put(self, block: Block, data: bytes) -> None:
         """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
@@ -74,7 +75,7 @@ class Mirror(Slave):
         self._when_stale = when_stale
         self._polled = {read.block: Polled(read, max_age) for read in reads}
         self._runs = [Run(block, list(self._polled.values())) for block in merge(self._polled)]
-        for run in self._runs:  # where modbus-tk's own get_values finds them; its table numbers are function codes
+        for run in self._runs:  # for modbus-tk's own get_values; its numbers of tables are function codes
             self._blocks[str(run.block)] = (run.block.table.function, run.block.address)
             self._memory[run.block.table.function].append(run)
         self._unanswered = 0  # reads in a row
@@ -95,7 +96,10 @@ class Mirror(Slave):
                 polled.taken_at = reading.taken_at
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
-        """Return the answer PDU, or SILENCE. The order of checks is protocol.md's: 01, 03, 02, then freshness."""
+        """Return the answer PDU, or SILENCE.
+
+        The order of checks: function (exception 01), quantity and length (03), address (02), freshness (0B).
+        """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         code = frames.refusal(request_pdu, self._tables)

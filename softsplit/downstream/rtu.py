@@ -26,7 +26,7 @@ OPEN_AGAIN = 1.0  # s between tries to open an adapter that is away
 LONGEST_SEGMENT = 4096  # bytes without a silence; more is no traffic but noise
 ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 CURES = {
-    errno.EACCES: 'forbidden; add the user to the group which owns the device ("sudo usermod -aG dialout $USER")',
+    errno.EACCES: 'forbidden; let the user join the group that owns the device ("usermod -aG dialout USER")',
     errno.EAGAIN: "another program uses the device; stop it, or name another device",
     errno.EBUSY: "another program uses the device; stop it, or name another device",
     errno.ENOENT: "there is no such device",
@@ -78,7 +78,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         try:
             self._serial.open()
         except (termios.error, ValueError) as error:
-            raise OSError(f"the device does not take {self._line} ({error}); try another baudrate or mode") from error
+            raise OSError(f"the device does not take {self._line}; try another baudrate or mode ({error})"
+                          ) from error
         self.selector.register(self._serial.fd, selectors.EVENT_READ)
 
     def _reopen(self) -> None:

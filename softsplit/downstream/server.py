@@ -34,7 +34,8 @@ class Server(Worker):
     @property
     def announcement(self) -> str:
         """What the log says when masters can be served."""
-        return f"serving on {self.url}" if self.label == str(self.url) else f"serving {self.label} on {self.url}"
+        name = "" if self.label == str(self.url) else f"{self.label} "
+        return f"serving {name}on {self.url}"
 
     def wake(self) -> None:  # any thread
         with suppress(OSError):  # the thread has ended already

@@ -1,7 +1,7 @@
 """A Modbus TCP server: modbus-tk's, with an event loop of its own.
 
-modbus-tk's loop reads byte by byte, makes all clients wait a second for the rest of one's frame, and binds in its own
-thread. Here nothing waits for one client, and `open()` tells at once when the port is not to be had.
+modbus-tk's loop reads byte by byte, makes all clients wait a second for the rest of one's frame, and binds in
+its own thread. Here nothing waits for one client, and `open()` tells at once when the port is not to be had.
 """
 
 import errno
@@ -25,8 +25,8 @@ SEGMENT = 4096  # bytes taken from a connection at a time
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 KEEPALIVE = 60  # s of silence before the kernel asks whether a client is still there
 CURES = {
-    errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another port',
-    errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE, or choose a port from 1024 on",
+    errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another',
+    errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher one",
     errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 stands for all it has",
 }
 

@@ -41,8 +41,8 @@ class Register:
 class Profile:
     """What one make of device looks like on the bus.
 
-    `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself answers
-    (by default the blocks of the reads). Raises ConfigError when they contradict each other.
+    `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
+    answers (by default the blocks of the reads). Raises ConfigError when they contradict each other.
     """
 
     name: str

@@ -40,7 +40,7 @@ class Table(Enum):
         return self.value
 
 
-READ_FUNCTIONS = {Table.COILS: 1, Table.DISCRETE_INPUTS: 2, Table.HOLDING_REGISTERS: 3, Table.INPUT_REGISTERS: 4}
+READ_FUNCTIONS = {table: function for function, table in enumerate(Table, 1)}
 READ_TABLES = {function: table for table, function in READ_FUNCTIONS.items()}
 
 
@@ -114,8 +114,8 @@ class Reading:
     """What one read brought home: data, or the unit's own exception, or nothing at all.
 
     `taken_at` is the monotonic time just before the request was sent. `data` is as it came over the wire:
-    registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's own.
-    When both are None the unit did not answer.
+    registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's
+    own. When both are None the unit did not answer.
     """
 
     upstream: str

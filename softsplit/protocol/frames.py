@@ -1,7 +1,7 @@
 """PDUs and ADUs: what stands where in a request, in an answer, and in the frame around them.
 
-MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide V1.0b,
-MSL the MODBUS over Serial Line Specification V1.02.
+MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide
+V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 """
 
 import struct

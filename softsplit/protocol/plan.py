@@ -35,7 +35,8 @@ class _Patience:
 class Plan:
     """The reads of one wire: what is due goes by deadline, and a mute unit is tried ever more seldom.
 
-    `timeout` is what a unit gets for one whole answer, in seconds; a mute one gets less, so as not to slow the others.
+    `timeout` is what a unit gets for one whole answer, in seconds; a mute one gets less, so as not to slow
+    the others.
     """
 
     def __init__(self, reads: Mapping[int, Sequence[Read]], timeout: float, now: float):
@@ -90,7 +91,7 @@ class Plan:
             patience.not_before = now + RETRIES[min(tries, len(RETRIES) - 1)]
 
     def heard(self, unit: int) -> None:
-        """The unit answered too late: it lives, so its next try gets the full time-out, or it would never succeed."""
+        """The unit answered too late: it lives, and needs the full time-out at its next try to show it."""
         if unit in self._patience:
             self._patience[unit].heard = True
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from softsplit.errors import ConfigError
 
-NUMBERS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "u64": ">Q", "s64": ">q", "f32": ">f", "f64": ">d"}
+NUMBERS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "u64": ">Q", "s64": ">q", "f32": ">f",
+           "f64": ">d"}  # for struct
 COUNTED = ("text", "bits", "raw")  # types that state their own count of registers
 TYPES = (*NUMBERS, *COUNTED)
 

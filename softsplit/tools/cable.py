@@ -29,7 +29,7 @@ class Cable(Worker):
     def step(self) -> None:
         for key, _ in self._selector.select(TICK):
             data = os.read(key.fd, CHUNK)
-            with suppress(BlockingIOError):  # nobody listens there, and the buffer is full: as on a wire, it is lost
+            with suppress(BlockingIOError):  # nobody listens, the buffer is full: as on a wire, it is lost
                 os.write(key.data, data)
 
     def close(self) -> None:

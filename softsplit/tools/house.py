@@ -1,11 +1,11 @@
 """A simulated house: what an energy meter on its mains would show, as a pure function of time.
 
-The loads of the phases come and go; energy is the integral of power, so it only grows. Another unit is another meter
-with other loads. What a phase shows is rounded first and a total is the sum of what the phases show, so that one
-register can be checked against others.
+The loads of the phases come and go; energy is the integral of power, so it only grows. Another unit is
+another meter with other loads. What a phase shows is rounded first and a total is the sum of what the phases
+show, so that one register can be checked against others.
 """
 
-from math import atan2, cos, degrees, hypot, pi, sin
+from math import atan2, cos, degrees, hypot, pi, sin, sqrt
 
 PHASES = ("l1", "l2", "l3")
 EPOCH = 1_704_067_200  # 2024-01-01 00:00 UTC, when the meters were installed
@@ -18,9 +18,11 @@ TARIFF_SHARES = (0.7, 0.3, 0.0, 0.0)
 
 
 def quantities(unit: int, t: float, phases: int = 3) -> dict[str, float | None]:
-    """What the meter shows at wall time `t`, by register name, in units of measure; None is 'not available'."""
+    """What the meter shows at wall time `t`, by register name, in its unit of measure or None."""
     each = [_phase(phase, unit, t) for phase in range(phases)]
-    shown = {f"{name}_{PHASES[phase]}": value for phase in range(phases) for name, value in each[phase].items()}
+    shown: dict[str, float | None] = {}
+    for phase, name in enumerate(PHASES[:phases]):
+        shown |= {f"{what}_{name}": value for what, value in each[phase].items()}
     for name in each[0]:
         shown[f"{name}_total"] = sum(phase[name] for phase in each)
     shown |= _angles(shown, (*PHASES[:phases], "total"))
@@ -35,7 +37,8 @@ def _phase(phase: int, unit: int, t: float) -> dict[str, float]:
     omega = 2 * pi / PERIOD[phase]
     power = BASE[phase] + SWING[phase] * (1 + sin(omega * t + unit)) / 2
     wave = (cos(omega * EPOCH + unit) - cos(omega * t + unit)) / omega
-    energy = (BASE[phase] * (t - EPOCH) + SWING[phase] * (t - EPOCH + wave) / 2) / 3_600_000  # kWh: its integral
+    age = t - EPOCH
+    energy = (BASE[phase] * age + SWING[phase] * (age + wave) / 2) / 3_600_000  # kWh: the integral of power
     reactive = REACTIVE[phase]
     apparent = hypot(1, reactive)
     return {
@@ -60,8 +63,8 @@ def _voltages(unit: int, t: float, phases: int) -> dict[str, float]:
     shown |= {f"phase_angle_voltage_{PHASES[phase]}": VOLTAGE_ANGLE[phase] for phase in range(phases)}
     if phases == 3:
         for one, other in ((0, 1), (2, 1), (0, 2)):
-            name = f"voltage_{PHASES[one]}_{PHASES[other]}"
-            shown[name] = (to_neutral[one] ** 2 + to_neutral[other] ** 2 + to_neutral[one] * to_neutral[other]) ** 0.5
+            a, b = to_neutral[one], to_neutral[other]
+            shown[f"voltage_{PHASES[one]}_{PHASES[other]}"] = sqrt(a * a + b * b + a * b)  # 120 deg apart
     return shown
 
 

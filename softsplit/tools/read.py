@@ -26,4 +26,5 @@ def format_block(block: Block, items: list[int]) -> str:
     """One line an item: address, and the number in decimal and hex, or the bit."""
     if block.table.holds_bits:
         return "\n".join(f"0x{address:04X}  {bit}" for address, bit in enumerate(items, block.address))
-    return "\n".join(f"0x{address:04X}  {word:5d}  0x{word:04X}" for address, word in enumerate(items, block.address))
+    return "\n".join(f"0x{address:04X}  {word:5d}  0x{word:04X}"
+                     for address, word in enumerate(items, block.address))

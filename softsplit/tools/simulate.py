@@ -1,4 +1,4 @@
-"""A device without a device: answers as a profile says it would, with values that are pure functions of time."""
+"""A device that is not there: answers as its profile says, with values that are pure functions of time."""
 
 import os
 import time
@@ -21,7 +21,7 @@ from softsplit.tools.house import quantities
 from softsplit.url import Url
 from softsplit.worker import run, set_up_logging
 
-USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}  # by unit of measure
+USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 
 
 @dataclass
@@ -60,10 +60,11 @@ def parse_mute(text: str) -> tuple[int, tuple[float, float]]:
 
 
 class SimulatedUnit(Slave):
-    """A unit which answers reads inside its profile's `readable`, and refuses everything else as a device would.
+    """A unit which answers reads inside its profile's `readable`, and refuses everything else as a device
+    would.
 
-    What no register of the profile covers reads as all bits one. `line` is baudrate and mode of a bus whose wire
-    time is imitated, or None.
+    What no register of the profile covers reads as all bits one. `line` is baudrate and mode of a bus whose
+    wire time is imitated, or None.
     """
 
     def __init__(self, unit: int, profile: Profile, faults: Faults, line: tuple[int, str] | None = None):
@@ -85,7 +86,7 @@ class SimulatedUnit(Slave):
         return answer
 
     def _occupy_wire(self, pdu: bytes) -> None:
-        """Imitate the time of a frame (unit, PDU, CRC) and of the silence after it; the bus has nothing else to do."""
+        """Imitate the time of a frame (unit, PDU, CRC) and of the silence after it."""
         time.sleep((len(pdu) + 3) * self._character + self._silence)
 
     def _answer(self, pdu: bytes) -> bytes:
@@ -117,7 +118,7 @@ class SimulatedUnit(Slave):
             encoded[2 * (first - register.block.address):2 * (last - register.block.address)]
 
     def _encoded(self, register: Register, shown: dict, t: float) -> bytes:
-        """The bytes of one register: what the house shows under its name, else something usual for its kind."""
+        """The bytes of a register: what the house shows under its name, else something usual."""
         count = register.block.count
         if register.type == "text":
             return values.encode_text(self._text(register)[:2 * count], count)
@@ -149,13 +150,14 @@ def simulated_server(profile: Profile, units: Iterable[int], url: Url, faults: F
 
     `baudrate` is that of the serial line; over TCP, and over a pseudo-terminal, its wire time is imitated.
     """
+    name = f"simulated {profile.name}"
     faults = faults or Faults()
     is_pseudo = url.scheme == "tcp" or os.path.realpath(url.path).startswith("/dev/pts/")
     line = (baudrate, mode) if baudrate and is_pseudo else None
     slaves = [SimulatedUnit(unit, profile, faults, line) for unit in units]
     if url.scheme == "rtu":
-        return RtuServer("simulation", url, baudrate or 19200, mode, Bank("simulation", slaves, unknown_unit=None))
-    return TcpServer("simulation", url, Bank("simulation", slaves, unknown_unit=frames.GATEWAY_NO_ANSWER))
+        return RtuServer(name, url, baudrate or 19200, mode, Bank(name, slaves, unknown_unit=None))
+    return TcpServer(name, url, Bank(name, slaves, unknown_unit=frames.GATEWAY_NO_ANSWER))
 
 
 def run_simulation(*arguments) -> None:

@@ -1,4 +1,5 @@
-"""The wires to real devices: modbus-tk masters with a deadline for the whole answer and a check of every field.
+"""The wires to real devices: modbus-tk masters with a deadline for the whole answer and a check of every
+field.
 
 modbus-tk's own `_recv` reads byte by byte with a time-out for each, takes a late answer for an error, and its
 `execute` holds one lock for the whole process. What is overridden here cures that.
@@ -121,7 +122,9 @@ class TcpClient(TcpMaster):
                 break
             if unit is not None:
                 self._late.add(unit)
-        fault = f"unit {frame[6]} instead of {unit}" if frame[6] != unit else frames.reply_fault(self._block, frame[7:])
+        fault = frames.reply_fault(self._block, frame[7:])
+        if frame[6] != unit:
+            fault = f"unit {frame[6]} instead of {unit}"
         if fault:
             raise BadAnswer(f"unit {unit}: the answer has {fault}")
         return frame

@@ -67,12 +67,12 @@ class Poller(Worker):
                   exception: int | None = None) -> None:
         self._plan.answered(unit, read, sent_at, time.monotonic())
         self._hand_over(Reading(self._upstream.name, unit, read.block, sent_at, data, exception))
-        self._units[unit].well(f"{self._upstream.name}: unit {unit} answers")
+        who, block = f"{self._upstream.name}: unit {unit}", self._blocks[unit, read.block]
+        self._units[unit].well(f"{who} answers")
         if exception is None:
-            self._blocks[unit, read.block].well(f"{self._upstream.name}: unit {unit} answers {read.block} again")
+            block.well(f"{who} answers {read.block} again")
         else:
-            self._blocks[unit, read.block].trouble(
-                f"{self._upstream.name}: unit {unit} refuses {read.block} with {describe_exception(exception)}")
+            block.trouble(f"{who} refuses {read.block} with {describe_exception(exception)}")
 
     def _unanswered(self, unit: int, read: Read, sent_at: float, error: UpstreamError) -> None:
         self._plan.unanswered(unit, read, time.monotonic())
