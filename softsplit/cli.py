@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from softsplit import config, topology
-from softsplit.demo import run_demo
+from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.protocol.blocks import Block, Table
@@ -67,12 +67,14 @@ def main():
 @main.command()
 @config_option
 @click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
-def run(path, demo):
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
+              help="TCP port of the demo; 0 takes any.")
+def run(path, demo, port):
     """Run the splitter in the foreground, until Ctrl-C or SIGTERM."""
     if demo and path:
         raise click.UsageError("--demo has its own wiring; leave out -c")
     if demo:
-        run_demo(click.echo, program())
+        run_demo(click.echo, program(), port)
     else:
         Splitter(config.load_config(config.find_config(path))).run()
 

@@ -31,10 +31,11 @@ Ctrl-C ends it.
 """
 
 
-def run_demo(say: Callable[[str], None], program: str) -> None:
+def run_demo(say: Callable[[str], None], program: str, port: int) -> None:
     """Run until SIGINT or SIGTERM. Raises DownstreamError.
 
-    `say` is told what there is to try; `program` is what a user calls to run this command line.
+    `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is that
+    of the TCP server, 0 for any.
     """
     set_up_logging()
     gateway = simulated_server(load_profile("abb-b23"), UNITS, parse_url("tcp://127.0.0.1:0", ("tcp",), 0),
@@ -42,9 +43,10 @@ def run_demo(say: Callable[[str], None], program: str) -> None:
     gateway.open()
     cable = Cable()
     meters = Upstream(str(gateway.url), [Unit(unit, "abb-b23") for unit in UNITS], name="meters")
-    tcp = Downstream(f"tcp://127.0.0.1:{PORT}", [meters], name="victron")
+    tcp = Downstream(f"tcp://127.0.0.1:{port}", [meters], name="victron")
     serial = Downstream(f"rtu://{cable.left}", [meters], baudrate=BAUDRATE, mode="8N1", name="maxem")
     splitter = Splitter([tcp, serial])
     splitter.open()
-    say(TEXT.format(program=program, tcp=tcp.url, serial=cable.right, port=PORT, baudrate=BAUDRATE))
+    url = splitter.servers[0].url
+    say(TEXT.format(program=program, tcp=url, serial=cable.right, port=url.port, baudrate=BAUDRATE))
     run([gateway, cable, *splitter.workers])

@@ -1,5 +1,4 @@
-"""The wires to real devices: modbus-tk masters with a deadline for the whole answer and a check of every
-field.
+"""The wires to real devices: modbus-tk masters with a deadline for a whole answer and a check of every field.
 
 modbus-tk's own `_recv` reads byte by byte with a time-out for each, takes a late answer for an error, and its
 `execute` holds one lock for the whole process. What is overridden here cures that.
@@ -26,10 +25,14 @@ class _Dropped(ConnectionError):
 
 
 class TcpClient(TcpMaster):
-    """One connection to a Modbus TCP gateway or device, opened when it is needed. One thread, one client."""
+    """One connection to a Modbus TCP gateway or device, opened when it is needed. One thread, one client.
+
+    `timeout` is in seconds, for connecting. `asked_at` is the monotonic time just before the latest request.
+    """
 
     def __init__(self, url: Url, timeout: float):
         super().__init__(url.host, url.port, timeout)
+        self.asked_at = 0.0
         self._url = url
         self._inbox = bytearray()
         self._request = b""
@@ -50,7 +53,7 @@ class TcpClient(TcpMaster):
                 return self._ask(unit, block, timeout)
             except _Dropped:
                 pass  # closed while idle, so this request was never heard
-        self.connect(timeout)
+        self._connect()
         try:
             return self._ask(unit, block, timeout)
         except _Dropped as error:
@@ -61,17 +64,17 @@ class TcpClient(TcpMaster):
         late, self._late = self._late, set()
         return late
 
-    def connect(self, timeout: float) -> None:
+    def _connect(self) -> None:
         """Open the connection anew, after a look-up of the host. Raises Unreachable."""
         self.close()
-        self.set_timeout(timeout)
         try:
             self.open()
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
 
     def _ask(self, unit: int, block: Block, timeout: float) -> bytes:
-        self._deadline = time.monotonic() + timeout
+        self.asked_at = time.monotonic()
+        self._deadline = self.asked_at + timeout
         self._block = block
         try:
             data = self.execute(unit, block.table.function, block.address, block.count,

@@ -45,28 +45,27 @@ class Poller(Worker):
         self._client.close()
 
     def _read(self, unit: int, read: Read) -> None:
-        sent_at = time.monotonic()
         try:
             data = self._client.read(unit, read.block, self._plan.timeout(unit))
         except Unreachable as error:
-            self._unreachable(error, sent_at)
+            self._unreachable(error)
             return
         except (Refused, NoAnswer, BadAnswer) as error:
             self._reachable()
             if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
-                self._answered(unit, read, sent_at, exception=error.exception_code)
+                self._answered(unit, read, exception=error.exception_code)
             else:
-                self._unanswered(unit, read, sent_at, error)
+                self._unanswered(unit, read, error)
         else:
             self._reachable()
-            self._answered(unit, read, sent_at, data=data)
+            self._answered(unit, read, data)
         for late in self._client.take_late():
             self._plan.heard(late)
 
-    def _answered(self, unit: int, read: Read, sent_at: float, data: bytes | None = None,
+    def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:
-        self._plan.answered(unit, read, sent_at, time.monotonic())
-        self._hand_over(Reading(self._upstream.name, unit, read.block, sent_at, data, exception))
+        self._plan.answered(unit, read, self._client.asked_at, time.monotonic())
+        self._hand_over(unit, read, data, exception)
         who, block = f"{self._upstream.name}: unit {unit}", self._blocks[unit, read.block]
         self._units[unit].well(f"{who} answers")
         if exception is None:
@@ -74,17 +73,17 @@ class Poller(Worker):
         else:
             block.trouble(f"{who} refuses {read.block} with {describe_exception(exception)}")
 
-    def _unanswered(self, unit: int, read: Read, sent_at: float, error: UpstreamError) -> None:
+    def _unanswered(self, unit: int, read: Read, error: UpstreamError) -> None:
         self._plan.unanswered(unit, read, time.monotonic())
-        self._hand_over(Reading(self._upstream.name, unit, read.block, sent_at))
+        self._hand_over(unit, read)
         if self._plan.is_mute(unit):
             self._units[unit].trouble(f"{self._upstream.name}: {error}; it is tried again every few seconds")
 
-    def _unreachable(self, error: Unreachable, sent_at: float) -> None:
-        self._down_until = sent_at + REACH_AGAIN
+    def _unreachable(self, error: Unreachable) -> None:
+        self._down_until = time.monotonic() + REACH_AGAIN
         self._gateway.trouble(f"{self._upstream.name}: {error}; it is tried again every {REACH_AGAIN:g} s")
         for unit, reads in self._reads.items():
-            self._hand_over(Reading(self._upstream.name, unit, reads[0].block, sent_at))
+            self._hand_over(unit, reads[0])
 
     def _reachable(self) -> None:
         self._gateway.well(f"{self._upstream.name}: connected to {self._upstream.url}")
@@ -92,5 +91,7 @@ class Poller(Worker):
             self._down_until = None
             self._plan.restart(time.monotonic())
 
-    def _hand_over(self, reading: Reading) -> None:
+    def _hand_over(self, unit: int, read: Read, data: bytes | None = None,
+                   exception: int | None = None) -> None:
+        reading = Reading(self._upstream.name, unit, read.block, self._client.asked_at, data, exception)
         self._readings.put(reading, timeout=PATIENCE)
