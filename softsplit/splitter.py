@@ -11,7 +11,7 @@ from softsplit.downstream.server import Server
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import TcpServer
 from softsplit.errors import SoftsplitError
-from softsplit.protocol.frames import GATEWAY_NO_PATH
+from softsplit.protocol.pdus import GATEWAY_NO_PATH
 from softsplit.topology import Downstream, Topology
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, run, set_up_logging, start, stop

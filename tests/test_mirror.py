@@ -9,7 +9,7 @@ from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.bank import Bank
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from tests.support import read_request
+from tests.support import Clock, read_request
 
 HOLDING = Table.HOLDING_REGISTERS
 FAST = Read(Block(HOLDING, 100, 10), "fast", 1.0)
@@ -19,14 +19,6 @@ COILS = Read(Block(Table.COILS, 3, 10), "coils", 1.0)
 MORE_COILS = Read(Block(Table.COILS, 13, 7), "more coils", 1.0)
 READS = (FAST, TOUCHING, RARE, COILS, MORE_COILS)
 STALE = bytes((0x83, 0x0B))
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from softsplit.errors import ConfigError
-from softsplit.protocol import frames, values
+from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block, Read, Table, merge
 
 HOLDING = Table.HOLDING_REGISTERS
@@ -70,13 +70,13 @@ def test_a_read_asks_for_no_more_than_the_specification_allows():
     ("04", 1), ("10 8c04 0001 02", 1), ("17 0000 0001 0000 0001 02 0000", 1), ("16 0000 ffff 0000", 1),
 ])
 def test_checks_go_from_function_to_quantity_to_address(pdu, code):
-    assert frames.refusal(bytes.fromhex(pdu), {HOLDING}) == code
+    assert pdus.refusal(bytes.fromhex(pdu), {HOLDING}) == code
 
 
 def test_bits_may_be_read_by_two_thousand():
     tables = {Table.COILS, Table.DISCRETE_INPUTS}
-    assert frames.refusal(bytes.fromhex("01 0000 07d0"), tables) is None
-    assert frames.refusal(bytes.fromhex("02 0000 07d1"), tables) == 3
+    assert pdus.refusal(bytes.fromhex("01 0000 07d0"), tables) is None
+    assert pdus.refusal(bytes.fromhex("02 0000 07d1"), tables) == 3
 
 
 @pytest.mark.parametrize("reply, fault", [
@@ -85,7 +85,7 @@ def test_bits_may_be_read_by_two_thousand():
     ("04 04 00000036", "function 4 instead of 3"), ("84 02", "function 132"), ("83", "exception of 1"), ("03", "bytes"),
 ])
 def test_an_answer_is_checked_against_the_question(reply, fault):
-    found = frames.reply_fault(holding(0x5B14, 2), bytes.fromhex(reply))
+    found = pdus.reply_fault(holding(0x5B14, 2), bytes.fromhex(reply))
     assert found is None if fault is None else fault in found
 
 
@@ -101,8 +101,8 @@ def test_the_length_field_says_where_a_frame_ends():
     ([1, 0, 1], "05"), ([0] * 8 + [1], "0001"), ([1] * 16, "ffff"), ([0, 1], "02"),
 ])
 def test_bits_are_packed_from_the_least_significant_on(flags, data):
-    assert frames.pack_bits(flags) == bytes.fromhex(data)
-    assert list(frames.unpack_bits(bytes.fromhex(data), len(flags))) == flags
+    assert pdus.pack_bits(flags) == bytes.fromhex(data)
+    assert list(pdus.unpack_bits(bytes.fromhex(data), len(flags))) == flags
 
 
 def test_times_on_the_wire():

@@ -138,15 +138,19 @@ def few_descriptors():
 
 def test_running_out_of_descriptors_refuses_newcomers_and_nothing_else(server, master, caplog):
     sockets = [socket.socket() for _ in range(6)]
-    with few_descriptors():
-        hogs = []
+    hogs: list[int] = []
+
+    def is_refused() -> bool:
         try:
-            while True:
+            while True:  # also what earlier tests give back meanwhile
                 hogs.append(os.dup(0))
         except OSError:
-            pass
+            return "cannot accept a connection: Too many open files" in caplog.text
+
+    with few_descriptors():
+        assert not is_refused()
         sockets[0].connect(("127.0.0.1", server.url.port))
-        until(lambda: "cannot accept a connection: Too many open files" in caplog.text)
+        until(is_refused)
         assert master.ask(100, REQUEST[7:]) == ANSWER[7:]
         for hog in hogs:
             os.close(hog)

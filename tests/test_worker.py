@@ -7,13 +7,7 @@ import pytest
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
 from softsplit.worker import Allowance, Condition, Worker, run, start, stop
-
-
-class Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.support import Clock
 
 
 @pytest.fixture

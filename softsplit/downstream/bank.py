@@ -5,7 +5,7 @@ import logging
 from modbus_tk.modbus import Databank
 
 from softsplit.downstream.mirror import SILENCE, Mirror
-from softsplit.protocol import frames
+from softsplit.protocol import pdus
 from softsplit.worker import Allowance
 
 log = logging.getLogger("softsplit")
@@ -33,17 +33,17 @@ class Bank(Databank):
         mirror = self._slaves.get(unit)
         if mirror is not None:
             answer = mirror.handle_request(pdu)
-            if answer and answer[0] & 0x80 and answer[1] in (frames.ILLEGAL_FUNCTION, frames.ILLEGAL_ADDRESS):
-                self._note(f"unit {unit}: {frames.describe_request(pdu)}", answer[1])
+            if answer and answer[0] & 0x80 and answer[1] in (pdus.ILLEGAL_FUNCTION, pdus.ILLEGAL_ADDRESS):
+                self._note(f"unit {unit}: {pdus.describe_request(pdu)}", answer[1])
             return answer
         if self._unknown_unit is None or pdu[0] >= 0x80:
             return SILENCE
         self._note(f"unit {unit} is not served here", self._unknown_unit)
-        return frames.exception_pdu(pdu[0], self._unknown_unit)
+        return pdus.exception_pdu(pdu[0], self._unknown_unit)
 
     def _note(self, request: str, code: int) -> None:
         """Log a refused request once: people need to know what their masters ask."""
         if request not in self._refused and len(self._refused) < REMEMBERED and self._allowance.take():
             self._refused.add(request)
             log.info("%s: %s: a master was refused with %s",
-                     self._name, request, frames.describe_exception(code))
+                     self._name, request, pdus.describe_exception(code))

@@ -11,7 +11,7 @@ from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock, Slave
 
-from softsplit.protocol import frames
+from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, merge
 from softsplit.protocol.plan import MUTE_AFTER
 
@@ -46,12 +46,12 @@ class Run(ModbusBlock):
 
     def put(self, block: Block, data: bytes) -> None:
         """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
-        self._view[self._span(block)] = data if self._width == 2 else frames.unpack_bits(data, block.count)
+        self._view[self._span(block)] = data if self._width == 2 else pdus.unpack_bits(data, block.count)
 
     def get(self, block: Block) -> bytes:
         """Return the data of an answer."""
         data = bytes(self._view[self._span(block)])
-        return data if self._width == 2 else frames.pack_bits(data)
+        return data if self._width == 2 else pdus.pack_bits(data)
 
     def __getitem__(self, item):
         return unpack(f">{self.size}{'H' if self._width == 2 else 'B'}", self._data)[item]
@@ -102,14 +102,14 @@ class Mirror(Slave):
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        code = frames.refusal(request_pdu, self._tables)
+        code = pdus.refusal(request_pdu, self._tables)
         if code is None:
-            asked = frames.asked_block(request_pdu)
+            asked = pdus.asked_block(request_pdu)
             run = self._run_of(asked)
             if run is not None:
                 return self._answer(run, asked)
-            code = frames.ILLEGAL_ADDRESS
-        return frames.exception_pdu(request_pdu[0], code)
+            code = pdus.ILLEGAL_ADDRESS
+        return pdus.exception_pdu(request_pdu[0], code)
 
     def _run_of(self, block: Block) -> Run | None:
         return next((run for run in self._runs if run.block.contains(block)), None)
@@ -120,18 +120,18 @@ class Mirror(Slave):
             data = run.get(asked) if code is None else b""
         if code is None:
             return bytes((asked.table.function, asked.byte_count)) + data
-        if code == frames.GATEWAY_NO_ANSWER and self._when_stale == "silent":
+        if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
             return SILENCE
-        return frames.exception_pdu(asked.table.function, code)
+        return pdus.exception_pdu(asked.table.function, code)
 
     def _trouble(self, run: Run, asked: Block, now: float) -> int | None:
         """Return why `asked` cannot be served now, as an exception code, or None."""
         if self._unanswered >= MUTE_AFTER and now - self._answered_at > self._max_age:
-            return frames.GATEWAY_NO_ANSWER
+            return pdus.GATEWAY_NO_ANSWER
         touched = [polled for polled in run.polled if polled.block.overlaps(asked)]
         for polled in touched:
             if polled.exception is not None:
                 return polled.exception
         if all(now - polled.taken_at <= polled.fresh_for for polled in touched):
             return None
-        return frames.GATEWAY_NO_ANSWER
+        return pdus.GATEWAY_NO_ANSWER

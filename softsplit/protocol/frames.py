@@ -1,84 +1,14 @@
-"""PDUs and ADUs: what stands where in a request, in an answer, and in the frame around them.
+"""Frames: what is put around a PDU on a TCP connection and on a serial line.
 
-MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide
-V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
+MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide V1.0b,
+MSL the MODBUS over Serial Line Specification V1.02.
 """
 
 import struct
 
-from softsplit.protocol.blocks import READ_TABLES, Block
-
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4  # MAP 7
-GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = 0x0A, 0x0B  # MAP 7
-EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
-              5: "acknowledge", 6: "device busy", 8: "memory parity error", 0x0A: "gateway path unavailable",
-              0x0B: "gateway target did not answer"}  # MAP 7
-
 HEADER = struct.Struct(">HHHB")  # transaction id, protocol id, length, unit id; MTI 3.1.3
 MIN_LENGTH, MAX_LENGTH = 2, 254  # of the length field: unit id and a PDU of 1 to 253 bytes; MAP 4.1
 MAX_RTU_FRAME = 256  # bytes; MSL 2.5.1
-
-
-def describe_exception(code: int) -> str:
-    """Name an exception code, as in "exception 0x02 (illegal data address)"."""
-    return f"exception 0x{code:02X} ({EXCEPTIONS.get(code, 'not in the specification')})"
-
-
-def exception_pdu(function: int, code: int) -> bytes:
-    """The answer that refuses: function + 0x80 (1), exception code (1)."""
-    return bytes((function | 0x80, code))
-
-
-def read_pdu(block: Block) -> bytes:
-    """The request for a block: function (1), address (2), count (2)."""
-    return struct.pack(">BHH", block.table.function, block.address, block.count)
-
-
-def refusal(pdu: bytes, tables) -> int | None:
-    """Return the exception code for a request that is no proper read of one of `tables`, else None.
-
-    Checks function, then quantity and length, then whether the addresses exist (MAP figures 11 to 14).
-    """
-    table = READ_TABLES.get(pdu[0])
-    if table not in tables:
-        return ILLEGAL_FUNCTION
-    if len(pdu) != 5:
-        return ILLEGAL_VALUE
-    address, count = struct.unpack_from(">HH", pdu, 1)
-    if not 1 <= count <= table.max_count:
-        return ILLEGAL_VALUE
-    return ILLEGAL_ADDRESS if address + count > 0x10000 else None
-
-
-def asked_block(pdu: bytes) -> Block:
-    """The block for which a proper read request asks (see `refusal`)."""
-    function, address, count = struct.unpack(">BHH", pdu)
-    return Block(READ_TABLES[function], address, count)
-
-
-def describe_request(pdu: bytes) -> str:
-    """What a request wants, in a few words for the log."""
-    if pdu[0] in READ_TABLES and len(pdu) == 5:
-        address, count = struct.unpack_from(">HH", pdu, 1)
-        return f"{READ_TABLES[pdu[0]]} 0x{address:04X}+{count}"
-    if len(pdu) >= 3:
-        return f"function {pdu[0]} at 0x{int.from_bytes(pdu[1:3], 'big'):04X}"
-    return f"function {pdu[0]}"
-
-
-def reply_fault(block: Block, pdu: bytes) -> str | None:
-    """Say why `pdu` cannot be the answer to a read of `block`, or return None when it can.
-
-    A good answer is function (1), byte count (1), data; an exception is function + 0x80 (1), code (1).
-    """
-    function = block.table.function
-    if pdu[0] == function | 0x80:
-        return None if len(pdu) == 2 else f"an exception of {len(pdu)} bytes"
-    if pdu[0] != function:
-        return f"function {pdu[0]} instead of {function}"
-    if len(pdu) < 2 or pdu[1] != block.byte_count or len(pdu) != 2 + pdu[1]:
-        return f"{len(pdu) - 2} bytes of data instead of {block.byte_count}"
-    return None
 
 
 def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -143,17 +73,3 @@ def frame_silence(baudrate: int, mode: str) -> float:
 def wire_time(request: int, reply: int, baudrate: int, mode: str) -> float:
     """Seconds which a request and a reply of so many bytes occupy a serial line, silences included."""
     return (request + reply) * character_time(baudrate, mode) + 2 * frame_silence(baudrate, mode)
-
-
-def pack_bits(flags) -> bytes:
-    """Bits, one per item, to bytes, the first in the least significant bit (MAP 6.1)."""
-    value = 0
-    for position, flag in enumerate(flags):
-        value |= bool(flag) << position
-    return value.to_bytes((len(flags) + 7) // 8, "little")
-
-
-def unpack_bits(data: bytes, count: int) -> bytes:
-    """The first `count` bits of `data`, one byte of 0 or 1 for each."""
-    value = int.from_bytes(data, "little")
-    return bytes(value >> position & 1 for position in range(count))

@@ -1,7 +1,7 @@
 """One read of one block, for a person."""
 
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.frames import unpack_bits
+from softsplit.protocol.pdus import unpack_bits
 from softsplit.upstream.client import TcpClient
 from softsplit.url import parse_url
 

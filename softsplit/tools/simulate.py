@@ -15,7 +15,7 @@ from softsplit.downstream.server import Server
 from softsplit.downstream.tcp import TcpServer
 from softsplit.errors import ConfigError
 from softsplit.profiles import Profile, Register
-from softsplit.protocol import frames, values
+from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block
 from softsplit.tools.house import quantities
 from softsplit.url import Url
@@ -90,13 +90,13 @@ class SimulatedUnit(Slave):
         time.sleep((len(pdu) + 3) * self._character + self._silence)
 
     def _answer(self, pdu: bytes) -> bytes:
-        code = frames.refusal(pdu, self._profile.tables)
+        code = pdus.refusal(pdu, self._profile.tables)
         if code is None:
-            block = frames.asked_block(pdu)
+            block = pdus.asked_block(pdu)
             if any(readable.contains(block) for readable in self._profile.readable):
                 return bytes((pdu[0], block.byte_count)) + self.data(block, time.time())
-            code = frames.ILLEGAL_ADDRESS
-        return frames.exception_pdu(pdu[0], code)
+            code = pdus.ILLEGAL_ADDRESS
+        return pdus.exception_pdu(pdu[0], code)
 
     def data(self, block: Block, t: float) -> bytes:
         """What the unit answers for a block at wall time `t`, as on the wire."""
@@ -157,7 +157,7 @@ def simulated_server(profile: Profile, units: Iterable[int], url: Url, faults: F
     slaves = [SimulatedUnit(unit, profile, faults, line) for unit in units]
     if url.scheme == "rtu":
         return RtuServer(name, url, baudrate or 19200, mode, Bank(name, slaves, unknown_unit=None))
-    return TcpServer(name, url, Bank(name, slaves, unknown_unit=frames.GATEWAY_NO_ANSWER))
+    return TcpServer(name, url, Bank(name, slaves, unknown_unit=pdus.GATEWAY_NO_ANSWER))
 
 
 def run_simulation(*arguments) -> None:

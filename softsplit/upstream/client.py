@@ -11,7 +11,7 @@ from modbus_tk.exceptions import ModbusError
 from modbus_tk.modbus_tcp import TcpMaster
 
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
-from softsplit.protocol import frames
+from softsplit.protocol import frames, pdus
 from softsplit.protocol.blocks import Block
 from softsplit.url import Url
 
@@ -82,7 +82,7 @@ class TcpClient(TcpMaster):
         except ModbusError as error:
             self._silent = 0
             code = error.get_exception_code()
-            raise Refused(f"unit {unit}: {frames.describe_exception(code)}", code) from error
+            raise Refused(f"unit {unit}: {pdus.describe_exception(code)}", code) from error
         except TimeoutError as error:
             self._silent += 1
             if self._silent >= SILENT_ANSWERS:
@@ -125,7 +125,7 @@ class TcpClient(TcpMaster):
                 break
             if unit is not None:
                 self._late.add(unit)
-        fault = frames.reply_fault(self._block, frame[7:])
+        fault = pdus.reply_fault(self._block, frame[7:])
         if frame[6] != unit:
             fault = f"unit {frame[6]} instead of {unit}"
         if fault:

@@ -5,7 +5,7 @@ from queue import Queue
 
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Read, Reading
-from softsplit.protocol.frames import describe_exception
+from softsplit.protocol.pdus import describe_exception
 from softsplit.protocol.plan import Plan
 from softsplit.topology import Upstream
 from softsplit.upstream.client import TcpClient
