@@ -1,8 +1,7 @@
 """The house this began in: one meter bus, a Victron and a Maxem that both must be its only master.
 
-You have   two ABB B23/B24 meters (units 100 and 2) on one RS-485 line behind an Elfin EW-11, a Victron Cerbo
-GX on
-           the network, a Maxem EV load balancer on a USB RS-485 adapter.
+You have   two ABB B23/B24 meters (units 100 and 2) on one RS-485 line behind an Elfin EW-11,
+           a Victron Cerbo GX on the network, a Maxem EV load balancer on a USB RS-485 adapter.
 You get    both of them reading both meters, each as if it were alone.
 
     ABB 100 --+                             +-- tcp, port 502 ---- Victron

@@ -4,10 +4,9 @@ You have   nothing but this machine. In another terminal, first, two simulated m
                softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
 You get    both meters at two ports, for two masters with different patience.
 
-    simulated 100 --+                                +-- port 5020 ---- a master that wants 0x0B when data is
-    old
+    simulated 100 --+                                +-- port 5020 -- wants 0x0B when data is too old
                     +-- 127.0.0.1:8899 -- softsplit
-    simulated 2   --+                                +-- port 5021 ---- a master that wants silence then
+    simulated 2   --+                                +-- port 5021 -- wants silence then
 
 Try        softsplit read -a 127.0.0.1:5020 -u 100 0x5B00 8
 Change     end the simulation, and see both ports refuse what has become too old.

@@ -1,39 +1,76 @@
 """Checks that configuration values share; each raises ConfigError with the nearest valid word."""
 
-import math
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 from softsplit.errors import ConfigError
 
+DAY = 86400.0  # s, the longest time anything here may take
+HUGE = 1e18
+LONGEST_SHOWN = 80  # characters
+KINDS = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
 
-def known(word, words, what: str, key: str = "", also: str = "") -> None:
+
+@contextmanager
+def inside(key: str, joint: str = "."):
+    """What is wrong in this context is wrong inside `key`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise error.inside(key, joint) from error.__cause__
+
+
+def show(value) -> str:
+    """Write a value as a configuration file would, in one line that is not too long."""
+    try:
+        text = str(value).lower() if isinstance(value, bool) else repr(value)
+    except ValueError:  # an int of thousands of digits
+        text = "a number beyond all bounds"
+    if isinstance(value, str):
+        text = '"' + text[1:-1] + '"'
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def require_word(word, words, what: str, key: str = "", also: str = "") -> None:
     """Raise unless `word` is one of `words`; `also` names what else would be allowed."""
     words = list(words)
     if word in words:
         return
-    near = get_close_matches(str(word), words, 1, cutoff=0.5)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    raise ConfigError(f'unknown {what} "{word}"{hint} (allowed: {", ".join(words) or "none"}{also})', key)
+    near = get_close_matches(str(word).lower(), [each.lower() for each in words], 1, cutoff=0.5)
+    hint = "".join(f'; did you mean "{each}"?' for each in words if [each.lower()] == near)
+    allowed = ", ".join(words) or "none"
+    raise ConfigError(f"unknown {what} {show(str(word))}{hint} (allowed: {allowed}{also})", key)
 
 
-def keys(table: dict, allowed) -> None:
-    """Raise for the first key of `table` that is not allowed; its name becomes the error's key."""
+def require_keys(table: dict, allowed) -> None:
+    """Raise for the first key of `table` that is not allowed."""
     for key in table:
-        known(key, allowed, "key", key)
+        require_word(key, allowed, "key", key)
 
 
-def typed(value, kind: type, key: str = ""):
-    """Return `value` if it is of this kind (a bool is no int), else raise."""
-    if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
-        names = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
-        raise ConfigError(f"{value!r} is not {names.get(kind, kind.__name__)}", key)
+def require(table: dict, key: str):
+    """Return what stands under `key`, which must be there."""
+    if key not in table:
+        raise ConfigError(f"{key} is missing")
+    return table[key]
+
+
+def require_type(value, kind: type, key: str = ""):
+    """Return `value` if it is of this kind (a bool is no whole number)."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigError(f"{show(value)} is not {KINDS[kind]}", key)
     return value
 
 
-def seconds(value, key: str) -> float:
-    """Return a positive, finite number of seconds as a float; integers are welcome."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{value!r} is not a number of seconds", key)
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"{value!r} s is impossible; it must be more than 0", key)
+def require_number(value, key: str, what: str = "a number") -> int | float:
+    """Return `value` if it is a number of a size that occurs."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < HUGE:
+        raise ConfigError(f"{show(value)} is not {what}", key)
+    return value
+
+
+def require_seconds(value, key: str) -> float:
+    """Return a time of more than 0 s and at most a day, as a float; integers are welcome."""
+    if not 0 < require_number(value, key, "a number of seconds") <= DAY:
+        raise ConfigError(f"{show(value)} s is not possible; allowed is more than 0, up to {DAY:g}", key)
     return float(value)

@@ -42,7 +42,7 @@ class Number(click.ParamType):
 
 def program() -> str:
     """How this command line was called, for commands to copy."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "softsplit" else "softsplit"
+    return sys.argv[0] if Path(sys.argv[0]).name == "softsplit" else f"{sys.executable} -m softsplit"
 
 
 UNIT = click.IntRange(1, 247)
@@ -64,7 +64,7 @@ def main():
     """
 
 
-@main.command()
+@main.command(short_help="Run the splitter in the foreground.")
 @config_option
 @click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
@@ -79,7 +79,7 @@ def run(path, demo, port):
         Splitter(config.load_config(config.find_config(path))).run()
 
 
-@main.command()
+@main.command(short_help="Say what the configuration means.")
 @config_option
 def check(path):
     """Say what the configuration means: who is wired to whom, and what is read how often."""
@@ -87,13 +87,13 @@ def check(path):
     click.echo(draw(config.load_config(found), str(found)))
 
 
-@main.command()
-@click.option("-a", "--address", "where", default="localhost", metavar="HOST[:PORT]|URL", show_default=True,
+@main.command(short_help="Read registers or bits once, raw.")
+@click.option("-a", "--at", "where", default="localhost", metavar="HOST[:PORT]|URL", show_default=True,
               help="Whom to ask.")
 @click.option("-u", "--unit", type=UNIT, required=True, help="Unit id, 1 to 247.")
 @click.option("-t", "--table", type=click.Choice([table.value for table in Table]),
               default="holding registers", show_default=True)
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
+@click.option("--timeout", type=float, default=1.0, show_default=True,
               help="Seconds to wait for the answer.")
 @click.argument("address", type=Number())
 @click.argument("count", type=Number(), default=1)
@@ -109,18 +109,21 @@ def read(where, unit, table, timeout, address, count):
     click.echo(format_block(block, read_block(where, unit, block, timeout)))
 
 
-@main.command(help=f"""Be a device that is not there: answer at URL as PROFILE says the real one would.
+SIMULATE_HELP = f"""Be a device that is not there: answer at URL as PROFILE says the real one would.
 
 PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502] or
 rtu:///dev/ttyUSB0.
 
 \b
-Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200""")
+Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200"""
+
+
+@main.command(short_help="Be a device that is not there.", help=SIMULATE_HELP)
 @click.argument("profile")
 @click.argument("url")
 @click.option("--unit", "units", type=UNIT, multiple=True, required=True,
               help="Unit id; give one for each device.")
-@click.option("--baudrate", type=click.IntRange(300),
+@click.option("--baudrate", type=click.IntRange(topology.BAUDRATES[0], topology.BAUDRATES[-1]),
               help="Of the serial line; over TCP its wire time is imitated.")
 @click.option("--mode", type=click.Choice(topology.MODES, case_sensitive=False), default="8E1",
               show_default=True, metavar="MODE",

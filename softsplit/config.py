@@ -1,13 +1,12 @@
 """softsplit.toml to topology: read once, into values that validate themselves."""
 
 import os
-import tomllib
 from pathlib import Path
 
-from softsplit import checks
+from softsplit import checks, tomlfile
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
-from softsplit.topology import Downstream, Topology, Unit, Upstream
+from softsplit.topology import Downstream, Topology, Unit, Upstream, check_wires
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream")
@@ -32,73 +31,62 @@ def find_config(path: str | None = None) -> Path:
 
 def load_config(path: Path) -> Topology:
     """Return the topology that the file states. Raises ConfigError that starts with the file's name."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"cannot read it: {reason}", str(path)) from error
+    with checks.inside(str(path), ": "):
+        text = tomlfile.read_text(path)
     return parse_config(text, str(path), path.parent)
 
 
 def parse_config(text: str, name: str, directory: Path) -> Topology:
-    """Return the topology that `text` states; profiles that end in .toml are relative to `directory`."""
-    try:
-        content = tomllib.loads(text)
-        checks.keys(content, SECTIONS)
-        upstreams = {key: _build(f"upstream.{key}", _upstream, key, section, directory)
-                     for key, section in _sections(content, "upstream")}
-        downstreams = [_build(f"downstream.{key}", _downstream, key, section, upstreams)
-                       for key, section in _sections(content, "downstream")]
+    """Return the topology that `text` states; profiles that end in .toml are relative to `directory`.
+
+    Raises ConfigError that starts with `name`.
+    """
+    with checks.inside(name, ": "):
+        content = tomlfile.parse(text)
+        checks.require_keys(content, SECTIONS)
+        upstreams = {}
+        for key, section in _sections(content, "upstream"):
+            with checks.inside(f"upstream.{key}"):
+                upstreams[key] = _upstream(key, section, directory)
+        check_wires("upstream", upstreams.values())
+        downstreams = []
+        for key, section in _sections(content, "downstream"):
+            with checks.inside(f"downstream.{key}"):
+                downstreams.append(_downstream(key, section, upstreams))
         return Topology(downstreams, upstreams.values())
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"no TOML: {error}", name) from error
-    except ConfigError as error:
-        raise error.inside(name, ": ") from error.__cause__
 
 
 def _sections(content: dict, side: str):
-    sections = checks.typed(content.get(side, {}), dict, side)
+    sections = checks.require_type(content.get(side, {}), dict, side)
     if not sections:
         raise ConfigError(f"the section [{side}.NAME] is missing", side)
     for key, section in sections.items():
-        yield key, checks.typed(section, dict, f"{side}.{key}")
-
-
-def _build(where: str, build, *arguments):
-    try:
-        return build(*arguments)
-    except ConfigError as error:
-        raise error.inside(where) from error.__cause__
-
-
-def _required(section: dict, key: str):
-    if key not in section:
-        raise ConfigError(f"{key} is missing")
-    return section[key]
+        if not key.isprintable():
+            raise ConfigError(f"{checks.show(key)} is no name; leave out what cannot be printed", side)
+        yield key, checks.require_type(section, dict, f"{side}.{key}")
 
 
 def _upstream(name: str, section: dict, directory: Path) -> Upstream:
-    checks.keys(section, UPSTREAM_KEYS)
-    units = checks.typed(_required(section, "units"), dict, "units")
-    return Upstream(
-        url=_required(section, "url"),
-        units=[_build(f"units.{key}", _unit, key, profile, directory) for key, profile in units.items()],
-        name=name,
-        **{key: section[key] for key in ("timeout",) if key in section},
-    )
+    checks.require_keys(section, UPSTREAM_KEYS)
+    units = []
+    for key, profile in checks.require_type(checks.require(section, "units"), dict, "units").items():
+        with checks.inside(f"units.{key}"):
+            units.append(_unit(key, profile, directory))
+    given = {key: value for key, value in section.items() if key not in ("url", "units")}
+    return Upstream(url=checks.require(section, "url"), units=units, name=name, **given)
 
 
 def _unit(key: str, profile: str, directory: Path) -> Unit:
     if not (key.isascii() and key.isdecimal() and len(key) < 9):
         raise ConfigError(f'"{key}" is no unit id; allowed are 1 to 247')
-    return Unit(int(key), load_profile(checks.typed(profile, str), directory))
+    return Unit(int(key), load_profile(checks.require_type(profile, str), directory))
 
 
 def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Downstream:
-    checks.keys(section, DOWNSTREAM_KEYS)
-    serves = checks.typed(section.get("serves", list(upstreams)), list, "serves")
+    checks.require_keys(section, DOWNSTREAM_KEYS)
+    serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves")
     for each in serves:
-        checks.known(checks.typed(each, str, "serves"), upstreams, "upstream", "serves")
+        checks.require_word(checks.require_type(each, str, "serves"), upstreams, "upstream", "serves")
     given = {key: value for key, value in section.items() if key not in ("url", "serves")}
-    return Downstream(url=_required(section, "url"), serves=[upstreams[each] for each in serves], name=name,
-                      **given)
+    return Downstream(url=checks.require(section, "url"), serves=[upstreams[each] for each in serves],
+                      name=name, **given)

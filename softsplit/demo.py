@@ -7,8 +7,8 @@ from softsplit.splitter import Splitter
 from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import simulated_server
 from softsplit.topology import Downstream, Unit, Upstream
-from softsplit.url import parse_url
-from softsplit.worker import run, set_up_logging
+from softsplit.url import Url
+from softsplit.worker import Worker, run_until_signal, set_up_logging
 
 UNITS = (100, 2)
 PORT = 5020
@@ -34,19 +34,23 @@ Ctrl-C ends it.
 def run_demo(say: Callable[[str], None], program: str, port: int) -> None:
     """Run until SIGINT or SIGTERM. Raises DownstreamError.
 
-    `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is that
-    of the TCP server, 0 for any.
+    `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is
+    that of the TCP server, 0 for any.
     """
+    def build() -> list[Worker]:
+        meter = load_profile("abb-b23")
+        gateway = simulated_server(meter, UNITS, Url("tcp", "127.0.0.1", 0), baudrate=BAUDRATE)
+        gateway.open()
+        cable = Cable()
+        meters = Upstream(gateway.url, [Unit(unit, meter) for unit in UNITS], name="meters")
+        tcp = Downstream(Url("tcp", "127.0.0.1", port), [meters], name="victron")
+        serial = Downstream(Url("rtu", path=cable.left), [meters], baudrate=BAUDRATE, mode="8N1",
+                            name="maxem")
+        splitter = Splitter([tcp, serial])
+        splitter.open()
+        url = splitter.servers[0].url
+        say(TEXT.format(program=program, tcp=url, serial=cable.right, port=url.port, baudrate=BAUDRATE))
+        return [gateway, cable, *splitter.workers]
+
     set_up_logging()
-    gateway = simulated_server(load_profile("abb-b23"), UNITS, parse_url("tcp://127.0.0.1:0", ("tcp",), 0),
-                               baudrate=BAUDRATE)
-    gateway.open()
-    cable = Cable()
-    meters = Upstream(str(gateway.url), [Unit(unit, "abb-b23") for unit in UNITS], name="meters")
-    tcp = Downstream(f"tcp://127.0.0.1:{port}", [meters], name="victron")
-    serial = Downstream(f"rtu://{cable.left}", [meters], baudrate=BAUDRATE, mode="8N1", name="maxem")
-    splitter = Splitter([tcp, serial])
-    splitter.open()
-    url = splitter.servers[0].url
-    say(TEXT.format(program=program, tcp=url, serial=cable.right, port=url.port, baudrate=BAUDRATE))
-    run([gateway, cable, *splitter.workers])
+    run_until_signal(build)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from softsplit import checks
 from softsplit.errors import ConfigError
@@ -32,10 +31,10 @@ class Unit:
     profile: Profile | str
 
     def __post_init__(self):
-        if checks.typed(self.unit, int, "unit") not in UNITS:
+        if checks.require_type(self.unit, int, "unit") not in UNITS:
             raise ConfigError(f"unit {self.unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
         if not isinstance(self.profile, Profile):
-            _set(self, profile=load_profile(checks.typed(self.profile, str, "profile"), Path.cwd()))
+            _set(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +44,15 @@ class Upstream:
     `url` is tcp://HOST[:502] of a gateway; `timeout` is in seconds, for one whole answer.
     """
 
-    url: Url | str
+    url: str | Url
     units: Iterable[Unit]
     timeout: float = 1.0
     name: str = ""
 
     def __post_init__(self):
-        url = _url(self.url, ("tcp",))
-        _set(self, url=url, units=_all(self.units, Unit, "units"), name=self.name or str(url),
-             timeout=checks.seconds(self.timeout, "timeout"))
+        _set(self, url=_url(self.url, ("tcp",)), units=_all(self.units, Unit, "units"),
+             timeout=checks.require_seconds(self.timeout, "timeout"))
+        _set(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         ids = [unit.unit for unit in self.units]
         for unit in ids:
             if ids.count(unit) > 1:
@@ -68,7 +67,7 @@ class Downstream:
     `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent".
     """
 
-    url: Url | str
+    url: str | Url
     serves: Iterable[Upstream]
     max_age: float = 10.0
     when_stale: str = "exception"
@@ -77,10 +76,11 @@ class Downstream:
     name: str = ""
 
     def __post_init__(self):
-        url = _url(self.url, ("tcp", "rtu"), lowest_port=0)
-        _set(self, url=url, serves=_all(self.serves, Upstream, "serves"), name=self.name or str(url),
-             max_age=checks.seconds(self.max_age, "max_age"))
-        checks.known(self.when_stale, WHEN_STALE, "word", "when_stale")
+        _set(self, url=_url(self.url, ("tcp", "rtu"), lowest_port=0),
+             serves=_all(self.serves, Upstream, "serves"),
+             max_age=checks.require_seconds(self.max_age, "max_age"))
+        _set(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
         self._check_line()
         self._check_units()
 
@@ -91,10 +91,10 @@ class Downstream:
                     raise ConfigError("only rtu:// has one", key)
             return
         _set(self, baudrate=19200 if self.baudrate is None else self.baudrate,
-             mode="8E1" if self.mode is None else checks.typed(self.mode, str, "mode").upper())
-        if checks.typed(self.baudrate, int, "baudrate") not in BAUDRATES:
+             mode="8E1" if self.mode is None else checks.require_type(self.mode, str, "mode").upper())
+        if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
             raise ConfigError(f"{self.baudrate} baud is not possible; usual are 9600 and 19200", "baudrate")
-        checks.known(self.mode, MODES, "mode", "mode")
+        checks.require_word(self.mode, MODES, "mode", "mode")
 
     def _check_units(self) -> None:
         owners: dict[int, Upstream] = {}
@@ -117,43 +117,51 @@ class Topology:
 
     def __post_init__(self):
         downstreams = _all(self.downstreams, Downstream, "downstream")
-        served = [upstream for downstream in downstreams for upstream in downstream.serves]
-        upstreams = tuple(dict.fromkeys((*self.upstreams, *served)))
-        _set(self, downstreams=downstreams, upstreams=upstreams)
-        self._check_wires("upstream", upstreams)
-        self._check_wires("downstream", downstreams)
+        _set(self, downstreams=downstreams)
+        upstreams = tuple(dict.fromkeys((*self.upstreams, *self.served())))
+        _set(self, upstreams=upstreams)
+        check_wires("upstream", upstreams)
+        check_wires("downstream", downstreams)
+        for downstream in downstreams:
+            if downstream.url in [upstream.url for upstream in upstreams]:
+                raise ConfigError("softsplit would be its own master; this url is an upstream's",
+                                  f"downstream.{downstream.name}.url")
 
-    @staticmethod
-    def _check_wires(side: str, ends) -> None:
-        for index, end in enumerate(ends):
-            for other in ends[:index]:
-                if other.url == end.url and not end.url.is_any_port:
-                    raise ConfigError(f"{end.url} belongs to {side} {other.name} already",
-                                      f"{side}.{end.name}.url")
-                if other.name == end.name and not end.url.is_any_port:
-                    raise ConfigError("the name stands twice", f"{side}.{end.name}")
+    def served(self) -> list[Upstream]:
+        """Upstreams from which somebody is served."""
+        served = (upstream for downstream in self.downstreams for upstream in downstream.serves)
+        return list(dict.fromkeys(served))
 
     def unserved(self) -> list[Upstream]:
         """Upstreams nobody is served from; they are not polled."""
-        served = {upstream for downstream in self.downstreams for upstream in downstream.serves}
-        return [upstream for upstream in self.upstreams if upstream not in served]
+        return [upstream for upstream in self.upstreams if upstream not in self.served()]
+
+
+def check_wires(side: str, ends: Iterable[Upstream] | Iterable[Downstream]) -> None:
+    """Raise ConfigError when two ends on one side have one url or one name; the system may choose ports."""
+    seen: list[Upstream | Downstream] = []
+    for end in ends:
+        for other in seen:
+            if other.url == end.url:
+                raise ConfigError(f"{end.url} belongs to {side} {other.name} already",
+                                  f"{side}.{end.name}.url")
+            if other.name == end.name:
+                raise ConfigError("the name stands twice", f"{side}.{end.name}")
+        if not end.url.is_any_port:
+            seen.append(end)
 
 
 def _all(items, kind: type, key: str) -> tuple:
     """Return the items as a tuple. Raises ConfigError when there is none, or one of another kind."""
     items = tuple(items) if isinstance(items, Iterable) and not isinstance(items, str) else (items,)
     if not items:
-        raise ConfigError(f"at least one {kind.__name__} is needed", key)
+        raise ConfigError("at least one is needed", key)
     for item in items:
         if not isinstance(item, kind):
-            raise ConfigError(f"{item!r} is no {kind.__name__}", key)
+            raise ConfigError(f"{checks.show(item)} is no {kind.__name__}", key)
     return items
 
 
-def _url(url: Url | str, schemes, lowest_port: int = 1) -> Url:
-    if isinstance(url, Url):
-        return url
-    try:
-        return parse_url(url, schemes, lowest_port)
-    except ConfigError as error:
-        raise error.inside("url") from None
+def _url(url: str | Url, schemes, lowest_port: int = 1) -> Url:
+    with checks.inside("url"):
+        return parse_url(str(url) if isinstance(url, Url) else url, schemes, lowest_port)

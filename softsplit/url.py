@@ -7,6 +7,7 @@ from softsplit import checks
 from softsplit.errors import ConfigError
 
 MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
+EXAMPLES = {"tcp": "tcp://HOST:502", "rtu": "rtu:///dev/ttyUSB0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +33,31 @@ class Url:
 
 def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
     """Return what `text` says. Raises ConfigError when it is impossible or has none of these schemes."""
-    checks.typed(text, str)
-    if "://" not in text:
-        raise ConfigError(f'"{text}" is no url; write it like "{_example(schemes[0])}"')
-    scheme = text.partition("://")[0]
+    cure = f"write it like {' or '.join(EXAMPLES[each] for each in schemes)}"
+    scheme, colon, _ = checks.require_type(text, str).partition("://")
+    if not colon or not text.isprintable() or " " in text:
+        raise ConfigError(f'"{text}" is no url; {cure}')
     if scheme not in schemes:
-        allowed = " and ".join(map(_example, schemes))
-        raise ConfigError(f'"{text}" is not possible here; allowed is {allowed}')
+        raise ConfigError(f'"{text}" is not possible here; {cure}')
+    return _serial(text, cure) if scheme == "rtu" else _network(text, cure, lowest_port)
+
+
+def _serial(text: str, cure: str) -> Url:
+    path = text.removeprefix("rtu://")
+    if not path.startswith("/") or path == "/":
+        raise ConfigError(f'"{text}" names no device; {cure}')
+    return Url("rtu", path=path)
+
+
+def _network(text: str, cure: str, lowest_port: int) -> Url:
     try:
         parts = urlsplit(text)
         port = MODBUS_PORT if parts.port is None else parts.port
         (parts.hostname or "").encode("idna")  # as a look-up would, which no name may crash
     except ValueError as error:
-        raise ConfigError(f'"{text}" is no url: {error}') from None
-    if scheme == "rtu":
-        if parts.netloc or len(parts.path) < 2 or text != f"rtu://{parts.path}":
-            raise ConfigError(f'"{text}" names no device; write it like "{_example(scheme)}"')
-        return Url(scheme, path=parts.path)
+        raise ConfigError(f'"{text}" is no url ({error}); {cure}') from None
     if not parts.hostname or "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ConfigError(f'"{text}" is not HOST or HOST:PORT; write it like "{_example(scheme)}"')
+        raise ConfigError(f'"{text}" is not HOST or HOST:PORT; {cure}')
     if port < lowest_port:
         raise ConfigError(f'"{text}" has port {port}; allowed are {lowest_port} to 65535')
-    return Url(scheme, parts.hostname, port)
-
-
-def _example(scheme: str) -> str:
-    return "rtu:///dev/ttyUSB0" if scheme == "rtu" else f"{scheme}://HOST:502"
+    return Url(parts.scheme, parts.hostname, port)

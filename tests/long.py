@@ -1,7 +1,7 @@
 """What takes longer than a test may: python -m tests.long [WORDS IN A CHECK'S NAME]
 
-The real program against a separate simulated gateway with the wire time of 19200 baud, in real time. How old a value
-is that a master gets follows from the value: the simulated meter shows a pure function of time.
+The real program against a separate simulated gateway with the wire time of 19200 baud, in real time. How old
+a value is that a master gets follows from the value: the simulated meter shows a pure function of time.
 """
 
 import os

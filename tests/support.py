@@ -18,7 +18,7 @@ from softsplit.protocol import frames
 from softsplit.protocol.blocks import Read
 from softsplit.tools.simulate import Faults, simulated_server
 from softsplit.url import parse_url
-from softsplit.worker import start, stop
+from softsplit.worker import start_all, stop_all
 
 SLOWNESS = float(os.environ.get("SOFTSPLIT_TEST_SLOWNESS", "1"))  # more on a slow machine
 
@@ -54,11 +54,11 @@ def brisk_profile(every: float = 0.05) -> Profile:
 @contextmanager
 def running(*workers):
     """Run workers, which are open already, for a while."""
-    start(workers)
+    start_all(workers)
     try:
         yield
     finally:
-        stop(workers)
+        stop_all(workers)
 
 
 @contextmanager
@@ -161,10 +161,9 @@ class RtuMaster:
 
 
 class ScriptedGateway:
-    """A Modbus TCP gateway that answers as it is told: `reply(transaction, unit, pdu)` returns the bytes to
-    send.
+    """A Modbus TCP gateway that does as it is told.
 
-    None hangs up. Connections and requests are counted.
+    `reply(transaction, unit, pdu)` returns the bytes to send; None hangs up. Connections and requests are counted.
     """
 
     def __init__(self, reply):
@@ -172,27 +171,39 @@ class ScriptedGateway:
         self.connections = 0
         self.requests: list[tuple[int, bytes]] = []
         self.open_sockets: list[socket.socket] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.port = 0
+        self.listen()
         self.url = parse_url(f"tcp://127.0.0.1:{self.port}", ("tcp",))
 
+    def listen(self) -> None:
+        """Be there, at the port it had before."""
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def close(self) -> None:
+        """Be gone, with all connections."""
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is gone already
+        self.listener.close()
+        for sock in self.open_sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # closed by its own thread
+
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.hang_up()
+        self.close()
 
-    def hang_up(self) -> None:
-        for sock in self.open_sockets:
-            sock.close()
-
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, _ = listener.accept()
             except OSError:
                 return
             self.connections += 1

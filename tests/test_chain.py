@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit import Downstream, Unit, Upstream
+from softsplit import Downstream, Splitter, Unit, Upstream
+from softsplit.errors import DownstreamError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import frames
@@ -59,7 +60,7 @@ def test_every_request_of_a_victron_gets_the_meters_own_words():
 def test_what_is_served_is_what_the_meter_showed_at_some_moment():
     with house(brisk_profile()) as (_, gateway, tcp, rtu):
         until(lambda: is_good(tcp.ask(100, POWERS)) and is_good(tcp.ask(2, POWERS)))
-        meters = {unit: gateway.bank.get_slave(unit) for unit in (100, 2)}
+        meters = {unit: gateway.databank.get_slave(unit) for unit in (100, 2)}
         for master in (tcp, rtu):
             for unit in (100, 2):
                 block = Block(Table.HOLDING_REGISTERS, 0x5B00, 62)
@@ -118,7 +119,7 @@ def test_a_mute_unit_turns_stale_and_the_other_stays_fresh():
 def test_silence_instead_of_an_exception_when_stale():
     faults = Faults({2: (0.0, float("inf"))})
     with house(brisk_profile(), faults, max_age=0.3, when_stale="silent") as (splitter, _, tcp, rtu):
-        until(lambda: is_good(splitter.servers[0].bank.answer(100, POWERS)))
+        until(lambda: is_good(splitter.servers[0].databank.answer(100, POWERS)))
         tcp.sock.sendall(frames.tcp_frame(1, 2, POWERS))
         assert is_good(tcp.ask(100, POWERS)), "the answer to the second request is the first to come"
         assert rtu.ask(2, POWERS) == b"" and is_good(rtu.ask(100, POWERS))
@@ -240,6 +241,17 @@ def test_every_downstream_has_its_own_idea_of_stale():
             assert is_good(patient.ask(2, POWERS))
             hasty.sock.close()
             patient.sock.close()
+
+
+def test_what_was_opened_is_let_go_when_another_port_cannot_be_had():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        meters = Upstream("tcp://127.0.0.1:1", [Unit(1, brisk_profile())])
+        splitter = Splitter([Downstream("tcp://127.0.0.1:0", [meters]),
+                             Downstream(f"tcp://127.0.0.1:{other.getsockname()[1]}", [meters])])
+        with pytest.raises(DownstreamError):
+            splitter.start()
+        socket.create_server(("127.0.0.1", splitter.servers[0].url.port)).close()
+    assert not [worker.name for worker in splitter.workers if not worker.join(0)]
 
 
 def test_stopping_takes_less_than_two_seconds_and_frees_the_port():

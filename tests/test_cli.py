@@ -70,6 +70,16 @@ def test_it_ends_at_once_although_nothing_can_be_reached(tmp_path):
         assert time.monotonic() - begin < 2
 
 
+def test_who_asks_twice_is_heard_once(tmp_path):
+    path = configuration(tmp_path, "tcp://127.0.0.1:1", 'url = "tcp://127.0.0.1:0"')
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        with Child([*COMMAND, "run", "-c", path]) as child:
+            until(lambda: "cannot reach" in child.log())
+            child.process.send_signal(ending)
+            assert child.end(ending) == 0
+            assert "Aborted" not in child.log()
+
+
 def test_a_wrong_configuration_is_one_line_and_exit_code_2(tmp_path):
     path = configuration(tmp_path, "tcp://127.0.0.1:1", 'url = "tcp://127.0.0.1:0"\nmax_aeg = 5')
     for command in ("run", "check"):
@@ -125,6 +135,10 @@ def test_read_prints_registers(tmp_path):
     (["read", "-u", "1", "0xFFFF", "2"], "2 does not fit"),
     (["read", "-a", "http://x", "-u", "1", "0"], '"http://x" is not possible here'),
     (["read", "-u", "248", "0"], "248 is not in the range"),
+    (["read", "-u", "1", "0", "--timeout", "nan"], "timeout: nan is not a number of seconds"),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "2"], 'unknown unit to be mute "2"'),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 stands twice"),
+    (["simulate", "abb-b23", "rtu:///dev/x", "--unit", "1", "--baudrate", "99999999999"], "is not in the range"),
     (["simulate", "abb-b33", "tcp://127.0.0.1:0", "--unit", "1"], 'did you mean "abb-b23"'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "Missing option '--unit'"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "x"], "no time to be mute"),
@@ -167,9 +181,9 @@ def demo():
 
 
 def test_the_demo_prints_commands_that_work(demo):
-    for line in re.findall(r"^  softsplit (.*)$", demo.text(), re.MULTILINE):
-        shown = call(*line.split())
-        assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 62
+    command, = re.findall(r"^  (.*softsplit read .*)$", demo.text(), re.MULTILINE)
+    shown = subprocess.run(command.split(), capture_output=True, text=True, timeout=30)
+    assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 62
 
 
 @pytest.mark.skipif(not shutil.which("mbpoll"), reason="mbpoll is not installed")

@@ -76,10 +76,10 @@ WRONG = [
     (HOUSE + "[", "no TOML:"),
     (HOUSE + "[upstreams.x]", 'upstreams: unknown key "upstreams"; did you mean "upstream"?'),
     (changed("timeout = 2", "time_out = 2"), 'upstream.meters.time_out: unknown key "time_out"; did you mean "timeout"'),
-    (changed("timeout = 2", "timeout = 0"), "upstream.meters.timeout: 0 s is impossible"),
-    (changed("timeout = 2", "timeout = '2'"), "upstream.meters.timeout: '2' is not a number of seconds"),
-    (changed("timeout = 2", "timeout = inf"), "upstream.meters.timeout: inf s is impossible"),
-    (changed("timeout = 2", "timeout = true"), "upstream.meters.timeout: True is not a number of seconds"),
+    (changed("timeout = 2", "timeout = 0"), "upstream.meters.timeout: 0 s is not possible; allowed is more than 0, up to 86400"),
+    (changed("timeout = 2", "timeout = '2'"), "upstream.meters.timeout: \"2\" is not a number of seconds"),
+    (changed("timeout = 2", "timeout = inf"), "upstream.meters.timeout: inf is not a number of seconds"),
+    (changed("timeout = 2", "timeout = true"), "upstream.meters.timeout: true is not a number of seconds"),
     (changed('url = "tcp://192.168.1.140:8899"', ""), "upstream.meters: url is missing"),
     (changed('"tcp://192.168.1.140:8899"', "5"), "upstream.meters.url: 5 is not text"),
     (changed("tcp://192.168.1.140:8899", "192.168.1.140"), 'upstream.meters.url: "192.168.1.140" is no url'),
@@ -93,15 +93,15 @@ WRONG = [
     (changed("100 = ", "02 = "), "upstream.meters.units: unit 2 stands twice"),
     (changed('100 = "abb-b23"', "100 = 23"), "upstream.meters.units.100: 23 is not text"),
     (changed('100 = "abb-b23"', '100 = "abb-b33"'), 'upstream.meters.units.100: unknown profile "abb-b33"; did you mean'),
-    (changed('100 = "abb-b23"', '100 = "no.toml"'), "upstream.meters.units.100: cannot read profile no.toml: No such"),
-    (changed('{ 100 = "abb-b23", 2 = "abb-b23" }', "{}"), "upstream.meters.units: at least one Unit is needed"),
+    (changed('100 = "abb-b23"', '100 = "no.toml"'), "upstream.meters.units.100: profile no.toml: cannot read it: No such"),
+    (changed('{ 100 = "abb-b23", 2 = "abb-b23" }', "{}"), "upstream.meters.units: at least one is needed"),
     (changed('serves = ["meters"]', 'serves = ["metres"]'), 'downstream.victron.serves: unknown upstream "metres"; did '
                                                            'you mean "meters"?'),
-    (changed('serves = ["meters"]', "serves = []"), "downstream.victron.serves: at least one Upstream is needed"),
-    (changed('serves = ["meters"]', 'serves = "meters"'), "downstream.victron.serves: 'meters' is not a list"),
+    (changed('serves = ["meters"]', "serves = []"), "downstream.victron.serves: at least one is needed"),
+    (changed('serves = ["meters"]', 'serves = "meters"'), "downstream.victron.serves: \"meters\" is not a list"),
     (changed('serves = ["meters"]', 'serves = ["meters", "meters"]'), "downstream.victron.serves: an upstream stands"),
-    (changed("max_age = 5", "max_age = -1"), "downstream.victron.max_age: -1 s is impossible"),
-    (changed("max_age = 5", "max_age = inf"), "downstream.victron.max_age: inf s is impossible"),
+    (changed("max_age = 5", "max_age = -1"), "downstream.victron.max_age: -1 s is not possible"),
+    (changed("max_age = 5", "max_age = inf"), "downstream.victron.max_age: inf is not a number of seconds"),
     (changed('"silent"', '"quiet"'), 'downstream.victron.when_stale: unknown word "quiet"'),
     (changed('"silent"', '"exeption"'), 'downstream.victron.when_stale: unknown word "exeption"; did you mean "exception"'),
     (changed("max_age = 5", "baudrate = 9600"), "downstream.victron.baudrate: only rtu:// has one"),
@@ -113,6 +113,13 @@ WRONG = [
     (changed("rtu:///dev/ttyUSB0", "tcp://0.0.0.0:502"), "downstream.maxem.url: tcp://0.0.0.0:502 belongs to downstream vic"),
     (HOUSE + "[upstream.more]\nurl = 'tcp://192.168.1.140:8899'\nunits = { 7 = 'abb-b23' }",
      "upstream.more.url: tcp://192.168.1.140:8899 belongs to upstream meters already"),
+    (changed("timeout = 2", "timeout = 1e12"), "upstream.meters.timeout: 1000000000000.0 s is not possible"),
+    (changed("max_age = 5", f"max_age = {10 ** 400}"), "downstream.victron.max_age: 1000"),
+    (changed("max_age = 5", f"max_age = {'9' * 5000}"), "no TOML: "),
+    (changed("tcp://192.168.1.140:8899", "tcp://no such host"), 'upstream.meters.url: "tcp://no such host" is no url'),
+    (changed("tcp://192.168.1.140:8899", "tcp://0.0.0.0:502"), "downstream.victron.url: softsplit would be its own"),
+    (changed("100 = ", '"1.5" = '), 'upstream.meters.units.1.5: "1.5" is no unit id'),
+    (changed('"abb-b23", 2', '"ABB-B23", 2'), 'upstream.meters.units.100: unknown profile "ABB-B23"; did you mean "abb-b'),
     (HOUSE + "[upstream.more]\nurl = 'tcp://10.0.0.1'\nunits = { 2 = 'abb-b23' }",
      "downstream.maxem.serves: unit 2 would be served twice, from meters and from more"),
 ]
@@ -127,13 +134,13 @@ def test_a_wrong_configuration_is_refused_in_one_line_that_says_where(text, mess
 
 @pytest.mark.parametrize("build, message", [
     (lambda meters: Unit(300, "abb-b23"), "unit 300 is not possible"),
-    (lambda meters: Unit("1", "abb-b23"), "unit: '1' is not a whole number"),
+    (lambda meters: Unit("1", "abb-b23"), "unit: \"1\" is not a whole number"),
     (lambda meters: Upstream("tcp://a", [(100, "abb-b23")]), "units: (100, 'abb-b23') is no Unit"),
-    (lambda meters: Upstream("tcp://a", []), "units: at least one Unit is needed"),
+    (lambda meters: Upstream("tcp://a", []), "units: at least one is needed"),
     (lambda meters: Downstream("tcp://a", meters, when_stale="none"), 'when_stale: unknown word "none"'),
-    (lambda meters: Downstream("tcp://a", ["meters"]), "serves: 'meters' is no Upstream"),
+    (lambda meters: Downstream("tcp://a", ["meters"]), "serves: \"meters\" is no Upstream"),
     (lambda meters: Downstream("tcp://a", [meters], mode="8E1"), "mode: only rtu:// has one"),
-    (lambda meters: Splitter([]), "downstream: at least one Downstream is needed"),
+    (lambda meters: Splitter([]), "downstream: at least one is needed"),
     (lambda meters: Splitter([Downstream("tcp://a", [meters]), Downstream("tcp://a", [meters])]),
      "downstream.tcp://a:502.url: tcp://a:502 belongs to downstream tcp://a:502 already"),
 ])
@@ -146,10 +153,13 @@ def test_a_wrong_script_gets_the_same_errors(build, message):
 
 def test_an_upstream_nobody_is_served_from_is_not_polled(caplog):
     topology = parse(HOUSE.replace('[downstream.maxem]\nurl = "rtu:///dev/ttyUSB0"', "")
+                     .replace("tcp://0.0.0.0", "tcp://127.0.0.1:0")
                      + "[upstream.more]\nurl = 'tcp://10.0.0.1'\nunits = { 2 = 'abb-b23' }")
     assert [upstream.name for upstream in topology.unserved()] == ["more"]
     splitter = Splitter(topology)
     assert [worker.name for worker in splitter.workers] == ["server victron", "sync", "poller meters"]
+    splitter.open()
+    splitter.servers[0].close()
     assert "more is not polled" in caplog.text
 
 
@@ -165,7 +175,7 @@ def test_a_url_reads_as_it_is_written(text, url):
 @pytest.mark.parametrize("text", [
     "", "tcp://", "tcp://:502", "tcp://user@host", "tcp://host/path", "tcp://host?x", "tcp://host:port", "tcp://[::1",
     "tcp://a..b", f"tcp://{'a' * 64}",
-    "rtu://", "rtu:///", "rtu:///dev/ttyUSB0?x", "http://host", "TCP://host",
+    "rtu://", "rtu:///", "rtu://dev/ttyUSB0", "rtu:///dev/tty USB0", "rtu:///dev/tty\0", "http://host", "TCP://host",
 ])
 def test_an_impossible_url_is_refused(text):
     with pytest.raises(ConfigError):

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from softsplit.downstream import mirror as mirror_module
-from softsplit.downstream.bank import Bank
+from softsplit.downstream.databank import Databank
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from tests.support import Clock, read_request
@@ -175,8 +175,8 @@ def test_writes_are_refused_and_change_nothing(clock, pdu):
 def test_modbus_tk_sees_the_same_values(clock):
     mirror = mirror_of()
     mirror.update(good(FAST, clock.now, first=40000))
-    bank = Bank("test", [mirror], None)
-    assert bank.get_slave(7).get_values("holding registers 0x0064+15", 101, 2) == (40001, 40002)
+    databank = Databank("test", [mirror], None)
+    assert databank.get_slave(7).get_values("holding registers 0x0064+15", 101, 2) == (40001, 40002)
     with pytest.raises(TypeError):
         mirror.set_values("holding registers 0x0064+15", 101, 5)
 
@@ -188,34 +188,41 @@ def test_a_reading_of_the_wrong_size_is_a_bug_and_changes_nothing(clock):
     assert ask(mirror, 100, 10) == STALE
 
 
-def test_a_master_never_sees_half_of_a_reading():
+def test_a_master_never_sees_half_of_a_reading(monkeypatch):
+    """Data, age and exception change together, although the thread is made to pause between them."""
+    put = mirror_module.MergedBlock.put
+
+    def slow_put(self, block, data):
+        put(self, block, data)
+        is_half_done.set()
+        may_go_on.wait(5)
+
+    is_half_done, may_go_on = threading.Event(), threading.Event()
     mirror = Mirror(7, (FAST,), frozenset({HOLDING}), 10.0)
-    is_over = threading.Event()
-
-    def write():
-        number = 0
-        while not is_over.is_set():
-            number = (number + 1) % 0x10000
-            mirror.update(Reading("meters", 7, FAST.block, mirror_module.time.monotonic(), words(*[number] * 10)))
-
-    writer = threading.Thread(target=write)
+    monkeypatch.setattr(mirror_module.MergedBlock, "put", slow_put)
+    now = mirror_module.time.monotonic()
+    writer = threading.Thread(target=lambda: mirror.update(good(FAST, now)))
     writer.start()
-    try:
-        seen = {ask(mirror, 100, 10)[2:] for _ in range(20000)}
-    finally:
-        is_over.set()
-        writer.join()
-    assert len(seen) > 1 and all(data == data[:2] * 10 for data in seen)
+    assert is_half_done.wait(5)
+    answers = []
+    reader = threading.Thread(target=lambda: answers.append(ask(mirror, 100, 10)))
+    reader.start()
+    reader.join(0.2)
+    assert reader.is_alive(), "it must wait for the writer"
+    may_go_on.set()
+    reader.join(5)
+    writer.join(5)
+    assert answers == [bytes((3, 20)) + words(*range(10))]
 
 
-def test_a_bank_names_a_refused_request_once(clock, caplog):
+def test_a_databank_names_a_refused_request_once(clock, caplog):
     caplog.set_level("INFO")
-    bank = Bank("maxem", [mirror_of()], unknown_unit=None)
+    databank = Databank("maxem", [mirror_of()], unknown_unit=None)
     for _ in range(3):
-        assert bank.answer(7, read_request(0x1000, 10)) == bytes((0x83, 2))
-        assert bank.answer(7, bytes.fromhex("0600640001")) == bytes((0x86, 1))
-        assert bank.answer(7, read_request(100, 1)) == STALE
-        assert bank.answer(8, read_request(100, 1)) == b""
+        assert databank.answer(7, read_request(0x1000, 10)) == bytes((0x83, 2))
+        assert databank.answer(7, bytes.fromhex("0600640001")) == bytes((0x86, 1))
+        assert databank.answer(7, read_request(100, 1)) == STALE
+        assert databank.answer(8, read_request(100, 1)) == b""
     assert [record.message for record in caplog.records] == [
         "maxem: unit 7: holding registers 0x1000+10: a master was refused with exception 0x02 (illegal data address)",
         "maxem: unit 7: function 6 at 0x0064: a master was refused with exception 0x01 (illegal function)"]
@@ -223,9 +230,9 @@ def test_a_bank_names_a_refused_request_once(clock, caplog):
 
 def test_a_scan_by_a_master_does_not_flood_the_log(clock, caplog):
     caplog.set_level("INFO")
-    bank = Bank("victron", [mirror_of()], unknown_unit=0x0A)
+    databank = Databank("victron", [mirror_of()], unknown_unit=0x0A)
     for address in range(300, 3000):
-        bank.answer(7, read_request(address, 1))
+        databank.answer(7, read_request(address, 1))
     for unit in range(8, 248):
-        assert bank.answer(unit, read_request(0, 1)) == bytes((0x83, 0x0A))
+        assert databank.answer(unit, read_request(0, 1)) == bytes((0x83, 0x0A))
     assert 5 < len(caplog.records) <= 21

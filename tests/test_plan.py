@@ -94,14 +94,18 @@ def test_a_try_is_never_longer_than_the_timeout():
     assert plan.timeout(2) == 0.3
 
 
-def test_a_unit_that_answered_too_late_gets_the_full_timeout_once():
+def test_a_unit_that_answered_too_late_gets_the_full_timeout_once_in_a_while():
     plan = plan_of(2)
     for now in (1.0, 2.0):
         plan.unanswered(2, FAST, now)
-    plan.heard(2)
+    plan.heard(2, 2.5)
     assert plan.timeout(2) == 1.0
     plan.unanswered(2, FAST, 3.0)
     assert plan.timeout(2) == 0.5
+    plan.heard(2, 2.5)
+    assert plan.timeout(2) == 0.5, "a unit that is always too late must not slow the others"
+    plan.heard(2, 14.0)
+    assert plan.timeout(2) == 1.0
 
 
 def test_a_revived_unit_is_read_at_once_and_its_fast_blocks_first():
@@ -118,13 +122,54 @@ def test_after_an_outage_of_the_gateway_every_unit_is_tried_at_once():
     for now in (1.0, 2.0, 3.0, 4.0):
         plan.unanswered(2, FAST, now)
     plan.restart(5.0)
-    found = {plan.next(5.0)}
-    plan.answered(*found.copy().pop(), 5.0, 5.1)
-    found.add(plan.next(5.1))
-    assert found == {(100, FAST), (2, FAST)}
+    units = []
+    for now in (5.0, 5.1):
+        unit, each = plan.next(now)
+        plan.answered(unit, each, now, now + 0.1)
+        units.append(unit)
+    assert sorted(units) == [2, 100]
 
 
 def test_a_slow_block_that_failed_is_tried_again_soon():
     plan = Plan({1: (read("rare", 600.0),)}, 1.0, now=0.0)
     plan.unanswered(1, plan.next(0.0)[1], 1.0)
     assert plan.pause(1.0) == 1.0
+
+
+def test_a_block_that_always_fails_is_tried_ever_more_seldom_and_the_others_keep_their_period():
+    bad = read("bad", 600.0, 300)
+    plan = Plan({1: (FAST, bad)}, 1.0, now=0.0)
+    now, tries, fast = 0.0, [], []
+    while now < 600:
+        due = plan.next(now)
+        if due is None:
+            now += plan.pause(now)
+        elif due[1] is bad:
+            tries.append(now)
+            now += plan.timeout(1)
+            plan.unanswered(1, bad, now)
+        else:
+            fast.append(now)
+            plan.answered(1, FAST, now, now + 0.1)
+            now += 0.1
+    assert plan.is_failing(1, bad) and not plan.is_mute(1)
+    assert len(tries) < 20 and longest_gap(tries) < 65
+    assert longest_gap(fast) < 2.2 and len(fast) > 560
+
+
+def test_a_bad_block_does_not_keep_a_unit_mute_whose_other_blocks_answer():
+    bad, rare = read("bad", 600.0, 300), read("rare", 600.0, 400)
+    plan = Plan({1: (bad, rare)}, 1.0, now=0.0)
+    plan.unanswered(1, bad, 1.0)
+    plan.unanswered(1, bad, 3.0)
+    assert plan.is_mute(1) and plan.next(4.0) == (1, rare)
+    plan.answered(1, rare, 4.0, 4.1)
+    assert not plan.is_mute(1)
+
+
+@pytest.mark.parametrize("duration, units", [(0.1, 8), (0.25, 4)])
+def test_a_busy_wire_postpones_the_first_read_of_a_rare_block_by_seconds_only(duration, units):
+    rare = read("rare", 600.0, 400)
+    plan = Plan({unit: (FAST, rare) for unit in range(1, units + 1)}, 1.0, now=0.0)
+    sent = simulate(plan, 60.0, duration)
+    assert all(times_of(sent, unit, rare)[0] < 10 for unit in range(1, units + 1))

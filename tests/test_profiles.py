@@ -91,32 +91,33 @@ BLOCK = "[[block]]\naddress = 16\ncount = 4\n"
 
 
 @pytest.mark.parametrize("text, message", [
-    ("", "own: block: at least one block is needed"),
-    ("block = [", "own: no TOML"),
-    ("[[block]]\ncount = 4", "own: block[1]: address is missing"),
-    ("[[block]]\naddress = 16", "own: block[1]: count is missing"),
-    ("[[block]]\naddress = '16'\ncount = 4", "own: block[1].address: '16' is not a whole number"),
-    ("[[block]]\naddress = 65535\ncount = 2", "own: block[1].count: 2 does not fit"),
-    ("[[block]]\naddress = 0\ncount = 126", "own: block[1].count: 126 is more than one read may ask for"),
-    (BLOCK + "every = 0", "own: block[1].every: 0 s is impossible"),
-    (BLOCK + "every = nan", "own: block[1].every: nan s is impossible"),
-    (BLOCK + "every = true", "own: block[1].every: True is not a number of seconds"),
-    (BLOCK + "tabel = 'coils'", 'own: block[1].tabel: unknown key "tabel"; did you mean "table"?'),
-    (BLOCK + "table = 'holding'", 'own: block[1].table: unknown table "holding"; did you mean "holding registers"?'),
-    (BLOCK + "[[block]]\naddress = 19\ncount = 1", "own: block[2]: holding registers 0x0013+1 overlaps"),
-    (BLOCK + "name = 'a'\n[[block]]\naddress = 30\ncount = 1\nname = 'a'", 'own: block[2].name: "a" stands twice'),
-    ("readable = [{ address = 0, count = 18 }]\n" + BLOCK, "own: block[1]: holding registers 0x0010+4 is not readable"),
-    ("titel = 'x'\n" + BLOCK, 'own: titel: unknown key "titel"; did you mean "title"?'),
-    ("title = 5\n" + BLOCK, "own: title: 5 is not text"),
-    ("block = 5", "own: block: 5 is not a list"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 18\ntype = 'u64'", 'own: register[1]: "x" (holding registers '),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u8'", 'own: register[1].type: unknown type "u8"'),
-    (BLOCK + "[[register]]\naddress = 16\ntype = 'u16'", "own: register[1]: name is missing"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'text'", "own: register[1]: count is missing"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\ncount = 1", "own: register[1].count: only text"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nresolution = 'V'", "own: register[1].resolution:"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nnot_available = 65536", "own: register[1].not_av"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nstates = { on = 'y' }", "own: register[1].states"),
+    ("", "profile own: block: at least one block is needed"),
+    ("block = [", "profile own: no TOML"),
+    ("[[block]]\ncount = 4", "profile own: block[1]: address is missing"),
+    ("[[block]]\naddress = 16", "profile own: block[1]: count is missing"),
+    ("[[block]]\naddress = '16'\ncount = 4", "profile own: block[1].address: \"16\" is not a whole number"),
+    ("[[block]]\naddress = 65535\ncount = 2", "profile own: block[1].count: 2 does not fit"),
+    ("[[block]]\naddress = 0\ncount = 126", "profile own: block[1].count: 126 is more than one read may ask for"),
+    (BLOCK + "every = 0", "profile own: block[1].every: 0 s is not possible"),
+    (BLOCK + "every = nan", "profile own: block[1].every: nan is not a number of seconds"),
+    (BLOCK + "every = true", "profile own: block[1].every: true is not a number of seconds"),
+    (BLOCK + "tabel = 'coils'", 'profile own: block[1].tabel: unknown key "tabel"; did you mean "table"?'),
+    (BLOCK + "table = 'holding'", 'profile own: block[1].table: unknown table "holding"; did you mean "holding registers"?'),
+    (BLOCK + "[[block]]\naddress = 19\ncount = 1", "profile own: block[2]: holding registers 0x0013+1 overlaps"),
+    (BLOCK + "name = 'a'\n[[block]]\naddress = 30\ncount = 1\nname = 'a'", 'profile own: block[2].name: "a" stands twice'),
+    ("readable = [{ address = 0, count = 18 }]\n" + BLOCK, "profile own: block[1]: holding registers 0x0010+4 is not readable"),
+    ("titel = 'x'\n" + BLOCK, 'profile own: titel: unknown key "titel"; did you mean "title"?'),
+    ("title = 5\n" + BLOCK, "profile own: title: 5 is not text"),
+    ("block = 5", "profile own: block: 5 is not a list"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 18\ntype = 'u64'", 'profile own: register[1]: "x" (holding registers '),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u8'", 'profile own: register[1].type: unknown type "u8"'),
+    (BLOCK + "[[register]]\naddress = 16\ntype = 'u16'", "profile own: register[1]: name is missing"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'text'", "profile own: register[1]: count is missing"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\ncount = 1", "profile own: register[1].count: only text"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\noffset = inf", "profile own: register[1].offset: inf"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nresolution = 'V'", "profile own: register[1].resolution:"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nnot_available = 65536", "profile own: register[1].not_av"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nstates = { on = 'y' }", "profile own: register[1].states"),
 ])
 def test_a_wrong_profile_is_refused_in_one_line_that_says_where(text, message):
     with pytest.raises(ConfigError) as raised:
@@ -132,5 +133,5 @@ def test_an_unknown_profile_names_the_nearest():
 def test_a_path_is_relative_to_the_directory_given(tmp_path):
     (tmp_path / "own.toml").write_text(BLOCK)
     assert isinstance(load_profile("own.toml", tmp_path), Profile)
-    with pytest.raises(ConfigError, match="cannot read profile .*other.toml: No such file"):
+    with pytest.raises(ConfigError, match="profile .*other.toml: cannot read it: No such file"):
         load_profile("other.toml", tmp_path)

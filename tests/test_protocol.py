@@ -62,6 +62,12 @@ def test_a_read_asks_for_no_more_than_the_specification_allows():
             Read(block, "all")
 
 
+@pytest.mark.parametrize("every", [0, -1, float("nan"), float("inf"), "1", None])
+def test_a_period_is_a_time(every):
+    with pytest.raises(ConfigError, match="is no period"):
+        Read(holding(0, 1), "all", every)
+
+
 @pytest.mark.parametrize("pdu, code", [
     ("03 5b00 003e", None), ("03 0000 007d", None), ("03 ffff 0001", None),
     ("03 ffff 0002", 2), ("03 0000 0000", 3), ("03 0000 007e", 3), ("03 ffff 007e", 3),
@@ -70,13 +76,15 @@ def test_a_read_asks_for_no_more_than_the_specification_allows():
     ("04", 1), ("10 8c04 0001 02", 1), ("17 0000 0001 0000 0001 02 0000", 1), ("16 0000 ffff 0000", 1),
 ])
 def test_checks_go_from_function_to_quantity_to_address(pdu, code):
-    assert pdus.refusal(bytes.fromhex(pdu), {HOLDING}) == code
+    pdu = bytes.fromhex(pdu)
+    expected = holding(int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")) if code is None else code
+    assert pdus.asked_block(pdu, {HOLDING}) == expected
 
 
 def test_bits_may_be_read_by_two_thousand():
     tables = {Table.COILS, Table.DISCRETE_INPUTS}
-    assert pdus.refusal(bytes.fromhex("01 0000 07d0"), tables) is None
-    assert pdus.refusal(bytes.fromhex("02 0000 07d1"), tables) == 3
+    assert pdus.asked_block(bytes.fromhex("01 0000 07d0"), tables) == Block(Table.COILS, 0, 2000)
+    assert pdus.asked_block(bytes.fromhex("02 0000 07d1"), tables) == 3
 
 
 @pytest.mark.parametrize("reply, fault", [

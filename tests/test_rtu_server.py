@@ -1,10 +1,12 @@
 """The RTU server on a pseudo-terminal, byte by byte, and with its adapter pulled."""
 
+import os
 import time
 
 import pytest
 
-from softsplit.downstream.bank import Bank
+from softsplit.downstream.databank import Databank
+from softsplit.downstream import rtu as rtu_module
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.rtu import RtuServer
 from softsplit.errors import DownstreamError
@@ -20,10 +22,13 @@ REQUEST = read_request(100, 4)
 ANSWER = bytes((3, 8)) + DATA
 
 
+write = os.write
+
+
 def server_at(path: str, mode: str = "8N1") -> RtuServer:
     mirror = Mirror(100, (READ,), frozenset({Table.HOLDING_REGISTERS}), max_age=1000.0)
     mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
-    return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), 19200, mode, Bank("maxem", [mirror], None))
+    return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), 19200, mode, Databank("maxem", [mirror], None))
 
 
 @pytest.fixture
@@ -59,6 +64,48 @@ def test_nobody_else_is_answered_and_the_next_request_is(master, frame):
     master.port.write(frame)
     assert master.hears_nothing()
     assert master.ask(100, REQUEST) == ANSWER
+
+
+def test_a_bug_costs_one_request_and_is_logged_once(cable, caplog, monkeypatch):
+    server = server_at(cable.left)
+    server.open()
+    with running(server), RtuMaster(cable.right) as master:
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: 1 / 0)
+        for _ in range(3):
+            master.port.write(frames.rtu_frame(100, REQUEST))
+            assert master.hears_nothing()
+        monkeypatch.undo()
+        assert master.ask(100, REQUEST) == ANSWER
+    assert caplog.text.count("ZeroDivisionError: ") == 1
+
+
+def test_nothing_is_sent_when_the_next_request_has_begun_to_arrive(cable, monkeypatch):
+    server = server_at(cable.left)
+    server.open()
+    with running(server), RtuMaster(cable.right) as master:
+        answer = server.databank.answer
+
+        def slow_answer(unit, pdu):
+            if pdu == REQUEST:
+                master.port.write(frames.rtu_frame(100, read_request(101, 1)))
+                until(lambda: server.selector.select(0))
+            return answer(unit, pdu)
+
+        monkeypatch.setattr(server.databank, "answer", slow_answer)
+        assert master.ask(100, REQUEST) == bytes.fromhex("03020002"), "only the second request is answered"
+        assert master.hears_nothing()
+
+
+def test_a_line_that_takes_no_bytes_is_survived(cable, monkeypatch):
+    server = server_at(cable.left)
+    server.open()
+    with running(server), RtuMaster(cable.right) as master:
+        with monkeypatch.context() as patch:
+            patch.setattr(rtu_module.os, "write", lambda fd, data: 3 if fd == server._serial.fd else write(fd, data))
+            master.port.write(frames.rtu_frame(100, REQUEST))
+            assert master.hears_nothing()
+        assert master.ask(100, REQUEST) == ANSWER
+    assert server.error is None
 
 
 def test_a_device_in_use_is_named_with_the_cure(cable):

@@ -9,7 +9,7 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Table
-from softsplit.tools.house import quantities
+from softsplit.tools.house import shown_by_meter
 from softsplit.tools.simulate import Faults, SimulatedUnit, parse_mute
 from tests.support import TcpMaster, read_request, simulated_gateway
 
@@ -49,8 +49,8 @@ def test_energy_is_the_sum_of_the_phases_and_only_grows(meter):
 
 def test_energy_is_the_integral_of_power():
     hour = 3600.0
-    gained = quantities(2, NOON + hour)["active_energy_import_l1"] - quantities(2, NOON)["active_energy_import_l1"]
-    mean = sum(quantities(2, NOON + t)["active_power_l1"] for t in range(3600)) / 3600
+    gained = shown_by_meter(2, NOON + hour)["active_energy_import_l1"] - shown_by_meter(2, NOON)["active_energy_import_l1"]
+    mean = sum(shown_by_meter(2, NOON + t)["active_power_l1"] for t in range(3600)) / 3600
     assert gained == pytest.approx(mean / 1000, abs=0.02)
 
 

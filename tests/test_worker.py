@@ -4,16 +4,18 @@ import logging
 
 import pytest
 
+from softsplit import trouble as trouble_module
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
-from softsplit.worker import Allowance, Condition, Worker, run, start, stop
+from softsplit.trouble import Allowance, Condition
+from softsplit.worker import Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(worker_module, "time", clock)
+    monkeypatch.setattr(trouble_module, "time", clock)
     return clock
 
 
@@ -29,9 +31,9 @@ def test_each_change_is_logged_once(clock, caplog):
     assert [record.message for record in caplog.records] == ["it answers", "it is silent", "it answers after 30 s"]
 
 
-def test_what_is_taken_as_well_is_not_announced(clock, caplog):
+def test_what_is_well_at_first_is_not_announced(clock, caplog):
     caplog.set_level("INFO")
-    condition = Condition(Allowance(), taken_as_well=True)
+    condition = Condition(Allowance(), well_at_first=True)
     condition.well("fine")
     assert not caplog.records
 
@@ -75,7 +77,7 @@ def test_a_bug_ends_the_worker_with_a_traceback_and_lets_go_of_what_it_owns(capl
 def test_a_bug_ends_the_process_and_all_other_threads():
     waiting, failing = Waiting("waiting"), Failing("broken")
     with pytest.raises(SoftsplitError, match="broken has failed"):
-        run([waiting, failing])
+        run_until_signal(lambda: [waiting, failing])
     assert waiting.join(0) and waiting.error is None
 
 
@@ -88,8 +90,8 @@ def test_a_worker_that_does_not_end_in_time_is_named(caplog, monkeypatch):
 
     deaf_until = worker_module.threading.Event()
     deaf = Deaf("deaf")
-    start([deaf])
-    stop([deaf])
+    start_all([deaf])
+    stop_all([deaf])
     assert "deaf did not end in time" in caplog.text
     deaf_until.set()
     assert deaf.join(5)

@@ -13,13 +13,13 @@ from modbus_tk.modbus import ModbusBlock, Slave
 
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, merge
+from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.plan import MUTE_AFTER
 
 NEVER = float("-inf")
-SILENCE = b""  # the answer that is not sent
 
 
-class Polled:
+class PolledBlock:
     """A polled block: when its data was taken, and with which exception the unit refuses it."""
 
     def __init__(self, read: Read, max_age: float):
@@ -29,10 +29,10 @@ class Polled:
         self.exception: int | None = None
 
 
-class Run(ModbusBlock):
-    """Polled blocks that touch, as one modbus-tk block: two bytes for a register, one for a bit."""
+class MergedBlock(ModbusBlock):
+    """PolledBlock blocks that touch, as one modbus-tk block: two bytes for a register, one for a bit."""
 
-    def __init__(self, block: Block, polled: Sequence[Polled]):
+    def __init__(self, block: Block, polled: Sequence[PolledBlock]):
         super().__init__(block.address, block.count)
         self.block = block
         self.polled = [each for each in polled if block.contains(each.block)]
@@ -73,11 +73,11 @@ class Mirror(Slave):
         self._tables = tables
         self._max_age = max_age
         self._when_stale = when_stale
-        self._polled = {read.block: Polled(read, max_age) for read in reads}
-        self._runs = [Run(block, list(self._polled.values())) for block in merge(self._polled)]
-        for run in self._runs:  # for modbus-tk's own get_values; its numbers of tables are function codes
-            self._blocks[str(run.block)] = (run.block.table.function, run.block.address)
-            self._memory[run.block.table.function].append(run)
+        self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
+        self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
+        for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function
+            self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
+            self._memory[merged.block.table.function].append(merged)
         self._unanswered = 0  # reads in a row
         self._answered_at = NEVER
 
@@ -92,43 +92,42 @@ class Mirror(Slave):
             polled = self._polled[reading.block]
             polled.exception = reading.exception
             if reading.data is not None:
-                self._run_of(reading.block).put(reading.block, reading.data)
+                self._merged_block(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         """Return the answer PDU, or SILENCE.
 
-        The order of checks: function (exception 01), quantity and length (03), address (02), freshness (0B).
+        The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        code = pdus.refusal(request_pdu, self._tables)
-        if code is None:
-            asked = pdus.asked_block(request_pdu)
-            run = self._run_of(asked)
-            if run is not None:
-                return self._answer(run, asked)
-            code = pdus.ILLEGAL_ADDRESS
-        return pdus.exception_pdu(request_pdu[0], code)
+        asked = pdus.asked_block(request_pdu, self._tables)
+        if isinstance(asked, int):
+            return pdus.exception_pdu(request_pdu[0], asked)
+        merged = self._merged_block(asked)
+        if merged is None:
+            return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
+        return self._answer(merged, asked)
 
-    def _run_of(self, block: Block) -> Run | None:
-        return next((run for run in self._runs if run.block.contains(block)), None)
+    def _merged_block(self, block: Block) -> MergedBlock | None:
+        return next((merged for merged in self._merged if merged.block.contains(block)), None)
 
-    def _answer(self, run: Run, asked: Block) -> bytes:
+    def _answer(self, merged: MergedBlock, asked: Block) -> bytes:
         with self._data_lock:
-            code = self._trouble(run, asked, time.monotonic())
-            data = run.get(asked) if code is None else b""
+            code = self._trouble(merged, asked, time.monotonic())
+            data = merged.get(asked) if code is None else b""
         if code is None:
             return bytes((asked.table.function, asked.byte_count)) + data
         if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
             return SILENCE
         return pdus.exception_pdu(asked.table.function, code)
 
-    def _trouble(self, run: Run, asked: Block, now: float) -> int | None:
+    def _trouble(self, merged: MergedBlock, asked: Block, now: float) -> int | None:
         """Return why `asked` cannot be served now, as an exception code, or None."""
         if self._unanswered >= MUTE_AFTER and now - self._answered_at > self._max_age:
             return pdus.GATEWAY_NO_ANSWER
-        touched = [polled for polled in run.polled if polled.block.overlaps(asked)]
+        touched = [polled for polled in merged.polled if polled.block.overlaps(asked)]
         for polled in touched:
             if polled.exception is not None:
                 return polled.exception

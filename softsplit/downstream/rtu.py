@@ -4,7 +4,6 @@ modbus-tk's loop spins at full load once the adapter is pulled, and never serves
 """
 
 import errno
-import logging
 import os
 import selectors
 import termios
@@ -13,14 +12,13 @@ import time
 import serial
 from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
 
-from softsplit.downstream.bank import Bank
+from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
+from softsplit.protocol.pdus import SILENCE
 from softsplit.url import Url
-from softsplit.worker import Condition
-
-log = logging.getLogger("softsplit")
+from softsplit.trouble import Condition
 
 OPEN_AGAIN = 1.0  # s between tries to open an adapter that is away
 LONGEST_SEGMENT = 4096  # bytes without a silence; more is no traffic but noise
@@ -30,18 +28,21 @@ CURES = {
     errno.EAGAIN: "another program uses the device; stop it, or name another device",
     errno.EBUSY: "another program uses the device; stop it, or name another device",
     errno.ENOENT: "there is no such device",
+    errno.EISDIR: "this is no serial device",
+    errno.ENOTDIR: "this is no serial device",
+    errno.ENOTTY: "this is no serial device",
 }
 
 
 class RtuServer(Server, ModbusTkRtuServer):
-    """Serves a bank on one serial line, which may have other units besides ours."""
+    """Serves a databank on one serial line, which may have other units besides ours."""
 
-    def __init__(self, name: str, url: Url, baudrate: int, mode: str, bank: Bank):
+    def __init__(self, name: str, url: Url, baudrate: int, mode: str, databank: Databank):
         port = serial.Serial(baudrate=baudrate, bytesize=int(mode[0]), parity=mode[1], stopbits=int(mode[2]),
                              exclusive=True)
         port.port = url.path
-        ModbusTkRtuServer.__init__(self, port, databank=bank)
-        Server.__init__(self, name, url, bank)
+        ModbusTkRtuServer.__init__(self, port, databank=databank)
+        Server.__init__(self, name, url, databank)
         self._line = f"{baudrate} {mode}"
         self._silence = frames.frame_silence(baudrate, mode)
         self._adapter = Condition(self.allowance)
@@ -66,7 +67,7 @@ class RtuServer(Server, ModbusTkRtuServer):
                 self._reopen()
             elif segment := self._segment():
                 self.guarded(self._serve, segment)
-        except (OSError, termios.error) as error:
+        except OSError as error:
             self._lose(error)
 
     def close(self) -> None:
@@ -77,6 +78,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         """Open and lock the device. Raises OSError, whatever pyserial raises."""
         try:
             self._serial.open()
+        except serial.SerialException as error:
+            raise OSError(error.errno or errno.ENOTTY, str(error)) from error  # no errno: not even a terminal
         except (termios.error, ValueError) as error:
             raise OSError(f"the device does not take {self._line}; try another baudrate or mode ({error})"
                           ) from error
@@ -90,7 +93,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self._open()
             self._adapter.well(self.announcement)
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, error: OSError) -> None:
         """The adapter is away: let go of it, and try again in a while."""
         if self._serial.is_open:
             self.selector.unregister(self._serial.fd)
@@ -108,7 +111,10 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _receive(self, timeout: float) -> bytes:
         for key, _ in self.selector.select(timeout):
             if key.fd == self._serial.fd:
-                data = os.read(self._serial.fd, LONGEST_SEGMENT)
+                try:
+                    data = os.read(self._serial.fd, LONGEST_SEGMENT)
+                except BlockingIOError:
+                    return b""
                 if not data:
                     raise OSError(errno.EIO, "the device is gone")
                 return data
@@ -117,7 +123,7 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _serve(self, segment: bytes) -> None:
         """Answer a segment that is one whole request for one of our units; nobody is answered otherwise."""
         unit, pdu = segment[0], segment[1:-2]
-        answer = self.bank.answer(unit, pdu) if unit and frames.is_rtu_frame(segment) else b""
+        answer = self.databank.answer(unit, pdu) if unit and frames.is_rtu_frame(segment) else SILENCE
         if answer and not self.selector.select(0):  # else the next request has begun to arrive
             self._send(frames.rtu_frame(unit, answer))
 
@@ -127,9 +133,11 @@ class RtuServer(Server, ModbusTkRtuServer):
         except BlockingIOError:
             sent = 0
         if sent < len(frame):  # the line is stuck; half a frame is of no use to anybody
-            self._serial.reset_output_buffer()
+            try:
+                self._serial.reset_output_buffer()
+            except termios.error as error:
+                raise OSError(errno.EIO, "the device is gone") from error
 
 
-def _cause(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return CURES.get(number) or getattr(error, "strerror", None) or str(error)
+def _cause(error: OSError) -> str:
+    return CURES.get(error.errno) or error.strerror or str(error)

@@ -1,13 +1,14 @@
-"""What the two kinds of server share: a thread which waits for masters, and the bank it answers from."""
+"""What the two kinds of server share: a thread which waits for masters, and the databank it answers from."""
 
 import logging
 import selectors
 import socket
 from contextlib import suppress
 
-from softsplit.downstream.bank import Bank
+from softsplit.downstream.databank import Databank
 from softsplit.url import Url
-from softsplit.worker import Allowance, Worker
+from softsplit.trouble import Allowance
+from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
 
@@ -17,24 +18,26 @@ TICK = 1.0  # s, the longest wait for a master
 class Server(Worker):
     """A worker that waits on a selector, out of which `wake()` gets it."""
 
-    def __init__(self, name: str, url: Url, bank: Bank):
+    def __init__(self, name: str, url: Url, databank: Databank):
         super().__init__(f"server {name}")
         self.url = url
-        self.bank = bank
+        self.databank = databank
         self.label = name
+        self._is_named = name != str(url)
         self.allowance = Allowance()
+        self._bugs: set[str] = set()
         self.selector = selectors.DefaultSelector()
         self._alarm, self._bell = socket.socketpair()  # wake() rings, the selector hears
         self.selector.register(self._alarm, selectors.EVENT_READ)
 
-    def open(self) -> None:
+    def open(self) -> None:  # main thread
         """Get hold of the port or device before anything starts. Raises DownstreamError."""
         raise NotImplementedError
 
     @property
     def announcement(self) -> str:
         """What the log says when masters can be served."""
-        name = "" if self.label == str(self.url) else f"{self.label} "
+        name = f"{self.label} " if self._is_named else ""
         return f"serving {name}on {self.url}"
 
     def wake(self) -> None:  # any thread
@@ -56,7 +59,8 @@ class Server(Worker):
             return True
         except OSError:
             raise
-        except Exception:
-            if self.allowance.take():
+        except Exception as error:
+            if repr(error) not in self._bugs and self.allowance.take():
+                self._bugs.add(repr(error))
                 log.exception("%s: a master could not be served, which is a bug", self.label)
             return False

@@ -12,10 +12,12 @@ import time
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 
-from softsplit.downstream.bank import Bank
+from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
+from softsplit.protocol.pdus import SILENCE
+from softsplit.trouble import Condition
 from softsplit.url import Url
 
 log = logging.getLogger("softsplit")
@@ -23,7 +25,7 @@ log = logging.getLogger("softsplit")
 BACKLOG = 64  # connections
 SEGMENT = 4096  # bytes taken from a connection at a time
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
-KEEPALIVE = 60  # s of silence before the kernel asks whether a client is still there
+KEEPALIVE = 60  # s of silence before the kernel asks whether a master is still there
 CURES = {
     errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another',
     errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher one",
@@ -42,12 +44,13 @@ class Connection:
 
 
 class TcpServer(Server, ModbusTkTcpServer):
-    """Serves a bank on one address and port."""
+    """Serves a databank on one address and port."""
 
-    def __init__(self, name: str, url: Url, bank: Bank):
-        ModbusTkTcpServer.__init__(self, url.port, url.host, databank=bank)
-        Server.__init__(self, name, url, bank)
+    def __init__(self, name: str, url: Url, databank: Databank):
+        ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
+        Server.__init__(self, name, url, databank)
         self._accept_at: float | None = None  # when accepting goes on
+        self._acceptance = Condition(self.allowance, well_at_first=True)
 
     def open(self) -> None:
         try:
@@ -79,7 +82,7 @@ class TcpServer(Server, ModbusTkTcpServer):
                 self._accept()
 
     def close(self) -> None:
-        for key in list(self.selector.get_map().values()):
+        for key in list((self.selector.get_map() or {}).values()):
             key.fileobj.close()
         if self._sock:
             self._sock.close()
@@ -93,9 +96,9 @@ class TcpServer(Server, ModbusTkTcpServer):
         except OSError as error:
             self.selector.unregister(self._sock)
             self._accept_at = time.monotonic() + ACCEPT_AGAIN
-            if self.allowance.take():
-                log.warning("%s: cannot accept a connection: %s", self.label, error.strerror)
+            self._acceptance.trouble(f"{self.label}: cannot accept a connection: {error.strerror}")
             return
+        self._acceptance.well(f"{self.label}: connections are accepted again")
         log.debug("%s: connection from %s", self.label, peer[0])
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,7 +122,10 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._send(connection)
 
     def _receive(self, connection: Connection) -> None:
-        data = connection.sock.recv(SEGMENT)
+        try:
+            data = connection.sock.recv(SEGMENT)
+        except BlockingIOError:
+            return
         connection.inbox += data
         connection.is_ending = not data
         try:
@@ -134,8 +140,8 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def _answer(self, frame: bytes) -> bytes:
         transaction, protocol, _, unit = frames.HEADER.unpack_from(frame)
-        answer = self.bank.answer(unit, frame[frames.HEADER.size:]) if protocol == 0 else b""
-        return frames.tcp_frame(transaction, unit, answer) if answer else b""
+        answer = self.databank.answer(unit, frame[frames.HEADER.size:]) if protocol == 0 else SILENCE
+        return frames.tcp_frame(transaction, unit, answer) if answer else SILENCE
 
     def _send(self, connection: Connection) -> None:
         """Send what can be sent. A master that does not take its answers is not listened to meanwhile."""

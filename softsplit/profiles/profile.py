@@ -26,14 +26,14 @@ class Register:
     states: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        checks.known(self.type, values.TYPES, "type", "type")
+        checks.require_word(self.type, values.TYPES, "type", "type")
         values.parse_resolution(self.resolution)
         if self.type in values.NUMBERS and self.block.count != values.registers_of(self.type):
             raise ConfigError(f"a {self.type} takes {values.registers_of(self.type)} registers", "count")
         if self.block.table.holds_bits and self.type not in ("bits", "raw"):
             raise ConfigError(f'{self.block.table} hold no {self.type}; allowed are "bits" and "raw"', "type")
         if self.not_available is not None and not 0 <= self.not_available < 1 << 16 * self.block.count:
-            raise ConfigError(f"0x{self.not_available:X} does not fit into {self.block.count} registers",
+            raise ConfigError(f"{self.not_available:#x} does not fit into {self.block.count} registers",
                               "not_available")
 
 

@@ -11,6 +11,7 @@ from softsplit.errors import ConfigError
 ADDRESSES = 0x10000  # addresses in one table; MAP 4.3
 MAX_REGISTERS = 125  # registers in one read; MAP 6.3, 6.4
 MAX_BITS = 2000  # bits in one read; MAP 6.1, 6.2
+LONGEST_PERIOD = 86400.0  # s
 UNITS = range(1, 248)  # unit ids a device may have; MODBUS over Serial Line V1.02, 2.2
 
 
@@ -104,6 +105,9 @@ class Read:
     every: float = 1.0
 
     def __post_init__(self):
+        if not isinstance(self.every, (int, float)) or not 0 < self.every <= LONGEST_PERIOD:
+            raise ConfigError(f"{self.every} s is no period; allowed is from 0 up to {LONGEST_PERIOD:g} s",
+                              "every")
         if self.block.count > self.block.table.max_count:
             raise ConfigError(f"{self.block.count} is more than one read may ask for; "
                               f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")

@@ -1,7 +1,7 @@
 """Frames: what is put around a PDU on a TCP connection and on a serial line.
 
-MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide V1.0b,
-MSL the MODBUS over Serial Line Specification V1.02.
+MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide
+V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 """
 
 import struct
@@ -68,8 +68,3 @@ def character_time(baudrate: int, mode: str) -> float:
 def frame_silence(baudrate: int, mode: str) -> float:
     """Seconds of silence that end a frame: 3.5 characters, 1.75 ms above 19200 baud (MSL 2.5.1.1)."""
     return 3.5 * character_time(baudrate, mode) if baudrate <= 19200 else 0.00175
-
-
-def wire_time(request: int, reply: int, baudrate: int, mode: str) -> float:
-    """Seconds which a request and a reply of so many bytes occupy a serial line, silences included."""
-    return (request + reply) * character_time(baudrate, mode) + 2 * frame_silence(baudrate, mode)

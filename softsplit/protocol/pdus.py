@@ -5,10 +5,11 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 
 import struct
 
-from softsplit.protocol.blocks import READ_TABLES, Block
+from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block
 
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = 1, 2, 3, 4  # MAP 7
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = OWN_EXCEPTIONS = 1, 2, 3, 4  # MAP 7
 GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = 0x0A, 0x0B  # MAP 7
+SILENCE = b""  # the answer that is not sent
 EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
               5: "acknowledge", 6: "device busy", 8: "memory parity error", 0x0A: "gateway path unavailable",
               0x0B: "gateway target did not answer"}  # MAP 7
@@ -24,10 +25,11 @@ def exception_pdu(function: int, code: int) -> bytes:
     return bytes((function | 0x80, code))
 
 
-def refusal(pdu: bytes, tables) -> int | None:
-    """Return the exception code for a request that is no proper read of one of `tables`, else None.
+def asked_block(pdu: bytes, tables) -> Block | int:
+    """Return the block for which a request asks, or an exception code when it is no proper read of one of
+    `tables`.
 
-    Checks function, then quantity and length, then whether the addresses exist (MAP figures 11 to 14).
+    Checks function, then count and length, then whether the addresses exist (MAP figures 11 to 14).
     """
     table = READ_TABLES.get(pdu[0])
     if table not in tables:
@@ -37,13 +39,7 @@ def refusal(pdu: bytes, tables) -> int | None:
     address, count = struct.unpack_from(">HH", pdu, 1)
     if not 1 <= count <= table.max_count:
         return ILLEGAL_VALUE
-    return ILLEGAL_ADDRESS if address + count > 0x10000 else None
-
-
-def asked_block(pdu: bytes) -> Block:
-    """The block for which a proper read request asks (see `refusal`)."""
-    function, address, count = struct.unpack(">BHH", pdu)
-    return Block(READ_TABLES[function], address, count)
+    return Block(table, address, count) if address + count <= ADDRESSES else ILLEGAL_ADDRESS
 
 
 def describe_request(pdu: bytes) -> str:

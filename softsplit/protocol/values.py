@@ -42,7 +42,7 @@ def encode(type_name: str, number: int | float) -> bytes:
 
 def encode_text(text: str, count: int) -> bytes:
     """Text as `count` registers, filled up with zero bytes. Raises ValueError when it does not fit."""
-    data = text.encode("ascii")
+    data = text.encode("ascii", "replace")
     if len(data) > 2 * count:
         raise ValueError(f'"{text}" does not fit into {count} registers')
     return data.ljust(2 * count, b"\0")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from softsplit.worker import Worker
 
 TICK = 0.5  # s
-CHUNK = 4096  # bytes
+PIECE = 4096  # bytes
 
 
 class Cable(Worker):
@@ -28,7 +28,7 @@ class Cable(Worker):
 
     def step(self) -> None:
         for key, _ in self._selector.select(TICK):
-            data = os.read(key.fd, CHUNK)
+            data = os.read(key.fd, PIECE)
             with suppress(BlockingIOError):  # nobody listens, the buffer is full: as on a wire, it is lost
                 os.write(key.data, data)
 

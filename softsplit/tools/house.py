@@ -17,7 +17,7 @@ VOLTAGE_ANGLE = (0.0, -119.9, 119.9)  # deg
 TARIFF_SHARES = (0.7, 0.3, 0.0, 0.0)
 
 
-def quantities(unit: int, t: float, phases: int = 3) -> dict[str, float | None]:
+def shown_by_meter(unit: int, t: float, phases: int = 3) -> dict[str, float | None]:
     """What the meter shows at wall time `t`, by register name, in its unit of measure or None."""
     each = [_phase(phase, unit, t) for phase in range(phases)]
     shown: dict[str, float | None] = {}

@@ -1,5 +1,6 @@
 """One read of one block, for a person."""
 
+from softsplit import checks
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdus import unpack_bits
 from softsplit.upstream.client import TcpClient
@@ -11,7 +12,8 @@ def read_block(where: str, unit: int, block: Block, timeout: float = 1.0) -> lis
 
     `where` is HOST, HOST:PORT or a url. Raises ConfigError or UpstreamError.
     """
-    Read(block, "raw")  # which one read may ask for
+    Read(block, "raw")  # one read may ask for it
+    checks.require_seconds(timeout, "timeout")
     client = TcpClient(parse_url(where if "://" in where else f"tcp://{where}", ("tcp",)), timeout)
     try:
         data = client.read(unit, block, timeout)

@@ -2,24 +2,23 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite, sin
 
 from modbus_tk.modbus import Slave
 
-from softsplit.downstream.bank import Bank
-from softsplit.downstream.mirror import SILENCE
-from softsplit.downstream.rtu import RtuServer
+from softsplit import checks
 from softsplit.downstream.server import Server
-from softsplit.downstream.tcp import TcpServer
+from softsplit.downstream.servers import server_for
 from softsplit.errors import ConfigError
 from softsplit.profiles import Profile, Register
 from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block
-from softsplit.tools.house import quantities
+from softsplit.tools.house import shown_by_meter
+from softsplit.protocol.pdus import SILENCE
 from softsplit.url import Url
-from softsplit.worker import run, set_up_logging
+from softsplit.worker import run_until_signal, set_up_logging
 
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 
@@ -37,7 +36,7 @@ class Faults:
     started_at: float = field(default_factory=time.monotonic)
     _answers: int = 0
 
-    def loses(self, unit: int) -> bool:
+    def loses(self, unit: int) -> bool:  # server thread
         """Whether the next answer of this unit is lost; counts it."""
         begin, end = self.mute.get(unit, (0.0, 0.0))
         if begin <= time.monotonic() - self.started_at < end:
@@ -60,8 +59,7 @@ def parse_mute(text: str) -> tuple[int, tuple[float, float]]:
 
 
 class SimulatedUnit(Slave):
-    """A unit which answers reads inside its profile's `readable`, and refuses everything else as a device
-    would.
+    """A unit which answers reads inside its profile's `readable`, and refuses all else as a device would.
 
     What no register of the profile covers reads as all bits one. `line` is baudrate and mode of a bus whose
     wire time is imitated, or None.
@@ -71,11 +69,12 @@ class SimulatedUnit(Slave):
         super().__init__(unit)
         self.unit = unit
         self._profile = profile
+        self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._faults = faults
         self._character = frames.character_time(*line) if line else 0.0
         self._silence = frames.frame_silence(*line) if line else 0.0
 
-    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         self._occupy_wire(request_pdu)
@@ -90,20 +89,18 @@ class SimulatedUnit(Slave):
         time.sleep((len(pdu) + 3) * self._character + self._silence)
 
     def _answer(self, pdu: bytes) -> bytes:
-        code = pdus.refusal(pdu, self._profile.tables)
-        if code is None:
-            block = pdus.asked_block(pdu)
-            if any(readable.contains(block) for readable in self._profile.readable):
-                return bytes((pdu[0], block.byte_count)) + self.data(block, time.time())
-            code = pdus.ILLEGAL_ADDRESS
-        return pdus.exception_pdu(pdu[0], code)
+        asked = pdus.asked_block(pdu, self._profile.tables)
+        if isinstance(asked, int):
+            return pdus.exception_pdu(pdu[0], asked)
+        if not any(readable.contains(asked) for readable in self._profile.readable):
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
+        return bytes((pdu[0], asked.byte_count)) + self.data(asked, time.time())
 
     def data(self, block: Block, t: float) -> bytes:
         """What the unit answers for a block at wall time `t`, as on the wire."""
         if block.table.holds_bits:
             return bytes(block.byte_count)
-        names = {register.name for register in self._profile.registers}
-        shown = quantities(self.unit, t, phases=3 if "active_power_l2" in names else 1)
+        shown = shown_by_meter(self.unit, t, self._phases)
         data = bytearray(b"\xff\xff" * block.count)
         for register in self._profile.registers:
             if register.block.overlaps(block):
@@ -144,25 +141,33 @@ class SimulatedUnit(Slave):
         return usual * (1 + 0.05 * sin(t / 11 + register.block.address)) if usual else 1
 
 
-def simulated_server(profile: Profile, units: Iterable[int], url: Url, faults: Faults | None = None,
+def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: Faults | None = None,
                      baudrate: int | None = None, mode: str = "8E1") -> Server:
     """Return a server, not yet open, behind which these units live.
 
     `baudrate` is that of the serial line; over TCP, and over a pseudo-terminal, its wire time is imitated.
+    Raises ConfigError when a unit stands twice, or is to be mute and is not there.
     """
-    name = f"simulated {profile.name}"
     faults = faults or Faults()
-    is_pseudo = url.scheme == "tcp" or os.path.realpath(url.path).startswith("/dev/pts/")
-    line = (baudrate, mode) if baudrate and is_pseudo else None
-    slaves = [SimulatedUnit(unit, profile, faults, line) for unit in units]
-    if url.scheme == "rtu":
-        return RtuServer(name, url, baudrate or 19200, mode, Bank(name, slaves, unknown_unit=None))
-    return TcpServer(name, url, Bank(name, slaves, unknown_unit=pdus.GATEWAY_NO_ANSWER))
+    for unit in units:
+        if units.count(unit) > 1:
+            raise ConfigError(f"unit {unit} stands twice")
+    for unit in faults.mute:
+        checks.require_word(str(unit), map(str, units), "unit to be mute")
+    has_no_wire_time = url.scheme == "tcp" or os.path.realpath(url.path).startswith("/dev/pts/")
+    line = (baudrate, mode) if baudrate and has_no_wire_time else None
+    simulated = [SimulatedUnit(unit, profile, faults, line) for unit in units]
+    return server_for(f"simulated {profile.name}", url, simulated, baudrate or 19200, mode)
 
 
-def run_simulation(*arguments) -> None:
-    """Run a `simulated_server` until SIGINT or SIGTERM. Raises DownstreamError."""
+def run_simulation(profile: Profile, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None,
+                   mode: str) -> None:
+    """Run a `simulated_server` until SIGINT or SIGTERM. Raises ConfigError or DownstreamError."""
     set_up_logging()
-    server = simulated_server(*arguments)
-    server.open()
-    run([server])
+    server = simulated_server(profile, units, url, faults, baudrate, mode)
+
+    def build() -> list[Server]:
+        server.open()
+        return [server]
+
+    run_until_signal(build)

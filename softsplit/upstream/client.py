@@ -43,21 +43,23 @@ class TcpClient(TcpMaster):
         self._late: set[int] = set()
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
-        """Return the data of the unit's answer, as it came over the wire, within `timeout` seconds.
+        """Return the data of the unit's answer, as it came over the wire.
 
-        A connection which the peer has closed while idle is opened again. Raises Unreachable, NoAnswer,
-        BadAnswer or Refused.
+        The answer has `timeout` seconds, besides the time it takes to connect. A connection which the peer
+        has closed while idle is opened again. Raises Unreachable, NoAnswer, BadAnswer or Refused.
         """
-        if self._is_opened and not self._is_dropped():
+        deadline = None
+        if self._is_opened and self._is_usable():
+            deadline = time.monotonic() + timeout
             try:
-                return self._ask(unit, block, timeout)
+                return self._ask(unit, block, deadline)
             except _Dropped:
-                pass  # closed while idle, so this request was never heard
+                pass  # most likely closed while idle; in any case a read may be repeated
         self._connect()
         try:
-            return self._ask(unit, block, timeout)
+            return self._ask(unit, block, deadline or time.monotonic() + timeout)
         except _Dropped as error:
-            raise NoAnswer(f"unit {unit}: {self._url} hung up") from error
+            raise NoAnswer(f"unit {unit} does not answer, {self._url} hung up") from error
 
     def take_late(self) -> set[int]:
         """Return the units whose answers have come too late since the last call."""
@@ -72,9 +74,9 @@ class TcpClient(TcpMaster):
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
 
-    def _ask(self, unit: int, block: Block, timeout: float) -> bytes:
+    def _ask(self, unit: int, block: Block, deadline: float) -> bytes:
         self.asked_at = time.monotonic()
-        self._deadline = self.asked_at + timeout
+        self._deadline = deadline
         self._block = block
         try:
             data = self.execute(unit, block.table.function, block.address, block.count,
@@ -85,9 +87,7 @@ class TcpClient(TcpMaster):
             raise Refused(f"unit {unit}: {pdus.describe_exception(code)}", code) from error
         except TimeoutError as error:
             self._silent += 1
-            if self._silent >= SILENT_ANSWERS:
-                self.close()
-            raise NoAnswer(f"unit {unit}: no answer within {timeout:g} s") from error
+            raise NoAnswer(f"unit {unit} does not answer") from error
         except (BadAnswer, _Dropped):
             self.close()
             raise
@@ -123,7 +123,7 @@ class TcpClient(TcpMaster):
             unit = self._unanswered.pop(frame[:2], None)
             if frame[:2] == self._request[:2]:
                 break
-            if unit is not None:
+            if unit is not None and self._is_from_unit(frame):
                 self._late.add(unit)
         fault = pdus.reply_fault(self._block, frame[7:])
         if frame[6] != unit:
@@ -131,6 +131,11 @@ class TcpClient(TcpMaster):
         if fault:
             raise BadAnswer(f"unit {unit}: the answer has {fault}")
         return frame
+
+    @staticmethod
+    def _is_from_unit(frame: bytes) -> bool:
+        """Whether an answer shows that its unit lives: a gateway may say 0x0A or 0x0B in its place."""
+        return frame[7] < 0x80 or frame[8:9] in map(int.to_bytes, pdus.OWN_EXCEPTIONS)
 
     def _next_frame(self) -> bytes:
         """Return the next whole frame: header (7) and PDU. Raises TimeoutError, _Dropped or BadAnswer."""
@@ -162,14 +167,19 @@ class TcpClient(TcpMaster):
             raise TimeoutError
         return left
 
-    def _is_dropped(self) -> bool:
-        """Whether the peer has closed the idle connection; what has arrived late is kept, to be skipped."""
+    def _is_usable(self) -> bool:
+        """Whether the peer still holds the connection, as far as can be known.
+
+        It does not when it has hung up, or left several requests in a row without any answer, not even a late
+        one.
+        """
         self._sock.setblocking(False)
         try:
             data = self._sock.recv(4096)
         except BlockingIOError:
-            return False
+            return self._silent < SILENT_ANSWERS
         except OSError:
-            return True
-        self._inbox += data
-        return not data
+            return False
+        self._inbox += data  # it came late, and is skipped by _recv
+        self._silent = 0
+        return bool(data)

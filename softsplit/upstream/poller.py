@@ -5,13 +5,13 @@ from queue import Queue
 
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Read, Reading
-from softsplit.protocol.pdus import describe_exception
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception
 from softsplit.protocol.plan import Plan
 from softsplit.topology import Upstream
 from softsplit.upstream.client import TcpClient
-from softsplit.worker import Allowance, Condition, Worker
+from softsplit.trouble import Allowance, Condition
+from softsplit.worker import Worker
 
-OWN_EXCEPTIONS = (1, 2, 3, 4)  # from the unit itself; any other exception counts as no answer
 REACH_AGAIN = 2.0  # s between tries to reach a gateway that is down
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 
@@ -27,10 +27,10 @@ class Poller(Worker):
         self._reads = {unit.unit: unit.profile.reads for unit in upstream.units}
         self._plan = Plan(self._reads, upstream.timeout, time.monotonic())
         self._down_until: float | None = None  # when a gateway that is down is tried again
-        allowance = Allowance()
+        allowance = Allowance(burst=5 + len(upstream.units))  # as many as a start takes, and an outage
         self._gateway = Condition(allowance)
         self._units = {unit: Condition(allowance) for unit in self._reads}
-        self._blocks = {(unit, read.block): Condition(allowance, taken_as_well=True)
+        self._blocks = {(unit, read.block): Condition(allowance, well_at_first=True)
                         for unit, reads in self._reads.items() for read in reads}
 
     def step(self) -> None:
@@ -60,7 +60,7 @@ class Poller(Worker):
             self._reachable()
             self._answered(unit, read, data)
         for late in self._client.take_late():
-            self._plan.heard(late)
+            self._plan.heard(late, time.monotonic())
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:
@@ -78,6 +78,8 @@ class Poller(Worker):
         self._hand_over(unit, read)
         if self._plan.is_mute(unit):
             self._units[unit].trouble(f"{self._upstream.name}: {error}; it is tried again every few seconds")
+        elif self._plan.is_failing(unit, read):
+            self._blocks[unit, read.block].trouble(f"{self._upstream.name}: {read.block}: {error}")
 
     def _unreachable(self, error: Unreachable) -> None:
         self._down_until = time.monotonic() + REACH_AGAIN

@@ -2,18 +2,19 @@
 
 import logging
 
-from modbus_tk.modbus import Databank
+from modbus_tk import modbus
 
-from softsplit.downstream.mirror import SILENCE, Mirror
+from softsplit.downstream.mirror import Mirror
 from softsplit.protocol import pdus
-from softsplit.worker import Allowance
+from softsplit.protocol.pdus import SILENCE
+from softsplit.trouble import Allowance
 
 log = logging.getLogger("softsplit")
 
 REMEMBERED = 500  # distinct refused requests of one server; no more are logged
 
 
-class Bank(Databank):
+class Databank(modbus.Databank):
     """modbus-tk's databank with mirrors for slaves.
 
     `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial
@@ -26,7 +27,7 @@ class Bank(Databank):
         self._slaves: dict[int, Mirror] = {mirror.unit: mirror for mirror in mirrors}
         self._unknown_unit = unknown_unit
         self._refused: set[str] = set()
-        self._allowance = Allowance()
+        self._allowance = Allowance(burst=20)
 
     def answer(self, unit: int, pdu: bytes) -> bytes:  # server thread
         """Return the answer PDU to a request PDU of at least one byte, or SILENCE."""

@@ -1,0 +1,139 @@
+"""The poller's promises about outages, in real time."""
+
+import time
+from queue import Queue
+
+import pytest
+
+from softsplit import Unit, Upstream
+from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.sync import Sync
+from softsplit.profiles.loader import parse_profile
+from softsplit.protocol import frames
+from softsplit.upstream import client as client_module
+from softsplit.upstream.client import TcpClient
+from softsplit.upstream.poller import Poller
+from softsplit.url import parse_url
+from tests.support import ScriptedGateway, good_answer, read_request, running, until
+
+FAST_AND_RARE = parse_profile("""
+    block = [{ address = 0, count = 4, every = 0.05 }, { address = 100, count = 4, every = 600 }]""", "two")
+FAST, RARE = read_request(0, 4), read_request(100, 4)
+
+
+class Wire:
+    """A poller, the sync thread and one mirror for each unit, against a scripted gateway."""
+
+    def __init__(self, gateway, units=(1,), profile=FAST_AND_RARE, max_age: float = 0.5, timeout: float = 0.2):
+        readings: Queue = Queue()
+        upstream = Upstream(str(gateway.url), [Unit(unit, profile) for unit in units], timeout, "bus")
+        self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, max_age) for unit in units}
+        self.poller = Poller(upstream, readings)
+        self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
+
+    def serves(self, pdu: bytes, unit: int = 1) -> bool:
+        return self.mirrors[unit].handle_request(pdu)[0] == 3
+
+
+def test_rare_blocks_turn_stale_too_when_the_gateway_is_gone():
+    with ScriptedGateway(good_answer) as gateway:
+        wire = Wire(gateway)
+        with running(*wire.workers):
+            until(lambda: wire.serves(FAST) and wire.serves(RARE))
+            gateway.close()
+            until(lambda: not wire.serves(RARE), timeout=6)
+            assert not wire.serves(FAST)
+
+
+def test_a_gateway_that_is_down_is_tried_every_two_seconds_at_most(monkeypatch):
+    tries = []
+
+    def create_connection(address, timeout):
+        tries.append(time.monotonic())
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(client_module.socket, "create_connection", create_connection)
+    with ScriptedGateway(good_answer) as gateway:
+        with running(*Wire(gateway).workers):
+            until(lambda: len(tries) == 3, timeout=10)
+    assert all(later - earlier >= 1.99 for earlier, later in zip(tries, tries[1:]))
+
+
+def test_a_mute_unit_is_tried_at_once_when_the_gateway_is_back():
+    def reply(transaction, unit, pdu):
+        return good_answer(transaction, unit, pdu) if unit == 1 else b""
+
+    with ScriptedGateway(reply) as gateway:
+        wire = Wire(gateway, units=(1, 2))
+        with running(*wire.workers):
+            until(lambda: sum(unit == 2 for unit, _ in gateway.requests) == 4, timeout=15)  # 4 s until the next try
+            gateway.close()
+            until(lambda: wire.poller._down_until, timeout=5)
+            gateway.reply = good_answer
+            gateway.listen()
+            until(lambda: wire.serves(FAST, 2), timeout=3)
+
+
+def test_a_slow_unit_comes_back_although_its_tries_are_shorter_than_its_answers():
+    delay: float | None = 0.0
+
+    def reply(transaction, unit, pdu):
+        if delay is None:
+            return b""
+        answer_at = time.monotonic() + delay
+        until(lambda: time.monotonic() >= answer_at)
+        return good_answer(transaction, unit, pdu)
+
+    with ScriptedGateway(reply) as gateway:
+        wire = Wire(gateway, timeout=0.9, max_age=2.0)
+        with running(*wire.workers):
+            until(lambda: wire.serves(FAST))
+            delay = None
+            until(lambda: wire.poller._plan.is_mute(1), timeout=6)
+            delay = 0.6
+            until(lambda: not wire.poller._plan.is_mute(1), timeout=10)
+
+
+def test_a_block_that_is_never_answered_is_named_once(caplog):
+    def reply(transaction, unit, pdu):
+        return good_answer(transaction, unit, pdu) if pdu[1:3] == b"\0\0" else b""
+
+    with ScriptedGateway(reply) as gateway:
+        wire = Wire(gateway)
+        with running(*wire.workers):
+            until(lambda: "0x0064+4" in caplog.text, timeout=8)
+            until(lambda: sum(pdu == RARE for _, pdu in gateway.requests) == 4, timeout=10)
+            assert wire.serves(FAST)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "bus: holding registers 0x0064+4: unit 1 does not answer"]
+
+
+def test_connecting_has_the_whole_timeout_even_for_a_mute_unit(monkeypatch):
+    given = []
+
+    def create_connection(address, timeout):
+        given.append(timeout)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(client_module.socket, "create_connection", create_connection)
+    client = TcpClient(parse_url("tcp://127.0.0.1:1", ("tcp",)), timeout=1.5)
+    with pytest.raises(ConnectionError):
+        client.read(1, FAST_AND_RARE.reads[0].block, timeout=0.1)
+    assert given == [1.5]
+
+
+@pytest.mark.parametrize("pdu, lives", [("8302", True), ("830b", False), ("830a", False), ("0308" + "00" * 8, True)])
+def test_a_late_answer_shows_that_a_unit_lives_unless_it_is_the_gateways(pdu, lives):
+    def reply(transaction, unit, request):
+        if len(gateway.requests) == 1:
+            return b""
+        return frames.tcp_frame(transaction - 1, 9, bytes.fromhex(pdu)) + good_answer(transaction, unit, request)
+
+    with ScriptedGateway(reply) as gateway:
+        client = TcpClient(gateway.url, 1.0)
+        block = FAST_AND_RARE.reads[0].block
+        with pytest.raises(TimeoutError):
+            client.read(9, block, 0.1)
+        assert client.read(1, block, 1.0)
+        assert client.take_late() == ({9} if lives else set())
+        client.close()
