@@ -62,6 +62,13 @@ def require_type(value, kind: type, key: str = ""):
     return value
 
 
+def require_truth(value, key: str) -> bool:
+    """Return `value` if it is true or false."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{show(value)} is neither true nor false", key)
+    return value
+
+
 def require_number(value, key: str, what: str = "a number") -> int | float:
     """Return `value` if it is a number of a size that occurs."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < HUGE:

@@ -11,7 +11,8 @@ from softsplit.topology import Downstream, Topology, Unit, Upstream, check_wires
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream")
 UPSTREAM_KEYS = ("url", "timeout", "units")
-DOWNSTREAM_KEYS = ("url", "serves", "max_age", "when_stale", "baudrate", "mode")
+DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
+                   "max_connections", "idle_timeout", "allow", "prefer")
 
 
 def find_config(path: str | None = None) -> Path:
@@ -77,16 +78,36 @@ def _upstream(name: str, section: dict, directory: Path) -> Upstream:
 
 
 def _unit(key: str, profile: str, directory: Path) -> Unit:
-    if not (key.isascii() and key.isdecimal() and len(key) < 9):
-        raise ConfigError(f'"{key}" is no unit id; allowed are 1 to 247')
-    return Unit(int(key), load_profile(checks.require_type(profile, str), directory))
+    return Unit(_unit_id(key), load_profile(checks.require_type(profile, str), directory))
 
 
 def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Downstream:
     checks.require_keys(section, DOWNSTREAM_KEYS)
-    serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves")
-    for each in serves:
-        checks.require_word(checks.require_type(each, str, "serves"), upstreams, "upstream", "serves")
-    given = {key: value for key, value in section.items() if key not in ("url", "serves")}
-    return Downstream(url=checks.require(section, "url"), serves=[upstreams[each] for each in serves],
-                      name=name, **given)
+    given = {key: value for key, value in section.items() if key not in ("serves", "units")}
+    checks.require(given, "url")
+    if "units" in section:
+        given["units"] = _chosen_units(checks.require_type(section["units"], dict, "units"), upstreams)
+    if "serves" in section or "units" not in section:
+        serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves")
+        for each in serves:
+            checks.require_word(checks.require_type(each, str, "serves"), upstreams, "upstream", "serves")
+        given["serves"] = [upstreams[each] for each in serves]
+    return Downstream(name=name, **given)
+
+
+def _chosen_units(units: dict, upstreams: dict[str, Upstream]) -> dict[int, tuple[Upstream, int]]:
+    chosen = {}
+    for key, origin in units.items():
+        with checks.inside(f"units.{key}"):
+            upstream, _, unit = checks.require_type(origin, str).rpartition("/")
+            checks.require_word(upstream, upstreams, "upstream", also='; write it like "meters/100"')
+            if _unit_id(key) in chosen:
+                raise ConfigError("the unit stands twice")
+            chosen[_unit_id(key)] = upstreams[upstream], _unit_id(unit)
+    return chosen
+
+
+def _unit_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 9):
+        raise ConfigError(f"{checks.show(text)} is no unit id; allowed are 1 to 247")
+    return int(text)

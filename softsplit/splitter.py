@@ -8,7 +8,7 @@ from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.server import Server
 from softsplit.downstream.servers import server_for
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
-from softsplit.topology import Downstream, Topology
+from softsplit.topology import Downstream, Served, Topology
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, run_until_signal, set_up_logging, start_all, stop_all
 
@@ -28,11 +28,11 @@ class Splitter:
         mirrors: dict[tuple[str, int], list[Mirror]] = {}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
-            own = _mirrors(downstream)
-            for key, mirror in own.items():
-                mirrors.setdefault(key, []).append(mirror)
-            self.servers.append(server_for(downstream.name, downstream.url, own.values(), downstream.baudrate,
-                                           downstream.mode))
+            own = [_mirror(downstream, served) for served in downstream.served]
+            for served, mirror in zip(downstream.served, own):
+                mirrors.setdefault((served.upstream.name, served.origin.unit), []).append(mirror)
+            self.servers.append(server_for(downstream.name, downstream.url, own, downstream.line,
+                                           downstream.access))
         pollers = [Poller(upstream, readings) for upstream in self._topology.served()]
         self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *pollers]
 
@@ -69,10 +69,6 @@ class Splitter:
         run_until_signal(self.open)
 
 
-def _mirrors(downstream: Downstream) -> dict[tuple[str, int], Mirror]:
-    """The mirrors of one downstream, by upstream name and unit."""
-    return {
-        (upstream.name, unit.unit): Mirror(unit.unit, unit.profile.reads, unit.profile.tables,
-                                           downstream.max_age, downstream.when_stale)
-        for upstream in downstream.serves for unit in upstream.units
-    }
+def _mirror(downstream: Downstream, served: Served) -> Mirror:
+    profile = served.origin.profile
+    return Mirror(served.unit, profile.reads, profile.tables, downstream.max_age, downstream.when_stale)

@@ -1,7 +1,8 @@
 """Who is wired to whom: frozen values that validate themselves, for scripts and configuration files alike."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 
 from softsplit import checks
 from softsplit.errors import ConfigError
@@ -11,6 +12,7 @@ from softsplit.url import Url, parse_url
 
 MODES = ("8E1", "8N1", "8O1", "8E2", "8N2", "8O2")  # data bits, parity, stop bits; RTU needs 8 data bits
 BAUDRATES = range(300, 4_000_001)  # baud
+CONNECTIONS = range(1, 20_001)
 WHEN_STALE = ("exception", "silent")
 
 
@@ -58,54 +60,140 @@ class Upstream:
             if ids.count(unit) > 1:
                 raise ConfigError(f"unit {unit} stands twice", "units")
 
+    def unit(self, number: int) -> Unit:
+        """Return the unit with this id. Raises ConfigError when there is none."""
+        checks.require_word(str(number), [str(unit.unit) for unit in self.units], f"unit of {self.name}")
+        return next(unit for unit in self.units if unit.unit == number)
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a serial line is spoken on: `baudrate` in baud; `mode` is data bits, parity, stop bits.
+
+    `rs485` is "kernel" when the driver switches the direction of the line; `echo` says that the adapter hears
+    what it sends.
+    """
+
+    baudrate: int = 19200
+    mode: str = "8E1"
+    rs485: str | None = None
+    echo: bool = False
+
+    def __post_init__(self):
+        _set(self, mode=checks.require_type(self.mode, str, "mode").upper())
+        checks.require_word(self.mode, MODES, "mode", "mode")
+        if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
+            raise ConfigError(f"{self.baudrate} baud is not possible; usual are 9600 and 19200", "baudrate")
+        if self.rs485 is not None:
+            checks.require_word(self.rs485, ("kernel",), "word", "rs485")
+        checks.require_truth(self.echo, "echo")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may connect to a server on the network: addresses and networks to `allow`; none means everybody.
+
+    Beyond `max_connections` the least active connection is closed, but none of those in `prefer`;
+    `idle_timeout` is in seconds.
+    """
+
+    max_connections: int = 64
+    idle_timeout: float = 300.0
+    allow: Iterable[str] = ()
+    prefer: Iterable[str] = ()
+
+    def __post_init__(self):
+        if checks.require_type(self.max_connections, int, "max_connections") not in CONNECTIONS:
+            raise ConfigError(f"{self.max_connections} is not possible; allowed are {CONNECTIONS[0]} to "
+                              f"{CONNECTIONS[-1]}", "max_connections")
+        _set(self, idle_timeout=checks.require_seconds(self.idle_timeout, "idle_timeout"),
+             allow=_networks(self.allow, "allow"), prefer=_networks(self.prefer, "prefer"))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A unit as the masters of one downstream see it: `unit` is its id there, `origin` the one upstream."""
+
+    unit: int
+    upstream: Upstream
+    origin: Unit
+
 
 @dataclass(frozen=True, eq=False)
 class Downstream:
-    """A server for masters: every unit of the upstreams it serves appears there under its own id.
+    """A server for masters.
 
-    `url` is tcp://ADDRESS[:502] to listen on, or rtu:///dev/... ; `baudrate` and `mode` belong to rtu.
-    `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent".
+    `url` is tcp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/... `serves` lists
+    upstreams, whose units all appear under their own ids; or `units` maps ids to (upstream, unit id there).
+    `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent". The keys of `Line` belong to rtu,
+    those of `Access` to the others.
     """
 
     url: str | Url
-    serves: Iterable[Upstream]
+    serves: Iterable[Upstream] = ()
     max_age: float = 10.0
     when_stale: str = "exception"
-    baudrate: int | None = None  # baud; 19200 when it is rtu
-    mode: str | None = None  # "8E1" when it is rtu
+    baudrate: int | None = None
+    mode: str | None = None
+    rs485: str | None = None
+    echo: bool | None = None
+    max_connections: int | None = None
+    idle_timeout: float | None = None
+    allow: Iterable[str] | None = None
+    prefer: Iterable[str] | None = None
+    units: Mapping[int, tuple[Upstream, int]] | None = None
     name: str = ""
+    line: Line | None = field(init=False, default=None)
+    access: Access | None = field(init=False, default=None)
+    served: tuple[Served, ...] = field(init=False, default=())
 
     def __post_init__(self):
-        _set(self, url=_url(self.url, ("tcp", "rtu"), lowest_port=0),
-             serves=_all(self.serves, Upstream, "serves"),
+        _set(self, url=_url(self.url, ("tcp", "rtuovertcp", "rtu"), lowest_port=0),
              max_age=checks.require_seconds(self.max_age, "max_age"))
         _set(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
-        self._check_line()
-        self._check_units()
+        if self.url.scheme == "rtu":
+            self._refuse(Access, "rtu:// has none")
+            _set(self, line=Line(**self._given(Line)))
+        else:
+            self._refuse(Line, "only rtu:// has one")
+            _set(self, access=Access(**self._given(Access)))
+        _set(self, served=self._chosen_units() if self.units is not None else self._all_units())
+        _set(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
 
-    def _check_line(self) -> None:
-        if self.url.scheme != "rtu":
-            for key in ("baudrate", "mode"):
-                if getattr(self, key) is not None:
-                    raise ConfigError("only rtu:// has one", key)
-            return
-        _set(self, baudrate=19200 if self.baudrate is None else self.baudrate,
-             mode="8E1" if self.mode is None else checks.require_type(self.mode, str, "mode").upper())
-        if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
-            raise ConfigError(f"{self.baudrate} baud is not possible; usual are 9600 and 19200", "baudrate")
-        checks.require_word(self.mode, MODES, "mode", "mode")
+    def _given(self, kind: type) -> dict:
+        given = {each.name: getattr(self, each.name) for each in fields(kind)}
+        return {name: value for name, value in given.items() if value is not None}
 
-    def _check_units(self) -> None:
+    def _refuse(self, kind: type, why: str) -> None:
+        for key in self._given(kind):
+            raise ConfigError(why, key)
+
+    def _chosen_units(self) -> tuple[Served, ...]:
+        if self.serves:
+            raise ConfigError("units says already what is served; leave one of them out", "serves")
+        chosen = []
+        for unit, (upstream, origin) in self.units.items():
+            with checks.inside(f"units.{unit}"):
+                if checks.require_type(unit, int) not in UNITS:
+                    raise ConfigError(f"unit {unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+                chosen.append(Served(unit, upstream, upstream.unit(origin)))
+        if not chosen:
+            raise ConfigError("at least one is needed", "units")
+        return tuple(chosen)
+
+    def _all_units(self) -> tuple[Served, ...]:
         owners: dict[int, Upstream] = {}
-        if len(set(self.serves)) < len(self.serves):
+        upstreams = _all(self.serves, Upstream, "serves")
+        if len(set(upstreams)) < len(upstreams):
             raise ConfigError("an upstream stands twice", "serves")
-        for upstream in self.serves:
+        for upstream in upstreams:
             for unit in upstream.units:
                 other = owners.setdefault(unit.unit, upstream)
                 if other is not upstream:
-                    raise ConfigError(f"unit {unit.unit} would be served twice, from {other.name} and "
-                                      f"from {upstream.name}; serve them on two downstreams", "serves")
+                    raise ConfigError(f"unit {unit.unit} would be served twice, from {other.name} and from "
+                                      f"{upstream.name}; give one another id in units", "serves")
+        return tuple(Served(unit.unit, upstream, unit) for upstream in upstreams for unit in upstream.units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +248,20 @@ def _all(items, kind: type, key: str) -> tuple:
         if not isinstance(item, kind):
             raise ConfigError(f"{checks.show(item)} is no {kind.__name__}", key)
     return items
+
+
+def _networks(networks: Iterable[str], key: str) -> tuple:
+    if isinstance(networks, str) or not isinstance(networks, Iterable):
+        raise ConfigError(f"{checks.show(networks)} is not a list", key)
+    found = []
+    for text in networks:
+        checks.require_type(text, str, key)
+        try:
+            found.append(ip_network(text))
+        except ValueError as error:
+            raise ConfigError(f'"{text}" is neither an address nor a network ({error}); write it like '
+                              '"192.168.1.0/24" or "10.0.0.7"', key) from error
+    return tuple(found)
 
 
 def _url(url: str | Url, schemes, lowest_port: int = 1) -> Url:

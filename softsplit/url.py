@@ -1,4 +1,4 @@
-"""Where a wire is: tcp://HOST[:502] or rtu:///dev/ttyUSB0."""
+"""Where a wire is: tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from softsplit import checks
 from softsplit.errors import ConfigError
 
 MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
-EXAMPLES = {"tcp": "tcp://HOST:502", "rtu": "rtu:///dev/ttyUSB0"}
+EXAMPLES = {"tcp": "tcp://HOST:502", "rtuovertcp": "rtuovertcp://HOST:PORT", "rtu": "rtu:///dev/ttyUSB0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,13 @@ def _serial(text: str, cure: str) -> Url:
 def _network(text: str, cure: str, lowest_port: int) -> Url:
     try:
         parts = urlsplit(text)
-        port = MODBUS_PORT if parts.port is None else parts.port
+        port = parts.port if parts.port is not None or parts.scheme != "tcp" else MODBUS_PORT
         (parts.hostname or "").encode("idna")  # as a look-up would, which no name may crash
     except ValueError as error:
         raise ConfigError(f'"{text}" is no url ({error}); {cure}') from None
-    if not parts.hostname or "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ConfigError(f'"{text}" is not HOST or HOST:PORT; {cure}')
+    is_too_much = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
+    if not parts.hostname or port is None or is_too_much:
+        raise ConfigError(f'"{text}" is not complete or too much; {cure}')
     if port < lowest_port:
         raise ConfigError(f'"{text}" has port {port}; allowed are {lowest_port} to 65535')
     return Url(parts.scheme, parts.hostname, port)

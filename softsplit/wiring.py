@@ -25,13 +25,16 @@ def _upstream(upstream: Upstream, is_unserved: bool) -> str:
 
 
 def _downstream(downstream: Downstream) -> str:
-    lines = [f"downstream {downstream.name}  {downstream.url}{_line(downstream)}  "
+    lines = [f"downstream {downstream.name}  {downstream.url}{_how(downstream)}  "
              f"max_age {downstream.max_age:g} s  when_stale {downstream.when_stale}"]
-    for index, upstream in enumerate(downstream.serves):
-        branch = "└" if index == len(downstream.serves) - 1 else "├"
-        lines += [f" {branch}─ {upstream.name}, units {', '.join(str(unit.unit) for unit in upstream.units)}"]
+    for number, served in enumerate(downstream.served, 1):
+        branch = "└" if number == len(downstream.served) else "├"
+        lines.append(f" {branch}─ unit {served.unit}  from {served.upstream.name}/{served.origin.unit}")
     return "\n".join(lines)
 
 
-def _line(downstream: Downstream) -> str:
-    return f"  {downstream.baudrate} {downstream.mode}" if downstream.url.scheme == "rtu" else ""
+def _how(downstream: Downstream) -> str:
+    if downstream.line:
+        return f"  {downstream.line.baudrate} {downstream.line.mode}"
+    allowed = ", ".join(map(str, downstream.access.allow)) or "everybody"
+    return f"  for {allowed}, up to {downstream.access.max_connections}"

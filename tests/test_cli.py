@@ -86,7 +86,8 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(tmp_path):
         done = call(command, "-c", path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (f'softsplit: {path}: downstream.d0.max_aeg: unknown key "max_aeg"; did you mean '
-                               '"max_age"? (allowed: url, serves, max_age, when_stale, baudrate, mode)\n')
+                               '"max_age"? (allowed: url, serves, units, max_age, when_stale, baudrate, mode, rs485, echo, '
+                           'max_connections, idle_timeout, allow, prefer)\n')
 
 
 def test_no_configuration_says_where_it_was_looked_for(tmp_path):
@@ -112,7 +113,7 @@ def test_check_draws_the_wiring(tmp_path):
     assert shown.returncode == 0
     for text in ("upstream meters  tcp://gateway:8899  timeout 1 s", "unit 100  abb-b23  (ABB B23)",
                  "instantaneous values  holding registers 0x5B00+66", "every 600 s", "downstream d0  tcp://0.0.0.0:5020",
-                 "rtu:///dev/ttyUSB0  19200 8E1  max_age 5 s  when_stale exception", "meters, units 100, 2"):
+                 "rtu:///dev/ttyUSB0  19200 8E1  max_age 5 s  when_stale exception", "unit 2  from meters/2", "tcp://0.0.0.0:5020  for everybody"):
         assert text in shown.stdout, text
 
 

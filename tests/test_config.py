@@ -8,7 +8,7 @@ from softsplit import Downstream, Profile, Splitter, Unit, Upstream
 from softsplit.config import find_config, load_config, parse_config
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
-from softsplit.topology import Topology
+from softsplit.topology import Access, Line, Topology
 from softsplit.url import Url, parse_url
 
 HOUSE = """
@@ -40,7 +40,9 @@ def test_the_original_house():
     assert [(unit.unit, unit.profile.name) for unit in meters.units] == [(100, "abb-b23"), (2, "abb-b23")]
     assert (victron.url, victron.serves, victron.max_age, victron.when_stale) == \
         (Url("tcp", "0.0.0.0", 502), (meters,), 5.0, "silent")
-    assert (maxem.url.path, maxem.baudrate, maxem.mode) == ("/dev/ttyUSB0", 19200, "8E1")
+    assert (maxem.url.path, maxem.line) == ("/dev/ttyUSB0", Line(19200, "8E1", None, False))
+    assert (maxem.access, victron.line) == (None, None)
+    assert victron.access == Access(64, 300.0, (), ())
     assert (maxem.serves, maxem.max_age, maxem.when_stale) == ((meters,), 10.0, "exception")
 
 
@@ -48,7 +50,25 @@ def test_a_script_means_the_same():
     meters = Upstream("tcp://192.168.1.140:8899", units=[Unit(100, "abb-b23"), Unit(2, "abb-b23")])
     maxem = Downstream("rtu:///dev/ttyUSB0", [meters], baudrate=9600, mode="8n1")
     assert (meters.timeout, meters.name) == (1.0, "tcp://192.168.1.140:8899")
-    assert (maxem.baudrate, maxem.mode, maxem.serves) == (9600, "8N1", (meters,))
+    assert (maxem.line, maxem.serves) == (Line(9600, "8N1"), (meters,))
+
+
+def test_a_downstream_may_choose_and_rename_units():
+    topology = parse(changed('serves = ["meters"]', 'units = { 1 = "meters/100", 100 = "meters/2" }'))
+    victron = topology.downstreams[0]
+    assert [(each.unit, each.origin.unit, each.upstream.name) for each in victron.served] == \
+        [(1, 100, "meters"), (100, 2, "meters")]
+    assert victron.serves == topology.upstreams
+
+
+def test_everything_a_downstream_may_say():
+    victron, maxem = parse(changed("max_age = 5", """max_connections = 2000
+        idle_timeout = 60
+        allow = ["192.168.1.0/24", "10.0.0.7", "fe80::/10"]
+        prefer = ["10.0.0.7"]""") + "rs485 = 'kernel'\necho = true").downstreams
+    assert (victron.access.max_connections, victron.access.idle_timeout) == (2000, 60.0)
+    assert list(map(str, victron.access.allow)) == ["192.168.1.0/24", "10.0.0.7/32", "fe80::/10"]
+    assert (maxem.line.rs485, maxem.line.echo) == ("kernel", True)
 
 
 def test_a_profile_in_a_file_is_relative_to_the_configuration(tmp_path):
@@ -107,6 +127,28 @@ WRONG = [
     (changed("max_age = 5", "baudrate = 9600"), "downstream.victron.baudrate: only rtu:// has one"),
     (changed("max_age = 5", 'parity = "E"'), 'downstream.victron.parity: unknown key "parity"'),
     (changed("rtu:///dev/ttyUSB0", "rtu://ttyUSB0"), 'downstream.maxem.url: "rtu://ttyUSB0" names no device'),
+    (changed("max_age = 5", "max_connections = 0"), "downstream.victron.max_connections: 0 is not possible; allowed"),
+    (changed("max_age = 5", "max_connections = 2.0"), "downstream.victron.max_connections: 2.0 is not a whole number"),
+    (changed("max_age = 5", "idle_timeout = 0"), "downstream.victron.idle_timeout: 0 s is not possible"),
+    (changed("max_age = 5", 'allow = "10.0.0.1"'), 'downstream.victron.allow: "10.0.0.1" is not a list'),
+    (changed("max_age = 5", 'allow = ["10.0.0.256"]'), 'downstream.victron.allow: "10.0.0.256" is neither an address'),
+    (changed("max_age = 5", 'allow = ["10.0.0.1/8"]'), 'downstream.victron.allow: "10.0.0.1/8" is neither an address'),
+    (changed("max_age = 5", "prefer = [7]"), "downstream.victron.prefer: 7 is not text"),
+    (changed("max_age = 5", "echo = true"), "downstream.victron.echo: only rtu:// has one"),
+    (changed("max_age = 5", 'units = { 1 = "meters/100" }'), "downstream.victron.serves: units says already what is"),
+    (changed('serves = ["meters"]', 'units = { 1 = "metres/100" }'), 'downstream.victron.units.1: unknown upstream '
+                                                                     '"metres"; did you mean "meters"?'),
+    (changed('serves = ["meters"]', 'units = { 1 = "meters/3" }'), "downstream.victron.units.1: unknown unit of meters"),
+    (changed('serves = ["meters"]', 'units = { 1 = "100" }'), 'downstream.victron.units.1: unknown upstream ""'),
+    (changed('serves = ["meters"]', 'units = { 1 = "meters/x" }'), 'downstream.victron.units.1: "x" is no unit id'),
+    (changed('serves = ["meters"]', 'units = { 1 = 100 }'), "downstream.victron.units.1: 100 is not text"),
+    (changed('serves = ["meters"]', 'units = { 0 = "meters/2" }'), "downstream.victron.units.0: unit 0 is not possible"),
+    (changed('serves = ["meters"]', 'units = { 1 = "meters/2", 01 = "meters/2" }'), "downstream.victron.units.01: the "),
+    (changed('serves = ["meters"]', "units = {}"), "downstream.victron.units: at least one is needed"),
+    (changed("tcp://0.0.0.0", "rtuovertcp://0.0.0.0"), 'downstream.victron.url: "rtuovertcp://0.0.0.0" is not complete'),
+    (HOUSE + "rs485 = 'yes'", 'downstream.maxem.rs485: unknown word "yes" (allowed: kernel)'),
+    (HOUSE + "echo = 1", "downstream.maxem.echo: 1 is neither true nor false"),
+    (HOUSE + "max_connections = 5", "downstream.maxem.max_connections: rtu:// has none"),
     (HOUSE + "mode = '7E1'", 'downstream.maxem.mode: unknown mode "7E1"; did you mean "8E1"?'),
     (HOUSE + "baudrate = 0", "downstream.maxem.baudrate: 0 baud is not possible"),
     (HOUSE + "baudrate = 9600.0", "downstream.maxem.baudrate: 9600.0 is not a whole number"),

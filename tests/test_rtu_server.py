@@ -13,6 +13,7 @@ from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from softsplit.tools.cable import Cable
+from softsplit.topology import Line
 from softsplit.url import parse_url
 from tests.support import RtuMaster, read_request, running, until
 
@@ -25,10 +26,11 @@ ANSWER = bytes((3, 8)) + DATA
 write = os.write
 
 
-def server_at(path: str, mode: str = "8N1") -> RtuServer:
+def server_at(path: str, mode: str = "8N1", **options) -> RtuServer:
     mirror = Mirror(100, (READ,), frozenset({Table.HOLDING_REGISTERS}), max_age=1000.0)
     mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
-    return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), 19200, mode, Databank("maxem", [mirror], None))
+    databank = Databank("maxem", [mirror], unknown_unit=None)
+    return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), Line(mode=mode, **options), databank)
 
 
 @pytest.fixture

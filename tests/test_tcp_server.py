@@ -16,6 +16,7 @@ from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.topology import Access
 from softsplit.url import parse_url
 from tests.support import TcpMaster, read_request, running, until
 
@@ -26,10 +27,11 @@ UNPRIVILEGED = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_te
 ANSWER = bytes.fromhex("0007 0000 000b 64 03 08") + DATA
 
 
-def server_at(url: str) -> TcpServer:
+def server_at(url: str, kind=TcpServer, **options) -> TcpServer:
     mirror = Mirror(100, (READ,), frozenset({Table.HOLDING_REGISTERS}), max_age=1000.0)
     mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
-    return TcpServer("test", parse_url(url, ("tcp",), 0), Databank("test", [mirror], unknown_unit=0x0A))
+    databank = Databank("test", [mirror], unknown_unit=0x0A if kind is TcpServer else None)
+    return kind("test", parse_url(url, ("tcp", "rtuovertcp"), 0), databank, Access(**options))
 
 
 @pytest.fixture

@@ -29,6 +29,10 @@ class Databank(modbus.Databank):
         self._refused: set[str] = set()
         self._allowance = Allowance(burst=20)
 
+    @property
+    def units(self) -> list[int]:
+        return list(self._slaves)
+
     def answer(self, unit: int, pdu: bytes) -> bytes:  # server thread
         """Return the answer PDU to a request PDU of at least one byte, or SILENCE."""
         mirror = self._slaves.get(unit)

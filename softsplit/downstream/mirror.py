@@ -17,6 +17,7 @@ from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.plan import MUTE_AFTER
 
 NEVER = float("-inf")
+KNOWN_ANSWERS = 256  # requests whose answers are kept ready
 
 
 class PolledBlock:
@@ -80,10 +81,12 @@ class Mirror(Slave):
             self._memory[merged.block.table.function].append(merged)
         self._unanswered = 0  # reads in a row
         self._answered_at = NEVER
+        self._known: dict[bytes, tuple[float, bytes]] = {}  # request to answer, and until when it is good
 
     def update(self, reading: Reading) -> None:  # sync thread
         """Take over what a read brought home, whole."""
         with self._data_lock:
+            self._known.clear()
             if not reading.answered:
                 self._unanswered += 1
                 return
@@ -100,6 +103,9 @@ class Mirror(Slave):
 
         The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
         """
+        known = self._known.get(request_pdu)
+        if known is not None and time.monotonic() <= known[0] and not broadcast:
+            return known[1]
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         asked = pdus.asked_block(request_pdu, self._tables)
@@ -108,29 +114,33 @@ class Mirror(Slave):
         merged = self._merged_block(asked)
         if merged is None:
             return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
-        return self._answer(merged, asked)
+        return self._answer(merged, asked, request_pdu)
 
     def _merged_block(self, block: Block) -> MergedBlock | None:
         return next((merged for merged in self._merged if merged.block.contains(block)), None)
 
-    def _answer(self, merged: MergedBlock, asked: Block) -> bytes:
+    def _answer(self, merged: MergedBlock, asked: Block, request_pdu: bytes) -> bytes:
         with self._data_lock:
-            code = self._trouble(merged, asked, time.monotonic())
-            data = merged.get(asked) if code is None else b""
-        if code is None:
-            return bytes((asked.table.function, asked.byte_count)) + data
+            code, good_until = self._state(merged, asked)
+            if code is None:
+                answer = bytes((asked.table.function, asked.byte_count)) + merged.get(asked)
+                if len(self._known) < KNOWN_ANSWERS:
+                    self._known[request_pdu] = good_until, answer
+                return answer
         if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
             return SILENCE
         return pdus.exception_pdu(asked.table.function, code)
 
-    def _trouble(self, merged: MergedBlock, asked: Block, now: float) -> int | None:
-        """Return why `asked` cannot be served now, as an exception code, or None."""
-        if self._unanswered >= MUTE_AFTER and now - self._answered_at > self._max_age:
-            return pdus.GATEWAY_NO_ANSWER
-        touched = [polled for polled in merged.polled if polled.block.overlaps(asked)]
-        for polled in touched:
-            if polled.exception is not None:
-                return polled.exception
-        if all(now - polled.taken_at <= polled.fresh_for for polled in touched):
-            return None
-        return pdus.GATEWAY_NO_ANSWER
+    def _state(self, merged: MergedBlock, asked: Block) -> tuple[int | None, float]:
+        """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
+        now = time.monotonic()
+        is_mute = self._unanswered >= MUTE_AFTER
+        good_until = self._answered_at + self._max_age if is_mute else float("inf")
+        if now > good_until:
+            return pdus.GATEWAY_NO_ANSWER, now
+        for polled in merged.polled:
+            if polled.block.overlaps(asked):
+                if polled.exception is not None:
+                    return polled.exception, now
+                good_until = min(good_until, polled.taken_at + polled.fresh_for)
+        return (None if now <= good_until else pdus.GATEWAY_NO_ANSWER), good_until

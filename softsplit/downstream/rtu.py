@@ -8,15 +8,17 @@ import os
 import selectors
 import termios
 import time
+from contextlib import suppress
 
 import serial
 from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
+from serial.rs485 import RS485Settings
 
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
-from softsplit.protocol.pdus import SILENCE
+from softsplit.topology import Line
 from softsplit.url import Url
 from softsplit.trouble import Condition
 
@@ -34,17 +36,44 @@ CURES = {
 }
 
 
+class Echo:
+    """What we have just sent, as long as an adapter that hears itself may still deliver it."""
+
+    def __init__(self, is_expected: bool):
+        self._is_expected = is_expected
+        self._sent = b""
+        self._until = 0.0
+
+    def expect(self, frame: bytes, until: float) -> None:
+        self._sent, self._until = frame, until
+
+    def strip(self, data: bytes, now: float) -> bytes:
+        """Return `data` without the echo at its front; where one is expected, also without a damaged one."""
+        if now > self._until:
+            self._sent = b""
+        size = min(len(data), len(self._sent))
+        if data[:size] != self._sent[:size] and not self._is_expected:
+            size, self._sent = 0, b""
+        self._sent = self._sent[size:]
+        return data[size:]
+
+
 class RtuServer(Server, ModbusTkRtuServer):
     """Serves a databank on one serial line, which may have other units besides ours."""
 
-    def __init__(self, name: str, url: Url, baudrate: int, mode: str, databank: Databank):
-        port = serial.Serial(baudrate=baudrate, bytesize=int(mode[0]), parity=mode[1], stopbits=int(mode[2]),
+    def __init__(self, name: str, url: Url, line: Line, databank: Databank):
+        bits, parity, stop = line.mode
+        port = serial.Serial(baudrate=line.baudrate, bytesize=int(bits), parity=parity, stopbits=int(stop),
                              exclusive=True)
         port.port = url.path
+        port.rs485_mode = RS485Settings() if line.rs485 else None
         ModbusTkRtuServer.__init__(self, port, databank=databank)
         Server.__init__(self, name, url, databank)
-        self._line = f"{baudrate} {mode}"
-        self._silence = frames.frame_silence(baudrate, mode)
+        self._line = line
+        self._silence = frames.frame_silence(line.baudrate, line.mode)
+        self._character = frames.character_time(line.baudrate, line.mode)
+        self._framer = frames.Framer(databank.units)
+        self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
         self._open_at = 0.0  # when an adapter that is away is tried again
 
@@ -65,8 +94,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         try:
             if not self._serial.is_open:
                 self._reopen()
-            elif segment := self._segment():
-                self.guarded(self._serve, segment)
+            elif request := self._request():
+                self.guarded(self._serve, request)
         except OSError as error:
             self._lose(error)
 
@@ -81,8 +110,10 @@ class RtuServer(Server, ModbusTkRtuServer):
         except serial.SerialException as error:
             raise OSError(error.errno or errno.ENOTTY, str(error)) from error  # no errno: not even a terminal
         except (termios.error, ValueError) as error:
-            raise OSError(f"the device does not take {self._line}; try another baudrate or mode ({error})"
-                          ) from error
+            what = f"{self._line.baudrate} {self._line.mode}{' with rs485' if self._line.rs485 else ''}"
+            raise OSError(f"the device does not take {what}; set it otherwise ({error})") from error
+        with suppress(ValueError, OSError):  # most drivers have no such mode
+            self._serial.set_low_latency_mode(True)
         self.selector.register(self._serial.fd, selectors.EVENT_READ)
 
     def _reopen(self) -> None:
@@ -101,12 +132,18 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._open_at = time.monotonic() + OPEN_AGAIN
         self._adapter.trouble(f"{self.label}: {self.url}: {_cause(error)}; it is opened as soon as it can be")
 
-    def _segment(self) -> bytes:
-        """Return the bytes up to the next silence, or none when nothing comes for a while."""
-        segment = self._receive(TICK)
-        while segment and len(segment) < LONGEST_SEGMENT and (more := self._receive(self._silence)):
+    def _request(self) -> bytes | None:
+        """Return the next request for one of our units, or None when nothing of the kind comes for a while."""
+        expires_at = self._framer.expires_at
+        pause = TICK if expires_at is None else max(0.0, expires_at - time.monotonic())
+        segment = self._receive(pause)
+        began = time.monotonic()
+        if not segment:
+            return self._framer.expire() if expires_at is not None and began >= expires_at else None
+        while len(segment) < LONGEST_SEGMENT and (more := self._receive(self._silence)):
             segment += more
-        return segment
+        segment = self._echo.strip(segment, began)
+        return self._framer.segment(segment, began, time.monotonic()) if segment else None
 
     def _receive(self, timeout: float) -> bytes:
         for key, _ in self.selector.select(timeout):
@@ -120,14 +157,15 @@ class RtuServer(Server, ModbusTkRtuServer):
                 return data
         return b""
 
-    def _serve(self, segment: bytes) -> None:
-        """Answer a segment that is one whole request for one of our units; nobody is answered otherwise."""
-        unit, pdu = segment[0], segment[1:-2]
-        answer = self.databank.answer(unit, pdu) if unit and frames.is_rtu_frame(segment) else SILENCE
+    def _serve(self, request: bytes) -> None:
+        """Answer a request; nobody is answered otherwise."""
+        answer = self.databank.answer(request[0], request[1:-2])
         if answer and not self.selector.select(0):  # else the next request has begun to arrive
-            self._send(frames.rtu_frame(unit, answer))
+            self._send(frames.rtu_frame(request[0], answer))
 
     def _send(self, frame: bytes) -> None:
+        duration = len(frame) * self._character
+        self._echo.expect(frame, time.monotonic() + duration + frames.JOIN)
         try:
             sent = os.write(self._serial.fd, frame)
         except BlockingIOError:

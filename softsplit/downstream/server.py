@@ -44,6 +44,10 @@ class Server(Worker):
         with suppress(OSError):  # the thread has ended already
             self._bell.send(b"!")
 
+    def hear(self) -> None:
+        """Take note of what `wake()` said."""
+        self._alarm.recv(4096)
+
     def close(self) -> None:
         self.selector.close()
         self._alarm.close()

@@ -7,14 +7,17 @@ from modbus_tk.modbus import Slave
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.rtu import RtuServer
 from softsplit.downstream.server import Server
-from softsplit.downstream.tcp import TcpServer
+from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol.pdus import GATEWAY_NO_PATH
+from softsplit.topology import Access, Line
 from softsplit.url import Url
 
 
-def server_for(name: str, url: Url, units: Iterable[Slave], baudrate: int | None = None,
-               mode: str | None = None) -> Server:
-    """Return a server, not yet open, for these units; `baudrate` and `mode` are those of a serial line."""
+def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None,
+               access: Access | None = None) -> Server:
+    """Return a server, not yet open, for these units; `line` is for a serial url, `access` for the others."""
     if url.scheme == "rtu":
-        return RtuServer(name, url, baudrate, mode, Databank(name, units, unknown_unit=None))
-    return TcpServer(name, url, Databank(name, units, unknown_unit=GATEWAY_NO_PATH))
+        return RtuServer(name, url, line or Line(), Databank(name, units, unknown_unit=None))
+    if url.scheme == "rtuovertcp":
+        return RtuOverTcpServer(name, url, Databank(name, units, unknown_unit=None), access or Access())
+    return TcpServer(name, url, Databank(name, units, unknown_unit=GATEWAY_NO_PATH), access or Access())

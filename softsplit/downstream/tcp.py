@@ -1,30 +1,37 @@
-"""A Modbus TCP server: modbus-tk's, with an event loop of its own.
+"""Modbus TCP servers: modbus-tk's, with an event loop of their own.
 
-modbus-tk's loop reads byte by byte, makes all clients wait a second for the rest of one's frame, and binds in
-its own thread. Here nothing waits for one client, and `open()` tells at once when the port is not to be had.
+modbus-tk's loop reads byte by byte, makes all masters wait a second for the rest of one's frame, and binds in
+its own thread. Here nothing waits for one master, and `open()` tells at once when the port is not to be had.
 """
 
 import errno
 import logging
+import os
+import resource
 import selectors
 import socket
 import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 
+from softsplit.downstream.connection import NOTHING, OVER, Connection
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.door import Door
+from softsplit.downstream.rtuconnection import RtuConnection
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
-from softsplit.protocol import frames
-from softsplit.protocol.pdus import SILENCE
+from softsplit.topology import Access
 from softsplit.trouble import Condition
 from softsplit.url import Url
 
 log = logging.getLogger("softsplit")
 
-BACKLOG = 64  # connections
-SEGMENT = 4096  # bytes taken from a connection at a time
+BACKLOG = 128  # connections
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
+SPARE = 64  # descriptors for everything but connections
 KEEPALIVE = 60  # s of silence before the kernel asks whether a master is still there
 CURES = {
     errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another',
@@ -33,26 +40,26 @@ CURES = {
 }
 
 
-class Connection:
-    """One master: its socket, the bytes of a request not yet whole, and of answers not yet sent."""
-
-    def __init__(self, sock: socket.socket):
-        self.sock = sock
-        self.inbox = bytearray()
-        self.outbox = bytearray()
-        self.is_ending = False  # nothing more will be asked
-
-
 class TcpServer(Server, ModbusTkTcpServer):
-    """Serves a databank on one address and port."""
+    """Serves a databank over Modbus TCP, to those whom `access` lets in."""
 
-    def __init__(self, name: str, url: Url, databank: Databank):
+    connection_class = Connection
+
+    def __init__(self, name: str, url: Url, databank: Databank, access: Access):
         ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
         Server.__init__(self, name, url, databank)
+        self.connections: set[Connection] = set()
+        self._door = Door(name, access, self.allowance)
+        self._idle_timeout = access.idle_timeout
+        self._max_connections = access.max_connections
         self._accept_at: float | None = None  # when accepting goes on
         self._acceptance = Condition(self.allowance, well_at_first=True)
+        self._resumable: deque[Connection] = deque()  # filled by any thread
+        self._expiring: set[Connection] = set()
+        self._sweep_at = 0.0
 
     def open(self) -> None:
+        _make_room(self._max_connections)
         try:
             family, kind, proto, _, address = socket.getaddrinfo(
                 self.url.host, self.url.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -72,21 +79,79 @@ class TcpServer(Server, ModbusTkTcpServer):
         log.info(self.announcement)
 
     def step(self) -> None:
-        if self._accept_at is not None and time.monotonic() >= self._accept_at:
-            self._accept_at = None
-            self.selector.register(self._sock, selectors.EVENT_READ)
-        for key, events in self.selector.select(TICK):
-            if isinstance(key.data, Connection):
-                self._attend(key.data, events)
+        for key, events in self.selector.select(self._pause()):
+            connection = key.data
+            if connection is not None:
+                is_readable = events & selectors.EVENT_READ
+                self._attend(connection, connection.receive if is_readable else connection.send)
             elif key.fileobj is self._sock:
                 self._accept()
+            else:
+                self.hear()
+        while self._resumable:
+            connection = self._resumable.popleft()
+            if connection in self.connections:
+                self._attend(connection, connection.resume)
+        self._look_around(time.monotonic())
 
     def close(self) -> None:
-        for key in list((self.selector.get_map() or {}).values()):
-            key.fileobj.close()
+        for connection in self.connections:
+            connection.sock.close()
         if self._sock:
             self._sock.close()
         super().close()
+
+    def _pause(self) -> float:
+        if not self._expiring:
+            return TICK
+        first = min(connection.expires_at for connection in self._expiring)
+        return min(TICK, max(0.0, first - time.monotonic()))
+
+    def _look_around(self, now: float) -> None:
+        """Do what no event of a connection tells to do."""
+        for connection in [each for each in self._expiring if each.expires_at <= now]:
+            self._attend(connection, connection.expire)
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + TICK
+        for connection in [each for each in self.connections if each.is_due(now, self._idle_timeout)]:
+            self._drop(connection)
+        if self._accept_at is not None and now >= self._accept_at:
+            self._accept_at = None
+            self.selector.register(self._sock, selectors.EVENT_READ)
+
+    def _attend(self, connection: Connection, act: Callable[[], None]) -> None:
+        """Let a connection act, then watch it for what it wants; what breaks there costs only itself."""
+        watched = connection.events
+        try:
+            is_well = self.guarded(act)
+        except OSError as error:
+            log.debug("%s: connection lost: %s", self.label, error)
+            is_well = False
+        if not is_well or connection.events == OVER:
+            self._drop(connection)
+            return
+        if connection.events != watched:
+            self._watch(connection, watched)
+        if connection.expires_at is not None:
+            self._expiring.add(connection)
+        elif self._expiring:
+            self._expiring.discard(connection)
+
+    def _watch(self, connection: Connection, watched: int) -> None:
+        if connection.events == NOTHING:
+            self.selector.unregister(connection.sock)
+        elif watched == NOTHING:
+            self.selector.register(connection.sock, connection.events, connection)
+        else:
+            self.selector.modify(connection.sock, connection.events, connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        self._expiring.discard(connection)
+        with suppress(KeyError):  # while an answer is awaited it is not watched
+            self.selector.unregister(connection.sock)
+        connection.sock.close()
 
     def _accept(self) -> None:
         try:
@@ -99,56 +164,49 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._acceptance.trouble(f"{self.label}: cannot accept a connection: {error.strerror}")
             return
         self._acceptance.well(f"{self.label}: connections are accepted again")
-        log.debug("%s: connection from %s", self.label, peer[0])
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-        self.selector.register(sock, selectors.EVENT_READ, Connection(sock))
+        if self._door.admits(peer[0]) and self._is_room(self._door.prefers(peer[0])):
+            self._welcome(sock, self._door.prefers(peer[0]))
+        else:
+            sock.close()
 
-    def _attend(self, connection: Connection, events: int) -> None:
+    def _is_room(self, is_preferred: bool) -> bool:
+        """Make room for one more, at the expense of who asks least; return whether there is (MTI 4.2.1.1)."""
+        if len(self.connections) < self._max_connections:
+            return True
+        evictable = [connection for connection in self.connections if not connection.is_preferred]
+        if not evictable:
+            return False
+        self._drop(min(evictable, key=lambda connection: (connection.is_served, connection.asked_at)))
+        return True
+
+    def _welcome(self, sock: socket.socket, is_preferred: bool) -> None:
+        connection = self.connection_class(sock, self.databank, self._resume)
+        connection.is_preferred = is_preferred
         try:
-            is_well = self.guarded(self._serve, connection, events)
-        except OSError as error:
-            log.debug("%s: connection lost: %s", self.label, error)
-            is_well = False
-        if not is_well or connection.is_ending and not connection.outbox:
-            self.selector.unregister(connection.sock)
-            connection.sock.close()
-
-    def _serve(self, connection: Connection, events: int) -> None:
-        if events & selectors.EVENT_READ:
-            self._receive(connection)
-        self._send(connection)
-
-    def _receive(self, connection: Connection) -> None:
-        try:
-            data = connection.sock.recv(SEGMENT)
-        except BlockingIOError:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        except OSError:  # it has gone again
+            sock.close()
             return
-        connection.inbox += data
-        connection.is_ending = not data
-        try:
-            while length := frames.tcp_frame_length(connection.inbox):
-                if len(connection.inbox) < length:
-                    break
-                connection.outbox += self._answer(bytes(connection.inbox[:length]))
-                del connection.inbox[:length]
-        except ValueError as error:
-            log.debug("%s: no Modbus TCP: %s", self.label, error)
-            connection.is_ending = True
+        self.connections.add(connection)
+        self.selector.register(sock, connection.events, connection)
 
-    def _answer(self, frame: bytes) -> bytes:
-        transaction, protocol, _, unit = frames.HEADER.unpack_from(frame)
-        answer = self.databank.answer(unit, frame[frames.HEADER.size:]) if protocol == 0 else SILENCE
-        return frames.tcp_frame(transaction, unit, answer) if answer else SILENCE
+    def _resume(self, connection: Connection) -> None:  # any thread
+        self._resumable.append(connection)
+        self.wake()
 
-    def _send(self, connection: Connection) -> None:
-        """Send what can be sent. A master that does not take its answers is not listened to meanwhile."""
-        if connection.outbox:
-            try:
-                del connection.outbox[:connection.sock.send(connection.outbox)]
-            except BlockingIOError:
-                pass
-        events = selectors.EVENT_WRITE if connection.outbox else selectors.EVENT_READ
-        self.selector.modify(connection.sock, events, connection)
+
+class RtuOverTcpServer(TcpServer):
+    """Serves a databank to masters that speak Modbus RTU on a TCP connection, as behind a serial server."""
+
+    connection_class = RtuConnection
+
+
+def _make_room(connections: int) -> None:
+    """Raise the limit of descriptors, as far as the system allows, for so many connections more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = len(os.listdir("/proc/self/fd")) + connections + SPARE
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))

@@ -68,3 +68,101 @@ def character_time(baudrate: int, mode: str) -> float:
 def frame_silence(baudrate: int, mode: str) -> float:
     """Seconds of silence that end a frame: 3.5 characters, 1.75 ms above 19200 baud (MSL 2.5.1.1)."""
     return 3.5 * character_time(baudrate, mode) if baudrate <= 19200 else 0.00175
+
+
+# What tells the length of a serial frame, by function: a number of bytes, or where the byte count stands and
+# how many bytes are around the data (MAP 6). Functions that are not here do not tell.
+REQUEST_LENGTHS = {
+    1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 15: (6, 9), 16: (6, 9), 17: 4,
+    20: (2, 5), 21: (2, 5), 22: 10, 23: (10, 13), 24: 6, 43: 7,
+}
+REPLY_LENGTHS = {
+    1: (2, 5), 2: (2, 5), 3: (2, 5), 4: (2, 5), 5: 8, 6: 8, 7: 5, 8: 8, 11: 8, 12: (2, 5), 15: 8, 16: 8,
+    17: (2, 5), 20: (2, 5), 21: (2, 5), 22: 10, 23: (2, 5),
+}
+EXCEPTION_LENGTH = 5  # bytes
+JOIN = 0.025  # s, as long as a gap inside a frame may be: USB adapters deliver in lumps, up to 20 ms apart
+
+
+def _length(frame, lengths: dict) -> int:
+    """Length in bytes of the frame at the head, or the least it can have; 0 when nobody can tell."""
+    if len(frame) < 2:
+        return 4
+    rule = EXCEPTION_LENGTH if frame[1] >= 0x80 else lengths.get(frame[1], 0)
+    if isinstance(rule, int):
+        return rule
+    position, around = rule
+    if len(frame) <= position:
+        return around
+    return frame[position] + around if frame[position] else 0  # no frame of these has no data
+
+
+def request_length(frame) -> int:
+    """Length of the request at the head, or the least it can have; 0 when its function does not tell."""
+    return _length(frame, REQUEST_LENGTHS) if len(frame) < 2 or frame[1] < 0x80 else 0
+
+
+def reply_length(frame) -> int:
+    """Length of the reply at the head, or the least it can have; 0 when its function does not tell."""
+    return _length(frame, REPLY_LENGTHS)
+
+
+class Framer:
+    """Finds, in what a line carries, the requests to be answered: those for our units which silence follows.
+
+    Bytes up to a silence are a segment. Known frames of anybody are walked from its front, and a request that
+    ends it is found. After noise, the longest suffix that is a request counts. What may be the beginning of a
+    frame waits for the next segment, at most `JOIN` seconds: `expires_at` tells until when, in monotonic
+    seconds.
+    """
+
+    def __init__(self, units):
+        self._units = frozenset(units)
+        self._held = b""
+        self.expires_at: float | None = None
+
+    def segment(self, data: bytes, began: float, ended: float) -> bytes | None:
+        """Take in a segment which came from `began` to `ended`; return the request it ends in, if any."""
+        if self.expires_at is not None and began <= self.expires_at:
+            data = self._held + data
+        self._held, self.expires_at = b"", None
+        begin, rest = self._walk(data)
+        if not rest:
+            return self._ours(data[begin:])
+        if is_rtu_frame(rest):  # of a function that does not tell its length, or of a wrong length
+            return rest if rest[0] in self._units else None
+        if max(request_length(rest), reply_length(rest)) > len(rest) and len(rest) < MAX_RTU_FRAME:
+            self._held, self.expires_at = rest, ended + JOIN
+            return None
+        return self._suffix(rest)
+
+    def expire(self) -> bytes | None:
+        """Nothing followed what was held; return the request it ends in, if any."""
+        held, self._held, self.expires_at = self._held, b"", None
+        return self._suffix(held)
+
+    @staticmethod
+    def _walk(data: bytes) -> tuple[int, bytes]:
+        """Walk over whole known frames; return where the last one begins, and what follows it."""
+        begin = at = 0
+        while at < len(data):
+            rest = data[at:at + MAX_RTU_FRAME]
+            for length in {request_length(rest), reply_length(rest)}:
+                if 4 <= length <= len(rest) and crc(rest[:length]) == 0:
+                    begin, at = at, at + length
+                    break
+            else:
+                break
+        return begin, data[at:]
+
+    def _ours(self, frame: bytes) -> bytes | None:
+        """Return the frame if it is a request for one of our units."""
+        return frame if frame and frame[0] in self._units and request_length(frame) == len(frame) else None
+
+    def _suffix(self, data: bytes) -> bytes | None:
+        """Return the longest suffix that is a request for one of our units."""
+        for begin in range(max(0, len(data) - MAX_RTU_FRAME), len(data) - 3):
+            frame = data[begin:]
+            if self._ours(frame) and crc(frame) == 0:
+                return frame
+        return None

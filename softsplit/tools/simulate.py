@@ -17,6 +17,7 @@ from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block
 from softsplit.tools.house import shown_by_meter
 from softsplit.protocol.pdus import SILENCE
+from softsplit.topology import Line
 from softsplit.url import Url
 from softsplit.worker import run_until_signal, set_up_logging
 
@@ -157,7 +158,7 @@ def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: F
     has_no_wire_time = url.scheme == "tcp" or os.path.realpath(url.path).startswith("/dev/pts/")
     line = (baudrate, mode) if baudrate and has_no_wire_time else None
     simulated = [SimulatedUnit(unit, profile, faults, line) for unit in units]
-    return server_for(f"simulated {profile.name}", url, simulated, baudrate or 19200, mode)
+    return server_for(f"simulated {profile.name}", url, simulated, Line(baudrate or 19200, mode))
 
 
 def run_simulation(profile: Profile, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None,

@@ -1,0 +1,120 @@
+"""One master on a TCP connection: bytes in, requests answered in their order, bytes out. Nothing waits."""
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from selectors import EVENT_READ, EVENT_WRITE
+
+from softsplit.downstream.databank import Databank
+from softsplit.protocol import frames
+
+SEGMENT = 4096  # bytes taken at a time
+HANGING = 5.0  # s that half a request may stay half, and answers untaken
+NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
+
+
+class Connection:
+    """Modbus TCP with one master, on a socket that does not block.
+
+    `events` says what the selector is to watch for: a request; room for answers, while the master does not
+    take them; NOTHING, while an answer is awaited; OVER when the connection is to be closed.
+    `on_later(connection)` is called, in any thread, when the awaited answer is there.
+    """
+
+    expires_at: float | None = None  # when `expire()` is to be called; only RtuConnection has a use for it
+
+    def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None]):
+        self.sock = sock
+        self.events = EVENT_READ
+        self.is_preferred = False
+        self.is_served = False  # it has made one whole request
+        self.asked_at = time.monotonic()  # when its latest whole request came; at first: when it connected
+        self._databank = databank
+        self._on_later = on_later
+        self._inbox = b""  # half a request, or what follows one whose answer is awaited
+        self._outbox = b""  # answers not yet taken
+        self._hangs_since: float | None = None
+        self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
+        self._has_ended = False  # the master says no more
+
+    def is_due(self, now: float, idle_timeout: float) -> bool:
+        """Whether it has hung, or been idle, for too long."""
+        if self._hangs_since is not None and now - self._hangs_since > HANGING:
+            return True
+        return self._awaited is None and now - self.asked_at > idle_timeout
+
+    def receive(self) -> None:
+        """Take what has come, and answer it. Raises OSError when the connection is lost."""
+        try:
+            data = self.sock.recv(SEGMENT)
+        except BlockingIOError:
+            return
+        self._has_ended = not data
+        if self._inbox:
+            data = self._inbox + data
+        self._inbox = self._answer(data)
+        self.send()
+
+    def resume(self) -> None:
+        """The awaited answer is there; go on with what has come since. Raises OSError."""
+        (request, future), self._awaited = self._awaited, None
+        self._reply(request, future.result())
+        self._inbox = self._answer(self._inbox)
+        self.send()
+
+    def send(self) -> None:
+        """Send as much as the master takes, and see what is to be done next. Raises OSError."""
+        if self._outbox:
+            try:
+                self._outbox = self._outbox[self.sock.send(self._outbox):]
+            except BlockingIOError:
+                pass
+        if self._outbox or self._inbox and not self._awaited:
+            self._hangs_since = self._hangs_since or time.monotonic()
+        else:
+            self._hangs_since = None
+        if self._outbox:
+            self.events = EVENT_WRITE
+        elif self._awaited:
+            self.events = NOTHING
+        else:
+            self.events = OVER if self._has_ended else EVENT_READ
+
+    def _answer(self, data: bytes) -> bytes:
+        """Answer the requests in `data`, up to one whose answer is not there yet; return the rest."""
+        begin = 0
+        while len(data) - begin >= 6 and self._awaited is None:
+            length = data[begin + 4] << 8 | data[begin + 5]
+            if not frames.MIN_LENGTH <= length <= frames.MAX_LENGTH:
+                self._has_ended = True  # this is not Modbus
+                return b""
+            end = begin + 6 + length
+            if end > len(data):
+                break
+            if data[begin + 2:begin + 4] == b"\0\0":  # any other protocol is discarded
+                self._ask(data[begin:end])
+            begin = end
+        return data[begin:]
+
+    def _ask(self, request: bytes) -> None:
+        self._note_request()
+        answer = self._databank.answer(request[6], request[7:])
+        if isinstance(answer, bytes):
+            self._reply(request, answer)
+        else:
+            self._await(request, answer)
+
+    def _reply(self, request: bytes, answer: bytes) -> None:
+        """Queue the answer to a request: transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
+        if answer:
+            self._outbox += request[:5] + bytes((len(answer) + 1, request[6])) + answer
+
+    def _note_request(self) -> None:
+        self.asked_at = time.monotonic()
+        self.is_served = True
+        self._hangs_since = None
+
+    def _await(self, request: bytes, future: Future) -> None:
+        self._awaited = request, future
+        future.add_done_callback(lambda _: self._on_later(self))

@@ -1,0 +1,50 @@
+"""Who may connect to a server, by address."""
+
+import logging
+import time
+from ipaddress import IPv6Address, ip_address
+
+from softsplit.topology import Access
+from softsplit.trouble import Allowance
+
+log = logging.getLogger("softsplit")
+
+SAY_AGAIN = 3600.0  # s between lines about one address
+REMEMBERED = 1000  # addresses
+
+
+class Door:
+    """Knows the addresses which `access` allows and prefers, and says in the log whom it refused."""
+
+    def __init__(self, name: str, access: Access, allowance: Allowance):
+        self._name = name
+        self._access = access
+        self._allowance = allowance
+        self._said_at: dict[str, float] = {}
+
+    def admits(self, address: str) -> bool:
+        """Whether this address may connect at all."""
+        if not self._access.allow or self._is_in(address, self._access.allow):
+            return True
+        self._say_refused(address)
+        return False
+
+    def prefers(self, address: str) -> bool:
+        """Whether a connection from this address stays when there are too many."""
+        return self._is_in(address, self._access.prefer)
+
+    @staticmethod
+    def _is_in(address: str, networks) -> bool:
+        found = ip_address(address.partition("%")[0])  # without the zone of a link-local address
+        if isinstance(found, IPv6Address) and found.ipv4_mapped:
+            found = found.ipv4_mapped
+        return any(found in network for network in networks)
+
+    def _say_refused(self, address: str) -> None:
+        now = time.monotonic()
+        if now - self._said_at.get(address, float("-inf")) < SAY_AGAIN or not self._allowance.take():
+            return
+        if len(self._said_at) >= REMEMBERED:
+            self._said_at.clear()
+        self._said_at[address] = now
+        log.warning("%s: %s may not connect; allow = [...] does not list it", self._name, address)

@@ -1,0 +1,46 @@
+"""One master behind a serial server: Modbus RTU frames on a TCP connection."""
+
+import time
+
+from softsplit.downstream.connection import Connection
+from softsplit.protocol import frames
+
+
+class RtuConnection(Connection):
+    """Modbus RTU with whoever is behind a TCP connection; what comes in one piece is taken for a segment."""
+
+    def __init__(self, sock, databank, on_later):
+        super().__init__(sock, databank, on_later)
+        self._framer = frames.Framer(databank.units)
+
+    @property
+    def expires_at(self) -> float | None:
+        return self._framer.expires_at
+
+    def expire(self) -> None:
+        """Nothing followed the beginning of what could have been a longer frame. Raises OSError."""
+        self._ask_frame(self._framer.expire())
+        self.send()
+
+    def _answer(self, data: bytes) -> bytes:
+        if self._awaited:
+            return data
+        now = time.monotonic()
+        self._ask_frame(self._framer.segment(data, now, now))
+        return b""
+
+    def _ask_frame(self, frame: bytes | None) -> None:
+        if frame:
+            self._ask(frame)
+
+    def _ask(self, request: bytes) -> None:
+        self._note_request()
+        answer = self._databank.answer(request[0], request[1:-2])
+        if isinstance(answer, bytes):
+            self._reply(request, answer)
+        else:
+            self._await(request, answer)
+
+    def _reply(self, request: bytes, answer: bytes) -> None:
+        if answer:
+            self._outbox += frames.rtu_frame(request[0], answer)
