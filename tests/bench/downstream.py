@@ -1,0 +1,285 @@
+"""How fast the servers are, against peers in the same run: python -m tests.bench.downstream [--rounds N] [--json]
+
+Every server is a process of its own on one processor, the load another (C, see load.c) on the other one. Rounds are
+interleaved; figures are medians of them. The load tells its own share of a processor: as long as that is well below
+1, it waits for the server and not the server for it. Peers take part when they are installed: pymodbus, libmodbus-dev.
+"""
+
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+import serial
+
+from softsplit.protocol import frames
+from softsplit.tools.cable import Cable
+from tests.support import read_request, running
+
+HERE = Path(__file__).parent
+CORES = sorted(os.sched_getaffinity(0))
+SETTINGS = [(masters, count) for count in (48, 125) for masters in (1, 8, 64)]
+DRIPPING, IDLE, PERIOD = 500, 1000, 0.1  # masters, masters, s between the reads of the well-behaved one
+
+OURS = """
+import sys
+from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.servers import server_for
+from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.topology import Access, Line
+from softsplit.url import parse_url
+from softsplit.worker import run_until_signal
+url = parse_url(sys.argv[1], ("tcp", "rtu"), 0)
+blocks = [Block(Table.HOLDING_REGISTERS, 0, 125), Block(Table.HOLDING_REGISTERS, 125, 125)]
+mirror = Mirror(1, [Read(block, str(block)) for block in blocks], frozenset({Table.HOLDING_REGISTERS}), 86400.0)
+for block in blocks:
+    mirror.update(Reading("bench", 1, block, __import__("time").monotonic(), bytes(2 * block.count)))
+server = server_for("bench", url, [mirror], Line(mode="8N1"), Access(max_connections=2000))
+server.open()
+print(server.url.port, flush=True)
+run_until_signal(lambda: [server])
+"""
+MODBUS_TK = """
+import socket
+from modbus_tk import defines, modbus_tcp
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+server = modbus_tcp.TcpServer(port, "127.0.0.1")
+server.start()
+server.add_slave(1).add_block("all", defines.HOLDING_REGISTERS, 0, 250)
+while server._sock is None:
+    pass
+print(port, flush=True)
+server._thread.join()
+"""
+PYMODBUS = """
+import asyncio
+from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+from pymodbus.server import ModbusTcpServer
+async def main():
+    device = ModbusDeviceContext(hr=ModbusSequentialDataBlock(1, [0] * 250))
+    server = ModbusTcpServer(ModbusServerContext(devices=device, single=True), address=("127.0.0.1", 0))
+    await server.listen()
+    print(server.transport.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def build(name: str, folder: str, *options: str) -> str | None:
+    """Compile a C program; return its path, or None when that cannot be done here."""
+    path = str(Path(folder, name))
+    command = ["cc", "-O2", "-o", path, str(HERE / f"{name}.c"), *options]
+    if not shutil.which("cc") or subprocess.run(command, capture_output=True).returncode:
+        return None
+    return path
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    return ["taskset", "-c", str(CORES[core % len(CORES)]), *command] if shutil.which("taskset") else command
+
+
+class Peer:
+    """A server in a process of its own, which prints its port."""
+
+    def __init__(self, name: str, command: list[str]):
+        self.name = name
+        self.process = subprocess.Popen(pinned(0, command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        text=True)
+        line = self.process.stdout.readline()
+        self.port = int(line) if line.strip() else None
+
+    def cpu(self) -> float:
+        """Seconds of processor time used so far."""
+        used = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def peers(folder: str, stack: ExitStack) -> list[Peer]:
+    libmodbus = build("libmodbus_server", folder, "-I/usr/include/modbus", "-lmodbus")
+    commands = {"softsplit": [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"],
+                "libmodbus (C)": [libmodbus] if libmodbus else None,
+                "modbus-tk": [sys.executable, "-c", MODBUS_TK], "pymodbus": [sys.executable, "-c", PYMODBUS]}
+    started = [stack.enter_context(Peer(name, command)) for name, command in commands.items() if command]
+    return [peer for peer in started if peer.port]
+
+
+def throughput(load: str, rounds: int, seconds: float) -> list[dict]:
+    """One row for each setting and server: medians of the rounds, and the ratio of ours to each peer's rate."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers = peers(folder, stack)
+        runs: dict[tuple, list[dict]] = {}
+        for number in range(rounds):
+            for masters, count in SETTINGS:
+                for server in servers:
+                    click.echo(f"round {number + 1} of {rounds}: {masters} masters, {count} registers, "
+                               f"{server.name}".ljust(70) + "\r", nl=False, err=True)
+                    runs.setdefault((masters, count, server.name), []).append(
+                        one_run(load, server, masters, count, seconds))
+    rows = []
+    for (masters, count, name), each in runs.items():
+        row = {key: statistics.median(run[key] for run in each) for key in each[0]}
+        ours = statistics.median(run["rate"] for run in runs[masters, count, "softsplit"])
+        rows.append({"masters": masters, "registers": count, "server": name, **row, "ratio": ours / row["rate"]})
+    return rows
+
+
+def one_run(load: str, server: Peer, masters: int, count: int, seconds: float) -> dict:
+    before = server.cpu()
+    done = subprocess.run(pinned(1, [load, str(server.port), str(masters), str(count), str(seconds)]),
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise click.ClickException(f"{server.name} failed under load: {done.stderr.strip()}")
+    figures = json.loads(done.stdout)
+    figures["server_cpu"] = (server.cpu() - before) / (figures["rate"] * seconds) * 1e6
+    return figures
+
+
+@contextmanager
+def hostile(port: int, kind: str):
+    """Masters that mean no good, for a while."""
+    is_over = threading.Event()
+    sockets = []
+
+    def connect() -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", port), 5)
+        sock.setblocking(False)
+        sockets.append(sock)
+        return sock
+
+    def drip() -> None:
+        request = frames.tcp_frame(1, 1, read_request(0, 48))
+        dripping = [connect() for _ in range(DRIPPING)]
+        position = 0
+        while not is_over.wait(1.0):
+            for index, sock in enumerate(dripping):
+                try:
+                    sock.send(request[position % 12:position % 12 + 1])
+                except OSError:  # dropped for being half; it comes again
+                    sock.close()
+                    dripping[index] = connect()
+            position += 1
+
+    def flood() -> None:
+        requests = frames.tcp_frame(1, 1, read_request(0, 125)) * 100
+        flooding = [connect() for _ in range(8)]
+        while not is_over.is_set():
+            for index, sock in enumerate(flooding):  # none of them ever takes an answer
+                try:
+                    sock.send(requests)
+                except BlockingIOError:
+                    is_over.wait(0.001)
+                except OSError:
+                    sock.close()
+                    flooding[index] = connect()
+
+    threads = []
+    if kind == "dripping":
+        for _ in range(IDLE):
+            connect()
+        threads = [threading.Thread(target=drip)]
+    elif kind == "flooding":
+        threads = [threading.Thread(target=flood)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        for sock in sockets:
+            sock.close()
+
+
+def beside_hostile(seconds: float) -> list[dict]:
+    """The latency of a master that reads ten times a second, alone and beside others."""
+    rows = []
+    request = frames.tcp_frame(1, 1, read_request(0, 48))
+    for kind in ("nobody", "dripping", "flooding"):
+        with Peer("softsplit", [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"]) as server, \
+                hostile(server.port, kind), socket.create_connection(("127.0.0.1", server.port), 5) as master:
+            latencies, errors, end = [], 0, time.monotonic() + seconds
+            while time.monotonic() < end:
+                begin = time.perf_counter()
+                try:
+                    master.sendall(request)
+                    errors += len(master.recv(300)) != 105
+                except OSError:
+                    errors += 1
+                latencies.append((time.perf_counter() - begin) * 1e3)
+                time.sleep(PERIOD)
+            latencies.sort()
+            rows.append({"beside": kind, "reads": len(latencies), "errors": errors,
+                         "p50": statistics.median(latencies), "p99": latencies[len(latencies) * 99 // 100]})
+    return rows
+
+
+def turnaround(reads: int = 300) -> dict:
+    """Milliseconds from the end of a request on a pseudo-terminal to the first byte of the answer, silence included."""
+    cable = Cable()
+    command = [sys.executable, "-c", OURS, f"rtu://{cable.left}"]
+    with running(cable), Peer("softsplit", command), serial.Serial(cable.right, 19200, timeout=1) as port:
+        request = frames.rtu_frame(1, read_request(0, 48))
+        times = []
+        for _ in range(reads):
+            begin = time.perf_counter()
+            port.write(request)
+            port.read(1)
+            times.append((time.perf_counter() - begin) * 1e3)
+            port.read(5 + 96 - 1)
+            time.sleep(0.005)
+        times.sort()
+        silence = frames.frame_silence(19200, "8N1") * 1e3
+        return {"p50": statistics.median(times), "p99": times[reads * 99 // 100], "silence": silence}
+
+
+def show(result: dict) -> None:
+    """Print the tables as the README has them."""
+    click.echo("\n| masters x registers | server | requests/s | p50 us | p99 us | server us/request | load's share "
+               "| softsplit is |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for row in result["throughput"]:
+        click.echo(f"| {row['masters']} x {row['registers']} | {row['server']} | {row['rate']:,.0f} "
+                   f"| {row['p50']:.0f} | {row['p99']:.0f} | {row['server_cpu']:.1f} | {row['load_cpu']:.2f} "
+                   f"| {row['ratio']:.2f} x |")
+    click.echo("\n| a master reading ten times a second, beside | reads | errors | p50 ms | p99 ms |\n"
+               "| --- | --- | --- | --- | --- |")
+    for row in result["hostile"]:
+        click.echo(f"| {row['beside']} | {row['reads']} | {row['errors']} | {row['p50']:.2f} | {row['p99']:.2f} |")
+    rtu = result["rtu"]
+    click.echo(f"\nRTU at 19200 baud: the answer starts {rtu['p50']:.1f} ms (p99 {rtu['p99']:.1f} ms) after the "
+               f"request, of which {rtu['silence']:.1f} ms are the silence that ends it")
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--seconds", default=2.0, show_default=True, help="How long each run lasts.")
+@click.option("--json", "as_json", is_flag=True, help="Print figures, no tables.")
+def main(rounds, seconds, as_json):
+    """Measure the servers; takes some minutes."""
+    with tempfile.TemporaryDirectory() as folder:
+        load = build("load", folder)
+        if not load:
+            raise click.ClickException("the load is a C program, and there is no cc to build it")
+        result = {"throughput": throughput(load, rounds, seconds), "hostile": beside_hostile(30), "rtu": turnaround()}
+    click.echo(json.dumps(result, indent=1)) if as_json else show(result)
+
+
+if __name__ == "__main__":
+    main()
