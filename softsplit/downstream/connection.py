@@ -11,6 +11,7 @@ from softsplit.protocol import frames
 
 SEGMENT = 4096  # bytes taken at a time
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
+READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
 
@@ -50,11 +51,32 @@ class Connection:
             data = self.sock.recv(SEGMENT)
         except BlockingIOError:
             return
-        self._has_ended = not data
         if self._inbox:
             data = self._inbox + data
+        elif self._answer_at_once(data):
+            return
+        self._has_ended = not data
         self._inbox = self._answer(data)
         self.send()
+
+    def _answer_at_once(self, data: bytes) -> bool:
+        """Answer one whole request which was seen before; return whether it was that. The short cut for speed."""
+        if len(data) != READ_SIZE or data[2:6] != READ_HEAD:
+            return False
+        known = self._databank.known_answer(data[6], data[7:])
+        if known is None:
+            return False
+        self.asked_at = time.monotonic()
+        self.is_served = True
+        answer = data[:5] + bytes((len(known) + 1, data[6])) + known
+        try:
+            sent = self.sock.send(answer)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(answer):
+            self._outbox = answer[sent:]
+            self.send()
+        return True
 
     def resume(self) -> None:
         """The awaited answer is there; go on with what has come since. Raises OSError."""

@@ -33,6 +33,11 @@ class Databank(modbus.Databank):
     def units(self) -> list[int]:
         return list(self._slaves)
 
+    def known_answer(self, unit: int, pdu: bytes) -> bytes | None:  # server thread
+        """Return the answer to a request seen before, as long as nothing has changed; None when there is none."""
+        mirror = self._slaves.get(unit)
+        return mirror.known_answer(pdu) if mirror is not None else None
+
     def answer(self, unit: int, pdu: bytes) -> bytes:  # server thread
         """Return the answer PDU to a request PDU of at least one byte, or SILENCE."""
         mirror = self._slaves.get(unit)

@@ -98,14 +98,16 @@ class Mirror(Slave):
                 self._merged_block(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
 
+    def known_answer(self, request_pdu: bytes) -> bytes | None:  # server thread
+        """Return the answer to a request seen before, while no reading has come since and its data is fresh."""
+        known = self._known.get(request_pdu)
+        return known[1] if known is not None and time.monotonic() <= known[0] else None
+
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         """Return the answer PDU, or SILENCE.
 
         The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
         """
-        known = self._known.get(request_pdu)
-        if known is not None and time.monotonic() <= known[0] and not broadcast:
-            return known[1]
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         asked = pdus.asked_block(request_pdu, self._tables)

@@ -95,7 +95,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             if not self._serial.is_open:
                 self._reopen()
             elif request := self._request():
-                self.guarded(self._serve, request)
+                self._serve(request)
         except OSError as error:
             self._lose(error)
 
@@ -158,9 +158,13 @@ class RtuServer(Server, ModbusTkRtuServer):
         return b""
 
     def _serve(self, request: bytes) -> None:
-        """Answer a request; nobody is answered otherwise."""
-        answer = self.databank.answer(request[0], request[1:-2])
-        if answer and not self.selector.select(0):  # else the next request has begun to arrive
+        """Answer a request, unless the next one has begun to arrive meanwhile."""
+        try:
+            answer = self.databank.answer(request[0], request[1:-2])
+        except Exception as error:
+            self.report_bug(error)
+            return
+        if answer and not self.selector.select(0):
             self._send(frames.rtu_frame(request[0], answer))
 
     def _send(self, frame: bytes) -> None:

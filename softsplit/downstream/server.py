@@ -53,18 +53,8 @@ class Server(Worker):
         self._alarm.close()
         self._bell.close()
 
-    def guarded(self, serve, *arguments) -> bool:
-        """Serve one master; a bug that shows there costs this master only. Return whether all went well.
-
-        A wire that breaks (OSError) is no bug, and left to the caller.
-        """
-        try:
-            serve(*arguments)
-            return True
-        except OSError:
-            raise
-        except Exception as error:
-            if repr(error) not in self._bugs and self.allowance.take():
-                self._bugs.add(repr(error))
-                log.exception("%s: a master could not be served, which is a bug", self.label)
-            return False
+    def report_bug(self, error: Exception) -> None:
+        """Log once what came up while one master was served; it costs this master only."""
+        if repr(error) not in self._bugs and self.allowance.take():
+            self._bugs.add(repr(error))
+            log.error("%s: a master could not be served, which is a bug", self.label, exc_info=error)

@@ -8,12 +8,12 @@ import errno
 import logging
 import os
 import resource
-import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from selectors import EVENT_READ
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 
@@ -72,7 +72,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             cure = CURES.get(error.errno, error.strerror or str(error))
             raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {cure}") from error
         self.url = Url(self.url.scheme, self.url.host, self._sock.getsockname()[1])
-        self.selector.register(self._sock, selectors.EVENT_READ)
+        self.selector.register(self._sock, EVENT_READ)
 
     def start(self) -> None:
         super().start()
@@ -82,8 +82,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         for key, events in self.selector.select(self._pause()):
             connection = key.data
             if connection is not None:
-                is_readable = events & selectors.EVENT_READ
-                self._attend(connection, connection.receive if is_readable else connection.send)
+                self._attend(connection, connection.receive if events & EVENT_READ else connection.send)
             elif key.fileobj is self._sock:
                 self._accept()
             else:
@@ -118,19 +117,19 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._drop(connection)
         if self._accept_at is not None and now >= self._accept_at:
             self._accept_at = None
-            self.selector.register(self._sock, selectors.EVENT_READ)
+            self.selector.register(self._sock, EVENT_READ)
 
     def _attend(self, connection: Connection, act: Callable[[], None]) -> None:
         """Let a connection act, then watch it for what it wants; what breaks there costs only itself."""
         watched = connection.events
         try:
-            is_well = self.guarded(act)
+            act()
         except OSError as error:
             log.debug("%s: connection lost: %s", self.label, error)
-            is_well = False
-        if not is_well or connection.events == OVER:
-            self._drop(connection)
-            return
+            connection.events = OVER
+        except Exception as error:
+            self.report_bug(error)
+            connection.events = OVER
         if connection.events != watched:
             self._watch(connection, watched)
         if connection.expires_at is not None:
@@ -139,7 +138,9 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._expiring.discard(connection)
 
     def _watch(self, connection: Connection, watched: int) -> None:
-        if connection.events == NOTHING:
+        if connection.events == OVER:
+            self._drop(connection)
+        elif connection.events == NOTHING:
             self.selector.unregister(connection.sock)
         elif watched == NOTHING:
             self.selector.register(connection.sock, connection.events, connection)

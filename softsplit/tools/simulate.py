@@ -75,6 +75,9 @@ class SimulatedUnit(Slave):
         self._character = frames.character_time(*line) if line else 0.0
         self._silence = frames.frame_silence(*line) if line else 0.0
 
+    def known_answer(self, request_pdu: bytes) -> None:
+        """Nothing: what it answers changes all the time."""
+
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
