@@ -20,6 +20,12 @@ def inside(key: str, joint: str = "."):
         raise error.inside(key, joint) from error.__cause__
 
 
+def settle(value, **fields) -> None:
+    """Set fields of a frozen dataclass while it validates itself."""
+    for name, content in fields.items():
+        object.__setattr__(value, name, content)
+
+
 def show(value) -> str:
     """Write a value as a configuration file would, in one line that is not too long."""
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from softsplit import config, topology
+from softsplit import config, line
 from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile, shipped_profiles
@@ -123,9 +123,9 @@ Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --b
 @click.argument("url")
 @click.option("--unit", "units", type=UNIT, multiple=True, required=True,
               help="Unit id; give one for each device.")
-@click.option("--baudrate", type=click.IntRange(topology.BAUDRATES[0], topology.BAUDRATES[-1]),
+@click.option("--baudrate", type=click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1]),
               help="Of the serial line; over TCP its wire time is imitated.")
-@click.option("--mode", type=click.Choice(topology.MODES, case_sensitive=False), default="8E1",
+@click.option("--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1",
               show_default=True, metavar="MODE",
               help="Data bits, parity, stop bits of the serial line: 8E1, 8N1, ...")
 @click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",

@@ -2,24 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_network
 
 from softsplit import checks
+from softsplit.access import Access
 from softsplit.errors import ConfigError
+from softsplit.line import Line
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.blocks import UNITS
 from softsplit.url import Url, parse_url
 
-MODES = ("8E1", "8N1", "8O1", "8E2", "8N2", "8O2")  # data bits, parity, stop bits; RTU needs 8 data bits
-BAUDRATES = range(300, 4_000_001)  # baud
-CONNECTIONS = range(1, 20_001)
 WHEN_STALE = ("exception", "silent")
-
-
-def _set(value, **fields) -> None:
-    """Normalise fields of a frozen dataclass while it validates itself."""
-    for name, content in fields.items():
-        object.__setattr__(value, name, content)
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class Unit:
         if checks.require_type(self.unit, int, "unit") not in UNITS:
             raise ConfigError(f"unit {self.unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
         if not isinstance(self.profile, Profile):
-            _set(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
+            checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +44,9 @@ class Upstream:
     name: str = ""
 
     def __post_init__(self):
-        _set(self, url=_url(self.url, ("tcp",)), units=_all(self.units, Unit, "units"),
-             timeout=checks.require_seconds(self.timeout, "timeout"))
-        _set(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        checks.settle(self, url=_url(self.url, ("tcp",)), units=_all(self.units, Unit, "units"),
+                      timeout=checks.require_seconds(self.timeout, "timeout"))
+        checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         ids = [unit.unit for unit in self.units]
         for unit in ids:
             if ids.count(unit) > 1:
@@ -64,50 +56,6 @@ class Upstream:
         """Return the unit with this id. Raises ConfigError when there is none."""
         checks.require_word(str(number), [str(unit.unit) for unit in self.units], f"unit of {self.name}")
         return next(unit for unit in self.units if unit.unit == number)
-
-
-@dataclass(frozen=True)
-class Line:
-    """How a serial line is spoken on: `baudrate` in baud; `mode` is data bits, parity, stop bits.
-
-    `rs485` is "kernel" when the driver switches the direction of the line; `echo` says that the adapter hears
-    what it sends.
-    """
-
-    baudrate: int = 19200
-    mode: str = "8E1"
-    rs485: str | None = None
-    echo: bool = False
-
-    def __post_init__(self):
-        _set(self, mode=checks.require_type(self.mode, str, "mode").upper())
-        checks.require_word(self.mode, MODES, "mode", "mode")
-        if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
-            raise ConfigError(f"{self.baudrate} baud is not possible; usual are 9600 and 19200", "baudrate")
-        if self.rs485 is not None:
-            checks.require_word(self.rs485, ("kernel",), "word", "rs485")
-        checks.require_truth(self.echo, "echo")
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may connect to a server on the network: addresses and networks to `allow`; none means everybody.
-
-    Beyond `max_connections` the least active connection is closed, but none of those in `prefer`;
-    `idle_timeout` is in seconds.
-    """
-
-    max_connections: int = 64
-    idle_timeout: float = 300.0
-    allow: Iterable[str] = ()
-    prefer: Iterable[str] = ()
-
-    def __post_init__(self):
-        if checks.require_type(self.max_connections, int, "max_connections") not in CONNECTIONS:
-            raise ConfigError(f"{self.max_connections} is not possible; allowed are {CONNECTIONS[0]} to "
-                              f"{CONNECTIONS[-1]}", "max_connections")
-        _set(self, idle_timeout=checks.require_seconds(self.idle_timeout, "idle_timeout"),
-             allow=_networks(self.allow, "allow"), prefer=_networks(self.prefer, "prefer"))
 
 
 @dataclass(frozen=True)
@@ -148,18 +96,18 @@ class Downstream:
     served: tuple[Served, ...] = field(init=False, default=())
 
     def __post_init__(self):
-        _set(self, url=_url(self.url, ("tcp", "rtuovertcp", "rtu"), lowest_port=0),
-             max_age=checks.require_seconds(self.max_age, "max_age"))
-        _set(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        checks.settle(self, url=_url(self.url, ("tcp", "rtuovertcp", "rtu"), lowest_port=0),
+                      max_age=checks.require_seconds(self.max_age, "max_age"))
+        checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
         if self.url.scheme == "rtu":
             self._refuse(Access, "rtu:// has none")
-            _set(self, line=Line(**self._given(Line)))
+            checks.settle(self, line=Line(**self._given(Line)))
         else:
             self._refuse(Line, "only rtu:// has one")
-            _set(self, access=Access(**self._given(Access)))
-        _set(self, served=self._chosen_units() if self.units is not None else self._all_units())
-        _set(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
+            checks.settle(self, access=Access(**self._given(Access)))
+        checks.settle(self, served=self._chosen_units() if self.units is not None else self._all_units())
+        checks.settle(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
 
     def _given(self, kind: type) -> dict:
         given = {each.name: getattr(self, each.name) for each in fields(kind)}
@@ -205,9 +153,9 @@ class Topology:
 
     def __post_init__(self):
         downstreams = _all(self.downstreams, Downstream, "downstream")
-        _set(self, downstreams=downstreams)
+        checks.settle(self, downstreams=downstreams)
         upstreams = tuple(dict.fromkeys((*self.upstreams, *self.served())))
-        _set(self, upstreams=upstreams)
+        checks.settle(self, upstreams=upstreams)
         check_wires("upstream", upstreams)
         check_wires("downstream", downstreams)
         for downstream in downstreams:
@@ -248,20 +196,6 @@ def _all(items, kind: type, key: str) -> tuple:
         if not isinstance(item, kind):
             raise ConfigError(f"{checks.show(item)} is no {kind.__name__}", key)
     return items
-
-
-def _networks(networks: Iterable[str], key: str) -> tuple:
-    if isinstance(networks, str) or not isinstance(networks, Iterable):
-        raise ConfigError(f"{checks.show(networks)} is not a list", key)
-    found = []
-    for text in networks:
-        checks.require_type(text, str, key)
-        try:
-            found.append(ip_network(text))
-        except ValueError as error:
-            raise ConfigError(f'"{text}" is neither an address nor a network ({error}); write it like '
-                              '"192.168.1.0/24" or "10.0.0.7"', key) from error
-    return tuple(found)
 
 
 def _url(url: str | Url, schemes, lowest_port: int = 1) -> Url:

@@ -5,18 +5,28 @@ a value is that a master gets follows from the value: the simulated meter shows 
 """
 
 import os
+import random
 import re
+import socket
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from softsplit.downstream.tcp import RtuOverTcpServer
 from softsplit.profiles import load_profile
+from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Table
 from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import Faults, SimulatedUnit
-from tests.support import Child, RtuMaster, TcpMaster, read_request, running, until
+from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
+from tests.fuzz import fuzz_rtu, fuzz_tcp
+from tests.support import (Child, RtuMaster, ScriptedGateway, TcpMaster, good_answer, read_request, running,
+                           until)
+from tests.test_access import serving
+from tests.test_framing import campaign
+from tests.test_poller import FAST, Wire
 
 COMMAND = [sys.executable, "-m", "softsplit"]
 UNITS = (100, 2)
@@ -162,6 +172,77 @@ def check_a_killed_gateway():
             yield f"outage of {outage} s: back after {back:.1f} s, {told} lines of log"
             assert back <= 5 and told < 10
         yield f"refused {refused:.1f} s after the gateway was killed"
+
+
+def check_hostile_masters():
+    """A master beside 500 that drip and 1000 idle ones sees no error, and answers within 20 ms (p99)."""
+    for row in beside_hostile(30):
+        yield f"beside {row['beside']}: {row['reads']} reads, {row['errors']} errors, p99 {row['p99']:.2f} ms"
+        assert not row["errors"] and row["p99"] < 20
+
+
+def check_a_slow_unit():
+    """A unit comes back although the tries a mute unit gets are shorter than its answers take."""
+    delay: float | None = 0.0
+
+    def reply(transaction, unit, pdu):
+        if delay is None:
+            return b""
+        answer_at = time.monotonic() + delay
+        until(lambda: time.monotonic() >= answer_at)
+        return good_answer(transaction, unit, pdu)
+
+    with ScriptedGateway(reply) as gateway:
+        wire = Wire(gateway, timeout=0.9, max_age=2.0)
+        with running(*wire.workers):
+            until(lambda: wire.serves(FAST))
+            delay = None
+            until(lambda: wire.poller._plan.is_mute(1), timeout=6)
+            delay = 0.6
+            began = time.monotonic()
+            until(lambda: not wire.poller._plan.is_mute(1), timeout=20)
+            yield f"back after {time.monotonic() - began:.1f} s"
+
+
+def check_random_frames():
+    """100,000 random and mutated frames yield no ill-formed reply, no wrong value, no hang, no dead server."""
+    with serving(max_connections=100) as server:
+        for seed in range(95):
+            fuzz_tcp(server, random.Random(seed), 1000)
+    with serving(RtuOverTcpServer) as server:
+        for seed in range(5):
+            fuzz_rtu(server, random.Random(seed), 1000)
+    for seed in range(100, 140):
+        campaign(seed, 1000)
+    yield "95,000 over TCP, 5,000 over RTU, 40,000 segments on a line"
+
+
+def check_leaks():
+    """Memory stays within 2 MB and descriptors level over 200,000 requests and 5,000 connections."""
+    request = frames.tcp_frame(1, 1, read_request(0, 48))
+    with Peer("softsplit", [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"]) as server:
+        def use(requests: int, connections: int) -> tuple[float, int]:
+            for _ in range(connections):
+                with socket.create_connection(("127.0.0.1", server.port), 5) as sock:
+                    for _ in range(requests // connections):
+                        sock.sendall(request)
+                        assert len(sock.recv(300)) == 105
+            until(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) < 20)
+            status = Path(f"/proc/{server.process.pid}/status").read_text()
+            return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024, len(
+                os.listdir(f"/proc/{server.process.pid}/fd"))
+
+        before = use(10_000, 500)
+        after = use(200_000, 5_000)
+        yield f"memory {before[0]:.1f} MB, then {after[0]:.1f} MB; descriptors {before[1]}, then {after[1]}"
+        assert after[0] - before[0] < 2 and after[1] == before[1]
+
+
+def check_turnaround():
+    """The answer on a serial line starts within 3 ms after the silence that ends a request (median)."""
+    figures = turnaround()
+    yield f"median {figures['p50'] - figures['silence']:.2f} ms after the silence"
+    assert figures["p50"] - figures["silence"] < 3
 
 
 def main(words: list[str]) -> int:

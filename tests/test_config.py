@@ -8,7 +8,9 @@ from softsplit import Downstream, Profile, Splitter, Unit, Upstream
 from softsplit.config import find_config, load_config, parse_config
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
-from softsplit.topology import Access, Line, Topology
+from softsplit.access import Access
+from softsplit.line import Line
+from softsplit.topology import Topology
 from softsplit.url import Url, parse_url
 
 HOUSE = """

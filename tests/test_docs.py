@@ -11,7 +11,8 @@ from softsplit.config import DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import READ_KEYS, REGISTER_KEYS, parse_profile
 from softsplit.tools.cable import Cable
-from softsplit.topology import Access, Line
+from softsplit.access import Access
+from softsplit.line import Line
 from tests.support import (Child, RtuMaster, TcpMaster, read_request, running, simulated_gateway, until)
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from softsplit.tools.cable import Cable
-from softsplit.topology import Line
+from softsplit.line import Line
 from softsplit.url import parse_url
 from tests.support import RtuMaster, read_request, running, until
 
@@ -108,6 +108,73 @@ def test_a_line_that_takes_no_bytes_is_survived(cable, monkeypatch):
             assert master.hears_nothing()
         assert master.ask(100, REQUEST) == ANSWER
     assert server.error is None
+
+
+class EchoingCable(Cable):
+    """A cable whose left adapter hears what it sends itself, as it was sent or damaged."""
+
+    def __init__(self, damage: int = 0):
+        super().__init__()
+        self.damage = damage
+
+    def carry(self, sender: int, receiver: int, data: bytes) -> None:
+        super().carry(sender, receiver, data)
+        if sender == self._ends[0][0]:
+            os.write(sender, bytes((data[0] ^ self.damage,)) + data[1:])
+
+
+@pytest.mark.parametrize("damage, options", [(0, {}), (0, {"echo": True}), (0x10, {"echo": True})])
+def test_an_adapter_that_hears_itself_does_not_answer_itself(damage, options, monkeypatch):
+    cable = EchoingCable(damage)
+    server = server_at(cable.left, **options)
+    server.open()
+    asked = []
+    answer = server.databank.answer
+    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or answer(unit, pdu))
+    with running(cable), running(server), RtuMaster(cable.right) as master:
+        for _ in range(3):
+            assert master.ask(100, REQUEST) == ANSWER
+        assert master.hears_nothing()
+        assert asked == [REQUEST] * 3
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or pdu)
+        master.port.write(frames.rtu_frame(100, b"\x06\0\x64\0\1"))  # a write, whose answer equals the request
+        assert master.port.read(8) == frames.rtu_frame(100, b"\x06\0\x64\0\1")
+        assert master.hears_nothing() and len(asked) == 4
+
+
+@pytest.mark.parametrize("gap", [0.008, 0.016])
+def test_a_request_in_lumps_is_answered(cable, gap):
+    server = server_at(cable.left)
+    server.open()
+    frame = frames.rtu_frame(100, REQUEST)
+    with running(server), RtuMaster(cable.right) as master:
+        for cut in range(1, len(frame)):
+            master.port.write(frame[:cut])
+            begin = time.monotonic()
+            until(lambda: time.monotonic() > begin + gap)
+            master.port.write(frame[cut:])
+            assert master.answer(100) == ANSWER
+
+
+@pytest.mark.parametrize("before", [
+    b"\0", b"\xff", frames.rtu_frame(5, REQUEST), frames.rtu_frame(5, ANSWER), frames.rtu_frame(100, REQUEST)[:-1],
+    bytes.fromhex("0008000055551eb5") * 12, frames.rtu_frame(5, ANSWER) + b"\0",
+], ids=["zero", "noise", "foreign request", "foreign reply", "damaged request", "baud rate search", "reply and noise"])
+def test_a_request_glued_to_something_else_is_answered(master, before):
+    master.port.write(before + frames.rtu_frame(100, REQUEST))
+    assert master.answer(100) == ANSWER
+    assert master.hears_nothing()
+
+
+def test_a_request_that_no_silence_follows_is_not_answered(master):
+    master.port.write(frames.rtu_frame(100, REQUEST) + frames.rtu_frame(5, ANSWER))
+    assert master.hears_nothing()
+    assert master.ask(100, REQUEST) == ANSWER
+
+
+def test_a_driver_without_rs485_is_named(cable):
+    with pytest.raises(DownstreamError, match="the device does not take 19200 8N1 with rs485"):
+        server_at(cable.left, rs485="kernel").open()
 
 
 def test_a_device_in_use_is_named_with_the_cure(cable):

@@ -16,7 +16,7 @@ from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from softsplit.topology import Access
+from softsplit.access import Access
 from softsplit.url import parse_url
 from tests.support import TcpMaster, read_request, running, until
 
@@ -54,6 +54,13 @@ def master(server):
     ("ffff 0000 0006 64 03 0065 0001", "ffff 0000 0005 64 03 02 0002"),
     ("0001 0000 0006 64 04 0064 0004", "0001 0000 0003 64 84 01"),
     ("0001 0000 0006 64 06 0064 0001", "0001 0000 0003 64 86 01"),
+    *((f"0001 0000 0006 64 {function:02x} 0064 0001", f"0001 0000 0003 64 {function | 0x80:02x} 01")
+      for function in (0, 1, 2, 5, 7, 8, 9, 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43, 65, 100, 127)),
+    ("0001 0000 0009 64 10 0064 0001 02 0001", "0001 0000 0003 64 90 01"),
+    ("0001 0000 0008 64 0f 0064 0001 01 01", "0001 0000 0003 64 8f 01"),
+    ("0001 0000 0008 64 16 0064 ffff 0000", "0001 0000 0003 64 96 01"),
+    ("0001 0000 000d 64 17 0064 0001 0064 0001 02 0001", "0001 0000 0003 64 97 01"),
+    ("0001 0000 0006 00 06 0064 0001", "0001 0000 0003 00 86 0a"),
     ("0001 0000 0002 64 07", "0001 0000 0003 64 87 01"),
     ("0001 0000 0002 64 00", "0001 0000 0003 64 80 01"),
     ("0001 0000 0006 64 03 0064 0000", "0001 0000 0003 64 83 03"),

@@ -9,7 +9,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from softsplit.downstream.databank import Databank
 from softsplit.protocol import frames
 
-SEGMENT = 4096  # bytes taken at a time
+SEGMENT = 1024  # bytes taken at a time, so that nobody keeps the others waiting
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE

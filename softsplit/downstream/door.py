@@ -4,7 +4,7 @@ import logging
 import time
 from ipaddress import IPv6Address, ip_address
 
-from softsplit.topology import Access
+from softsplit.access import Access
 from softsplit.trouble import Allowance
 
 log = logging.getLogger("softsplit")

@@ -18,7 +18,7 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
-from softsplit.topology import Line
+from softsplit.line import Line
 from softsplit.url import Url
 from softsplit.trouble import Condition
 
@@ -42,20 +42,23 @@ class Echo:
     def __init__(self, is_expected: bool):
         self._is_expected = is_expected
         self._sent = b""
+        self._missing = 0  # bytes of it not yet heard
         self._until = 0.0
 
     def expect(self, frame: bytes, until: float) -> None:
-        self._sent, self._until = frame, until
+        self._sent, self._missing, self._until = frame, len(frame), until
 
     def strip(self, data: bytes, now: float) -> bytes:
-        """Return `data` without the echo at its front; where one is expected, also without a damaged one."""
-        if now > self._until:
-            self._sent = b""
-        size = min(len(data), len(self._sent))
-        if data[:size] != self._sent[:size] and not self._is_expected:
-            size, self._sent = 0, b""
-        self._sent = self._sent[size:]
+        """Return `data` without the echo at its front, whole or damaged, if the adapter is known to hear itself."""
+        if not self._is_expected or now > self._until:
+            return data
+        size = min(len(data), self._missing)
+        self._missing -= size
         return data[size:]
+
+    def is_heard(self, request: bytes, now: float) -> bool:
+        """Whether a request is our own answer, which may look like one (MAP 6.5, 6.6)."""
+        return request == self._sent and now <= self._until
 
 
 class RtuServer(Server, ModbusTkRtuServer):
@@ -143,7 +146,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         while len(segment) < LONGEST_SEGMENT and (more := self._receive(self._silence)):
             segment += more
         segment = self._echo.strip(segment, began)
-        return self._framer.segment(segment, began, time.monotonic()) if segment else None
+        request = self._framer.segment(segment, began, time.monotonic()) if segment else None
+        return None if request and self._echo.is_heard(request, began) else request
 
     def _receive(self, timeout: float) -> bytes:
         for key, _ in self.selector.select(timeout):

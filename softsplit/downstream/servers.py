@@ -9,7 +9,8 @@ from softsplit.downstream.rtu import RtuServer
 from softsplit.downstream.server import Server
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol.pdus import GATEWAY_NO_PATH
-from softsplit.topology import Access, Line
+from softsplit.access import Access
+from softsplit.line import Line
 from softsplit.url import Url
 
 

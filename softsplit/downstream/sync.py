@@ -1,12 +1,13 @@
 """The sync thread: the only writer of mirrors."""
 
-from queue import Empty, Queue
+from contextlib import suppress
+from queue import Empty, Full, Queue
 
 from softsplit.downstream.mirror import Mirror
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
-PAUSE = 0.5  # s, after which an idle thread looks whether it is to stop
+PAUSE = 1.0  # s without a reading
 
 
 class Sync(Worker):
@@ -25,5 +26,11 @@ class Sync(Worker):
             reading = self._readings.get(timeout=PAUSE)
         except Empty:
             return
+        if reading is None:
+            return
         for mirror in self._mirrors[reading.upstream, reading.unit]:
             mirror.update(reading)
+
+    def wake(self) -> None:  # any thread
+        with suppress(Full):  # then it is not in its pause
+            self._readings.put_nowait(None)

@@ -23,13 +23,13 @@ from softsplit.downstream.door import Door
 from softsplit.downstream.rtuconnection import RtuConnection
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
-from softsplit.topology import Access
+from softsplit.access import Access
 from softsplit.trouble import Condition
 from softsplit.url import Url
 
 log = logging.getLogger("softsplit")
 
-BACKLOG = 128  # connections
+BACKLOG = 1024  # connections not yet accepted
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 SPARE = 64  # descriptors for everything but connections
 KEEPALIVE = 60  # s of silence before the kernel asks whether a master is still there

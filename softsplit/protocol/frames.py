@@ -82,6 +82,7 @@ REPLY_LENGTHS = {
 }
 EXCEPTION_LENGTH = 5  # bytes
 JOIN = 0.025  # s, as long as a gap inside a frame may be: USB adapters deliver in lumps, up to 20 ms apart
+STREAM_JOIN = 0.25  # s, the same on a TCP connection, where a delayed acknowledgement may hold up a piece
 
 
 def _length(frame, lengths: dict) -> int:
@@ -112,12 +113,13 @@ class Framer:
 
     Bytes up to a silence are a segment. Known frames of anybody are walked from its front, and a request that
     ends it is found. After noise, the longest suffix that is a request counts. What may be the beginning of a
-    frame waits for the next segment, at most `JOIN` seconds: `expires_at` tells until when, in monotonic
+    frame waits for the next segment, at most `join` seconds: `expires_at` tells until when, in monotonic
     seconds.
     """
 
-    def __init__(self, units):
+    def __init__(self, units, join: float = JOIN):
         self._units = frozenset(units)
+        self._join = join
         self._held = b""
         self.expires_at: float | None = None
 
@@ -132,7 +134,7 @@ class Framer:
         if is_rtu_frame(rest):  # of a function that does not tell its length, or of a wrong length
             return rest if rest[0] in self._units else None
         if max(request_length(rest), reply_length(rest)) > len(rest) and len(rest) < MAX_RTU_FRAME:
-            self._held, self.expires_at = rest, ended + JOIN
+            self._held, self.expires_at = rest, ended + self._join
             return None
         return self._suffix(rest)
 

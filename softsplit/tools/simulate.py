@@ -17,7 +17,7 @@ from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block
 from softsplit.tools.house import shown_by_meter
 from softsplit.protocol.pdus import SILENCE
-from softsplit.topology import Line
+from softsplit.line import Line
 from softsplit.url import Url
 from softsplit.worker import run_until_signal, set_up_logging
 

@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,19 +22,21 @@ import serial
 
 from softsplit.protocol import frames
 from softsplit.tools.cable import Cable
+from tests.bench.hostile import BEHAVIOURS
 from tests.support import read_request, running
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
 SETTINGS = [(masters, count) for count in (48, 125) for masters in (1, 8, 64)]
-DRIPPING, IDLE, PERIOD = 500, 1000, 0.1  # masters, masters, s between the reads of the well-behaved one
+PERIOD = 0.1  # s between the reads of the well-behaved master
 
 OURS = """
 import sys
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.servers import server_for
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from softsplit.topology import Access, Line
+from softsplit.access import Access
+from softsplit.line import Line
 from softsplit.url import parse_url
 from softsplit.worker import run_until_signal
 url = parse_url(sys.argv[1], ("tcp", "rtu"), 0)
@@ -153,66 +154,24 @@ def one_run(load: str, server: Peer, masters: int, count: int, seconds: float) -
 
 @contextmanager
 def hostile(port: int, kind: str):
-    """Masters that mean no good, for a while."""
-    is_over = threading.Event()
-    sockets = []
-
-    def connect() -> socket.socket:
-        sock = socket.create_connection(("127.0.0.1", port), 5)
-        sock.setblocking(False)
-        sockets.append(sock)
-        return sock
-
-    def drip() -> None:
-        request = frames.tcp_frame(1, 1, read_request(0, 48))
-        dripping = [connect() for _ in range(DRIPPING)]
-        position = 0
-        while not is_over.wait(1.0):
-            for index, sock in enumerate(dripping):
-                try:
-                    sock.send(request[position % 12:position % 12 + 1])
-                except OSError:  # dropped for being half; it comes again
-                    sock.close()
-                    dripping[index] = connect()
-            position += 1
-
-    def flood() -> None:
-        requests = frames.tcp_frame(1, 1, read_request(0, 125)) * 100
-        flooding = [connect() for _ in range(8)]
-        while not is_over.is_set():
-            for index, sock in enumerate(flooding):  # none of them ever takes an answer
-                try:
-                    sock.send(requests)
-                except BlockingIOError:
-                    is_over.wait(0.001)
-                except OSError:
-                    sock.close()
-                    flooding[index] = connect()
-
-    threads = []
-    if kind == "dripping":
-        for _ in range(IDLE):
-            connect()
-        threads = [threading.Thread(target=drip)]
-    elif kind == "flooding":
-        threads = [threading.Thread(target=flood)]
-    for thread in threads:
-        thread.start()
-    try:
+    """Masters that mean no good, in a process of their own, for a while."""
+    if kind not in BEHAVIOURS:
         yield
-    finally:
-        is_over.set()
-        for thread in threads:
-            thread.join()
-        for sock in sockets:
-            sock.close()
+        return
+    command = pinned(1, [sys.executable, "-m", "tests.bench.hostile", kind, str(port)])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()  # they are there
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def beside_hostile(seconds: float) -> list[dict]:
     """The latency of a master that reads ten times a second, alone and beside others."""
     rows = []
     request = frames.tcp_frame(1, 1, read_request(0, 48))
-    for kind in ("nobody", "dripping", "flooding"):
+    for kind in ("nobody", *BEHAVIOURS):
         with Peer("softsplit", [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"]) as server, \
                 hostile(server.port, kind), socket.create_connection(("127.0.0.1", server.port), 5) as master:
             latencies, errors, end = [], 0, time.monotonic() + seconds

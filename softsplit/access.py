@@ -1,0 +1,45 @@
+"""Who may connect to a server on the network, and for how long."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from softsplit import checks
+from softsplit.errors import ConfigError
+
+CONNECTIONS = range(1, 20_001)  # one server may have
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may connect to a server on the network: addresses and networks to `allow`; none means everybody.
+
+    Beyond `max_connections` the least active connection is closed, but none of those in `prefer`;
+    `idle_timeout` is in seconds.
+    """
+
+    max_connections: int = 64
+    idle_timeout: float = 300.0
+    allow: Iterable[str] = ()
+    prefer: Iterable[str] = ()
+
+    def __post_init__(self):
+        if checks.require_type(self.max_connections, int, "max_connections") not in CONNECTIONS:
+            raise ConfigError(f"{self.max_connections} is not possible; allowed are {CONNECTIONS[0]} to "
+                              f"{CONNECTIONS[-1]}", "max_connections")
+        checks.settle(self, idle_timeout=checks.require_seconds(self.idle_timeout, "idle_timeout"),
+                      allow=_networks(self.allow, "allow"), prefer=_networks(self.prefer, "prefer"))
+
+
+def _networks(networks: Iterable[str], key: str) -> tuple:
+    if isinstance(networks, str) or not isinstance(networks, Iterable):
+        raise ConfigError(f"{checks.show(networks)} is not a list", key)
+    found = []
+    for text in networks:
+        checks.require_type(text, str, key)
+        try:
+            found.append(ip_network(text))
+        except ValueError as error:
+            raise ConfigError(f'"{text}" is neither an address nor a network ({error}); write it like '
+                              '"192.168.1.0/24" or "10.0.0.7"', key) from error
+    return tuple(found)

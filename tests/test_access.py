@@ -1,0 +1,303 @@
+"""Many masters on one TCP server: how many, who, for how long, and answers that come later."""
+
+import os
+import random
+import socket
+import struct
+import time
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+
+from softsplit.downstream import connection as connection_module
+from softsplit.downstream.door import Door
+from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
+from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
+from softsplit.protocol import frames
+from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.access import Access
+from softsplit.trouble import Allowance
+from tests.fuzz import fuzz_rtu, fuzz_tcp
+from tests.support import TcpMaster, read_request, running, until
+from tests.test_tcp_server import ANSWER, READ, REQUEST, server_at
+
+
+@contextmanager
+def serving(kind=TcpServer, **options):
+    """A running server; gives it."""
+    scheme = "rtuovertcp" if kind is RtuOverTcpServer else "tcp"
+    server = server_at(f"{scheme}://127.0.0.1:0", kind, **options)
+    server.open()
+    with running(server):
+        yield server
+    assert server.error is None
+
+
+class RawMaster:
+    """A socket, and whether it is still served."""
+
+    def __init__(self, server, address: str = "127.0.0.1"):
+        source = None if address == "127.0.0.1" else (address, 0)
+        self.sock = socket.create_connection(("127.0.0.1", server.url.port), 5, source)
+
+    def ask(self) -> bool:
+        self.sock.sendall(REQUEST)
+        return self.sock.recv(100) == ANSWER
+
+    def is_closed(self) -> bool:
+        self.sock.settimeout(0.01)
+        try:
+            return self.sock.recv(1) == b""
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+        finally:
+            self.sock.settimeout(5)
+
+
+def connect(server, count: int) -> list[RawMaster]:
+    masters = []
+    for _ in range(count):
+        masters.append(RawMaster(server))
+        until(lambda: len(server.connections) >= min(len(masters), 3))
+    return masters
+
+
+def test_a_newcomer_beyond_the_limit_takes_the_place_of_one_that_never_asked():
+    with serving(max_connections=3) as server:
+        first, silent, third = connect(server, 3)
+        assert first.ask() and third.ask()
+        newcomer = RawMaster(server)
+        assert newcomer.ask() and silent.is_closed()
+        assert first.ask() and third.ask() and newcomer.ask()
+
+
+def test_or_else_of_the_one_whose_last_request_is_oldest():
+    with serving(max_connections=3) as server:
+        masters = connect(server, 3)
+        for master in (masters[0], masters[1], masters[2], masters[0]):
+            assert master.ask()
+        newcomer = RawMaster(server)
+        assert newcomer.ask() and masters[1].is_closed()
+        assert masters[0].ask() and masters[2].ask()
+
+
+def test_half_a_request_does_not_count_as_one():
+    with serving(max_connections=3) as server:
+        masters = connect(server, 3)
+        assert masters[0].ask() and masters[1].ask()
+        masters[2].sock.sendall(REQUEST[:9])
+        assert RawMaster(server).ask() and masters[2].is_closed()
+
+
+def test_preferred_masters_keep_their_place():
+    with serving(max_connections=2, prefer=["127.0.0.2"]) as server:
+        preferred = [RawMaster(server, "127.0.0.2") for _ in range(2)]
+        until(lambda: len(server.connections) == 2)
+        until(lambda: RawMaster(server).is_closed())
+        assert all(master.ask() for master in preferred)
+        preferred[0].sock.close()
+        until(lambda: len(server.connections) == 1)
+        other = RawMaster(server)
+        assert other.ask()
+        assert RawMaster(server, "127.0.0.2").ask() and other.is_closed()
+
+
+def test_who_is_not_allowed_is_closed_at_once_and_named_once(caplog):
+    with serving(allow=["127.0.0.2", "127.0.1.0/24"]) as server:
+        for _ in range(3):
+            until(lambda: RawMaster(server).is_closed())
+        for address in ("127.0.0.2", "127.0.1.77"):
+            assert RawMaster(server, address).ask()
+    assert [record.message for record in caplog.records] == [
+        "test: 127.0.0.1 may not connect; allow = [...] does not list it"]
+
+
+@pytest.mark.parametrize("address, is_admitted", [
+    ("192.168.1.7", True), ("192.168.2.7", False), ("::ffff:192.168.1.7", True), ("fe80::1%eth0", True),
+    ("2001:db8::1", False), ("10.0.0.7", True), ("10.0.0.8", False)])
+def test_addresses_are_matched_as_people_mean_them(address, is_admitted):
+    access = Access(allow=["192.168.1.0/24", "fe80::/10", "10.0.0.7"])
+    assert Door("test", access, Allowance()).admits(address) is is_admitted
+
+
+def test_half_a_frame_and_untaken_answers_are_dropped_after_a_while(monkeypatch):
+    monkeypatch.setattr(connection_module, "HANGING", 0.3)
+    with serving() as server:
+        half, greedy, good = connect(server, 3)
+        half.sock.sendall(REQUEST[:9])
+        greedy.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                greedy.sock.send(REQUEST * 100)
+        until(lambda: half.is_closed())
+        until(lambda: len(server.connections) == 1)
+        assert good.ask()
+
+
+def test_a_master_that_drips_is_dropped_too_but_not_one_that_asks_in_pieces(monkeypatch):
+    monkeypatch.setattr(connection_module, "HANGING", 0.5)
+    with serving() as server:
+        dripping, slow = connect(server, 2)
+        begin = time.monotonic()
+        for number in range(1000):
+            try:
+                dripping.sock.sendall(b"\0")
+            except OSError:
+                break
+            assert slow.ask() and time.monotonic() < begin + 5
+            slow.sock.sendall(REQUEST[:6])
+            slow.sock.sendall(REQUEST[6:])
+            assert slow.sock.recv(100) == ANSWER
+            until(lambda: time.monotonic() > begin + 0.2 * number)
+        assert slow.ask()
+
+
+def test_an_idle_connection_is_closed():
+    with serving(idle_timeout=0.3) as server:
+        idle, busy = connect(server, 2)
+        assert idle.ask()
+        until(lambda: busy.ask() and idle.is_closed())
+        assert busy.ask()
+
+
+def test_descriptors_make_room_for_many_connections():
+    with serving(max_connections=2000) as server:
+        masters = [RawMaster(server) for _ in range(1100)]
+        until(lambda: len(server.connections) == 1100)
+        assert masters[-1].ask() and masters[0].ask()
+        for master in masters:
+            master.sock.close()
+        until(lambda: not server.connections)
+
+
+def test_an_answer_that_comes_later_holds_up_its_own_connection_only(monkeypatch):
+    later: list[Future] = []
+    with serving() as server:
+        answer = server.databank.answer
+
+        def answer_or_wait(unit, pdu):
+            if pdu == read_request(0x1000, 1):
+                later.append(Future())
+                return later[-1]
+            return answer(unit, pdu)
+
+        monkeypatch.setattr(server.databank, "answer", answer_or_wait)
+        with TcpMaster(server.url.port) as waiting, TcpMaster(server.url.port) as other:
+            waiting.sock.sendall(frames.tcp_frame(1, 100, read_request(0x1000, 1)) + REQUEST)
+            until(lambda: later)
+            for _ in range(20):
+                assert other.ask(100, REQUEST[7:]) == ANSWER[7:]
+            waiting.sock.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                waiting.receive(1)
+            waiting.sock.sendall(REQUEST)
+            waiting.sock.settimeout(5)
+            later[0].set_result(bytes.fromhex("03020bad"))
+            assert waiting.receive(11) == frames.tcp_frame(1, 100, bytes.fromhex("03020bad"))
+            assert waiting.receive(2 * len(ANSWER)) == 2 * ANSWER
+
+
+def test_a_master_that_leaves_while_its_answer_is_awaited_is_forgotten(monkeypatch):
+    later: list[Future] = []
+    with serving(max_connections=2) as server:
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: later.append(Future()) or later[-1])
+        gone = RawMaster(server)
+        gone.sock.sendall(REQUEST)
+        until(lambda: later)
+        gone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.sock.close()
+        later[0].set_result(b"\x83\x0b")
+        until(lambda: not server.connections)
+
+
+def test_an_answer_is_forgotten_when_a_reading_arrives():
+    with serving() as server, TcpMaster(server.url.port) as master:
+        mirror = server.databank.get_slave(100)
+        for number in range(300):
+            data = struct.pack(">4H", *[number] * 4)
+            mirror.update(reading(data))
+            for _ in range(3):
+                assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + data
+
+
+def test_an_answer_seen_before_turns_stale_like_any(monkeypatch):
+    with serving() as server, TcpMaster(server.url.port) as master:
+        mirror = server.databank.get_slave(100)
+        taken_at = time.monotonic() - 1000 + 0.4  # max_age is 1000 s
+        mirror.update(reading(bytes(8), taken_at))
+        assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + bytes(8)
+        until(lambda: master.ask(100, REQUEST[7:]) == b"\x83\x0b")
+        assert time.monotonic() >= taken_at + 1000
+
+
+def test_no_more_than_256_answers_are_kept():
+    read = Read(Block(Table.HOLDING_REGISTERS, 0, 125), "all")
+    mirror = Mirror(1, (read,), frozenset({Table.HOLDING_REGISTERS}))
+    mirror.update(Reading("meters", 1, read.block, time.monotonic(), bytes(250)))
+    for address in range(100):
+        for count in range(1, 25):
+            assert mirror.handle_request(read_request(address, count))[0] == 3
+    assert len(mirror._known) == KNOWN_ANSWERS == 256
+
+
+def reading(data: bytes, taken_at: float | None = None):
+    return Reading("meters", 100, READ.block, time.monotonic() if taken_at is None else taken_at, data)
+
+
+# Modbus RTU on a TCP connection
+
+RTU_REQUEST, RTU_ANSWER = frames.rtu_frame(100, REQUEST[7:]), frames.rtu_frame(100, ANSWER[7:])
+
+
+def test_rtu_over_tcp_is_served():
+    with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
+        for _ in range(3):
+            master.sendall(RTU_REQUEST)
+            assert master.recv(100) == RTU_ANSWER
+        for noise in (b"\0", frames.rtu_frame(5, REQUEST[7:]), frames.rtu_frame(0, b"\x06\0\x64\0\1")):
+            master.sendall(noise + RTU_REQUEST)
+            assert master.recv(100) == RTU_ANSWER
+        master.sendall(RTU_REQUEST[:4])
+        master.sendall(RTU_REQUEST[4:])
+        assert master.recv(100) == RTU_ANSWER
+
+
+def test_rtu_over_tcp_answers_after_noise_that_looks_like_a_long_frame():
+    with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
+        master.sendall(b"\x10\x10\x00\x00\x00\x7b\xf6" + RTU_REQUEST)
+        assert master.recv(100) == RTU_ANSWER
+
+
+def test_rtu_over_tcp_waits_for_a_later_answer(monkeypatch):
+    later: list[Future] = []
+    with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: later.append(Future()) or later[-1])
+        master.sendall(RTU_REQUEST)
+        until(lambda: later)
+        monkeypatch.undo()
+        later[0].set_result(b"\x83\x0b")
+        assert master.recv(100) == frames.rtu_frame(100, b"\x83\x0b")
+        master.sendall(RTU_REQUEST)
+        assert master.recv(100) == RTU_ANSWER
+
+
+# Bytes at random
+
+def test_random_and_mutated_frames_never_yield_an_ill_formed_reply():
+    with serving() as server:
+        fuzz_tcp(server, random.Random(1), 1500)
+    with serving(RtuOverTcpServer) as server:
+        fuzz_rtu(server, random.Random(2), 250)
+
+
+def test_connections_leave_nothing_behind():
+    with serving() as server:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(300):
+            with TcpMaster(server.url.port) as master:
+                assert master.ask(100, REQUEST[7:]) == ANSWER[7:]
+        until(lambda: not server.connections)
+        assert len(os.listdir("/proc/self/fd")) == before
