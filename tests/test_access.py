@@ -137,6 +137,15 @@ def test_half_a_frame_and_untaken_answers_are_dropped_after_a_while(monkeypatch)
         assert good.ask()
 
 
+def test_half_a_frame_and_then_the_end_closes_at_once():
+    with serving() as server:
+        master = RawMaster(server)
+        until(lambda: server.connections)
+        master.sock.sendall(REQUEST[:9])
+        master.sock.shutdown(socket.SHUT_WR)
+        until(lambda: not server.connections, timeout=2)
+
+
 def test_a_master_that_drips_is_dropped_too_but_not_one_that_asks_in_pieces(monkeypatch):
     monkeypatch.setattr(connection_module, "HANGING", 0.5)
     with serving() as server:
@@ -240,7 +249,7 @@ def test_no_more_than_256_answers_are_kept():
     for address in range(100):
         for count in range(1, 25):
             assert mirror.handle_request(read_request(address, count))[0] == 3
-    assert len(mirror._known) == KNOWN_ANSWERS == 256
+    assert len(mirror.known) == KNOWN_ANSWERS == 256
 
 
 def reading(data: bytes, taken_at: float | None = None):

@@ -1,6 +1,7 @@
 """The RTU server on a pseudo-terminal, byte by byte, and with its adapter pulled."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -170,6 +171,23 @@ def test_a_request_that_no_silence_follows_is_not_answered(master):
     master.port.write(frames.rtu_frame(100, REQUEST) + frames.rtu_frame(5, ANSWER))
     assert master.hears_nothing()
     assert master.ask(100, REQUEST) == ANSWER
+
+
+def test_a_babbler_is_survived_and_the_request_after_it_answered(cable):
+    server = server_at(cable.left)
+    server.open()
+    with running(server), RtuMaster(cable.right) as master:
+        master.port.write(b"\x64\x10\0" * 3000)
+        master.port.write(b"\xff" + frames.rtu_frame(100, REQUEST))
+        assert master.answer(100) == ANSWER
+        is_over = threading.Event()
+        babble = threading.Thread(target=lambda: [master.port.write(b"\xff" * 64) for _ in iter(is_over.is_set, True)])
+        babble.start()
+        until(lambda: server.selector.select(0))
+        server.stop()
+        assert server.join(2)
+        is_over.set()
+        babble.join()
 
 
 def test_a_driver_without_rs485_is_named(cable):

@@ -32,6 +32,7 @@ class Connection:
         self.is_served = False  # it has made one whole request
         self.asked_at = time.monotonic()  # when its latest whole request came; at first: when it connected
         self._databank = databank
+        self._mirrors = databank.mirrors
         self._on_later = on_later
         self._inbox = b""  # half a request, or what follows one whose answer is awaited
         self._outbox = b""  # answers not yet taken
@@ -51,24 +52,24 @@ class Connection:
             data = self.sock.recv(SEGMENT)
         except BlockingIOError:
             return
-        if self._inbox:
-            data = self._inbox + data
-        elif self._answer_at_once(data):
+        if not self._inbox and self._answer_at_once(data):
             return
         self._has_ended = not data
-        self._inbox = self._answer(data)
+        self._inbox = self._answer(self._inbox + data)
         self.send()
 
     def _answer_at_once(self, data: bytes) -> bool:
-        """Answer one whole request which was seen before; return whether it was that. The short cut for speed."""
+        """Answer one whole request that was seen before; return whether it was that. The short cut for speed."""
         if len(data) != READ_SIZE or data[2:6] != READ_HEAD:
             return False
-        known = self._databank.known_answer(data[6], data[7:])
-        if known is None:
+        mirror = self._mirrors.get(data[6])
+        known = mirror.known.get(data[7:]) if mirror is not None else None
+        now = time.monotonic()
+        if known is None or now > known[0]:
             return False
-        self.asked_at = time.monotonic()
+        self.asked_at = now
         self.is_served = True
-        answer = data[:5] + bytes((len(known) + 1, data[6])) + known
+        answer = data[:4] + known[1]
         try:
             sent = self.sock.send(answer)
         except BlockingIOError:

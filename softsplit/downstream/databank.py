@@ -30,13 +30,9 @@ class Databank(modbus.Databank):
         self._allowance = Allowance(burst=20)
 
     @property
-    def units(self) -> list[int]:
-        return list(self._slaves)
-
-    def known_answer(self, unit: int, pdu: bytes) -> bytes | None:  # server thread
-        """Return the answer to a request seen before, as long as nothing has changed; None when there is none."""
-        mirror = self._slaves.get(unit)
-        return mirror.known_answer(pdu) if mirror is not None else None
+    def mirrors(self) -> dict[int, Mirror]:
+        """The mirrors by unit."""
+        return self._slaves
 
     def answer(self, unit: int, pdu: bytes) -> bytes:  # server thread
         """Return the answer PDU to a request PDU of at least one byte, or SILENCE."""

@@ -11,13 +11,14 @@ from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock, Slave
 
-from softsplit.protocol import pdus
+from softsplit.protocol import frames, pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, merge
 from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.plan import MUTE_AFTER
 
 NEVER = float("-inf")
-KNOWN_ANSWERS = 256  # requests whose answers are kept ready
+KNOWN_ANSWERS = 256  # requests whose answers are kept ready to send, until a reading comes: request PDU to until
+                     # when the answer is good, and the TCP frame from its length field on
 
 
 class PolledBlock:
@@ -81,12 +82,12 @@ class Mirror(Slave):
             self._memory[merged.block.table.function].append(merged)
         self._unanswered = 0  # reads in a row
         self._answered_at = NEVER
-        self._known: dict[bytes, tuple[float, bytes]] = {}  # request to answer, and until when it is good
+        self.known: dict[bytes, tuple[float, bytes]] = {}  # see KNOWN_ANSWERS
 
     def update(self, reading: Reading) -> None:  # sync thread
         """Take over what a read brought home, whole."""
         with self._data_lock:
-            self._known.clear()
+            self.known.clear()
             if not reading.answered:
                 self._unanswered += 1
                 return
@@ -97,11 +98,6 @@ class Mirror(Slave):
             if reading.data is not None:
                 self._merged_block(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
-
-    def known_answer(self, request_pdu: bytes) -> bytes | None:  # server thread
-        """Return the answer to a request seen before, while no reading has come since and its data is fresh."""
-        known = self._known.get(request_pdu)
-        return known[1] if known is not None and time.monotonic() <= known[0] else None
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         """Return the answer PDU, or SILENCE.
@@ -126,8 +122,8 @@ class Mirror(Slave):
             code, good_until = self._state(merged, asked)
             if code is None:
                 answer = bytes((asked.table.function, asked.byte_count)) + merged.get(asked)
-                if len(self._known) < KNOWN_ANSWERS:
-                    self._known[request_pdu] = good_until, answer
+                if len(self.known) < KNOWN_ANSWERS:
+                    self.known[request_pdu] = good_until, frames.tcp_frame(0, self.unit, answer)[4:]
                 return answer
         if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
             return SILENCE

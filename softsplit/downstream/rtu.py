@@ -23,7 +23,7 @@ from softsplit.url import Url
 from softsplit.trouble import Condition
 
 OPEN_AGAIN = 1.0  # s between tries to open an adapter that is away
-LONGEST_SEGMENT = 4096  # bytes without a silence; more is no traffic but noise
+LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
 ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 CURES = {
     errno.EACCES: 'forbidden; let the user join the group that owns the device ("usermod -aG dialout USER")',
@@ -75,7 +75,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._line = line
         self._silence = frames.frame_silence(line.baudrate, line.mode)
         self._character = frames.character_time(line.baudrate, line.mode)
-        self._framer = frames.Framer(databank.units)
+        self._framer = frames.Framer(databank.mirrors)
         self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
         self._open_at = 0.0  # when an adapter that is away is tried again
@@ -143,8 +143,13 @@ class RtuServer(Server, ModbusTkRtuServer):
         began = time.monotonic()
         if not segment:
             return self._framer.expire() if expires_at is not None and began >= expires_at else None
-        while len(segment) < LONGEST_SEGMENT and (more := self._receive(self._silence)):
+        while more := self._receive(self._silence):
             segment += more
+            if len(segment) > LONGEST_SEGMENT:  # a babbler; what matters is how it ends
+                segment = segment[-frames.MAX_RTU_FRAME:]
+                self.beat = time.monotonic()
+                if self.stopping.is_set():
+                    return None
         segment = self._echo.strip(segment, began)
         request = self._framer.segment(segment, began, time.monotonic()) if segment else None
         return None if request and self._echo.is_heard(request, began) else request

@@ -11,7 +11,7 @@ class RtuConnection(Connection):
 
     def __init__(self, sock, databank, on_later):
         super().__init__(sock, databank, on_later)
-        self._framer = frames.Framer(databank.units, frames.STREAM_JOIN)
+        self._framer = frames.Framer(databank.mirrors, frames.STREAM_JOIN)
 
     @property
     def expires_at(self) -> float | None:

@@ -69,14 +69,12 @@ class SimulatedUnit(Slave):
     def __init__(self, unit: int, profile: Profile, faults: Faults, line: tuple[int, str] | None = None):
         super().__init__(unit)
         self.unit = unit
+        self.known: dict = {}  # nothing: what it answers changes all the time
         self._profile = profile
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._faults = faults
         self._character = frames.character_time(*line) if line else 0.0
         self._silence = frames.frame_silence(*line) if line else 0.0
-
-    def known_answer(self, request_pdu: bytes) -> None:
-        """Nothing: what it answers changes all the time."""
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
