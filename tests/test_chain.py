@@ -254,6 +254,24 @@ def test_what_was_opened_is_let_go_when_another_port_cannot_be_had():
     assert not [worker.name for worker in splitter.workers if not worker.join(0)]
 
 
+def test_a_downstream_serves_chosen_units_under_its_own_ids_over_any_wire():
+    profile, serial_number = load_profile("abb-b23"), read_request(0x8900, 2)
+    with simulated_gateway(profile) as gateway:
+        meters = upstream_of(gateway, profile)
+        with splitting(Downstream("tcp://127.0.0.1:0", units={1: (meters, 100), 100: (meters, 2)}, name="renamed"),
+                       Downstream("rtuovertcp://127.0.0.1:0", [meters], name="evcc")) as splitter:
+            renamed, evcc = splitter.servers
+            with TcpMaster(renamed.url.port) as master, \
+                    socket.create_connection(("127.0.0.1", evcc.url.port), 5) as stream:
+                until(lambda: is_good(master.ask(1, serial_number)) and is_good(master.ask(100, serial_number)))
+                assert master.ask(1, serial_number)[2:] == struct.pack(">I", 1_000_100)
+                assert master.ask(100, serial_number)[2:] == struct.pack(">I", 1_000_002)
+                assert master.ask(2, serial_number) == b"\x83\x0a"
+                for unit in (100, 2):
+                    stream.sendall(frames.rtu_frame(unit, serial_number))
+                    assert stream.recv(300) == frames.rtu_frame(unit, b"\x03\x04" + struct.pack(">I", 1_000_000 + unit))
+
+
 def test_stopping_takes_less_than_two_seconds_and_frees_the_port():
     with ScriptedGateway(lambda *_: b"") as gateway:
         meters = Upstream(str(gateway.url), [Unit(1, brisk_profile())])

@@ -211,19 +211,25 @@ def turnaround(reads: int = 300) -> dict:
 
 def show(result: dict) -> None:
     """Print the tables as the README has them."""
-    click.echo("\n| masters x registers | server | requests/s | p50 us | p99 us | server us/request | load's share "
-               "| softsplit is |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for row in result["throughput"]:
-        click.echo(f"| {row['masters']} x {row['registers']} | {row['server']} | {row['rate']:,.0f} "
-                   f"| {row['p50']:.0f} | {row['p99']:.0f} | {row['server_cpu']:.1f} | {row['load_cpu']:.2f} "
-                   f"| {row['ratio']:.2f} x |")
-    click.echo("\n| a master reading ten times a second, beside | reads | errors | p50 ms | p99 ms |\n"
-               "| --- | --- | --- | --- | --- |")
+    servers = list(dict.fromkeys(row["server"] for row in result["throughput"]))
+    click.echo(f"| masters x registers | {' | '.join(servers)} |\n|{' --- |' * (len(servers) + 1)}")
+    rows = iter(result["throughput"])
+    for first in rows:
+        cells = [cell(first), *(cell(next(rows)) for _ in servers[1:])]
+        click.echo(f"| {first['masters']} x {first['registers']} | {' | '.join(cells)} |")
+    click.echo(f"\nThe load's share of its processor was {max(row['load_cpu'] for row in result['throughput']):.2f} "
+               "at most.\n")
+    click.echo("| a master reading ten times a second, beside | reads | errors | p50 | p99 |\n|" + " --- |" * 5)
     for row in result["hostile"]:
-        click.echo(f"| {row['beside']} | {row['reads']} | {row['errors']} | {row['p50']:.2f} | {row['p99']:.2f} |")
+        click.echo(f"| {row['beside']} | {row['reads']} | {row['errors']} | {row['p50']:.2f} ms | {row['p99']:.2f} ms |")
     rtu = result["rtu"]
-    click.echo(f"\nRTU at 19200 baud: the answer starts {rtu['p50']:.1f} ms (p99 {rtu['p99']:.1f} ms) after the "
-               f"request, of which {rtu['silence']:.1f} ms are the silence that ends it")
+    click.echo(f"\nModbus RTU at 19200 baud: the answer starts {rtu['p50'] - rtu['silence']:.1f} ms (p99 "
+               f"{rtu['p99'] - rtu['silence']:.1f} ms) after the {rtu['silence']:.1f} ms of silence that end a request.")
+
+
+def cell(row: dict) -> str:
+    ratio = "" if row["server"] == "softsplit" else f" ({row['ratio']:.2f} x)"
+    return f"{row['rate']:,.0f}/s{ratio}, p99 {row['p99']:.0f} us, {row['server_cpu']:.1f} us"
 
 
 @click.command()
