@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import struct
+import threading
 import time
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -82,6 +83,22 @@ def test_or_else_of_the_one_whose_last_request_is_oldest():
         newcomer = RawMaster(server)
         assert newcomer.ask() and masters[1].is_closed()
         assert masters[0].ask() and masters[2].ask()
+
+
+def test_one_that_is_evicted_while_its_own_request_waits_is_no_trouble(monkeypatch):
+    """Both events come out of one select(): the newcomer first, then the request of the one it replaces."""
+    with serving(max_connections=1) as server:
+        first = RawMaster(server)
+        until(lambda: server.connections)
+        hold, may_go_on = threading.Event(), threading.Event()
+        pause = server._pause
+        monkeypatch.setattr(server, "_pause", lambda: hold.set() or may_go_on.wait(5) and pause())
+        until(hold.is_set)
+        newcomers = [RawMaster(server) for _ in range(3)]
+        first.sock.sendall(REQUEST)
+        may_go_on.set()
+        until(lambda: newcomers[-1].ask())
+        assert first.is_closed() and len(server.connections) == 1
 
 
 def test_half_a_request_does_not_count_as_one():

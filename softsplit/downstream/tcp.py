@@ -82,7 +82,8 @@ class TcpServer(Server, ModbusTkTcpServer):
         for key, events in self.selector.select(self._pause()):
             connection = key.data
             if connection is not None:
-                self._attend(connection, connection.receive if events & EVENT_READ else connection.send)
+                if connection.events != OVER:  # it may have been dropped since select() returned
+                    self._attend(connection, connection.receive if events & EVENT_READ else connection.send)
             elif key.fileobj is self._sock:
                 self._accept()
             else:
@@ -130,6 +131,9 @@ class TcpServer(Server, ModbusTkTcpServer):
         except Exception as error:
             self.report_bug(error)
             connection.events = OVER
+        if connection.events == OVER:
+            self._drop(connection)
+            return
         if connection.events != watched:
             self._watch(connection, watched)
         if connection.expires_at is not None:
@@ -138,9 +142,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._expiring.discard(connection)
 
     def _watch(self, connection: Connection, watched: int) -> None:
-        if connection.events == OVER:
-            self._drop(connection)
-        elif connection.events == NOTHING:
+        if connection.events == NOTHING:
             self.selector.unregister(connection.sock)
         elif watched == NOTHING:
             self.selector.register(connection.sock, connection.events, connection)
@@ -148,6 +150,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             self.selector.modify(connection.sock, connection.events, connection)
 
     def _drop(self, connection: Connection) -> None:
+        connection.events = OVER
         self.connections.discard(connection)
         self._expiring.discard(connection)
         with suppress(KeyError):  # while an answer is awaited it is not watched
@@ -209,5 +212,6 @@ def _make_room(connections: int) -> None:
     """Raise the limit of descriptors, as far as the system allows, for so many connections more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = len(os.listdir("/proc/self/fd")) + connections + SPARE
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    if resource.RLIM_INFINITY != soft < wanted:
+        possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
