@@ -59,7 +59,7 @@ class Connection:
         self.send()
 
     def _answer_at_once(self, data: bytes) -> bool:
-        """Answer one whole request that was seen before; return whether it was that. The short cut for speed."""
+        """The short cut: answer one whole request that was seen before; return whether it was that."""
         if len(data) != READ_SIZE or data[2:6] != READ_HEAD:
             return False
         mirror = self._mirrors.get(data[6])
@@ -116,28 +116,22 @@ class Connection:
             if end > len(data):
                 break
             if data[begin + 2:begin + 4] == b"\0\0":  # any other protocol is discarded
-                self._ask(data[begin:end])
+                self._ask(data[begin:end], data[begin + 6], data[begin + 7:end])
             begin = end
         return data[begin:]
 
-    def _ask(self, request: bytes) -> None:
-        self._note_request()
-        answer = self._databank.answer(request[6], request[7:])
+    def _ask(self, request: bytes, unit: int, pdu: bytes) -> None:
+        self.asked_at = time.monotonic()
+        self.is_served = True
+        self._hangs_since = None
+        answer = self._databank.answer(unit, pdu)
         if isinstance(answer, bytes):
             self._reply(request, answer)
         else:
-            self._await(request, answer)
+            self._awaited = request, answer
+            answer.add_done_callback(lambda _: self._on_later(self))
 
     def _reply(self, request: bytes, answer: bytes) -> None:
         """Queue the answer to a request: transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
         if answer:
             self._outbox += request[:5] + bytes((len(answer) + 1, request[6])) + answer
-
-    def _note_request(self) -> None:
-        self.asked_at = time.monotonic()
-        self.is_served = True
-        self._hangs_since = None
-
-    def _await(self, request: bytes, future: Future) -> None:
-        self._awaited = request, future
-        future.add_done_callback(lambda _: self._on_later(self))

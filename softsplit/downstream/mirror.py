@@ -17,8 +17,8 @@ from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.plan import MUTE_AFTER
 
 NEVER = float("-inf")
-# Requests whose answers are kept ready to send, until a reading comes: request PDU to until when the answer is good,
-# and the TCP frame from its length field on.
+# Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
+# good, and the TCP frame from its length field on.
 KNOWN_ANSWERS = 256
 
 

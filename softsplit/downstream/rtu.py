@@ -49,7 +49,7 @@ class Echo:
         self._sent, self._missing, self._until = frame, len(frame), until
 
     def strip(self, data: bytes, now: float) -> bytes:
-        """Return `data` without the echo at its front, whole or damaged, if the adapter is known to hear itself."""
+        """Return `data` without the echo at its front, if the adapter is known to hear itself."""
         if not self._is_expected or now > self._until:
             return data
         size = min(len(data), self._missing)
@@ -136,7 +136,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._adapter.trouble(f"{self.label}: {self.url}: {_cause(error)}; it is opened as soon as it can be")
 
     def _request(self) -> bytes | None:
-        """Return the next request for one of our units, or None when nothing of the kind comes for a while."""
+        """Return the next request for one of our units, or None when there is none for a while."""
         expires_at = self._framer.expires_at
         pause = TICK if expires_at is None else max(0.0, expires_at - time.monotonic())
         segment = self._receive(pause)

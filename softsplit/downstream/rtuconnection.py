@@ -31,15 +31,7 @@ class RtuConnection(Connection):
 
     def _ask_frame(self, frame: bytes | None) -> None:
         if frame:
-            self._ask(frame)
-
-    def _ask(self, request: bytes) -> None:
-        self._note_request()
-        answer = self._databank.answer(request[0], request[1:-2])
-        if isinstance(answer, bytes):
-            self._reply(request, answer)
-        else:
-            self._await(request, answer)
+            self._ask(frame, frame[0], frame[1:-2])
 
     def _reply(self, request: bytes, answer: bytes) -> None:
         if answer:
