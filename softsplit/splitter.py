@@ -8,6 +8,7 @@ from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.server import Server
 from softsplit.downstream.servers import server_for
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
+from softsplit.downstream.tcp import make_room
 from softsplit.topology import Downstream, Served, Topology
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, run_until_signal, set_up_logging, start_all, stop_all
@@ -33,7 +34,10 @@ class Splitter:
                 mirrors.setdefault((served.upstream.name, served.origin.unit), []).append(mirror)
             self.servers.append(server_for(downstream.name, downstream.url, own, downstream.line,
                                            downstream.access))
-        pollers = [Poller(upstream, readings) for upstream in self._topology.served()]
+        pollers = []
+        for upstream in self._topology.served():
+            served = [unit for unit in upstream.units if (upstream.name, unit.unit) in mirrors]
+            pollers.append(Poller(upstream, served, readings))
         self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *pollers]
 
     def open(self) -> Sequence[Worker]:
@@ -43,6 +47,7 @@ class Splitter:
         """
         for upstream in self._topology.unserved():
             log.warning("%s is not polled, because no downstream serves it", upstream.name)
+        make_room(sum(each.access.max_connections for each in self._topology.downstreams if each.access))
         try:
             for server in self.servers:
                 server.open()

@@ -15,10 +15,10 @@ from softsplit.downstream import connection as connection_module
 from softsplit.downstream.door import Door
 from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
+from softsplit.errors import NoAnswer, Refused, Unreachable
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from softsplit.access import Access
-from softsplit.trouble import Allowance
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.support import TcpMaster, read_request, running, until
 from tests.test_tcp_server import ANSWER, READ, REQUEST, server_at
@@ -137,7 +137,7 @@ def test_who_is_not_allowed_is_closed_at_once_and_named_once(caplog):
     ("2001:db8::1", False), ("10.0.0.7", True), ("10.0.0.8", False)])
 def test_addresses_are_matched_as_people_mean_them(address, is_admitted):
     access = Access(allow=["192.168.1.0/24", "fe80::/10", "10.0.0.7"])
-    assert Door("test", access, Allowance()).admits(address) is is_admitted
+    assert Door("test", access).admits(address) is is_admitted
 
 
 def test_half_a_frame_and_untaken_answers_are_dropped_after_a_while(monkeypatch):
@@ -226,6 +226,33 @@ def test_an_answer_that_comes_later_holds_up_its_own_connection_only(monkeypatch
             assert waiting.receive(2 * len(ANSWER)) == 2 * ANSWER
 
 
+@pytest.mark.parametrize("error, code", [(NoAnswer("x"), 0x0B), (Unreachable("x"), 0x0A), (Refused("x", 4), 4)])
+def test_a_later_answer_may_be_an_error(monkeypatch, error, code):
+    later: list[Future] = []
+    with serving() as server, TcpMaster(server.url.port) as master:
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: later.append(Future()) or later[-1])
+        master.sock.sendall(REQUEST)
+        until(lambda: later)
+        later[0].set_exception(error)
+        assert master.receive(9) == frames.tcp_frame(7, 100, bytes((0x83, code)))
+
+
+def test_many_answers_that_are_there_at_once_do_not_stop_the_server(monkeypatch):
+    def answer(unit, pdu):
+        done = Future()
+        done.set_result(b"\x83\x02")
+        return done
+
+    with serving() as server:
+        monkeypatch.setattr(server.databank, "answer", answer)
+        masters = [TcpMaster(server.url.port) for _ in range(8)]
+        for master in masters:
+            master.sock.sendall(REQUEST * 200)
+        for master in masters:
+            assert master.receive(200 * 9) == frames.tcp_frame(7, 100, b"\x83\x02") * 200
+            master.sock.close()
+
+
 def test_a_master_that_leaves_while_its_answer_is_awaited_is_forgotten(monkeypatch):
     later: list[Future] = []
     with serving(max_connections=2) as server:
@@ -295,6 +322,39 @@ def test_rtu_over_tcp_answers_after_noise_that_looks_like_a_long_frame():
     with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
         master.sendall(b"\x10\x10\x00\x00\x00\x7b\xf6" + RTU_REQUEST)
         assert master.recv(100) == RTU_ANSWER
+
+
+def test_rtu_over_tcp_is_not_taken_for_modbus_tcp():
+    """A foreign read of address 0 with a CRC that would be one of our units and its function."""
+    with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
+        mirror = server.databank.mirrors[100]
+        mirror.known[read_request(0, 2)] = float("inf"), frames.tcp_frame(0, 100, b"\x03\x04\0\0\0\0")[4:]
+        server.databank.mirrors[0xC5] = mirror
+        master.sendall(bytes.fromhex("0d0300000006c504") + b"\0\0\0\2")
+        mirror.known[bytes.fromhex("0400000002")] = mirror.known[read_request(0, 2)]
+        master.sendall(bytes.fromhex("0d0300000006c504") + b"\0\0\0\2")
+        master.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            master.recv(100)
+
+
+@pytest.mark.parametrize("noise", [b"", b"\x10\x10\x00\x00\x00\x7b\xf6"])
+def test_rtu_over_tcp_answers_although_the_master_has_said_its_last_word(noise):
+    with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
+        master.sendall(noise + RTU_REQUEST)
+        master.shutdown(socket.SHUT_WR)
+        assert master.recv(100) == RTU_ANSWER
+
+
+def test_rtu_over_tcp_survives_half_a_frame_and_a_reset():
+    with serving(RtuOverTcpServer) as server:
+        for _ in range(5):
+            master = socket.create_connection(("127.0.0.1", server.url.port), 5)
+            master.sendall(b"\x64\x03")
+            until(lambda: server._expiring)
+            master.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            master.close()
+            until(lambda: not server.connections and not server._expiring)
 
 
 def test_rtu_over_tcp_waits_for_a_later_answer(monkeypatch):

@@ -272,6 +272,17 @@ def test_a_downstream_serves_chosen_units_under_its_own_ids_over_any_wire():
                     assert stream.recv(300) == frames.rtu_frame(unit, b"\x03\x04" + struct.pack(">I", 1_000_000 + unit))
 
 
+def test_a_unit_that_nobody_is_served_is_not_polled():
+    profile = brisk_profile()
+    with ScriptedGateway(good_answer) as gateway:
+        meters = upstream_of(gateway, profile, units=(100, 101))
+        with splitting(Downstream("tcp://127.0.0.1:0", units={1: (meters, 100)})) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            until(lambda: is_good(master.ask(1, POWERS)))
+            until(lambda: len(gateway.requests) > 10)
+        assert {unit for unit, _ in gateway.requests} == {100}
+
+
 def test_stopping_takes_less_than_two_seconds_and_frees_the_port():
     with ScriptedGateway(lambda *_: b"") as gateway:
         meters = Upstream(str(gateway.url), [Unit(1, brisk_profile())])

@@ -28,7 +28,7 @@ class Wire:
         readings: Queue = Queue()
         upstream = Upstream(str(gateway.url), [Unit(unit, profile) for unit in units], timeout, "bus")
         self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, max_age) for unit in units}
-        self.poller = Poller(upstream, readings)
+        self.poller = Poller(upstream, upstream.units, readings)
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
 
     def serves(self, pdu: bytes, unit: int = 1) -> bool:

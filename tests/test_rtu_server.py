@@ -143,6 +143,23 @@ def test_an_adapter_that_hears_itself_does_not_answer_itself(damage, options, mo
         assert master.hears_nothing() and len(asked) == 4
 
 
+def test_a_request_soon_after_an_echo_that_was_cut_short_is_answered():
+    class CuttingCable(EchoingCable):
+        def carry(self, sender, receiver, data):
+            Cable.carry(self, sender, receiver, data)
+            if sender == self._ends[0][0]:
+                os.write(sender, data[:-1])
+
+    cable = CuttingCable()
+    server = server_at(cable.left, echo=True)
+    server.open()
+    with running(cable), running(server), RtuMaster(cable.right) as master:
+        for _ in range(5):
+            assert master.ask(100, REQUEST) == ANSWER
+            begin = time.monotonic()
+            until(lambda: time.monotonic() > begin + 0.01)
+
+
 @pytest.mark.parametrize("gap", [0.008, 0.016])
 def test_a_request_in_lumps_is_answered(cable, gap):
     server = server_at(cable.left)

@@ -7,9 +7,10 @@ from concurrent.futures import Future
 from selectors import EVENT_READ, EVENT_WRITE
 
 from softsplit.downstream.databank import Databank
-from softsplit.protocol import frames
+from softsplit.errors import UpstreamError
+from softsplit.protocol import frames, pdus
 
-SEGMENT = 1024  # bytes taken at a time, so that nobody keeps the others waiting
+SEGMENT = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
@@ -37,14 +38,14 @@ class Connection:
         self._inbox = b""  # half a request, or what follows one whose answer is awaited
         self._outbox = b""  # answers not yet taken
         self._hangs_since: float | None = None
-        self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
+        self._awaited: tuple[bytes, int, Future] | None = None  # a request, its function, its answer to come
         self._has_ended = False  # the master says no more
 
     def is_due(self, now: float, idle_timeout: float) -> bool:
         """Whether it has hung, or been idle, for too long."""
         if self._hangs_since is not None and now - self._hangs_since > HANGING:
             return True
-        return self._awaited is None and now - self.asked_at > idle_timeout
+        return now - self.asked_at > idle_timeout
 
     def receive(self) -> None:
         """Take what has come, and answer it. Raises OSError when the connection is lost."""
@@ -81,8 +82,12 @@ class Connection:
 
     def resume(self) -> None:
         """The awaited answer is there; go on with what has come since. Raises OSError."""
-        (request, future), self._awaited = self._awaited, None
-        self._reply(request, future.result())
+        (request, function, future), self._awaited = self._awaited, None
+        try:
+            answer = future.result()
+        except UpstreamError as error:
+            answer = pdus.exception_pdu(function, error.exception_code)
+        self._reply(request, answer)
         self._inbox = self._answer(self._inbox)
         self.send()
 
@@ -128,7 +133,7 @@ class Connection:
         if isinstance(answer, bytes):
             self._reply(request, answer)
         else:
-            self._awaited = request, answer
+            self._awaited = request, pdu[0], answer
             answer.add_done_callback(lambda _: self._on_later(self))
 
     def _reply(self, request: bytes, answer: bytes) -> None:

@@ -16,10 +16,10 @@ REMEMBERED = 1000  # addresses
 class Door:
     """Knows the addresses which `access` allows and prefers, and says in the log whom it refused."""
 
-    def __init__(self, name: str, access: Access, allowance: Allowance):
+    def __init__(self, name: str, access: Access):
         self._name = name
         self._access = access
-        self._allowance = allowance
+        self._allowance = Allowance()
         self._said_at: dict[str, float] = {}
 
     def admits(self, address: str) -> bool:

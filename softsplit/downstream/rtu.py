@@ -49,10 +49,15 @@ class Echo:
         self._sent, self._missing, self._until = frame, len(frame), until
 
     def strip(self, data: bytes, now: float) -> bytes:
-        """Return `data` without the echo at its front, if the adapter is known to hear itself."""
-        if not self._is_expected or now > self._until:
-            return data
+        """Return `data` without the echo at its front, if the adapter is known to hear itself.
+
+        A damaged echo is left to the framer, as any noise.
+        """
         size = min(len(data), self._missing)
+        begin = len(self._sent) - self._missing
+        if not self._is_expected or now > self._until or data[:size] != self._sent[begin:begin + size]:
+            self._missing = 0
+            return data
         self._missing -= size
         return data[size:]
 
@@ -122,7 +127,7 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _reopen(self) -> None:
         pause = self._open_at - time.monotonic()
         if pause > 0:
-            self.selector.select(pause)
+            self._receive(pause)
         else:
             self._open()
             self._adapter.well(self.announcement)
@@ -143,20 +148,20 @@ class RtuServer(Server, ModbusTkRtuServer):
         began = time.monotonic()
         if not segment:
             return self._framer.expire() if expires_at is not None and began >= expires_at else None
-        while more := self._receive(self._silence):
+        while (more := self._receive(self._silence)) and not self.stopping.is_set():
+            self.beat = time.monotonic()
             segment += more
             if len(segment) > LONGEST_SEGMENT:  # a babbler; what matters is how it ends
                 segment = segment[-frames.MAX_RTU_FRAME:]
-                self.beat = time.monotonic()
-                if self.stopping.is_set():
-                    return None
         segment = self._echo.strip(segment, began)
         request = self._framer.segment(segment, began, time.monotonic()) if segment else None
         return None if request and self._echo.is_heard(request, began) else request
 
     def _receive(self, timeout: float) -> bytes:
         for key, _ in self.selector.select(timeout):
-            if key.fd == self._serial.fd:
+            if key.fd != self._serial.fd:
+                self.hear()
+            else:
                 try:
                     data = os.read(self._serial.fd, LONGEST_SEGMENT)
                 except BlockingIOError:
@@ -173,7 +178,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         except Exception as error:
             self.report_bug(error)
             return
-        if answer and not self.selector.select(0):
+        if answer and not any(key.fd == self._serial.fd for key, _ in self.selector.select(0)):
             self._send(frames.rtu_frame(request[0], answer))
 
     def _send(self, frame: bytes) -> None:

@@ -26,8 +26,11 @@ class RtuConnection(Connection):
         if self._awaited:
             return data
         now = time.monotonic()
-        self._ask_frame(self._framer.segment(data, now, now))
+        self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
         return b""
+
+    def _answer_at_once(self, data: bytes) -> bool:
+        return False  # the short cut knows Modbus TCP only
 
     def _ask_frame(self, frame: bytes | None) -> None:
         if frame:

@@ -28,6 +28,7 @@ class Server(Worker):
         self._bugs: set[str] = set()
         self.selector = selectors.DefaultSelector()
         self._alarm, self._bell = socket.socketpair()  # wake() rings, the selector hears
+        self._bell.setblocking(False)  # a bell that rings already need not be rung
         self.selector.register(self._alarm, selectors.EVENT_READ)
 
     def open(self) -> None:  # main thread

@@ -6,7 +6,6 @@ its own thread. Here nothing waits for one master, and `open()` tells at once wh
 
 import errno
 import logging
-import os
 import resource
 import socket
 import time
@@ -31,8 +30,8 @@ log = logging.getLogger("softsplit")
 
 BACKLOG = 1024  # connections not yet accepted
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
-SPARE = 64  # descriptors for everything but connections
-KEEPALIVE = 60  # s of silence before the kernel asks whether a master is still there
+SPARE = 256  # descriptors for everything but connections
+KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
 CURES = {
     errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another',
     errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher one",
@@ -49,17 +48,18 @@ class TcpServer(Server, ModbusTkTcpServer):
         ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
         Server.__init__(self, name, url, databank)
         self.connections: set[Connection] = set()
-        self._door = Door(name, access, self.allowance)
+        self._door = Door(name, access)
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
         self._accept_at: float | None = None  # when accepting goes on
         self._acceptance = Condition(self.allowance, well_at_first=True)
+        self._crowd = Condition(self.allowance)
         self._resumable: deque[Connection] = deque()  # filled by any thread
         self._expiring: set[Connection] = set()
         self._sweep_at = 0.0
 
     def open(self) -> None:
-        _make_room(self._max_connections)
+        make_room(self._max_connections)
         try:
             family, kind, proto, _, address = socket.getaddrinfo(
                 self.url.host, self.url.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -168,15 +168,17 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._acceptance.trouble(f"{self.label}: cannot accept a connection: {error.strerror}")
             return
         self._acceptance.well(f"{self.label}: connections are accepted again")
-        if self._door.admits(peer[0]) and self._is_room(self._door.prefers(peer[0])):
+        if self._door.admits(peer[0]) and self._is_room():
             self._welcome(sock, self._door.prefers(peer[0]))
         else:
             sock.close()
 
-    def _is_room(self, is_preferred: bool) -> bool:
+    def _is_room(self) -> bool:
         """Make room for one more, at the expense of who asks least; return whether there is (MTI 4.2.1.1)."""
         if len(self.connections) < self._max_connections:
             return True
+        self._crowd.trouble(f"{self.label}: {self._max_connections} connections are all there may be; the "
+                            "least active one makes room")
         evictable = [connection for connection in self.connections if not connection.is_preferred]
         if not evictable:
             return False
@@ -191,11 +193,14 @@ class TcpServer(Server, ModbusTkTcpServer):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-        except OSError:  # it has gone again
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+            self.selector.register(sock, connection.events, connection)
+        except OSError as error:
+            log.debug("%s: connection lost: %s", self.label, error)
             sock.close()
             return
         self.connections.add(connection)
-        self.selector.register(sock, connection.events, connection)
 
     def _resume(self, connection: Connection) -> None:  # any thread
         self._resumable.append(connection)
@@ -208,10 +213,13 @@ class RtuOverTcpServer(TcpServer):
     connection_class = RtuConnection
 
 
-def _make_room(connections: int) -> None:
-    """Raise the limit of descriptors, as far as the system allows, for so many connections more."""
+def make_room(connections: int) -> None:
+    """Raise the limit of descriptors, as far as the system allows, so that so many connections fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = len(os.listdir("/proc/self/fd")) + connections + SPARE
-    if resource.RLIM_INFINITY != soft < wanted:
-        possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+    wanted = connections + SPARE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if resource.RLIM_INFINITY != hard < wanted:
+        log.warning("the system allows %d open files, too few for %d connections", hard, connections)
+        wanted = hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

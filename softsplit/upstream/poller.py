@@ -1,13 +1,14 @@
 """The master thread: owns one wire, and reads from it what the plan says is due."""
 
 import time
+from collections.abc import Sequence
 from queue import Queue
 
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Read, Reading
 from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception
 from softsplit.protocol.plan import Plan
-from softsplit.topology import Upstream
+from softsplit.topology import Unit, Upstream
 from softsplit.upstream.client import TcpClient
 from softsplit.trouble import Allowance, Condition
 from softsplit.worker import Worker
@@ -17,17 +18,17 @@ PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has fai
 
 
 class Poller(Worker):
-    """Polls one upstream, and puts what each read brings home into `readings`."""
+    """Polls these units of one upstream, and puts what each read brings home into `readings`."""
 
-    def __init__(self, upstream: Upstream, readings: Queue):
+    def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
         super().__init__(f"poller {upstream.name}")
         self._upstream = upstream
         self._readings = readings
         self._client = TcpClient(upstream.url, upstream.timeout)
-        self._reads = {unit.unit: unit.profile.reads for unit in upstream.units}
+        self._reads = {unit.unit: unit.profile.reads for unit in units}
         self._plan = Plan(self._reads, upstream.timeout, time.monotonic())
         self._down_until: float | None = None  # when a gateway that is down is tried again
-        allowance = Allowance(burst=5 + len(upstream.units))  # as many as a start takes, and an outage
+        allowance = Allowance(burst=5 + len(units))  # as many as a start takes, and an outage
         self._gateway = Condition(allowance)
         self._units = {unit: Condition(allowance) for unit in self._reads}
         self._blocks = {(unit, read.block): Condition(allowance, well_at_first=True)
