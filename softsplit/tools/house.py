@@ -35,10 +35,11 @@ def shown_by_meter(unit: int, t: float, phases: int = 3) -> dict[str, float | No
 
 def _phase(phase: int, unit: int, t: float) -> dict[str, float]:
     omega = 2 * pi / PERIOD[phase]
-    power = BASE[phase] + SWING[phase] * (1 + sin(omega * t + unit)) / 2
+    base, swing = (watts * (1 + unit % 9 / 10) for watts in (BASE[phase], SWING[phase]))
+    power = base + swing * (1 + sin(omega * t + unit)) / 2
     wave = (cos(omega * EPOCH + unit) - cos(omega * t + unit)) / omega
     age = t - EPOCH
-    energy = (BASE[phase] * age + SWING[phase] * (age + wave) / 2) / 3_600_000  # kWh: the integral of power
+    energy = (base * age + swing * (age + wave) / 2) / 3_600_000  # kWh: the integral of power
     reactive = REACTIVE[phase]
     apparent = hypot(1, reactive)
     return {
