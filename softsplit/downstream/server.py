@@ -13,6 +13,7 @@ from softsplit.worker import Worker
 log = logging.getLogger("softsplit")
 
 TICK = 1.0  # s, the longest wait for a master
+REMEMBERED = 100  # bugs that were logged
 
 
 class Server(Worker):
@@ -56,6 +57,6 @@ class Server(Worker):
 
     def report_bug(self, error: Exception) -> None:
         """Log once what came up while one master was served; it costs this master only."""
-        if repr(error) not in self._bugs and self.allowance.take():
+        if repr(error) not in self._bugs and len(self._bugs) < REMEMBERED and self.allowance.take():
             self._bugs.add(repr(error))
             log.error("%s: a master could not be served, which is a bug", self.label, exc_info=error)
