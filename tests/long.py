@@ -254,9 +254,9 @@ def main(words: list[str]) -> int:
             try:
                 for line in check():
                     print(f"  {line}", flush=True)
-            except AssertionError as error:
+            except (AssertionError, OSError) as error:
                 failed += 1
-                print(f"  FAILED {error}", flush=True)
+                print(f"  FAILED {error!r}", flush=True)
     return 1 if failed else 0
 
 

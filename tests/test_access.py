@@ -357,6 +357,14 @@ def test_rtu_over_tcp_survives_half_a_frame_and_a_reset():
             until(lambda: not server.connections and not server._expiring)
 
 
+def test_rtu_over_tcp_answers_after_a_lot_of_noise():
+    noise = random.Random(3).randbytes(253)
+    with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
+        for size in range(240, 253):
+            master.sendall(noise[:size] + RTU_REQUEST)
+            assert master.recv(100) == RTU_ANSWER
+
+
 def test_rtu_over_tcp_waits_for_a_later_answer(monkeypatch):
     later: list[Future] = []
     with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:

@@ -10,7 +10,6 @@ from softsplit.downstream.databank import Databank
 from softsplit.errors import UpstreamError
 from softsplit.protocol import frames, pdus
 
-SEGMENT = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
@@ -24,6 +23,7 @@ class Connection:
     `on_later(connection)` is called, in any thread, when the awaited answer is there.
     """
 
+    piece = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
     expires_at: float | None = None  # when `expire()` is to be called; only RtuConnection has a use for it
 
     def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None]):
@@ -50,7 +50,7 @@ class Connection:
     def receive(self) -> None:
         """Take what has come, and answer it. Raises OSError when the connection is lost."""
         try:
-            data = self.sock.recv(SEGMENT)
+            data = self.sock.recv(self.piece)
         except BlockingIOError:
             return
         if not self._inbox and self._answer_at_once(data):

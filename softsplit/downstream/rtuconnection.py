@@ -9,6 +9,8 @@ from softsplit.protocol import frames
 class RtuConnection(Connection):
     """Modbus RTU with whoever is behind a TCP connection; what comes in one piece is taken for a segment."""
 
+    piece = 4096  # bytes; a segment must not be cut in two, and only one request of it is answered
+
     def __init__(self, sock, databank, on_later):
         super().__init__(sock, databank, on_later)
         self._framer = frames.Framer(databank.mirrors, frames.STREAM_JOIN)
