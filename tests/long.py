@@ -25,8 +25,9 @@ from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.support import (Child, RtuMaster, ScriptedGateway, TcpMaster, good_answer, read_request, running,
                            until)
 from tests.test_access import serving
-from tests.test_framing import campaign
+from tests.test_framing import FOREIGN_REPLY, campaign, traffic
 from tests.test_poller import FAST, Wire
+from tests.test_rtu_server import ANSWER, REQUEST, server_at
 
 COMMAND = [sys.executable, "-m", "softsplit"]
 UNITS = (100, 2)
@@ -215,6 +216,24 @@ def check_random_frames():
     for seed in range(100, 140):
         campaign(seed, 1000)
     yield "95,000 over TCP, 5,000 over RTU, 40,000 segments on a line"
+
+
+def check_noise_on_a_line():
+    """Over a pseudo-terminal: every request that silence follows is answered with the right data, nothing else is."""
+    cable, rng = Cable(), random.Random(7)
+    server = server_at(cable.left)
+    server.open()
+    answered = 0
+    with running(cable), running(server), RtuMaster(cable.right) as master:
+        for _ in range(600):
+            noise = b"".join(traffic(rng) for _ in range(rng.randrange(3)))
+            is_last = rng.random() < 0.7
+            master.port.write(noise + frames.rtu_frame(100, REQUEST) + (b"" if is_last else FOREIGN_REPLY))
+            if is_last:
+                assert master.answer(100) == ANSWER, noise.hex(" ")
+                answered += 1
+            assert master.hears_nothing(0.03), noise.hex(" ")
+    yield f"{answered} of {answered} answered, 0 of {600 - answered} that something else followed"
 
 
 def check_leaks():

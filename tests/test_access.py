@@ -276,7 +276,7 @@ def test_an_answer_is_forgotten_when_a_reading_arrives():
                 assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + data
 
 
-def test_an_answer_seen_before_turns_stale_like_any(monkeypatch):
+def test_an_answer_seen_before_turns_stale_like_any():
     with serving() as server, TcpMaster(server.url.port) as master:
         mirror = server.databank.get_slave(100)
         taken_at = time.monotonic() - 1000 + 0.4  # max_age is 1000 s

@@ -184,6 +184,15 @@ def test_a_request_glued_to_something_else_is_answered(master, before):
     assert master.hears_nothing()
 
 
+def test_no_answer_starts_before_the_silence_is_over(master):
+    silence = frames.frame_silence(19200, "8N1")
+    for _ in range(50):
+        begin = time.monotonic()
+        master.port.write(frames.rtu_frame(100, REQUEST))
+        assert master.answer(100) == ANSWER
+        assert time.monotonic() - begin >= silence
+
+
 def test_a_request_that_no_silence_follows_is_not_answered(master):
     master.port.write(frames.rtu_frame(100, REQUEST) + frames.rtu_frame(5, ANSWER))
     assert master.hears_nothing()
