@@ -82,8 +82,10 @@ def require_number(value, key: str, what: str = "a number") -> int | float:
     return value
 
 
-def require_seconds(value, key: str) -> float:
-    """Return a time of more than 0 s and at most a day, as a float; integers are welcome."""
-    if not 0 < require_number(value, key, "a number of seconds") <= DAY:
-        raise ConfigError(f"{show(value)} s is not possible; allowed is more than 0, up to {DAY:g}", key)
-    return float(value)
+def require_seconds(value, key: str, or_none: bool = False) -> float:
+    """Return a time of more than 0 s, `or_none` at all, and at most a day, as a float."""
+    seconds = require_number(value, key, "a number of seconds")
+    if not 0 <= seconds <= DAY or not seconds and not or_none:
+        least = "0 and more" if or_none else "more than 0"
+        raise ConfigError(f"{show(value)} s is not possible; allowed is {least}, up to {DAY:g}", key)
+    return float(seconds)

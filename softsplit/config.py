@@ -10,7 +10,9 @@ from softsplit.topology import Downstream, Topology, Unit, Upstream, check_wires
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream")
-UPSTREAM_KEYS = ("url", "timeout", "units")
+UPSTREAM_KEYS = ("url", "timeout", "units", "baudrate", "mode", "rs485", "echo", "connect_delay",
+                 "request_gap")
+UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
                    "max_connections", "idle_timeout", "allow", "prefer")
 
@@ -70,15 +72,19 @@ def _sections(content: dict, side: str):
 def _upstream(name: str, section: dict, directory: Path) -> Upstream:
     checks.require_keys(section, UPSTREAM_KEYS)
     units = []
-    for key, profile in checks.require_type(checks.require(section, "units"), dict, "units").items():
+    for key, content in checks.require_type(checks.require(section, "units"), dict, "units").items():
         with checks.inside(f"units.{key}"):
-            units.append(_unit(key, profile, directory))
+            units.append(_unit(key, content, directory))
     given = {key: value for key, value in section.items() if key not in ("url", "units")}
     return Upstream(url=checks.require(section, "url"), units=units, name=name, **given)
 
 
-def _unit(key: str, profile: str, directory: Path) -> Unit:
-    return Unit(_unit_id(key), load_profile(checks.require_type(profile, str), directory))
+def _unit(key: str, content: str | dict, directory: Path) -> Unit:
+    """Return a unit from the name of its profile, or from a table that says more."""
+    table = content if isinstance(content, dict) else {"profile": content}
+    checks.require_keys(table, UNIT_KEYS)
+    name = checks.require_type(checks.require(table, "profile"), str, "profile" if content is table else "")
+    return Unit(_unit_id(key), load_profile(name, directory), table.get("every", {}))
 
 
 def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Downstream:

@@ -76,4 +76,4 @@ class Splitter:
 
 def _mirror(downstream: Downstream, served: Served) -> Mirror:
     profile = served.origin.profile
-    return Mirror(served.unit, profile.reads, profile.tables, downstream.max_age, downstream.when_stale)
+    return Mirror(served.unit, served.origin.reads, profile.tables, downstream.max_age, downstream.when_stale)

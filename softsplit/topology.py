@@ -1,14 +1,14 @@
 """Who is wired to whom: frozen values that validate themselves, for scripts and configuration files alike."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from softsplit import checks
 from softsplit.access import Access
 from softsplit.errors import ConfigError
 from softsplit.line import Line
 from softsplit.profiles import Profile, load_profile
-from softsplit.protocol.blocks import UNITS
+from softsplit.protocol.blocks import UNITS, Read
 from softsplit.url import Url, parse_url
 
 WHEN_STALE = ("exception", "silent")
@@ -18,39 +18,73 @@ WHEN_STALE = ("exception", "silent")
 class Unit:
     """One address on an upstream bus, and the profile of the device that lives there.
 
-    `profile` is the name of a shipped profile, a path which ends in .toml, or a Profile.
+    `profile` is the name of a shipped profile, a path which ends in .toml, or a Profile. `every` maps names
+    of its blocks to other periods, in seconds; `reads` is what is polled then.
     """
 
     unit: int
     profile: Profile | str
+    every: Mapping[str, float] = field(default_factory=dict)
+    reads: tuple[Read, ...] = field(init=False, default=())
 
     def __post_init__(self):
         if checks.require_type(self.unit, int, "unit") not in UNITS:
             raise ConfigError(f"unit {self.unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
         if not isinstance(self.profile, Profile):
             checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
+        for name in checks.require_type(self.every, dict, "every"):
+            checks.require_word(name, (read.name for read in self.profile.reads), "block", "every")
+            checks.require_seconds(self.every[name], f"every.{name}")
+        checks.settle(self, reads=tuple(replace(read, every=float(self.every.get(read.name, read.every)))
+                                        for read in self.profile.reads))
 
 
 @dataclass(frozen=True, eq=False)
 class Upstream:
     """A bus with real devices, where softsplit is the only master.
 
-    `url` is tcp://HOST[:502] of a gateway; `timeout` is in seconds, for one whole answer.
+    `url` is tcp://HOST[:502] of a gateway, rtuovertcp://HOST:PORT or rtu:///dev/...; `timeout` is in seconds,
+    for one whole answer. After connecting, `connect_delay` seconds pass before the first request, and
+    `request_gap` seconds between an answer and the next request. The keys of `Line` belong to rtu; elsewhere
+    `baudrate` and `mode` are those of the line behind the gateway, if known.
     """
 
     url: str | Url
     units: Iterable[Unit]
     timeout: float = 1.0
     name: str = ""
+    baudrate: int | None = None
+    mode: str | None = None
+    rs485: str | None = None
+    echo: bool | None = None
+    connect_delay: float = 0.0
+    request_gap: float = 0.0
+    line: Line | None = field(init=False, default=None)
 
     def __post_init__(self):
-        checks.settle(self, url=_url(self.url, ("tcp",)), units=_all(self.units, Unit, "units"),
+        checks.settle(self, url=_url(self.url, ("tcp", "rtuovertcp", "rtu")),
+                      units=_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        for delay in ("connect_delay", "request_gap"):
+            checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})
+        self._check_line()
         ids = [unit.unit for unit in self.units]
         for unit in ids:
             if ids.count(unit) > 1:
                 raise ConfigError(f"unit {unit} stands twice", "units")
+
+    def _check_line(self) -> None:
+        """Settle how the line is spoken on; behind a gateway nobody may know."""
+        given = _given(self, Line)
+        if self.url.scheme != "rtu":
+            for key in ("rs485", "echo"):
+                if key in given:
+                    raise ConfigError("only rtu:// has one", key)
+            if "mode" in given and "baudrate" not in given:
+                raise ConfigError("is missing; mode alone does not tell how fast the line is", "baudrate")
+        if given or self.url.scheme == "rtu":
+            checks.settle(self, line=Line(**given))
 
     def unit(self, number: int) -> Unit:
         """Return the unit with this id. Raises ConfigError when there is none."""
@@ -102,19 +136,15 @@ class Downstream:
         checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
         if self.url.scheme == "rtu":
             self._refuse(Access, "rtu:// has none")
-            checks.settle(self, line=Line(**self._given(Line)))
+            checks.settle(self, line=Line(**_given(self, Line)))
         else:
             self._refuse(Line, "only rtu:// has one")
-            checks.settle(self, access=Access(**self._given(Access)))
+            checks.settle(self, access=Access(**_given(self, Access)))
         checks.settle(self, served=self._chosen_units() if self.units is not None else self._all_units())
         checks.settle(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
 
-    def _given(self, kind: type) -> dict:
-        given = {each.name: getattr(self, each.name) for each in fields(kind)}
-        return {name: value for name, value in given.items() if value is not None}
-
     def _refuse(self, kind: type, why: str) -> None:
-        for key in self._given(kind):
+        for key in _given(self, kind):
             raise ConfigError(why, key)
 
     def _chosen_units(self) -> tuple[Served, ...]:
@@ -159,7 +189,7 @@ class Topology:
         check_wires("upstream", upstreams)
         check_wires("downstream", downstreams)
         for downstream in downstreams:
-            if downstream.url in [upstream.url for upstream in upstreams]:
+            if downstream.url.place in [upstream.url.place for upstream in upstreams]:
                 raise ConfigError("softsplit would be its own master; this url is an upstream's",
                                   f"downstream.{downstream.name}.url")
 
@@ -178,13 +208,19 @@ def check_wires(side: str, ends: Iterable[Upstream] | Iterable[Downstream]) -> N
     seen: list[Upstream | Downstream] = []
     for end in ends:
         for other in seen:
-            if other.url == end.url:
+            if other.url.place == end.url.place:
                 raise ConfigError(f"{end.url} belongs to {side} {other.name} already",
                                   f"{side}.{end.name}.url")
             if other.name == end.name:
                 raise ConfigError("the name stands twice", f"{side}.{end.name}")
         if not end.url.is_any_port:
             seen.append(end)
+
+
+def _given(end: Upstream | Downstream, kind: type) -> dict:
+    """Return the keys of a Line or an Access that were given."""
+    given = {each.name: getattr(end, each.name) for each in fields(kind)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _all(items, kind: type, key: str) -> tuple:

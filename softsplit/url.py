@@ -20,6 +20,11 @@ class Url:
     path: str = ""
 
     @property
+    def place(self) -> tuple[str, int, str]:
+        """What only one of us can have, whatever is spoken there."""
+        return self.host, self.port, self.path
+
+    @property
     def is_any_port(self) -> bool:
         """Whether the system chooses the port."""
         return not self.path and self.port == 0

@@ -17,8 +17,8 @@ def _upstream(upstream: Upstream, is_unserved: bool) -> str:
         is_last = index == len(upstream.units) - 1
         title = f"  ({unit.profile.title})" if unit.profile.title else ""
         lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}")
-        width = max(len(read.name) for read in unit.profile.reads)
-        for read in unit.profile.reads:
+        width = max(len(read.name) for read in unit.reads)
+        for read in unit.reads:
             lines.append(f" {' ' if is_last else '│'}    {read.name:{width}}  {str(read.block):28}"
                          f"  every {read.every:g} s")
     return "\n".join(lines)

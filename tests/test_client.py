@@ -8,7 +8,7 @@ import pytest
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Table
-from softsplit.upstream.client import TcpClient
+from softsplit.upstream.tcp import TcpClient
 from softsplit.url import parse_url
 from tests.support import SLOWNESS, ScriptedGateway, good_answer, until
 

@@ -73,6 +73,30 @@ def test_everything_a_downstream_may_say():
     assert (maxem.line.rs485, maxem.line.echo) == ("kernel", True)
 
 
+def test_everything_an_upstream_may_say():
+    meters = parse(changed("tcp://192.168.1.140:8899", "rtu:///dev/ttyUSB1").replace("timeout = 2", """baudrate = 9600
+        mode = "8n1"
+        echo = true
+        rs485 = "kernel"
+        connect_delay = 1
+        request_gap = 0.05""")).upstreams[0]
+    assert meters.line == Line(9600, "8N1", "kernel", True)
+    assert (meters.connect_delay, meters.request_gap) == (1.0, 0.05)
+    behind = parse(changed("timeout = 2", "baudrate = 38400")).upstreams[0]
+    assert behind.line == Line(38400, "8E1")
+    assert parse(changed("tcp://192.168.1.140:8899", "rtu:///dev/ttyUSB1")).upstreams[0].line == Line()
+    assert parse(HOUSE).upstreams[0].line is None
+
+
+def test_a_configuration_may_set_other_periods():
+    table = '100 = { profile = "abb-b23", every = { "instantaneous values" = 0.25, misc = 60 } }'
+    unit, other = parse(changed('100 = "abb-b23"', table)).upstreams[0].units
+    periods = {read.name: read.every for read in unit.reads}
+    assert (periods["instantaneous values"], periods["misc"], periods["per phase"]) == (0.25, 60.0, 5.0)
+    assert [read.block for read in unit.reads] == [read.block for read in unit.profile.reads]
+    assert other.reads == other.profile.reads
+
+
 def test_a_profile_in_a_file_is_relative_to_the_configuration(tmp_path):
     (tmp_path / "own.toml").write_text("block = [{ address = 1, count = 2 }]")
     (tmp_path / "house.toml").write_text(HOUSE.replace('2 = "abb-b23"', '2 = "own.toml"'))
@@ -106,7 +130,27 @@ WRONG = [
     (changed('"tcp://192.168.1.140:8899"', "5"), "upstream.meters.url: 5 is not text"),
     (changed("tcp://192.168.1.140:8899", "192.168.1.140"), 'upstream.meters.url: "192.168.1.140" is no url'),
     (changed("tcp://192.168.1.140:8899", "udp://x"), 'upstream.meters.url: "udp://x" is not possible here'),
-    (changed("tcp://192.168.1.140:8899", "rtu:///dev/ttyS0"), 'upstream.meters.url: "rtu:///dev/ttyS0" is not possible'),
+    (changed("tcp://192.168.1.140:8899", "rtu://ttyS0"), 'upstream.meters.url: "rtu://ttyS0" names no device'),
+    (changed("tcp://192.168.1.140:8899", "rtuovertcp://h"), 'upstream.meters.url: "rtuovertcp://h" is not complete'),
+    (changed("tcp://192.168.1.140:8899", "rtu:///dev/ttyUSB0"), "downstream.maxem.url: softsplit would be its own master"),
+    (changed("tcp://192.168.1.140:8899", "rtuovertcp://0.0.0.0:502"), "downstream.victron.url: softsplit would be its own"),
+    (changed("timeout = 2", "echo = true"), "upstream.meters.echo: only rtu:// has one"),
+    (changed("timeout = 2", "rs485 = 'kernel'"), "upstream.meters.rs485: only rtu:// has one"),
+    (changed("timeout = 2", "mode = '8N1'"), "upstream.meters.baudrate: is missing; mode alone does not tell"),
+    (changed("timeout = 2", "baudrate = 1"), "upstream.meters.baudrate: 1 baud is not possible"),
+    (changed("timeout = 2", "baudrate = 9600\nmode = '7E1'"), 'upstream.meters.mode: unknown mode "7E1"'),
+    (changed("timeout = 2", "connect_delay = -1"), "upstream.meters.connect_delay: -1 s is not possible; allowed is 0 and more"),
+    (changed("timeout = 2", "request_gap = '1'"), 'upstream.meters.request_gap: "1" is not a number of seconds'),
+    (changed('100 = "abb-b23"', '100 = { every = {} }'), "upstream.meters.units.100: profile is missing"),
+    (changed('100 = "abb-b23"', '100 = { profile = 5 }'), "upstream.meters.units.100.profile: 5 is not text"),
+    (changed('100 = "abb-b23"', '100 = { profil = "abb-b23" }'), 'upstream.meters.units.100.profil: unknown key "profil"; did'),
+    (changed('100 = "abb-b23"', '100 = { profile = "abb-b23", every = 5 }'), "upstream.meters.units.100.every: 5 is not a table"),
+    (changed('100 = "abb-b23"', '100 = { profile = "abb-b23", every = { "instantaneus values" = 1 } }'),
+     'upstream.meters.units.100.every: unknown block "instantaneus values"; did you mean "instantaneous values"?'),
+    (changed('100 = "abb-b23"', '100 = { profile = "abb-b23", every = { "misc" = 0 } }'),
+     "upstream.meters.units.100.every.misc: 0 s is not possible; allowed is more than 0"),
+    (HOUSE + "[upstream.more]\nurl = 'rtuovertcp://192.168.1.140:8899'\nunits = { 7 = 'abb-b23' }",
+     "upstream.more.url: rtuovertcp://192.168.1.140:8899 belongs to upstream meters already"),
     (changed(":8899", ":0"), 'upstream.meters.url: "tcp://192.168.1.140:0" has port 0'),
     (changed(":8899", ":99999"), 'upstream.meters.url: "tcp://192.168.1.140:99999" is no url'),
     (changed("100 = ", "0 = "), "upstream.meters.units.0: unit 0 is not possible; allowed are 1 to 247"),

@@ -62,7 +62,9 @@ def test_the_commented_configuration_is_right_and_shows_every_key():
     victron, maxem, evcc = topology.downstreams
     assert (victron.max_age, victron.when_stale) == (10.0, "exception")
     assert (victron.access, maxem.line) == (Access(), Line())
-    assert topology.upstreams[0].timeout == 1.0
+    meters, garage, cellar = topology.upstreams
+    assert (meters.timeout, meters.connect_delay, meters.request_gap, meters.line) == (1.0, 0.0, 0.0, None)
+    assert (garage.line, cellar.line) == (Line(9600, "8N1"), None)
 
 
 def runs(script: str, tmp_path) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from softsplit.downstream.databank import Databank
-from softsplit.downstream import rtu as rtu_module
+from softsplit import adapter as adapter_module
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.rtu import RtuServer
 from softsplit.errors import DownstreamError
@@ -104,7 +104,7 @@ def test_a_line_that_takes_no_bytes_is_survived(cable, monkeypatch):
     server.open()
     with running(server), RtuMaster(cable.right) as master:
         with monkeypatch.context() as patch:
-            patch.setattr(rtu_module.os, "write", lambda fd, data: 3 if fd == server._serial.fd else write(fd, data))
+            patch.setattr(adapter_module.os, "write", lambda fd, data: 3 if fd == server._serial.fd else write(fd, data))
             master.port.write(frames.rtu_frame(100, REQUEST))
             assert master.hears_nothing()
         assert master.ask(100, REQUEST) == ANSWER

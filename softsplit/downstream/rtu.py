@@ -4,16 +4,12 @@ modbus-tk's loop spins at full load once the adapter is pulled, and never serves
 """
 
 import errno
-import os
 import selectors
-import termios
 import time
-from contextlib import suppress
 
-import serial
 from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
-from serial.rs485 import RS485Settings
 
+from softsplit.adapter import Adapter, cause
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
@@ -25,15 +21,6 @@ from softsplit.trouble import Condition
 OPEN_AGAIN = 1.0  # s between tries to open an adapter that is away
 LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
 ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
-CURES = {
-    errno.EACCES: 'forbidden; let the user join the group that owns the device ("usermod -aG dialout USER")',
-    errno.EAGAIN: "another program uses the device; stop it, or name another device",
-    errno.EBUSY: "another program uses the device; stop it, or name another device",
-    errno.ENOENT: "there is no such device",
-    errno.EISDIR: "this is no serial device",
-    errno.ENOTDIR: "this is no serial device",
-    errno.ENOTTY: "this is no serial device",
-}
 
 
 class Echo:
@@ -70,14 +57,8 @@ class RtuServer(Server, ModbusTkRtuServer):
     """Serves a databank on one serial line, which may have other units besides ours."""
 
     def __init__(self, name: str, url: Url, line: Line, databank: Databank):
-        bits, parity, stop = line.mode
-        port = serial.Serial(baudrate=line.baudrate, bytesize=int(bits), parity=parity, stopbits=int(stop),
-                             exclusive=True)
-        port.port = url.path
-        port.rs485_mode = RS485Settings() if line.rs485 else None
-        ModbusTkRtuServer.__init__(self, port, databank=databank)
+        ModbusTkRtuServer.__init__(self, Adapter(url, line), databank=databank)
         Server.__init__(self, name, url, databank)
-        self._line = line
         self._silence = frames.frame_silence(line.baudrate, line.mode)
         self._character = frames.character_time(line.baudrate, line.mode)
         self._framer = frames.Framer(databank.mirrors)
@@ -90,7 +71,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self._open()
         except OSError as error:
             if error.errno not in ABSENT:
-                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {_cause(error)}") from error
+                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {cause(error)}") from error
             self._lose(error)
 
     def start(self) -> None:
@@ -112,16 +93,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         super().close()
 
     def _open(self) -> None:
-        """Open and lock the device. Raises OSError, whatever pyserial raises."""
-        try:
-            self._serial.open()
-        except serial.SerialException as error:
-            raise OSError(error.errno or errno.ENOTTY, str(error)) from error  # no errno: not even a terminal
-        except (termios.error, ValueError) as error:
-            what = f"{self._line.baudrate} {self._line.mode}{' with rs485' if self._line.rs485 else ''}"
-            raise OSError(f"the device does not take {what}; set it otherwise ({error})") from error
-        with suppress(ValueError, OSError):  # most drivers have no such mode
-            self._serial.set_low_latency_mode(True)
+        self._serial.open()
         self.selector.register(self._serial.fd, selectors.EVENT_READ)
 
     def _reopen(self) -> None:
@@ -138,7 +110,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.selector.unregister(self._serial.fd)
             self._serial.close()
         self._open_at = time.monotonic() + OPEN_AGAIN
-        self._adapter.trouble(f"{self.label}: {self.url}: {_cause(error)}; it is opened as soon as it can be")
+        self._adapter.trouble(f"{self.label}: {self.url}: {cause(error)}; it is opened as soon as it can be")
 
     def _request(self) -> bytes | None:
         """Return the next request for one of our units, or None when there is none for a while."""
@@ -162,13 +134,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             if key.fd != self._serial.fd:
                 self.hear()
             else:
-                try:
-                    data = os.read(self._serial.fd, LONGEST_SEGMENT)
-                except BlockingIOError:
-                    return b""
-                if not data:
-                    raise OSError(errno.EIO, "the device is gone")
-                return data
+                return self._serial.receive()
         return b""
 
     def _serve(self, request: bytes) -> None:
@@ -184,16 +150,4 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _send(self, frame: bytes) -> None:
         duration = len(frame) * self._character
         self._echo.expect(frame, time.monotonic() + duration + frames.JOIN)
-        try:
-            sent = os.write(self._serial.fd, frame)
-        except BlockingIOError:
-            sent = 0
-        if sent < len(frame):  # the line is stuck; half a frame is of no use to anybody
-            try:
-                self._serial.reset_output_buffer()
-            except termios.error as error:
-                raise OSError(errno.EIO, "the device is gone") from error
-
-
-def _cause(error: OSError) -> str:
-    return CURES.get(error.errno) or error.strerror or str(error)
+        self._serial.send(frame)

@@ -65,6 +65,11 @@ def character_time(baudrate: int, mode: str) -> float:
     return (1 + int(mode[0]) + (mode[1] != "N") + int(mode[2])) / baudrate
 
 
+def wire_time(size: int, baudrate: int, mode: str) -> float:
+    """Seconds that a frame of `size` bytes takes, with the silence that ends it."""
+    return size * character_time(baudrate, mode) + frame_silence(baudrate, mode)
+
+
 def frame_silence(baudrate: int, mode: str) -> float:
     """Seconds of silence that end a frame: 3.5 characters, 1.75 ms above 19200 baud (MSL 2.5.1.1)."""
     return 3.5 * character_time(baudrate, mode) if baudrate <= 19200 else 0.00175
@@ -108,6 +113,24 @@ def reply_length(frame) -> int:
     return _length(frame, REPLY_LENGTHS)
 
 
+def known_length(data) -> int:
+    """Length of the whole request or reply at the head, its CRC checked; 0 when there is none."""
+    return next((length for length in (request_length(data), reply_length(data))
+                 if 4 <= length <= len(data) and crc(data[:length]) == 0), 0)
+
+
+def split(data: bytes) -> tuple[list[bytes], int]:
+    """Return the whole requests and replies in `data`, and how many of its bytes belong to none."""
+    found, loose, at = [], 0, 0
+    while at < len(data):
+        length = known_length(data[at:at + MAX_RTU_FRAME])
+        if length:
+            found.append(data[at:at + length])
+        loose += not length
+        at += length or 1
+    return found, loose
+
+
 class Framer:
     """Finds, in what a line carries, the requests to be answered: those for our units which silence follows.
 
@@ -148,13 +171,10 @@ class Framer:
         """Walk over whole known frames; return where the last one begins, and what follows it."""
         begin = at = 0
         while at < len(data):
-            rest = data[at:at + MAX_RTU_FRAME]
-            for length in {request_length(rest), reply_length(rest)}:
-                if 4 <= length <= len(rest) and crc(rest[:length]) == 0:
-                    begin, at = at, at + length
-                    break
-            else:
+            length = known_length(data[at:at + MAX_RTU_FRAME])
+            if not length:
                 break
+            begin, at = at, at + length
         return begin, data[at:]
 
     def _ours(self, frame: bytes) -> bytes | None:

@@ -1,9 +1,10 @@
 """Which read of a wire is due next. Pure: time is an argument."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from softsplit.protocol.blocks import Read
+from softsplit.protocol import budget
+from softsplit.protocol.blocks import Block, Read
 
 MUTE_AFTER = 2  # unanswered reads in a row
 RETRIES = (1.0, 2.0, 4.0, 5.0)  # s between the tries of a mute unit; the last one stays
@@ -11,6 +12,7 @@ LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unansw
 SHORTEST_TRY, LONGEST_TRY = 0.1, 0.5  # s a mute unit gets for its answer
 LONG_TRY_SHARE = 10  # of so many time-outs one may be spent on a mute unit that answers too late
 FIRST_DEADLINE = 5.0  # s after which a block never read comes before shorter periods
+GIVES_WAY = 0.3  # of its period, for which a read that is due gives way to shorter ones
 
 
 @dataclass(slots=True)
@@ -20,10 +22,14 @@ class _Due:
     at: float  # when it is due
     is_known: bool = False  # it was answered before
     unanswered: int = 0  # in a row, while the unit was not mute
+    duration: float = 0.0  # s on the wire, as its answers show
+    period: float = 0.0  # s, what the wire can carry
 
-    @property
-    def deadline(self) -> float:
-        return self.at + (self.read.every if self.is_known else min(self.read.every, FIRST_DEADLINE))
+    def lateness(self, now: float) -> float:
+        """How many of its periods it is later than it may be to give way to shorter ones."""
+        if not self.is_known:
+            return max(0.0, (now - self.at) / min(self.period, FIRST_DEADLINE) - 1)
+        return max(0.0, (now - self.at) / self.period - GIVES_WAY)
 
 
 @dataclass(slots=True)
@@ -40,13 +46,20 @@ class _Patience:
 class Plan:
     """The reads of one wire: what is due goes by deadline; a mute unit is tried ever more seldom.
 
-    `timeout` is what a unit gets for one whole answer, in seconds; a mute one gets less, so as not to slow
-    the others.
+    A read has a share of its period to give way to shorter ones; whatever is later than that goes by how
+    late it is, measured in periods. So periods stretch in proportion when the wire cannot carry all of them,
+    and nothing starves. `timeout` is what a unit gets for one whole answer, `gap` what passes between an
+    answer and the next request, in seconds; a mute unit gets less time, so as not to slow the others.
+    `free_at(unit, block)` is the time before which it must not be asked.
     """
 
-    def __init__(self, reads: Mapping[int, Sequence[Read]], timeout: float, now: float):
+    def __init__(self, reads: Mapping[int, Sequence[Read]], timeout: float, now: float, gap: float = 0.0,
+                 free_at: Callable[[int, Block], float] = lambda unit, block: 0.0):
         self._timeout = timeout
-        self._dues = [_Due(unit, read, now) for unit, each in reads.items() for read in each]
+        self._gap = gap
+        self._free_at = free_at
+        dues = [_Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
+        self._dues = sorted(dues, key=lambda due: due.read.every)
         self._patience = {unit: _Patience() for unit in reads}
 
     def is_mute(self, unit: int) -> bool:
@@ -55,6 +68,11 @@ class Plan:
     def is_failing(self, unit: int, read: Read) -> bool:
         """Whether this block fails again and again while the unit answers others."""
         return not self.is_mute(unit) and self._find(unit, read).unanswered >= MUTE_AFTER
+
+    @property
+    def demand(self) -> float:
+        """The share of the wire that the plan needs; above 1 it cannot be carried."""
+        return sum(due.duration / due.read.every for due in self._dues if not self.is_mute(due.unit))
 
     def timeout(self, unit: int) -> float:
         """Seconds to wait for the next answer of this unit."""
@@ -65,16 +83,18 @@ class Plan:
         return min(self._timeout, usual, LONGEST_TRY)
 
     def next(self, now: float) -> tuple[int, Read] | None:
-        """Return the unit and the read that should be sent now, or None while nothing is due."""
+        """Return the unit and the read that should be sent now, or None: then `pause` says how long."""
         ready = [due for due in self._dues if self._ready_at(due) <= now]
         if not ready:
             return None
-        first = min(ready, key=self._urgency)
+        first = min(ready, key=lambda due: self._urgency(due, now))
+        if self._gives_way(first, now):
+            return None
         return first.unit, first.read
 
     def pause(self, now: float) -> float:
-        """Seconds until something is due."""
-        return max(0.0, min(map(self._ready_at, self._dues)) - now)
+        """Seconds until something is due, if nothing is now."""
+        return min((at - now for at in map(self._ready_at, self._dues) if at > now), default=0.0)
 
     def answered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """The unit answered this read, which keeps its beat unless it is more than half a period late."""
@@ -88,17 +108,21 @@ class Plan:
         due.is_known, due.unanswered = True, 0
         on_beat = due.at + read.every
         due.at = on_beat if on_beat > sent_at + read.every / 2 else sent_at + read.every
+        duration = now - sent_at + self._gap
+        due.duration += (duration - due.duration) / (4 if due.duration else 1)
+        self._spread()
 
-    def unanswered(self, unit: int, read: Read, now: float) -> None:
+    def unanswered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """The unit did not answer this read; both have to wait, ever longer."""
         due, patience = self._find(unit, read), self._patience[unit]
         if not self.is_mute(unit):
             due.unanswered += 1
-        due.at = now + min(read.every, 2.0 ** min(max(due.unanswered - 1, 0), 10), LONGEST_RETRY)
+        again = min(read.every, 2.0 ** min(max(due.unanswered - 1, 0), 10), LONGEST_RETRY)
+        due.at = max(now, sent_at + again)
         patience.unanswered += 1
         if self.is_mute(unit):
             tries = patience.unanswered - MUTE_AFTER
-            patience.not_before = now + RETRIES[min(tries, len(RETRIES) - 1)]
+            patience.not_before = max(now, sent_at + RETRIES[min(tries, len(RETRIES) - 1)])
         if patience.may_take_long:
             patience.may_take_long, patience.long_try_after = False, now + LONG_TRY_SHARE * self._timeout
 
@@ -123,16 +147,38 @@ class Plan:
             if due.unit == unit and (due.at < now or 0 < due.unanswered <= MUTE_AFTER):
                 due.at = now
 
-    def _urgency(self, due: _Due) -> tuple[float, int, float]:
+    def _spread(self) -> None:
+        """Set the periods which the wire can carry, as far as the answers have shown."""
+        healthy = [due for due in self._dues if not self.is_mute(due.unit)]
+        periods = budget.spread([(due.read.every, due.duration) for due in healthy])
+        for due, period in zip(healthy, periods):
+            due.period = period
+
+    def _gives_way(self, first: _Due, now: float) -> bool:
+        """Whether what is due would hold up a shorter period that is about to be due, and can wait for it."""
+        if self.demand > budget.ROOMY:
+            return False
+        is_mute = self.is_mute(first.unit)
+        duration = self.timeout(first.unit) if is_mute else first.duration
+        if is_mute:
+            latest = self._patience[first.unit].not_before + RETRIES[0]
+        else:
+            latest = first.at + GIVES_WAY * first.period
+        return any(now < due.at < now + duration and due.at + due.duration + duration <= latest
+                   for due in self._dues
+                   if (is_mute or due.read.every < first.read.every) and not self.is_mute(due.unit))
+
+    def _urgency(self, due: _Due, now: float) -> tuple[float, float, int, float]:
         """What comes first is least; of a mute unit rather a block that did not fail by itself."""
         if self.is_mute(due.unit):
-            deadline = self._patience[due.unit].not_before + RETRIES[0]
-            return deadline, due.unanswered, due.deadline
-        return due.deadline, 0, 0.0
+            late = now - self._patience[due.unit].not_before - RETRIES[0]  # s
+            return -max(0.0, late), RETRIES[0], 1 + due.unanswered, due.at
+        return -due.lateness(now), due.read.every, 0, due.at
 
     def _ready_at(self, due: _Due) -> float:
         """When a read may be sent; a mute unit is tried with any of them."""
-        return self._patience[due.unit].not_before if self.is_mute(due.unit) else due.at
+        at = self._patience[due.unit].not_before if self.is_mute(due.unit) else due.at
+        return max(at, self._free_at(due.unit, due.read.block))
 
     def _find(self, unit: int, read: Read) -> _Due:
         return next(due for due in self._dues if due.unit == unit and due.read is read)

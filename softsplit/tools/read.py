@@ -3,18 +3,22 @@
 from softsplit import checks
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdus import unpack_bits
-from softsplit.upstream.client import TcpClient
+from softsplit.line import Line
+from softsplit.upstream.clients import client_for
 from softsplit.url import parse_url
 
 
-def read_block(where: str, unit: int, block: Block, timeout: float = 1.0) -> list[int]:
+def read_block(where: str, unit: int, block: Block, timeout: float = 1.0,
+               line: Line | None = None) -> list[int]:
     """Return the registers or bits of a block, as numbers.
 
-    `where` is HOST, HOST:PORT or a url. Raises ConfigError or UpstreamError.
+    `where` is HOST, HOST:PORT or a url; `line` says how a serial one is spoken on. Raises ConfigError or
+    UpstreamError.
     """
     Read(block, "raw")  # one read may ask for it
     checks.require_seconds(timeout, "timeout")
-    client = TcpClient(parse_url(where if "://" in where else f"tcp://{where}", ("tcp",)), timeout)
+    url = parse_url(where if "://" in where else f"tcp://{where}", ("tcp", "rtuovertcp", "rtu"))
+    client = client_for(url, timeout, line)
     try:
         data = client.read(unit, block, timeout)
     finally:

@@ -1,46 +1,48 @@
-"""The wires to real devices: modbus-tk masters with a deadline for a whole answer and a check of every field.
+"""What the clients of all wires share: one question at a time, and one deadline for its whole answer.
 
-modbus-tk's own `_recv` reads byte by byte with a time-out for each, takes a late answer for an error, and its
-`execute` holds one lock for the whole process. What is overridden here cures that.
+modbus-tk's own masters read byte by byte with a time-out for each, mistake late answers for errors or for
+right ones, and their `execute` holds one lock for the whole process. What the clients override cures that.
 """
 
-import socket
 import time
+from collections.abc import Callable
 
 from modbus_tk.exceptions import ModbusError
-from modbus_tk.modbus_tcp import TcpMaster
 
-from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
-from softsplit.protocol import frames, pdus
+from softsplit.errors import NoAnswer, Refused, Unreachable
+from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block
+from softsplit.upstream.wire import SerialWire, SocketWire
 from softsplit.url import Url
 
 SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
-REMEMBERED = 32  # unanswered requests whose late answers are recognised
-KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there
 
 
-class _Dropped(ConnectionError):
-    """The peer closed the connection before any byte of the answer came."""
+class Client:
+    """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
-
-class TcpClient(TcpMaster):
-    """One connection to a Modbus TCP gateway or device, opened when it is needed. One thread, one client.
-
-    `timeout` is in seconds, for connecting. `asked_at` is the monotonic time just before the latest request.
+    Stands before one of modbus-tk's masters, which builds requests and takes replies apart. `asked_at` is
+    the monotonic time just before the latest request. After connecting, `connect_delay` passes before the
+    first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
+    for them.
     """
 
-    def __init__(self, url: Url, timeout: float):
-        super().__init__(url.host, url.port, timeout)
+    tells_late = True  # whether the answer to an earlier question can be told from the right one
+
+    def __init__(self, url: Url, wire: SocketWire | SerialWire, connect_delay: float = 0.0,
+                 request_gap: float = 0.0, pause: Callable[[float], object] = time.sleep):
         self.asked_at = 0.0
         self._url = url
-        self._inbox = bytearray()
-        self._request = b""
+        self._wire = wire
+        self._connect_delay = connect_delay
+        self.request_gap = request_gap
+        self._pause = pause
+        self._free_at = 0.0  # when the next request may be sent
         self._block: Block | None = None  # what the request asks for
         self._deadline = 0.0
         self._silent = 0  # requests in a row without any answer
-        self._unanswered: dict[bytes, int] = {}  # transaction id to unit, of this connection
         self._late: set[int] = set()
+        self._foreign: list[bytes] = []
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
         """Return the data of the unit's answer, as it came over the wire.
@@ -48,138 +50,107 @@ class TcpClient(TcpMaster):
         The answer has `timeout` seconds, besides the time it takes to connect. A connection which the peer
         has closed while idle is opened again. Raises Unreachable, NoAnswer, BadAnswer or Refused.
         """
-        deadline = None
-        if self._is_opened and self._is_usable():
-            deadline = time.monotonic() + timeout
-            try:
-                return self._ask(unit, block, deadline)
-            except _Dropped:
-                pass  # most likely closed while idle; in any case a read may be repeated
-        self._connect()
+        was_open = self._is_usable()
+        if not was_open:
+            self._connect()
         try:
-            return self._ask(unit, block, deadline or time.monotonic() + timeout)
-        except _Dropped as error:
-            raise NoAnswer(f"unit {unit} does not answer, {self._url} hung up") from error
+            return self._ask(unit, block, timeout)
+        except ConnectionResetError as error:
+            lost = error
+        if was_open and self.tells_late:  # most likely closed while idle; this read may be repeated
+            left = self._deadline - time.monotonic()
+            self._connect()
+            try:
+                return self._ask(unit, block, left)
+            except ConnectionResetError as error:
+                lost = error
+        raise NoAnswer(f"unit {unit} does not answer: {self._url}: {lost}") from lost
+
+    def free_at(self, unit: int, block: Block) -> float:
+        """Return the monotonic time from which on no late answer can be mistaken for the one to this."""
+        return 0.0
 
     def take_late(self) -> set[int]:
         """Return the units whose answers have come too late since the last call."""
         late, self._late = self._late, set()
         return late
 
+    def take_foreign(self) -> list[bytes]:
+        """Return the frames since the last call which neither we nor a unit that we asked can have sent."""
+        foreign, self._foreign = self._foreign, []
+        return foreign
+
     def _connect(self) -> None:
-        """Open the connection anew, after a look-up of the host. Raises Unreachable."""
+        """Open the wire anew. Raises Unreachable."""
         self.close()
         try:
             self.open()
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
+        self._silent = 0
+        if self._connect_delay:
+            self._pause(self._connect_delay)
 
-    def _ask(self, unit: int, block: Block, deadline: float) -> bytes:
-        self.asked_at = time.monotonic()
-        self._deadline = deadline
+    def _settle(self, timeout: float) -> None:
+        """Wait until a request may be sent."""
+        left = self._free_at - time.monotonic()
+        if left > 0:
+            self._pause(left)
+
+    def _ask(self, unit: int, block: Block, timeout: float) -> bytes:
+        """Ask once. Raises NoAnswer, BadAnswer, Refused, or ConnectionResetError when the wire is lost."""
         self._block = block
+        self._silent += 1
         try:
-            data = self.execute(unit, block.table.function, block.address, block.count,
+            self._settle(timeout)
+            self.asked_at = time.monotonic()
+            self._deadline = self.asked_at + timeout
+            return self.execute(unit, block.table.function, block.address, block.count,
                                 returns_raw=True, threadsafe=False)
         except ModbusError as error:
-            self._silent = 0
             code = error.get_exception_code()
             raise Refused(f"unit {unit}: {pdus.describe_exception(code)}", code) from error
         except TimeoutError as error:
-            self._silent += 1
             raise NoAnswer(f"unit {unit} does not answer") from error
-        except (BadAnswer, _Dropped):
-            self.close()
-            raise
         except OSError as error:
             self.close()
-            raise _Dropped(str(error)) from error
-        self._silent = 0
-        return data
-
-    # What follows overrides modbus-tk.
-
-    def _do_open(self):
-        self._sock = socket.create_connection((self._host, self._port), self.get_timeout())
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-        self._inbox.clear()
-        self._unanswered.clear()
-        self._silent = 0
-
-    def _send(self, request):
-        self._request = request
-        self._sock.settimeout(self._left())
-        self._sock.sendall(request)
-        self._unanswered[request[:2]] = request[6]
-        if len(self._unanswered) > REMEMBERED:
-            del self._unanswered[next(iter(self._unanswered))]
-
-    def _recv(self, expected_length=-1):
-        """Return the one answer to the request just sent; answers to earlier ones are skipped."""
-        while True:
-            frame = self._next_frame()
-            unit = self._unanswered.pop(frame[:2], None)
-            if frame[:2] == self._request[:2]:
-                break
-            if unit is not None and self._is_from_unit(frame):
-                self._late.add(unit)
-        fault = pdus.reply_fault(self._block, frame[7:])
-        if frame[6] != unit:
-            fault = f"unit {frame[6]} instead of {unit}"
-        if fault:
-            raise BadAnswer(f"unit {unit}: the answer has {fault}")
-        return frame
-
-    @staticmethod
-    def _is_from_unit(frame: bytes) -> bool:
-        """Whether an answer shows that its unit lives: a gateway may say 0x0A or 0x0B in its place."""
-        return frame[7] < 0x80 or frame[8:9] in map(int.to_bytes, pdus.OWN_EXCEPTIONS)
-
-    def _next_frame(self) -> bytes:
-        """Return the next whole frame: header (7) and PDU. Raises TimeoutError, _Dropped or BadAnswer."""
-        while True:
-            try:
-                length = frames.tcp_frame_length(self._inbox)
-            except ValueError as error:
-                raise BadAnswer(f"{self._url} does not speak Modbus TCP: {error}") from error
-            if length and len(self._inbox) >= length:
-                frame = bytes(self._inbox[:length])
-                del self._inbox[:length]
-                if frame[2:4] != b"\0\0":
-                    raise BadAnswer(f"{self._url} does not speak Modbus TCP: protocol id {frame[2:4].hex()}")
-                return frame
-            self._receive()
-
-    def _receive(self) -> None:
-        self._sock.settimeout(self._left())
-        data = self._sock.recv(4096)
-        if not data:
-            if self._inbox:
-                raise BadAnswer(f"{self._url} hung up in the middle of an answer")
-            raise _Dropped("closed by the peer")
-        self._inbox += data
+            raise ConnectionResetError(error.strerror or str(error)) from error
+        finally:
+            self._free_at = time.monotonic() + self.request_gap
 
     def _left(self) -> float:
+        """Seconds until the deadline. Raises TimeoutError when it has passed."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
     def _is_usable(self) -> bool:
-        """Whether the peer still holds the connection, as far as can be known.
+        """Whether the wire is open, as far as can be known; takes what has come unasked.
 
-        It does not when it has hung up, or left several requests in a row without any answer, not even a late
-        one.
+        It is not when the peer has hung up, or left several requests in a row without any answer, not even a
+        late one.
         """
-        self._sock.setblocking(False)
+        if not self._is_opened:
+            return False
         try:
-            data = self._sock.recv(4096)
-        except BlockingIOError:
-            return self._silent < SILENT_ANSWERS
+            data = self._wire.pending()
         except OSError:
             return False
-        self._inbox += data  # it came late, and is skipped by _recv
-        self._silent = 0
-        return bool(data)
+        if data:
+            self._silent = 0
+            self._overhear(data)
+        return self._silent < SILENT_ANSWERS or self._url.path != ""
+
+    def _overhear(self, data: bytes) -> None:
+        """Take what has come unasked."""
+        raise NotImplementedError
+
+    # What follows overrides modbus-tk.
+
+    def _do_open(self):
+        self._wire.open()
+
+    def _do_close(self):
+        self._wire.close()
+        return True

@@ -1,20 +1,28 @@
 """The master thread: owns one wire, and reads from it what the plan says is due."""
 
+import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 from queue import Queue
 
-from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.errors import BadAnswer, Refused, Unreachable, UpstreamError
+from softsplit.protocol import frames
 from softsplit.protocol.blocks import Read, Reading
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception, describe_request
 from softsplit.protocol.plan import Plan
 from softsplit.topology import Unit, Upstream
-from softsplit.upstream.client import TcpClient
 from softsplit.trouble import Allowance, Condition
+from softsplit.upstream.clients import client_for
+from softsplit.upstream.tally import Tally
 from softsplit.worker import Worker
 
-REACH_AGAIN = 2.0  # s between tries to reach a gateway that is down
+log = logging.getLogger("softsplit")
+
+REACH_AGAIN = 1.75  # s between tries to reach a gateway or an adapter that is away
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
+FOREIGN, FOREIGN_WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
+TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
 class Poller(Worker):
@@ -24,48 +32,97 @@ class Poller(Worker):
         super().__init__(f"poller {upstream.name}")
         self._upstream = upstream
         self._readings = readings
-        self._client = TcpClient(upstream.url, upstream.timeout)
-        self._reads = {unit.unit: unit.profile.reads for unit in units}
-        self._plan = Plan(self._reads, upstream.timeout, time.monotonic())
+        self._client = client_for(upstream.url, upstream.timeout, upstream.line,
+                                  connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
+                                  pause=self.stopping.wait)
+        self._reads = {unit.unit: unit.reads for unit in units}
+        self._plan = Plan(self._reads, upstream.timeout, time.monotonic(), self._client.request_gap,
+                          self._client.free_at)
+        self.tally = Tally(self._reads)
+        self._tried_at = 0.0
         self._down_until: float | None = None  # when a gateway that is down is tried again
         allowance = Allowance(burst=5 + len(units))  # as many as a start takes, and an outage
         self._gateway = Condition(allowance)
+        self._load = Condition(allowance, well_at_first=True)
+        self._line = Condition(allowance, well_at_first=True)
+        self._foreign_at: deque[float] = deque(maxlen=FOREIGN)
+        self._foreigner = ""  # what is said of another master on our line
         self._units = {unit: Condition(allowance) for unit in self._reads}
         self._blocks = {(unit, read.block): Condition(allowance, well_at_first=True)
                         for unit, reads in self._reads.items() for read in reads}
 
     def step(self) -> None:
         now = time.monotonic()
-        pause = max(self._plan.pause(now), (self._down_until or now) - now)
-        if pause > 0:
-            self.stopping.wait(min(pause, 1.0))
+        if self._down_until is not None and now < self._down_until:
+            self.stopping.wait(self._down_until - now)
+        elif due := self._plan.next(now):
+            self._read(*due)
         else:
-            self._read(*self._plan.next(now))
+            self.stopping.wait(min(self._plan.pause(now), 1.0))
 
     def close(self) -> None:
         self._client.close()
+        name, tally = self._upstream.name, self.tally
+        if any(each.requests for each in tally.units.values()):
+            log.info("%s: the wire was busy %.1f %% of the time", name, 100 * tally.utilisation)
+            for unit, each in tally.units.items():
+                log.info("%s: unit %d: %s", name, unit, each)
 
     def _read(self, unit: int, read: Read) -> None:
+        self._tried_at = time.monotonic()
         try:
             data = self._client.read(unit, read.block, self._plan.timeout(unit))
         except Unreachable as error:
             self._unreachable(error)
             return
-        except (Refused, NoAnswer, BadAnswer) as error:
+        except UpstreamError as error:
+            self._count(unit, error)
             self._reachable()
             if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
                 self._answered(unit, read, exception=error.exception_code)
             else:
                 self._unanswered(unit, read, error)
         else:
+            self._count(unit)
             self._reachable()
             self._answered(unit, read, data)
         for late in self._client.take_late():
             self._plan.heard(late, time.monotonic())
+        for frame in self._client.take_foreign():
+            self._notice(frame)
+
+    def _count(self, unit: int, error: UpstreamError | None = None) -> None:
+        """Add a request and what came of it to the tally."""
+        tally, duration = self.tally.units[unit], time.monotonic() - self._client.asked_at
+        self.tally.busy += duration + self._client.request_gap
+        tally.requests += 1
+        if isinstance(error, BadAnswer):
+            tally.damaged += 1
+        elif isinstance(error, Refused):
+            tally.exceptions[error.exception_code] += 1
+        elif error:
+            tally.no_answer += 1
+        else:
+            tally.answers += 1
+        if not error or isinstance(error, Refused):
+            tally.latencies.append(duration)
+
+    def _notice(self, frame: bytes) -> None:
+        """Something was said on our line that we did not ask for; often enough, it is another master."""
+        self.tally.foreign += 1
+        self._foreign_at.append(time.monotonic())
+        is_request = frames.request_length(frame) == len(frame)
+        what = f"asks for {describe_request(frame[1:-2])}" if is_request else "is made to answer"
+        self._foreigner = self._foreigner or (
+            f"{self._upstream.name}: another master is on this line: unit {frame[0]} {what}; take it off, "
+            "softsplit has to be the only one")
+        if self._foreign_at[-1] - self._foreign_at[0] < FOREIGN_WITHIN and len(self._foreign_at) == FOREIGN:
+            self._line.trouble(self._foreigner)
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:
         self._plan.answered(unit, read, self._client.asked_at, time.monotonic())
+        self._weigh()
         self._hand_over(unit, read, data, exception)
         who, block = f"{self._upstream.name}: unit {unit}", self._blocks[unit, read.block]
         self._units[unit].well(f"{who} answers")
@@ -75,16 +132,25 @@ class Poller(Worker):
             block.trouble(f"{who} refuses {read.block} with {describe_exception(exception)}")
 
     def _unanswered(self, unit: int, read: Read, error: UpstreamError) -> None:
-        self._plan.unanswered(unit, read, time.monotonic())
+        self._plan.unanswered(unit, read, self._client.asked_at, time.monotonic())
         self._hand_over(unit, read)
         if self._plan.is_mute(unit):
             self._units[unit].trouble(f"{self._upstream.name}: {error}; it is tried again every few seconds")
         elif self._plan.is_failing(unit, read):
             self._blocks[unit, read.block].trouble(f"{self._upstream.name}: {read.block}: {error}")
 
+    def _weigh(self) -> None:
+        """Say when the wire cannot carry the plan, and when it can again."""
+        if self._plan.demand > TOO_MUCH:
+            self._load.trouble(f"{self._upstream.name}: the wire cannot carry all reads in their periods, "
+                               'which are stretched; "softsplit check" says what to change')
+        elif self._plan.demand < ENOUGH:
+            self._load.well(f"{self._upstream.name}: the wire carries all reads in their periods again")
+
     def _unreachable(self, error: Unreachable) -> None:
-        self._down_until = time.monotonic() + REACH_AGAIN
-        self._gateway.trouble(f"{self._upstream.name}: {error}; it is tried again every {REACH_AGAIN:g} s")
+        now = time.monotonic()
+        self._down_until = max(now, self._tried_at + REACH_AGAIN)
+        self._gateway.trouble(f"{self._upstream.name}: {error}; it is tried again every few seconds")
         for unit, reads in self._reads.items():
             self._hand_over(unit, reads[0])
 

@@ -1,0 +1,74 @@
+"""A serial device, such as a USB RS-485 adapter: ours alone while it is open, and gone when it is pulled."""
+
+import errno
+import os
+import termios
+from contextlib import suppress
+
+import serial
+from serial.rs485 import RS485Settings
+
+from softsplit.line import Line
+from softsplit.url import Url
+
+PIECE = 4096  # bytes taken at a time
+CURES = {
+    errno.EACCES: 'forbidden; let the user join the group that owns the device ("usermod -aG dialout USER")',
+    errno.EAGAIN: "another program uses the device; stop it, or name another device",
+    errno.EBUSY: "another program uses the device; stop it, or name another device",
+    errno.ENOENT: "there is no such device",
+    errno.EISDIR: "this is no serial device",
+    errno.ENOTDIR: "this is no serial device",
+    errno.ENOTTY: "this is no serial device",
+}
+
+
+class Adapter(serial.Serial):
+    """A serial device that is read and written without waiting. Every error it raises is an OSError."""
+
+    def __init__(self, url: Url, line: Line):
+        bits, parity, stop = line.mode
+        super().__init__(baudrate=line.baudrate, bytesize=int(bits), parity=parity, stopbits=int(stop),
+                         exclusive=True)
+        self.port = url.path
+        self.rs485_mode = RS485Settings() if line.rs485 else None
+        self._line = line
+
+    def open(self) -> None:
+        """Open and lock the device."""
+        try:
+            super().open()
+        except serial.SerialException as error:
+            raise OSError(error.errno or errno.ENOTTY, str(error)) from error  # no errno: not even a terminal
+        except (termios.error, ValueError) as error:
+            what = f"{self._line.baudrate} {self._line.mode}{' with rs485' if self._line.rs485 else ''}"
+            raise OSError(f"the device does not take {what}; set it otherwise ({error})") from error
+        with suppress(ValueError, OSError):  # most drivers have no such mode
+            self.set_low_latency_mode(True)
+
+    def receive(self) -> bytes:
+        """Return what has come; nothing when there is none."""
+        try:
+            data = os.read(self.fd, PIECE)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise OSError(errno.EIO, "the device is gone")
+        return data
+
+    def send(self, frame: bytes) -> None:
+        """Send a whole frame, or nothing more of it when the line is stuck."""
+        try:
+            sent = os.write(self.fd, frame)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(frame):  # half a frame is of no use to anybody
+            try:
+                self.reset_output_buffer()
+            except termios.error as error:
+                raise OSError(errno.EIO, "the device is gone") from error
+
+
+def cause(error: OSError) -> str:
+    """Say what is wrong with a device, and the cure where there is one."""
+    return CURES.get(error.errno) or error.strerror or str(error)

@@ -1,0 +1,142 @@
+"""Modbus RTU with the devices on a line, whether the line is ours or behind a TCP connection.
+
+Nothing but its content tells a reply from another: a late one of the same shape looks like the right one. So
+the line has to be ours alone, and who asks has to keep to `free_at`.
+"""
+
+import time
+
+from modbus_tk.modbus import Master
+from modbus_tk.modbus_rtu import RtuMaster
+
+from softsplit.errors import BadAnswer
+from softsplit.line import Line
+from softsplit.protocol import frames, pdus, replies
+from softsplit.protocol.blocks import Block, Table
+from softsplit.upstream.client import Client
+from softsplit.upstream.wire import SerialWire, SocketWire
+from softsplit.url import Url
+
+QUIET = frames.JOIN  # s without a byte, after which a line that was disturbed is quiet
+DISTURBANCE = 4  # bytes, as long as the shortest frame; a line that makes fewer by itself is not disturbed
+TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
+LATEST = 1.75  # time-outs after which a reply is not expected any more
+REMEMBERED = 10.0  # s for which a late reply is told from a foreign one
+FOREIGN = 100  # foreign frames kept until somebody takes them
+
+
+class RtuClient(Client, RtuMaster):
+    """One line with Modbus RTU; `timeout` is in seconds, what a unit gets for a whole answer, or connecting.
+
+    `line` says how a serial device is spoken on; without it the line is behind a TCP connection.
+    """
+
+    tells_late = False
+
+    def __init__(self, url: Url, timeout: float, line: Line | None = None, request_gap: float = 0.0,
+                 **others):
+        Master.__init__(self, timeout)
+        wire = SerialWire(url, line) if line else SocketWire(url, timeout)
+        silence = frames.frame_silence(line.baudrate, line.mode) if line else 0.0
+        Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
+        self._request = b""
+        self._is_disturbed = True  # there may be something on the line
+        self._unanswered: dict[replies.Shape, float] = {}  # when a question was asked that awaits its reply
+        self._asked_by_others: dict[replies.Shape, float] = {}  # when it was heard
+
+    def free_at(self, unit: int, block: Block) -> float:
+        return self._expected_until(replies.shape(unit, block))
+
+    def _expected_until(self, shape: replies.Shape) -> float:
+        """Until when a late reply of this shape may come."""
+        asked_at = self._unanswered.get(shape)
+        return 0.0 if asked_at is None else asked_at + LATEST * self.get_timeout()
+
+    def _settle(self, timeout: float) -> None:
+        """Wait until the line is quiet. Raises BadAnswer when it never is."""
+        super()._settle(timeout)
+        heard = self._wire.pending()
+        self._overhear(heard)
+        end = time.monotonic() + timeout
+        while self._is_disturbed or heard:
+            try:
+                heard = self._wire.receive(QUIET if self._is_disturbed else self.request_gap)
+            except TimeoutError:
+                self._is_disturbed, heard = False, b""
+            self._overhear(heard)
+            if time.monotonic() > end:
+                raise BadAnswer(f"{self._url}: the line is never quiet")
+
+    def _overhear(self, data: bytes) -> None:
+        """Take what is not the reply: our own echo, late replies, other masters, noise."""
+        data = data.replace(self._request, b"") if self._request else data
+        self._is_disturbed = self._is_disturbed or len(data) >= DISTURBANCE
+        for frame in frames.split(data)[0]:
+            shape = frame[0], frame[1], frame[2]
+            if shape in self._unanswered and len(frame) == frame[2] + 5 or self._is_late_exception(frame):
+                self._late.add(frame[0])
+            else:
+                self._hear_foreign(frame)
+
+    def _is_late_exception(self, frame: bytes) -> bool:
+        asked = frame[0], frame[1] & 0x7F
+        return frame[1] >= 0x80 and asked in [each[:2] for each in self._unanswered]
+
+    def _hear_foreign(self, frame: bytes) -> None:
+        if len(self._foreign) < FOREIGN:
+            self._foreign.append(frame)
+        asked = pdus.asked_block(frame[1:-2], tuple(Table))
+        if isinstance(asked, Block):
+            self._asked_by_others[replies.shape(frame[0], asked)] = time.monotonic()
+
+    def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
+        """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
+        self._overhear(heard[:at])
+        self._overhear(heard[at + len(frame):])
+        unit, function = self._request[:2]
+        shape = replies.shape(unit, self._block)
+        now = time.monotonic()
+        if now - self._asked_by_others.get(shape, 0.0) < self.get_timeout():
+            raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
+        others = [other for other in self._unanswered if other[0] == unit and other != shape]
+        if frame[1] & 0x80 and any(other[1] == function and now < self._expected_until(other)
+                                   for other in others):
+            raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
+        for other in (*others, shape):  # a unit answers in the order in which it was asked
+            del self._unanswered[other]
+        return frame
+
+    # What follows overrides modbus-tk.
+
+    def _do_open(self):
+        super()._do_open()
+        self._is_disturbed = True
+
+    def _send(self, request):
+        self._request = request
+        now = time.monotonic()
+        self._unanswered = {shape: asked_at for shape, asked_at in self._unanswered.items()
+                            if now - asked_at < REMEMBERED}
+        self._unanswered[replies.shape(request[0], self._block)] = now
+        self._wire.send(request, self._left())
+
+    def _recv(self, expected_length=-1):
+        """Return the reply to the request just sent, whatever else the line carries."""
+        heard = b""
+        is_damaged = False
+        while len(heard) < TOO_MUCH:
+            try:
+                heard += self._wire.receive(min(self._left(), QUIET) if is_damaged else self._left())
+            except TimeoutError:
+                break
+            self._silent = 0
+            if found := replies.find_reply(heard, self._request, self._block):
+                return self._accept(heard, *found)
+            is_damaged = replies.is_damaged(heard, self._request, self._block)
+        self._is_disturbed = True
+        self._overhear(heard)
+        if is_damaged:  # it has come, so it will not come late
+            del self._unanswered[replies.shape(self._request[0], self._block)]
+        if fault := replies.fault(heard, self._request, self._block):
+            raise BadAnswer(f"unit {self._request[0]}: the answer has {fault}")
+        raise TimeoutError

@@ -1,0 +1,83 @@
+"""What bytes to and from the real devices travel on: a TCP connection, or a serial line."""
+
+import select
+import socket
+
+from softsplit.adapter import Adapter, cause
+from softsplit.line import Line
+from softsplit.url import Url
+
+KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there
+PIECE = 4096  # bytes taken at a time
+
+
+class SocketWire:
+    """One TCP connection. Its methods raise OSError when it is lost."""
+
+    def __init__(self, url: Url, timeout: float):
+        self._address = url.host, url.port
+        self._timeout = timeout
+        self._sock: socket.socket | None = None
+
+    def open(self) -> None:
+        """Connect, after a look-up of the host."""
+        self._sock = socket.create_connection(self._address, self._timeout)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+
+    def close(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+
+    def send(self, frame: bytes, timeout: float) -> None:
+        self._sock.settimeout(timeout)
+        self._sock.sendall(frame)
+
+    def receive(self, timeout: float) -> bytes:
+        """Return what comes next. Raises TimeoutError when nothing does."""
+        self._sock.settimeout(timeout)
+        data = self._sock.recv(PIECE)
+        if not data:
+            raise ConnectionResetError("hung up")
+        return data
+
+    def pending(self) -> bytes:
+        """Return what has come unasked, nothing most of the time."""
+        try:
+            return self.receive(0)
+        except BlockingIOError:
+            return b""
+
+
+class SerialWire:
+    """One serial device. Its methods raise OSError when it is gone."""
+
+    def __init__(self, url: Url, line: Line):
+        self._adapter = Adapter(url, line)
+        self._poll = select.poll()
+
+    def open(self) -> None:
+        try:
+            self._adapter.open()
+        except OSError as error:
+            raise OSError(cause(error)) from error
+        self._poll.register(self._adapter.fd, select.POLLIN)
+
+    def close(self) -> None:
+        if self._adapter.is_open:
+            self._poll.unregister(self._adapter.fd)
+            self._adapter.close()
+
+    def send(self, frame: bytes, timeout: float) -> None:
+        self._adapter.send(frame)
+
+    def receive(self, timeout: float) -> bytes:
+        """Return what comes next. Raises TimeoutError when nothing does."""
+        if not self._poll.poll(1000 * timeout):
+            raise TimeoutError
+        return self._adapter.receive()
+
+    def pending(self) -> bytes:
+        """Return what has come unasked, nothing most of the time."""
+        return self._adapter.receive()
