@@ -47,7 +47,7 @@ class Adapter(serial.Serial):
             self.set_low_latency_mode(True)
 
     def receive(self) -> bytes:
-        """Return what has come; nothing when there is none."""
+        """Return what has come, when a selector says that something has."""
         try:
             data = os.read(self.fd, PIECE)
         except BlockingIOError:

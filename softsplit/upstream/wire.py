@@ -80,4 +80,4 @@ class SerialWire:
 
     def pending(self) -> bytes:
         """Return what has come unasked, nothing most of the time."""
-        return self._adapter.receive()
+        return self._adapter.receive() if self._poll.poll(0) else b""

@@ -1,0 +1,137 @@
+"""A bus that does as it is told, on every kind of wire an upstream can have.
+
+What its devices hold tells unit, table and address, so that a value in the wrong place is found out.
+"""
+
+import os
+import socket
+import struct
+import threading
+import time
+import tty
+from contextlib import suppress
+from pathlib import Path
+
+from softsplit.protocol import frames, pdus
+from softsplit.protocol.blocks import READ_TABLES
+
+KINDS = ("tcp", "rtuovertcp", "rtu")
+
+
+def good_answer(unit: int, pdu: bytes) -> bytes:
+    """What a device of this bus answers to a read."""
+    function, address, count = struct.unpack(">BHH", pdu)
+    items = [unit * 4096 + function * 512 + address + number for number in range(count)]
+    if READ_TABLES[function].holds_bits:
+        data = pdus.pack_bits([item * item // 3 & 1 for item in items])
+    else:
+        data = struct.pack(f">{count}H", *items)
+    return bytes((function, len(data))) + data
+
+
+class HangUp(Exception):
+    """What a fault raises to break the connection, or to pull the adapter."""
+
+
+class Bus:
+    """A bus at `url`; `fault(say, frame, unit, pdu)` answers in place of its devices while it is set.
+
+    `say(data)` puts bytes on the wire, `frame(unit, pdu)` makes an answer of this wire's kind. `requests` are those
+    heard, with unit and monotonic time.
+    """
+
+    def __init__(self, kind: str, directory: Path):
+        self.kind = kind
+        self.fault = None
+        self.requests: list[tuple[int, bytes, float]] = []
+        self.connections = 0
+        self._path = directory / f"bus-{id(self)}"
+        self._port = 0
+        self._ends: list[socket.socket | int] = []
+        self.come_back()
+
+    @property
+    def url(self) -> str:
+        return f"rtu://{self._path}" if self.kind == "rtu" else f"{self.kind}://127.0.0.1:{self._port}"
+
+    def come_back(self) -> None:
+        """Be there, where it was before."""
+        if self.kind == "rtu":
+            ours, device = os.openpty()
+            tty.setraw(device)
+            self._path.unlink(missing_ok=True)
+            self._path.symlink_to(os.ttyname(device))
+            self._ends = [ours, device]
+            threading.Thread(target=self._listen, args=(ours,), daemon=True).start()
+        else:
+            listener = socket.create_server(("127.0.0.1", self._port))
+            self._port = listener.getsockname()[1]
+            self._ends = [listener]
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def vanish(self) -> None:
+        """Be gone: no listener and no connection, or no adapter."""
+        ends, self._ends = self._ends, []
+        self._path.unlink(missing_ok=True)
+        for end in ends:
+            with suppress(OSError):
+                if isinstance(end, int):
+                    os.close(end)
+                else:
+                    end.shutdown(socket.SHUT_RDWR)
+                    end.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.vanish()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                self.connections += 1
+                self._ends.append(sock)
+                threading.Thread(target=self._listen, args=(sock,), daemon=True).start()
+
+    def _listen(self, end: socket.socket | int) -> None:
+        """Answer what comes from one end of the wire, until it breaks."""
+        def say(data: bytes) -> None:
+            with suppress(OSError):
+                os.write(end, data) if isinstance(end, int) else end.sendall(data)
+
+        heard = b""
+        try:
+            while data := os.read(end, 4096) if isinstance(end, int) else end.recv(4096):
+                heard = self._answer(heard + data, say)
+        except OSError:
+            pass  # it is gone, as a wire can be
+        except HangUp:
+            if isinstance(end, int):
+                self.vanish()
+                self.come_back()
+        finally:
+            if not isinstance(end, int):
+                end.close()
+
+    def _answer(self, heard: bytes, say) -> bytes:
+        """Answer all requests in what was heard; return the rest."""
+        size = 12 if self.kind == "tcp" else 8
+        while len(heard) >= size:
+            request, heard = heard[:size], heard[size:]
+            if self.kind == "tcp":
+                unit, pdu, head = request[6], request[7:], request[:2]
+                self._reply(unit, pdu, say, lambda unit, pdu, head=head: frames.tcp_frame(
+                    int.from_bytes(head, "big"), unit, pdu))
+            else:
+                assert frames.is_rtu_frame(request), request.hex(" ")
+                self._reply(request[0], request[1:-2], say, frames.rtu_frame)
+        return heard
+
+    def _reply(self, unit: int, pdu: bytes, say, frame) -> None:
+        self.requests.append((unit, pdu, time.monotonic()))
+        if self.fault:
+            self.fault(say, frame, unit, pdu)
+        else:
+            say(frame(unit, good_answer(unit, pdu)))

@@ -1,0 +1,185 @@
+"""One suite for every kind of upstream: whatever a bus does wrong, no value is, and all is well again soon."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
+
+import pytest
+
+from softsplit import Unit, Upstream
+from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.sync import Sync
+from softsplit.profiles.loader import parse_profile
+from softsplit.upstream.poller import Poller
+from tests.bus import KINDS, Bus, HangUp, good_answer
+from tests.support import read_request, running, until
+
+TIMEOUT = 0.2
+RECOVERY = 2.0  # s after the cause is gone
+PROFILE = parse_profile("""
+    block = [
+        { address = 0, count = 4, every = 0.2 },
+        { address = 100, count = 4, every = 0.2 },
+        { table = "input registers", address = 50, count = 4, every = 0.2 },
+        { table = "coils", address = 3, count = 10, every = 0.2 },
+        { table = "discrete inputs", address = 0x0320, count = 20, every = 0.2 },
+    ]""", "four tables")
+REQUESTS = [read_request(read.block.address, read.block.count, read.block.table.function) for read in PROFILE.reads]
+
+
+class Copy:
+    """Both units of a bus, as a splitter has them: a poller, the sync thread, mirrors."""
+
+    def __init__(self, url: str, profile=PROFILE, timeout: float = TIMEOUT, max_age: float = 1.0, **options):
+        readings: Queue = Queue()
+        if url.startswith("rtu:"):
+            options = {"mode": "8N1", **options}
+        upstream = Upstream(url, [Unit(unit, profile) for unit in (1, 2)], timeout, "bus", **options)
+        self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, max_age) for unit in (1, 2)}
+        self.poller = Poller(upstream, upstream.units, readings)
+        self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
+        self.tally = self.poller.tally.units
+
+    def is_fresh(self, since: float, units=(1, 2)) -> bool:
+        """Whether every block of these units was taken after `since`."""
+        return all(polled.taken_at > since for unit in units for polled in self.mirrors[unit]._polled.values())
+
+    def check(self) -> None:
+        """No value that is served may be wrong."""
+        for unit, mirror in self.mirrors.items():
+            for request in REQUESTS:
+                answer = mirror.handle_request(request)
+                assert answer[0] >= 0x80 or answer == good_answer(unit, request), (unit, request.hex(), answer.hex())
+
+    def age(self, unit: int) -> float:
+        """The age of the oldest block of a unit."""
+        return time.monotonic() - min(polled.taken_at for polled in self.mirrors[unit]._polled.values())
+
+
+def exception(say, frame, unit, pdu):
+    say(frame(unit, bytes((pdu[0] | 0x80, 4))))
+
+
+def silence(say, frame, unit, pdu):
+    pass
+
+
+def damaged(say, frame, unit, pdu):
+    """A wrong CRC; over Modbus TCP, which has none, what another protocol would send."""
+    answer = frame(unit, good_answer(unit, pdu))
+    say(answer[:-1] + bytes((answer[-1] ^ 1,)) if frame.__name__ == "rtu_frame" else answer[:3] + b"\1" + answer[4:])
+
+
+def wrong_unit(say, frame, unit, pdu):
+    say(frame(unit + 5, good_answer(unit, pdu)))
+
+
+def wrong_function(say, frame, unit, pdu):
+    say(frame(unit, bytes((pdu[0] ^ 7,)) + good_answer(unit, pdu)[1:]))
+
+
+def short(say, frame, unit, pdu):
+    answer = good_answer(unit, pdu)
+    say(frame(unit, bytes((answer[0], answer[1] - 1)) + answer[2:-1]))
+
+
+def cut_off(say, frame, unit, pdu):
+    say(frame(unit, good_answer(unit, pdu))[:-3])
+
+
+def late(say, frame, unit, pdu):
+    threading.Timer(1.4 * TIMEOUT, say, (frame(unit, good_answer(unit, pdu)),)).start()
+
+
+def glued(say, frame, unit, pdu):
+    """Behind an answer of somebody else, and before another, in one piece."""
+    answer = frame(unit, good_answer(unit, pdu))
+    other = frame(7, good_answer(7, read_request(9, 30)))
+    say(answer + other if frame.__name__ == "rtu_frame" and len(answer) % 2 else other + answer)
+
+
+def noise(say, frame, unit, pdu):
+    """Over Modbus TCP the stream cannot be trusted any more."""
+    say(b"\0\x55\xff\x01\x03\xfa" + frame(unit, good_answer(unit, pdu)) + b"\0")
+
+
+def hang_up(say, frame, unit, pdu):
+    say(frame(unit, good_answer(unit, pdu))[:6])
+    raise HangUp
+
+
+def vanish(bus: Bus) -> None:
+    bus.vanish()
+
+
+# What goes wrong: for one unit, or for all; what the tally must call it.
+UNIT_FAULTS = {exception: "exceptions", silence: "no_answer", damaged: "damaged", wrong_unit: "damaged",
+               wrong_function: "damaged", short: "damaged", cut_off: "damaged", late: "no_answer", glued: None,
+               noise: None, hang_up: None}
+BUS_FAULTS = {"silent bus": silence, "hanging up on all": hang_up, "gone": vanish}
+
+
+def suffer(kind: str, fault, directory) -> None:
+    """One unit of a bus has a fault for a while: the other never has, and no value is ever wrong."""
+    def faulty(say, frame, unit, pdu):
+        fault(say, frame, unit, pdu) if unit == 2 else say(frame(unit, good_answer(unit, pdu)))
+
+    with Bus(kind, directory) as bus:
+        copy = Copy(bus.url)
+        with running(*copy.workers):
+            until(lambda: copy.is_fresh(0.0))
+            bus.fault = faulty
+            end = time.monotonic() + 0.8
+            until(lambda: copy.check() or copy.age(1) > 1.5 or time.monotonic() > end)
+            assert copy.age(1) < 1.5
+            bus.fault = None
+            recovers(copy)
+        counted = UNIT_FAULTS[fault]
+        assert not counted or getattr(copy.tally[2], counted), copy.tally[2]
+        assert not copy.tally[1].exceptions and copy.tally[1].answers
+
+
+def suffer_wholly(kind: str, name: str, directory) -> None:
+    with Bus(kind, directory) as bus:
+        copy = Copy(bus.url)
+        with running(*copy.workers):
+            until(lambda: copy.is_fresh(0.0))
+            if name == "gone":
+                bus.vanish()
+            else:
+                bus.fault = BUS_FAULTS[name]
+            until(lambda: copy.check() or all(mirror.handle_request(REQUESTS[0])[0] == 0x83
+                                              for mirror in copy.mirrors.values()))
+            if name == "gone":
+                bus.come_back()
+            bus.fault = None
+            recovers(copy)
+
+
+def recovers(copy: Copy) -> None:
+    fixed_at = time.monotonic()
+    until(lambda: copy.check() or copy.is_fresh(fixed_at), timeout=RECOVERY)
+    copy.check()
+    assert not any(worker.error for worker in copy.workers)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """All scenarios at the same time: they spend theirs waiting."""
+    directory = tmp_path_factory.mktemp("buses")
+    with ThreadPoolExecutor(14) as pool:
+        yield {(kind, key): pool.submit(play, kind, key, directory)
+               for kind in KINDS for play, keys in ((suffer, UNIT_FAULTS), (suffer_wholly, BUS_FAULTS)) for key in keys}
+
+
+@pytest.mark.parametrize("fault", UNIT_FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_faulty_unit(outcomes, kind, fault):
+    outcomes[kind, fault].result()
+
+
+@pytest.mark.parametrize("name", BUS_FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_faulty_bus(outcomes, kind, name):
+    outcomes[kind, name].result()
