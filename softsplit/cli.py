@@ -46,6 +46,10 @@ def program() -> str:
 
 
 UNIT = click.IntRange(1, 247)
+BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
+mode_option = click.option(
+    "--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1", show_default=True,
+    metavar="MODE", help="Data bits, parity, stop bits of a serial line: 8E1, 8N1, ...")
 config_option = click.option(
     "-c", "--config", "path", metavar="FILE",
     help="The configuration. Without it: $SOFTSPLIT_CONFIG, ./softsplit.toml, /etc/softsplit.toml.")
@@ -95,24 +99,29 @@ def check(path):
               default="holding registers", show_default=True)
 @click.option("--timeout", type=float, default=1.0, show_default=True,
               help="Seconds to wait for the answer.")
+@click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True, help="Of a serial line.")
+@mode_option
 @click.argument("address", type=Number())
 @click.argument("count", type=Number(), default=1)
-def read(where, unit, table, timeout, address, count):
+def read(where, unit, table, timeout, baudrate, mode, address, count):
     """Read COUNT registers or bits from ADDRESS on, once, and print them raw.
 
-    ADDRESS is the protocol address from 0, in decimal or hex.
+    ADDRESS is the protocol address from 0, in decimal or hex. A URL is tcp://HOST[:502],
+    rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0.
 
     \b
-    Example: softsplit read -a 192.168.1.140:8899 -u 100 0x5B00 62
+    Examples: softsplit read -a 192.168.1.140:8899 -u 100 0x5B00 62
+              softsplit read -a rtu:///dev/ttyUSB0 --baudrate 9600 -u 2 0x5B00 62
     """
     block = Block(Table(table), address, count)
-    click.echo(format_block(block, read_block(where, unit, block, timeout)))
+    found = read_block(where, unit, block, timeout, line.Line(baudrate, mode))
+    click.echo(format_block(block, found))
 
 
 SIMULATE_HELP = f"""Be a device that is not there: answer at URL as PROFILE says the real one would.
 
-PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502] or
-rtu:///dev/ttyUSB0.
+PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502],
+rtuovertcp://ADDRESS:PORT or rtu:///dev/ttyUSB0.
 
 \b
 Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200"""
@@ -123,14 +132,12 @@ Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --b
 @click.argument("url")
 @click.option("--unit", "units", type=UNIT, multiple=True, required=True,
               help="Unit id; give one for each device.")
-@click.option("--baudrate", type=click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1]),
-              help="Of the serial line; over TCP its wire time is imitated.")
-@click.option("--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1",
-              show_default=True, metavar="MODE",
-              help="Data bits, parity, stop bits of the serial line: 8E1, 8N1, ...")
+@click.option("--baudrate", type=BAUDRATE, help="Of the serial line; over TCP its wire time is imitated.")
+@mode_option
 @click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",
               help="A unit that does not answer, from and to so many seconds after the start.")
 @click.option("--drop", type=click.IntRange(2), default=None, metavar="N", help="Lose every Nth answer.")
 def simulate(profile, url, units, baudrate, mode, mute, drop):
     faults = Faults(dict(map(parse_mute, mute)), drop or 0)
-    run_simulation(load_profile(profile), units, parse_url(url, ("tcp", "rtu"), 0), faults, baudrate, mode)
+    where = parse_url(url, ("tcp", "rtuovertcp", "rtu"), 0)
+    run_simulation(load_profile(profile), units, where, faults, baudrate, mode)

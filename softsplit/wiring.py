@@ -52,7 +52,7 @@ def _reads(unit: Unit, costs: dict[tuple[int, Read], Cost]):
 def _budget(upstream: Upstream, costs: list[Cost]) -> list[str]:
     """What all reads need of the wire, and what to change when that is too much."""
     if not costs:
-        return [" the line behind the gateway is not known; set baudrate (and mode) to see what the reads need"]
+        return [" the line behind the gateway is not known; set baudrate and mode to see what the reads need"]
     needed = sum(cost.share for cost in costs)
     lines = [f" the reads need {100 * needed:.0f} % of the wire"]
     slowest = max(costs, key=lambda cost: cost.duration)
@@ -61,8 +61,8 @@ def _budget(upstream: Upstream, costs: list[Cost]) -> list[str]:
                      f"{slowest.unit} takes {_seconds(slowest.duration)}; set timeout to at least "
                      f"{_seconds(2 * slowest.duration)}")
     if needed > budget.ROOMY:
-        lines.append(f" {'TOO MUCH: periods will be stretched' if needed > 1 else 'NARROW: hardly any room'}; "
-                     + _cure(upstream, costs, needed))
+        what = "TOO MUCH: periods will be stretched" if needed > 1 else "NARROW: there is hardly any room"
+        lines.append(f" {what}; {_cure(upstream, costs, needed)}")
     return lines
 
 

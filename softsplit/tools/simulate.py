@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, sin
 
@@ -62,19 +62,19 @@ def parse_mute(text: str) -> tuple[int, tuple[float, float]]:
 class SimulatedUnit(Slave):
     """A unit which answers reads inside its profile's `readable`, and refuses all else as a device would.
 
-    What no register of the profile covers reads as all bits one. `line` is baudrate and mode of a bus whose
-    wire time is imitated, or None.
+    What no register of the profile covers reads as all bits one. `wire_time` tells for how many seconds a
+    frame of so many bytes occupies the wire, where that is imitated.
     """
 
-    def __init__(self, unit: int, profile: Profile, faults: Faults, line: tuple[int, str] | None = None):
+    def __init__(self, unit: int, profile: Profile, faults: Faults,
+                 wire_time: Callable[[int], float] = lambda size: 0.0):
         super().__init__(unit)
         self.unit = unit
         self.known: dict = {}  # nothing: what it answers changes all the time
         self._profile = profile
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._faults = faults
-        self._character = frames.character_time(*line) if line else 0.0
-        self._silence = frames.frame_silence(*line) if line else 0.0
+        self._wire_time = wire_time
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
@@ -87,8 +87,8 @@ class SimulatedUnit(Slave):
         return answer
 
     def _occupy_wire(self, pdu: bytes) -> None:
-        """Imitate the time of a frame (unit, PDU, CRC) and of the silence after it."""
-        time.sleep((len(pdu) + 3) * self._character + self._silence)
+        """Imitate the time of a frame: unit (1), PDU, CRC (2)."""
+        time.sleep(self._wire_time(len(pdu) + 3))
 
     def _answer(self, pdu: bytes) -> bytes:
         asked = pdus.asked_block(pdu, self._profile.tables)
@@ -156,10 +156,17 @@ def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: F
             raise ConfigError(f"unit {unit} stands twice")
     for unit in faults.mute:
         checks.require_word(str(unit), map(str, units), "unit to be mute")
-    has_no_wire_time = url.scheme == "tcp" or os.path.realpath(url.path).startswith("/dev/pts/")
-    line = (baudrate, mode) if baudrate and has_no_wire_time else None
-    simulated = [SimulatedUnit(unit, profile, faults, line) for unit in units]
+    simulated = [SimulatedUnit(unit, profile, faults, _wire_time(url, baudrate, mode)) for unit in units]
     return server_for(f"simulated {profile.name}", url, simulated, Line(baudrate or 19200, mode))
+
+
+def _wire_time(url: Url, baudrate: int | None, mode: str) -> Callable[[int], float]:
+    """Return the wire time to be imitated at `url`; on a pseudo-terminal both ends keep the silences."""
+    if not baudrate or url.path and not os.path.realpath(url.path).startswith("/dev/pts/"):
+        return lambda size: 0.0
+    if url.path:
+        return lambda size: size * frames.character_time(baudrate, mode)
+    return lambda size: frames.wire_time(size, baudrate, mode)
 
 
 def run_simulation(profile: Profile, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None,
