@@ -4,6 +4,7 @@ What its devices hold tells unit, table and address, so that a value in the wron
 """
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -21,7 +22,7 @@ KINDS = ("tcp", "rtuovertcp", "rtu")
 def good_answer(unit: int, pdu: bytes) -> bytes:
     """What a device of this bus answers to a read."""
     function, address, count = struct.unpack(">BHH", pdu)
-    items = [unit * 4096 + function * 512 + address + number for number in range(count)]
+    items = [unit * 4096 + function * 512 + address + number & 0xFFFF for number in range(count)]
     if READ_TABLES[function].holds_bits:
         data = pdus.pack_bits([item * item // 3 & 1 for item in items])
     else:
@@ -61,8 +62,9 @@ class Bus:
             tty.setraw(device)
             self._path.unlink(missing_ok=True)
             self._path.symlink_to(os.ttyname(device))
-            self._ends = [ours, device]
-            threading.Thread(target=self._listen, args=(ours,), daemon=True).start()
+            self._ends = [ours]
+            self._thread = threading.Thread(target=self._attend, args=(ours, device), daemon=True)
+            self._thread.start()
         else:
             listener = socket.create_server(("127.0.0.1", self._port))
             self._port = listener.getsockname()[1]
@@ -73,13 +75,13 @@ class Bus:
         """Be gone: no listener and no connection, or no adapter."""
         ends, self._ends = self._ends, []
         self._path.unlink(missing_ok=True)
+        if self.kind == "rtu":
+            self._thread.join()
+            return
         for end in ends:
             with suppress(OSError):
-                if isinstance(end, int):
-                    os.close(end)
-                else:
-                    end.shutdown(socket.SHUT_RDWR)
-                    end.close()
+                end.shutdown(socket.SHUT_RDWR)
+                end.close()
 
     def __enter__(self):
         return self
@@ -95,25 +97,36 @@ class Bus:
                 self._ends.append(sock)
                 threading.Thread(target=self._listen, args=(sock,), daemon=True).start()
 
-    def _listen(self, end: socket.socket | int) -> None:
-        """Answer what comes from one end of the wire, until it breaks."""
+    def _listen(self, sock: socket.socket) -> None:
+        """Answer what comes over one connection, until it breaks."""
         def say(data: bytes) -> None:
             with suppress(OSError):
-                os.write(end, data) if isinstance(end, int) else end.sendall(data)
+                sock.sendall(data)
 
         heard = b""
-        try:
-            while data := os.read(end, 4096) if isinstance(end, int) else end.recv(4096):
+        with sock, suppress(OSError, HangUp):
+            while data := sock.recv(4096):
                 heard = self._answer(heard + data, say)
-        except OSError:
-            pass  # it is gone, as a wire can be
+
+    def _attend(self, ours: int, device: int) -> None:
+        """Answer what comes over the pseudo-terminal, until it is gone."""
+        def say(data: bytes) -> None:
+            if ours in self._ends:  # or it is a late word, after the end
+                os.write(ours, data)
+
+        heard, poll, is_pulled = b"", select.poll(), False
+        poll.register(ours, select.POLLIN)
+        try:
+            while ours in self._ends:
+                if poll.poll(10):
+                    heard = self._answer(heard + os.read(ours, 4096), say)
         except HangUp:
-            if isinstance(end, int):
-                self.vanish()
-                self.come_back()
-        finally:
-            if not isinstance(end, int):
-                end.close()
+            is_pulled = True
+            self._ends = []
+        os.close(ours)
+        os.close(device)
+        if is_pulled:
+            self.come_back()
 
     def _answer(self, heard: bytes, say) -> bytes:
         """Answer all requests in what was heard; return the rest."""

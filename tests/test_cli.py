@@ -117,6 +117,52 @@ def test_check_draws_the_wiring(tmp_path):
         assert text in shown.stdout, text
 
 
+def checked(tmp_path, upstream: str) -> str:
+    path = tmp_path / "softsplit.toml"
+    path.write_text(f'[upstream.meters]\n{upstream}\n[downstream.masters]\nurl = "tcp://0.0.0.0:5020"\n')
+    shown = call("check", "-c", path)
+    assert shown.returncode == 0 and not shown.stderr
+    return shown.stdout
+
+
+METERS = 'url = "rtu:///dev/ttyUSB1"\nunits = { 100 = "abb-b23", 2 = "abb-b23" }\n'
+
+
+def test_check_says_what_the_reads_cost(tmp_path):
+    shown = checked(tmp_path, METERS)
+    assert "upstream meters  rtu:///dev/ttyUSB1  19200 8E1  timeout 1 s" in shown
+    assert "every 1 s     145 bytes    90 ms    9.0 %  at worst 1.09 s old" in shown
+    assert " the reads need 31 % of the wire\n" in shown and "TOO" not in shown and "NARROW" not in shown
+    behind = METERS.replace("rtu:///dev/ttyUSB1", "tcp://gateway")
+    assert "the line behind the gateway is not known; set baudrate and mode" in checked(tmp_path, behind)
+    assert " the reads need 31 % of the wire\n" in checked(tmp_path, behind + "baudrate = 19200")
+
+
+def test_check_says_what_to_change_when_the_wire_cannot_carry_the_reads(tmp_path):
+    def with_period(every: str) -> str:
+        fast = f'{{ profile = "abb-b23", every = {{ "instantaneous values" = {every} }} }}'
+        return METERS.replace('"abb-b23"', fast)
+
+    shown = checked(tmp_path, with_period("0.25") + "baudrate = 9600\ntimeout = 0.2")
+    assert "the reads need 167 % of the wire" in shown
+    assert "TOO SHORT: timeout 0.2 s, because by tariff of unit 100 takes 0.28 s; set timeout to at least 0.57 s" in shown
+    cure, every = re.search(r"TOO MUCH: periods will be stretched; (\d+) baud would need .*"
+                            r'every = { "instantaneous values" = ([0-9.]+) }', shown).groups()
+    assert "TOO" not in checked(tmp_path, with_period("0.25") + f"baudrate = {cure}")
+    assert "TOO" not in checked(tmp_path, with_period(every) + "baudrate = 9600")
+    assert "NARROW" in checked(tmp_path, with_period("0.25") + "baudrate = 19200")
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
+def test_read_and_simulate_speak_rtu_on_both_wires(kind):
+    cable = Cable()
+    there, here = (f"rtu://{cable.left}", f"rtu://{cable.right}") if kind == "rtu" else 2 * ("rtuovertcp://127.0.0.1:0",)
+    with running(cable), Child([*COMMAND, "simulate", "abb-b23", there, "--unit=2", "--mode=8N1"]) as meter:
+        served = until(lambda: re.search(r"serving .* on (\S+)", meter.log()))[1]
+        shown = call("read", "-a", here if kind == "rtu" else served, "--mode=8N1", "-u", "2", "0x8960", "2")
+        assert (shown.returncode, shown.stdout) == (0, "0x8960  16946  0x4232\n0x8961  13088  0x3320\n"), shown.stderr
+
+
 def test_read_prints_registers(tmp_path):
     with simulated_gateway(load_profile("abb-b23")) as gateway:
         where = f"127.0.0.1:{gateway.url.port}"

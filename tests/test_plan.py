@@ -1,7 +1,11 @@
 """Which read is due next, with time as an argument."""
 
+from dataclasses import replace
+
 import pytest
 
+from softsplit.profiles import load_profile
+from softsplit.protocol import budget
 from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.protocol.plan import Plan
 
@@ -34,6 +38,74 @@ def simulate(plan: Plan, until: float, duration: float, mute=lambda unit, now: F
             plan.answered(unit, each, now, now + duration)
             now += duration
     return sent
+
+
+def run_on_a_line(reads, baudrate: int, seconds: float):
+    """Run a plan at a baud rate; return the greatest age of each read's data, once all are known, and how busy it is."""
+    durations = {each: budget.duration(each[1], baudrate, "8E1") for each in reads}
+    plan = Plan({unit: [read for whose, read in reads if whose == unit] for unit, _ in reads}, 1.0, now=0.0)
+    now, busy, last, oldest = 0.0, 0.0, {}, {}
+    while now < seconds:
+        due = plan.next(now)
+        if due is None:
+            assert plan.pause(now) > 0
+            now += plan.pause(now)
+            continue
+        end = now + durations[due]
+        plan.answered(*due, now, end)
+        if now > 60:
+            oldest[due] = max(oldest.get(due, 0.0), end - last.get(due, now))
+            busy += durations[due]
+        last[due], now = now, end
+    return oldest, busy / (seconds - 60)
+
+
+def abb(units, fast: float = 1.0):
+    return [(unit, replace(each, every=fast) if each.name == "instantaneous values" else each)
+            for unit in units for each in load_profile("abb-b23").reads]
+
+
+@pytest.mark.parametrize("units, fast, baudrate", [
+    ((100, 2), 1.0, 19200), ((100, 2), 1.0, 9600), ((100, 2), 0.25, 19200), ((100, 2), 0.1, 19200), ((100,), 0.1, 19200),
+    (range(1, 9), 1.0, 19200), ((1, 2), 1.0, 2400)])
+def test_no_data_gets_older_than_the_budget_says(units, fast, baudrate):
+    reads = abb(units, fast)
+    oldest, _ = run_on_a_line(reads, baudrate, 400)
+    for cost in budget.costs(reads, baudrate, "8E1"):
+        if cost.read.every < 100:
+            assert oldest[cost.unit, cost.read] < 1.05 * cost.oldest, cost
+
+
+@pytest.mark.parametrize("fast, nearly", [(0.05, 1.01), (0.1, 1.01), (0.15, 1.06), (0.18, 1.13)])
+def test_on_a_saturated_wire_a_fast_block_is_as_young_as_possible_and_the_wire_never_rests(fast, nearly):
+    reads = abb((100, 2), fast)
+    oldest, busy = run_on_a_line(reads, 19200, 400)
+    durations = {each: budget.duration(each[1], 19200, "8E1") for each in reads}
+    quick = [each for each in reads if each[1].every == fast]
+    best = max(fast, sum(durations[each] for each in quick) + max(durations.values())) + durations[quick[0]]
+    assert all(oldest[each] < nearly * best for each in quick)
+    assert busy > 0.999
+
+
+def test_periods_stretch_in_proportion():
+    reads = [(1, read("fast", 1.0)), *((1, read(str(address), 5.0, address)) for address in range(100, 1400, 50))]
+    oldest, busy = run_on_a_line(reads, 2400, 600)
+    needed = sum(budget.duration(each[1], 2400, "8E1") / each[1].every for each in reads)
+    assert needed == pytest.approx(1.16, abs=0.05) and busy > 0.999
+    assert max(oldest[each] / each[1].every for each in reads) < 1.7 * needed
+
+
+def test_one_round_of_all_is_the_shortest_period_there_can_be():
+    assert budget.spread([(0.1, 0.2), (0.1, 0.2), (10.0, 1.0)]) == pytest.approx([0.44, 0.44, 11.0])
+    assert budget.spread([(1.0, 0.2), (5.0, 1.0)]) == [1.0, 5.0]
+
+
+def test_what_a_read_costs():
+    powers = budget.costs(abb((100, 2)), 19200, "8E1")[0]
+    assert (powers.size, powers.read.block.count) == (145, 66)
+    assert powers.duration == pytest.approx(145 * 11 / 19200 + 2 * 3.5 * 11 / 19200 + 0.003)
+    assert powers.share == pytest.approx(powers.duration)
+    assert budget.costs(abb((100,)), 9600, "8N1", gap=0.1, delay=0.0)[0].duration == pytest.approx(152 * 10 / 9600 + 0.1)
 
 
 def times_of(sent, unit: int, each: Read) -> list[float]:

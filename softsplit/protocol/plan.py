@@ -11,7 +11,7 @@ RETRIES = (1.0, 2.0, 4.0, 5.0)  # s between the tries of a mute unit; the last o
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
 SHORTEST_TRY, LONGEST_TRY = 0.1, 0.5  # s a mute unit gets for its answer
 LONG_TRY_SHARE = 10  # of so many time-outs one may be spent on a mute unit that answers too late
-FIRST_DEADLINE = 5.0  # s after which a block never read comes before shorter periods
+FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
 GIVES_WAY = 0.3  # of its period, for which a read that is due gives way to shorter ones
 
 

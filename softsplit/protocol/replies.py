@@ -34,19 +34,17 @@ def is_damaged(heard: bytes, request: bytes, block: Block) -> bool:
 
 def fault(heard: bytes, request: bytes, block: Block) -> str | None:
     """Say what came instead of the reply; None when it was next to nothing, as a line makes by itself."""
+    heard = heard.replace(request, b"")
     if len(heard) < frames.EXCEPTION_LENGTH:
         return None
     for frame in frames.split(heard)[0]:
-        if frame == request:
-            continue
         if frame[0] != request[0]:
             return f"unit {frame[0]} instead of {request[0]}"
         if wrong := pdus.reply_fault(block, frame[1:-2]):
             return wrong
     if is_damaged(heard, request, block):
         return "a wrong CRC"
-    size = len(heard.replace(request, b""))
-    return f"{size} bytes without a meaning" if size else None
+    return f"{len(heard)} bytes without a meaning"
 
 
 def _headers(request: bytes, block: Block) -> list[tuple[bytes, int]]:

@@ -1,0 +1,276 @@
+"""The client on a line whose bytes tell nothing but themselves: late, foreign, doubled and damaged ones."""
+
+import threading
+import time
+
+import pytest
+
+from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
+from softsplit.line import Line
+from softsplit.protocol import frames, replies
+from softsplit.protocol.blocks import Block, Table
+from softsplit.upstream.clients import client_for
+from softsplit.url import parse_url
+from tests.bus import KINDS, Bus, good_answer
+from tests.support import SLOWNESS, read_request, until
+from tests.test_upstreams import Copy, running
+
+TIMEOUT = 0.2 * SLOWNESS
+POWERS = Block(Table.HOLDING_REGISTERS, 0x5B14, 2)
+OTHERS = Block(Table.HOLDING_REGISTERS, 0x0100, 2)  # of the same shape
+LONGER = Block(Table.HOLDING_REGISTERS, 0x0200, 9)
+INPUTS = Block(Table.DISCRETE_INPUTS, 0x0320, 20)  # its request looks like a reply
+
+
+def data_of(unit: int, block: Block) -> bytes:
+    return good_answer(unit, read_request(block.address, block.count, block.table.function))[2:]
+
+
+class Talk:
+    """A bus, and a client of it."""
+
+    def __init__(self, kind, directory, **delays):
+        self.bus = Bus(kind, directory)
+        url = parse_url(self.bus.url, KINDS)
+        self.client = client_for(url, TIMEOUT, Line(mode="8N1") if kind == "rtu" else None, **delays)
+
+    def ask(self, block: Block = POWERS, unit: int = 1, timeout: float = TIMEOUT) -> bytes:
+        return self.client.read(unit, block, timeout)
+
+    def is_right(self, block: Block = POWERS, unit: int = 1) -> bool:
+        return self.ask(block, unit) == data_of(unit, block)
+
+    def fails(self, error, match: str, block: Block = POWERS, unit: int = 1) -> None:
+        with pytest.raises(error, match=match):
+            self.ask(block, unit)
+
+    def once(self, reply) -> None:
+        """Let the next request be answered by `reply(say, unit, pdu)`, all others as ever."""
+        def fault(say, frame, unit, pdu):
+            self.bus.fault = None
+            reply(say, unit, pdu)
+        self.bus.fault = fault
+
+
+@pytest.fixture(params=["rtuovertcp", "rtu"])
+def line(request, tmp_path):
+    line = Talk(request.param, tmp_path)
+    yield line
+    line.client.close()
+    line.bus.vanish()
+
+
+def answer(unit: int, pdu: bytes) -> bytes:
+    return frames.rtu_frame(unit, good_answer(unit, pdu))
+
+
+def test_all_four_tables_are_read_over_one_connection(line):
+    for table in Table:
+        for count in (1, 7, 17, 125):
+            assert line.is_right(Block(table, 0x0310, count), unit=count)
+    assert line.bus.connections == (line.bus.kind != "rtu")
+
+
+def test_an_answer_may_come_byte_by_byte(line):
+    def drip(say, unit, pdu):
+        for byte in answer(unit, pdu):
+            say(bytes((byte,)))
+            threading.Event().wait(0.002)
+
+    for _ in range(3):
+        line.once(drip)
+        assert line.is_right(LONGER)
+
+
+@pytest.mark.parametrize("noise", [b"", b"\0", b"\x01\x03\x04", b"\x01\x83", bytes(30)])
+def test_what_stands_around_an_answer_is_overheard(line, noise):
+    line.once(lambda say, unit, pdu: say(noise + answer(unit, pdu) + noise))
+    assert line.is_right()
+    assert line.is_right(LONGER)
+
+
+@pytest.mark.parametrize("noise", [b"", b"\0"])
+@pytest.mark.parametrize("block", [POWERS, INPUTS])
+def test_its_own_echo_is_never_the_answer(line, block, noise):
+    line.once(lambda say, unit, pdu: say(noise + frames.rtu_frame(unit, pdu) + answer(unit, pdu)))
+    assert line.is_right(block)
+    line.once(lambda say, unit, pdu: say(noise + frames.rtu_frame(unit, pdu)))
+    line.fails(NoAnswer, "does not answer", block)
+    assert not line.client.take_foreign()
+
+
+def test_an_exception_is_told_with_its_code(line):
+    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, b"\x83\x02")))
+    with pytest.raises(Refused) as raised:
+        line.ask()
+    assert raised.value.exception_code == 2 and line.is_right()
+
+
+def test_after_silence_the_same_shape_has_to_wait(line):
+    line.once(lambda say, unit, pdu: None)
+    line.fails(NoAnswer, "unit 1 does not answer")
+    asked_at = line.client.asked_at
+    for block in (POWERS, OTHERS):
+        assert asked_at + TIMEOUT < line.client.free_at(1, block) < asked_at + 2 * TIMEOUT
+    assert line.client.free_at(1, LONGER) == line.client.free_at(2, POWERS) == 0.0
+    assert line.is_right(LONGER), "an answer of another shape shows that none is missing any more"
+    assert line.client.free_at(1, OTHERS) == 0.0
+
+
+def test_a_late_answer_is_overheard_and_its_unit_known_to_live(line):
+    line.once(lambda say, unit, pdu: threading.Timer(1.2 * TIMEOUT, say, (answer(unit, pdu),)).start())
+    line.fails(NoAnswer, "unit 1 does not answer")
+    late: set[int] = set()
+    until(lambda: line.is_right(LONGER, unit=2) and (late.update(line.client.take_late()) or late))
+    assert late == {1} and not line.client.take_foreign()
+
+
+def test_an_exception_that_may_be_late_is_not_believed(line):
+    line.once(lambda say, unit, pdu: None)
+    line.fails(NoAnswer, "unit 1 does not answer")
+    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, b"\x83\x02")))
+    line.fails(BadAnswer, "may be the late answer", LONGER)
+
+
+def test_a_damaged_answer_is_not_waited_out(line):
+    line.once(lambda say, unit, pdu: say(answer(unit, pdu)[:-1] + b"\0"))
+    begin = time.monotonic()
+    with pytest.raises(BadAnswer, match="a wrong CRC"):
+        line.ask(timeout=5.0)
+    assert time.monotonic() - begin < 2.0
+    assert line.client.free_at(1, POWERS) == 0.0 and line.is_right()
+
+
+@pytest.mark.parametrize("reply, fault", [
+    (lambda unit, pdu: answer(unit + 1, pdu), "unit 2 instead of 1"),
+    (lambda unit, pdu: answer(unit, b"\x04" + pdu[1:]), "function 4 instead of 3"),
+    (lambda unit, pdu: answer(unit, pdu[:4] + b"\1"), "2 bytes of data instead of 4"),
+    (lambda unit, pdu: answer(unit, pdu)[:6], "6 bytes without a meaning"),
+])
+def test_what_is_not_the_answer_is_named(line, reply, fault):
+    line.once(lambda say, unit, pdu: say(reply(unit, pdu)))
+    line.fails(BadAnswer, fault)
+    assert line.is_right(LONGER)
+
+
+def test_the_answer_is_found_behind_those_of_others(line):
+    line.once(lambda say, unit, pdu: say(answer(9, pdu) + frames.rtu_frame(9, pdu) + answer(unit, pdu)))
+    assert line.is_right()
+    assert [frame[0] for frame in line.client.take_foreign()] == [9, 9] and line.client.take_foreign() == []
+
+
+def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
+    stolen = read_request(OTHERS.address, OTHERS.count)
+    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, stolen) + answer(unit, stolen)))
+    line.fails(BadAnswer, "another master asked the same")
+
+
+def test_a_line_that_babbles_gets_no_request(line):
+    assert line.is_right()
+    is_over = threading.Event()
+
+    def babble(say, unit, pdu):
+        def keep_on():
+            while not is_over.wait(0.005):
+                say(b"\x55\xaa\x55")
+        threading.Thread(target=keep_on, daemon=True).start()
+
+    line.once(babble)
+    line.fails(BadAnswer, "bytes without a meaning")
+    count = len(line.bus.requests)
+    line.fails(BadAnswer, "never quiet")
+    assert len(line.bus.requests) == count
+    is_over.set()
+    until(lambda: line.is_right(LONGER))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gateways_get_the_time_they_need(kind, tmp_path):
+    line = Talk(kind, tmp_path, connect_delay=0.3, request_gap=0.15)
+    begin = time.monotonic()
+    for _ in range(3):
+        assert line.is_right()
+    times = [at for _, _, at in line.bus.requests]
+    assert times[0] - begin >= 0.29
+    assert all(later - earlier >= 0.149 for earlier, later in zip(times, times[1:]))
+    line.client.close()
+    line.bus.vanish()
+
+
+def test_an_adapter_that_is_pulled_and_returns(tmp_path):
+    line = Talk("rtu", tmp_path)
+    assert line.is_right()
+    line.bus.vanish()
+    line.fails(Unreachable, "cannot reach rtu:///.*: there is no such device")
+    line.bus.come_back()
+    until(lambda: line.is_right())
+    other = client_for(parse_url(line.bus.url, KINDS), TIMEOUT, Line(mode="8N1"))
+    with pytest.raises(Unreachable, match="another program uses the device"):
+        other.read(1, POWERS, TIMEOUT)
+    line.client.close()
+    line.bus.vanish()
+
+
+def test_a_second_master_is_named_once(tmp_path, caplog):
+    def fault(say, frame, unit, pdu):
+        say(frames.rtu_frame(9, read_request(0x10, 5)) + answer(9, read_request(0x10, 5)) + answer(unit, pdu))
+
+    with Bus("rtu", tmp_path) as bus:
+        bus.fault = fault
+        copy = Copy(bus.url)
+        with running(*copy.workers):
+            until(lambda: copy.poller.tally.foreign > 20)
+            copy.check()
+    named = [record.message for record in caplog.records if "another master" in record.message]
+    assert named == ["bus: another master is on this line: unit 9 asks for holding registers 0x0010+5; take it off, "
+                     "softsplit has to be the only one"]
+
+
+def test_what_the_wire_shows_is_counted(tmp_path, caplog):
+    def fault(say, frame, unit, pdu):
+        if unit == 1:
+            say(answer(unit, pdu) if pdu[0] == 3 else frames.rtu_frame(unit, bytes((pdu[0] | 0x80, 2))))
+
+    caplog.set_level("INFO")
+    with Bus("rtuovertcp", tmp_path) as bus:
+        bus.fault = fault
+        copy = Copy(bus.url)
+        with running(*copy.workers):
+            until(lambda: copy.tally[1].answers > 3 and copy.tally[2].no_answer > 2)
+    one, two = copy.tally[1], copy.tally[2]
+    assert (one.requests, one.damaged) == (one.answers + one.exceptions[2] + one.no_answer, 0)
+    assert one.exceptions.keys() == {2} and two.requests == two.no_answer == sum(unit == 2 for unit, _, _ in bus.requests)
+    assert 0 < one.latency(0.5) <= one.latency(0.99) < TIMEOUT and two.latency(0.5) is None
+    assert 0 < copy.poller.tally.utilisation <= 1
+    assert any(record.message.startswith(f"bus: unit 1: {one.requests} requests, ") for record in caplog.records)
+
+
+def test_a_dead_upstream_never_delays_another(tmp_path):
+    with Bus("rtu", tmp_path) as dead, Bus("rtuovertcp", tmp_path) as alive:
+        dead.fault = lambda *_: None
+        copies = Copy(dead.url, timeout=5.0), Copy(alive.url)
+        with running(*copies[0].workers, *copies[1].workers):
+            until(lambda: copies[1].is_fresh(0.0))
+            since = time.monotonic()
+            ages = []
+            until(lambda: ages.append(copies[1].age(1)) or time.monotonic() > since + 1.0)
+            assert max(ages) < 0.5 * SLOWNESS
+            assert len(dead.requests) == 1
+
+
+def test_frames_are_told_from_noise():
+    one, two = frames.rtu_frame(9, read_request(1, 2)), answer(9, read_request(1, 2))
+    assert frames.split(b"") == ([], 0)
+    assert frames.split(b"\0" + one + b"\1\2" + two + b"\x09\x03") == ([one, two], 5)
+
+
+def test_a_reply_is_found_at_any_place_and_nothing_else_is():
+    request, reply = frames.rtu_frame(1, read_request(0x5B14, 2)), answer(1, read_request(0x5B14, 2))
+    for before in (b"", b"\1", b"\1\3", b"\1\3\4", reply[:-1], request):
+        assert replies.find_reply(before + reply + b"\0", request, POWERS) == (len(before), reply)
+    for bit in range(8 * len(reply)):
+        damaged = bytearray(reply)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert replies.find_reply(bytes(damaged), request, POWERS) is None
+    for size in range(len(reply)):
+        assert replies.find_reply(reply[:size], request, POWERS) is None
