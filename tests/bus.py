@@ -35,14 +35,15 @@ class HangUp(Exception):
 
 
 class Bus:
-    """A bus at `url`; `fault(say, frame, unit, pdu)` answers in place of its devices while it is set.
+    """A bus at `url`, whose devices answer `device(unit, pdu)`.
 
-    `say(data)` puts bytes on the wire, `frame(unit, pdu)` makes an answer of this wire's kind. `requests` are those
-    heard, with unit and monotonic time.
+    While it is set, `fault(say, frame, unit, pdu)` answers in their place: `say(data)` puts bytes on the wire,
+    `frame(unit, pdu)` makes an answer of this wire's kind. `requests` are those heard, with unit and monotonic time.
     """
 
-    def __init__(self, kind: str, directory: Path):
+    def __init__(self, kind: str, directory: Path, device=good_answer):
         self.kind = kind
+        self.device = device
         self.fault = None
         self.requests: list[tuple[int, bytes, float]] = []
         self.connections = 0
@@ -82,6 +83,18 @@ class Bus:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
                 end.close()
+
+    def reset(self) -> None:
+        """Break every connection, or pull the adapter, and be there again at once."""
+        if self.kind == "rtu":
+            self.vanish()
+            self.come_back()
+        else:
+            for sock in self._ends[1:]:
+                with suppress(OSError):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    sock.shutdown(socket.SHUT_RDWR)
+            del self._ends[1:]
 
     def __enter__(self):
         return self
@@ -147,4 +160,4 @@ class Bus:
         if self.fault:
             self.fault(say, frame, unit, pdu)
         else:
-            say(frame(unit, good_answer(unit, pdu)))
+            say(frame(unit, self.device(unit, pdu)))

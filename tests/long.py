@@ -4,14 +4,18 @@ The real program against a separate simulated gateway with the wire time of 1920
 a value is that a master gets follows from the value: the simulated meter shows a pure function of time.
 """
 
+import math
 import os
 import random
 import re
 import socket
+import struct
 import sys
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from softsplit.downstream.tcp import RtuOverTcpServer
@@ -21,6 +25,8 @@ from softsplit.protocol.blocks import Block, Table
 from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import Faults, SimulatedUnit
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
+from tests.bench.upstream import PEERS, best_age, measure, saturated
+from tests.bus import KINDS, Bus, HangUp
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.support import (Child, RtuMaster, ScriptedGateway, TcpMaster, good_answer, read_request, running,
                            until)
@@ -28,6 +34,7 @@ from tests.test_access import serving
 from tests.test_framing import FOREIGN_REPLY, campaign, traffic
 from tests.test_poller import FAST, Wire
 from tests.test_rtu_server import ANSWER, REQUEST, server_at
+from tests.test_upstreams import RECOVERY, UNIT_FAULTS, suffer
 
 COMMAND = [sys.executable, "-m", "softsplit"]
 UNITS = (100, 2)
@@ -262,6 +269,130 @@ def check_turnaround():
     figures = turnaround()
     yield f"median {figures['p50'] - figures['silence']:.2f} ms after the silence"
     assert figures["p50"] - figures["silence"] < 3
+
+
+BLOCKS = {0: read_request(0, 4), 100: read_request(100, 4)}  # of one shape
+MAX_AGE = 0.6  # s
+
+
+def dated_answer(unit: int, pdu: bytes) -> bytes:
+    """Four registers that tell unit, address, and the monotonic time in milliseconds."""
+    address = int.from_bytes(pdu[1:3], "big")
+    return bytes((3, 8)) + struct.pack(">HHI", unit, address, int(1000 * time.monotonic()) & 0xFFFFFFFF)
+
+
+class Watch(threading.Thread):
+    """A master that reads all units all the time; what is wrong or too old goes into `wrong`."""
+
+    def __init__(self, port: int, units):
+        super().__init__(daemon=True)
+        self.wrong: list[str] = []
+        self.ages = {(unit, address): math.inf for unit in units for address in BLOCKS}  # as last seen
+        self.is_over = threading.Event()
+        self._master = TcpMaster(port)
+
+    def run(self) -> None:
+        while not self.is_over.wait(0.005):
+            for unit, address in self.ages:
+                answer = self._master.ask(unit, BLOCKS[address])
+                now = time.monotonic()
+                self.ages[unit, address] = math.inf
+                if answer[0] == 3:
+                    whose, where, stamp = struct.unpack(">HHI", answer[2:])
+                    self.ages[unit, address] = age = now - stamp / 1000
+                    if (whose, where) != (unit, address) or age > MAX_AGE + 0.1:
+                        self.wrong.append(f"unit {unit} {address}: unit {whose} {where}, {age:.2f} s old")
+
+
+@contextmanager
+def three_buses():
+    """The real program on one bus of each kind, and a master that watches what it serves."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        buses = [stack.enter_context(Bus(kind, directory, dated_answer)) for kind in KINDS]
+        (directory / "dated.toml").write_text("block = [{ address = 0, count = 4, every = 0.1 },"
+                                              "{ address = 100, count = 4, every = 0.1 }]")
+        sections = [f'[upstream.u{number}]\nurl = "{bus.url}"\ntimeout = 0.3\n'
+                    f'units = {{ {2 * number + 1} = "dated.toml", {2 * number + 2} = "dated.toml" }}\n'
+                    + ('mode = "8N1"\n' if bus.kind == "rtu" else "") for number, bus in enumerate(buses)]
+        path = directory / "softsplit.toml"
+        path.write_text("".join(sections) + f'[downstream.d]\nurl = "tcp://127.0.0.1:0"\nmax_age = {MAX_AGE}\n')
+        splitter = stack.enter_context(Child([*COMMAND, "run", "-c", str(path)]))
+        port = int(until(lambda: re.search(r"serving d on .*:(\d+)", splitter.log()))[1])
+        watch = Watch(port, range(1, 2 * len(buses) + 1))
+        watch.start()
+        yield buses, splitter, watch
+        watch.is_over.set()
+        watch.join()
+
+
+def check_fifty_outages():
+    """Killed, hung, refusing, reset, restarted 50 times under load: nothing wrong or stale served, nothing leaked."""
+    rng = random.Random(4)
+
+    def silent(say, frame, unit, pdu):
+        pass
+
+    def refusing(say, frame, unit, pdu):
+        raise HangUp
+
+    with three_buses() as (buses, splitter, watch):
+        def is_well() -> bool:
+            return max(watch.ages.values()) < 0.5
+
+        def held() -> tuple[int, int]:
+            return tuple(len(os.listdir(f"/proc/{splitter.process.pid}/{what}")) for what in ("fd", "task"))
+
+        until(is_well)
+        before, recoveries = held(), []
+        for number in range(50):
+            events = [rng.choice(["kill", "hang", "refuse", "reset", "restart"]) for _ in buses]
+            for bus, event in zip(buses, events):
+                if event in ("kill", "restart"):
+                    bus.vanish()
+                bus.fault = {"hang": silent, "refuse": refusing}.get(event)
+                if event == "reset":
+                    bus.reset()
+                if event == "restart":
+                    bus.come_back()
+            end = time.monotonic() + rng.uniform(0.05, 1.5)
+            until(lambda: time.monotonic() > end)
+            for bus, event in zip(buses, events):
+                bus.fault = None
+                if event == "kill":
+                    bus.come_back()
+            fixed_at = time.monotonic()
+            until(lambda: time.monotonic() > fixed_at + 0.1 and is_well(), timeout=10)
+            recoveries.append((time.monotonic() - fixed_at, *events))
+        until(lambda: held() == before)
+        lines = splitter.log().count("\n")
+        slowest = max(recoveries)
+        yield (f"back after {slowest[0]:.2f} s at most ({', '.join(slowest[1:])}); {len(watch.wrong)} wrong or too old; descriptors and threads "
+               f"{before}, then {held()}; {lines} lines of log")
+        assert watch.is_alive() and not watch.wrong, watch.wrong[:5]
+        assert slowest[0] < RECOVERY + 0.2 and lines < 200
+
+
+def check_faults_in_real_time():
+    """Time-out 1 s, periods of 1 s: whatever a unit does wrong, the other is never older than 2.5 s; back within 2 s."""
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(len(UNIT_FAULTS)) as pool:
+        for kind in KINDS:
+            outcomes = {fault.__name__: pool.submit(suffer, kind, fault, Path(directory), 1.0, 12.0)
+                        for fault in UNIT_FAULTS}
+            ages = {name: outcome.result() for name, outcome in outcomes.items()}
+            worst = max(ages, key=ages.get)
+            yield f"{kind}: oldest {ages[worst]:.2f} s ({worst})"
+            assert ages[worst] <= 2.5
+
+
+def check_a_saturated_wire():
+    """p99 of the age within 1.1 times the best possible, the wire busy for 97 %, however many masters there are."""
+    one, many = saturated(20), saturated(20, masters=4)
+    crowd = measure(PEERS["softsplit, saturated"], 32, 0, 20)
+    yield (f"age p99 {one['age p99']:.3f} s, best possible {best_age():.3f} s; busy {100 * one['busy']:.1f} %; "
+           f"{one['requests']:.2f} requests per s for 1 master, {many['requests']:.2f} for 4, {crowd['requests']:.2f} for 32")
+    assert one["age p99"] <= 1.1 * best_age() and one["busy"] >= 0.97
+    assert abs(crowd["requests"] / one["requests"] - 1) < 0.02
 
 
 def main(words: list[str]) -> int:

@@ -99,7 +99,7 @@ class TcpMaster:
 
     def ask(self, unit: int, pdu: bytes) -> bytes:
         """Return the answer PDU, after a look at its header."""
-        self.transaction += 1
+        self.transaction = (self.transaction + 1) & 0xFFFF
         self.sock.sendall(frames.tcp_frame(self.transaction, unit, pdu))
         transaction, protocol, length, answering = struct.unpack(">HHHB", self.receive(7))
         assert (transaction, protocol, answering) == (self.transaction, 0, unit)

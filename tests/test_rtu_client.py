@@ -138,7 +138,7 @@ def test_a_damaged_answer_is_not_waited_out(line):
     with pytest.raises(BadAnswer, match="a wrong CRC"):
         line.ask(timeout=5.0)
     assert time.monotonic() - begin < 2.0
-    assert line.client.free_at(1, POWERS) == 0.0 and line.is_right()
+    assert line.is_right(LONGER) and line.client.free_at(1, POWERS) == 0.0 and line.is_right()
 
 
 @pytest.mark.parametrize("reply, fault", [

@@ -29,22 +29,24 @@ def find_reply(heard: bytes, request: bytes, block: Block) -> tuple[int, bytes] 
 def is_damaged(heard: bytes, request: bytes, block: Block) -> bool:
     """Whether all of the reply seems to be there, although `find_reply` does not find it."""
     header, size = _headers(request, block)[0]
-    return any(len(heard) >= at + size and heard[at:at + size] != request for at in _places(heard, header))
+    if header not in heard:
+        return False
+    for frame in (request, *frames.split(heard)[0]):  # in which it may stand by chance
+        heard = heard.replace(frame, b"")
+    return any(len(heard) >= at + size for at in _places(heard, header))
 
 
-def fault(heard: bytes, request: bytes, block: Block) -> str | None:
-    """Say what came instead of the reply; None when it was next to nothing, as a line makes by itself."""
-    heard = heard.replace(request, b"")
-    if len(heard) < frames.EXCEPTION_LENGTH:
-        return None
-    for frame in frames.split(heard)[0]:
-        if frame[0] != request[0]:
-            return f"unit {frame[0]} instead of {request[0]}"
+def fault(others: list[bytes], loose: int, unit: int, block: Block) -> str | None:
+    """Say what came instead of the reply: frames of `others` and so many `loose` bytes.
+
+    None when it was next to nothing, as a line makes by itself.
+    """
+    for frame in others:
+        if frame[0] != unit:
+            return f"unit {frame[0]} instead of {unit}"
         if wrong := pdus.reply_fault(block, frame[1:-2]):
             return wrong
-    if is_damaged(heard, request, block):
-        return "a wrong CRC"
-    return f"{len(heard)} bytes without a meaning"
+    return f"{loose} bytes without a meaning" if loose >= frames.EXCEPTION_LENGTH else None
 
 
 def _headers(request: bytes, block: Block) -> list[tuple[bytes, int]]:

@@ -15,6 +15,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.upstream.wire import SerialWire, SocketWire
 from softsplit.url import Url
 
+SLICE = 0.3  # s of waiting, after which a stop is noticed
 SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
 
 
@@ -24,7 +25,7 @@ class Client:
     Stands before one of modbus-tk's masters, which builds requests and takes replies apart. `asked_at` is
     the monotonic time just before the latest request. After connecting, `connect_delay` passes before the
     first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
-    for them.
+    for so long, and returns true when all is to stop.
     """
 
     tells_late = True  # whether the answer to an earlier question can be told from the right one
@@ -101,6 +102,7 @@ class Client:
         """Ask once. Raises NoAnswer, BadAnswer, Refused, or ConnectionResetError when the wire is lost."""
         self._block = block
         self._silent += 1
+        self.asked_at = time.monotonic()
         try:
             self._settle(timeout)
             self.asked_at = time.monotonic()
@@ -117,6 +119,17 @@ class Client:
             raise ConnectionResetError(error.strerror or str(error)) from error
         finally:
             self._free_at = time.monotonic() + self.request_gap
+
+    def _receive(self, timeout: float) -> bytes:
+        """Return what comes within `timeout`. Raises TimeoutError when nothing does, or all is to stop."""
+        end = time.monotonic() + timeout
+        while True:
+            left = end - time.monotonic()
+            try:
+                return self._wire.receive(max(0.0, min(left, SLICE)))
+            except TimeoutError:
+                if left <= SLICE or self._pause(0):
+                    raise
 
     def _left(self) -> float:
         """Seconds until the deadline. Raises TimeoutError when it has passed."""

@@ -76,6 +76,8 @@ class Poller(Worker):
             self._unreachable(error)
             return
         except UpstreamError as error:
+            if self.stopping.is_set():
+                return
             self._count(unit, error)
             self._reachable()
             if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:

@@ -18,7 +18,7 @@ from softsplit.upstream.wire import SerialWire, SocketWire
 from softsplit.url import Url
 
 QUIET = frames.JOIN  # s without a byte, after which a line that was disturbed is quiet
-DISTURBANCE = 4  # bytes, as long as the shortest frame; a line that makes fewer by itself is not disturbed
+GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
 TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
 LATEST = 1.75  # time-outs after which a reply is not expected any more
 REMEMBERED = 10.0  # s for which a late reply is told from a foreign one
@@ -40,6 +40,7 @@ class RtuClient(Client, RtuMaster):
         silence = frames.frame_silence(line.baudrate, line.mode) if line else 0.0
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._request = b""
+        self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._unanswered: dict[replies.Shape, float] = {}  # when a question was asked that awaits its reply
         self._asked_by_others: dict[replies.Shape, float] = {}  # when it was heard
@@ -55,44 +56,58 @@ class RtuClient(Client, RtuMaster):
     def _settle(self, timeout: float) -> None:
         """Wait until the line is quiet. Raises BadAnswer when it never is."""
         super()._settle(timeout)
-        heard = self._wire.pending()
-        self._overhear(heard)
+        self._stray += self._wire.pending()
         end = time.monotonic() + timeout
-        while self._is_disturbed or heard:
+        while self._is_disturbed or self._stray:
+            is_glitch = not self._is_disturbed and not self._stray.strip(GLITCHES)
             try:
-                heard = self._wire.receive(QUIET if self._is_disturbed else self.request_gap)
+                self._stray += self._receive(self.request_gap if is_glitch else QUIET)
             except TimeoutError:
-                self._is_disturbed, heard = False, b""
-            self._overhear(heard)
-            if time.monotonic() > end:
+                self._is_disturbed = False
+                self._sort()
+            if len(self._stray) > TOO_MUCH or time.monotonic() > end:
+                self._sort()
                 raise BadAnswer(f"{self._url}: the line is never quiet")
 
     def _overhear(self, data: bytes) -> None:
-        """Take what is not the reply: our own echo, late replies, other masters, noise."""
-        data = data.replace(self._request, b"") if self._request else data
-        self._is_disturbed = self._is_disturbed or len(data) >= DISTURBANCE
+        self._stray += data
+
+    def _sort(self) -> list[bytes]:
+        """Take note of what is not the reply: our own echo, late replies, other masters, noise.
+
+        Return the frames which nobody can have sent whom we asked.
+        """
+        data, self._stray = self._stray[-2 * frames.MAX_RTU_FRAME:], b""
+        foreign = []
         for frame in frames.split(data)[0]:
+            if frame == self._request:
+                continue
             shape = frame[0], frame[1], frame[2]
             if shape in self._unanswered and len(frame) == frame[2] + 5 or self._is_late_exception(frame):
                 self._late.add(frame[0])
             else:
+                foreign.append(frame)
                 self._hear_foreign(frame)
+        return foreign
 
     def _is_late_exception(self, frame: bytes) -> bool:
         asked = frame[0], frame[1] & 0x7F
         return frame[1] >= 0x80 and asked in [each[:2] for each in self._unanswered]
 
     def _hear_foreign(self, frame: bytes) -> None:
-        if len(self._foreign) < FOREIGN:
-            self._foreign.append(frame)
+        """Remember a frame of another master, or made by it; a unit that we ask may also just be wrong."""
         asked = pdus.asked_block(frame[1:-2], tuple(Table))
         if isinstance(asked, Block):
             self._asked_by_others[replies.shape(frame[0], asked)] = time.monotonic()
+        is_evidence = isinstance(asked, Block) or frame[:1] != self._request[:1]
+        if is_evidence and len(self._foreign) < FOREIGN:
+            self._foreign.append(frame)
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
-        self._overhear(heard[:at])
-        self._overhear(heard[at + len(frame):])
+        self._stray = heard[:at]
+        self._sort()
+        self._stray = heard[at + len(frame):]  # what comes next may belong to it
         unit, function = self._request[:2]
         shape = replies.shape(unit, self._block)
         now = time.monotonic()
@@ -110,13 +125,14 @@ class RtuClient(Client, RtuMaster):
 
     def _do_open(self):
         super()._do_open()
+        self._stray = b""
         self._is_disturbed = True
 
     def _send(self, request):
         self._request = request
         now = time.monotonic()
         self._unanswered = {shape: asked_at for shape, asked_at in self._unanswered.items()
-                            if now - asked_at < REMEMBERED}
+                            if now - asked_at < max(REMEMBERED, LATEST * self.get_timeout())}
         self._unanswered[replies.shape(request[0], self._block)] = now
         self._wire.send(request, self._left())
 
@@ -126,7 +142,7 @@ class RtuClient(Client, RtuMaster):
         is_damaged = False
         while len(heard) < TOO_MUCH:
             try:
-                heard += self._wire.receive(min(self._left(), QUIET) if is_damaged else self._left())
+                heard += self._receive(min(self._left(), QUIET) if is_damaged else self._left())
             except TimeoutError:
                 break
             self._silent = 0
@@ -134,9 +150,9 @@ class RtuClient(Client, RtuMaster):
                 return self._accept(heard, *found)
             is_damaged = replies.is_damaged(heard, self._request, self._block)
         self._is_disturbed = True
-        self._overhear(heard)
-        if is_damaged:  # it has come, so it will not come late
-            del self._unanswered[replies.shape(self._request[0], self._block)]
-        if fault := replies.fault(heard, self._request, self._block):
+        self._stray = heard
+        foreign, loose = self._sort(), frames.split(heard.replace(self._request, b""))[1]
+        fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._request[0], self._block)
+        if fault:
             raise BadAnswer(f"unit {self._request[0]}: the answer has {fault}")
         raise TimeoutError

@@ -43,7 +43,7 @@ class TcpClient(Client, TcpMaster):
                     raise self._bad(f"{self._url} does not speak Modbus TCP: protocol id {frame[2:4].hex()}")
                 return frame
             try:
-                self._inbox += self._wire.receive(self._left())
+                self._inbox += self._receive(self._left())
                 self._silent = 0
             except ConnectionResetError as error:
                 if self._inbox:

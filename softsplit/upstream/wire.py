@@ -37,7 +37,10 @@ class SocketWire:
     def receive(self, timeout: float) -> bytes:
         """Return what comes next. Raises TimeoutError when nothing does."""
         self._sock.settimeout(timeout)
-        data = self._sock.recv(PIECE)
+        try:
+            data = self._sock.recv(PIECE)
+        except BlockingIOError as error:
+            raise TimeoutError from error
         if not data:
             raise ConnectionResetError("hung up")
         return data
@@ -46,7 +49,7 @@ class SocketWire:
         """Return what has come unasked, nothing most of the time."""
         try:
             return self.receive(0)
-        except BlockingIOError:
+        except TimeoutError:
             return b""
 
 
