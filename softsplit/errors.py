@@ -13,7 +13,8 @@ class ConfigError(SoftsplitError, ValueError):
     exit_code = 2
 
     def __init__(self, what: str, key: str = ""):
-        super().__init__(f"{key}: {what}" if key else what)
+        text = f"{key}: {what}" if key else what
+        super().__init__("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
         self.what = what
         self.key = key
 

@@ -88,6 +88,7 @@ class Upstream:
 
     def unit(self, number: int) -> Unit:
         """Return the unit with this id. Raises ConfigError when there is none."""
+        checks.require_type(number, int)
         checks.require_word(str(number), [str(unit.unit) for unit in self.units], f"unit of {self.name}")
         return next(unit for unit in self.units if unit.unit == number)
 
@@ -151,8 +152,11 @@ class Downstream:
         if self.serves:
             raise ConfigError("units says already what is served; leave one of them out", "serves")
         chosen = []
-        for unit, (upstream, origin) in self.units.items():
+        for unit, whose in checks.require_type(self.units, dict, "units").items():
             with checks.inside(f"units.{unit}"):
+                if not (isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream)):
+                    raise ConfigError(f"{checks.show(whose)} is not (an Upstream, a unit id there)")
+                upstream, origin = whose
                 if checks.require_type(unit, int) not in UNITS:
                     raise ConfigError(f"unit {unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
                 chosen.append(Served(unit, upstream, upstream.unit(origin)))

@@ -1,60 +1,83 @@
 """What `softsplit check` says: the topology as a picture, what is read how often, and what it costs."""
 
-from softsplit.line import BAUDRATES
-from softsplit.protocol import budget
+from dataclasses import dataclass
+from math import ceil, floor, log10
+
+from softsplit.protocol import budget, forecast
 from softsplit.protocol.blocks import Read
-from softsplit.protocol.budget import Cost
 from softsplit.topology import Downstream, Topology, Unit, Upstream
 
 USUAL_BAUDRATES = (9600, 19200, 38400, 57600, 115200)  # baud
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a read takes of a wire: seconds each time, a share of all time; and the age its data reaches."""
+
+    unit: int
+    read: Read
+    duration: float
+    share: float
+    oldest: float
+
+
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
-    unserved = topology.unserved()
-    parts = [_upstream(upstream, upstream in unserved) for upstream in topology.upstreams]
+    served = [each for downstream in topology.downstreams for each in downstream.served]
+    parts = []
+    for upstream in topology.upstreams:
+        polled = {each.origin.unit for each in served if each.upstream is upstream}
+        parts.append(_upstream(upstream, [unit for unit in upstream.units if unit.unit in polled]))
     return "\n\n".join([f"{name} is right", *parts, *map(_downstream, topology.downstreams)])
 
 
-def _upstream(upstream: Upstream, is_unserved: bool) -> str:
-    note = "  NOT POLLED: no downstream serves it" if is_unserved else ""
+def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
     line = f"  {upstream.line.baudrate} {upstream.line.mode}" if upstream.line else ""
-    lines = [f"upstream {upstream.name}  {upstream.url}{line}  timeout {upstream.timeout:g} s{note}"]
-    costs = _costs(upstream)
+    lines = [f"upstream {upstream.name}  {upstream.url}{line}  timeout {upstream.timeout:g} s"]
+    costs = _costs(upstream, polled)
     for index, unit in enumerate(upstream.units):
         is_last = index == len(upstream.units) - 1
         title = f"  ({unit.profile.title})" if unit.profile.title else ""
-        lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}")
+        note = "" if unit in polled else "  NOT POLLED: no downstream serves it"
+        lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}")
         lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(unit, costs)]
-    return "\n".join(lines + _budget(upstream, list(costs.values())))
+    return "\n".join(lines + (_budget(upstream, costs) if polled else []))
 
 
-def _costs(upstream: Upstream, baudrate: int = 0) -> dict[tuple[int, Read], Cost]:
-    """What the reads cost, on a line with another baud rate if one is given; nothing for an unknown line."""
-    if upstream.line is None:
-        return {}
-    reads = [(unit.unit, read) for unit in upstream.units for read in unit.reads]
-    found = budget.costs(reads, baudrate or upstream.line.baudrate, upstream.line.mode, upstream.request_gap)
-    return {(cost.unit, cost.read): cost for cost in found}
+def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
+    """What the reads of these units cost; nothing when the line is not known."""
+    reads = [(unit.unit, read) for unit in polled for read in unit.reads]
+    if upstream.line is None or not reads:
+        return []
+    durations = [_duration(upstream, read, upstream.line.baudrate) for _, read in reads]
+    return [Cost(*each, duration, duration / each[1].every, age)
+            for each, duration, age in zip(reads, durations, forecast.oldest(reads, durations))]
 
 
-def _reads(unit: Unit, costs: dict[tuple[int, Read], Cost]):
+def _duration(upstream: Upstream, read: Read, baudrate: int) -> float:
+    return budget.duration(read, baudrate, upstream.line.mode) + upstream.request_gap
+
+
+def _reads(unit: Unit, costs: list[Cost]):
     """One line for each read of a unit."""
+    own = {cost.read: cost for cost in costs if cost.unit == unit.unit}
     width = max(len(read.name) for read in unit.reads)
     for read in unit.reads:
         line = f"{read.name:{width}}  {str(read.block):28}  every {f'{read.every:g} s':6}"
-        if cost := costs.get((unit.unit, read)):
-            line += (f"  {cost.size:3} bytes  {1000 * cost.duration:4.0f} ms  {100 * cost.share:5.1f} %"
-                     f"  at worst {_seconds(cost.oldest)} old")
+        if cost := own.get(read):
+            line += (f"  {budget.size(read):3} bytes  {1000 * cost.duration:4.0f} ms"
+                     f"  {100 * cost.share:5.1f} %  at worst {_seconds(cost.oldest)} old")
         yield line.rstrip()
 
 
 def _budget(upstream: Upstream, costs: list[Cost]) -> list[str]:
     """What all reads need of the wire, and what to change when that is too much."""
     if not costs:
-        return [" the line behind the gateway is not known; set baudrate and mode to see what the reads need"]
+        return [" the line behind the gateway is not known; set baudrate and mode to see what the reads "
+                "need"]
     needed = sum(cost.share for cost in costs)
-    lines = [f" the reads need {100 * needed:.0f} % of the wire"]
+    lines = [f" the reads need {100 * needed:.0f} % of the wire, when devices begin to answer after "
+             f"{1000 * budget.DEVICE_DELAY:g} ms"]
     slowest = max(costs, key=lambda cost: cost.duration)
     if slowest.duration > upstream.timeout:
         lines.append(f" TOO SHORT: timeout {upstream.timeout:g} s, because {slowest.read.name} of unit "
@@ -70,18 +93,25 @@ def _cure(upstream: Upstream, costs: list[Cost], needed: float) -> str:
     """Say which baud rate, or which period of the costliest read, brings the need below what is roomy."""
     cures = []
     for baudrate in USUAL_BAUDRATES:
-        if baudrate > upstream.line.baudrate and baudrate in BAUDRATES:
-            less = sum(cost.share for cost in _costs(upstream, baudrate).values())
-            if less <= budget.ROOMY:
-                cures.append(f"{baudrate} baud would need {100 * less:.0f} %")
-                break
+        less = sum(_duration(upstream, cost.read, baudrate) / cost.read.every for cost in costs)
+        if baudrate > upstream.line.baudrate and less <= budget.ROOMY:
+            cures.append(f"{baudrate} baud would need {100 * less:.0f} %")
+            break
     costliest = max(costs, key=lambda cost: cost.share).read
-    alike = [cost for cost in costs if cost.read.name == costliest.name]
+    alike = [cost for cost in costs
+             if (cost.read.name, cost.read.every) == (costliest.name, costliest.every)]
     rest = budget.ROOMY - needed + sum(cost.share for cost in alike)
     if rest > 0:
-        every = sum(cost.duration for cost in alike) / rest
-        cures.append(f'every = {{ "{costliest.name}" = {every:.2g} }} for its units would do')
+        every = _round_up(sum(cost.duration for cost in alike) / rest)
+        units = ", ".join(str(cost.unit) for cost in alike)
+        cures.append(f'every = {{ "{costliest.name}" = {every:g} }} for unit {units} would do')
     return ", or ".join(cures) or "poll fewer units or blocks, or all of them less often"
+
+
+def _round_up(seconds: float) -> float:
+    """To two digits."""
+    step = 10.0 ** (floor(log10(seconds)) - 1)
+    return ceil(seconds / step) * step
 
 
 def _seconds(seconds: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from softsplit.profiles import load_profile
-from softsplit.protocol import budget
+from softsplit.protocol import budget, forecast
 from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.protocol.plan import Plan
 
@@ -68,12 +68,18 @@ def abb(units, fast: float = 1.0):
 @pytest.mark.parametrize("units, fast, baudrate", [
     ((100, 2), 1.0, 19200), ((100, 2), 1.0, 9600), ((100, 2), 0.25, 19200), ((100, 2), 0.1, 19200), ((100,), 0.1, 19200),
     (range(1, 9), 1.0, 19200), ((1, 2), 1.0, 2400)])
-def test_no_data_gets_older_than_the_budget_says(units, fast, baudrate):
+def test_no_data_gets_older_than_the_forecast_says(units, fast, baudrate):
     reads = abb(units, fast)
-    oldest, _ = run_on_a_line(reads, baudrate, 400)
-    for cost in budget.costs(reads, baudrate, "8E1"):
-        if cost.read.every < 100:
-            assert oldest[cost.unit, cost.read] < 1.05 * cost.oldest, cost
+    actual, _ = run_on_a_line(reads, baudrate, 1500)
+    durations = [budget.duration(each, baudrate, "8E1") for _, each in reads]
+    for each, age in zip(reads, forecast.oldest(reads, durations)):
+        assert actual.get(each, 0.0) < 1.1 * age, each
+
+
+def test_the_forecast_of_the_house_is_the_best_possible_age():
+    reads = abb((100, 2))
+    ages = forecast.oldest(reads, [budget.duration(each, 19200, "8E1") for _, each in reads])
+    assert ages[0] == pytest.approx(1.09, abs=0.01)
 
 
 @pytest.mark.parametrize("fast, nearly", [(0.05, 1.01), (0.1, 1.01), (0.15, 1.06), (0.18, 1.13)])
@@ -101,11 +107,10 @@ def test_one_round_of_all_is_the_shortest_period_there_can_be():
 
 
 def test_what_a_read_costs():
-    powers = budget.costs(abb((100, 2)), 19200, "8E1")[0]
-    assert (powers.size, powers.read.block.count) == (145, 66)
-    assert powers.duration == pytest.approx(145 * 11 / 19200 + 2 * 3.5 * 11 / 19200 + 0.003)
-    assert powers.share == pytest.approx(powers.duration)
-    assert budget.costs(abb((100,)), 9600, "8N1", gap=0.1, delay=0.0)[0].duration == pytest.approx(152 * 10 / 9600 + 0.1)
+    powers = abb((100, 2))[0][1]
+    assert (budget.size(powers), powers.block.count) == (145, 66)
+    assert budget.duration(powers, 19200, "8E1") == pytest.approx(145 * 11 / 19200 + 2 * 3.5 * 11 / 19200 + 0.003)
+    assert budget.duration(powers, 9600, "8N1", delay=0.0) == pytest.approx(152 * 10 / 9600)
 
 
 def times_of(sent, unit: int, each: Read) -> list[float]:
@@ -135,10 +140,23 @@ def test_nothing_starves_on_a_wire_that_is_too_slow():
 
 
 def test_a_mute_unit_is_tried_after_1_2_4_and_then_every_5_seconds():
-    sent = simulate(plan_of(2), 40.0, 0.1, mute=lambda unit, now: now > 10)
-    tries = [at for at, _, _ in sent if at > 10]
+    sent = simulate(plan_of(100, 2), 40.0, 0.1, mute=lambda unit, now: unit == 2 and now > 10)
+    tries = [at for at, unit, _ in sent if unit == 2 and at > 10]
     gaps = [later - earlier for earlier, later in zip(tries[1:], tries[2:])]
-    assert gaps[:5] == pytest.approx([1, 2, 4, 5, 5], abs=0.001)
+    assert gaps[:5] == pytest.approx([1, 2, 4, 5, 5], abs=0.35)
+
+
+def test_while_all_units_are_mute_the_bus_is_tried_often_and_all_are_back_at_once():
+    sent = simulate(plan_of(100, 2), 80.0, 0.1, mute=lambda unit, now: 10 < now < 60)
+    assert longest_gap([at for at, _, _ in sent if 12 < at < 60]) < 2.0
+    assert all(times_of([each for each in sent if each[0] > 60], unit, FAST)[0] < 62 for unit in (100, 2))
+
+
+def test_many_mute_units_do_not_slow_the_others():
+    units = range(1, 41)
+    sent = simulate(plan_of(*units), 200.0, 0.09, mute=lambda unit, now: unit != 7)
+    assert longest_gap(times_of(sent, 7, FAST)) < 1.6
+    assert all(sum(whose == unit for _, whose, _ in sent) > 3 for unit in units)
 
 
 def test_a_mute_unit_does_not_slow_the_others():

@@ -8,6 +8,7 @@ from softsplit.protocol.blocks import Block, Read
 
 MUTE_AFTER = 2  # unanswered reads in a row
 RETRIES = (1.0, 2.0, 4.0, 5.0)  # s between the tries of a mute unit; the last one stays
+ALONE = 1.5  # s, the longest between the tries while all units are mute: there is nobody to slow
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
 SHORTEST_TRY, LONGEST_TRY = 0.1, 0.5  # s a mute unit gets for its answer
 LONG_TRY_SHARE = 10  # of so many time-outs one may be spent on a mute unit that answers too late
@@ -61,6 +62,7 @@ class Plan:
         dues = [_Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
         self._dues = sorted(dues, key=lambda due: due.read.every)
         self._patience = {unit: _Patience() for unit in reads}
+        self._fair_until = 0.0  # until then units that answer go first, because one that did not took time
 
     def is_mute(self, unit: int) -> bool:
         return self._patience[unit].unanswered >= MUTE_AFTER
@@ -75,9 +77,10 @@ class Plan:
         return sum(due.duration / due.read.every for due in self._dues if not self.is_mute(due.unit))
 
     def timeout(self, unit: int) -> float:
-        """Seconds to wait for the next answer of this unit."""
+        """Seconds to wait for the next answer: fewer for a mute unit, or one never heard while others are."""
         patience = self._patience[unit]
-        if not self.is_mute(unit) or patience.may_take_long:
+        is_strange = patience.slowest is None and self._is_anybody_known()
+        if not (self.is_mute(unit) or is_strange) or patience.may_take_long:
             return self._timeout
         usual = LONGEST_TRY if patience.slowest is None else max(SHORTEST_TRY, 4 * patience.slowest)
         return min(self._timeout, usual, LONGEST_TRY)
@@ -87,6 +90,8 @@ class Plan:
         ready = [due for due in self._dues if self._ready_at(due) <= now]
         if not ready:
             return None
+        if now < self._fair_until:
+            ready = [due for due in ready if not self._is_doubtful(due.unit)] or ready
         first = min(ready, key=lambda due: self._urgency(due, now))
         if self._gives_way(first, now):
             return None
@@ -97,8 +102,10 @@ class Plan:
         return min((at - now for at in map(self._ready_at, self._dues) if at > now), default=0.0)
 
     def answered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
-        """The unit answered this read, which keeps its beat unless it is more than half a period late."""
-        if self.is_mute(unit):
+        """The unit answered this read, which keeps its beat, but gets no sooner than after half a period."""
+        if self._are_all_mute():
+            self.restart(now)
+        elif self.is_mute(unit):
             self._revive(unit, now)
         patience = self._patience[unit]
         patience.unanswered = 0
@@ -107,7 +114,7 @@ class Plan:
         due = self._find(unit, read)
         due.is_known, due.unanswered = True, 0
         on_beat = due.at + read.every
-        due.at = on_beat if on_beat > sent_at + read.every / 2 else sent_at + read.every
+        due.at = max(on_beat, sent_at + read.every / 2)
         duration = now - sent_at + self._gap
         due.duration += (duration - due.duration) / (4 if due.duration else 1)
         self._spread()
@@ -117,12 +124,15 @@ class Plan:
         due, patience = self._find(unit, read), self._patience[unit]
         if not self.is_mute(unit):
             due.unanswered += 1
-        again = min(read.every, 2.0 ** min(max(due.unanswered - 1, 0), 10), LONGEST_RETRY)
+        again = 2.0 ** min(max(due.unanswered - 1, 0), 10)
+        again = min(again, read.every if due.unanswered <= MUTE_AFTER else LONGEST_RETRY)
         due.at = max(now, sent_at + again)
         patience.unanswered += 1
         if self.is_mute(unit):
             tries = patience.unanswered - MUTE_AFTER
             patience.not_before = max(now, sent_at + RETRIES[min(tries, len(RETRIES) - 1)])
+            self._hurry(now)
+        self._fair_until = now + (now - sent_at)
         if patience.may_take_long:
             patience.may_take_long, patience.long_try_after = False, now + LONG_TRY_SHARE * self._timeout
 
@@ -139,6 +149,23 @@ class Plan:
         """The wire is back: every unit may be tried at once, the shortest period first."""
         for unit in self._patience:
             self._revive(unit, now)
+
+    def _hurry(self, now: float) -> None:
+        """While all units are mute, nobody is slowed by tries, and it may be the bus that is."""
+        if self._are_all_mute():
+            for patience in self._patience.values():
+                patience.not_before = min(patience.not_before, now + ALONE)
+
+    def _are_all_mute(self) -> bool:
+        return all(map(self.is_mute, self._patience))
+
+    def _is_anybody_known(self) -> bool:
+        return any(patience.slowest is not None for patience in self._patience.values())
+
+    def _is_doubtful(self, unit: int) -> bool:
+        """Whether the next request to this unit may well take a whole time-out."""
+        patience = self._patience[unit]
+        return patience.unanswered > 0 or patience.slowest is None
 
     def _revive(self, unit: int, now: float) -> None:
         """What the unit's silence held up is due now; a block that fails by itself keeps its wait."""
@@ -172,6 +199,7 @@ class Plan:
         """What comes first is least; of a mute unit rather a block that did not fail by itself."""
         if self.is_mute(due.unit):
             late = now - self._patience[due.unit].not_before - RETRIES[0]  # s
+            late /= RETRIES[-1] * sum(map(self.is_mute, self._patience))
             return -max(0.0, late), RETRIES[0], 1 + due.unanswered, due.at
         return -due.lateness(now), due.read.every, 0, due.at
 
