@@ -93,7 +93,7 @@ def test_the_timeout_is_for_the_whole_answer_not_for_each_byte(ask):
 
     with ScriptedGateway(drip) as gateway:
         begin = time.monotonic()
-        with pytest.raises(NoAnswer):
+        with pytest.raises(BadAnswer, match="left an answer incomplete"):
             ask(gateway)
         assert time.monotonic() - begin < 2 * TIMEOUT
         is_over.set()

@@ -39,12 +39,14 @@ def test_every_command_in_the_readme_exists():
 def test_the_configuration_of_the_readme_is_right():
     topology = parse_config(fenced("toml")[0], "README.md", ROOT)
     assert [downstream.name for downstream in topology.downstreams] == ["victron", "maxem"]
-    with_more = parse_config(fenced("toml")[0] + fenced("toml")[1], "README.md", ROOT)
+    kinds = parse_config(fenced("toml")[1] + '[downstream.all]\nurl = "tcp://0.0.0.0:502"', "README.md", ROOT)
+    assert [upstream.url.scheme for upstream in kinds.upstreams] == ["tcp", "rtuovertcp", "rtu"]
+    with_more = parse_config(fenced("toml")[0] + fenced("toml")[2], "README.md", ROOT)
     assert [downstream.name for downstream in with_more.downstreams] == ["victron", "maxem", "evcc"]
 
 
 def test_the_profile_of_the_readme_is_right_and_shows_every_key():
-    text = fenced("toml")[2]
+    text = fenced("toml")[3]
     assert parse_profile(text, "README.md").registers[0].name == "flow"
     for key in {*READ_KEYS, *REGISTER_KEYS}:
         assert re.search(rf"\b{key}\b", text), key

@@ -123,7 +123,7 @@ def vanish(bus: Bus) -> None:
 
 # What goes wrong: for one unit, or for all; what the tally must call it.
 UNIT_FAULTS = {exception: "exceptions", silence: "no_answer", damaged: "damaged", wrong_unit: "damaged",
-               wrong_function: "damaged", short: "damaged", cut_off: None, late: "no_answer", glued: None,
+               wrong_function: "damaged", short: "damaged", cut_off: "damaged", late: "no_answer", glued: None,
                noise: None, hang_up: None}
 BUS_FAULTS = {"silent bus": silence, "hanging up on all": hang_up, "gone": vanish}
 

@@ -45,10 +45,12 @@ class TcpClient(Client, TcpMaster):
             try:
                 self._inbox += self._receive(self._left())
                 self._silent = 0
-            except ConnectionResetError as error:
-                if self._inbox:
-                    raise self._bad(f"{self._url} hung up in the middle of an answer") from error
-                raise
+            except (ConnectionResetError, TimeoutError) as error:
+                if not self._inbox:
+                    raise
+                is_late = isinstance(error, TimeoutError)  # whatever comes next would be taken for the rest
+                what = "left an answer incomplete" if is_late else "hung up in the middle of an answer"
+                raise self._bad(f"{self._url} {what}") from error
 
     def _bad(self, what: str) -> BadAnswer:
         """The connection cannot be trusted any more: close it, and return the error to raise."""
