@@ -153,6 +153,13 @@ def test_check_says_what_to_change_when_the_wire_cannot_carry_the_reads(tmp_path
     assert "NARROW" in checked(tmp_path, with_period("0.25") + "baudrate = 19200")
 
 
+def test_check_counts_only_what_is_polled(tmp_path):
+    path = configuration(tmp_path, "rtu:///dev/ttyUSB1", 'url = "tcp://0.0.0.0:5020"\nunits = { 1 = "meters/2" }')
+    shown = call("check", "-c", path).stdout
+    assert "unit 100  abb-b23  (ABB B23)  NOT POLLED: no downstream serves it" in shown
+    assert " the reads need 15 % of the wire" in shown
+
+
 @pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
 def test_read_and_simulate_speak_rtu_on_both_wires(kind):
     cable = Cable()

@@ -213,11 +213,47 @@ def test_after_an_outage_of_the_gateway_every_unit_is_tried_at_once():
         plan.unanswered(2, FAST, now, now)
     plan.restart(5.0)
     units = []
-    for now in (5.0, 5.1):
+    for now in (5.0, 5.1, 5.2):
         unit, each = plan.next(now)
         plan.answered(unit, each, now, now + 0.1)
         units.append(unit)
-    assert sorted(units) == [2, 100]
+    assert units == [100, 100, 2], "those that answered last time go first"
+
+
+def test_a_fast_block_that_always_fails_leaves_the_wire_to_the_others():
+    plan = plan_of(100, 2)
+    now, spent, fast = 0.0, 0.0, []
+    while now < 300:
+        due = plan.next(now)
+        if due is None:
+            now += plan.pause(now)
+        elif due == (2, FAST):
+            spent += plan.timeout(2)
+            plan.unanswered(2, FAST, now, now + plan.timeout(2))
+            now += plan.timeout(2)
+        else:
+            if due == (100, FAST):
+                fast.append(now)
+            plan.answered(*due, now, now + 0.1)
+            now += 0.1
+    assert spent < 0.05 * 300 and longest_gap(fast) < 2.2
+
+
+def test_a_unit_that_loses_every_other_answer_does_not_slow_the_other():
+    plan = plan_of(100, 2)
+    now, count, fast = 0.0, 0, []
+    while now < 120:
+        due = plan.next(now)
+        if due is None:
+            now += plan.pause(now)
+            continue
+        sent, count = now, count + (due[0] == 2)
+        is_lost = due[0] == 2 and count % 2
+        now += plan.timeout(2) if is_lost else 0.1
+        (plan.unanswered if is_lost else plan.answered)(*due, sent, now)
+        if due == (100, FAST):
+            fast.append(sent)
+    assert longest_gap(fast) < 2.3
 
 
 def test_a_slow_block_that_failed_is_tried_again_soon():

@@ -11,7 +11,7 @@ from softsplit.protocol import frames, replies
 from softsplit.protocol.blocks import Block, Table
 from softsplit.upstream.clients import client_for
 from softsplit.url import parse_url
-from tests.bus import KINDS, Bus, good_answer
+from tests.bus import KINDS, Bus, HangUp, good_answer
 from tests.support import SLOWNESS, read_request, until
 from tests.test_upstreams import Copy, running
 
@@ -165,6 +165,46 @@ def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
     line.fails(BadAnswer, "another master asked the same")
 
 
+@pytest.mark.parametrize("gap", [0.001, 0.0021])
+def test_another_masters_question_may_come_in_pieces(line, gap):
+    stolen = read_request(OTHERS.address, OTHERS.count)
+    assert line.is_right(LONGER)
+
+    def intrude():
+        for byte in frames.rtu_frame(1, stolen):
+            say[0](bytes((byte,)))
+            threading.Event().wait(gap)
+        threading.Event().wait(0.06)
+        say[0](answer(1, stolen))
+
+    say = []
+    line.once(lambda speak, unit, pdu: (say.append(speak), speak(answer(unit, pdu))))
+    assert line.is_right(LONGER)
+    line.bus.fault = lambda *_: None
+    intruder = threading.Thread(target=intrude)
+    intruder.start()
+    line.fails((BadAnswer, NoAnswer), "unit 1")
+    intruder.join()
+
+
+def test_a_header_found_by_chance_does_not_end_the_wait(line):
+    """A frame of another unit whose data looks like the beginning of the answer."""
+    other = frames.rtu_frame(2, bytes((3, 4, 1, 3, 4, 0)))
+    line.once(lambda say, unit, pdu: (
+        say(other), threading.Timer(0.5 * TIMEOUT, say, (answer(unit, pdu),)).start()))
+    assert line.is_right()
+
+
+def test_a_long_timeout_is_not_forgotten(line, monkeypatch):
+    monkeypatch.setattr(line.client, "get_timeout", lambda: 8.0)
+    line.once(lambda say, unit, pdu: None)
+    line.fails(NoAnswer, "does not answer")
+    asked_at = line.client.asked_at
+    line.client._unanswered = {shape: at - 11 for shape, at in line.client._unanswered.items()}
+    assert line.is_right(unit=2)
+    assert line.client.free_at(1, POWERS) == pytest.approx(asked_at - 11 + 14, abs=0.01)
+
+
 def test_a_line_that_babbles_gets_no_request(line):
     assert line.is_right()
     is_over = threading.Event()
@@ -224,6 +264,31 @@ def test_a_second_master_is_named_once(tmp_path, caplog):
     named = [record.message for record in caplog.records if "another master" in record.message]
     assert named == ["bus: another master is on this line: unit 9 asks for holding registers 0x0010+5; take it off, "
                      "softsplit has to be the only one"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wire_that_breaks_at_every_touch_is_not_hammered(kind, tmp_path):
+    def fault(say, frame, unit, pdu):
+        raise HangUp
+
+    with Bus(kind, tmp_path) as bus:
+        bus.fault = fault
+        copy = Copy(bus.url)
+        with running(*copy.workers):
+            end = time.monotonic() + 1.0
+            until(lambda: time.monotonic() > end)
+        assert bus.connections < 10 and len(bus.requests) < 10 and copy.poller.tally.utilisation <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_does_not_wait_for_an_answer(kind, tmp_path):
+    with Bus(kind, tmp_path) as bus:
+        bus.fault = lambda *_: None
+        copy = Copy(bus.url, timeout=20.0)
+        with running(*copy.workers):
+            until(lambda: bus.requests)
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 1.0 * SLOWNESS and copy.poller.join(0)
 
 
 def test_what_the_wire_shows_is_counted(tmp_path, caplog):

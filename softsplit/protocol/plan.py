@@ -146,7 +146,8 @@ class Plan:
             patience.may_take_long = True
 
     def restart(self, now: float) -> None:
-        """The wire is back: every unit may be tried at once, the shortest period first."""
+        """The wire is back: every unit may be tried at once, those first that answered last time."""
+        self._fair_until = now + self._timeout
         for unit in self._patience:
             self._revive(unit, now)
 

@@ -19,7 +19,7 @@ from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
 
-REACH_AGAIN = 1.75  # s between tries to reach a gateway or an adapter that is away
+REACH_AGAIN, OPEN_AGAIN = 1.75, 1.0  # s between tries to reach a gateway, or an adapter, that is away
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 FOREIGN, FOREIGN_WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
 TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
@@ -151,7 +151,7 @@ class Poller(Worker):
 
     def _unreachable(self, error: Unreachable) -> None:
         now = time.monotonic()
-        self._down_until = max(now, self._tried_at + REACH_AGAIN)
+        self._down_until = max(now, self._tried_at + (OPEN_AGAIN if self._upstream.url.path else REACH_AGAIN))
         self._gateway.trouble(f"{self._upstream.name}: {error}; it is tried again every few seconds")
         for unit, reads in self._reads.items():
             self._hand_over(unit, reads[0])
