@@ -31,6 +31,7 @@ POWERS = read_request(0x5B00, 62)
 ASKS = [(POWERS, 1.0), (read_request(0x5000, 8), 4.0), (read_request(0x5460, 24), 4.0)]  # and how often, in s
 PATIENCE = 2.0  # s a master waits for an answer
 WARM_UP = 3.0  # s
+SETTLING = 10.0  # s until every block has been read, also on a saturated wire
 FASTEST = 0.1  # s, a period that saturates the wire
 
 
@@ -137,10 +138,10 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
 
 
-def measure(peer, masters: int, mute: int, seconds: float, period: float = 1.0) -> dict:
+def measure(peer, masters: int, mute: int, seconds: float, period: float = 1.0, warm_up: float = WARM_UP) -> dict:
     """What masters get through a peer, and what that costs the wire; they ask only the units which are not mute."""
     with Bus(mute) as bus, peer(bus) as port:
-        begin = time.monotonic() + WARM_UP
+        begin = time.monotonic() + warm_up
         askers = [Asker(port, begin, begin + seconds, [unit for unit in UNITS if unit != mute] if period < 1 else UNITS,
                         period) for _ in range(masters)]
         for asker in askers:
@@ -170,7 +171,7 @@ def best_age(every: float = FASTEST) -> float:
 
 def saturated(seconds: float, masters: int = 1) -> dict:
     """What one master that looks often gets of a saturated wire."""
-    return measure(PEERS["softsplit, saturated"], masters, 0, seconds, period=0.02)
+    return measure(PEERS["softsplit, saturated"], masters, 0, seconds, period=0.02, warm_up=SETTLING)
 
 
 def row(mute: int, masters: int, name: str, found: dict) -> str:
