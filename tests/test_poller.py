@@ -56,7 +56,7 @@ def test_a_gateway_that_is_down_is_not_tried_all_the_time(monkeypatch):
     with ScriptedGateway(good_answer) as gateway:
         with running(*Wire(gateway).workers):
             until(lambda: len(tries) == 3, timeout=10)
-    assert all(later - earlier >= 1.74 for earlier, later in zip(tries, tries[1:]))
+    assert all(later - earlier >= 1.49 for earlier, later in zip(tries, tries[1:]))
 
 
 def test_a_mute_unit_is_tried_at_once_when_the_gateway_is_back():

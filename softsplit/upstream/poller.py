@@ -19,7 +19,7 @@ from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
 
-REACH_AGAIN, OPEN_AGAIN = 1.75, 1.0  # s between tries to reach a gateway, or an adapter, that is away
+REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 FOREIGN, FOREIGN_WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
 TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
