@@ -6,13 +6,21 @@ from pathlib import Path
 import click
 
 from softsplit import config, line
+from softsplit.box.keeper import keep_running
+from softsplit.box.logbook import Logs, chosen_level
+from softsplit.box.service import KINDS, Order, explain, finish, put_in_place, take_back
 from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.protocol.blocks import Block, Table
-from softsplit.splitter import Splitter
+from softsplit.splitter import run_config
+from softsplit.tools.doctor import examine
+from softsplit.tools.finding import draw_finding
+from softsplit.tools.prometheus import as_prometheus
 from softsplit.tools.read import format_block, read_block
 from softsplit.tools.simulate import Faults, parse_mute, run_simulation
+from softsplit.tools.status import as_json, read_status, save
+from softsplit.tools.table import draw_status
 from softsplit.url import parse_url
 from softsplit.wiring import draw
 
@@ -68,19 +76,37 @@ def main():
     """
 
 
-@main.command(short_help="Run the splitter in the foreground.")
+@main.command(short_help="Run the splitter.")
 @config_option
+@click.option("--if-needed", is_flag=True,
+              help="For cron: start one in the background unless a healthy one runs.")
+@click.option("--log-file", metavar="FILE",
+              help="Log to a file, which is begun anew at 1 MB; 3 older ones are kept.")
+@click.option("--syslog", is_flag=True, help="Log to syslog; the default with --if-needed.")
+@click.option("-v", "--verbose", count=True, help="Log more; twice or more is the same.")
+@click.option("-q", "--quiet", count=True, help="Log warnings and errors only; -qq errors only.")
 @click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
               help="TCP port of the demo; 0 takes any.")
-def run(path, demo, port):
-    """Run the splitter in the foreground, until Ctrl-C or SIGTERM."""
-    if demo and path:
-        raise click.UsageError("--demo has its own wiring; leave out -c")
+def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
+    """Run the splitter in the foreground, until Ctrl-C or SIGTERM.
+
+    \b
+    For cron:  * * * * * softsplit run --if-needed -c /etc/softsplit.toml
+    It is silent while a healthy process runs that configuration, starts one when there is none, and replaces
+    one that has not answered for 30 s.
+
+    Exit codes: 3 when another process runs the same configuration already, else those of "softsplit --help".
+    """
+    if demo and (path or if_needed):
+        raise click.UsageError("--demo has its own wiring; leave out -c and --if-needed")
+    logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:
-        run_demo(click.echo, program(), port)
+        run_demo(click.echo, program(), port, logs)
+    elif if_needed:
+        keep_running(config.find_config(path), logs)
     else:
-        Splitter(config.load_config(config.find_config(path))).run()
+        run_config(config.find_config(path), logs)
 
 
 @main.command(short_help="Say what the configuration means.")
@@ -89,6 +115,43 @@ def check(path):
     """Say what the configuration means: who is wired to whom, and what is read how often."""
     found = config.find_config(path)
     click.echo(draw(config.load_config(found), str(found)))
+
+
+@main.command(short_help="Say how a running splitter is.")
+@config_option
+@click.option("--json", "form", flag_value="json", help="Print the whole status file.")
+@click.option("--prometheus", "form", flag_value="prometheus",
+              help="Print it for the textfile collector of Prometheus' node exporter.")
+@click.option("--output", metavar="FILE", help="Write to a file, which is never seen half.")
+def status(path, form, output):
+    """Say how the splitter of a configuration is: wiring, ages, masters, and what is wrong.
+
+    \b
+    Exit codes: 0 everything is fresh, 1 something is stale or down, 2 nothing is served, 3 it does not run.
+    """
+    document = read_status(config.find_config(path))
+    text = {"json": as_json, "prometheus": as_prometheus}.get(form, draw_status)(document)
+    if output:
+        save(Path(output), click.unstyle(text))
+    else:
+        click.echo(text, nl=False)
+    sys.exit(document["verdict"]["code"])
+
+
+@main.command(short_help="Check an installation, and say what to do.")
+@config_option
+def doctor(path):
+    """Check an installation, and say what to do: ports, devices, units, the plan, what starts it.
+
+    While a splitter runs the configuration, that and its servers are asked; else everything is tried.
+
+    Exit codes: 0 nothing is wrong, else those of "softsplit --help".
+    """
+    is_well = True
+    for finding in examine(config.find_config(path)):
+        click.echo(draw_finding(finding))
+        is_well = is_well and not finding.is_wrong
+    sys.exit(0 if is_well else 1)
 
 
 @main.command(short_help="Read registers or bits once, raw.")
@@ -141,3 +204,32 @@ def simulate(profile, url, units, baudrate, mode, mute, drop):
     faults = Faults(dict(map(parse_mute, mute)), drop or 0)
     where = parse_url(url, ("tcp", "rtuovertcp", "rtu"), 0)
     run_simulation(load_profile(profile), units, where, faults, baudrate, mode)
+
+
+@main.command(short_help="Print or install what starts it by itself.")
+@click.argument("kind", type=click.Choice(KINDS))
+@config_option
+@click.option("--install", is_flag=True, help="Put the file where it belongs, and to work; needs root.")
+@click.option("--uninstall", is_flag=True, help="Remove it, and end what systemd started; needs root.")
+@click.option("--force", is_flag=True, help="Do so although the file was changed, or cannot work.")
+@click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+              help="Do so in the image of a machine, where nothing is started.")
+@click.option("--template", is_flag=True, help="systemd: one process for each /etc/softsplit/NAME.toml.")
+@click.option("--user", help="cron: whose process it is; root unless given.")
+def service(kind, path, install, uninstall, force, root, template, user):
+    """Print the file that starts softsplit by itself, or names its adapters, and say where it goes.
+
+    \b
+    systemd  a unit: its own user, port 502 without root, started again when it ends or hangs
+    cron     a line: started within a minute when no healthy one runs
+    udev     rules: USB adapters get lasting names, /dev/softsplit-NAME, and FTDI's answer at once
+    """
+    if install and uninstall:
+        raise click.UsageError("--install and --uninstall are opposites; give one of them")
+    order = Order(kind, path, root or Path("/"), root is None, user, template)
+    if install or uninstall:
+        click.echo("\n".join(put_in_place(order, force) if install else take_back(order, force)))
+    else:
+        file = finish(order)
+        click.echo(file.text, nl=False)
+        click.echo("\n".join(explain(order, file)), err=True)

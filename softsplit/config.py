@@ -9,12 +9,13 @@ from softsplit.profiles import load_profile
 from softsplit.topology import Downstream, Topology, Unit, Upstream, check_wires
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
-SECTIONS = ("upstream", "downstream")
+SECTIONS = ("upstream", "downstream", "diagnostics")
 UPSTREAM_KEYS = ("url", "timeout", "units", "baudrate", "mode", "rs485", "echo", "connect_delay",
                  "request_gap")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
                    "max_connections", "idle_timeout", "allow", "prefer")
+DIAGNOSTICS_KEYS = ("unit",)
 
 
 def find_config(path: str | None = None) -> Path:
@@ -56,7 +57,16 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
         for key, section in _sections(content, "downstream"):
             with checks.inside(f"downstream.{key}"):
                 downstreams.append(_downstream(key, section, upstreams))
-        return Topology(downstreams, upstreams.values())
+        return Topology(downstreams, upstreams.values(), _diagnostics(content))
+
+
+def _diagnostics(content: dict) -> int | None:
+    if "diagnostics" not in content:
+        return None
+    section = checks.require_type(content["diagnostics"], dict, "diagnostics")
+    with checks.inside("diagnostics"):
+        checks.require_keys(section, DIAGNOSTICS_KEYS)
+        return checks.require(section, "unit")
 
 
 def _sections(content: dict, side: str):

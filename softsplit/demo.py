@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from softsplit.box.logbook import Logs, set_up_logging
 from softsplit.profiles import load_profile
 from softsplit.splitter import Splitter
 from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import simulated_server
 from softsplit.topology import Downstream, Unit, Upstream
 from softsplit.url import Url
-from softsplit.worker import Worker, run_until_signal, set_up_logging
+from softsplit.worker import Worker, run_until_signal
 
 UNITS = (100, 2)
 PORT = 5020
@@ -31,7 +32,7 @@ Ctrl-C ends it.
 """
 
 
-def run_demo(say: Callable[[str], None], program: str, port: int) -> None:
+def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) -> None:
     """Run until SIGINT or SIGTERM. Raises DownstreamError.
 
     `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is
@@ -52,5 +53,5 @@ def run_demo(say: Callable[[str], None], program: str, port: int) -> None:
         say(TEXT.format(program=program, tcp=url, serial=cable.right, port=url.port, baudrate=BAUDRATE))
         return [gateway, cable, *splitter.workers]
 
-    set_up_logging()
+    set_up_logging(logs)
     run_until_signal(build)

@@ -23,6 +23,17 @@ class ConfigError(SoftsplitError, ValueError):
         return ConfigError(self.what, f"{outer}{joint}{self.key}" if self.key else outer)
 
 
+class AlreadyRunning(SoftsplitError):
+    """Another process runs the same configuration."""
+
+    exit_code = 3
+
+    def __init__(self, config, pid: int | None):
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(f'{who} runs {config} already; "softsplit status" says how it is')
+        self.pid = pid
+
+
 class DownstreamError(SoftsplitError, OSError):
     """A port cannot be bound, or a serial device cannot be opened, when the servers start."""
 

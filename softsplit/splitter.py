@@ -1,17 +1,28 @@
 """Builds the parts from a topology, starts them, watches them, stops them."""
 
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from queue import Queue
 
+from softsplit import config
+from softsplit.box import logbook
+from softsplit.box.instance import Instance
+from softsplit.box.notify import Notifier
+from softsplit.box.verdict import judge
+from softsplit.downstream.diagnostics import Diagnostics
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.report import report_units
 from softsplit.downstream.server import Server
 from softsplit.downstream.servers import server_for
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import make_room
+from softsplit.errors import SoftsplitError
 from softsplit.topology import Downstream, Served, Topology
 from softsplit.upstream.poller import Poller
-from softsplit.worker import Worker, run_until_signal, set_up_logging, start_all, stop_all
+from softsplit.worker import Worker, run_until_signal, start_all, stop_all
 
 log = logging.getLogger("softsplit")
 
@@ -20,25 +31,40 @@ class Splitter:
     """One process that splits buses: servers, the sync thread and pollers, wired as the downstreams say.
 
     `run()` does everything from a script's point of view; `start()` and `stop()`, once each, are for programs
-    with a main loop of their own. Raises ConfigError when two parts want the same wire.
+    with a main loop of their own. `diagnostics` is the id of a unit that tells on every downstream how fresh
+    the others are. Raises ConfigError when two parts want the same wire.
     """
 
-    def __init__(self, wiring: Topology | Iterable[Downstream]):
-        self._topology = wiring if isinstance(wiring, Topology) else Topology(wiring)
+    def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None):
+        self._topology = wiring if isinstance(wiring, Topology) else Topology(wiring, diagnostics=diagnostics)
+        self._started_at = time.monotonic()
         readings: Queue = Queue(QUEUE_SIZE)
-        mirrors: dict[tuple[str, int], list[Mirror]] = {}
+        wanted = {(served.upstream.name, served.origin.unit)
+                  for downstream in self._topology.downstreams for served in downstream.served}
+        self.pollers = {}
+        for upstream in self._topology.served():
+            served = [unit for unit in upstream.units if (upstream.name, unit.unit) in wanted]
+            self.pollers[upstream.name] = Poller(upstream, served, readings)
+        mirrors: dict[tuple[str, int], list[Mirror]] = {origin: [] for origin in wanted}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
             own = [_mirror(downstream, served) for served in downstream.served]
             for served, mirror in zip(downstream.served, own):
-                mirrors.setdefault((served.upstream.name, served.origin.unit), []).append(mirror)
-            self.servers.append(server_for(downstream.name, downstream.url, own, downstream.line,
+                mirrors[served.upstream.name, served.origin.unit].append(mirror)
+            units = [*own, *self._diagnostics(downstream, own)]
+            self.servers.append(server_for(downstream.name, downstream.url, units, downstream.line,
                                            downstream.access))
-        pollers = []
-        for upstream in self._topology.served():
-            served = [unit for unit in upstream.units if (upstream.name, unit.unit) in mirrors]
-            pollers.append(Poller(upstream, served, readings))
-        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *pollers]
+        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.pollers.values()]
+
+    def _diagnostics(self, downstream: Downstream, mirrors: Sequence[Mirror]) -> list[Diagnostics]:
+        """The unit that tells of the others, where one is wanted."""
+        if self._topology.diagnostics is None:
+            return []
+        watched = {}
+        for served, mirror in zip(downstream.served, mirrors):
+            tally = self.pollers[served.upstream.name].tally
+            watched[served.unit] = mirror, partial(tally.counters, served.origin.unit)
+        return [Diagnostics(self._topology.diagnostics, watched)]
 
     def open(self) -> Sequence[Worker]:
         """Get hold of every port and device, and return all threads, not yet started.
@@ -65,13 +91,47 @@ class Splitter:
         """End all threads, within two seconds."""
         stop_all(self.workers)
 
-    def run(self) -> None:
-        """Serve until SIGINT or SIGTERM. Raises SoftsplitError when it cannot start or a thread fails.
+    def status(self) -> dict:
+        """How everything stands, as JSON takes it; ages are in seconds. For the main thread."""
+        now = time.monotonic()
+        downstreams = {}
+        for downstream, server in zip(self._topology.downstreams, self.servers):
+            units = report_units(downstream.served, server.databank.mirrors, now)
+            downstreams[downstream.name] = {**server.report(now), "units": units}
+        upstreams = {name: poller.report(now) for name, poller in self.pollers.items()}
+        return {"uptime": round(now - self._started_at, 1), "verdict": judge(upstreams, downstreams),
+                "upstreams": upstreams, "downstreams": downstreams}
 
-        Runs in the main thread, and logs to stderr unless logging is set up already.
+    def run(self, attend: Callable[[dict], None] | None = None) -> None:
+        """Serve until SIGINT or SIGTERM.
+
+        Runs in the main thread, logs to stderr unless logging is set up already, and tells systemd how it is.
+        `attend` is given the status once a second. Raises SoftsplitError when it cannot start, or when a
+        thread fails or hangs.
         """
-        set_up_logging()
-        run_until_signal(self.open)
+        logbook.set_up_logging()
+        notifier = Notifier()
+
+        def look_around() -> None:
+            status = self.status()
+            notifier.ready(status["verdict"]["summary"])
+            if attend:
+                attend(status)
+
+        run_until_signal(self.open, look_around, notifier.stopping)
+
+
+def run_config(path: Path, logs: logbook.Logs) -> None:
+    """Run what a configuration file states, as the only process that does. Raises SoftsplitError."""
+    logbook.set_up_logging(logs)
+    try:
+        topology = config.load_config(path)
+        with Instance(path) as instance:
+            Splitter(topology).run(instance.attend)
+    except SoftsplitError as error:
+        if logs.are_elsewhere:
+            log.critical("%s", error)
+        raise
 
 
 def _mirror(downstream: Downstream, served: Served) -> Mirror:

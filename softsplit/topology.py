@@ -28,8 +28,7 @@ class Unit:
     reads: tuple[Read, ...] = field(init=False, default=())
 
     def __post_init__(self):
-        if checks.require_type(self.unit, int, "unit") not in UNITS:
-            raise ConfigError(f"unit {self.unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+        require_unit(self.unit, "unit")
         if not isinstance(self.profile, Profile):
             checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
         for name in checks.require_type(self.every, dict, "every"):
@@ -157,8 +156,7 @@ class Downstream:
                 if not (isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream)):
                     raise ConfigError(f"{checks.show(whose)} is not (an Upstream, a unit id there)")
                 upstream, origin = whose
-                if checks.require_type(unit, int) not in UNITS:
-                    raise ConfigError(f"unit {unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+                require_unit(unit)
                 chosen.append(Served(unit, upstream, upstream.unit(origin)))
         if not chosen:
             raise ConfigError("at least one is needed", "units")
@@ -180,10 +178,14 @@ class Downstream:
 
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """Everything one process runs. Raises ConfigError when two parts want the same wire."""
+    """Everything one process runs. Raises ConfigError when two parts want the same wire.
+
+    `diagnostics` is the id of a unit of our own on every downstream, which tells how fresh the others are.
+    """
 
     downstreams: Iterable[Downstream]
     upstreams: Iterable[Upstream] = ()  # by default those which are served
+    diagnostics: int | None = None
 
     def __post_init__(self):
         downstreams = _all(self.downstreams, Downstream, "downstream")
@@ -196,6 +198,16 @@ class Topology:
             if downstream.url.place in [upstream.url.place for upstream in upstreams]:
                 raise ConfigError("softsplit would be its own master; this url is an upstream's",
                                   f"downstream.{downstream.name}.url")
+        if self.diagnostics is not None:
+            self._check_diagnostics()
+
+    def _check_diagnostics(self) -> None:
+        with checks.inside("diagnostics.unit"):
+            require_unit(self.diagnostics)
+            for downstream in self.downstreams:
+                if self.diagnostics in [served.unit for served in downstream.served]:
+                    raise ConfigError(f"downstream.{downstream.name} serves a unit {self.diagnostics} "
+                                      "already; choose one that it does not")
 
     def served(self) -> list[Upstream]:
         """Upstreams from which somebody is served."""
@@ -205,6 +217,12 @@ class Topology:
     def unserved(self) -> list[Upstream]:
         """Upstreams nobody is served from; they are not polled."""
         return [upstream for upstream in self.upstreams if upstream not in self.served()]
+
+
+def require_unit(unit, key: str = "") -> None:
+    """Raise ConfigError unless a device may have this unit id."""
+    if checks.require_type(unit, int, key) not in UNITS:
+        raise ConfigError(f"unit {unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
 
 
 def check_wires(side: str, ends: Iterable[Upstream] | Iterable[Downstream]) -> None:

@@ -32,8 +32,12 @@ class Url:
     def __str__(self) -> str:
         if self.path:
             return f"{self.scheme}://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{show_address(self.host, self.port)}"
+
+
+def show_address(host: str, port: int) -> str:
+    """HOST:PORT, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:

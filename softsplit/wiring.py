@@ -8,6 +8,7 @@ from softsplit.protocol.blocks import Read
 from softsplit.topology import Downstream, Topology, Unit, Upstream
 
 USUAL_BAUDRATES = (9600, 19200, 38400, 57600, 115200)  # baud
+TOO_SHORT, TOO_MUCH, NARROW = "TOO SHORT", "TOO MUCH", "NARROW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,35 @@ class Cost:
     oldest: float
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether reads fit their wire: the `share` of it that they need, None when nobody knows, and `in_words`.
+
+    `faults` are pairs: TOO_SHORT, TOO_MUCH or NARROW, and why, with the cure.
+    """
+
+    share: float | None
+    in_words: str
+    faults: tuple[tuple[str, str], ...] = ()
+
+
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
-    served = [each for downstream in topology.downstreams for each in downstream.served]
-    parts = []
-    for upstream in topology.upstreams:
-        polled = {each.origin.unit for each in served if each.upstream is upstream}
-        parts.append(_upstream(upstream, [unit for unit in upstream.units if unit.unit in polled]))
+    parts = [_upstream(upstream, _polled(topology, upstream)) for upstream in topology.upstreams]
     return "\n\n".join([f"{name} is right", *parts, *map(_downstream, topology.downstreams)])
+
+
+def fit(topology: Topology, upstream: Upstream) -> Fit | None:
+    """Return whether what is polled of an upstream fits its wire; None when nothing is."""
+    polled = _polled(topology, upstream)
+    return _fit(upstream, _costs(upstream, polled)) if polled else None
+
+
+def _polled(topology: Topology, upstream: Upstream) -> list[Unit]:
+    """The units of an upstream that somebody is served from."""
+    served = {each.origin.unit for downstream in topology.downstreams for each in downstream.served
+              if each.upstream is upstream}
+    return [unit for unit in upstream.units if unit.unit in served]
 
 
 def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
@@ -41,7 +63,10 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
         note = "" if unit in polled else "  NOT POLLED: no downstream serves it"
         lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}")
         lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(unit, costs)]
-    return "\n".join(lines + (_budget(upstream, costs) if polled else []))
+    if polled:
+        found = _fit(upstream, costs)
+        lines += [f" {found.in_words}", *(f" {fault}: {why}" for fault, why in found.faults)]
+    return "\n".join(lines)
 
 
 def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
@@ -70,23 +95,24 @@ def _reads(unit: Unit, costs: list[Cost]):
         yield line.rstrip()
 
 
-def _budget(upstream: Upstream, costs: list[Cost]) -> list[str]:
+def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
     """What all reads need of the wire, and what to change when that is too much."""
     if not costs:
-        return [" the line behind the gateway is not known; set baudrate and mode to see what the reads "
-                "need"]
+        return Fit(None, "the line behind the gateway is not known; set baudrate and mode to see what the "
+                         "reads need")
     needed = sum(cost.share for cost in costs)
-    lines = [f" the reads need {100 * needed:.0f} % of the wire, when devices begin to answer after "
-             f"{1000 * budget.DEVICE_DELAY:g} ms"]
+    faults = []
     slowest = max(costs, key=lambda cost: cost.duration)
     if slowest.duration > upstream.timeout:
-        lines.append(f" TOO SHORT: timeout {upstream.timeout:g} s, because {slowest.read.name} of unit "
-                     f"{slowest.unit} takes {_seconds(slowest.duration)}; set timeout to at least "
-                     f"{_seconds(2 * slowest.duration)}")
+        faults.append((TOO_SHORT, f"timeout {upstream.timeout:g} s, because {slowest.read.name} of unit "
+                                  f"{slowest.unit} takes {_seconds(slowest.duration)}; set timeout to at "
+                                  f"least {_seconds(2 * slowest.duration)}"))
     if needed > budget.ROOMY:
-        what = "TOO MUCH: periods will be stretched" if needed > 1 else "NARROW: there is hardly any room"
-        lines.append(f" {what}; {_cure(upstream, costs, needed)}")
-    return lines
+        fault, what = ((TOO_MUCH, "periods will be stretched") if needed > 1 else
+                       (NARROW, "there is hardly any room"))
+        faults.append((fault, f"{what}; {_cure(upstream, costs, needed)}"))
+    return Fit(needed, f"the reads need {100 * needed:.0f} % of the wire, when devices begin to answer after "
+                       f"{1000 * budget.DEVICE_DELAY:g} ms", tuple(faults))
 
 
 def _cure(upstream: Upstream, costs: list[Cost], needed: float) -> str:

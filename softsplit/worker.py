@@ -2,8 +2,10 @@
 
 import logging
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 from softsplit.errors import SoftsplitError
@@ -11,7 +13,8 @@ from softsplit.errors import SoftsplitError
 log = logging.getLogger("softsplit")
 
 STOP_TIME = 1.5  # s all threads have to end
-WATCH = 0.5  # s between looks at the threads
+WATCH = 1.0  # s between looks at the threads
+HUNG = 30.0  # s without a beat after which a thread has hung
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -19,8 +22,11 @@ class Worker:
     """A thread that repeats `step()` until it is stopped. What `step()` lets through is a bug and ends it.
 
     Subclasses override `step()`, `close()`, which runs in the thread at its end, and `wake()`, which gets
-    `step()` out of its pause. `beat` is the monotonic time of the latest step.
+    `step()` out of its pause. `beat` is the monotonic time of the latest step or pause; without one for
+    `hung_after` seconds the thread has hung.
     """
+
+    hung_after = HUNG
 
     def __init__(self, name: str):
         self.name = name
@@ -30,7 +36,10 @@ class Worker:
         self._worker_thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def start(self) -> None:  # main thread
+        """Start the thread, to which no signal is delivered: they are the main thread's."""
+        earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited
         self._worker_thread.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
     def stop(self) -> None:  # any thread
         """Ask the thread to end; `join()` waits for it."""
@@ -42,6 +51,15 @@ class Worker:
         if self._worker_thread.ident is not None:
             self._worker_thread.join(timeout)
         return not self._worker_thread.is_alive()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait, with a heart that beats; return whether all is to stop."""
+        end = time.monotonic() + seconds
+        while True:
+            self.beat = time.monotonic()
+            left = end - self.beat
+            if self.stopping.wait(min(max(left, 0.0), WATCH)) or left <= WATCH:
+                return self.stopping.is_set()
 
     def step(self) -> None:
         raise NotImplementedError
@@ -79,21 +97,49 @@ def stop_all(workers: Sequence[Worker]) -> None:
             log.warning("%s did not end in time", worker.name)
 
 
-def run_until_signal(build: Callable[[], Sequence[Worker]]) -> None:
+class Watchdog:
+    """Knows which of the workers have hung: those without a beat for too long, while the dog was awake."""
+
+    def __init__(self, workers: Sequence[Worker]):
+        self._workers = workers
+        self._looked_at = self._awake_since = time.monotonic()
+
+    def look(self) -> None:
+        """Raise SoftsplitError when a worker has hung, after all stacks were logged."""
+        now = time.monotonic()
+        if now - self._looked_at > HUNG / 2:  # the whole process stood still
+            self._awake_since = now
+        self._looked_at = now
+        for worker in self._workers:
+            silent = now - max(worker.beat, self._awake_since)
+            if silent > worker.hung_after:
+                log.critical("%s has hung; what every thread does:\n%s", worker.name, all_stacks())
+                raise SoftsplitError(f"{worker.name} has not moved for {silent:.0f} s; please report the "
+                                     "stacks above")
+
+
+def all_stacks() -> str:
+    """What every thread of the process does at this moment."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+                     for ident, frame in sys._current_frames().items())
+
+
+def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[], None] = lambda: None,
+                     leave: Callable[[], None] = lambda: None) -> None:
     """Run the threads that `build` returns, until SIGINT or SIGTERM. For the main thread.
 
-    Raises what `build` raises, and SoftsplitError when a thread fails.
+    `attend` is called once a second while they run, `leave` when they are about to be stopped. Raises what
+    these three raise, and SoftsplitError when a thread fails or hangs.
     """
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited by every thread; waited for below
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # they are waited for below
     try:
         workers = build()
         try:
             start_all(workers)
-            while signal.sigtimedwait(SIGNALS, WATCH) is None:
-                for worker in workers:
-                    if worker.join(0):
-                        raise SoftsplitError(f"{worker.name} has failed; please report the traceback above")
+            _watch(workers, attend)
         finally:
+            leave()
             stop_all(workers)
         log.info("stopped")
     finally:
@@ -102,7 +148,13 @@ def run_until_signal(build: Callable[[], Sequence[Worker]]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
-def set_up_logging() -> None:
-    """Log to stderr, unless the program has made up its mind already."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s",
-                        datefmt="%Y-%m-%d %H:%M:%S")
+def _watch(workers: Sequence[Worker], attend: Callable[[], None]) -> None:
+    """Look after the threads until a signal comes. Raises SoftsplitError when one fails or hangs."""
+    watchdog = Watchdog(workers)
+    attend()
+    while signal.sigtimedwait(SIGNALS, WATCH) is None:
+        for worker in workers:
+            if worker.join(0):
+                raise SoftsplitError(f"{worker.name} has failed; please report the traceback above")
+        watchdog.look()
+        attend()

@@ -5,6 +5,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,10 +18,14 @@ from softsplit.profiles import load_profile
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Read
 from softsplit.tools.simulate import Faults, simulated_server
+from softsplit.topology import Topology
 from softsplit.url import parse_url
 from softsplit.worker import start_all, stop_all
 
 SLOWNESS = float(os.environ.get("SOFTSPLIT_TEST_SLOWNESS", "1"))  # more on a slow machine
+
+
+SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 
 
 class Clock:
@@ -71,9 +76,9 @@ def simulated_gateway(profile: Profile, units=(100, 2), port: int = 0, faults: F
 
 
 @contextmanager
-def splitting(*downstreams: Downstream):
-    """A running splitter; gives it."""
-    splitter = Splitter(downstreams)
+def splitting(*wiring: Downstream | Topology):
+    """A running splitter of downstreams, or of a topology; gives it."""
+    splitter = Splitter(wiring[0] if isinstance(wiring[0], Topology) else wiring)
     splitter.start()
     try:
         yield splitter
@@ -124,6 +129,20 @@ class TcpMaster:
 
     def __exit__(self, *_):
         self.sock.close()
+
+
+def connected(port: int) -> TcpMaster | None:
+    """A master of whoever listens at a port of this machine; None while nobody does."""
+    try:
+        return TcpMaster(port)
+    except ConnectionRefusedError:
+        return None
+
+
+def free_port() -> int:
+    """A TCP port which nobody has at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 class RtuMaster:
@@ -238,8 +257,8 @@ class Child:
 
     def __init__(self, command: list[str], **options):
         self._files = [tempfile.TemporaryFile() for _ in range(2)]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._files[0],
-                                        stderr=self._files[1], **options)
+        self.process = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, "stdout": self._files[0],
+                                                    "stderr": self._files[1], **options})
 
     def text(self) -> str:
         """What it has written to stdout."""

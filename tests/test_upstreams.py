@@ -44,7 +44,10 @@ class Copy:
         self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, max_age) for unit in (1, 2)}
         self.poller = Poller(upstream, upstream.units, readings)
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
-        self.tally = self.poller.tally.units
+
+    @property
+    def tally(self):
+        return {unit: self.poller.tally.unit(unit) for unit in self.poller.tally.blocks}
 
     def is_fresh(self, since: float, units=(1, 2)) -> bool:
         """Whether every block of these units was taken after `since`."""

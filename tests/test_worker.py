@@ -1,14 +1,13 @@
 """Threads and their words in the log."""
 
-import logging
-
 import pytest
 
 from softsplit import trouble as trouble_module
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
 from softsplit.trouble import Allowance, Condition
-from softsplit.worker import Worker, run_until_signal, start_all, stop_all
+from softsplit.upstream.poller import BURST
+from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock
 
 
@@ -48,7 +47,7 @@ def test_what_flaps_for_a_day_does_not_flood_the_log_and_its_last_state_is_told(
     assert len(caplog.records) <= 5 + 600 / 20 + 1
     clock.now += 100
     condition.trouble("it is silent")
-    assert caplog.records[-1].message == "it is silent"
+    assert caplog.records[-1].message.startswith("it is silent (")
 
 
 class Failing(Worker):
@@ -97,7 +96,83 @@ def test_a_worker_that_does_not_end_in_time_is_named(caplog, monkeypatch):
     assert deaf.join(5)
 
 
-def test_logging_that_is_set_up_already_is_left_alone():
-    before = list(logging.getLogger().handlers)
-    worker_module.set_up_logging()
-    assert logging.getLogger().handlers == before
+def test_trouble_that_lasts_is_summed_up_ever_more_seldom(clock, caplog):
+    condition = Condition(Allowance())
+    for _ in range(24 * 3600 // 20):
+        condition.trouble("unit 2 does not answer", "; it is tried again")
+        clock.now += 20
+    assert [record.message for record in caplog.records] == [
+        "unit 2 does not answer; it is tried again",
+        "unit 2 does not answer, for 10 min, 31 tries",
+        "unit 2 does not answer, for 1 h 0 min, 181 tries",
+        "unit 2 does not answer, for 6 h 0 min, 1081 tries",
+        "unit 2 does not answer, for 12 h 0 min, 2161 tries",
+        "unit 2 does not answer, for 18 h 0 min, 3241 tries"]
+
+
+def test_what_flaps_tells_how_often_it_did(clock, caplog):
+    caplog.set_level("INFO")
+    condition = Condition(Allowance(burst=2, every=600.0))
+    for _ in range(10):
+        condition.trouble("it is silent")
+        clock.now += 1
+        condition.well("it answers")
+        clock.now += 1
+    clock.now += 600
+    condition.trouble("it is silent")
+    assert [record.message for record in caplog.records] == [
+        "it is silent", "it answers after 1 s", "it is silent (9 changes since the last line)"]
+
+
+@pytest.mark.parametrize("period", [0.5, 20.0, 700.0, 4000.0])
+@pytest.mark.parametrize("units", [2, 60])
+def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, caplog, units, period):
+    caplog.set_level("INFO")
+    allowance = Allowance(burst=min(5 + units, BURST))  # as a poller has it
+    conditions = [Condition(allowance) for _ in range(units)]
+    end, is_down = clock.now + 86400, True
+    while clock.now < end:
+        for number, condition in enumerate(conditions):
+            if is_down:
+                condition.trouble(f"unit {number} does not answer")
+            else:
+                condition.well(f"unit {number} answers")
+        is_down = not is_down
+        clock.now += max(period, 20.0)
+    assert 10 < len(caplog.records) < 200
+
+
+def test_all_stacks_are_logged_when_a_worker_hangs(caplog, monkeypatch):
+    monkeypatch.setattr(Waiting, "hung_after", -1.0)
+    waiting = Waiting("waiting")
+    with pytest.raises(SoftsplitError, match="waiting has not moved"):
+        run_until_signal(lambda: [waiting])
+    assert "waiting has hung" in caplog.text and "thread waiting" in caplog.text and "self.stopping.wait(1.0)" in caplog.text
+    assert waiting.join(5)
+
+
+def test_a_process_that_stood_still_as_a_whole_is_given_time(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(worker_module, "time", clock)
+    waiting = Waiting("waiting")
+    watchdog = Watchdog([waiting])
+    for _ in range(20):
+        clock.now += 1
+        watchdog.look()
+    clock.now += 3600  # stopped by SIGSTOP, say
+    watchdog.look()
+    for _ in range(29):
+        clock.now += 1
+        watchdog.look()
+    with pytest.raises(SoftsplitError, match="waiting has not moved for 31 s"):
+        for _ in range(2):
+            clock.now += 1
+            watchdog.look()
+
+
+def test_a_pause_lets_the_heart_beat_and_ends_at_a_stop():
+    waiting = Waiting("waiting")
+    begin = waiting.beat
+    assert waiting.pause(0.01) is False and waiting.beat > begin
+    waiting.stopping.set()
+    assert waiting.pause(3600) is True

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from selectors import EVENT_READ, EVENT_WRITE
 
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.tally import MasterTally
 from softsplit.errors import UpstreamError
 from softsplit.protocol import frames, pdus
 
@@ -26,8 +27,13 @@ class Connection:
     piece = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
     expires_at: float | None = None  # when `expire()` is to be called; only RtuConnection has a use for it
 
-    def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None]):
+    def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None],
+                 peer: str = ""):
         self.sock = sock
+        self.peer = peer  # its address and port
+        self.requests = 0
+        self.opened_at = time.monotonic()
+        self.tally = MasterTally()  # of its master, which may have other connections
         self.events = EVENT_READ
         self.is_preferred = False
         self.is_served = False  # it has made one whole request
@@ -70,6 +76,8 @@ class Connection:
             return False
         self.asked_at = now
         self.is_served = True
+        self.requests += 1
+        self.tally.count_known(data[6:])
         answer = data[:4] + known[1]
         try:
             sent = self.sock.send(answer)
@@ -87,6 +95,7 @@ class Connection:
             answer = future.result()
         except UpstreamError as error:
             answer = pdus.exception_pdu(function, error.exception_code)
+        self.tally.count_answer(answer)
         self._reply(request, answer)
         self._inbox = self._answer(self._inbox)
         self.send()
@@ -128,9 +137,12 @@ class Connection:
     def _ask(self, request: bytes, unit: int, pdu: bytes) -> None:
         self.asked_at = time.monotonic()
         self.is_served = True
+        self.requests += 1
         self._hangs_since = None
+        self.tally.count_request(unit, pdu)
         answer = self._databank.answer(unit, pdu)
         if isinstance(answer, bytes):
+            self.tally.count_answer(answer)
             self._reply(request, answer)
         else:
             self._awaited = request, pdu[0], answer

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from ipaddress import IPv6Address, ip_address
 
 from softsplit.access import Access
@@ -11,6 +12,7 @@ log = logging.getLogger("softsplit")
 
 SAY_AGAIN = 3600.0  # s between lines about one address
 REMEMBERED = 1000  # addresses
+OTHERS = "others"
 
 
 class Door:
@@ -21,11 +23,13 @@ class Door:
         self._access = access
         self._allowance = Allowance()
         self._said_at: dict[str, float] = {}
+        self.refused: Counter[str] = Counter()  # how often, by address
 
     def admits(self, address: str) -> bool:
         """Whether this address may connect at all."""
         if not self._access.allow or self._is_in(address, self._access.allow):
             return True
+        self.refused[address if address in self.refused or len(self.refused) < REMEMBERED else OTHERS] += 1
         self._say_refused(address)
         return False
 

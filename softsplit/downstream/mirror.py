@@ -7,6 +7,7 @@ never served as good.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock, Slave
@@ -30,6 +31,15 @@ class PolledBlock:
         self.fresh_for = max(max_age, 3 * read.every)  # s
         self.taken_at = NEVER
         self.exception: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockState:
+    """How a polled block stands: since when, in monotonic time, or NEVER; whether it is served."""
+
+    taken_at: float
+    is_fresh: bool
+    exception: int | None  # with which the unit refuses it
 
 
 class MergedBlock(ModbusBlock):
@@ -115,6 +125,18 @@ class Mirror(Slave):
             return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
         return self._answer(merged, asked, request_pdu)
 
+    def states(self, now: float) -> list[BlockState]:  # any thread
+        """Return how each block stands at the monotonic time `now`, in the order of the reads."""
+        with self._data_lock:
+            good_until = self._good_until()
+            return [BlockState(each.taken_at, each.exception is None
+                               and now <= min(good_until, each.taken_at + each.fresh_for), each.exception)
+                    for each in self._polled.values()]
+
+    def _good_until(self) -> float:
+        """Until when any data of the unit may be served: it must not have been mute for too long."""
+        return self._answered_at + self._max_age if self._unanswered >= MUTE_AFTER else float("inf")
+
     def _merged_block(self, block: Block) -> MergedBlock | None:
         return next((merged for merged in self._merged if merged.block.contains(block)), None)
 
@@ -133,8 +155,7 @@ class Mirror(Slave):
     def _state(self, merged: MergedBlock, asked: Block) -> tuple[int | None, float]:
         """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
         now = time.monotonic()
-        is_mute = self._unanswered >= MUTE_AFTER
-        good_until = self._answered_at + self._max_age if is_mute else float("inf")
+        good_until = self._good_until()
         if now > good_until:
             return pdus.GATEWAY_NO_ANSWER, now
         for polled in merged.polled:

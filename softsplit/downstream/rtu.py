@@ -64,6 +64,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._framer = frames.Framer(databank.mirrors)
         self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
+        self._cause = ""  # of its absence
+        self._master = self.masters.meet(url.path)  # all that ask on this line
         self._open_at = 0.0  # when an adapter that is away is tried again
 
     def open(self) -> None:
@@ -88,6 +90,10 @@ class RtuServer(Server, ModbusTkRtuServer):
         except OSError as error:
             self._lose(error)
 
+    @property
+    def state(self) -> str:  # main thread
+        return "serving" if self._serial.is_open else f"away: {self._cause}"
+
     def close(self) -> None:
         self._serial.close()
         super().close()
@@ -110,7 +116,9 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.selector.unregister(self._serial.fd)
             self._serial.close()
         self._open_at = time.monotonic() + OPEN_AGAIN
-        self._adapter.trouble(f"{self.label}: {self.url}: {cause(error)}; it is opened as soon as it can be")
+        self._cause = cause(error)
+        self._adapter.trouble(f"{self.label}: {self.url}: {self._cause}",
+                              "; it is opened as soon as it can be")
 
     def _request(self) -> bytes | None:
         """Return the next request for one of our units, or None when there is none for a while."""
@@ -139,11 +147,13 @@ class RtuServer(Server, ModbusTkRtuServer):
 
     def _serve(self, request: bytes) -> None:
         """Answer a request, unless the next one has begun to arrive meanwhile."""
+        self._master.count_request(request[0], request[1:-2])
         try:
             answer = self.databank.answer(request[0], request[1:-2])
         except Exception as error:
             self.report_bug(error)
             return
+        self._master.count_answer(answer)
         if answer and not any(key.fd == self._serial.fd for key, _ in self.selector.select(0)):
             self._send(frames.rtu_frame(request[0], answer))
 

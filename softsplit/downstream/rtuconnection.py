@@ -11,8 +11,8 @@ class RtuConnection(Connection):
 
     piece = 4096  # bytes; a segment must not be cut in two, and only one request of it is answered
 
-    def __init__(self, sock, databank, on_later):
-        super().__init__(sock, databank, on_later)
+    def __init__(self, sock, databank, *others):
+        super().__init__(sock, databank, *others)
         self._framer = frames.Framer(databank.mirrors, frames.STREAM_JOIN)
 
     @property

@@ -6,6 +6,8 @@ import socket
 from contextlib import suppress
 
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.report import Reporter
+from softsplit.downstream.tally import Masters
 from softsplit.url import Url
 from softsplit.trouble import Allowance
 from softsplit.worker import Worker
@@ -23,6 +25,8 @@ class Server(Worker):
         super().__init__(f"server {name}")
         self.url = url
         self.databank = databank
+        self.masters = Masters()
+        self._reporter = Reporter(self.masters)
         self.label = name
         self._is_named = name != str(url)
         self.allowance = Allowance()
@@ -41,6 +45,16 @@ class Server(Worker):
         """What the log says when masters can be served."""
         name = f"{self.label} " if self._is_named else ""
         return f"serving {name}on {self.url}"
+
+    def report(self, now: float) -> dict:  # main thread
+        """What `status.json` says of this server; `now` is monotonic."""
+        return {"url": str(self.url), "state": self.state, "connections": [], "refused_peers": {},
+                **self._reporter.report(now)}
+
+    @property
+    def state(self) -> str:  # main thread
+        """Whether masters can ask: "serving" or why not."""
+        return "serving"
 
     def wake(self) -> None:  # any thread
         with suppress(OSError):  # the thread has ended already

@@ -24,7 +24,7 @@ from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
 from softsplit.access import Access
 from softsplit.trouble import Condition
-from softsplit.url import Url
+from softsplit.url import Url, show_address
 
 log = logging.getLogger("softsplit")
 
@@ -53,7 +53,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._max_connections = access.max_connections
         self._accept_at: float | None = None  # when accepting goes on
         self._acceptance = Condition(self.allowance, well_at_first=True)
-        self._crowd = Condition(self.allowance)
+        self._crowd = Condition(self.allowance, tries="times")
         self._resumable: deque[Connection] = deque()  # filled by any thread
         self._expiring: set[Connection] = set()
         self._sweep_at = 0.0
@@ -100,6 +100,12 @@ class TcpServer(Server, ModbusTkTcpServer):
         if self._sock:
             self._sock.close()
         super().close()
+
+    def report(self, now: float) -> dict:  # main thread
+        connections = [{"peer": each.peer, "open_for": round(now - each.opened_at, 1),
+                        "idle_for": round(now - each.asked_at, 1), "requests": each.requests}
+                       for each in tuple(self.connections)]
+        return {**super().report(now), "connections": connections, "refused_peers": dict(self._door.refused)}
 
     def _pause(self) -> float:
         if not self._expiring:
@@ -151,6 +157,7 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def _drop(self, connection: Connection) -> None:
         connection.events = OVER
+        connection.tally.connections -= 1
         self.connections.discard(connection)
         self._expiring.discard(connection)
         with suppress(KeyError):  # while an answer is awaited it is not watched
@@ -169,7 +176,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             return
         self._acceptance.well(f"{self.label}: connections are accepted again")
         if self._door.admits(peer[0]) and self._is_room():
-            self._welcome(sock, self._door.prefers(peer[0]))
+            self._welcome(sock, peer)
         else:
             sock.close()
 
@@ -185,9 +192,10 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._drop(min(evictable, key=lambda connection: (connection.is_served, connection.asked_at)))
         return True
 
-    def _welcome(self, sock: socket.socket, is_preferred: bool) -> None:
-        connection = self.connection_class(sock, self.databank, self._resume)
-        connection.is_preferred = is_preferred
+    def _welcome(self, sock: socket.socket, peer: tuple) -> None:
+        host, port = peer[:2]
+        connection = self.connection_class(sock, self.databank, self._resume, show_address(host, port))
+        connection.is_preferred = self._door.prefers(host)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -200,6 +208,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             log.debug("%s: connection lost: %s", self.label, error)
             sock.close()
             return
+        connection.tally = self.masters.meet(host)
         self.connections.add(connection)
 
     def _resume(self, connection: Connection) -> None:  # any thread

@@ -9,6 +9,7 @@ from math import isfinite, sin
 from modbus_tk.modbus import Slave
 
 from softsplit import checks
+from softsplit.box.logbook import set_up_logging
 from softsplit.downstream.server import Server
 from softsplit.downstream.servers import server_for
 from softsplit.errors import ConfigError
@@ -19,7 +20,7 @@ from softsplit.tools.house import shown_by_meter
 from softsplit.protocol.pdus import SILENCE
 from softsplit.line import Line
 from softsplit.url import Url
-from softsplit.worker import run_until_signal, set_up_logging
+from softsplit.worker import run_until_signal
 
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 

@@ -1,17 +1,24 @@
-"""What one wire shows: how often each unit was asked, what came of it, and how long it took."""
+"""What one wire shows: how often each block was asked for, what came of it, and how long it took.
+
+The poller counts; the main thread and servers look on, at numbers that may be one request apart.
+"""
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-LATENCIES = 1000  # the latest, of one unit
+from softsplit.errors import BadAnswer, Refused, UpstreamError
+from softsplit.protocol.blocks import Block, Read
+
+LATENCIES = 300  # the latest, of one unit
 
 
 @dataclass(slots=True)
-class UnitTally:
-    """The requests to one unit, each of which ended in one way: an answer, an exception, or neither.
+class Counts:
+    """Requests, each of which ended in one way: an answer, an exception, or neither.
 
-    `damaged` are those to which something came that was not the answer; `latencies` are in seconds.
+    `damaged` are those to which something came that was not the answer.
     """
 
     requests: int = 0
@@ -19,32 +26,113 @@ class UnitTally:
     exceptions: Counter = field(default_factory=Counter)  # by code
     no_answer: int = 0
     damaged: int = 0
-    latencies: deque = field(default_factory=lambda: deque(maxlen=LATENCIES))
 
-    def latency(self, share: float) -> float | None:
-        """The latency that `share` of the latest answers and exceptions did not exceed; None without any."""
-        ordered = sorted(self.latencies)
-        return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
+    def count(self, error: UpstreamError | None) -> None:
+        """Add one request and what came of it."""
+        self.requests += 1
+        if isinstance(error, BadAnswer):
+            self.damaged += 1
+        elif isinstance(error, Refused):
+            self.exceptions[error.exception_code] += 1
+        elif error:
+            self.no_answer += 1
+        else:
+            self.answers += 1
 
     def __str__(self) -> str:
         parts = [f"{self.requests} requests", f"{self.answers} answers"]
         parts += [f"{count} times exception 0x{code:02X}" for code, count in sorted(self.exceptions.items())]
         parts += [f"{count} {what}" for count, what in ((self.no_answer, "without an answer"),
                                                         (self.damaged, "with a damaged one")) if count]
-        if self.latencies:
-            median, p99 = (1000 * self.latency(share) for share in (0.5, 0.99))  # ms
-            parts.append(f"latency {median:.0f} ms (p99 {p99:.0f} ms)")
         return ", ".join(parts)
 
 
-class Tally:
-    """One wire: its units, the seconds it was `busy` with them, and the `foreign` frames heard on it."""
+def total(counts: Iterable[Counts]) -> Counts:
+    """Return the sum."""
+    found = Counts()
+    for each in counts:
+        found.requests += each.requests
+        found.answers += each.answers
+        found.exceptions.update(dict(each.exceptions))
+        found.no_answer += each.no_answer
+        found.damaged += each.damaged
+    return found
 
-    def __init__(self, units):
-        self.units = {unit: UnitTally() for unit in units}
-        self.busy = 0.0  # s, from a request to the end of its answer or of the wait for it
+
+@dataclass(slots=True)
+class BlockTally(Counts):
+    """One block of one unit: its counts, when its latest data was taken, and what went wrong last."""
+
+    taken_at: float | None = None  # monotonic, before the request
+    error: str = ""
+    failed_at: float | None = None  # monotonic
+
+
+class Latencies(deque):
+    """The seconds that the latest answers and exceptions took."""
+
+    def shares(self, *shares: float) -> tuple[float | None, ...]:
+        """Return the latencies which these shares of all did not exceed; None without any."""
+        ordered = sorted(tuple(self))
+        return tuple(ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
+                     for share in shares)
+
+
+class Tally:
+    """One wire: its blocks by unit, the seconds it was `busy` with them, the `foreign` frames heard on it.
+
+    `missed` counts the tries in vain to reach the gateway or the adapter, and `unreachable` says why while
+    that lasts; `mute` are the units that do not answer; `foreigner` tells what another master did.
+    """
+
+    def __init__(self, reads: Mapping[int, Sequence[Read]]):
+        self.blocks = {unit: {read.block: BlockTally() for read in each} for unit, each in reads.items()}
+        self.latencies = {unit: Latencies(maxlen=LATENCIES) for unit in reads}
+        self.wire_latencies = Latencies(maxlen=LATENCIES)
+        self.asked_at: float | None = None  # monotonic
+        self.mute: set[int] = set()
+        self.missed = 0
+        self.unreachable = ""
         self.foreign = 0
+        self.foreigner, self.foreigner_at = "", float("-inf")  # monotonic
+        self.busy = 0.0  # s, from a request to the end of its answer or of the wait for it
         self.since = time.monotonic()
+
+    def miss(self, error: UpstreamError) -> None:  # poller thread
+        """The gateway or the adapter is away."""
+        self.missed += 1
+        self.unreachable = str(error)
+
+    def count(self, unit: int, block: Block, asked_at: float, error: UpstreamError | None,
+              gap: float) -> None:  # poller thread
+        """Add a request that was sent at `asked_at` and what came of it; the wire is kept free for `gap`."""
+        now = time.monotonic()
+        self.unreachable, self.asked_at = "", asked_at
+        self.busy += now - asked_at + gap
+        tally = self.blocks[unit][block]
+        tally.count(error)
+        if error is None:
+            tally.taken_at = asked_at
+        else:
+            tally.error, tally.failed_at = str(error), now
+        if error is None or isinstance(error, Refused):
+            self.latencies[unit].append(now - asked_at)
+            self.wire_latencies.append(now - asked_at)
+
+    def unit(self, unit: int) -> Counts:
+        """Everything counted of one unit."""
+        return total(self.blocks[unit].values())
+
+    def counters(self, unit: int) -> tuple[int, int, int, int, int]:
+        """Requests to a unit, answers, exceptions, those without an answer, and with a damaged one."""
+        found = self.unit(unit)
+        return found.requests, found.answers, found.exceptions.total(), found.no_answer, found.damaged
+
+    def describe(self, unit: int) -> str:
+        """Say what came of all requests to a unit."""
+        median, p99 = self.latencies[unit].shares(0.5, 0.99)
+        latency = "" if median is None else f", latency {1000 * median:.0f} ms (p99 {1000 * p99:.0f} ms)"
+        return f"{self.unit(unit)}{latency}"
 
     @property
     def utilisation(self) -> float:

@@ -1,0 +1,95 @@
+"""Files that softsplit writes: whole or not at all, and never over what a person has changed."""
+
+import hashlib
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from softsplit.errors import SoftsplitError
+
+FIRST_LINE = re.compile(r"# Written by softsplit \S+; checksum of what follows: ([0-9a-f]{16})\n")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a file for everybody to read, in a way that nobody ever sees half of it. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        with open(temporary, "x", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sign(text: str) -> str:
+    """Return `text` below a line that names softsplit, and tells whether anybody has changed it since."""
+    by = f"softsplit {version('softsplit')}"
+    return f"# Written by {by}; checksum of what follows: {_checksum(text)}\n{text}"
+
+
+def is_own(text: str) -> bool:
+    """Whether some softsplit wrote exactly this."""
+    first = FIRST_LINE.match(text)
+    return first is not None and first[1] == _checksum(text[first.end():])
+
+
+def read_if_there(path: Path) -> str | None:
+    """Return the text of a file, or None when there is none. Raises SoftsplitError when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SoftsplitError(f"cannot read {path}: {error.strerror}") from error
+
+
+def require_own(path: Path, present: str | None, what: str) -> None:
+    """Raise SoftsplitError when a person would lose `present`, a file's text; `what` force does to it."""
+    if present is None or is_own(present):
+        return
+    why = "was changed since softsplit wrote it" if FIRST_LINE.match(present) else "is not softsplit's"
+    raise SoftsplitError(f"{path} {why}; --force {what} it all the same")
+
+
+def put(path: Path, text: str, force: bool) -> bool:
+    """Write a signed text, and return whether the file had another one or was not there.
+
+    Raises SoftsplitError when it cannot be written, or when a person would lose something, unless `force`.
+    """
+    present = read_if_there(path)
+    if present == text:
+        return False
+    if not force:
+        require_own(path, present, "overwrites")
+    try:
+        write_atomic(path, text)
+    except OSError as error:
+        raise SoftsplitError(f"cannot write {path}: {error.strerror}") from error
+    return True
+
+
+def link(path: Path, target: Path) -> None:
+    """Make a symbolic link, unless something is there already. Raises SoftsplitError when it cannot be."""
+    if path.is_symlink() or path.exists():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+    except OSError as error:
+        raise SoftsplitError(f"cannot link {path}: {error.strerror}") from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a link. Raises SoftsplitError when it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise SoftsplitError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

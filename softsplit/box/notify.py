@@ -1,0 +1,36 @@
+"""What systemd wants to hear from a service of Type=notify: sd_notify(3) in plain sockets."""
+
+import os
+import socket
+from contextlib import suppress
+
+
+class Notifier:
+    """Tells $NOTIFY_SOCKET, if there is one, that we are ready, alive, how it stands, and that we stop."""
+
+    def __init__(self):
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._is_ready = False
+        self._wants_life = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) \
+            and os.environ.get("WATCHDOG_USEC", "0") != "0"
+
+    def ready(self, status: str) -> None:
+        """We are ready, which is said once, and alive, which is to be said every few seconds."""
+        lines = [f"STATUS={status}"]
+        if not self._is_ready:
+            lines.append("READY=1")
+        if self._wants_life:
+            lines.append("WATCHDOG=1")
+        self._send(*lines)
+        self._is_ready = True
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    def _send(self, *lines: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, suppress(OSError):
+            sock.setblocking(False)
+            sock.sendto("\n".join(lines).encode(), self._address)

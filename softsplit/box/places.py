@@ -1,0 +1,62 @@
+"""Where files for systemd, cron and udev go, and the commands that put them to work and end that."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from softsplit.errors import SoftsplitError
+
+UNITS = Path("/etc/systemd/system")
+WANTS = UNITS / "multi-user.target.wants"  # where `systemctl enable` puts its links
+RELOAD_UNITS = "systemctl daemon-reload"
+RELOAD_RULES = ("udevadm control --reload",
+                "udevadm trigger --action=change --subsystem-match=tty --subsystem-match=usb-serial")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place for one file. `needs` is a directory that is there when what reads the file is.
+
+    `start` are the commands that put it to work, and `done` what there is to say then; `stop` end that before
+    the file is removed, `after` let the system notice that it is gone; `left` says what is there even then.
+    `links` match those that `systemctl enable` makes.
+    """
+
+    path: Path
+    needs: str
+    done: str
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    left: str = ""
+    links: str = ""
+
+
+SERVICE = Place(
+    UNITS / "softsplit.service", "/run/systemd/system",
+    "it runs, now and after every boot; its log: journalctl -u softsplit",
+    start=(RELOAD_UNITS, "systemctl enable softsplit", "systemctl restart softsplit"),
+    stop=("systemctl disable --now softsplit",), after=(RELOAD_UNITS,), links="softsplit.service")
+TEMPLATE = Place(
+    UNITS / "softsplit@.service", "/run/systemd/system",
+    "for each /etc/softsplit/NAME.toml: systemctl enable --now softsplit@NAME", start=(RELOAD_UNITS,),
+    stop=("systemctl stop softsplit@*.service", "systemctl disable softsplit@.service"),
+    after=(RELOAD_UNITS,), links="softsplit@*.service")
+CRON = Place(
+    Path("/etc/cron.d/softsplit"), "/etc/cron.d",
+    "cron starts it within a minute; its log: journalctl -t softsplit",
+    left="what cron has started runs on until somebody ends it")
+RULES = Place(
+    Path("/etc/udev/rules.d/99-softsplit.rules"), "/run/udev",
+    "udev goes by it from now on; to see the names: ls -l /dev/softsplit-*",
+    start=RELOAD_RULES, after=RELOAD_RULES)
+
+
+def run(command: str) -> None:
+    """Run a command, without a shell. Raises SoftsplitError with what it says when it fails."""
+    try:
+        done = subprocess.run(command.split(), capture_output=True, text=True)
+    except OSError as error:
+        raise SoftsplitError(f"cannot run {command}: {error.strerror}") from error
+    if done.returncode:
+        raise SoftsplitError(f"{command} failed: {' '.join(done.stderr.split()) or done.returncode}")

@@ -1,0 +1,177 @@
+"""`softsplit service`: what starts softsplit, or names its adapters; printed, installed, taken back."""
+
+import os
+import pwd
+import re
+import shlex
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from softsplit.box import files, places, reach, rules, starters
+from softsplit.config import find_config, load_config
+from softsplit.errors import ConfigError, SoftsplitError
+
+KINDS = ("systemd", "cron", "udev")
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
+RIVALS = {"systemd": places.CRON, "cron": places.SERVICE}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted: a file of one of KINDS for the machine whose files are at `root`.
+
+    `is_live` says whether that machine is running here, so that the file can be put to work. `config` is the
+    path of the configuration, if given; `user` is whose process cron starts, by default root; `template` asks
+    for one systemd process per bus. Raises ConfigError when they do not go together.
+    """
+
+    kind: str
+    config: str | None = None
+    root: Path = Path("/")
+    is_live: bool = True
+    user: str | None = None
+    template: bool = False
+
+    def __post_init__(self):
+        if self.template and self.kind != "systemd":
+            raise ConfigError("only systemd has one", "--template")
+        if self.template and self.config:
+            raise ConfigError("the template reads /etc/softsplit/NAME.toml; leave it out", "-c")
+        if self.user is not None and self.kind != "cron":
+            raise ConfigError("only cron has one; the unit brings its own, and udev needs none", "--user")
+        if self.user is not None and not USER.fullmatch(self.user):
+            raise ConfigError(f"{self.user!r} is no user's name", "--user")
+
+    @property
+    def place(self) -> places.Place:
+        """Where the file goes."""
+        if self.template:
+            return places.TEMPLATE
+        return {"systemd": places.SERVICE, "cron": places.CRON, "udev": places.RULES}[self.kind]
+
+    @property
+    def target(self) -> Path:
+        """Where the file goes, as seen from here."""
+        return self.seen(self.place.path)
+
+    def seen(self, path: str | Path) -> Path:
+        """Return a path of the machine as it is seen from here."""
+        return self.root / Path(path).relative_to("/")
+
+    def own(self, path: str | Path) -> Path:
+        """Return a path seen from here as it is on the machine."""
+        path, root = Path(os.path.abspath(path)), Path(os.path.abspath(self.root))
+        return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFile:
+    """A finished file: its text, what a person should know, and what would keep it from working, if any."""
+
+    text: str
+    notes: list[str]
+    obstacle: str
+
+
+def finish(order: Order) -> ServiceFile:
+    """Return the file that is wanted. Raises ConfigError when the configuration is wrong."""
+    found = None if order.template else find_config(order.config)
+    topology = found and load_config(found)
+    config = order.own(found) if found else starters.INSTANCE_CONFIG
+    first, *rest = starters.program()
+    command = [str(order.own(first)), *rest]
+    notes, obstacle = _rivals(order), ""
+    if order.kind == "udev":
+        earlier = files.read_if_there(order.target) or ""
+        text, notes = rules.udev_text(topology, config, order.root, earlier)
+    elif order.kind == "cron":
+        text = starters.cron_text(command, config, order.user or "root")
+    else:
+        groups = files.read_if_there(order.seen("/etc/group")) or ""
+        needed = [order.own(path) for path in reach.needed_paths(found, topology)]
+        text = starters.systemd_text(command, config, groups, needed)
+        obstacle = reach.obstacle(needed, order.root)
+    return ServiceFile(files.sign(text), notes, obstacle)
+
+
+def _rivals(order: Order) -> list[str]:
+    """Say so when something else starts softsplit already."""
+    rival = RIVALS.get(order.kind)
+    if rival is None or not order.seen(rival.path).exists():
+        return []
+    return [f"{rival.path} starts softsplit too, and one is enough; --uninstall the other"]
+
+
+def explain(order: Order, file: ServiceFile) -> list[str]:
+    """Say what there is to know about a file that was printed: where it goes, and how it gets there."""
+    words = [*starters.program(), "service", order.kind]
+    words += ["--template"] if order.template else ["-c", os.path.abspath(find_config(order.config))]
+    words += ["--user", order.user] if order.user else []
+    words += ["--install"] if order.is_live else ["--root", str(order.root), "--install"]
+    does = "puts it there" + " and starts it" * (order.is_live and order.place is places.SERVICE)
+    return [*file.notes, *filter(None, [file.obstacle]),
+            f"it goes to {order.place.path}; {'sudo ' * order.is_live}{shlex.join(words)} {does}"]
+
+
+def put_in_place(order: Order, force: bool = False) -> list[str]:
+    """Put the file where it belongs and, on a live machine, to work; return what was done.
+
+    Raises SoftsplitError when it cannot be, or, without `force`, when it had better not be.
+    """
+    _require_power(order)
+    file = finish(order)
+    if file.obstacle and not force:
+        raise SoftsplitError(f"{file.obstacle}; --force installs it all the same")
+    is_new = files.put(order.target, file.text, force)
+    done = [f"{'written' if is_new else 'unchanged'}: {order.target}", *file.notes]
+    if order.is_live:
+        _run_all(order.place.start)
+    if order.is_live or order.template:
+        done.append(order.place.done)
+    elif order.place is places.SERVICE:
+        files.link(order.seen(places.WANTS / order.place.links), order.place.path)
+    return done
+
+
+def take_back(order: Order, force: bool = False) -> list[str]:
+    """End what the file started, on a live machine, and remove it; return what was done.
+
+    Raises SoftsplitError when it cannot be, or, without `force`, when a person has changed the file.
+    """
+    _require_power(order)
+    present = files.read_if_there(order.target)
+    if present is None:
+        return [f"nothing to take back, there is no {order.target}"]
+    if not force:
+        files.require_own(order.target, present, "removes")
+    if order.is_live:
+        _run_all(order.place.stop)
+    links = [link for link in order.seen(places.WANTS).glob("*") if fnmatch(link.name, order.place.links)]
+    for path in (order.target, *links):
+        files.remove(path)
+    if order.is_live:
+        _run_all(order.place.after)
+    return [f"removed: {order.target}", *[order.place.left] * bool(order.is_live and order.place.left)]
+
+
+def _run_all(commands: tuple[str, ...]) -> None:
+    for command in commands:
+        places.run(command)
+
+
+def _require_power(order: Order) -> None:
+    """Raise SoftsplitError when a live machine is to be changed and cannot be."""
+    if not order.is_live:
+        return
+    if os.geteuid() != 0:
+        raise SoftsplitError("this needs root; put sudo before it")
+    if not order.seen(order.place.needs).is_dir():
+        raise SoftsplitError(f"{order.kind} does not run here ({order.place.needs} is missing); "
+                             "--root / writes the file all the same")
+    if order.user:
+        try:
+            pwd.getpwnam(order.user)
+        except KeyError:
+            raise SoftsplitError(f"there is no user {order.user}; make one: useradd --system "
+                                 f"{order.user}") from None

@@ -1,0 +1,81 @@
+"""The text of what starts softsplit: the systemd unit and cron's line."""
+
+import re
+import shlex
+import sys
+from importlib.resources import files
+from os.path import abspath, samefile
+from pathlib import Path
+from string import Template
+
+from softsplit.errors import SoftsplitError
+
+GROUPS = ("dialout", "uucp")  # that own serial devices, one or the other on every Linux
+HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))  # what ProtectHome=yes hides
+INSTANCE_CONFIG = Path("/etc/softsplit/%i.toml")
+PLAIN_WORD = re.compile(r"[\w/.:@+=,-]+", re.ASCII)
+
+
+def program() -> list[str]:
+    """Return the words that start this very softsplit from anywhere."""
+    python = Path(abspath(sys.executable))  # its links not followed, they would lead out of a venv
+    script = python.with_name("softsplit")
+    called = Path(sys.argv[0])
+    if called.name == "softsplit" and called.exists() and script.exists() and samefile(called, script):
+        return [str(script)]
+    return [str(python), "-m", "softsplit"]
+
+
+def fill(name: str, **values: str) -> str:
+    """Return one of our templates with its blanks filled in."""
+    text = files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+    return Template(text).substitute(values)
+
+
+def systemd_text(command: list[str], config: Path, groups: str, needed: list[Path]) -> str:
+    """Return the unit; for INSTANCE_CONFIG it is the template of many.
+
+    `groups` is the text of /etc/group, `needed` what the unit has to read.
+    """
+    is_template = config == INSTANCE_CONFIG
+    words = [_systemd_word(word) for word in command]
+    if "$" in command[0]:
+        raise SoftsplitError(f"systemd starts no program with a $ in its path, like {command[0]}; move it")
+    needs_home = any(path.is_relative_to(home) for path in needed for home in HOMES)
+    return fill(
+        "softsplit.service",
+        description="softsplit, one Modbus bus for many masters" + " (%i)" * is_template,
+        program=" ".join(words),
+        config=str(config) if is_template else _systemd_word(str(config)),
+        directory="softsplit-%i" if is_template else "softsplit",
+        group=next((group for group in GROUPS if f"\n{group}:" in f"\n{groups}"), GROUPS[0]),
+        home="read-only" if needs_home else "yes",
+    )
+
+
+def cron_text(command: list[str], config: Path, user: str) -> str:
+    """Return the file for cron."""
+    return fill("softsplit.cron", user=user, program=" ".join(map(_cron_word, command)),
+                config=_cron_word(str(config)))
+
+
+def require_printable(path: str) -> None:
+    """Raise SoftsplitError when a path cannot stand in a text of one line."""
+    if not path.isprintable():
+        raise SoftsplitError(f"{ascii(path)} has characters that cannot be printed; rename it")
+
+
+def _systemd_word(word: str) -> str:
+    """Quote a word as in systemd.syntax(7), with its % and $ as in systemd.service(5)."""
+    require_printable(word)
+    for character, instead in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+        word = word.replace(character, instead)
+    return word if PLAIN_WORD.fullmatch(word) else f'"{word}"'
+
+
+def _cron_word(word: str) -> str:
+    """Quote a word for the shell, and its % for cron, as in crontab(5)."""
+    require_printable(word)
+    if "\\" in word:
+        raise SoftsplitError(f"a backslash in a path is more than cron can carry: {word}; rename it")
+    return shlex.quote(word).replace("%", "\\%")

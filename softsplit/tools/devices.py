@@ -1,0 +1,156 @@
+"""Serial devices as they should be: there, ours to use, not the kernel's, lasting in name, and quick."""
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+from softsplit.adapter import Adapter, cause
+from softsplit.box.adapters import find_adapters
+from softsplit.box.starters import GROUPS
+from softsplit.line import Line
+from softsplit.tools.finding import Finding, note, well, wrong
+from softsplit.url import Url
+
+QUICK = 2  # ms an FTDI chip may keep to itself what it has received
+NUMBERED = ("ttyUSB", "ttyACM")  # names in the order in which adapters happened to come
+MODE = "crw-rw----"  # of serial devices, on every Linux
+UDEV = '"softsplit service udev --install"'
+
+
+def examine_device(name: str, url: Url, line: Line, root: Path,
+                   may_open: bool) -> Generator[Finding, None, bool]:
+    """Give what there is to say of the serial device of an upstream or downstream; return whether it is fit.
+
+    What the system knows of it is looked up below `root`. It is opened for a moment, if it may be.
+    """
+    who = f"{name}: {url.path}"
+    try:
+        status = os.stat(url.path)
+    except OSError as error:
+        yield wrong(f"{who}: {cause(error)}; plug it in, or name another{_others(root)}")
+        return False
+    if not stat.S_ISCHR(status.st_mode):
+        yield wrong(f"{who}: this is no serial device; name another{_others(root)}")
+        return False
+    device = Device(url.path, status, root)
+    yield from device.examine_console(who)
+    if may_open and (fault := _fault(url, line, status)):
+        yield wrong(f"{who}: {fault}")
+        return False
+    yield well(f"{who}: {device.describe()}")
+    yield from device.examine_permission(who)
+    yield from device.examine_name(who)
+    yield from device.examine_latency_timer(who)
+    return True
+
+
+def _others(root: Path) -> str:
+    """Name the adapters that are here."""
+    found = ", ".join(f"/dev/{adapter.tty}" for adapter in find_adapters(root / "sys"))
+    return f"; here are {found}" if found else ""
+
+
+def _fault(url: Url, line: Line, status: os.stat_result) -> str:
+    """Say why a device cannot be opened, and the cure; or nothing."""
+    adapter = Adapter(url, line)
+    try:
+        adapter.open()
+    except OSError as error:
+        if error.errno != errno.EACCES:
+            return cause(error)
+        user, group = _name(pwd.getpwuid, os.geteuid()), _name(grp.getgrgid, status.st_gid)
+        cure = f"usermod -aG {group} {user}, then log in again"
+        if status.st_mode & 0o060 != 0o060:
+            cure = f"its mode is {stat.filemode(status.st_mode)}; let its group read and write it"
+        return f"forbidden for {user}; it belongs to group {group}: {cure}"
+    adapter.close()
+    return ""
+
+
+def _name(look_up: Callable[[int], tuple], number: int) -> str:
+    try:
+        return look_up(number)[0]
+    except KeyError:
+        return str(number)
+
+
+class Device:
+    """A device that is there, as sysfs below `root` shows it; what is not in sysfs is a pseudo-terminal."""
+
+    def __init__(self, path: str, status: os.stat_result, root: Path):
+        number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+        self._path = Path(path)
+        self._root = root
+        self._group = _name(grp.getgrgid, status.st_gid)
+        self._mode = status.st_mode
+        self._sys = (root / "sys/dev/char" / number).resolve()
+        self._is_known = self._sys.is_dir()
+        self._kernel_name = self._sys.name if self._is_known else Path(os.path.realpath(path)).name
+
+    def describe(self) -> str:
+        """Say what it is: the kernel's name for it, its driver, and who may use it."""
+        if not self._is_known:
+            return "it is there"
+        words = [f"it is {self._kernel_name}"]
+        if driver := self._driver():
+            words.append(f"driver {driver}")
+        if (latency := self._latency()) is not None:
+            words.append(f"latency timer {latency} ms")
+        return ", ".join([*words, f"group {self._group}"])
+
+    def examine_console(self, who: str) -> Iterator[Finding]:
+        """Give a finding when the kernel writes its messages there, and a login may wait."""
+        try:
+            words = (self._root / "proc/cmdline").read_text(encoding="utf-8", errors="replace").split()
+        except OSError:
+            return
+        for word in words:
+            name = word.removeprefix("console=").partition(",")[0]
+            link = self._root / "dev" / name
+            is_it = name == self._kernel_name or link.is_symlink() and link.resolve() == self._path.resolve()
+            if word.startswith("console=") and is_it:
+                yield wrong(f"{who}: the kernel writes its messages there; remove {word} from the kernel's "
+                            f"command line, systemctl mask serial-getty@{self._kernel_name}, and reboot")
+
+    def examine_permission(self, who: str) -> Iterator[Finding]:
+        """Give a finding when a user who is only in the usual group may not use it."""
+        is_for_group = self._group in GROUPS and self._mode & 0o060 == 0o060
+        if self._is_known and not is_for_group and self._mode & 0o006 != 0o006:
+            yield note(f"{who}: it is {stat.filemode(self._mode)} of group {self._group}, so the service of "
+                       f'"softsplit service systemd" may not use it; it should be {MODE} of {GROUPS[0]}')
+
+    def examine_name(self, who: str) -> Iterator[Finding]:
+        """Give a finding when the name may belong to another adapter after a reboot."""
+        if self._path.name != self._kernel_name or not self._kernel_name.startswith(NUMBERED):
+            return
+        links = sorted((self._root / "dev/serial/by-id").glob("*"))
+        lasting = [link for link in links if link.resolve() == self._path.resolve()]
+        cure = f"name it /dev/serial/by-id/{lasting[0].name}, or let " if lasting else "let "
+        yield note(f"{who}: this may be another adapter after a reboot; {cure}{UDEV} give it a name")
+
+    def examine_latency_timer(self, who: str) -> Iterator[Finding]:
+        """Give a finding when an FTDI chip delivers late, although whoever opens it asks for haste."""
+        latency = self._latency()
+        if latency is not None and latency > QUICK:
+            yield wrong(f"{who}: the adapter keeps what it has received for up to {latency} ms; {UDEV} makes "
+                        "that 1 ms")
+
+    def _latency(self) -> int | None:
+        """The latency timer of an FTDI chip in ms, as its driver tells once somebody has opened it."""
+        try:
+            return int((self._sys / "device/latency_timer").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _driver(self) -> str:
+        """The driver, above the ports that Linux 6.5 and later puts between a UART and its device."""
+        device = (self._sys / "device").resolve()
+        for place in (device, *device.parents):
+            driver = (place / "driver").resolve()
+            if driver.is_dir() and "serial-base" not in driver.parts:
+                return driver.name
+        return ""

@@ -1,0 +1,141 @@
+"""`softsplit doctor`: looks at a whole installation, and says what to do."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from softsplit.box import places, reach, starters
+from softsplit.box.service import Order
+from softsplit.box.verdict import NOT_RUNNING
+from softsplit.config import load_config
+from softsplit.tools.devices import examine_device
+from softsplit.tools.finding import Finding, note, well, wrong
+from softsplit.tools.running import examine_running
+from softsplit.tools.status import read_status
+from softsplit.tools.wires import examine_port, examine_upstream
+from softsplit.topology import Topology, Upstream
+from softsplit.trouble import show_count
+from softsplit.wiring import NARROW, fit
+
+PATIENCE = 10.0  # s for systemd
+ACTIVE = ("active", "reloading")
+
+
+def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
+    """Look at everything that a configuration needs, and give what is found as it is found.
+
+    While a splitter runs it, that and its servers are asked, and no wire is touched; else ports, devices and
+    units are tried. What the system knows is looked up below `root`. Raises ConfigError.
+    """
+    topology = load_config(config)
+    yield well(f"{config} is right: {show_count(len(topology.upstreams), 'upstream')}, "
+               f"{show_count(len(topology.downstreams), 'downstream')}")
+    document = read_status(config)
+    runs = document["verdict"]["code"] != NOT_RUNNING
+    if runs:
+        yield from examine_running(topology, document, config)
+        yield from _devices(topology, root)
+    else:
+        yield note("nothing runs it now, so its ports, devices and wires are tried")
+        yield from _wires(topology, root)
+    yield from _plan(topology)
+    yield from _service(config, topology, root, runs)
+
+
+def _devices(topology: Topology, root: Path) -> Iterator[Finding]:
+    """Look at serial devices which a running process holds."""
+    for end in (*topology.downstreams, *topology.upstreams):
+        if end.url.path and os.path.exists(end.url.path):  # or the process has said so
+            yield from examine_device(end.name, end.url, end.line, root, may_open=False)
+
+
+def _wires(topology: Topology, root: Path) -> Iterator[Finding]:
+    """Try ports, devices and units."""
+    for end in (*topology.downstreams, *topology.upstreams):
+        is_fit = True
+        if end.url.path:
+            is_fit = yield from examine_device(end.name, end.url, end.line, root, may_open=True)
+        if isinstance(end, Upstream) and is_fit:
+            yield from examine_upstream(end)
+        elif not end.url.path:
+            yield from examine_port(end)
+
+
+def _plan(topology: Topology) -> Iterator[Finding]:
+    """Say whether what is polled fits the wires."""
+    for upstream in topology.upstreams:
+        found = fit(topology, upstream)
+        if found is None:
+            yield note(f"{upstream.name}: it is not polled, because no downstream serves it")
+        elif not found.faults:
+            level = note if found.share is None else well
+            yield level(f"{upstream.name}: {found.in_words}")
+        else:
+            for fault, why in found.faults:
+                level = note if fault == NARROW else wrong
+                yield level(f"{upstream.name}: {found.in_words}; {fault.lower()}: {why}")
+
+
+def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterator[Finding]:
+    """Say what starts the configuration after a reboot, and whether that works."""
+    order = Order("systemd", root=root, is_live=False)
+    names = [order.own(path) for path in (config, os.path.realpath(config))]
+    count = 0
+    for place, unit in ((places.SERVICE, "softsplit"), (places.TEMPLATE, f"softsplit@{names[0].stem}")):
+        if _starts(order, place, names):
+            count += 1
+            yield _unit(order, unit, runs)
+            if obstacle := reach.obstacle(map(order.own, reach.needed_paths(config, topology)), root):
+                yield wrong(obstacle)
+    if _starts(order, places.CRON, names):
+        count += 1
+        yield _cron(runs)
+    if count > 1:
+        yield note('more than one thing starts it; "softsplit service KIND --uninstall" all but one')
+    if not count:
+        kind = "systemd" if order.seen(places.SERVICE.needs).is_dir() else "cron"
+        yield note(f'nothing starts it after a reboot; "softsplit service {kind} -c {names[0]} --install" does')
+
+
+def _starts(order: Order, place: places.Place, names: list[Path]) -> bool:
+    """Whether the file at `place` is there, and about the configuration, which has these names."""
+    try:
+        text = order.seen(place.path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    if place is places.TEMPLATE:
+        return names[0].parent == starters.INSTANCE_CONFIG.parent and names[0].suffix == ".toml"
+    plain = text.replace("%%", "%").replace("\\%", "%")  # as it was before systemd's and cron's quoting
+    return any(re.search(rf"""-c ["']?{re.escape(str(name))}["'\s]""", plain) for name in names)
+
+
+def _unit(order: Order, unit: str, runs: bool) -> Finding:
+    if not order.seen(places.SERVICE.needs).is_dir():
+        return note(f"{unit}.service is installed, but systemd does not run here")
+    state, after_reboot = _systemctl("is-active", unit), _systemctl("is-enabled", unit)
+    if state not in ACTIVE and runs:
+        return note(f"{unit}.service is {state}, and something else has started the process; end that, then "
+                    f"systemctl start {unit}")
+    if state not in ACTIVE:
+        cure = "start" if after_reboot == "enabled" else "enable --now"
+        return wrong(f"{unit}.service is {state}; systemctl {cure} {unit}; its log: journalctl -u {unit}")
+    if after_reboot != "enabled":
+        return note(f"{unit}.service is {state}, but not after a reboot; systemctl enable {unit}")
+    return well(f"{unit}.service is {state}, and enabled")
+
+
+def _systemctl(what: str, unit: str) -> str:
+    """Return what systemd answers in a word."""
+    try:
+        done = subprocess.run(["systemctl", what, unit], capture_output=True, text=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def _cron(runs: bool) -> Finding:
+    if runs:
+        return well(f"cron starts it when need be: {places.CRON.path}")
+    return wrong(f"{places.CRON.path} is there, but nothing runs; does cron? its log: journalctl -t softsplit")

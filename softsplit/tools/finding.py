@@ -1,0 +1,37 @@
+"""What a check has found: one line, and how serious it is."""
+
+from dataclasses import dataclass
+
+import click
+
+MARKS = {"well": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `level` is "well", "note" or "wrong". What is wrong comes with a cure."""
+
+    level: str
+    text: str
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.level == "wrong"
+
+
+def well(text: str) -> Finding:
+    return Finding("well", text)
+
+
+def note(text: str) -> Finding:
+    return Finding("note", text)
+
+
+def wrong(text: str) -> Finding:
+    return Finding("wrong", text)
+
+
+def draw_finding(finding: Finding) -> str:
+    """Return the line for a person, with colours."""
+    mark, colour = MARKS[finding.level]
+    return f"{click.style(f'{mark:5}', fg=colour, bold=finding.is_wrong)}  {finding.text}"

@@ -1,0 +1,98 @@
+"""A status as Prometheus text, for the textfile collector of its node exporter."""
+
+from collections.abc import Iterator
+
+from softsplit.box.verdict import NOT_RUNNING
+
+Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
+
+HELP = {  # name: type, what it is
+    "up": ("gauge", "1 while a process runs this configuration."),
+    "verdict": ("gauge", "0 all is fresh, 1 degraded, 2 nothing is served, 3 not running."),
+    "uptime_seconds": ("gauge", "How long the process has run."),
+    "status_age_seconds": ("gauge", "How old these figures are."),
+    "upstream_reachable": ("gauge", "0 while the gateway or the adapter is away."),
+    "upstream_utilisation": ("gauge", "Share of the latest minute in which the wire was busy."),
+    "upstream_latency_seconds": ("gauge", "Latency of the latest answers."),
+    "upstream_unreachable_total": ("counter", "Tries in vain to reach the gateway or the adapter."),
+    "upstream_foreign_frames_total": ("counter", "Frames on the line of somebody we did not ask."),
+    "unit_mute": ("gauge", "1 while a unit does not answer."),
+    "unit_requests_total": ("counter", "Requests to a unit, by what came of them."),
+    "block_age_seconds": ("gauge", "How long ago the latest data of a block was asked for."),
+    "downstream_serving": ("gauge", "0 while the adapter is away."),
+    "downstream_connections": ("gauge", "Open connections."),
+    "downstream_requests_total": ("counter", "Requests of masters."),
+    "downstream_exceptions_total": ("counter", "Exceptions that masters got, by code."),
+    "downstream_refused_peers_total": ("counter", "Connections refused by address."),
+    "downstream_blocks": ("gauge", "Blocks of a unit as a downstream serves it, and how many are fresh."),
+    "master_requests_total": ("counter", "Requests of one master, by its address."),
+}
+
+
+def as_prometheus(document: dict) -> str:
+    """Return the text; ages are as of now."""
+    samples = list(_samples(document))
+    lines = []
+    for name, (kind, what) in HELP.items():
+        own = [(labels, value) for each, labels, value in samples if each == name]
+        if own:
+            lines += [f"# HELP softsplit_{name} {what}", f"# TYPE softsplit_{name} {kind}"]
+            lines += [f"softsplit_{name}{_labels(labels)} {value:.15g}" for labels, value in own]
+    return "\n".join(lines) + "\n"
+
+
+def _samples(document: dict) -> Iterator[Sample]:
+    code = document["verdict"]["code"]
+    yield "up", {}, code != NOT_RUNNING
+    yield "verdict", {}, code
+    if "process" not in document:
+        return
+    yield "uptime_seconds", {}, document["uptime"] + document["age"]
+    yield "status_age_seconds", {}, document["age"]
+    for name, upstream in document["upstreams"].items():
+        yield from _upstream(upstream, {"upstream": name}, document["age"])
+    for name, downstream in document["downstreams"].items():
+        yield from _downstream(downstream, {"downstream": name})
+
+
+def _upstream(upstream: dict, labels: dict, age: float) -> Iterator[Sample]:
+    yield "upstream_reachable", labels, upstream["state"] != "unreachable"
+    yield "upstream_utilisation", labels, upstream["utilisation"]
+    for share, quantile in (("p50", "0.5"), ("p99", "0.99")):
+        if upstream["latency"][share] is not None:
+            yield "upstream_latency_seconds", {**labels, "quantile": quantile}, upstream["latency"][share]
+    yield "upstream_unreachable_total", labels, upstream["unreachable"]
+    yield "upstream_foreign_frames_total", labels, upstream["foreign_frames"]
+    for number, unit in upstream["units"].items():
+        own = {**labels, "unit": number}
+        yield "unit_mute", own, unit["state"] == "mute"
+        yield "unit_requests_total", {**own, "result": "answer"}, unit["answers"]
+        yield "unit_requests_total", {**own, "result": "no_answer"}, unit["errors"]["no_answer"]
+        yield "unit_requests_total", {**own, "result": "damaged"}, unit["errors"]["damaged"]
+        for code, count in unit["errors"]["exceptions"].items():
+            yield "unit_requests_total", {**own, "result": f"exception_{code}"}, count
+        for block in unit["blocks"]:
+            if block["age"] is not None:
+                yield "block_age_seconds", {**own, "block": block["name"]}, block["age"] + age
+
+
+def _downstream(downstream: dict, labels: dict) -> Iterator[Sample]:
+    yield "downstream_serving", labels, downstream["state"] == "serving"
+    yield "downstream_connections", labels, len(downstream["connections"])
+    yield "downstream_requests_total", labels, downstream["requests"]
+    for code, count in downstream["exceptions"].items():
+        yield "downstream_exceptions_total", {**labels, "code": code}, count
+    yield "downstream_refused_peers_total", labels, sum(downstream["refused_peers"].values())
+    for number, unit in downstream["units"].items():
+        for state, count in (("fresh", unit["fresh"]), ("all", unit["blocks"])):
+            yield "downstream_blocks", {**labels, "unit": number, "state": state}, count
+    for address, master in downstream["masters"].items():
+        yield "master_requests_total", {**labels, "master": address}, master["requests"]
+
+
+def _labels(labels: dict[str, str]) -> str:
+    if not labels:
+        return ""
+    escaped = {name: text.replace("\\", r"\\").replace('"', r'\"').replace("\n", r"\n")
+               for name, text in labels.items()}
+    return "{" + ",".join(f'{name}="{text}"' for name, text in escaped.items()) + "}"

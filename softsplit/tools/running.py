@@ -1,0 +1,152 @@
+"""What a running splitter says of itself, and its servers to a master; no wire is touched."""
+
+import socket
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.protocol.pdus import GATEWAY_NO_PATH, OWN_EXCEPTIONS
+from softsplit.tools.finding import Finding, note, well, wrong
+from softsplit.tools.wires import look_at, reach
+from softsplit.topology import Downstream, Topology, Upstream
+from softsplit.trouble import show_count, show_duration
+from softsplit.upstream.clients import client_for
+from softsplit.url import Url, parse_url
+
+PATIENCE = 2.0  # s for an answer of our own server
+SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
+NAMED = 4  # masters
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is at every address
+
+
+def examine_running(topology: Topology, document: dict, config: Path) -> Iterator[Finding]:
+    """Give what the status of a running splitter says, then what its servers answer."""
+    verdict = document["verdict"]
+    if "process" not in document:
+        yield from map(wrong, verdict["troubles"])
+        return
+    process = document["process"]
+    yield well(f"process {process['pid']} has run it for {show_duration(document['uptime'])}: "
+               f"{verdict['summary'].partition(';')[0]}")
+    yield from map(wrong, verdict["troubles"])
+    if config.stat().st_mtime > datetime.fromisoformat(process["started"]).timestamp() + 1:
+        yield note(f"{config} has changed since process {process['pid']} was started, which does not know it")
+    yield from map(note, verdict["notes"])
+    for upstream in topology.upstreams:
+        if report := document["upstreams"].get(upstream.name):
+            yield from _upstream(upstream, report)
+    for downstream in topology.downstreams:
+        if report := document["downstreams"].get(downstream.name):
+            yield from _downstream(downstream, report)
+
+
+def _upstream(upstream: Upstream, report: dict) -> Iterator[Finding]:
+    if report["state"] == "unreachable":  # why is among the troubles
+        yield from map(note, filter(None, [reach(upstream) and f"{upstream.name}: {reach(upstream)}"]))
+        return
+    yield well(f"{upstream.name}: {upstream.url} is {report['state']}, "
+               f"the wire busy {100 * report['utilisation']:.0f} %")
+    for unit in upstream.units:
+        if each := report["units"].get(str(unit.unit)):
+            yield from _unit(f"{upstream.name}: unit {unit.unit}", upstream, each)
+
+
+def _unit(who: str, upstream: Upstream, report: dict) -> Iterator[Finding]:
+    if report["state"] != "answers":
+        yield note(f"{who}: {look_at(upstream)}")  # that it does not is among the troubles
+        return
+    latency, errors, requests = report["latency"], report["errors"], report["requests"]
+    yield well(f"{who} answers within {_ms(latency['p50'])} (p99 {_ms(latency['p99'])})")
+    for what, cure in (("damaged", f"look at termination, shield, {_line(upstream)}, other masters"),
+                       ("no_answer", "look at the wiring, and at the timeout")):
+        share = errors[what] / max(requests, 1)
+        if share > SEVERAL:
+            level = wrong if what == "damaged" and share > MANY else note  # it may just have been off
+            how = "damaged" if what == "damaged" else "missing"
+            yield level(f"{who}: {100 * share:.0f} % of its {requests} answers were {how}; {cure}")
+
+
+def _line(upstream: Upstream) -> str:
+    return f"{upstream.line.baudrate} {upstream.line.mode}" if upstream.line else "baud rate, mode"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
+
+
+def _downstream(downstream: Downstream, report: dict) -> Iterator[Finding]:
+    if report["state"] != "serving":
+        return  # among the troubles
+    who = f"{downstream.name}: {report['url']}"
+    if report["requests"]:
+        masters = [address for address, master in report["masters"].items() if master["requests"]]
+        others = f" and {len(masters) - NAMED} others" if len(masters) > NAMED else ""
+        yield well(f"{who} was asked {show_count(report['requests'], 'time')}, by "
+                   f"{', '.join(masters[:NAMED])}{others}")
+    else:
+        line = downstream.line
+        cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
+                "round?" if line else "are they set to this machine's address, and to this port?")
+        yield note(f"{who}: no master has asked yet; {cure}")
+    if not downstream.line:
+        yield from _ask_server(downstream, report)
+
+
+def _ask_server(downstream: Downstream, report: dict) -> Iterator[Finding]:
+    """Ask a server as a master would, unless that were at the expense of one."""
+    url = parse_url(report["url"], (downstream.url.scheme,))
+    host = HERE.get(url.host, url.host)
+    access = downstream.access
+    if len(report["connections"]) >= access.max_connections:
+        yield note(f"{downstream.name}: all of its {show_count(access.max_connections, 'connection')} are "
+                   "taken, so it was not asked; set max_connections higher")
+    elif access.allow and not _is_allowed(host, access.allow):
+        yield note(f"{downstream.name}: allow does not list {host}, so it was not asked from here")
+    else:
+        yield from _ask_units(downstream, Url(url.scheme, host, url.port))
+
+
+def _is_allowed(host: str, networks) -> bool:
+    """Whether this machine, which calls itself from the address it calls, is let in."""
+    try:
+        address = socket.getaddrinfo(host, None)[0][4][0]
+    except OSError:
+        return True  # the connection will tell
+    return any(ip_address(address.partition("%")[0]) in network for network in networks)
+
+
+def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
+    latencies = []
+    client = client_for(url, PATIENCE)
+    try:
+        for served in downstream.served:
+            try:
+                client.read(served.unit, served.origin.reads[0].block, PATIENCE)
+            except Unreachable as error:
+                yield wrong(f"{downstream.name}: {error}, though the process serves there; restart it")
+                return
+            except UpstreamError as error:
+                yield _refused(downstream, error)
+            else:
+                latencies.append(time.monotonic() - client.asked_at)
+    finally:
+        client.close()
+    if latencies:
+        yield well(f"{downstream.name}: {url} serves {show_count(len(latencies), 'unit')}, within "
+                   f"{_ms(max(latencies))}")
+
+
+def _refused(downstream: Downstream, error: UpstreamError) -> Finding:
+    """Say what it means that a master gets no data."""
+    who = f"{downstream.name}: {error}"
+    if not isinstance(error, Refused):
+        is_meant = downstream.when_stale == "silent"
+        return wrong(f"{who}{', as when_stale wants while data is too old' if is_meant else '; restart it'}")
+    if error.exception_code in OWN_EXCEPTIONS:
+        return note(f"{who}, which is what the unit itself says")
+    if error.exception_code == GATEWAY_NO_PATH:
+        return wrong(f"{who}: it is not served; restart the process, so that it knows the configuration")
+    return wrong(f"{who}: its data is too old to be served; see to its upstream")

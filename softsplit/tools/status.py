@@ -1,0 +1,60 @@
+"""How a running splitter is, as its status file tells."""
+
+import json
+import time
+from pathlib import Path
+
+from softsplit.box.files import write_atomic
+from softsplit.box.presence import NO_STATUS, Gone, Hung, Process
+from softsplit.box.verdict import DEGRADED, NOT_RUNNING, NOTHING_SERVED
+from softsplit.errors import SoftsplitError
+from softsplit.trouble import show_duration
+
+PATIENCE = 5.0  # s for an answer, which comes within one
+OLD = 10.0  # s, an age that a status file reaches only when it cannot be written
+
+
+def read_status(config: Path) -> dict:
+    """Return what `status.json` says of the process that runs `config`, with an `age` in seconds.
+
+    Without such a process, or such a file, there is only a `verdict`.
+    """
+    process = Process.that_runs(config)
+    if process is None:
+        return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
+    try:
+        with process:
+            place = process.status_file(PATIENCE)
+    except Hung as error:
+        return _only(NOTHING_SERVED, str(error), '"softsplit run --if-needed" replaces it')
+    except Gone as error:
+        return _only(NOT_RUNNING, str(error), 'start it with "softsplit run"')
+    if place == NO_STATUS:
+        return _only(DEGRADED, f"process {process.pid} runs, but can write no status", "see its log")
+    try:
+        document = json.loads(Path(place).read_text(encoding="utf-8"))
+        document["age"] = round(max(0.0, time.time() - document["written_at"]), 3)
+    except (OSError, ValueError, TypeError, KeyError) as error:  # not there, or not ours
+        return _only(DEGRADED, f"process {process.pid} runs, but {place} cannot be read", repr(error))
+    if document["age"] > OLD:
+        what = f"{place} is {show_duration(document['age'])} old, because it cannot be written; see the log"
+        verdict = document["verdict"]
+        verdict.update(code=max(verdict["code"], DEGRADED), troubles=[what, *verdict["troubles"]])
+    return document
+
+
+def as_json(document: dict) -> str:
+    """Return the status for programs."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def save(path: Path, text: str) -> None:
+    """Write what was asked for. Raises SoftsplitError when that cannot be done."""
+    try:
+        write_atomic(path, text)
+    except OSError as error:
+        raise SoftsplitError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _only(code: int, what: str, cure: str) -> dict:
+    return {"verdict": {"code": code, "summary": what, "troubles": [f"{what}; {cure}"], "notes": []}}

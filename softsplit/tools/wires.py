@@ -1,0 +1,123 @@
+"""What ports and wires say to somebody who tries them while no splitter does."""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from softsplit.downstream.tcp import CURES
+from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.protocol import frames
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request
+from softsplit.tools.finding import Finding, note, well, wrong
+from softsplit.topology import Downstream, Unit, Upstream
+from softsplit.upstream.client import Client
+from softsplit.upstream.clients import client_for
+
+LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
+READS = 3  # of each unit
+MUTE = 2  # reads without an answer in a row, after which a unit is mute
+
+
+def examine_port(downstream: Downstream) -> Iterator[Finding]:
+    """Take the port of a downstream for a moment; nobody is let in."""
+    url = downstream.url
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, proto) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+    except OSError as error:
+        fault = CURES.get(error.errno, error.strerror or str(error))
+        yield wrong(f"{downstream.name}: cannot serve on {url}: {fault}")
+    else:
+        yield well(f"{downstream.name}: {url} can be had")
+
+
+def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
+    """Ask every unit of an upstream, after a while of listening where a line can be heard."""
+    is_line = upstream.url.scheme != "tcp"
+    client = client_for(upstream.url, upstream.timeout, upstream.line, request_gap=upstream.request_gap,
+                        connect_delay=max(upstream.connect_delay, LISTEN * is_line))
+    answering, is_ours = 0, True
+    try:
+        for unit in upstream.units:
+            finding, answers = _ask(client, upstream, unit)
+            yield finding
+            answering += answers
+            if (foreign := client.take_foreign()) and is_ours:
+                is_ours = False
+                yield _other_master(upstream, foreign[0])
+    except Unreachable as error:
+        yield wrong("; ".join(filter(None, [f"{upstream.name}: {error}", reach(upstream)])))
+    else:
+        yield from _other_protocol(upstream, answering)
+    finally:
+        client.close()
+
+
+def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]:
+    """Read the unit's first block a few times; return what came of it, and whether it answers at all."""
+    block = unit.reads[0].block
+    latencies: list[float] = []
+    refusal = failure = None
+    unanswered = 0
+    while len(latencies) + unanswered < READS and (latencies or unanswered < MUTE):
+        time.sleep(max(0.0, client.free_at(unit.unit, block) - time.monotonic()))
+        try:
+            client.read(unit.unit, block, upstream.timeout)
+        except Unreachable:
+            raise
+        except UpstreamError as error:
+            if not isinstance(error, Refused) or error.exception_code not in OWN_EXCEPTIONS:
+                failure = error
+                unanswered += 1
+                continue
+            refusal = error
+        latencies.append(time.monotonic() - client.asked_at)
+    return _judge(upstream, unit, latencies, refusal, failure), bool(latencies)
+
+
+def _judge(upstream: Upstream, unit: Unit, latencies: list[float], refusal: Refused | None,
+           failure: UpstreamError | None) -> Finding:
+    who = f"{upstream.name}: unit {unit.unit}"
+    if not latencies:
+        return wrong(f"{upstream.name}: {failure}; {look_at(upstream)}")
+    median = 1000 * sorted(latencies)[len(latencies) // 2]
+    answers = f"{who} answers within {median:.{0 if median >= 10 else 1}f} ms"
+    if refusal:
+        return note(f"{answers}, but refuses {unit.reads[0].block}: {refusal}; is it a "
+                    f"{unit.profile.title or unit.profile.name}?")
+    if failure:
+        return note(f"{answers}, but not always: {failure}; {look_at(upstream)}")
+    return well(answers)
+
+
+def look_at(upstream: Upstream) -> str:
+    """Ask what there is to ask when a unit does not answer, or not as it should."""
+    line = upstream.line
+    setting = f"{line.baudrate} {line.mode}" if line else "the gateway's baud rate and mode"
+    return (f"is it on, is this its unit id, is it set to {setting}, are A and B the right way round, is the "
+            "line terminated?")
+
+
+def reach(upstream: Upstream) -> str:
+    """Ask what there is to ask when nothing can be reached; an adapter's error has a cure of its own."""
+    return "" if upstream.url.path else "is it on, at this address and port?"
+
+
+def _other_master(upstream: Upstream, frame: bytes) -> Finding:
+    is_request = frames.request_length(frame) == len(frame)
+    what = f"asks for {describe_request(frame[1:-2])}" if is_request else "is made to answer"
+    return wrong(f"{upstream.name}: another master is on this line: unit {frame[0]} {what}; take it off, "
+                 "softsplit has to be the only one")
+
+
+def _other_protocol(upstream: Upstream, answering: int) -> Iterator[Finding]:
+    """Give a finding when nobody answers behind a connection, as when the other protocol is spoken there."""
+    others = {"tcp": ("passes bytes through", "rtuovertcp"), "rtuovertcp": ("speaks Modbus TCP", "tcp")}
+    if not answering and upstream.url.scheme in others:
+        does, scheme = others[upstream.url.scheme]
+        yield note(f"{upstream.name}: nobody answers behind {upstream.url}; if that {does}, its url is "
+                   f"{replace(upstream.url, scheme=scheme)}")

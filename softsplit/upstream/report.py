@@ -1,0 +1,83 @@
+"""What `status.json` says of an upstream."""
+
+from collections.abc import Mapping, Sequence
+
+from softsplit.protocol.blocks import Read
+from softsplit.topology import Upstream
+from softsplit.upstream.tally import BlockTally, Counts, Latencies, Tally, total
+
+FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
+
+
+def report(upstream: Upstream, reads: Mapping[int, Sequence[Read]], tally: Tally, utilisation: float,
+           now: float) -> dict:
+    """Return the state of one upstream, as JSON takes it; ages and latencies are in seconds.
+
+    `utilisation` is the share of the latest minute in which the wire was busy; `now` is monotonic.
+    """
+    counts = total(tally.unit(unit) for unit in tally.blocks)
+    return {
+        "url": str(upstream.url),
+        "state": _state(tally),
+        "error": tally.unreachable,
+        "utilisation": round(utilisation, 4),
+        **_counts(counts),
+        "unreachable": tally.missed,
+        "latency": _latency(tally.wire_latencies),
+        "foreign_frames": tally.foreign,
+        "other_master": tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
+        "units": {str(unit): _unit(upstream, unit, reads[unit], tally, now) for unit in tally.blocks},
+    }
+
+
+def _state(tally: Tally) -> str:
+    if tally.unreachable:
+        return "unreachable"
+    return "starting" if tally.asked_at is None else "connected"
+
+
+def _unit(upstream: Upstream, unit: int, reads: Sequence[Read], tally: Tally, now: float) -> dict:
+    counts = tally.unit(unit)
+    has_answered = counts.answers or counts.exceptions
+    return {
+        "profile": upstream.unit(unit).profile.name,
+        "state": "mute" if unit in tally.mute else "answers" if has_answered else "never heard",
+        **_counts(counts),
+        "latency": _latency(tally.latencies[unit]),
+        "blocks": [_block(read, tally.blocks[unit][read.block], now) for read in reads],
+    }
+
+
+def _block(read: Read, tally: BlockTally, now: float) -> dict:
+    return {
+        "name": read.name,
+        "table": str(read.block.table),
+        "address": read.block.address,
+        "count": read.block.count,
+        "every": read.every,
+        "age": None if tally.taken_at is None else _rounded(now - tally.taken_at),
+        **_counts(tally),
+        "last_error": tally.error,
+        "last_error_age": None if tally.failed_at is None else _rounded(now - tally.failed_at),
+    }
+
+
+def _counts(counts: Counts) -> dict:
+    return {
+        "requests": counts.requests,
+        "answers": counts.answers,
+        "errors": {
+            "no_answer": counts.no_answer,
+            "damaged": counts.damaged,
+            "exceptions": {str(code): count for code, count in sorted(dict(counts.exceptions).items())},
+        },
+    }
+
+
+def _latency(latencies: Latencies) -> dict:
+    median, p99 = latencies.shares(0.5, 0.99)
+    return {"p50": _rounded(median), "p99": _rounded(p99)}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(0.0, seconds), 4)
