@@ -32,7 +32,8 @@ from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.bench.upstream import PEERS, best_age, measure, saturated
 from tests.bus import KINDS, Bus, HangUp
 from tests.fuzz import fuzz_rtu, fuzz_tcp
-from tests.support import (Child, RtuMaster, ScriptedGateway, TcpMaster, good_answer, read_request, running,
+from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401: run by main()
+from tests.support import (SOFTSPLIT, Child, RtuMaster, ScriptedGateway, TcpMaster, good_answer, read_request, running,
                            until)
 from tests.test_access import serving
 from tests.test_framing import FOREIGN_REPLY, campaign, traffic
@@ -40,7 +41,6 @@ from tests.test_poller import FAST, Wire
 from tests.test_rtu_server import ANSWER, REQUEST, server_at
 from tests.test_upstreams import RECOVERY, UNIT_FAULTS, suffer
 
-COMMAND = [sys.executable, "-m", "softsplit"]
 UNITS = (100, 2)
 POWERS = read_request(0x5B00, 62)
 BLOCK = Block(Table.HOLDING_REGISTERS, 0x5B14, 8)  # active powers, in 0.01 W, which change all the time
@@ -78,7 +78,7 @@ class Gateway:
 
     def start(self) -> None:
         units = [f"--unit={unit}" for unit in UNITS]
-        self.child = Child([*COMMAND, "simulate", "abb-b23", f"tcp://127.0.0.1:{self.port}", *units,
+        self.child = Child([*SOFTSPLIT, "simulate", "abb-b23", f"tcp://127.0.0.1:{self.port}", *units,
                             "--baudrate=19200", *self.options])
         self.started_at = time.monotonic()
         self.port = int(until(lambda: re.search(r"serving .*:(\d+)$", self.child.log(), re.MULTILINE))[1])
@@ -98,7 +98,7 @@ def house(*options: str):
                         'units = { 100 = "abb-b23", 2 = "abb-b23" }\n'
                         '[downstream.victron]\nurl = "tcp://127.0.0.1:0"\n'
                         f'[downstream.maxem]\nurl = "rtu://{cable.left}"\nmode = "8N1"\n')
-        with Child([*COMMAND, "run", "-c", str(path)]) as splitter:
+        with Child([*SOFTSPLIT, "run", "-c", str(path)]) as splitter:
             port = int(until(lambda: re.search(r"serving victron on .*:(\d+)", splitter.log()))[1])
             with TcpMaster(port) as tcp, RtuMaster(cable.right) as rtu:
                 until(lambda: all(tcp.ask(unit, POWERS)[0] == 3 for unit in UNITS))
@@ -321,7 +321,7 @@ def three_buses():
                     + ('mode = "8N1"\n' if bus.kind == "rtu" else "") for number, bus in enumerate(buses)]
         path = directory / "softsplit.toml"
         path.write_text("".join(sections) + f'[downstream.d]\nurl = "tcp://127.0.0.1:0"\nmax_age = {MAX_AGE}\n')
-        splitter = stack.enter_context(Child([*COMMAND, "run", "-c", str(path)]))
+        splitter = stack.enter_context(Child([*SOFTSPLIT, "run", "-c", str(path)]))
         port = int(until(lambda: re.search(r"serving d on .*:(\d+)", splitter.log()))[1])
         watch = Watch(port, range(1, 2 * len(buses) + 1))
         watch.start()

@@ -382,9 +382,9 @@ def test_rtu_over_tcp_waits_for_a_later_answer(monkeypatch):
 
 def test_random_and_mutated_frames_never_yield_an_ill_formed_reply():
     with serving() as server:
-        fuzz_tcp(server, random.Random(1), 1500)
+        fuzz_tcp(server, random.Random(1), 700)
     with serving(RtuOverTcpServer) as server:
-        fuzz_rtu(server, random.Random(2), 250)
+        fuzz_rtu(server, random.Random(2), 100)
 
 
 def test_connections_leave_nothing_behind():

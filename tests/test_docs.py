@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from softsplit.config import DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_config
+from softsplit.config import DIAGNOSTICS_KEYS, DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_config
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import READ_KEYS, REGISTER_KEYS, parse_profile
 from softsplit.tools.cable import Cable
@@ -59,7 +59,7 @@ def test_the_readme_names_every_shipped_profile():
 def test_the_commented_configuration_is_right_and_shows_every_key():
     topology = load_config(ROOT / "examples" / "softsplit.toml")
     text = (ROOT / "examples" / "softsplit.toml").read_text()
-    for key in {*UPSTREAM_KEYS, *DOWNSTREAM_KEYS}:
+    for key in {*UPSTREAM_KEYS, *DOWNSTREAM_KEYS, *DIAGNOSTICS_KEYS}:
         assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), key
     victron, maxem, evcc = topology.downstreams
     assert (victron.max_age, victron.when_stale) == (10.0, "exception")

@@ -12,7 +12,9 @@ import pytest
 
 from softsplit.box import files, starters
 from softsplit.box.service import Order, explain, finish, put_in_place, take_back
+from softsplit.box.presence import Process
 from softsplit.errors import SoftsplitError
+from tests.support import Child, until
 
 SERVICE = [sys.executable, "-m", "softsplit", "service"]
 UNIT, TEMPLATE = "etc/systemd/system/softsplit.service", "etc/systemd/system/softsplit@.service"
@@ -261,7 +263,12 @@ def test_a_live_machine_is_told(live):
     assert told(live) == again
     put_in_place(Order("cron", config, live, user="root"))
     assert not told(live) and (live / CRON).exists()
-    assert take_back(Order("cron", config, live))[-1] == "what cron has started runs on until somebody ends it"
+    code = f"import signal; from softsplit.box.instance import Instance; held = Instance({config!r}); signal.pause()"
+    with Child([sys.executable, "-c", code]) as child:
+        until(lambda: Process.that_runs(Path(config)))
+        assert take_back(Order("cron", config, live))[-1] == f"ended: process {child.process.pid}"
+        assert child.process.wait(5)
+    assert not (live / CRON).exists()
 
 
 def test_a_live_machine_that_cannot_is_not_touched(live, monkeypatch):

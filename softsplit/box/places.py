@@ -18,7 +18,7 @@ class Place:
     """A place for one file. `needs` is a directory that is there when what reads the file is.
 
     `start` are the commands that put it to work, and `done` what there is to say then; `stop` end that before
-    the file is removed, `after` let the system notice that it is gone; `left` says what is there even then.
+    the file is removed, `after` let the system notice that it is gone.
     `links` match those that `systemctl enable` makes.
     """
 
@@ -28,7 +28,6 @@ class Place:
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    left: str = ""
     links: str = ""
 
 
@@ -44,8 +43,7 @@ TEMPLATE = Place(
     after=(RELOAD_UNITS,), links="softsplit@*.service")
 CRON = Place(
     Path("/etc/cron.d/softsplit"), "/etc/cron.d",
-    "cron starts it within a minute; its log: journalctl -t softsplit",
-    left="what cron has started runs on until somebody ends it")
+    "cron starts it within a minute; its log: journalctl -t softsplit")
 RULES = Place(
     Path("/etc/udev/rules.d/99-softsplit.rules"), "/run/udev",
     "udev goes by it from now on; to see the names: ls -l /dev/softsplit-*",

@@ -9,6 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from softsplit.box import files, places, reach, rules, starters
+from softsplit.box.keeper import GRACE
+from softsplit.box.presence import Process
 from softsplit.config import find_config, load_config
 from softsplit.errors import ConfigError, SoftsplitError
 
@@ -152,7 +154,18 @@ def take_back(order: Order, force: bool = False) -> list[str]:
         files.remove(path)
     if order.is_live:
         _run_all(order.place.after)
-    return [f"removed: {order.target}", *[order.place.left] * bool(order.is_live and order.place.left)]
+    ended = _end_what_cron_started(order, present) if order.is_live and order.kind == "cron" else []
+    return [f"removed: {order.target}", *ended]
+
+
+def _end_what_cron_started(order: Order, text: str) -> list[str]:
+    config = starters.config_of_cron(text)
+    process = config and Process.that_runs(order.seen(config))
+    if not process:
+        return []
+    with process:
+        process.end(GRACE)
+        return [f"ended: process {process.pid}"]
 
 
 def _run_all(commands: tuple[str, ...]) -> None:

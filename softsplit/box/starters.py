@@ -59,6 +59,15 @@ def cron_text(command: list[str], config: Path, user: str) -> str:
                 config=_cron_word(str(config)))
 
 
+def config_of_cron(text: str) -> Path | None:
+    """Return the configuration that our file for cron names, if it does."""
+    try:
+        words = shlex.split(text.replace("\\%", "%"), comments=True)
+        return Path(words[words.index("-c") + 1])
+    except (ValueError, IndexError):
+        return None
+
+
 def require_printable(path: str) -> None:
     """Raise SoftsplitError when a path cannot stand in a text of one line."""
     if not path.isprintable():

@@ -231,4 +231,7 @@ def make_room(connections: int) -> None:
     if resource.RLIM_INFINITY != hard < wanted:
         log.warning("the system allows %d open files, too few for %d connections", hard, connections)
         wanted = hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:  # forbidden, where the system is stricter than it says
+        log.warning("there may be only %d open files, too few for %d connections: %s", soft, connections, error)

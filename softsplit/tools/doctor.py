@@ -96,7 +96,8 @@ def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterat
         yield note('more than one thing starts it; "softsplit service KIND --uninstall" all but one')
     if not count:
         kind = "systemd" if order.seen(places.SERVICE.needs).is_dir() else "cron"
-        yield note(f'nothing starts it after a reboot; "softsplit service {kind} -c {names[0]} --install" does')
+        yield note(f'nothing starts it after a reboot; "softsplit service {kind} -c {names[0]} --install" '
+                   "does that")
 
 
 def _starts(order: Order, place: places.Place, names: list[Path]) -> bool:
@@ -138,4 +139,4 @@ def _systemctl(what: str, unit: str) -> str:
 def _cron(runs: bool) -> Finding:
     if runs:
         return well(f"cron starts it when need be: {places.CRON.path}")
-    return wrong(f"{places.CRON.path} is there, but nothing runs; does cron? its log: journalctl -t softsplit")
+    return wrong(f"{places.CRON.path} is there, but nothing runs; does cron? see journalctl -t softsplit")

@@ -10,11 +10,11 @@ from pathlib import Path
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol.pdus import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.tools.finding import Finding, note, well, wrong
-from softsplit.tools.wires import look_at, reach
+from softsplit.tools.wires import look_at, look_for
 from softsplit.topology import Downstream, Topology, Upstream
 from softsplit.trouble import show_count, show_duration
 from softsplit.upstream.clients import client_for
-from softsplit.url import Url, parse_url
+from softsplit.url import EXAMPLES, Url, parse_url
 
 PATIENCE = 2.0  # s for an answer of our own server
 SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
@@ -45,7 +45,8 @@ def examine_running(topology: Topology, document: dict, config: Path) -> Iterato
 
 def _upstream(upstream: Upstream, report: dict) -> Iterator[Finding]:
     if report["state"] == "unreachable":  # why is among the troubles
-        yield from map(note, filter(None, [reach(upstream) and f"{upstream.name}: {reach(upstream)}"]))
+        if cure := look_for(upstream):
+            yield note(f"{upstream.name}: {cure}")
         return
     yield well(f"{upstream.name}: {upstream.url} is {report['state']}, "
                f"the wire busy {100 * report['utilisation']:.0f} %")
@@ -91,18 +92,18 @@ def _downstream(downstream: Downstream, report: dict) -> Iterator[Finding]:
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")
         yield note(f"{who}: no master has asked yet; {cure}")
-    if not downstream.line:
-        yield from _ask_server(downstream, report)
+    url = parse_url(report["url"], EXAMPLES)
+    if downstream.access and not url.path:
+        yield from _ask_server(downstream, url, len(report["connections"]))
 
 
-def _ask_server(downstream: Downstream, report: dict) -> Iterator[Finding]:
+def _ask_server(downstream: Downstream, url: Url, connections: int) -> Iterator[Finding]:
     """Ask a server as a master would, unless that were at the expense of one."""
-    url = parse_url(report["url"], (downstream.url.scheme,))
     host = HERE.get(url.host, url.host)
     access = downstream.access
-    if len(report["connections"]) >= access.max_connections:
-        yield note(f"{downstream.name}: all of its {show_count(access.max_connections, 'connection')} are "
-                   "taken, so it was not asked; set max_connections higher")
+    if connections >= access.max_connections:
+        yield note(f"{downstream.name}: its connections are all taken, so it was not asked; max_connections "
+                   f"= {access.max_connections} may be too few")
     elif access.allow and not _is_allowed(host, access.allow):
         yield note(f"{downstream.name}: allow does not list {host}, so it was not asked from here")
     else:

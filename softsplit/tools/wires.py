@@ -50,7 +50,7 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
                 is_ours = False
                 yield _other_master(upstream, foreign[0])
     except Unreachable as error:
-        yield wrong("; ".join(filter(None, [f"{upstream.name}: {error}", reach(upstream)])))
+        yield wrong("; ".join(filter(None, [f"{upstream.name}: {error}", look_for(upstream)])))
     else:
         yield from _other_protocol(upstream, answering)
     finally:
@@ -102,7 +102,7 @@ def look_at(upstream: Upstream) -> str:
             "line terminated?")
 
 
-def reach(upstream: Upstream) -> str:
+def look_for(upstream: Upstream) -> str:
     """Ask what there is to ask when nothing can be reached; an adapter's error has a cure of its own."""
     return "" if upstream.url.path else "is it on, at this address and port?"
 

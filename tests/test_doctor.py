@@ -1,0 +1,563 @@
+"""`softsplit doctor` finds what is wrong with an installation, says so in one line, and touches no wire of a running one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from softsplit.adapter import Adapter
+from softsplit.box.service import Order, put_in_place
+from softsplit.errors import ConfigError
+from softsplit.line import Line
+from softsplit.profiles import load_profile
+from softsplit.protocol import frames
+from softsplit.tools import status, wires
+from softsplit.tools.cable import Cable
+from softsplit.tools.devices import examine_device
+from softsplit.tools.doctor import examine
+from softsplit.tools.simulate import Faults, simulated_server
+from softsplit.url import parse_url
+from tests.bus import Bus, HangUp
+from tests.support import (SLOWNESS, Child, ScriptedGateway, TcpMaster, good_answer, read_request, running, simulated_gateway,
+                           until)
+
+SOFTSPLIT = [sys.executable, "-m", "softsplit"]
+METER = '[[block]]\nname = "powers"\naddress = 0x5B00\ncount = 62\nevery = 0.3\n'
+NOWHERE = "tcp://127.0.0.1:1"  # where nobody listens
+ANYWHERE = '[downstream.victron]\nurl = "tcp://127.0.0.1:0"\n'
+
+
+@pytest.fixture(autouse=True)
+def haste(monkeypatch):
+    monkeypatch.setattr(wires, "LISTEN", 0.25 * SLOWNESS)
+
+
+def configured(place: Path, url: str, *more: str, units=(100, 2), downstream: str = ANYWHERE, where="house.toml",
+               timeout=0.12 * SLOWNESS) -> Path:
+    """Write a configuration with an upstream `meters`, which has `more` lines; return its path."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "meter.toml").write_text(METER)
+    served = ", ".join(f'{unit} = "meter.toml"' for unit in units)
+    upstream = [f'[upstream.meters]\nurl = "{url}"', f"units = {{ {served} }}", f"timeout = {timeout}", *more]
+    (place / where).write_text("\n".join([*upstream, downstream]))
+    return place / where
+
+
+def told(config: Path) -> list[str]:
+    """What is found on a machine of which the system knows nothing."""
+    return found(config, config.parent / "machine")
+
+
+def found(config: Path, root: Path) -> list[str]:
+    return [f"{finding.level} {finding.text}" for finding in examine(config, root)]
+
+
+def line_of(lines: list[str], text: str) -> str:
+    """The one line that has this text."""
+    lines = [line for line in lines if text in line]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def call(config: Path, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([*SOFTSPLIT, "doctor", "-c", str(config)], capture_output=True, text=True, timeout=30, **options)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+# Nothing runs
+
+
+def test_a_house_that_is_well_is_told_so_line_by_line(tmp_path):
+    with simulated_gateway(load_profile("abb-b23")) as gateway:
+        done = call(configured(tmp_path, str(gateway.url), "baudrate = 19200"))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"ok     {tmp_path}/house.toml is right: 1 upstream, 1 downstream"
+    assert lines[1] == "note   nothing runs it now, so its ports, devices and wires are tried"
+    assert lines[2] == "ok     victron: tcp://127.0.0.1:0 can be had"
+    assert lines[3].startswith("ok     meters: unit 100 answers within ") and lines[3].endswith(" ms")
+    assert lines[4].startswith("ok     meters: unit 2 answers within ")
+    assert lines[5].startswith("ok     meters: the reads need ")
+    assert {line[:7] for line in lines} == {"ok     ", "note   "}
+
+
+def test_what_is_wrong_comes_with_a_cure_and_exit_code_1(tmp_path):
+    faults = Faults({2: (0, float("inf"))})
+    with socket.create_server(("127.0.0.1", 0)) as other, simulated_gateway(load_profile("abb-b23"), faults=faults) as gateway:
+        taken = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        done = call(configured(tmp_path, str(gateway.url), downstream=f'[downstream.victron]\nurl = "{taken}"'))
+    assert done.returncode == 1 and "\x1b" not in done.stdout
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG  ")]
+    assert len(wrong) == 2
+    assert wrong[0].startswith(f"WRONG  victron: cannot serve on {taken}: the port is taken; stop the other program")
+    assert wrong[1].startswith("WRONG  meters: unit 2 does not answer; is it on, is this its unit id, is it set to")
+    assert "ok     meters: unit 100 answers within" in done.stdout
+
+
+def test_a_wrong_configuration_is_one_line_and_exit_code_2(tmp_path):
+    config = configured(tmp_path, NOWHERE, "timeuot = 1")
+    done = call(config)
+    assert (done.returncode, done.stdout) == (2, "") and 'did you mean "timeout"?' in done.stderr
+    with pytest.raises(ConfigError):
+        told(config)
+
+
+def test_ctrl_c_ends_it_at_once(tmp_path):
+    with ScriptedGateway(lambda *_: b"") as gateway:
+        config = configured(tmp_path, str(gateway.url), timeout=60.0)
+        with Child([*SOFTSPLIT, "doctor", "-c", str(config)]) as child:
+            until(lambda: gateway.requests)
+            begin = time.monotonic()
+            assert child.end() == 1 and time.monotonic() - begin < 1 * SLOWNESS
+            assert child.log().split() == ["Aborted!"] and "can be had" in child.text()
+
+
+@pytest.mark.parametrize("url", [NOWHERE, "rtuovertcp://127.0.0.1:1", "rtu:///dev/ttyUSB77"])
+def test_an_upstream_that_is_away_is_one_finding(tmp_path, url):
+    lines = told(configured(tmp_path, url))
+    wrong = [line for line in lines if line.startswith("wrong")]
+    cure = "Connection refused; is it on, at this address and port?"
+    if "ttyUSB" in url:
+        cure = "there is no such device; plug it in, or name another"
+    assert len(wrong) == 1 and wrong[0].endswith(cure) and not any("unit 2" in line for line in lines)
+
+
+@pytest.mark.parametrize("code, level, what", [
+    (2, "note", "unit 2 answers within"), (4, "note", "device failure"), (0x0B, "wrong", "unit 2: exception 0x0B")])
+def test_a_unit_that_refuses_its_block_answers_but_a_gateway_in_its_place_does_not(tmp_path, code, level, what):
+    def reply(transaction, unit, pdu):
+        refusal = frames.tcp_frame(transaction, unit, bytes((pdu[0] | 0x80, code)))
+        return refusal if unit == 2 else good_answer(transaction, unit, pdu)
+
+    with ScriptedGateway(reply) as gateway:
+        lines = told(configured(tmp_path, str(gateway.url)))
+    assert line_of(lines, "unit 100").startswith("well meters: unit 100 answers within")
+    refusing = line_of(lines, "unit 2")
+    assert refusing.startswith(level) and what in refusing
+    assert code == 0x0B or refusing.endswith("is it a meter.toml?")
+
+
+def test_an_answer_that_is_missing_now_and_then_is_noted(tmp_path):
+    answers = iter([False, True, True])
+    with ScriptedGateway(lambda *asked: good_answer(*asked) if next(answers) else b"") as gateway:
+        lines = told(configured(tmp_path, str(gateway.url), units=[7]))
+    assert line_of(lines, "not always").startswith("note meters: unit 7 answers within")
+
+
+def test_when_nobody_answers_behind_a_gateway_it_may_speak_otherwise(tmp_path):
+    with ScriptedGateway(lambda *_: b"") as gateway:
+        lines = told(configured(tmp_path, str(gateway.url), "baudrate = 9600"))
+        assert len(gateway.requests) == 4, "two unanswered reads in a row are enough"
+    assert all("is it set to 9600 8E1" in line for line in lines if "does not answer" in line)
+    assert line_of(lines, "nobody answers").endswith(f"its url is rtuovertcp://127.0.0.1:{gateway.port}")
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
+def test_a_mute_unit_on_a_line_is_not_asked_again_before_a_late_answer_is_out_of_the_way(tmp_path, kind):
+    def fault(say, frame, unit, pdu):
+        if unit != 2:
+            say(frame(unit, bus.device(unit, pdu)))
+
+    with Bus(kind, tmp_path) as bus:
+        bus.fault = fault
+        lines = told(configured(tmp_path, bus.url, *['mode = "8N1"'] * (kind == "rtu")))
+    assert line_of(lines, "unit 100").startswith("well meters: unit 100 answers within")
+    assert line_of(lines, "unit 2").startswith("wrong meters: unit 2 does not answer; is it on")
+    first, second = (asked_at for unit, _, asked_at in bus.requests if unit == 2)
+    assert second - first >= 1.75 * 0.12 * SLOWNESS and bus.connections == (kind != "rtu")
+
+
+def test_a_connection_that_breaks_is_an_answer_that_is_missing(tmp_path):
+    def fault(say, frame, unit, pdu):
+        raise HangUp
+
+    with Bus("rtuovertcp", tmp_path) as bus:
+        bus.fault = fault
+        lines = told(configured(tmp_path, bus.url, units=[7]))
+    assert "hung up; is it on" in line_of(lines, "unit 7 does not answer")
+
+
+@contextmanager
+def another_master(path: str):
+    """A master that asks unit 7 every now and then on a line; its words come out at the other end of `path`."""
+    ended = threading.Event()
+    device = os.open(path, os.O_RDWR | os.O_NOCTTY)
+
+    def talk():
+        while not ended.wait(0.1 * SLOWNESS):
+            os.write(device, frames.rtu_frame(7, read_request(0x5B14, 2)))
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        os.close(device)
+
+
+def test_another_master_on_the_line_is_heard(tmp_path):
+    cable = Cable()
+    with running(cable):
+        meters = simulated_server(load_profile("abb-b23"), (100, 2), parse_url(f"rtu://{cable.right}", ("rtu",)), mode="8N1")
+        meters.open()
+        with running(meters):
+            config = configured(tmp_path, f"rtu://{cable.left}", 'mode = "8N1"')
+            assert not any("another master" in line or line.startswith("wrong") for line in told(config))
+            with another_master(cable.right):
+                lines = told(config)
+    assert line_of(lines, "another master") == (
+        "wrong meters: another master is on this line: unit 7 asks for holding registers 0x5B14+2; take it off, "
+        "softsplit has to be the only one")
+    assert line_of(lines, "unit 100").startswith("well")
+
+
+# Serial devices
+
+
+class Machine:
+    """A machine as the system shows it, where a pseudo-terminal plays an adapter."""
+
+    def __init__(self, place: Path, name: str = "ttyUSB0", driver: str = "bus/usb-serial/drivers/ftdi_sio"):
+        self.root = place / "machine"
+        self._ours, self._theirs = os.openpty()
+        self.device = self.root / "dev" / name
+        self.device.parent.mkdir(parents=True)
+        self.device.symlink_to(os.ttyname(self._theirs))
+        self.port = self.root / "sys/devices/usb1/1-1/1-1:1.0" / name
+        number = os.stat(self.device).st_rdev
+        for link, target in ((f"dev/char/{os.major(number)}:{os.minor(number)}", self.port / "tty" / name),
+                             (f"class/tty/{name}", self.port / "tty" / name), (self.port / "driver", self.root / "sys" / driver),
+                             (self.port / "tty" / name / "device", self.port)):
+            target.mkdir(parents=True, exist_ok=True)
+            (self.root / "sys" / link).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / "sys" / link).symlink_to(target)
+
+    def write(self, path: str | Path, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def examine(self, place: Path, url: str = "") -> list[str]:
+        """What is told of the device."""
+        served = f'[downstream.maxem]\nurl = "{url or f"rtu://{self.device}"}"\nmode = "8N1"'
+        return [line for line in found(configured(place, NOWHERE, downstream=served), self.root) if "maxem: " in line]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._ours)
+        os.close(self._theirs)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    with Machine(tmp_path) as machine:
+        yield machine
+
+
+def test_an_adapter_is_known_by_its_driver_and_its_latency_timer(machine, tmp_path):
+    machine.write(machine.port / "latency_timer", "1\n")
+    line, = [line for line in machine.examine(tmp_path) if line.startswith("well")]
+    assert f"{machine.device}: it is ttyUSB0, driver ftdi_sio, latency timer 1 ms, group " in line
+    machine.write(machine.port / "latency_timer", "16\n")
+    assert line_of(machine.examine(tmp_path), "up to 16 ms") == (
+        f"wrong maxem: {machine.device}: the adapter keeps what it has received for up to 16 ms; "
+        '"softsplit service udev --install" makes that 1 ms')
+
+
+def test_a_name_that_does_not_last_is_noted_and_a_lasting_one_named(machine, tmp_path):
+    assert "another adapter after a reboot; let \"softsplit service udev --install\" give" in "".join(machine.examine(tmp_path))
+    lasting = machine.root / "dev/serial/by-id/usb-FTDI_A1"
+    lasting.parent.mkdir(parents=True)
+    lasting.symlink_to(os.path.realpath(machine.device))
+    assert "name it /dev/serial/by-id/usb-FTDI_A1, or let" in "".join(machine.examine(tmp_path))
+    assert "after a reboot" not in "".join(machine.examine(tmp_path, f"rtu://{lasting}"))
+
+
+def test_a_console_of_the_kernel_is_wrong(tmp_path):
+    with Machine(tmp_path, "ttyAMA0", "bus/amba/drivers/uart-pl011") as machine:
+        (machine.root / "dev/serial0").symlink_to(os.path.realpath(machine.device))
+        for console in ("ttyAMA0,115200", "serial0"):
+            machine.write("proc/cmdline", f"quiet console=tty1 console={console}")
+            assert f"remove console={console} from the kernel's command line" in line_of(machine.examine(tmp_path), "messages")
+        machine.write("proc/cmdline", "quiet console=tty1 ttyAMA0")
+        assert not any("messages" in line or "reboot" in line for line in machine.examine(tmp_path))
+
+
+def test_the_driver_of_a_uart_stands_above_its_port(tmp_path):
+    with Machine(tmp_path, "ttyS0", "bus/serial-base/drivers/port") as machine:
+        (machine.root / "sys/bus/amba/drivers/uart").mkdir(parents=True)
+        (machine.port.parent / "driver").symlink_to(machine.root / "sys/bus/amba/drivers/uart")
+        assert "it is ttyS0, driver uart, group" in line_of(machine.examine(tmp_path), "it is ttyS0")
+
+
+def test_a_device_that_the_service_may_not_use_is_noted(machine, tmp_path):
+    os.chmod(machine.device, 0o600)
+    note = line_of(machine.examine(tmp_path), "may not use it")
+    assert note.startswith(f"note maxem: {machine.device}: it is crw-------") and note.endswith("crw-rw---- of dialout")
+    os.chmod(machine.device, 0o666)
+    assert not any("may not use it" in line for line in machine.examine(tmp_path))
+
+
+@contextmanager
+def as_nobody():
+    """As a user to whom a mode matters, even if root runs the tests."""
+    user, group, groups = os.geteuid(), os.getegid(), os.getgroups()
+    if user == 0:
+        os.setgroups([])
+        os.setegid(65534)
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if user == 0:
+            os.seteuid(user)
+            os.setegid(group)
+            os.setgroups(groups)
+
+
+def test_a_device_that_is_not_ours_to_use_names_user_and_group(machine, tmp_path):
+    device = os.path.realpath(machine.device)
+    for mode, cure in ((0o060, "usermod -aG "), (0o000, "its mode is c---------; let its group read and write it")):
+        os.chmod(device, mode)
+        with as_nobody():
+            lines = list(examine_device("maxem", parse_url(f"rtu://{device}", ("rtu",)), Line(), Path("/nowhere"), True))
+        assert [finding.level for finding in lines] == ["wrong"]
+        assert f"maxem: {device}: forbidden for " in lines[0].text and "; it belongs to group " in lines[0].text
+        assert cure in lines[0].text
+
+
+def test_a_device_that_another_program_uses_and_a_file_that_is_none_are_one_finding_each(machine, tmp_path):
+    other = Adapter(parse_url(f"rtu://{machine.device}", ("rtu",)), Line(mode="8N1"))
+    other.open()
+    assert machine.examine(tmp_path) == [
+        f"wrong maxem: {machine.device}: another program uses the device; stop it, or name another device"]
+    other.close()
+    machine.write("dev/file", "")
+    line, = machine.examine(tmp_path, f"rtu://{machine.root}/dev/file")
+    assert line.startswith("wrong") and "this is no serial device; name another" in line
+
+
+def test_adapters_that_are_here_are_named_when_one_is_not(machine, tmp_path):
+    for attribute, text in (("idVendor", "0403"), ("idProduct", "6001"), ("serial", "A1")):
+        machine.write(machine.port.parents[1] / attribute, text)
+    line, = machine.examine(tmp_path, "rtu:///dev/ttyUSB77")
+    assert line == "wrong maxem: /dev/ttyUSB77: there is no such device; plug it in, or name another; here are /dev/ttyUSB0"
+
+
+# The plan, and what starts it
+
+
+def test_the_plan_has_to_fit_the_bus(tmp_path):
+    def plan(*more: str) -> list[str]:
+        lines = told(configured(tmp_path, NOWHERE, *more))
+        return [line for line in lines if "cannot reach" not in line and "meters: " in line]
+
+    fits, = plan("baudrate = 19200")
+    assert fits.startswith("well meters: the reads need 57 % of the wire")
+    unknown, = plan()
+    assert unknown.startswith("note meters: the line behind the gateway is not known; set baudrate and mode")
+    narrow, = plan("baudrate = 14400", "request_gap = 0.01")
+    assert narrow.startswith("note meters: the reads need 8") and "; narrow: there is hardly any room; 19200 baud" in narrow
+    short, much = plan("baudrate = 300")
+    assert short.startswith("wrong") and f"; too short: timeout {0.12 * SLOWNESS:g} s, because powers of unit 100 takes" in short
+    assert much.startswith("wrong") and "; too much: periods will be stretched; 19200 baud" in much
+
+
+def test_an_upstream_that_nobody_is_served_from_is_noted(tmp_path):
+    other = f'[upstream.spare]\nurl = "{NOWHERE}0"\nunits = {{ 1 = "meter.toml" }}\n'
+    lines = told(configured(tmp_path, NOWHERE, downstream=other + ANYWHERE + 'serves = ["meters"]\n'))
+    assert line_of(lines, "is not polled") == "note spare: it is not polled, because no downstream serves it"
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Install a starter of /etc/NAME.toml on a machine where systemd says so and so; return what is told of it."""
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    root = tmp_path / "machine"
+
+    def install(*kinds: str, says: tuple[str, str] | None = None, name="softsplit.toml") -> list[str]:
+        config = root / "etc" / name
+        configured(config.parent, NOWHERE, where=config.name)
+        for kind in kinds:
+            template = kind == "template"
+            order = Order("systemd" if template else kind, None if template else str(config), root, False, template=template)
+            put_in_place(order, force=True)
+        if says:
+            (root / "run/systemd/system").mkdir(parents=True, exist_ok=True)
+            systemctl = tmp_path / "bin" / "systemctl"
+            systemctl.parent.mkdir(exist_ok=True)
+            systemctl.write_text(f'#!/bin/sh\necho "$1 $2" >> {tmp_path}/asked\n[ "$1" = is-active ] && echo {says[0]} || echo {says[1]}\n')
+            systemctl.chmod(0o755)
+        return found(config, root)[-2:]
+
+    return install
+
+
+@pytest.mark.parametrize("says, line", [
+    (("active", "enabled"), "well softsplit.service is active, and enabled"),
+    (("active", "disabled"), "note softsplit.service is active, but not after a reboot; systemctl enable softsplit"),
+    (("failed", "enabled"), "wrong softsplit.service is failed; systemctl start softsplit; its log: journalctl -u softsplit"),
+    (("inactive", "disabled"), "wrong softsplit.service is inactive; systemctl enable --now softsplit; its log: "
+                               "journalctl -u softsplit"),
+    (None, "note softsplit.service is installed, but systemd does not run here"),
+])
+def test_systemd_is_asked_whether_it_runs_the_unit(installed, tmp_path, says, line):
+    assert installed("systemd", says=says)[-1] == line
+    assert (tmp_path / "asked").exists() == (says is not None)
+
+
+def test_the_template_has_one_unit_for_each_configuration(installed, tmp_path):
+    assert installed("template", says=("active", "enabled"), name="softsplit/my plant.toml")[-1] == (
+        "well softsplit@my plant.service is active, and enabled")
+    assert installed("template", says=("active", "enabled"), name="other.toml")[-1].startswith("note nothing starts it")
+
+
+@pytest.mark.parametrize("name", ["softsplit.toml", "my 50% plant.toml"])
+def test_cron_should_have_started_it(installed, name):
+    assert installed("cron", name=name)[-1].startswith("wrong /etc/cron.d/softsplit is there, but nothing runs; does cron?")
+
+
+def test_two_that_start_it_are_one_too_many(installed):
+    assert installed("cron", "systemd", says=("active", "enabled"))[-1].startswith("note more than one thing starts it")
+
+
+def test_nothing_that_starts_it_is_noted_with_the_command_that_changes_that(installed):
+    assert installed()[-1] == ('note nothing starts it after a reboot; "softsplit service cron -c /etc/softsplit.toml '
+                               '--install" does that')
+    assert installed("cron", name="a.toml") and installed(name="b.toml")[-1].startswith("note nothing starts it")
+
+
+# A splitter runs
+
+
+class House:
+    """A program that runs a configuration with two units, which the test lets misbehave, and four downstreams.
+
+    `faults` are the replies of a unit in the place of good ones.
+    """
+
+    def __init__(self, place: Path, cable: Cable):
+        self.faults: dict = {}
+        self.gateway = ScriptedGateway(lambda *asked: self.faults.get(asked[1], good_answer)(*asked))
+        self.cable = cable
+        self.port, self.closed, self.full = (free_port() for _ in range(3))
+        self.config = configured(place, str(self.gateway.url), "baudrate = 115200", timeout=0.2 * SLOWNESS, downstream=f"""
+            [downstream.victron]
+            url = "tcp://0.0.0.0:{self.port}"
+            max_age = 0.5
+            [downstream.closed]
+            url = "tcp://127.0.0.1:{self.closed}"
+            allow = ["10.0.0.0/8", "::1"]
+            [downstream.full]
+            url = "tcp://127.0.0.1:{self.full}"
+            max_connections = 1
+            [downstream.maxem]
+            url = "rtu://{cable.left}"
+            mode = "8N1"
+            """)
+        environment = {**os.environ, "RUNTIME_DIRECTORY": str(place / "run")}
+        self.child = Child([*SOFTSPLIT, "run", "-c", str(self.config)], env=environment)
+
+    def status(self) -> dict:
+        return status.read_status(self.config)
+
+    def unit(self, unit: int) -> dict:
+        return self.status()["upstreams"]["meters"]["units"][str(unit)]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A house that is well, in which a master holds the one connection that `full` has."""
+    cable = Cable()
+    with running(cable):
+        house = House(tmp_path_factory.mktemp("well"), cable)
+        with house.gateway, house.child:
+            until(lambda: house.child.log().count("serving") == 4)
+            with TcpMaster(house.full) as house.master:
+                until(lambda: house.master.read(100, 0x5B00, 2))
+                until(lambda: house.status().get("uptime", 0) > 0.5)
+                yield house
+
+
+def test_a_running_splitter_is_asked_and_no_second_connection_is_opened(house):
+    done = call(house.config)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert house.gateway.connections == 1
+    lines = done.stdout.splitlines()
+    assert line_of(lines, "has run it for").startswith(f"ok     process {house.child.process.pid} has run it for ")
+    assert line_of(lines, "is connected").startswith(f"ok     meters: {house.gateway.url} is connected, the wire busy ")
+    assert line_of(lines, "unit 100").startswith("ok     meters: unit 100 answers within ")
+    assert line_of(lines, "serves 2 units").startswith(f"ok     victron: tcp://127.0.0.1:{house.port} serves 2 units, within ")
+    assert any("victron" in line and line.endswith("are they set to this machine's address, and to this port?") for line in lines)
+    assert "no master has asked yet; are they set to these unit ids and 19200 8N1" in line_of(lines, "A and B")
+    assert f"ok     maxem: {house.cable.left}: it is there" in lines, "it is looked at, and not opened"
+    assert line_of(lines, "the reads need").startswith("ok     meters: the reads need ")
+
+
+def test_a_server_is_not_asked_at_the_expense_of_a_master(house):
+    lines = told(house.config)
+    assert "note full: its connections are all taken, so it was not asked; max_connections = 1 may be too few" in lines
+    assert "note closed: allow does not list 127.0.0.1, so it was not asked from here" in lines
+    assert line_of(lines, "by 127.0.0.1").startswith(f"well full: tcp://127.0.0.1:{house.full} was asked ")
+    assert house.master.read(100, 0x5B00, 2), "its connection is as it was"
+
+
+def test_a_configuration_that_changed_since_the_start_is_noted_and_what_is_not_served_told(house):
+    text = house.config.read_text()
+    other = text.replace("max_age = 0.5", 'units = { 55 = "meters/2" }')
+    house.config.write_text(other.replace(f'url = "rtu://{house.cable.left}"\n', 'url = "tcp://127.0.0.1:0"\n').replace('mode = "8N1"', ""))
+    os.utime(house.config, 2 * (time.time() + 60,))
+    lines = told(house.config)
+    house.config.write_text(text)
+    assert line_of(lines, "has changed").endswith(
+        f"has changed since process {house.child.process.pid} was started, which does not know it")
+    assert "restart the process, so that it knows the configuration" in line_of(lines, "wrong victron: unit 55: exception 0x0A")
+
+
+def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):
+    monkeypatch.setattr("softsplit.box.presence.HUNG", 0.2)
+    monkeypatch.setattr(status, "PATIENCE", 0.2)
+    house.child.process.send_signal(signal.SIGSTOP)
+    try:
+        lines = told(house.config)
+    finally:
+        house.child.process.send_signal(signal.SIGCONT)
+    assert line_of(lines, "replaces it").startswith(f"wrong process {house.child.process.pid} has not ")
+    assert house.gateway.connections == 1 and not any("meters: unit" in line or "victron" in line for line in lines)
+
+
+def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
+    cable = Cable()
+    with running(cable):
+        house = House(tmp_path, cable)
+        house.faults[2] = lambda *asked: b""
+        house.faults[100] = lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, b"\x03\x01\x07")
+        with house.gateway, house.child:
+            until(lambda: [unit for unit, _ in house.gateway.requests].count(100) > 1)
+            del house.faults[100]
+            until(lambda: house.unit(2)["state"] == "mute" and house.unit(100)["answers"])
+            lines = told(house.config)
+            house.gateway.close()
+            until(lambda: house.status()["upstreams"]["meters"]["state"] == "unreachable")
+            later = told(house.config)
+    assert line_of(lines, "meters: unit 2 has not answered").startswith("wrong")
+    assert line_of(lines, "is this its unit id").startswith("note meters: unit 2: is it on")
+    assert line_of(lines, "victron: unit 2: exception 0x0B").endswith("its data is too old to be served; see to its upstream")
+    assert line_of(lines, f"victron: tcp://127.0.0.1:{house.port} serves 1 unit,").startswith("well")
+    assert "answers were damaged; look at termination, shield, 115200 8E1" in line_of(lines, "wrong meters: unit 100")
+    assert line_of(later, "cannot reach").startswith("wrong meters: cannot reach tcp://")
+    assert "note meters: is it on, at this address and port?" in later
