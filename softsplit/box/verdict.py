@@ -1,8 +1,10 @@
 """Whether all is well, and what is wrong in words, from what upstreams and downstreams report."""
 
+from softsplit.protocol.pdus import OWN_EXCEPTIONS
 from softsplit.trouble import show_count, show_duration
 
 FRESH, DEGRADED, NOTHING_SERVED, NOT_RUNNING = range(4)  # exit codes of "softsplit status"
+OWN_CODES = set(map(str, OWN_EXCEPTIONS))  # the unit's own, as JSON writes them
 NAMED = 3  # blocks named in one line
 FULL = 0.95  # of a wire
 
@@ -59,5 +61,5 @@ def _notes(name: str, upstream: dict):
         yield f'{name}: the wire is full; "softsplit check" says what to change'
     for number, unit in upstream["units"].items():
         for block in unit["blocks"]:
-            if block["errors"]["exceptions"] and not block["answers"]:
+            if OWN_CODES & block["errors"]["exceptions"].keys() and not block["answers"]:
                 yield f"{name}: unit {number} refuses {block['name']}: {block['last_error']}"

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from softsplit.box.files import write_atomic
+from softsplit.box.instance import FORMAT
 from softsplit.box.presence import NO_STATUS, Gone, Hung, Process
 from softsplit.box.verdict import DEGRADED, NOT_RUNNING, NOTHING_SERVED
 from softsplit.errors import SoftsplitError
@@ -33,6 +34,8 @@ def read_status(config: Path) -> dict:
         return _only(DEGRADED, f"process {process.pid} runs, but can write no status", "see its log")
     try:
         document = json.loads(Path(place).read_text(encoding="utf-8"))
+        if document["format"] != FORMAT:
+            return _only(DEGRADED, f"process {process.pid} is of another version of softsplit", "restart it")
         document["age"] = round(max(0.0, time.time() - document["written_at"]), 3)
     except (OSError, ValueError, TypeError, KeyError) as error:  # not there, or not ours
         return _only(DEGRADED, f"process {process.pid} runs, but {place} cannot be read", repr(error))
