@@ -136,4 +136,5 @@ def run_config(path: Path, logs: logbook.Logs) -> None:
 
 def _mirror(downstream: Downstream, served: Served) -> Mirror:
     profile = served.origin.profile
-    return Mirror(served.unit, served.origin.reads, profile.tables, downstream.max_age, downstream.when_stale)
+    return Mirror(served.unit, served.origin.reads, profile.tables, downstream.max_age, downstream.when_stale,
+                  profile.step)

@@ -93,7 +93,7 @@ def test_bits_may_be_read_by_two_thousand():
     ("04 04 00000036", "function 4 instead of 3"), ("84 02", "function 132"), ("83", "exception of 1"), ("03", "bytes"),
 ])
 def test_an_answer_is_checked_against_the_question(reply, fault):
-    found = pdus.reply_fault(holding(0x5B14, 2), bytes.fromhex(reply))
+    found = pdus.reply_fault(pdus.read_question(holding(0x5B14, 2)), bytes.fromhex(reply))
     assert found is None if fault is None else fault in found
 
 

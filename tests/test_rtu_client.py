@@ -9,6 +9,7 @@ from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
 from softsplit.line import Line
 from softsplit.protocol import frames, replies
 from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.pdus import read_question
 from softsplit.upstream.clients import client_for
 from softsplit.url import parse_url
 from tests.bus import KINDS, Bus, HangUp, good_answer
@@ -111,10 +112,10 @@ def test_after_silence_the_same_shape_has_to_wait(line):
     line.fails(NoAnswer, "unit 1 does not answer")
     asked_at = line.client.asked_at
     for block in (POWERS, OTHERS):
-        assert asked_at + TIMEOUT < line.client.free_at(1, block) < asked_at + 2 * TIMEOUT
-    assert line.client.free_at(1, LONGER) == line.client.free_at(2, POWERS) == 0.0
+        assert asked_at + TIMEOUT < line.client.free_at(1, read_question(block)) < asked_at + 2 * TIMEOUT
+    assert line.client.free_at(1, read_question(LONGER)) == line.client.free_at(2, read_question(POWERS)) == 0.0
     assert line.is_right(LONGER), "an answer of another shape shows that none is missing any more"
-    assert line.client.free_at(1, OTHERS) == 0.0
+    assert line.client.free_at(1, read_question(OTHERS)) == 0.0
 
 
 def test_a_late_answer_is_overheard_and_its_unit_known_to_live(line):
@@ -138,7 +139,7 @@ def test_a_damaged_answer_is_not_waited_out(line):
     with pytest.raises(BadAnswer, match="a wrong CRC"):
         line.ask(timeout=5.0)
     assert time.monotonic() - begin < 2.0
-    assert line.is_right(LONGER) and line.client.free_at(1, POWERS) == 0.0 and line.is_right()
+    assert line.is_right(LONGER) and line.client.free_at(1, read_question(POWERS)) == 0.0 and line.is_right()
 
 
 @pytest.mark.parametrize("reply, fault", [
@@ -202,7 +203,7 @@ def test_a_long_timeout_is_not_forgotten(line, monkeypatch):
     asked_at = line.client.asked_at
     line.client._unanswered = {shape: at - 11 for shape, at in line.client._unanswered.items()}
     assert line.is_right(unit=2)
-    assert line.client.free_at(1, POWERS) == pytest.approx(asked_at - 11 + 14, abs=0.01)
+    assert line.client.free_at(1, read_question(POWERS)) == pytest.approx(asked_at - 11 + 14, abs=0.01)
 
 
 def test_a_line_that_babbles_gets_no_request(line):
@@ -334,10 +335,10 @@ def test_frames_are_told_from_noise():
 def test_a_reply_is_found_at_any_place_and_nothing_else_is():
     request, reply = frames.rtu_frame(1, read_request(0x5B14, 2)), answer(1, read_request(0x5B14, 2))
     for before in (b"", b"\1", b"\1\3", b"\1\3\4", reply[:-1], request):
-        assert replies.find_reply(before + reply + b"\0", request, POWERS) == (len(before), reply)
+        assert replies.find_reply(before + reply + b"\0", request, read_question(POWERS)) == (len(before), reply)
     for bit in range(8 * len(reply)):
         damaged = bytearray(reply)
         damaged[bit // 8] ^= 1 << bit % 8
-        assert replies.find_reply(bytes(damaged), request, POWERS) is None
+        assert replies.find_reply(bytes(damaged), request, read_question(POWERS)) is None
     for size in range(len(reply)):
-        assert replies.find_reply(reply[:size], request, POWERS) is None
+        assert replies.find_reply(reply[:size], request, read_question(POWERS)) is None

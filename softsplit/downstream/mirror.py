@@ -54,8 +54,8 @@ class MergedBlock(ModbusBlock):
         self._view = memoryview(self._data)  # which can neither grow nor shrink
 
     def _span(self, block: Block) -> slice:
-        begin, end = block.address - self.block.address, block.end - self.block.address
-        return slice(self._width * begin, self._width * end)
+        items = self.block.span(block)
+        return slice(self._width * items.start, self._width * items.stop)
 
     def put(self, block: Block, data: bytes) -> None:
         """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
@@ -76,16 +76,18 @@ class MergedBlock(ModbusBlock):
 class Mirror(Slave):
     """The polled blocks of one unit of one upstream.
 
-    `tables` are those the unit has; `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent".
+    `tables` are those the unit has; `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent";
+    each register takes `step` addresses.
     """
 
     def __init__(self, unit: int, reads: Sequence[Read], tables: frozenset[Table], max_age: float = 10.0,
-                 when_stale: str = "exception"):
+                 when_stale: str = "exception", step: int = 1):
         super().__init__(unit)
         self.unit = unit
         self._tables = tables
         self._max_age = max_age
         self._when_stale = when_stale
+        self._step = step
         self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
         self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
         for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function
@@ -117,7 +119,7 @@ class Mirror(Slave):
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        asked = pdus.asked_block(request_pdu, self._tables)
+        asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
         merged = self._merged_block(asked)

@@ -1,6 +1,7 @@
 """Profiles from TOML: the shipped ones by name, anyone's own by path."""
 
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,12 +9,22 @@ from softsplit import checks, tomlfile
 from softsplit.errors import ConfigError
 from softsplit.profiles.profile import Profile, Register
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.values import COUNTED, NUMBERS, TYPES, registers_of
+from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES, registers_of
 
-PROFILE_KEYS = ("title", "source", "readable", "block", "register")
+ORDER_KEYS = ("word_order", "byte_order")
+PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "block", "register")
 BLOCK_KEYS = ("table", "address", "count")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
-REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "resolution", "not_available", "offset", "states")
+REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "resolution", "not_available", "offset", "states", *ORDER_KEYS)
+ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many of that a register takes
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a profile says of all its registers: addresses that each takes, and orders unless they say others."""
+
+    step: int
+    orders: dict[str, str]
 
 
 def shipped_profiles() -> list[str]:
@@ -48,16 +59,33 @@ def parse_profile(text: str, name: str) -> Profile:
     try:
         content = tomlfile.parse(text)
         checks.require_keys(content, PROFILE_KEYS)
+        habits = _habits(content)
         return Profile(
             name=name,
             title=checks.require_type(content.get("title", ""), str, "title"),
             source=checks.require_type(content.get("source", ""), str, "source"),
-            readable=_each(content, "readable", _block),
-            reads=_each(content, "block", _read),
-            registers=_each(content, "register", _register),
+            functions=checks.require_type(content["functions"], list, "functions") if "functions" in content
+            else None,
+            readable=_each(content, "readable", partial(_block, habits=habits)),
+            reads=_each(content, "block", partial(_read, habits=habits)),
+            registers=_each(content, "register", partial(_register, habits=habits)),
         )
     except ConfigError as error:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
+
+
+def _habits(content: dict) -> Habits:
+    addressing = checks.require_type(content.get("addressing", "registers"), str, "addressing")
+    checks.require_word(addressing, ADDRESSINGS, "word", "addressing")
+    return Habits(ADDRESSINGS[addressing], _orders(content, {}))
+
+
+def _orders(entry: dict, usual: dict[str, str]) -> dict[str, str]:
+    """Return which end comes first, as `entry` says or else as usual."""
+    orders = {key: entry.get(key, usual.get(key, "big")) for key in ORDER_KEYS}
+    for key, order in orders.items():
+        checks.require_word(checks.require_type(order, str, key), ORDERS, "order", key)
+    return orders
 
 
 def _each(content: dict, key: str, build) -> tuple:
@@ -68,11 +96,12 @@ def _each(content: dict, key: str, build) -> tuple:
     return tuple(entries)
 
 
-def _block(entry: dict, allowed=BLOCK_KEYS, count: int | None = None) -> Block:
+def _block(entry: dict, habits: Habits, allowed=BLOCK_KEYS, count: int | None = None) -> Block:
     checks.require_keys(entry, allowed)
     table = checks.require_type(entry.get("table", "holding registers"), str, "table")
     checks.require_word(table, [each.value for each in Table], "table", "table")
-    return Block(Table(table), _whole(entry, "address"), _whole(entry, "count") if count is None else count)
+    count = _whole(entry, "count") if count is None else count
+    return Block(Table(table), _whole(entry, "address"), count, 1 if Table(table).holds_bits else habits.step)
 
 
 def _whole(entry: dict, key: str) -> int:
@@ -83,13 +112,13 @@ def _text(entry: dict, key: str) -> str:
     return checks.require_type(checks.require(entry, key), str, key)
 
 
-def _read(entry: dict) -> Read:
-    block = _block(entry, READ_KEYS)
+def _read(entry: dict, habits: Habits) -> Read:
+    block = _block(entry, habits, READ_KEYS)
     name = checks.require_type(entry.get("name", f"0x{block.address:04X}"), str, "name")
     return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
 
 
-def _register(entry: dict) -> Register:
+def _register(entry: dict, habits: Habits) -> Register:
     name, type_name = _text(entry, "name"), _text(entry, "type")
     checks.require_word(type_name, TYPES, "type", "type")
     if type_name in NUMBERS and "count" in entry:
@@ -97,12 +126,13 @@ def _register(entry: dict) -> Register:
     count = registers_of(type_name) if type_name in NUMBERS else None
     return Register(
         name=name,
-        block=_block(entry, REGISTER_KEYS, count),
+        block=_block(entry, habits, REGISTER_KEYS, count),
         type=type_name,
         resolution=checks.require_type(entry.get("resolution", "1"), str, "resolution"),
         not_available=_whole(entry, "not_available") if "not_available" in entry else None,
         offset=checks.require_number(entry.get("offset", 0), "offset"),
         states=_states(entry),
+        **_orders(entry, habits.orders),
     )
 
 

@@ -1,12 +1,17 @@
 """A profile: the reads that serve a make of device, and the registers people know it by."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
 
 from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.protocol import values
-from softsplit.protocol.blocks import Block, Read, Table, merge
+from softsplit.protocol.blocks import WRITE_FUNCTIONS, Block, Read, Table, merge
+from softsplit.protocol.pdus import unpack_bits
+
+FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 20, 21, 22, 23)  # a device may know; MAP 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +19,8 @@ class Register:
     """A named value: where it stands, how it is written, what one count is worth. For people and tools only.
 
     `resolution` is text like "0.1 V"; `not_available` is the pattern, as an unsigned number, which says that
-    there is no value; `offset` is added after the resolution; `states` gives counts a name.
+    there is no value; `offset` is added after the resolution; `states` gives counts a name; `word_order` and
+    `byte_order` say which end comes first, "big" or "little".
     """
 
     name: str
@@ -24,17 +30,45 @@ class Register:
     not_available: int | None = None
     offset: float = 0
     states: Mapping[int, str] = field(default_factory=dict)
+    word_order: str = "big"
+    byte_order: str = "big"
 
     def __post_init__(self):
         checks.require_word(self.type, values.TYPES, "type", "type")
         values.parse_resolution(self.resolution)
+        for key in ("word_order", "byte_order"):
+            checks.require_word(getattr(self, key), values.ORDERS, "order", key)
         if self.type in values.NUMBERS and self.block.count != values.registers_of(self.type):
             raise ConfigError(f"a {self.type} takes {values.registers_of(self.type)} registers", "count")
         if self.block.table.holds_bits and self.type not in ("bits", "raw"):
             raise ConfigError(f'{self.block.table} hold no {self.type}; allowed are "bits" and "raw"', "type")
-        if self.not_available is not None and not 0 <= self.not_available < 1 << 16 * self.block.count:
-            raise ConfigError(f"{self.not_available:#x} does not fit into {self.block.count} registers",
-                              "not_available")
+        bits = values.bits_of(self.type) if self.type in values.NUMBERS else 16 * self.block.count
+        if self.not_available is not None and not 0 <= self.not_available < 1 << bits:
+            raise ConfigError(f"{self.not_available:#x} does not fit into {bits} bits", "not_available")
+
+    def decode(self, data: bytes) -> values.Value | None:
+        """Return what the bytes of its block, as they came over the wire, say; None when there is no value.
+
+        A number is in its unit of measure, or the name of its state; for the rest see `values.decode`.
+        """
+        if self.block.table.holds_bits:
+            return tuple(map(bool, unpack_bits(data, self.block.count))) if self.type == "bits" else data
+        orders = self.word_order, self.byte_order
+        if values.pattern(self.type, data, *orders) == self.not_available:
+            return None
+        value = values.decode(self.type, data, *orders)
+        if self.type in values.COUNTED:
+            return value
+        if not isfinite(value):
+            return None
+        return self.states[value] if value in self.states else self._measured(value)
+
+    def _measured(self, count: int | float) -> int | float:
+        """What so many counts are; whole only where every count is."""
+        worth, offset = values.parse_resolution(self.resolution)[0], Decimal(repr(self.offset))
+        number = Decimal(repr(count)) * worth + offset
+        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1
+        return int(number) if is_whole else float(number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +76,8 @@ class Profile:
     """What one make of device looks like on the bus.
 
     `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
-    answers (by default the blocks of the reads). Raises ConfigError when they contradict each other.
+    answers (by default the blocks of the reads). `functions` are the function codes it knows; by default those
+    which read `readable`, and those which usually write it. Raises ConfigError when they contradict each other.
     """
 
     name: str
@@ -51,25 +86,48 @@ class Profile:
     source: str = ""
     readable: tuple[Block, ...] = ()
     registers: tuple[Register, ...] = ()
+    functions: Iterable[int] | None = None
 
     def __post_init__(self):
-        if not self.reads:
-            raise ConfigError("at least one block is needed", "block")
+        if not self.reads and not self.readable:
+            raise ConfigError("at least one block is needed, or readable", "block")
         blocks = [read.block for read in self.reads]
-        for index, block in enumerate(blocks):
-            for other in blocks[:index]:
-                if block.overlaps(other):
-                    raise ConfigError(f"{block} overlaps {other}", f"block[{index + 1}]")
+        self._check_overlaps("block", blocks)
         self._check_names("block", [(read.block.table, read.name) for read in self.reads])
         self._check_names("register", [(None, register.name) for register in self.registers])
-        object.__setattr__(self, "readable", tuple(merge(self.readable or blocks)))
+        self._settle_functions(blocks)
+        checks.settle(self, readable=tuple(merge(self.readable or blocks)))
+        self._check_overlaps("readable", self.readable)  # as only registers do that begin at other addresses
         for index, block in enumerate(blocks):
             if not any(run.contains(block) for run in self.readable):
                 raise ConfigError(f"{block} is not readable", f"block[{index + 1}]")
+        places = blocks or self.readable
         for index, register in enumerate(self.registers):
-            if not any(block.contains(register.block) for block in blocks):
+            if not any(block.contains(register.block) for block in places):
                 raise ConfigError(f'"{register.name}" ({register.block}) does not lie inside one block',
                                   f"register[{index + 1}]")
+
+    def _settle_functions(self, blocks: list[Block]) -> None:
+        """Settle what the device knows, and whether that reads all that is to be read."""
+        if self.functions is None:
+            tables = {block.table for block in self.readable or blocks}
+            usual = {code for table in tables for code in (table.function, *WRITE_FUNCTIONS.get(table, ()))}
+            checks.settle(self, functions=frozenset(usual))
+            return
+        functions = sorted(_function(code) for code in self.functions)
+        for key, stated in (("block", blocks), ("readable", self.readable)):
+            for index, block in enumerate(stated):
+                if block.table.function not in functions:
+                    raise ConfigError(f"{block} needs function {block.table.function}, which is not one of "
+                                      f"functions ({', '.join(map(str, functions))})", f"{key}[{index + 1}]")
+        checks.settle(self, functions=frozenset(functions))
+
+    @staticmethod
+    def _check_overlaps(what: str, blocks: Sequence[Block]) -> None:
+        for index, block in enumerate(blocks):
+            for other in blocks[:index]:
+                if block.overlaps(other):
+                    raise ConfigError(f"{block} overlaps {other}", f"{what}[{index + 1}]")
 
     @staticmethod
     def _check_names(what: str, names: list[tuple[Table | None, str]]) -> None:
@@ -81,3 +139,16 @@ class Profile:
     def tables(self) -> frozenset[Table]:
         """The tables the device has."""
         return frozenset(block.table for block in self.readable)
+
+    @property
+    def step(self) -> int:
+        """How many addresses each register takes."""
+        return max(block.step for block in self.readable)
+
+
+def _function(code) -> int:
+    """Return a function code, if a device may know it."""
+    if checks.require_type(code, int, "functions") not in FUNCTIONS:
+        raise ConfigError(f"function {code} is not possible; allowed are {', '.join(map(str, FUNCTIONS))}",
+                          "functions")
+    return code

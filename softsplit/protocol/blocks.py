@@ -43,12 +43,14 @@ class Table(Enum):
 
 READ_FUNCTIONS = {table: function for function, table in enumerate(Table, 1)}
 READ_TABLES = {function: table for table, function in READ_FUNCTIONS.items()}
+WRITE_FUNCTIONS = {Table.COILS: (5, 15), Table.HOLDING_REGISTERS: (6, 16)}  # one, several; MAP 6.5, 6.6, 6.11, 6.12
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Contiguous registers or bits of one table, by protocol address from 0.
 
+    `step` is how many addresses each takes: 2 for the registers of a device that counts addresses in bytes.
     Raises ConfigError when it is empty or reaches beyond the table. Its length is not limited to one read:
     what a unit answers at all (`readable`) is a block too.
     """
@@ -56,18 +58,22 @@ class Block:
     table: Table
     address: int
     count: int
+    step: int = 1
 
     def __post_init__(self):
         if not 0 <= self.address < ADDRESSES:
             raise ConfigError(f"{self.address} is not an address; allowed are 0x0000 to 0xFFFF", "address")
-        if not 1 <= self.count <= ADDRESSES - self.address:
-            raise ConfigError(f"{self.count} does not fit; from 0x{self.address:04X} on 1 to "
-                              f"{ADDRESSES - self.address} are possible", "count")
+        if self.step != 1 and (self.step != 2 or self.table.holds_bits):
+            raise ConfigError(f"{self.table} do not take {self.step} addresses each", "step")
+        possible = (ADDRESSES - self.address) // self.step
+        if not 1 <= self.count <= possible:
+            raise ConfigError(f"{self.count} does not fit; from 0x{self.address:04X} on at least 1 and at most "
+                              f"{possible} are possible", "count")
 
     @property
     def end(self) -> int:
         """The first address after the block."""
-        return self.address + self.count
+        return self.address + self.count * self.step
 
     @property
     def byte_count(self) -> int:
@@ -78,22 +84,35 @@ class Block:
         return self.table is other.table and self.address < other.end and other.address < self.end
 
     def contains(self, other: "Block") -> bool:
-        return self.table is other.table and self.address <= other.address and other.end <= self.end
+        """Whether `other` is a part of this block, which begins where one of its registers does."""
+        return (self.table is other.table and self.address <= other.address and other.end <= self.end
+                and self.step == other.step and (other.address - self.address) % self.step == 0)
+
+    def span(self, part: "Block") -> slice:
+        """Where the registers or bits of a part stand among those of this block."""
+        first = (part.address - self.address) // self.step
+        return slice(first, first + part.count)
 
     def __str__(self) -> str:
         return f"{self.table} 0x{self.address:04X}+{self.count}"
 
 
 def merge(blocks) -> list[Block]:
-    """Join blocks which touch or overlap; sorted by table and address."""
+    """Join blocks which touch or overlap, and whose registers begin alike; sorted by table and address."""
     runs: list[Block] = []
-    for block in sorted(blocks, key=lambda block: (block.table.function, block.address)):
+    for block in sorted(blocks, key=lambda block: (_grid(block), block.address)):
         last = runs[-1] if runs else None
-        if last and last.table is block.table and block.address <= last.end:
-            runs[-1] = Block(last.table, last.address, max(last.end, block.end) - last.address)
+        if last and _grid(last) == _grid(block) and block.address <= last.end:
+            length = max(last.end, block.end) - last.address
+            runs[-1] = Block(last.table, last.address, length // last.step, last.step)
         else:
             runs.append(block)
-    return runs
+    return sorted(runs, key=lambda block: (block.table.function, block.address))
+
+
+def _grid(block: Block) -> tuple[int, int, int]:
+    """What blocks have in common whose registers begin at the same addresses."""
+    return block.table.function, block.step, block.address % block.step
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
 
 import struct
+from dataclasses import dataclass
 
 from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block
 
@@ -25,9 +26,9 @@ def exception_pdu(function: int, code: int) -> bytes:
     return bytes((function | 0x80, code))
 
 
-def asked_block(pdu: bytes, tables) -> Block | int:
+def asked_block(pdu: bytes, tables, step: int = 1) -> Block | int:
     """Return the block for which a request asks, or an exception code when it is no proper read of one of
-    `tables`.
+    `tables`; each register takes `step` addresses.
 
     Checks function, then count and length, then whether the addresses exist (MAP figures 11 to 14).
     """
@@ -39,7 +40,8 @@ def asked_block(pdu: bytes, tables) -> Block | int:
     address, count = struct.unpack_from(">HH", pdu, 1)
     if not 1 <= count <= table.max_count:
         return ILLEGAL_VALUE
-    return Block(table, address, count) if address + count <= ADDRESSES else ILLEGAL_ADDRESS
+    step = 1 if table.holds_bits else step
+    return Block(table, address, count, step) if address + count * step <= ADDRESSES else ILLEGAL_ADDRESS
 
 
 def describe_request(pdu: bytes) -> str:
@@ -52,19 +54,38 @@ def describe_request(pdu: bytes) -> str:
     return f"function {pdu[0]}"
 
 
-def reply_fault(block: Block, pdu: bytes) -> str | None:
-    """Say why `pdu` cannot be the answer to a read of `block`, or return None when it can.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes."""
 
-    A good answer is function (1), byte count (1), data; an exception is function + 0x80 (1), code (1).
-    """
+    pdu: bytes
+    answer: bytes
+    size: int
+
+    @property
+    def function(self) -> int:
+        return self.pdu[0]
+
+
+def read_question(block: Block) -> Question:
+    """The request for a block: function (1), address (2), count (2). Answer: function, byte count, data."""
     function = block.table.function
-    if pdu[0] == function | 0x80:
+    return Question(struct.pack(">BHH", function, block.address, block.count),
+                    bytes((function, block.byte_count)), 2 + block.byte_count)
+
+
+def reply_fault(question: Question, pdu: bytes) -> str | None:
+    """Say why `pdu` cannot be the answer to a question, or return None when it can.
+
+    It can also be an exception: function + 0x80 (1), code (1).
+    """
+    if pdu[0] == question.function | 0x80:
         return None if len(pdu) == 2 else f"an exception of {len(pdu)} bytes"
-    if pdu[0] != function:
-        return f"function {pdu[0]} instead of {function}"
-    if len(pdu) < 2 or pdu[1] != block.byte_count or len(pdu) != 2 + pdu[1]:
-        return f"{len(pdu) - 2} bytes of data instead of {block.byte_count}"
-    return None
+    if pdu[0] != question.function:
+        return f"function {pdu[0]} instead of {question.function}"
+    if len(pdu) != question.size:
+        return f"{len(pdu) - 2} bytes of data instead of {question.size - 2}"
+    return None if pdu.startswith(question.answer) else f"{pdu[1:6].hex(' ')} instead of {question.answer[1:6].hex(' ')}"
 
 
 def pack_bits(flags) -> bytes:

@@ -1,34 +1,46 @@
 """The reply to a question on a serial line, found among whatever else the line carries.
 
-A question is `request`, the whole frame of a read, and the `block` it asks for. A reply of another unit, of
-another function or of another size is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
+A question stands in `request`, a whole frame. A reply of another unit, of another function or of another size
+is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
 """
 
 from softsplit.protocol import frames, pdus
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdus import Question
 
-Shape = tuple[int, int, int]  # unit, function, byte count: replies of one shape cannot be told apart
-
-
-def shape(unit: int, block: Block) -> Shape:
-    return unit, block.table.function, block.byte_count
+AROUND_PDU = 3  # bytes: unit, CRC
+Shape = tuple[int, bytes, int]  # unit, begin and size of the PDU: replies of one shape cannot be told apart
 
 
-def find_reply(heard: bytes, request: bytes, block: Block) -> tuple[int, bytes] | None:
+def shape(unit: int, question: Question) -> Shape:
+    return unit, question.answer, question.size
+
+
+def has_shape(frame: bytes, shape: Shape) -> bool:
+    """Whether a frame may be the good reply to a question of this shape."""
+    unit, answer, size = shape
+    return frame[0] == unit and len(frame) == size + AROUND_PDU and frame[1:].startswith(answer)
+
+
+def find_reply(heard: bytes, request: bytes, question: Question,
+               hears_itself: bool = True) -> tuple[int, bytes] | None:
     """Return where the reply begins in `heard`, and its frame; None while there is none.
 
-    A reply that equals the request is our own echo: of 3 bytes of coils both can look alike.
+    What equals the request is our own echo, which 3 bytes of coils can look like; but the answer to some
+    writes equals the request too, and is told by nothing but whether the adapter `hears_itself`.
     """
-    replies = [(at, heard[at:at + size]) for header, size in _headers(request, block)
-               for at in _places(heard, header)]
-    return next((found for found in sorted(replies)
-                 if frames.is_rtu_frame(found[1]) and found[1] != request
-                 and not pdus.reply_fault(block, found[1][1:-2])), None)
+    replies = sorted((at, heard[at:at + size]) for header, size in _headers(request, question)
+                     for at in _places(heard, header))
+    good = [found for found in replies if frames.is_rtu_frame(found[1])
+            and not pdus.reply_fault(question, found[1][1:-2])]
+    echoes = [found for found in good if found[1] == request]
+    if question.answer == question.pdu:
+        echoes = echoes[:1] if hears_itself else []
+    return next((found for found in good if found not in echoes), None)
 
 
-def is_damaged(heard: bytes, request: bytes, block: Block) -> bool:
+def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:
     """Whether all of the reply seems to be there, although `find_reply` does not find it."""
-    header, size = _headers(request, block)[0]
+    header, size = _headers(request, question)[0]
     if header not in heard:
         return False
     for frame in (request, *frames.split(heard)[0]):  # in which it may stand by chance
@@ -36,7 +48,7 @@ def is_damaged(heard: bytes, request: bytes, block: Block) -> bool:
     return any(len(heard) >= at + size for at in _places(heard, header))
 
 
-def fault(others: list[bytes], loose: int, unit: int, block: Block) -> str | None:
+def fault(others: list[bytes], loose: int, unit: int, question: Question) -> str | None:
     """Say what came instead of the reply: frames of `others` and so many `loose` bytes.
 
     None when it was next to nothing, as a line makes by itself.
@@ -44,16 +56,16 @@ def fault(others: list[bytes], loose: int, unit: int, block: Block) -> str | Non
     for frame in others:
         if frame[0] != unit:
             return f"unit {frame[0]} instead of {unit}"
-        if wrong := pdus.reply_fault(block, frame[1:-2]):
+        if wrong := pdus.reply_fault(question, frame[1:-2]):
             return wrong
     return f"{loose} bytes without a meaning" if loose >= frames.EXCEPTION_LENGTH else None
 
 
-def _headers(request: bytes, block: Block) -> list[tuple[bytes, int]]:
-    """How a reply begins and how long it is: the data, and the exception."""
-    unit, function = request[:2]
-    return [(bytes((unit, function, block.byte_count)), block.byte_count + 5),
-            (bytes((unit, function | 0x80)), frames.EXCEPTION_LENGTH)]
+def _headers(request: bytes, question: Question) -> list[tuple[bytes, int]]:
+    """How a reply begins and how long it is: the answer, and the exception."""
+    unit = request[:1]
+    return [(unit + question.answer, question.size + AROUND_PDU),
+            (unit + bytes((question.function | 0x80,)), frames.EXCEPTION_LENGTH)]
 
 
 def _places(heard: bytes, header: bytes):

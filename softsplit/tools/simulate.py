@@ -92,7 +92,7 @@ class SimulatedUnit(Slave):
         time.sleep(self._wire_time(len(pdu) + 3))
 
     def _answer(self, pdu: bytes) -> bytes:
-        asked = pdus.asked_block(pdu, self._profile.tables)
+        asked = pdus.asked_block(pdu, self._profile.tables, self._profile.step)
         if isinstance(asked, int):
             return pdus.exception_pdu(pdu[0], asked)
         if not any(readable.contains(asked) for readable in self._profile.readable):
@@ -107,28 +107,31 @@ class SimulatedUnit(Slave):
         data = bytearray(b"\xff\xff" * block.count)
         for register in self._profile.registers:
             if register.block.overlaps(block):
-                self._put(data, block, register, self._encoded(register, shown, t))
+                self._put(data, block, register.block, self._encoded(register, shown, t))
         return bytes(data)
 
     @staticmethod
-    def _put(data: bytearray, block: Block, register: Register, encoded: bytes) -> None:
-        first = max(block.address, register.block.address)
-        last = min(block.end, register.block.end)
-        data[2 * (first - block.address):2 * (last - block.address)] = \
-            encoded[2 * (first - register.block.address):2 * (last - register.block.address)]
+    def _put(data: bytearray, block: Block, source: Block, encoded: bytes) -> None:
+        """Copy what the two have in common."""
+        first = max(block.address, source.address)
+        count = (min(block.end, source.end) - first) // block.step
+        common = Block(block.table, first, count, block.step)
+        to, from_ = block.span(common), source.span(common)
+        data[2 * to.start:2 * to.stop] = encoded[2 * from_.start:2 * from_.stop]
 
     def _encoded(self, register: Register, shown: dict, t: float) -> bytes:
         """The bytes of a register: what the house shows under its name, else something usual."""
         count = register.block.count
         if register.type == "text":
-            return values.encode_text(self._text(register)[:2 * count], count)
+            return values.encode_text(self._text(register)[:2 * count], count, register.byte_order)
         if register.type in values.COUNTED:
             return bytes(2 * count)
         value = shown[register.name] if register.name in shown else self._usual(register, t)
+        orders = register.word_order, register.byte_order
         if value is None and register.not_available is not None:
-            return register.not_available.to_bytes(2 * count, "big")
+            return values.rearrange(register.type, register.not_available.to_bytes(2 * count, "big"), *orders)
         worth = float(values.parse_resolution(register.resolution)[0])
-        return values.encode_nearest(register.type, ((value or 0) - register.offset) / worth)
+        return values.encode_nearest(register.type, ((value or 0) - register.offset) / worth, *orders)
 
     def _text(self, register: Register) -> str:
         model = self._profile.title.split()[-1] if self._profile.title else self._profile.name

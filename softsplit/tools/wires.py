@@ -8,7 +8,7 @@ from dataclasses import replace
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol import frames
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_question
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.topology import Downstream, Unit, Upstream
 from softsplit.upstream.client import Client
@@ -64,7 +64,7 @@ def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]
     refusal = failure = None
     unanswered = 0
     while len(latencies) + unanswered < READS and (latencies or unanswered < MUTE):
-        time.sleep(max(0.0, client.free_at(unit.unit, block) - time.monotonic()))
+        time.sleep(max(0.0, client.free_at(unit.unit, read_question(block)) - time.monotonic()))
         try:
             client.read(unit.unit, block, upstream.timeout)
         except Unreachable:

@@ -7,11 +7,13 @@ right ones, and their `execute` holds one lock for the whole process. What the c
 import time
 from collections.abc import Callable
 
+from modbus_tk import defines
 from modbus_tk.exceptions import ModbusError
 
 from softsplit.errors import NoAnswer, Refused, Unreachable
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdus import Question
 from softsplit.upstream.wire import SerialWire, SocketWire
 from softsplit.url import Url
 
@@ -39,35 +41,40 @@ class Client:
         self.request_gap = request_gap
         self._pause = pause
         self._free_at = 0.0  # when the next request may be sent
-        self._block: Block | None = None  # what the request asks for
+        self._question: Question | None = None
         self._deadline = 0.0
         self._silent = 0  # requests in a row without any answer
         self._late: set[int] = set()
         self._foreign: list[bytes] = []
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
-        """Return the data of the unit's answer, as it came over the wire.
+        """Return the data of the unit's answer to a read of `block`, as it came over the wire; see `ask`."""
+        return self.ask(unit, pdus.read_question(block), timeout)[2:]
+
+    def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
+        """Return the PDU of the unit's answer.
 
         The answer has `timeout` seconds, besides the time it takes to connect. A connection which the peer
-        has closed while idle is opened again. Raises Unreachable, NoAnswer, BadAnswer or Refused.
+        has closed while idle is opened again, and the question repeated on it, if it `may_repeat`. Raises
+        Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
         """
         was_open = self._is_usable()
         if not was_open:
             self._connect()
         try:
-            return self._ask(unit, block, timeout)
+            return self._ask(unit, question, timeout)
         except ConnectionResetError as error:
             lost = error
-        if was_open and self.tells_late:  # most likely closed while idle; this read may be repeated
+        if was_open and self.tells_late and may_repeat:  # most likely closed while idle
             left = self._deadline - time.monotonic()
             self._connect()
             try:
-                return self._ask(unit, block, left)
+                return self._ask(unit, question, left)
             except ConnectionResetError as error:
                 lost = error
         raise NoAnswer(f"unit {unit} does not answer: {self._url}: {lost}") from lost
 
-    def free_at(self, unit: int, block: Block) -> float:
+    def free_at(self, unit: int, question: Question) -> float:
         """Return the monotonic time from which on no late answer can be mistaken for the one to this."""
         return 0.0
 
@@ -98,17 +105,17 @@ class Client:
         if left > 0:
             self._pause(left)
 
-    def _ask(self, unit: int, block: Block, timeout: float) -> bytes:
+    def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask once. Raises NoAnswer, BadAnswer, Refused, or ConnectionResetError when the wire is lost."""
-        self._block = block
+        self._question = question
         self._silent += 1
         self.asked_at = time.monotonic()
         try:
             self._settle(timeout)
             self.asked_at = time.monotonic()
             self._deadline = self.asked_at + timeout
-            return self.execute(unit, block.table.function, block.address, block.count,
-                                returns_raw=True, threadsafe=False)
+            rest = self.execute(unit, defines.RAW, 0, pdu=question.pdu, returns_raw=True, threadsafe=False)
+            return question.pdu[:1] + rest
         except ModbusError as error:
             code = error.get_exception_code()
             raise Refused(f"unit {unit}: {pdus.describe_exception(code)}", code) from error

@@ -9,7 +9,7 @@ from queue import Queue
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Read, Reading
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception, describe_request
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception, describe_request, read_question
 from softsplit.protocol.plan import Plan
 from softsplit.rates import Rates
 from softsplit.topology import Unit, Upstream
@@ -42,7 +42,7 @@ class Poller(Worker):
                                   pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
         self._plan = Plan(self._reads, upstream.timeout, time.monotonic(), self._client.request_gap,
-                          self._client.free_at)
+                          lambda unit, block: self._client.free_at(unit, read_question(block)))
         self.tally = Tally(self._reads)
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address

@@ -13,6 +13,7 @@ from softsplit.errors import BadAnswer
 from softsplit.line import Line
 from softsplit.protocol import frames, pdus, replies
 from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.pdus import Question
 from softsplit.upstream.client import Client
 from softsplit.upstream.wire import SerialWire, SocketWire
 from softsplit.url import Url
@@ -40,13 +41,14 @@ class RtuClient(Client, RtuMaster):
         silence = frames.frame_silence(line.baudrate, line.mode) if line else 0.0
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._request = b""
+        self._hears_itself = line is not None and line.echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._unanswered: dict[replies.Shape, float] = {}  # when a question was asked that awaits its reply
         self._asked_by_others: dict[replies.Shape, float] = {}  # when it was heard
 
-    def free_at(self, unit: int, block: Block) -> float:
-        return self._expected_until(replies.shape(unit, block))
+    def free_at(self, unit: int, question: Question) -> float:
+        return self._expected_until(replies.shape(unit, question))
 
     def _expected_until(self, shape: replies.Shape) -> float:
         """Until when a late reply of this shape may come."""
@@ -81,24 +83,27 @@ class RtuClient(Client, RtuMaster):
         foreign = []
         for frame in frames.split(data)[0]:
             if frame == self._request:
-                continue
-            shape = frame[0], frame[1], frame[2]
-            if shape in self._unanswered and len(frame) == frame[2] + 5 or self._is_late_exception(frame):
+                self._hears_itself = True
+            elif self._is_late(frame):
                 self._late.add(frame[0])
             else:
                 foreign.append(frame)
                 self._hear_foreign(frame)
         return foreign
 
-    def _is_late_exception(self, frame: bytes) -> bool:
-        asked = frame[0], frame[1] & 0x7F
-        return frame[1] >= 0x80 and asked in [each[:2] for each in self._unanswered]
+    def _is_late(self, frame: bytes) -> bool:
+        """Whether a frame may be the reply to an earlier question, or an exception in its place."""
+        if frame[1] >= 0x80:
+            asked = frame[0], frame[1] & 0x7F
+            return any((unit, answer[0]) == asked for unit, answer, _ in self._unanswered)
+        return any(replies.has_shape(frame, shape) for shape in self._unanswered)
 
     def _hear_foreign(self, frame: bytes) -> None:
         """Remember a frame of another master, or made by it; a unit that we ask may also just be wrong."""
         asked = pdus.asked_block(frame[1:-2], tuple(Table))
         if isinstance(asked, Block):
-            self._asked_by_others[replies.shape(frame[0], asked)] = time.monotonic()
+            shape = replies.shape(frame[0], pdus.read_question(asked))
+            self._asked_by_others[shape] = time.monotonic()
         is_evidence = isinstance(asked, Block) or frame[:1] != self._request[:1]
         if is_evidence and len(self._foreign) < FOREIGN:
             self._foreign.append(frame)
@@ -109,13 +114,13 @@ class RtuClient(Client, RtuMaster):
         self._sort()
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
         unit, function = self._request[:2]
-        shape = replies.shape(unit, self._block)
+        shape = replies.shape(unit, self._question)
         now = time.monotonic()
         if now - self._asked_by_others.get(shape, 0.0) < self.get_timeout():
             raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
         others = [other for other in self._unanswered if other[0] == unit and other != shape]
-        if frame[1] & 0x80 and any(other[1] == function and now < self._expected_until(other)
-                                   for other in others):
+        if frame[1] & 0x80 and any(answer[0] == function and now < self._expected_until((each, answer, size))
+                                   for each, answer, size in others):
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
         for other in (*others, shape):  # a unit answers in the order in which it was asked
             del self._unanswered[other]
@@ -133,7 +138,7 @@ class RtuClient(Client, RtuMaster):
         now = time.monotonic()
         self._unanswered = {shape: asked_at for shape, asked_at in self._unanswered.items()
                             if now - asked_at < max(REMEMBERED, LATEST * self.get_timeout())}
-        self._unanswered[replies.shape(request[0], self._block)] = now
+        self._unanswered[replies.shape(request[0], self._question)] = now
         self._wire.send(request, self._left())
 
     def _recv(self, expected_length=-1):
@@ -146,13 +151,14 @@ class RtuClient(Client, RtuMaster):
             except TimeoutError:
                 break
             self._silent = 0
-            if found := replies.find_reply(heard, self._request, self._block):
+            if found := replies.find_reply(heard, self._request, self._question, self._hears_itself):
                 return self._accept(heard, *found)
-            is_damaged = replies.is_damaged(heard, self._request, self._block)
+            is_damaged = replies.is_damaged(heard, self._request, self._question)
         self._is_disturbed = True
         self._stray = heard
-        foreign, loose = self._sort(), frames.split(heard.replace(self._request, b""))[1]
-        fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._request[0], self._block)
+        request = self._request
+        foreign, loose = self._sort(), frames.split(heard.replace(request, b""))[1]
+        fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, request[0], self._question)
         if fault:
-            raise BadAnswer(f"unit {self._request[0]}: the answer has {fault}")
+            raise BadAnswer(f"unit {request[0]}: the answer has {fault}")
         raise TimeoutError

@@ -80,7 +80,7 @@ class TcpClient(Client, TcpMaster):
                 break
             if unit is not None and self._is_from_unit(frame):
                 self._late.add(unit)
-        fault = pdus.reply_fault(self._block, frame[7:])
+        fault = pdus.reply_fault(self._question, frame[7:])
         if frame[6] != unit:
             fault = f"unit {frame[6]} instead of {unit}"
         if fault:
