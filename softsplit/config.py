@@ -6,15 +6,16 @@ from pathlib import Path
 from softsplit import checks, tomlfile
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
+from softsplit.protocol.units import parse_long_unit
 from softsplit.topology import Downstream, Topology, Unit, Upstream, check_wires
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream", "diagnostics")
-UPSTREAM_KEYS = ("url", "timeout", "units", "baudrate", "mode", "rs485", "echo", "connect_delay",
-                 "request_gap")
+UPSTREAM_KEYS = ("url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
+                 "connect_delay", "request_gap", "learn")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
-                   "max_connections", "idle_timeout", "allow", "prefer")
+                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes")
 DIAGNOSTICS_KEYS = ("unit",)
 
 
@@ -84,17 +85,17 @@ def _upstream(name: str, section: dict, directory: Path) -> Upstream:
     units = []
     for key, content in checks.require_type(checks.require(section, "units"), dict, "units").items():
         with checks.inside(f"units.{key}"):
-            units.append(_unit(key, content, directory))
+            units.append(_unit(_unit_id(key, section.get("unit_bytes")), content, directory))
     given = {key: value for key, value in section.items() if key not in ("url", "units")}
     return Upstream(url=checks.require(section, "url"), units=units, name=name, **given)
 
 
-def _unit(key: str, content: str | dict, directory: Path) -> Unit:
+def _unit(unit: int, content: str | dict, directory: Path) -> Unit:
     """Return a unit from the name of its profile, or from a table that says more."""
     table = content if isinstance(content, dict) else {"profile": content}
     checks.require_keys(table, UNIT_KEYS)
     name = checks.require_type(checks.require(table, "profile"), str, "profile" if content is table else "")
-    return Unit(_unit_id(key), load_profile(name, directory), table.get("every", {}))
+    return Unit(unit, load_profile(name, directory), table.get("every", {}))
 
 
 def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Downstream:
@@ -119,11 +120,14 @@ def _chosen_units(units: dict, upstreams: dict[str, Upstream]) -> dict[int, tupl
             checks.require_word(upstream, upstreams, "upstream", also='; write it like "meters/100"')
             if _unit_id(key) in chosen:
                 raise ConfigError("the unit stands twice")
-            chosen[_unit_id(key)] = upstreams[upstream], _unit_id(unit)
+            chosen[_unit_id(key)] = upstreams[upstream], _unit_id(unit, upstreams[upstream].unit_bytes)
     return chosen
 
 
-def _unit_id(text: str) -> int:
+def _unit_id(text: str, unit_bytes=1) -> int:
+    if unit_bytes == 4:
+        return parse_long_unit(text)
     if not (text.isascii() and text.isdecimal() and len(text) < 9):
-        raise ConfigError(f"{checks.show(text)} is no unit id; allowed are 1 to 247")
+        cure = "; eight hex digits need unit_bytes = 4" if text.startswith("0x") else ""
+        raise ConfigError(f"{checks.show(text)} is no unit id; allowed are 1 to 247{cure}")
     return int(text)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -13,6 +14,7 @@ from softsplit.box.instance import Instance
 from softsplit.box.notify import Notifier
 from softsplit.box.verdict import judge
 from softsplit.downstream.diagnostics import Diagnostics
+from softsplit.downstream.forwarding import Way
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.report import report_units
 from softsplit.downstream.server import Server
@@ -20,7 +22,12 @@ from softsplit.downstream.servers import server_for
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import make_room
 from softsplit.errors import SoftsplitError
+from softsplit.permission import FILES
+from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.pdus import Question
+from softsplit.protocol.requests import Write
 from softsplit.topology import Downstream, Served, Topology
+from softsplit.upstream.forwards import Forward
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, run_until_signal, start_all, stop_all
 
@@ -48,7 +55,8 @@ class Splitter:
         mirrors: dict[tuple[str, int], list[Mirror]] = {origin: [] for origin in wanted}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
-            own = [_mirror(downstream, served) for served in downstream.served]
+            own = [_mirror(downstream, served, self.pollers[served.upstream.name])
+                   for served in downstream.served]
             for served, mirror in zip(downstream.served, own):
                 mirrors[served.upstream.name, served.origin.unit].append(mirror)
             units = [*own, *self._diagnostics(downstream, own)]
@@ -134,7 +142,24 @@ def run_config(path: Path, logs: logbook.Logs) -> None:
         raise
 
 
-def _mirror(downstream: Downstream, served: Served) -> Mirror:
+def _mirror(downstream: Downstream, served: Served, poller: Poller) -> Mirror:
     profile = served.origin.profile
     return Mirror(served.unit, served.origin.reads, profile.tables, downstream.max_age, downstream.when_stale,
-                  profile.step)
+                  profile.step, _way(downstream, served, poller))
+
+
+def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
+    """How requests of masters get to the unit itself, as far as they may."""
+    unit, profile = served.origin.unit, served.origin.profile
+
+    def ask(question: Question, block: Block | None, write: Write | None) -> Future:
+        changes = write.blocks if write else ()
+        return poller.forward(Forward(unit, question, block, write is not None, changes))
+
+    permissions = [each for each in downstream.allow_writes
+                   if (each.upstream, each.unit) == (served.upstream.name, str(unit))]
+    writable = [Block(Table(each.kind), each.first, each.count, 1 if each.kind == "coils" else profile.step)
+                for each in permissions if each.kind != FILES]
+    files = [range(each.first, each.first + each.count) for each in permissions if each.kind == FILES]
+    return Way(ask, partial(poller.note, unit), profile.functions,
+               profile.readable if served.upstream.learn else (), writable, files)

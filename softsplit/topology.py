@@ -7,8 +7,10 @@ from softsplit import checks
 from softsplit.access import Access
 from softsplit.errors import ConfigError
 from softsplit.line import Line
+from softsplit.permission import Permission, parse_permission
 from softsplit.profiles import Profile, load_profile
-from softsplit.protocol.blocks import UNITS, Read
+from softsplit.protocol.blocks import UNITS, Block, Read, Table
+from softsplit.protocol.units import SIZES, LongUnit, parse_long_unit
 from softsplit.url import Url, parse_url
 
 WHEN_STALE = ("exception", "silent")
@@ -18,17 +20,22 @@ WHEN_STALE = ("exception", "silent")
 class Unit:
     """One address on an upstream bus, and the profile of the device that lives there.
 
-    `profile` is the name of a shipped profile, a path which ends in .toml, or a Profile. `every` maps names
-    of its blocks to other periods, in seconds; `reads` is what is polled then.
+    `unit` is 1 to 247, or an address of four bytes like "0x0012D687". `profile` is the name of a shipped
+    profile, a path which ends in .toml, or a Profile. `every` maps names of its blocks to other periods, in
+    seconds; `reads` is what is polled then.
     """
 
-    unit: int
+    unit: int | str
     profile: Profile | str
     every: Mapping[str, float] = field(default_factory=dict)
     reads: tuple[Read, ...] = field(init=False, default=())
 
     def __post_init__(self):
-        require_unit(self.unit, "unit")
+        if isinstance(self.unit, str) and self.unit.startswith("0x"):
+            with checks.inside("unit"):
+                checks.settle(self, unit=parse_long_unit(self.unit))
+        elif not isinstance(self.unit, LongUnit):
+            require_unit(self.unit, "unit")
         if not isinstance(self.profile, Profile):
             checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
         for name in checks.require_type(self.every, dict, "every"):
@@ -37,6 +44,14 @@ class Unit:
         checks.settle(self, reads=tuple(replace(read, every=float(self.every.get(read.name, read.every)))
                                         for read in self.profile.reads))
 
+    @property
+    def probe(self) -> Block:
+        """What to ask for when all that matters is whether it answers: its first block, or one register."""
+        if self.reads:
+            return self.reads[0].block
+        first = min(self.profile.readable, key=lambda block: block.table is not Table.HOLDING_REGISTERS)
+        return replace(first, count=1)
+
 
 @dataclass(frozen=True, eq=False)
 class Upstream:
@@ -44,8 +59,10 @@ class Upstream:
 
     `url` is tcp://HOST[:502] of a gateway, rtuovertcp://HOST:PORT or rtu:///dev/...; `timeout` is in seconds,
     for one whole answer. After connecting, `connect_delay` seconds pass before the first request, and
-    `request_gap` seconds between an answer and the next request. The keys of `Line` belong to rtu; elsewhere
-    `baudrate` and `mode` are those of the line behind the gateway, if known.
+    `request_gap` seconds between an answer and the next request. `unit_bytes` is the size of the unit address
+    in a frame, 1 or (not with tcp) 4. The keys of `Line` belong to rtu; elsewhere `baudrate` and `mode` are
+    those of the line behind the gateway, if known. With `learn`, what masters ask for that is not polled is
+    forwarded, and polled when they ask for it often.
     """
 
     url: str | Url
@@ -58,6 +75,8 @@ class Upstream:
     echo: bool | None = None
     connect_delay: float = 0.0
     request_gap: float = 0.0
+    unit_bytes: int = 1
+    learn: bool = True
     line: Line | None = field(init=False, default=None)
 
     def __post_init__(self):
@@ -67,7 +86,9 @@ class Upstream:
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         for delay in ("connect_delay", "request_gap"):
             checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})
+        checks.require_truth(self.learn, "learn")
         self._check_line()
+        self._check_unit_bytes()
         ids = [unit.unit for unit in self.units]
         for unit in ids:
             if ids.count(unit) > 1:
@@ -85,11 +106,24 @@ class Upstream:
         if given or self.url.scheme == "rtu":
             checks.settle(self, line=Line(**given))
 
-    def unit(self, number: int) -> Unit:
+    def _check_unit_bytes(self) -> None:
+        if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
+            raise ConfigError(f"{self.unit_bytes} is not possible; allowed are 1 and 4", "unit_bytes")
+        if self.unit_bytes == 4 and self.url.scheme == "tcp":
+            raise ConfigError("only rtu:// and rtuovertcp:// have more than 1", "unit_bytes")
+        for unit in self.units:
+            if isinstance(unit.unit, LongUnit) != (self.unit_bytes == 4):
+                cure = 'write its eight hex digits, like "0x0012D687"' if self.unit_bytes == 4 else \
+                    "it needs unit_bytes = 4"
+                raise ConfigError(f"unit {unit.unit} has not an address of {self.unit_bytes} bytes; {cure}",
+                                  "units")
+
+    def unit(self, number: int | str) -> Unit:
         """Return the unit with this id. Raises ConfigError when there is none."""
-        checks.require_type(number, int)
+        if not (self.unit_bytes == 4 and isinstance(number, str)):
+            checks.require_type(number, int)
         checks.require_word(str(number), [str(unit.unit) for unit in self.units], f"unit of {self.name}")
-        return next(unit for unit in self.units if unit.unit == number)
+        return next(unit for unit in self.units if str(unit.unit) == str(number))
 
 
 @dataclass(frozen=True)
@@ -107,8 +141,9 @@ class Downstream:
 
     `url` is tcp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/... `serves` lists
     upstreams, whose units all appear under their own ids; or `units` maps ids to (upstream, unit id there).
-    `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent". The keys of `Line` belong to rtu,
-    those of `Access` to the others.
+    `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent". `allow_writes` lists what masters
+    may change, like "meters/100 holding registers 0x8C04+8". The keys of `Line` belong to rtu, those of
+    `Access` to the others.
     """
 
     url: str | Url
@@ -123,6 +158,7 @@ class Downstream:
     idle_timeout: float | None = None
     allow: Iterable[str] | None = None
     prefer: Iterable[str] | None = None
+    allow_writes: Iterable[str] = ()
     units: Mapping[int, tuple[Upstream, int]] | None = None
     name: str = ""
     line: Line | None = field(init=False, default=None)
@@ -142,6 +178,18 @@ class Downstream:
             checks.settle(self, access=Access(**_given(self, Access)))
         checks.settle(self, served=self._chosen_units() if self.units is not None else self._all_units())
         checks.settle(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
+        checks.settle(self, allow_writes=self._permissions())
+
+    def _permissions(self) -> tuple[Permission, ...]:
+        origins = [f"{each.upstream.name}/{each.origin.unit}" for each in self.served]
+        with checks.inside("allow_writes"):
+            texts = self.allow_writes
+            if isinstance(texts, str) or not isinstance(texts, Iterable):
+                raise ConfigError(f"{checks.show(texts)} is not a list")
+            found = tuple(parse_permission(text) for text in texts)
+            for each in found:
+                checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
+        return found
 
     def _refuse(self, kind: type, why: str) -> None:
         for key in _given(self, kind):
@@ -168,6 +216,9 @@ class Downstream:
         if len(set(upstreams)) < len(upstreams):
             raise ConfigError("an upstream stands twice", "serves")
         for upstream in upstreams:
+            if upstream.unit_bytes == 4:
+                raise ConfigError(f"the units of {upstream.name} have no ids of 1 to 247; choose some: units "
+                                  f'= {{ 1 = "{upstream.name}/{upstream.units[0].unit}" }}', "serves")
             for unit in upstream.units:
                 other = owners.setdefault(unit.unit, upstream)
                 if other is not upstream:

@@ -62,7 +62,7 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
         title = f"  ({unit.profile.title})" if unit.profile.title else ""
         note = "" if unit in polled else "  NOT POLLED: no downstream serves it"
         lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}")
-        lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(unit, costs)]
+        lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(upstream, unit, costs)]
     if polled:
         found = _fit(upstream, costs)
         lines += [f" {found.in_words}", *(f" {fault}: {why}" for fault, why in found.faults)]
@@ -80,23 +80,26 @@ def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
 
 
 def _duration(upstream: Upstream, read: Read, baudrate: int) -> float:
-    return budget.duration(read, baudrate, upstream.line.mode) + upstream.request_gap
+    seconds = budget.duration(read, baudrate, upstream.line.mode, unit_bytes=upstream.unit_bytes)
+    return seconds + upstream.request_gap
 
 
-def _reads(unit: Unit, costs: list[Cost]):
+def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     """One line for each read of a unit."""
     own = {cost.read: cost for cost in costs if cost.unit == unit.unit}
-    width = max(len(read.name) for read in unit.reads)
+    width = max((len(read.name) for read in unit.reads), default=0)
     for read in unit.reads:
         line = f"{read.name:{width}}  {str(read.block):28}  every {f'{read.every:g} s':6}"
         if cost := own.get(read):
-            line += (f"  {budget.size(read):3} bytes  {1000 * cost.duration:4.0f} ms"
+            line += (f"  {budget.size(read, upstream.unit_bytes):3} bytes  {1000 * cost.duration:4.0f} ms"
                      f"  {100 * cost.share:5.1f} %  at worst {_seconds(cost.oldest)} old")
         yield line.rstrip()
 
 
 def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
     """What all reads need of the wire, and what to change when that is too much."""
+    if upstream.line and not costs:
+        return Fit(0.0, "nothing is polled")
     if not costs:
         return Fit(None, "the line behind the gateway is not known; set baudrate and mode to see what the "
                          "reads need")

@@ -39,10 +39,12 @@ class Bus:
 
     While it is set, `fault(say, frame, unit, pdu)` answers in their place: `say(data)` puts bytes on the wire,
     `frame(unit, pdu)` makes an answer of this wire's kind. `requests` are those heard, with unit and monotonic time.
+    On a serial line, a unit address takes `unit_bytes`.
     """
 
-    def __init__(self, kind: str, directory: Path, device=good_answer):
+    def __init__(self, kind: str, directory: Path, device=good_answer, unit_bytes: int = 1):
         self.kind = kind
+        self.unit_bytes = unit_bytes
         self.device = device
         self.fault = None
         self.requests: list[tuple[int, bytes, float]] = []
@@ -143,17 +145,22 @@ class Bus:
 
     def _answer(self, heard: bytes, say) -> bytes:
         """Answer all requests in what was heard; return the rest."""
-        size = 12 if self.kind == "tcp" else 8
-        while len(heard) >= size:
+        while len(heard) >= 8 and len(heard) >= (size := self._size(heard)):
             request, heard = heard[:size], heard[size:]
             if self.kind == "tcp":
                 unit, pdu, head = request[6], request[7:], request[:2]
                 self._reply(unit, pdu, say, lambda unit, pdu, head=head: frames.tcp_frame(
                     int.from_bytes(head, "big"), unit, pdu))
             else:
-                assert frames.is_rtu_frame(request), request.hex(" ")
-                self._reply(request[0], request[1:-2], say, frames.rtu_frame)
+                assert frames.is_rtu_frame(request, self.unit_bytes), request.hex(" ")
+                self._reply(*frames.take_apart(request, self.unit_bytes), say, frames.rtu_frame)
         return heard
+
+    def _size(self, heard: bytes) -> int:
+        """Bytes of the request at the head."""
+        if self.kind == "tcp":
+            return 6 + int.from_bytes(heard[4:6], "big")
+        return frames.request_length(heard, self.unit_bytes)
 
     def _reply(self, unit: int, pdu: bytes, say, frame) -> None:
         self.requests.append((unit, pdu, time.monotonic()))

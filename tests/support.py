@@ -160,8 +160,7 @@ class RtuMaster:
         frame = self.port.read(3)
         if not frame:
             return b""
-        rest = 2 if frame[1] & 0x80 else frame[2] + 2
-        frame += self.port.read(rest)
+        frame += self.port.read(frames.reply_length(frame) - 3)
         assert frame[0] == unit and frames.is_rtu_frame(frame), frame.hex(" ")
         return frame[1:-2]
 

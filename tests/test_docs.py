@@ -9,7 +9,7 @@ import pytest
 
 from softsplit.config import DIAGNOSTICS_KEYS, DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_config
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.profiles.loader import READ_KEYS, REGISTER_KEYS, parse_profile
+from softsplit.profiles.loader import PROFILE_KEYS, READ_KEYS, REGISTER_KEYS, parse_profile
 from softsplit.tools.cable import Cable
 from softsplit.access import Access
 from softsplit.line import Line
@@ -46,10 +46,16 @@ def test_the_configuration_of_the_readme_is_right():
 
 
 def test_the_profile_of_the_readme_is_right_and_shows_every_key():
-    text = fenced("toml")[3]
+    text = fenced("toml")[4]
     assert parse_profile(text, "README.md").registers[0].name == "flow"
-    for key in {*READ_KEYS, *REGISTER_KEYS}:
+    for key in {*PROFILE_KEYS, *READ_KEYS, *REGISTER_KEYS}:
         assert re.search(rf"\b{key}\b", text), key
+
+
+def test_the_pump_of_the_readme_is_served_under_an_id_of_one_byte():
+    text, = [text for text in fenced("toml") if "unit_bytes" in text]
+    scada, = parse_config(text.replace("pump.toml", "any"), "README.md", ROOT).downstreams
+    assert [(each.unit, str(each.origin.unit)) for each in scada.served] == [(1, "0x0012D687")]
 
 
 def test_the_readme_names_every_shipped_profile():

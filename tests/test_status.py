@@ -272,7 +272,7 @@ def test_judgement():
     def upstreams(state="answers", age=0.5, **others):
         block = {"name": "powers", "age": age, "answers": 5, "errors": {"exceptions": {}}, "last_error": ""}
         return {"meters": {"state": "connected", "error": "", "other_master": "", "utilisation": 0.3,
-                           "units": {"1": {"state": state, "blocks": [block]}}, **others}}
+                           "units": {"1": {"state": state, "requests": 5, "blocks": [block]}}, **others}}
 
     def downstreams(fresh=1, stale=(), state="serving"):
         unit = {"origin": "meters/1", "blocks": 1, "fresh": fresh, "refused": 0, "stale": list(stale)}
@@ -292,6 +292,11 @@ def test_judgement():
     assert told(down, downstreams()) == (1, "meters: cannot reach it")
     assert told(upstreams(other_master="another master is on this line"), downstreams())[0] == 1
     assert told(upstreams(), downstreams(state="away: there is no such device"))[0] == 2
+    unasked = upstreams()
+    unasked["meters"]["units"]["1"] = {"state": "never heard", "requests": 0, "blocks": []}
+    nothing_polled = downstreams(0)
+    nothing_polled["victron"]["units"]["1"]["blocks"] = 0
+    assert told(unasked, nothing_polled) == (0,)
     assert "the wire is full" in judge(upstreams(utilisation=0.99), downstreams())["notes"][0]
 
 

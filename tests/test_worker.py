@@ -6,7 +6,7 @@ from softsplit import trouble as trouble_module
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
 from softsplit.trouble import Allowance, Condition
-from softsplit.upstream.poller import BURST
+from softsplit.upstream.words import BURST
 from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock
 

@@ -15,7 +15,8 @@ def judge(upstreams: dict, downstreams: dict) -> dict:
     `troubles` say what makes the code; `notes` what is worth knowing besides.
     """
     units = [unit for each in downstreams.values() for unit in each["units"].values()]
-    served = sum(unit["fresh"] for each in downstreams.values() if each["state"] == "serving"
+    served = any(unit["fresh"] or not unit["blocks"]  # of which nothing is polled
+                 for each in downstreams.values() if each["state"] == "serving"
                  for unit in each["units"].values())
     troubles = [line for name, each in upstreams.items() for line in _upstream(name, each)]
     troubles += [line for name, each in downstreams.items() for line in _downstream(name, each)]
@@ -37,7 +38,7 @@ def _upstream(name: str, upstream: dict):
         yield upstream["other_master"]
     for number, unit in upstream["units"].items():
         age = min((block["age"] for block in unit["blocks"] if block["age"] is not None), default=None)
-        if unit["state"] == "never heard":
+        if unit["state"] == "never heard" and (unit["blocks"] or unit["requests"]):
             yield f"{name}: unit {number} has not answered yet"
         elif unit["state"] == "mute":
             since = "" if age is None else f" for {show_duration(age)}"

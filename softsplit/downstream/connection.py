@@ -8,8 +8,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.tally import MasterTally
-from softsplit.errors import UpstreamError
-from softsplit.protocol import frames, pdus
+from softsplit.protocol import frames
 
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
@@ -44,7 +43,7 @@ class Connection:
         self._inbox = b""  # half a request, or what follows one whose answer is awaited
         self._outbox = b""  # answers not yet taken
         self._hangs_since: float | None = None
-        self._awaited: tuple[bytes, int, Future] | None = None  # a request, its function, its answer to come
+        self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
         self._has_ended = False  # the master says no more
 
     def is_due(self, now: float, idle_timeout: float) -> bool:
@@ -90,11 +89,8 @@ class Connection:
 
     def resume(self) -> None:
         """The awaited answer is there; go on with what has come since. Raises OSError."""
-        (request, function, future), self._awaited = self._awaited, None
-        try:
-            answer = future.result()
-        except UpstreamError as error:
-            answer = pdus.exception_pdu(function, error.exception_code)
+        (request, future), self._awaited = self._awaited, None
+        answer = future.result()
         self.tally.count_answer(answer)
         self._reply(request, answer)
         self._inbox = self._answer(self._inbox)
@@ -140,13 +136,17 @@ class Connection:
         self.requests += 1
         self._hangs_since = None
         self.tally.count_request(unit, pdu)
-        answer = self._databank.answer(unit, pdu)
+        answer = self._look_up(request, unit, pdu)
         if isinstance(answer, bytes):
             self.tally.count_answer(answer)
             self._reply(request, answer)
         else:
-            self._awaited = request, pdu[0], answer
+            self._awaited = request, answer
             answer.add_done_callback(lambda _: self._on_later(self))
+
+    def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
+        """Return the answer PDU, or its future."""
+        return self._databank.answer(unit, pdu)
 
     def _reply(self, request: bytes, answer: bytes) -> None:
         """Queue the answer to a request: transaction id, protocol id and unit are recopied (MTI 3.1.3)."""

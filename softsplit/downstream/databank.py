@@ -1,6 +1,7 @@
 """The mirrors behind one server, and a word in the log for what masters ask in vain."""
 
 import logging
+from concurrent.futures import Future
 
 from modbus_tk import modbus
 
@@ -11,6 +12,7 @@ from softsplit.trouble import Allowance
 
 log = logging.getLogger("softsplit")
 
+NOTED = (pdus.ILLEGAL_FUNCTION, pdus.ILLEGAL_ADDRESS)
 REMEMBERED = 500  # distinct refused requests of one server; no more are logged
 
 
@@ -34,12 +36,12 @@ class Databank(modbus.Databank):
         """The mirrors by unit."""
         return self._slaves
 
-    def answer(self, unit: int, pdu: bytes) -> bytes:  # server thread
-        """Return the answer PDU to a request PDU of at least one byte, or SILENCE."""
+    def answer(self, unit: int, pdu: bytes) -> bytes | Future:  # server thread
+        """Return the answer PDU to a request PDU of at least one byte, or SILENCE, or its future."""
         mirror = self._slaves.get(unit)
         if mirror is not None:
             answer = mirror.handle_request(pdu)
-            if answer and answer[0] & 0x80 and answer[1] in (pdus.ILLEGAL_FUNCTION, pdus.ILLEGAL_ADDRESS):
+            if isinstance(answer, bytes) and answer[:1] >= b"\x80" and answer[1] in NOTED:
                 self._note(f"unit {unit}: {pdus.describe_request(pdu)}", answer[1])
             return answer
         if self._unknown_unit is None or pdu[0] >= 0x80:

@@ -7,15 +7,19 @@ never served as good.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
 from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock, Slave
 
+from softsplit.downstream.forwarding import Kept, Way, outcome
 from softsplit.protocol import frames, pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, merge
 from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.plan import MUTE_AFTER
+from softsplit.protocol.requests import READ_FILES, WRITE_FUNCTIONS, parse_file_read, parse_write
 
 NEVER = float("-inf")
 # Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
@@ -77,17 +81,19 @@ class Mirror(Slave):
     """The polled blocks of one unit of one upstream.
 
     `tables` are those the unit has; `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent";
-    each register takes `step` addresses.
+    each register takes `step` addresses. Requests for what is not polled go by `way` to the unit itself.
     """
 
     def __init__(self, unit: int, reads: Sequence[Read], tables: frozenset[Table], max_age: float = 10.0,
-                 when_stale: str = "exception", step: int = 1):
+                 when_stale: str = "exception", step: int = 1, way: Way | None = None):
         super().__init__(unit)
         self.unit = unit
         self._tables = tables
         self._max_age = max_age
         self._when_stale = when_stale
         self._step = step
+        self._way = way
+        self._kept = Kept()  # what was read by forwarding
         self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
         self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
         for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function
@@ -106,26 +112,98 @@ class Mirror(Slave):
                 return
             self._unanswered = 0
             self._answered_at = reading.taken_at
-            polled = self._polled[reading.block]
+            polled = self._polled.get(reading.block)
+            if polled is None:
+                self._kept.put(reading.block, reading.data, reading.taken_at)
+                return
             polled.exception = reading.exception
             if reading.data is not None:
                 self._merged_block(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
 
-    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
-        """Return the answer PDU, or SILENCE.
+    def doubt(self, blocks: Sequence[Block]) -> None:  # sync thread
+        """These blocks are about to be changed: no master gets them until they were read again.
+
+        A device may show the same in its other table of bits, or of registers.
+        """
+        doubted = [replace(block, table=table) for block in blocks for table in Table
+                   if table.holds_bits == block.table.holds_bits]
+        with self._data_lock:
+            self.known.clear()
+            self._kept.drop(doubted)
+            for polled in self._polled.values():
+                if any(polled.block.overlaps(block) for block in doubted):
+                    polled.taken_at = NEVER
+
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes | Future:  # server thread
+        """Return the answer PDU, SILENCE, or the future of an answer which the unit itself has to give.
 
         The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
+        if self._way and request_pdu[0] in WRITE_FUNCTIONS:
+            return self._write(request_pdu)
+        if self._way and request_pdu[0] == READ_FILES:
+            return self._read_files(request_pdu)
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
         merged = self._merged_block(asked)
-        if merged is None:
-            return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
-        return self._answer(merged, asked, request_pdu)
+        if merged is not None:
+            return self._answer(merged, asked, request_pdu)
+        if self._way and self._way.reads(asked):
+            return self._forward_read(asked)
+        return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
+
+    def _forward_read(self, asked: Block) -> bytes | Future:
+        """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
+        now, function = time.monotonic(), asked.table.function
+        with self._data_lock:
+            data = self._kept.get(asked, now - self._max_age) if now <= self._good_until() else None
+            is_mute = self._unanswered >= MUTE_AFTER
+        self._way.note(asked)
+        if data is not None:
+            return bytes((function, asked.byte_count)) + data
+        future = self._way.ask(pdus.read_question(asked), asked, None)
+        answer = outcome(future, partial(self._refuse, function))
+        return self._refuse(function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
+
+    def _read_files(self, pdu: bytes) -> bytes | Future:
+        """Have file records read."""
+        if READ_FILES not in self._way.functions or not self._way.readable:
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
+        question = parse_file_read(pdu)
+        if isinstance(question, int):
+            return pdus.exception_pdu(pdu[0], question)
+        if self._is_mute():
+            return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
+        return outcome(self._way.ask(question, None, None), partial(self._refuse, pdu[0]))
+
+    def _write(self, pdu: bytes) -> bytes | Future:
+        """Have something written, if that is allowed; nothing is sent to a mute unit."""
+        if pdu[0] not in self._way.functions or not self._way.writes_anything:
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
+        write = parse_write(pdu, self._step)
+        if isinstance(write, int):
+            return pdus.exception_pdu(pdu[0], write)
+        if not self._way.writes(write):
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
+        if write.reads and not self._way.reads(write.reads):
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
+        if self._is_mute():
+            return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
+        return outcome(self._way.ask(write.question, None, write), partial(self._refuse, pdu[0]))
+
+    def _is_mute(self) -> bool:
+        with self._data_lock:
+            return self._unanswered >= MUTE_AFTER
+
+    def _refuse(self, function: int, code: int) -> bytes:
+        """The answer for a request that cannot be answered now."""
+        if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
+            return SILENCE
+        return pdus.exception_pdu(function, code)
 
     def states(self, now: float) -> list[BlockState]:  # any thread
         """Return how each block stands at the monotonic time `now`, in the order of the reads."""
@@ -150,9 +228,7 @@ class Mirror(Slave):
                 if len(self.known) < KNOWN_ANSWERS:
                     self.known[request_pdu] = good_until, frames.tcp_frame(0, self.unit, answer)[4:]
                 return answer
-        if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
-            return SILENCE
-        return pdus.exception_pdu(asked.table.function, code)
+        return self._refuse(asked.table.function, code)
 
     def _state(self, merged: MergedBlock, asked: Block) -> tuple[int | None, float]:
         """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""

@@ -6,14 +6,17 @@ modbus-tk's loop spins at full load once the adapter is pulled, and never serves
 import errno
 import selectors
 import time
+from concurrent.futures import Future
 
 from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
 
 from softsplit.adapter import Adapter, cause
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
+from softsplit.downstream.undelivered import ANSWER_WITHIN, Undelivered
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
+from softsplit.protocol.pdus import SILENCE
 from softsplit.line import Line
 from softsplit.url import Url
 from softsplit.trouble import Condition
@@ -65,6 +68,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
         self._cause = ""  # of its absence
+        self._undelivered = Undelivered()
         self._master = self.masters.meet(url.path)  # all that ask on this line
         self._open_at = 0.0  # when an adapter that is away is tried again
 
@@ -149,13 +153,29 @@ class RtuServer(Server, ModbusTkRtuServer):
         """Answer a request, unless the next one has begun to arrive meanwhile."""
         self._master.count_request(request[0], request[1:-2])
         try:
-            answer = self.databank.answer(request[0], request[1:-2])
+            answer = self._undelivered.take(request) or self.databank.answer(request[0], request[1:-2])
+            if isinstance(answer, Future):
+                answer = self._await(request, answer)
         except Exception as error:
             self.report_bug(error)
             return
         self._master.count_answer(answer)
         if answer and not any(key.fd == self._serial.fd for key, _ in self.selector.select(0)):
             self._send(frames.rtu_frame(request[0], answer))
+
+    def _await(self, request: bytes, answer: Future) -> bytes:
+        """Return the answer which the unit itself has to give, or SILENCE when it comes too late."""
+        deadline = time.monotonic() + ANSWER_WITHIN
+        answer.add_done_callback(lambda _: self.wake())
+        while not answer.done() and not self.stopping.is_set():
+            left = deadline - time.monotonic()
+            events = self.selector.select(max(0.0, left))
+            if left <= 0 or any(key.fd == self._serial.fd for key, _ in events):  # the next request has begun
+                self._undelivered.keep(request, answer)
+                return SILENCE
+            if events:
+                self.hear()
+        return answer.result() if answer.done() else SILENCE
 
     def _send(self, frame: bytes) -> None:
         duration = len(frame) * self._character

@@ -1,8 +1,10 @@
 """One master behind a serial server: Modbus RTU frames on a TCP connection."""
 
 import time
+from concurrent.futures import Future
 
 from softsplit.downstream.connection import Connection
+from softsplit.downstream.undelivered import ANSWER_WITHIN, Undelivered
 from softsplit.protocol import frames
 
 
@@ -14,6 +16,7 @@ class RtuConnection(Connection):
     def __init__(self, sock, databank, *others):
         super().__init__(sock, databank, *others)
         self._framer = frames.Framer(databank.mirrors, frames.STREAM_JOIN)
+        self._undelivered = Undelivered()
 
     @property
     def expires_at(self) -> float | None:
@@ -23,6 +26,20 @@ class RtuConnection(Connection):
         """Nothing followed the beginning of what could have been a longer frame. Raises OSError."""
         self._ask_frame(self._framer.expire())
         self.send()
+
+    def resume(self) -> None:
+        """The awaited answer is there; it is of use only if the master still waits. Raises OSError."""
+        request, future = self._awaited
+        if time.monotonic() - self.asked_at <= ANSWER_WITHIN:
+            super().resume()
+            return
+        self._undelivered.keep(request, future)
+        self._awaited = None
+        self._inbox = self._answer(self._inbox) if self._inbox else b""
+        self.send()
+
+    def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
+        return self._undelivered.take(request) or super()._look_up(request, unit, pdu)
 
     def _answer(self, data: bytes) -> bytes:
         if self._awaited:

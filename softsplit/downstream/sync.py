@@ -4,6 +4,7 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from softsplit.downstream.mirror import Mirror
+from softsplit.protocol.blocks import Doubt
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
@@ -29,7 +30,12 @@ class Sync(Worker):
         if reading is None:
             return
         for mirror in self._mirrors[reading.upstream, reading.unit]:
-            mirror.update(reading)
+            if isinstance(reading, Doubt):
+                mirror.doubt(reading.blocks)
+            else:
+                mirror.update(reading)
+        if isinstance(reading, Doubt):
+            reading.done()
 
     def wake(self) -> None:  # any thread
         with suppress(Full):  # then it is not in its pause

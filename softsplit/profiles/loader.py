@@ -21,7 +21,7 @@ ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What a profile says of all its registers: addresses that each takes, and orders unless they say others."""
+    """What a profile says of all its registers: addresses that each takes, and orders by default."""
 
     step: int
     orders: dict[str, str]

@@ -76,8 +76,9 @@ class Profile:
     """What one make of device looks like on the bus.
 
     `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
-    answers (by default the blocks of the reads). `functions` are the function codes it knows; by default those
-    which read `readable`, and those which usually write it. Raises ConfigError when they contradict each other.
+    answers (by default the blocks of the reads). `functions` are the function codes it knows; by default
+    those which read `readable`, and those which usually write it. Raises ConfigError when they contradict
+    each other.
     """
 
     name: str

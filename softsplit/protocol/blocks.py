@@ -3,6 +3,7 @@
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -43,7 +44,7 @@ class Table(Enum):
 
 READ_FUNCTIONS = {table: function for function, table in enumerate(Table, 1)}
 READ_TABLES = {function: table for table, function in READ_FUNCTIONS.items()}
-WRITE_FUNCTIONS = {Table.COILS: (5, 15), Table.HOLDING_REGISTERS: (6, 16)}  # one, several; MAP 6.5, 6.6, 6.11, 6.12
+WRITE_FUNCTIONS = {Table.COILS: (5, 15), Table.HOLDING_REGISTERS: (6, 16)}  # MAP 6.5, 6.11, 6.6, 6.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ class Block:
             raise ConfigError(f"{self.table} do not take {self.step} addresses each", "step")
         possible = (ADDRESSES - self.address) // self.step
         if not 1 <= self.count <= possible:
-            raise ConfigError(f"{self.count} does not fit; from 0x{self.address:04X} on at least 1 and at most "
-                              f"{possible} are possible", "count")
+            raise ConfigError(f"{self.count} does not fit; from 0x{self.address:04X} on at least 1 and at "
+                              f"most {possible} are possible", "count")
 
     @property
     def end(self) -> int:
@@ -130,6 +131,19 @@ class Read:
         if self.block.count > self.block.table.max_count:
             raise ConfigError(f"{self.block.count} is more than one read may ask for; "
                               f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What one unit is about to be told to change: no master gets it until it was read again.
+
+    `done` is called when every mirror knows.
+    """
+
+    upstream: str
+    unit: int
+    blocks: tuple[Block, ...]
+    done: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Frames: what is put around a PDU on a TCP connection and on a serial line.
 
+`size` is that of the unit address in a serial frame, in bytes: 1, but 4 with some devices (see units.py).
 MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide
 V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 """
 
 import struct
 
+from softsplit.protocol.units import unit_bytes, unit_of
+
 HEADER = struct.Struct(">HHHB")  # transaction id, protocol id, length, unit id; MTI 3.1.3
 MIN_LENGTH, MAX_LENGTH = 2, 254  # of the length field: unit id and a PDU of 1 to 253 bytes; MAP 4.1
-MAX_RTU_FRAME = 256  # bytes; MSL 2.5.1
+MAX_RTU_FRAME = 256  # bytes; MSL 2.5.1; with a unit address of 1 byte
 
 
 def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -50,14 +53,19 @@ def crc(data) -> int:
 
 
 def rtu_frame(unit: int, pdu: bytes) -> bytes:
-    """Unit (1), PDU, CRC (2, low byte first; MSL 2.5.1)."""
-    body = bytes((unit,)) + pdu
+    """Unit (1, or 4 when it is a LongUnit), PDU, CRC (2, low byte first; MSL 2.5.1)."""
+    body = unit_bytes(unit) + pdu
     return body + crc(body).to_bytes(2, "little")
 
 
-def is_rtu_frame(frame) -> bool:
+def take_apart(frame: bytes, size: int = 1) -> tuple[int, bytes]:
+    """Return the unit and the PDU of a serial frame."""
+    return unit_of(frame, size), frame[size:-2]
+
+
+def is_rtu_frame(frame, size: int = 1) -> bool:
     """Whether `frame` has a legal length and ends in its own CRC."""
-    return 4 <= len(frame) <= MAX_RTU_FRAME and crc(frame) == 0
+    return 3 + size <= len(frame) <= MAX_RTU_FRAME - 1 + size and crc(frame) == 0
 
 
 def character_time(baudrate: int, mode: str) -> float:
@@ -76,7 +84,8 @@ def frame_silence(baudrate: int, mode: str) -> float:
 
 
 # What tells the length of a serial frame, by function: a number of bytes, or where the byte count stands and
-# how many bytes are around the data (MAP 6). Functions that are not here do not tell.
+# how many bytes are around the data (MAP 6), with a unit address of 1 byte. Functions that are not here do
+# not tell.
 REQUEST_LENGTHS = {
     1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 15: (6, 9), 16: (6, 9), 17: 4,
     20: (2, 5), 21: (2, 5), 22: 10, 23: (10, 13), 24: 6, 43: 7,
@@ -90,8 +99,14 @@ JOIN = 0.025  # s, as long as a gap inside a frame may be: USB adapters deliver 
 STREAM_JOIN = 0.25  # s, the same on a TCP connection, where a delayed acknowledgement may hold up a piece
 
 
-def _length(frame, lengths: dict) -> int:
+def _length(frame, lengths: dict, size: int) -> int:
     """Length in bytes of the frame at the head, or the least it can have; 0 when nobody can tell."""
+    length = _short_length(frame[size - 1:], lengths)
+    return length and length + size - 1
+
+
+def _short_length(frame, lengths: dict) -> int:
+    """The same for a frame of which all but the last byte of its unit address is left out."""
     if len(frame) < 2:
         return 4
     rule = EXCEPTION_LENGTH if frame[1] >= 0x80 else lengths.get(frame[1], 0)
@@ -103,27 +118,27 @@ def _length(frame, lengths: dict) -> int:
     return frame[position] + around if frame[position] else 0  # no frame of these has no data
 
 
-def request_length(frame) -> int:
+def request_length(frame, size: int = 1) -> int:
     """Length of the request at the head, or the least it can have; 0 when its function does not tell."""
-    return _length(frame, REQUEST_LENGTHS) if len(frame) < 2 or frame[1] < 0x80 else 0
+    return _length(frame, REQUEST_LENGTHS, size) if len(frame) <= size or frame[size] < 0x80 else 0
 
 
-def reply_length(frame) -> int:
+def reply_length(frame, size: int = 1) -> int:
     """Length of the reply at the head, or the least it can have; 0 when its function does not tell."""
-    return _length(frame, REPLY_LENGTHS)
+    return _length(frame, REPLY_LENGTHS, size)
 
 
-def known_length(data) -> int:
+def known_length(data, size: int = 1) -> int:
     """Length of the whole request or reply at the head, its CRC checked; 0 when there is none."""
-    return next((length for length in (request_length(data), reply_length(data))
-                 if 4 <= length <= len(data) and crc(data[:length]) == 0), 0)
+    return next((length for length in (request_length(data, size), reply_length(data, size))
+                 if 3 + size <= length <= len(data) and crc(data[:length]) == 0), 0)
 
 
-def split(data: bytes) -> tuple[list[bytes], int]:
+def split(data: bytes, size: int = 1) -> tuple[list[bytes], int]:
     """Return the whole requests and replies in `data`, and how many of its bytes belong to none."""
     found, loose, at = [], 0, 0
     while at < len(data):
-        length = known_length(data[at:at + MAX_RTU_FRAME])
+        length = known_length(data[at:at + MAX_RTU_FRAME - 1 + size], size)
         if length:
             found.append(data[at:at + length])
         loose += not length

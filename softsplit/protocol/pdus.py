@@ -85,7 +85,9 @@ def reply_fault(question: Question, pdu: bytes) -> str | None:
         return f"function {pdu[0]} instead of {question.function}"
     if len(pdu) != question.size:
         return f"{len(pdu) - 2} bytes of data instead of {question.size - 2}"
-    return None if pdu.startswith(question.answer) else f"{pdu[1:6].hex(' ')} instead of {question.answer[1:6].hex(' ')}"
+    if not pdu.startswith(question.answer):
+        return f"{pdu[1:6].hex(' ')} instead of {question.answer[1:6].hex(' ')}"
+    return None
 
 
 def pack_bits(flags) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from softsplit.protocol import budget
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.learning import OFTEN
 
 MUTE_AFTER = 2  # unanswered reads in a row
 RETRIES = (1.0, 2.0, 4.0, 5.0)  # s between the tries of a mute unit; the last one stays
@@ -127,14 +128,18 @@ class Plan:
         again = 2.0 ** min(max(due.unanswered - 1, 0), 10)
         again = min(again, read.every if due.unanswered <= MUTE_AFTER else LONGEST_RETRY)
         due.at = max(now, sent_at + again)
+        self._count_unanswered(unit, sent_at, now)
+        self._fair_until = now + (now - sent_at)
+        if patience.may_take_long:
+            patience.may_take_long, patience.long_try_after = False, now + LONG_TRY_SHARE * self._timeout
+
+    def _count_unanswered(self, unit: int, sent_at: float, now: float) -> None:
+        patience = self._patience[unit]
         patience.unanswered += 1
         if self.is_mute(unit):
             tries = patience.unanswered - MUTE_AFTER
             patience.not_before = max(now, sent_at + RETRIES[min(tries, len(RETRIES) - 1)])
             self._hurry(now)
-        self._fair_until = now + (now - sent_at)
-        if patience.may_take_long:
-            patience.may_take_long, patience.long_try_after = False, now + LONG_TRY_SHARE * self._timeout
 
     def heard(self, unit: int, now: float) -> None:
         """The unit answered too late: it lives, and gets the full time-out at its next try to show it.
@@ -150,6 +155,54 @@ class Plan:
         self._fair_until = now + self._timeout
         for unit in self._patience:
             self._revive(unit, now)
+
+    def has_reads(self, unit: int) -> bool:
+        """Whether anything of this unit is polled."""
+        return any(due.unit == unit for due in self._dues)
+
+    def may_ask(self, unit: int, now: float) -> bool:
+        """Whether a master's own request may go to this unit: not to a mute one, but as the try it is due."""
+        if not self.is_mute(unit):
+            return True
+        return not self.has_reads(unit) and now >= self._patience[unit].not_before
+
+    def forwarded(self, unit: int, answered: bool, sent_at: float, now: float) -> None:
+        """A master's own request was sent to this unit.
+
+        Whether a unit that is polled is mute, its polling finds out: a device may well leave unanswered what
+        it does not know.
+        """
+        patience = self._patience[unit]
+        if answered:
+            if self.is_mute(unit):
+                self._revive(unit, now)
+            patience.unanswered = 0
+            patience.slowest = max(patience.slowest or 0.0, now - sent_at)
+        elif not self.has_reads(unit):
+            self._count_unanswered(unit, sent_at, now)
+
+    def learn(self, unit: int, block: Block, every: float, duration: float, now: float) -> Read | None:
+        """Poll a block, a read of which takes `duration`, if the wire has room; return the read then."""
+        room = budget.ROOMY - self.demand
+        every = max(every, duration / room) if room > 0 else float("inf")
+        if every > OFTEN:
+            return None
+        read = Read(block, f"learned 0x{block.address:04X}+{block.count}", every)
+        self._dues.append(_Due(unit, read, now + every, is_known=True, duration=duration, period=every))
+        self._dues.sort(key=lambda due: due.read.every)
+        self._spread()
+        return read
+
+    def forget(self, unit: int, read: Read) -> None:
+        """Poll a learned block no more."""
+        self._dues.remove(self._find(unit, read))
+        self._spread()
+
+    def hurry(self, unit: int, blocks: Sequence[Block], now: float) -> None:
+        """Something was written there, so that reads of these blocks are due."""
+        for due in self._dues:
+            if due.unit == unit and any(due.read.block.overlaps(block) for block in blocks):
+                due.at = min(due.at, now)
 
     def _hurry(self, now: float) -> None:
         """While all units are mute, nobody is slowed by tries, and it may be the bus that is."""

@@ -1,13 +1,12 @@
 """The reply to a question on a serial line, found among whatever else the line carries.
 
-A question stands in `request`, a whole frame. A reply of another unit, of another function or of another size
-is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
+A question stands in `request`, a whole frame, which tells how long unit addresses are. A reply of another
+unit, of another function or of another size is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
 """
 
 from softsplit.protocol import frames, pdus
 from softsplit.protocol.pdus import Question
 
-AROUND_PDU = 3  # bytes: unit, CRC
 Shape = tuple[int, bytes, int]  # unit, begin and size of the PDU: replies of one shape cannot be told apart
 
 
@@ -15,10 +14,10 @@ def shape(unit: int, question: Question) -> Shape:
     return unit, question.answer, question.size
 
 
-def has_shape(frame: bytes, shape: Shape) -> bool:
-    """Whether a frame may be the good reply to a question of this shape."""
-    unit, answer, size = shape
-    return frame[0] == unit and len(frame) == size + AROUND_PDU and frame[1:].startswith(answer)
+def has_shape(unit: int, pdu: bytes, shape: Shape) -> bool:
+    """Whether this may be the good reply to a question of this shape."""
+    asked, answer, size = shape
+    return unit == asked and len(pdu) == size and pdu.startswith(answer)
 
 
 def find_reply(heard: bytes, request: bytes, question: Question,
@@ -30,8 +29,9 @@ def find_reply(heard: bytes, request: bytes, question: Question,
     """
     replies = sorted((at, heard[at:at + size]) for header, size in _headers(request, question)
                      for at in _places(heard, header))
-    good = [found for found in replies if frames.is_rtu_frame(found[1])
-            and not pdus.reply_fault(question, found[1][1:-2])]
+    size = _unit_size(request, question)
+    good = [found for found in replies if frames.is_rtu_frame(found[1], size)
+            and not pdus.reply_fault(question, found[1][size:-2])]
     echoes = [found for found in good if found[1] == request]
     if question.answer == question.pdu:
         echoes = echoes[:1] if hears_itself else []
@@ -43,29 +43,36 @@ def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:
     header, size = _headers(request, question)[0]
     if header not in heard:
         return False
-    for frame in (request, *frames.split(heard)[0]):  # in which it may stand by chance
+    others, _ = frames.split(heard, _unit_size(request, question))
+    for frame in (request, *others):  # in which it may stand by chance
         heard = heard.replace(frame, b"")
     return any(len(heard) >= at + size for at in _places(heard, header))
 
 
-def fault(others: list[bytes], loose: int, unit: int, question: Question) -> str | None:
-    """Say what came instead of the reply: frames of `others` and so many `loose` bytes.
+def fault(others: list[tuple[int, bytes]], loose: int, unit: int, question: Question) -> str | None:
+    """Say what came instead of the reply: `others`, each a unit and a PDU, and so many `loose` bytes.
 
     None when it was next to nothing, as a line makes by itself.
     """
-    for frame in others:
-        if frame[0] != unit:
-            return f"unit {frame[0]} instead of {unit}"
-        if wrong := pdus.reply_fault(question, frame[1:-2]):
+    for other, pdu in others:
+        if other != unit:
+            return f"unit {other} instead of {unit}"
+        if wrong := pdus.reply_fault(question, pdu):
             return wrong
     return f"{loose} bytes without a meaning" if loose >= frames.EXCEPTION_LENGTH else None
 
 
 def _headers(request: bytes, question: Question) -> list[tuple[bytes, int]]:
     """How a reply begins and how long it is: the answer, and the exception."""
-    unit = request[:1]
-    return [(unit + question.answer, question.size + AROUND_PDU),
-            (unit + bytes((question.function | 0x80,)), frames.EXCEPTION_LENGTH)]
+    unit = request[:_unit_size(request, question)]
+    around = len(unit) + 2  # bytes: unit, CRC
+    return [(unit + question.answer, around + question.size),
+            (unit + bytes((question.function | 0x80,)), around + 2)]
+
+
+def _unit_size(request: bytes, question: Question) -> int:
+    """Bytes of a unit address: what is left of the request without PDU and CRC."""
+    return len(request) - len(question.pdu) - 2
 
 
 def _places(heard: bytes, header: bytes):

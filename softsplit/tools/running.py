@@ -125,7 +125,7 @@ def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
     try:
         for served in downstream.served:
             try:
-                client.read(served.unit, served.origin.reads[0].block, PATIENCE)
+                client.read(served.unit, served.origin.probe, PATIENCE)
             except Unreachable as error:
                 yield wrong(f"{downstream.name}: {error}, though the process serves there; restart it")
                 return

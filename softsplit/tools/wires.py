@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.protocol import frames
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_question
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, read_question
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.topology import Downstream, Unit, Upstream
 from softsplit.upstream.client import Client
@@ -38,7 +37,8 @@ def examine_port(downstream: Downstream) -> Iterator[Finding]:
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
     """Ask every unit of an upstream, after a while of listening where a line can be heard."""
     is_line = upstream.url.scheme != "tcp"
-    client = client_for(upstream.url, upstream.timeout, upstream.line, request_gap=upstream.request_gap,
+    client = client_for(upstream.url, upstream.timeout, upstream.line, upstream.unit_bytes,
+                        request_gap=upstream.request_gap,
                         connect_delay=max(upstream.connect_delay, LISTEN * is_line))
     answering, is_ours = 0, True
     try:
@@ -58,8 +58,8 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
 
 
 def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]:
-    """Read the unit's first block a few times; return what came of it, and whether it answers at all."""
-    block = unit.reads[0].block
+    """Read a block of the unit a few times; return what came of it, and whether it answers at all."""
+    block = unit.probe
     latencies: list[float] = []
     refusal = failure = None
     unanswered = 0
@@ -86,8 +86,8 @@ def _judge(upstream: Upstream, unit: Unit, latencies: list[float], refusal: Refu
         return wrong(f"{upstream.name}: {failure}; {look_at(upstream)}")
     median = 1000 * sorted(latencies)[len(latencies) // 2]
     answers = f"{who} answers within {median:.{0 if median >= 10 else 1}f} ms"
-    if refusal:
-        return note(f"{answers}, but refuses {unit.reads[0].block}: {refusal}; is it a "
+    if refusal and unit.reads:
+        return note(f"{answers}, but refuses {unit.probe}: {refusal}; is it a "
                     f"{unit.profile.title or unit.profile.name}?")
     if failure:
         return note(f"{answers}, but not always: {failure}; {look_at(upstream)}")
@@ -107,11 +107,9 @@ def look_for(upstream: Upstream) -> str:
     return "" if upstream.url.path else "is it on, at this address and port?"
 
 
-def _other_master(upstream: Upstream, frame: bytes) -> Finding:
-    is_request = frames.request_length(frame) == len(frame)
-    what = f"asks for {describe_request(frame[1:-2])}" if is_request else "is made to answer"
-    return wrong(f"{upstream.name}: another master is on this line: unit {frame[0]} {what}; take it off, "
-                 "softsplit has to be the only one")
+def _other_master(upstream: Upstream, what: str) -> Finding:
+    return wrong(f"{upstream.name}: another master is on this line: {what}; take it off, softsplit has to be "
+                 "the only one")
 
 
 def _other_protocol(upstream: Upstream, answering: int) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ class Client:
         self._deadline = 0.0
         self._silent = 0  # requests in a row without any answer
         self._late: set[int] = set()
-        self._foreign: list[bytes] = []
+        self._foreign: list[str] = []
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
         """Return the data of the unit's answer to a read of `block`, as it came over the wire; see `ask`."""
@@ -83,8 +83,8 @@ class Client:
         late, self._late = self._late, set()
         return late
 
-    def take_foreign(self) -> list[bytes]:
-        """Return the frames since the last call which neither we nor a unit that we asked can have sent."""
+    def take_foreign(self) -> list[str]:
+        """Return what was said since the last call that neither we nor a unit that we asked can have said."""
         foreign, self._foreign = self._foreign, []
         return foreign
 

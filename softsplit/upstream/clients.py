@@ -7,8 +7,13 @@ from softsplit.upstream.tcp import TcpClient
 from softsplit.url import Url
 
 
-def client_for(url: Url, timeout: float, line: Line | None = None, **delays) -> Client:
-    """Return a client, not yet connected; `line` is for a serial url, `delays` are those of `Client`."""
+def client_for(url: Url, timeout: float, line: Line | None = None, unit_bytes: int = 1,
+               **delays) -> Client:
+    """Return a client, not yet connected; `line` is for a serial url, `delays` are those of `Client`.
+
+    `unit_bytes` is the size of a unit address, 1 or (not with tcp) 4.
+    """
     if url.scheme == "tcp":
         return TcpClient(url, timeout, **delays)
-    return RtuClient(url, timeout, (line or Line()) if url.scheme == "rtu" else None, **delays)
+    line = (line or Line()) if url.scheme == "rtu" else None
+    return RtuClient(url, timeout, line, unit_bytes=unit_bytes, **delays)

@@ -1,22 +1,27 @@
-"""The master thread: owns one wire, and reads from it what the plan says is due."""
+"""The master thread: owns one wire, reads what the plan says is due, and forwards requests of masters."""
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from queue import Queue
 
-from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.protocol import frames
-from softsplit.protocol.blocks import Read, Reading
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_exception, describe_request, read_question
+from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.protocol import pdus
+from softsplit.protocol.blocks import Block, Doubt, Read, Reading, Table
+from softsplit.protocol.learning import Learning
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_question
 from softsplit.protocol.plan import Plan
+from softsplit.protocol.turns import Turns
 from softsplit.rates import Rates
 from softsplit.topology import Unit, Upstream
-from softsplit.trouble import Allowance, Condition
 from softsplit.upstream.clients import client_for
+from softsplit.upstream.forwards import LONGEST_WAIT, Forward, Forwards
 from softsplit.upstream.report import report
 from softsplit.upstream.tally import Tally
+from softsplit.upstream.words import Words
 from softsplit.worker import HUNG, Worker
 
 log = logging.getLogger("softsplit")
@@ -24,63 +29,95 @@ log = logging.getLogger("softsplit")
 REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 LOOK_UP = 60.0  # s the system may take to look up a host
-TRIED_AGAIN = "; it is tried again every few seconds"
-BURST = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 FOREIGN, FOREIGN_WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
-TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
+LEARN_EVERY = 1.0  # s between looks at what masters ask for often
+ANY = Block(Table.HOLDING_REGISTERS, 0, 1)  # stands for a unit of which nothing is polled
 
 
 class Poller(Worker):
-    """Polls these units of one upstream, and puts what each read brings home into `readings`."""
+    """Polls these units of one upstream, and puts what each read brings home into `readings`.
+
+    What masters ask besides is handed in by `forward` and `note`.
+    """
 
     def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
         super().__init__(f"poller {upstream.name}")
         self._upstream = upstream
         self._readings = readings
-        self._client = client_for(upstream.url, upstream.timeout, upstream.line,
+        self._client = client_for(upstream.url, upstream.timeout, upstream.line, upstream.unit_bytes,
                                   connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
                                   pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
         self._plan = Plan(self._reads, upstream.timeout, time.monotonic(), self._client.request_gap,
                           lambda unit, block: self._client.free_at(unit, read_question(block)))
         self.tally = Tally(self._reads)
+        self._words = Words(upstream.name, str(upstream.url), self._reads)
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address
         self._tried_at = 0.0
         self._down_until: float | None = None  # when a gateway that is down is tried again
-        allowance = Allowance(burst=min(5 + len(units), BURST))  # as many as a start takes, and an outage
-        self._gateway = Condition(allowance)
-        self._load = Condition(allowance, well_at_first=True, tries="")
-        self._line = Condition(allowance, well_at_first=True, tries="")
         self._foreign_at: deque[float] = deque(maxlen=FOREIGN)
         self._foreigner = ""  # what is said of another master on our line
-        self._units = {unit: Condition(allowance) for unit in self._reads}
-        self._blocks = {(unit, read.block): Condition(allowance, well_at_first=True)
-                        for unit, reads in self._reads.items() for read in reads}
+        self._bell = threading.Event()  # rung when there is something to do
+        self._forwards = Forwards(self._bell.set)
+        self._turns = Turns()
+        self._noted: deque[tuple[int, Block, float]] = deque(maxlen=10_000)  # filled by any thread
+        self._learning = Learning()
+        self._learned: dict[tuple[int, Block], Read] = {}
+        self._learn_at = 0.0
+        self._took: dict[tuple[int, Block], float] = {}  # s, a forwarded read of a block
+
+    def forward(self, forward: Forward) -> Future:  # server thread
+        """Have a master's own request sent once; the future gets the answer PDU, or an UpstreamError."""
+        return self._forwards.hand_in(forward)
+
+    def note(self, unit: int, block: Block) -> None:  # server thread
+        """A master has asked for a block that is not polled; what is asked often is learned."""
+        self._noted.append((unit, block, time.monotonic()))
+
+    def wake(self) -> None:  # any thread
+        self._bell.set()
 
     def step(self) -> None:
         now = time.monotonic()
+        self._learn(now)
+        self._forwards.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
+                               lambda each: not self._plan.may_ask(each.unit, now)
+                               or now - each.asked_at > LONGEST_WAIT)
         if self._down_until is not None and now < self._down_until:
-            self.stopping.wait(self._down_until - now)
-        elif due := self._plan.next(now):
+            self._forwards.give_up(Unreachable(self.tally.unreachable))
+            self._wait(self._down_until - now)
+            return
+        due = self._plan.next(now)
+        forward = None if self._turns.is_pollings(due is not None) else self._forwards.take(self._is_free)
+        if forward:
+            self._forward(forward)
+        elif due:
             self._read(*due)
         else:
-            self.stopping.wait(min(self._plan.pause(now), 1.0))
+            self._wait(min(self._plan.pause(now) or 1.0, 1.0, self._forwards.pause))
 
     def close(self) -> None:
+        self._forwards.give_up(NoAnswer("softsplit stops"))
         self._client.close()
         name, tally = self._upstream.name, self.tally
         if tally.asked_at is not None:
             log.info("%s: the wire was busy %.1f %% of the time", name, 100 * tally.utilisation)
             for unit in tally.blocks:
-                log.info("%s: unit %d: %s", name, unit, tally.describe(unit))
+                log.info("%s: unit %s: %s", name, unit, tally.describe(unit))
 
     def report(self, now: float) -> dict:  # main thread
         """What `status.json` says of this upstream."""
         busy = self._rates.update({"busy": self.tally.busy}, now)["busy"]
-        return report(self._upstream, self._reads, self.tally, busy, now)
+        return report(self._upstream, self.tally, busy, now)
+
+    def _wait(self, seconds: float) -> None:
+        """Pause until there is something to do."""
+        self._bell.wait(max(0.0, seconds))
+        self._bell.clear()
 
     def _read(self, unit: int, read: Read) -> None:
+        """Read what the plan wants."""
         self._tried_at = time.monotonic()
         try:
             data = self._client.read(unit, read.block, self._plan.timeout(unit))
@@ -90,79 +127,149 @@ class Poller(Worker):
         except UpstreamError as error:
             if self.stopping.is_set():
                 return
-            self._count(unit, read, error)
+            self._count(unit, read.block, error)
             if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
                 self._answered(unit, read, exception=error.exception_code)
             else:
                 self._unanswered(unit, read, error)
         else:
-            self._count(unit, read)
+            self._count(unit, read.block)
             self._answered(unit, read, data)
-        for late in self._client.take_late():
-            self._plan.heard(late, time.monotonic())
-        for frame in self._client.take_foreign():
-            self._notice(frame)
+        self._turns.polled(time.monotonic() - self._client.asked_at)
+        self._listen()
 
-    def _count(self, unit: int, read: Read, error: UpstreamError | None = None) -> None:
+    def _forward(self, forward: Forward) -> None:
+        """Send a master's own request, and hand back what the unit says."""
+        unit, question = forward.unit, forward.question
+        self._tried_at = time.monotonic()
+        error = None
+        try:
+            if forward.is_write:
+                self._doubt(unit, forward.changes)
+            result = self._client.ask(unit, question, self._plan.timeout(unit), not forward.is_write)
+        except Unreachable as reason:
+            self._unreachable(reason)
+            self._forwards.answered(forward, reason)
+            return
+        except Refused as reason:
+            error, result = reason, pdus.exception_pdu(question.function, reason.exception_code)
+        except UpstreamError as reason:
+            error = result = reason
+        self._count(unit, forward.block, error)
+        self._take_home(forward, result, error)
+        self._forwards.answered(forward, result)
+        self._turns.forwarded(time.monotonic() - self._client.asked_at)
+        self._listen()
+
+    def _take_home(self, forward: Forward, result: bytes | UpstreamError,
+                   error: UpstreamError | None) -> None:
+        """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
+        unit, now = forward.unit, time.monotonic()
+        has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
+        self._plan.forwarded(unit, has_answered, self._client.asked_at, now)
+        if has_answered:
+            self.tally.mute.discard(unit)
+            self._words.answers(unit)
+        elif self._plan.is_mute(unit):
+            self.tally.mute.add(unit)
+            self._words.is_mute(unit, error)
+        if forward.block and not error:
+            self._took[unit, forward.block] = now - self._client.asked_at
+            self._hand_over(unit, forward.block, result[2:])
+        elif not has_answered and not self._plan.has_reads(unit):
+            self._hand_over(unit, ANY)
+        if forward.is_write:
+            self._plan.hurry(unit, forward.changes, now)
+            if not has_answered:
+                log.warning("%s: unit %s: %s: %s; whether it was done is not known", self._upstream.name,
+                            unit, describe_request(forward.question.pdu), error)
+
+    def _doubt(self, unit: int, changes: Sequence[Block]) -> None:
+        """See that no master gets what is about to be changed, until it was read again."""
+        is_done = threading.Event()
+        self._readings.put(Doubt(self._upstream.name, unit, tuple(changes), is_done.set), timeout=PATIENCE)
+        while not is_done.wait(0.1):
+            if self.pause(0):
+                raise NoAnswer("softsplit stops")
+
+    def _is_free(self, forward: Forward) -> bool:
+        """Whether no late answer can be mistaken for the one to this request."""
+        return self._client.free_at(forward.unit, forward.question) <= time.monotonic()
+
+    def _learn(self, now: float) -> None:
+        """Poll what masters ask for often, and no more what they do not."""
+        while self._noted:
+            self._learning.note(*self._noted.popleft())
+        if now < self._learn_at:
+            return
+        self._learn_at = now + LEARN_EVERY
+        wanted = self._learning.learned(now)
+        for unit, block in self._learned.keys() - wanted.keys():
+            self._plan.forget(unit, self._learned.pop((unit, block)))
+            self.tally.forget(unit, block)
+        for (unit, block), every in wanted.items():
+            took = self._took.get((unit, block))
+            if took is not None and (unit, block) not in self._learned and not self._plan.is_mute(unit):
+                if read := self._plan.learn(unit, block, every, took, now):
+                    self._learned[unit, block] = read
+                    self.tally.learn(unit, read)
+
+    def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None) -> None:
         """Note a request and what came of it: the gateway, at least, was there."""
-        self.tally.count(unit, read.block, self._client.asked_at, error, self._client.request_gap)
-        self._gateway.well(f"{self._upstream.name}: connected to {self._upstream.url}")
+        self.tally.count(unit, block, self._client.asked_at, error, self._client.request_gap)
+        self._words.reached()
         if self._down_until is not None:
             self._down_until = None
             self._plan.restart(time.monotonic())
 
-    def _notice(self, frame: bytes) -> None:
+    def _listen(self) -> None:
+        """Take note of what else was heard: late answers, and other masters."""
+        for late in self._client.take_late():
+            self._plan.heard(late, time.monotonic())
+        for what in self._client.take_foreign():
+            self._notice(what)
+
+    def _notice(self, what: str) -> None:
         """Something was said on our line that we did not ask for; often enough, it is another master."""
         self.tally.foreign += 1
         self._foreign_at.append(time.monotonic())
-        is_request = frames.request_length(frame) == len(frame)
-        what = f"asks for {describe_request(frame[1:-2])}" if is_request else "is made to answer"
         self._foreigner = self._foreigner or (
-            f"{self._upstream.name}: another master is on this line: unit {frame[0]} {what}; take it off, "
-            "softsplit has to be the only one")
+            f"{self._upstream.name}: another master is on this line: {what}; take it off, softsplit has to "
+            "be the only one")
         if self._foreign_at[-1] - self._foreign_at[0] < FOREIGN_WITHIN and len(self._foreign_at) == FOREIGN:
-            self._line.trouble(self._foreigner)
+            self._words.is_not_alone(self._foreigner)
             self.tally.foreigner, self.tally.foreigner_at = self._foreigner, self._foreign_at[-1]
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:
         self._plan.answered(unit, read, self._client.asked_at, time.monotonic())
-        self._weigh()
-        self._hand_over(unit, read, data, exception)
-        who, block = f"{self._upstream.name}: unit {unit}", self._blocks[unit, read.block]
+        self._words.weigh(self._plan.demand)
+        self._hand_over(unit, read.block, data, exception)
         self.tally.mute.discard(unit)
-        self._units[unit].well(f"{who} answers")
+        self._words.answers(unit)
         if exception is None:
-            block.well(f"{who} answers {read.block} again")
+            self._words.answers_block(unit, read.block)
         else:
-            block.trouble(f"{who} refuses {read.block} with {describe_exception(exception)}")
+            self._words.refuses_block(unit, read.block, exception)
 
     def _unanswered(self, unit: int, read: Read, error: UpstreamError) -> None:
         self._plan.unanswered(unit, read, self._client.asked_at, time.monotonic())
-        self._hand_over(unit, read)
+        self._hand_over(unit, read.block)
         if self._plan.is_mute(unit):
             self.tally.mute.add(unit)
-            self._units[unit].trouble(f"{self._upstream.name}: {error}", TRIED_AGAIN)
+            self._words.is_mute(unit, error)
         elif self._plan.is_failing(unit, read):
-            self._blocks[unit, read.block].trouble(f"{self._upstream.name}: {read.block}: {error}")
-
-    def _weigh(self) -> None:
-        """Say when the wire cannot carry the plan, and when it can again."""
-        if self._plan.demand > TOO_MUCH:
-            self._load.trouble(f"{self._upstream.name}: the wire cannot carry all reads in their periods, "
-                               'which are stretched; "softsplit check" says what to change')
-        elif self._plan.demand < ENOUGH:
-            self._load.well(f"{self._upstream.name}: the wire carries all reads in their periods again")
+            self._words.leaves_block(unit, read.block, error)
 
     def _unreachable(self, error: Unreachable) -> None:
         now = time.monotonic()
         self._down_until = max(now, self._tried_at + (OPEN_AGAIN if self._upstream.url.path else REACH_AGAIN))
         self.tally.miss(error)
-        self._gateway.trouble(f"{self._upstream.name}: {error}", TRIED_AGAIN)
-        for unit, reads in self._reads.items():
-            self._hand_over(unit, reads[0])
+        self._words.unreachable(error)
+        for unit in self._reads:
+            self._hand_over(unit, ANY)
 
-    def _hand_over(self, unit: int, read: Read, data: bytes | None = None,
+    def _hand_over(self, unit: int, block: Block, data: bytes | None = None,
                    exception: int | None = None) -> None:
-        reading = Reading(self._upstream.name, unit, read.block, self._client.asked_at, data, exception)
+        reading = Reading(self._upstream.name, unit, block, self._client.asked_at, data, exception)
         self._readings.put(reading, timeout=PATIENCE)

@@ -1,7 +1,5 @@
 """What `status.json` says of an upstream."""
 
-from collections.abc import Mapping, Sequence
-
 from softsplit.protocol.blocks import Read
 from softsplit.topology import Upstream
 from softsplit.upstream.tally import BlockTally, Counts, Latencies, Tally, total
@@ -9,8 +7,7 @@ from softsplit.upstream.tally import BlockTally, Counts, Latencies, Tally, total
 FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
 
 
-def report(upstream: Upstream, reads: Mapping[int, Sequence[Read]], tally: Tally, utilisation: float,
-           now: float) -> dict:
+def report(upstream: Upstream, tally: Tally, utilisation: float, now: float) -> dict:
     """Return the state of one upstream, as JSON takes it; ages and latencies are in seconds.
 
     `utilisation` is the share of the latest minute in which the wire was busy; `now` is monotonic.
@@ -26,7 +23,7 @@ def report(upstream: Upstream, reads: Mapping[int, Sequence[Read]], tally: Tally
         "latency": _latency(tally.wire_latencies),
         "foreign_frames": tally.foreign,
         "other_master": tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
-        "units": {str(unit): _unit(upstream, unit, reads[unit], tally, now) for unit in tally.blocks},
+        "units": {str(unit): _unit(upstream, unit, tally, now) for unit in tally.blocks},
     }
 
 
@@ -36,7 +33,7 @@ def _state(tally: Tally) -> str:
     return "starting" if tally.asked_at is None else "connected"
 
 
-def _unit(upstream: Upstream, unit: int, reads: Sequence[Read], tally: Tally, now: float) -> dict:
+def _unit(upstream: Upstream, unit: int, tally: Tally, now: float) -> dict:
     counts = tally.unit(unit)
     has_answered = counts.answers or counts.exceptions
     return {
@@ -44,7 +41,8 @@ def _unit(upstream: Upstream, unit: int, reads: Sequence[Read], tally: Tally, no
         "state": "mute" if unit in tally.mute else "answers" if has_answered else "never heard",
         **_counts(counts),
         "latency": _latency(tally.latencies[unit]),
-        "blocks": [_block(read, tally.blocks[unit][read.block], now) for read in reads],
+        "forwarded": _counts(tally.forwarded[unit]),
+        "blocks": [_block(block.read, block, now) for block in tuple(tally.blocks[unit].values())],
     }
 
 

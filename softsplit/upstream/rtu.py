@@ -7,13 +7,14 @@ the line has to be ours alone, and who asks has to keep to `free_at`.
 import time
 
 from modbus_tk.modbus import Master
-from modbus_tk.modbus_rtu import RtuMaster
+from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 
 from softsplit.errors import BadAnswer
 from softsplit.line import Line
 from softsplit.protocol import frames, pdus, replies
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdus import Question
+from softsplit.protocol.units import unit_of
 from softsplit.upstream.client import Client
 from softsplit.upstream.wire import SerialWire, SocketWire
 from softsplit.url import Url
@@ -26,21 +27,37 @@ REMEMBERED = 10.0  # s for which a late reply is told from a foreign one
 FOREIGN = 100  # foreign frames kept until somebody takes them
 
 
+class Query(RtuQuery):
+    """A request and its reply, whose unit address takes so many bytes."""
+
+    def __init__(self, unit_bytes: int):
+        super().__init__()
+        self._unit_bytes = unit_bytes
+
+    def build_request(self, pdu, slave):
+        return frames.rtu_frame(slave, pdu)
+
+    def parse_response(self, response):  # which RtuClient._recv has checked
+        return frames.take_apart(response, self._unit_bytes)[1]
+
+
 class RtuClient(Client, RtuMaster):
     """One line with Modbus RTU; `timeout` is in seconds, what a unit gets for a whole answer, or connecting.
 
-    `line` says how a serial device is spoken on; without it the line is behind a TCP connection.
+    `line` says how a serial device is spoken on; without it the line is behind a TCP connection. `unit_bytes`
+    is the size of a unit address.
     """
 
     tells_late = False
 
     def __init__(self, url: Url, timeout: float, line: Line | None = None, request_gap: float = 0.0,
-                 **others):
+                 unit_bytes: int = 1, **others):
         Master.__init__(self, timeout)
         wire = SerialWire(url, line) if line else SocketWire(url, timeout)
         silence = frames.frame_silence(line.baudrate, line.mode) if line else 0.0
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
-        self._request = b""
+        self._unit_bytes = unit_bytes
+        self._request, self._unit = b"", 0  # the latest request, and whom it asks
         self._hears_itself = line is not None and line.echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
@@ -74,53 +91,57 @@ class RtuClient(Client, RtuMaster):
     def _overhear(self, data: bytes) -> None:
         self._stray += data
 
-    def _sort(self) -> list[bytes]:
+    def _sort(self) -> list[tuple[int, bytes]]:
         """Take note of what is not the reply: our own echo, late replies, other masters, noise.
 
-        Return the frames which nobody can have sent whom we asked.
+        Return what nobody can have sent whom we asked, each a unit and a PDU.
         """
         data, self._stray = self._stray[-2 * frames.MAX_RTU_FRAME:], b""
         foreign = []
-        for frame in frames.split(data)[0]:
+        size = self._unit_bytes
+        for frame in frames.split(data, size)[0]:
+            unit, pdu = frames.take_apart(frame, size)
             if frame == self._request:
                 self._hears_itself = True
-            elif self._is_late(frame):
-                self._late.add(frame[0])
+            elif self._is_late(unit, pdu):
+                self._late.add(unit)
             else:
-                foreign.append(frame)
-                self._hear_foreign(frame)
+                foreign.append((unit, pdu))
+                self._hear_foreign(unit, pdu, frames.request_length(frame, size) == len(frame))
         return foreign
 
-    def _is_late(self, frame: bytes) -> bool:
-        """Whether a frame may be the reply to an earlier question, or an exception in its place."""
-        if frame[1] >= 0x80:
-            asked = frame[0], frame[1] & 0x7F
-            return any((unit, answer[0]) == asked for unit, answer, _ in self._unanswered)
-        return any(replies.has_shape(frame, shape) for shape in self._unanswered)
+    def _is_late(self, unit: int, pdu: bytes) -> bool:
+        """Whether this may be the reply to an earlier question, or an exception in its place."""
+        if pdu[0] >= 0x80:
+            asked = unit, pdu[0] & 0x7F
+            return any((each, answer[0]) == asked for each, answer, _ in self._unanswered)
+        return any(replies.has_shape(unit, pdu, shape) for shape in self._unanswered)
 
-    def _hear_foreign(self, frame: bytes) -> None:
-        """Remember a frame of another master, or made by it; a unit that we ask may also just be wrong."""
-        asked = pdus.asked_block(frame[1:-2], tuple(Table))
+    def _hear_foreign(self, unit: int, pdu: bytes, is_request: bool) -> None:
+        """Remember what another master said, or made said; a unit that we ask may also just be wrong."""
+        asked = pdus.asked_block(pdu, tuple(Table))
         if isinstance(asked, Block):
-            shape = replies.shape(frame[0], pdus.read_question(asked))
+            shape = replies.shape(unit, pdus.read_question(asked))
             self._asked_by_others[shape] = time.monotonic()
-        is_evidence = isinstance(asked, Block) or frame[:1] != self._request[:1]
+        is_evidence = isinstance(asked, Block) or unit != self._unit
         if is_evidence and len(self._foreign) < FOREIGN:
-            self._foreign.append(frame)
+            what = f"asks for {pdus.describe_request(pdu)}" if is_request else "is made to answer"
+            self._foreign.append(f"unit {unit} {what}")
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
         self._stray = heard[:at]
         self._sort()
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
-        unit, function = self._request[:2]
+        unit, function = self._unit, self._question.function
         shape = replies.shape(unit, self._question)
         now = time.monotonic()
         if now - self._asked_by_others.get(shape, 0.0) < self.get_timeout():
             raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
         others = [other for other in self._unanswered if other[0] == unit and other != shape]
-        if frame[1] & 0x80 and any(answer[0] == function and now < self._expected_until((each, answer, size))
-                                   for each, answer, size in others):
+        is_exception = frame[self._unit_bytes] & 0x80
+        if is_exception and any(answer[0] == function and now < self._expected_until((each, answer, size))
+                                for each, answer, size in others):
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
         for other in (*others, shape):  # a unit answers in the order in which it was asked
             del self._unanswered[other]
@@ -128,17 +149,20 @@ class RtuClient(Client, RtuMaster):
 
     # What follows overrides modbus-tk.
 
+    def _make_query(self):
+        return Query(self._unit_bytes)
+
     def _do_open(self):
         super()._do_open()
         self._stray = b""
         self._is_disturbed = True
 
     def _send(self, request):
-        self._request = request
+        self._request, self._unit = request, unit_of(request, self._unit_bytes)
         now = time.monotonic()
         self._unanswered = {shape: asked_at for shape, asked_at in self._unanswered.items()
                             if now - asked_at < max(REMEMBERED, LATEST * self.get_timeout())}
-        self._unanswered[replies.shape(request[0], self._question)] = now
+        self._unanswered[replies.shape(self._unit, self._question)] = now
         self._wire.send(request, self._left())
 
     def _recv(self, expected_length=-1):
@@ -156,9 +180,9 @@ class RtuClient(Client, RtuMaster):
             is_damaged = replies.is_damaged(heard, self._request, self._question)
         self._is_disturbed = True
         self._stray = heard
-        request = self._request
-        foreign, loose = self._sort(), frames.split(heard.replace(request, b""))[1]
-        fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, request[0], self._question)
+        foreign = self._sort()
+        _, loose = frames.split(heard.replace(self._request, b""), self._unit_bytes)
+        fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._unit, self._question)
         if fault:
-            raise BadAnswer(f"unit {request[0]}: the answer has {fault}")
+            raise BadAnswer(f"unit {self._unit}: the answer has {fault}")
         raise TimeoutError

@@ -61,11 +61,19 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 @dataclass(slots=True)
 class BlockTally(Counts):
-    """One block of one unit: its counts, when its latest data was taken, and what went wrong last."""
+    """One block of one unit: what is read, when its latest data was taken, and what went wrong last."""
 
+    read: Read | None = None
     taken_at: float | None = None  # monotonic, before the request
     error: str = ""
     failed_at: float | None = None  # monotonic
+
+    def note(self, asked_at: float, error: UpstreamError | None) -> None:
+        """Take note of when data was taken, or of what went wrong just now."""
+        if error is None:
+            self.taken_at = asked_at
+        else:
+            self.error, self.failed_at = str(error), time.monotonic()
 
 
 class Latencies(deque):
@@ -81,12 +89,15 @@ class Latencies(deque):
 class Tally:
     """One wire: its blocks by unit, the seconds it was `busy` with them, the `foreign` frames heard on it.
 
+    `forwarded` counts, by unit, what masters had sent besides, and what was learned and is forgotten.
     `missed` counts the tries in vain to reach the gateway or the adapter, and `unreachable` says why while
     that lasts; `mute` are the units that do not answer; `foreigner` tells what another master did.
     """
 
     def __init__(self, reads: Mapping[int, Sequence[Read]]):
-        self.blocks = {unit: {read.block: BlockTally() for read in each} for unit, each in reads.items()}
+        self.blocks = {unit: {read.block: BlockTally(read=read) for read in each}
+                       for unit, each in reads.items()}
+        self.forwarded = {unit: Counts() for unit in reads}
         self.latencies = {unit: Latencies(maxlen=LATENCIES) for unit in reads}
         self.wire_latencies = Latencies(maxlen=LATENCIES)
         self.asked_at: float | None = None  # monotonic
@@ -103,25 +114,31 @@ class Tally:
         self.missed += 1
         self.unreachable = str(error)
 
-    def count(self, unit: int, block: Block, asked_at: float, error: UpstreamError | None,
+    def learn(self, unit: int, read: Read) -> None:  # poller thread
+        """A block is polled from now on."""
+        self.blocks[unit][read.block] = BlockTally(read=read)
+
+    def forget(self, unit: int, block: Block) -> None:  # poller thread
+        """A block is polled no more."""
+        self.forwarded[unit] = total((self.forwarded[unit], self.blocks[unit].pop(block)))
+
+    def count(self, unit: int, block: Block | None, asked_at: float, error: UpstreamError | None,
               gap: float) -> None:  # poller thread
         """Add a request that was sent at `asked_at` and what came of it; the wire is kept free for `gap`."""
         now = time.monotonic()
         self.unreachable, self.asked_at = "", asked_at
         self.busy += now - asked_at + gap
-        tally = self.blocks[unit][block]
+        tally = self.blocks[unit].get(block, self.forwarded[unit])
         tally.count(error)
-        if error is None:
-            tally.taken_at = asked_at
-        else:
-            tally.error, tally.failed_at = str(error), now
+        if isinstance(tally, BlockTally):
+            tally.note(asked_at, error)
         if error is None or isinstance(error, Refused):
             self.latencies[unit].append(now - asked_at)
             self.wire_latencies.append(now - asked_at)
 
     def unit(self, unit: int) -> Counts:
         """Everything counted of one unit."""
-        return total(self.blocks[unit].values())
+        return total((*tuple(self.blocks[unit].values()), self.forwarded[unit]))
 
     def counters(self, unit: int) -> tuple[int, int, int, int, int]:
         """Requests to a unit, answers, exceptions, those without an answer, and with a damaged one."""

@@ -1,0 +1,98 @@
+"""What a mirror does with requests for what is not polled: has them forwarded, and keeps the data."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from softsplit.errors import UpstreamError
+from softsplit.protocol import pdus
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdus import Question
+from softsplit.protocol.requests import Write
+
+KEPT = 300  # blocks of one unit
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way from a mirror to its unit.
+
+    `ask(question, block, write)` has a request sent and returns the future of its answer PDU; `note(block)`
+    tells that a master wants a block which is not polled. Reads are forwarded inside `readable`, nowhere when
+    that is empty; writes inside `writable`, and to files in `files`.
+    """
+
+    ask: Callable[[Question, Block | None, Write | None], Future]
+    note: Callable[[Block], None]
+    functions: frozenset[int]
+    readable: Sequence[Block] = ()
+    writable: Sequence[Block] = ()
+    files: Sequence[range] = ()
+
+    def reads(self, block: Block) -> bool:
+        return any(each.contains(block) for each in self.readable)
+
+    @property
+    def writes_anything(self) -> bool:
+        return bool(self.writable or self.files)
+
+    def writes(self, write: Write) -> bool:
+        """Whether everything that a request changes may be changed."""
+        return all(any(each.contains(block) for each in self.writable) for block in write.blocks) \
+            and all(any(file in each for each in self.files) for file in write.files)
+
+
+class Kept:
+    """Data that masters had read, by block, with the monotonic time when it was taken."""
+
+    def __init__(self):
+        self._data: OrderedDict[Block, tuple[float, bytes]] = OrderedDict()
+
+    def put(self, block: Block, data: bytes | None, taken_at: float) -> None:
+        """Keep what a read brought home; None is none any more."""
+        self._data.pop(block, None)
+        if data is None:
+            return
+        self._data[block] = taken_at, data
+        if len(self._data) > KEPT:
+            self._data.popitem(last=False)
+
+    def get(self, asked: Block, since: float) -> bytes | None:
+        """Return the data of a block, or of a part of one, if it was taken after `since`."""
+        if asked in self._data:
+            taken_at, data = self._data[asked]
+            return data if taken_at >= since else None
+        for block, (taken_at, data) in reversed(self._data.items()):
+            if taken_at >= since and block.contains(asked):
+                return _part(block, data, asked)
+        return None
+
+    def drop(self, blocks: Sequence[Block]) -> None:
+        """Forget what overlaps these blocks."""
+        for block in [each for each in self._data if any(each.overlaps(block) for block in blocks)]:
+            del self._data[block]
+
+
+def _part(block: Block, data: bytes, asked: Block) -> bytes:
+    items = block.span(asked)
+    if block.table.holds_bits:
+        return pdus.pack_bits(pdus.unpack_bits(data, block.count)[items])
+    return data[2 * items.start:2 * items.stop]
+
+
+def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
+    """Return the answer PDU, or its future; of what has failed, `refuse` makes an answer for its code."""
+    answer: Future = Future()
+
+    def settle(done: Future) -> None:
+        error = done.exception()
+        if error is None:
+            answer.set_result(done.result())
+        elif isinstance(error, UpstreamError):
+            answer.set_result(refuse(error.exception_code))
+        else:
+            answer.set_exception(error)
+
+    future.add_done_callback(settle)
+    return answer.result() if answer.done() else answer

@@ -1,0 +1,37 @@
+"""What masters of a downstream may write: text like "meters/100 holding registers 0x8C04+8"."""
+
+import re
+from dataclasses import dataclass
+
+from softsplit import checks
+from softsplit.errors import ConfigError
+from softsplit.protocol.blocks import ADDRESSES, Table
+
+FILES = "files"  # numbered ones, in which records are written
+KINDS = (Table.COILS.value, Table.HOLDING_REGISTERS.value, FILES)
+PERMISSION = re.compile(r"(?P<upstream>.+)/(?P<unit>\w+) +(?P<kind>[a-z ]+?) +"
+                        r"(?P<first>0x[0-9A-Fa-f]{1,4}|[0-9]{1,5})\+(?P<count>[0-9]{1,5})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """So many coils, holding registers or files of one unit, from `first` on. `unit` is its id upstream."""
+
+    upstream: str
+    unit: str
+    kind: str
+    first: int
+    count: int
+
+
+def parse_permission(text: str) -> Permission:
+    """Return what the text permits. Raises ConfigError."""
+    found = PERMISSION.fullmatch(checks.require_type(text, str))
+    if not found:
+        raise ConfigError(f'{checks.show(text)} does not say what may be written; write it like '
+                          '"meters/100 holding registers 0x8C04+8" or "meters/2 coils 0+16"')
+    checks.require_word(found["kind"], KINDS, "table")
+    first, count = int(found["first"], 0 if found["first"].startswith("0x") else 10), int(found["count"])
+    if not 1 <= count <= ADDRESSES - first:
+        raise ConfigError(f"{checks.show(text)}: there are no such addresses; the last one is 0xFFFF")
+    return Permission(found["upstream"], found["unit"], found["kind"], first, count)

@@ -1,0 +1,25 @@
+"""Whose turn it is on a wire: requests of masters go first, but polling keeps half of it. Pure."""
+
+NEXT_TO_NOTHING = 1e-6  # s
+MOST_OWED = 5.0  # s of wire time; what polling could not use by then, it does not need
+
+
+class Turns:
+    """Keeps account of the seconds that polling has given way to requests of masters."""
+
+    def __init__(self):
+        self._owed = 0.0
+
+    def forwarded(self, seconds: float) -> None:
+        """A master's request took so long."""
+        self._owed = min(self._owed + seconds, MOST_OWED)
+
+    def polled(self, seconds: float) -> None:
+        """A read of the plan took so long."""
+        self._owed = max(0.0, self._owed - seconds)
+
+    def is_pollings(self, is_due: bool) -> bool:
+        """Whether polling comes first now; what is not due needs no turn."""
+        if not is_due:
+            self._owed = 0.0
+        return is_due and self._owed > NEXT_TO_NOTHING

@@ -1,0 +1,42 @@
+"""Unit addresses on a serial line: one byte, or the four that some devices have, part of a serial number.
+
+    one byte    unit (1)                    PDU    CRC (2)
+    four bytes  unit (4, high byte first)   PDU    CRC (2)
+"""
+
+import re
+
+from softsplit.errors import ConfigError
+
+SIZES = (1, 4)  # bytes
+
+
+class LongUnit(int):
+    """A unit address of four bytes; it shows as eight hex digits."""
+
+    def __repr__(self) -> str:
+        return f"0x{int(self):08X}"
+
+    __str__ = __repr__
+
+    def __format__(self, form: str) -> str:
+        return format(str(self), form)
+
+
+def parse_long_unit(text: str) -> LongUnit:
+    """Return the address that eight hex digits say, as in 0x0012D687. Raises ConfigError."""
+    if not re.fullmatch(r"(0[xX])?[0-9A-Fa-f]{8}", text, re.ASCII) or not int(text, 16):
+        raise ConfigError(f'"{text}" is no unit address of four bytes; write all its eight hex digits, like '
+                          "0x0012D687")
+    return LongUnit(text, 16)
+
+
+def unit_bytes(unit: int) -> bytes:
+    """A unit address as it stands in a frame."""
+    return unit.to_bytes(4 if isinstance(unit, LongUnit) else 1, "big")
+
+
+def unit_of(frame: bytes, size: int = 1) -> int:
+    """The unit address of so many bytes in which a frame begins."""
+    unit = int.from_bytes(frame[:size], "big")
+    return unit if size == 1 else LongUnit(unit)

@@ -1,0 +1,63 @@
+"""What the log says of one wire: of its gateway, its units and blocks, its load, and other masters on it."""
+
+from collections.abc import Mapping, Sequence
+
+from softsplit.errors import UpstreamError
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdus import describe_exception
+from softsplit.trouble import Allowance, Condition
+
+TRIED_AGAIN = "; it is tried again every few seconds"
+BURST = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
+TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
+
+
+class Words:
+    """Tells of each change once, and of what lasts ever more seldom. For the poller's thread."""
+
+    def __init__(self, name: str, url: str, reads: Mapping[int, Sequence[Read]]):
+        self._name = name
+        self._url = url
+        self._allowance = Allowance(burst=min(5 + len(reads), BURST))  # what a start takes, and an outage
+        self._gateway = Condition(self._allowance)
+        self._load = Condition(self._allowance, well_at_first=True, tries="")
+        self._line = Condition(self._allowance, well_at_first=True, tries="")
+        self._units = {unit: Condition(self._allowance) for unit in reads}
+        self._blocks: dict[tuple[int, Block], Condition] = {}
+
+    def reached(self) -> None:
+        self._gateway.well(f"{self._name}: connected to {self._url}")
+
+    def unreachable(self, error: UpstreamError) -> None:
+        self._gateway.trouble(f"{self._name}: {error}", TRIED_AGAIN)
+
+    def answers(self, unit: int) -> None:
+        self._units[unit].well(f"{self._name}: unit {unit} answers")
+
+    def is_mute(self, unit: int, error: UpstreamError) -> None:
+        self._units[unit].trouble(f"{self._name}: {error}", TRIED_AGAIN)
+
+    def answers_block(self, unit: int, block: Block) -> None:
+        if (unit, block) in self._blocks:
+            self._blocks[unit, block].well(f"{self._name}: unit {unit} answers {block} again")
+
+    def refuses_block(self, unit: int, block: Block, exception: int) -> None:
+        self._block(unit, block).trouble(
+            f"{self._name}: unit {unit} refuses {block} with {describe_exception(exception)}")
+
+    def leaves_block(self, unit: int, block: Block, error: UpstreamError) -> None:
+        self._block(unit, block).trouble(f"{self._name}: {block}: {error}")
+
+    def weigh(self, demand: float) -> None:
+        """Say when the wire cannot carry the plan, and when it can again."""
+        if demand > TOO_MUCH:
+            self._load.trouble(f"{self._name}: the wire cannot carry all reads in their periods, which are "
+                               'stretched; "softsplit check" says what to change')
+        elif demand < ENOUGH:
+            self._load.well(f"{self._name}: the wire carries all reads in their periods again")
+
+    def is_not_alone(self, what: str) -> None:
+        self._line.trouble(what)
+
+    def _block(self, unit: int, block: Block) -> Condition:
+        return self._blocks.setdefault((unit, block), Condition(self._allowance, well_at_first=True))
