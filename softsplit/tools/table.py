@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import click
 
 from softsplit.box.verdict import DEGRADED, FRESH
-from softsplit.protocol.pdus import EXCEPTIONS
 from softsplit.trouble import show_count, show_duration
 
 SHOWN = 8  # of the requests of one master, the most frequent
@@ -93,7 +92,7 @@ def _flagged(text: str, is_well: bool) -> str:
 
 
 def _times(code: str, count: int) -> str:
-    return f"0x{int(code):02X} {EXCEPTIONS.get(int(code), 'unknown exception')}: {count}"
+    return f"exception 0x{int(code):02X}: {count}"
 
 
 def _age(seconds: float) -> str:

@@ -144,8 +144,8 @@ class Poller(Worker):
         self._tried_at = time.monotonic()
         error = None
         try:
-            if forward.is_write:
-                self._doubt(unit, forward.changes)
+            if forward.is_write and not self._tell_mirrors(unit, forward.changes):
+                raise NoAnswer("softsplit stops")
             result = self._client.ask(unit, question, self._plan.timeout(unit), not forward.is_write)
         except Unreachable as reason:
             self._unreachable(reason)
@@ -176,6 +176,7 @@ class Poller(Worker):
         if forward.block and not error:
             self._took[unit, forward.block] = now - self._client.asked_at
             self._hand_over(unit, forward.block, result[2:])
+            self._tell_mirrors(unit)  # who asks again after the answer gets this
         elif not has_answered and not self._plan.has_reads(unit):
             self._hand_over(unit, ANY)
         if forward.is_write:
@@ -184,13 +185,17 @@ class Poller(Worker):
                 log.warning("%s: unit %s: %s: %s; whether it was done is not known", self._upstream.name,
                             unit, describe_request(forward.question.pdu), error)
 
-    def _doubt(self, unit: int, changes: Sequence[Block]) -> None:
-        """See that no master gets what is about to be changed, until it was read again."""
+    def _tell_mirrors(self, unit: int, changes: Sequence[Block] = ()) -> bool:
+        """See that no master gets what is about to be changed, until it was read again.
+
+        Return when every mirror knows that, and all that was read before; false when all is to stop.
+        """
         is_done = threading.Event()
         self._readings.put(Doubt(self._upstream.name, unit, tuple(changes), is_done.set), timeout=PATIENCE)
         while not is_done.wait(0.1):
             if self.pause(0):
-                raise NoAnswer("softsplit stops")
+                return False
+        return True
 
     def _is_free(self, forward: Forward) -> bool:
         """Whether no late answer can be mistaken for the one to this request."""
