@@ -62,6 +62,10 @@ class Box:
         pattern = f"-m softsplit run -c {self.config}"
         return subprocess.run(["pgrep", "-f", "--", pattern], capture_output=True, text=True).stdout.split()
 
+    def keepers(self) -> str:
+        pattern = f"run --if-needed -c {self.config}"
+        return subprocess.run(["pgrep", "-f", "--", pattern], capture_output=True, text=True).stdout
+
     def status(self) -> int:
         return subprocess.run([*SOFTSPLIT, "status", "-c", str(self.config)], capture_output=True).returncode
 
@@ -98,6 +102,7 @@ def check_cron_heals():
                                ("without its state", lambda: shutil.rmtree(house.state)),
                                ("killed without its state", lambda: (shutil.rmtree(house.state),
                                                                      os.kill(house.pid(), signal.SIGKILL)))):
+                until(lambda: not house.keepers())  # or it tells that what it starts was killed
                 begin, pid = time.monotonic(), house.pid()
                 harm()
                 is_same = name == "without its state"
