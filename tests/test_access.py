@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from softsplit.downstream import connection as connection_module
+from softsplit.downstream import tcp as tcp_module
 from softsplit.downstream.door import Door
 from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
@@ -139,7 +140,13 @@ def test_addresses_are_matched_as_people_mean_them(address, is_admitted):
     assert Door("test", access).admits(address) is is_admitted
 
 
-def test_half_a_frame_and_untaken_answers_are_dropped_after_a_while(monkeypatch):
+@pytest.fixture
+def brisk(monkeypatch):
+    """A server that looks around more often."""
+    monkeypatch.setattr(tcp_module, "TICK", 0.1)
+
+
+def test_half_a_frame_and_untaken_answers_are_dropped_after_a_while(monkeypatch, brisk):
     monkeypatch.setattr(connection_module, "HANGING", 0.3)
     with serving() as server:
         half, greedy, good = connect(server, 3)
@@ -162,7 +169,7 @@ def test_half_a_frame_and_then_the_end_closes_at_once():
         until(lambda: not server.connections, timeout=2)
 
 
-def test_a_master_that_drips_is_dropped_too_but_not_one_that_asks_in_pieces(monkeypatch):
+def test_a_master_that_drips_is_dropped_too_but_not_one_that_asks_in_pieces(monkeypatch, brisk):
     monkeypatch.setattr(connection_module, "HANGING", 0.5)
     with serving() as server:
         dripping, slow = connect(server, 2)
@@ -180,7 +187,7 @@ def test_a_master_that_drips_is_dropped_too_but_not_one_that_asks_in_pieces(monk
         assert slow.ask()
 
 
-def test_an_idle_connection_is_closed():
+def test_an_idle_connection_is_closed(brisk):
     with serving(idle_timeout=0.3) as server:
         idle, busy = connect(server, 2)
         assert idle.ask()

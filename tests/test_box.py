@@ -151,7 +151,7 @@ def test_a_deleted_state_directory_leaves_one_process_and_comes_back(box):
 
 
 def test_a_process_that_hangs_is_replaced_with_one_line_of_log(box, monkeypatch, caplog):
-    monkeypatch.setattr(keeper, "HUNG", 2.0 * SLOWNESS)
+    monkeypatch.setattr(keeper, "HUNG", 1.0 * SLOWNESS)
     monkeypatch.setattr(keeper, "GRACE", 0.2)
     assert box.keep().returncode == 0
     hung = box.pid()

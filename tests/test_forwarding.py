@@ -15,11 +15,13 @@ from softsplit.permission import parse_permission
 from softsplit.profiles import load_profile
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol import learning as learning_module
 from softsplit.protocol.learning import FORGET, Learning
 from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.protocol.turns import Turns
 from softsplit.tools.cable import Cable
 from softsplit.upstream import forwards as forwards_module
+from softsplit.upstream import poller as poller_module
 from tests.bus import KINDS, Bus, HangUp
 from tests.support import RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
 
@@ -200,8 +202,10 @@ def test_a_gateway_that_is_away_is_told_at_once(tmp_path):
 
 # What is asked often is learned.
 
-def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path):
-    with house(tmp_path, timeout=0.1, max_age=1.5) as (bus, device, splitter, master):
+def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning_module, "SHORTEST", 0.2)
+    monkeypatch.setattr(poller_module, "LEARN_EVERY", 0.1)
+    with house(tmp_path, timeout=0.1, max_age=0.5) as (bus, device, splitter, master):
         status = splitter.status
         for _ in range(6):
             assert master.ask(1, OTHER) == device(1, OTHER)
@@ -209,7 +213,7 @@ def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path):
         sent = asked(bus, OTHER)
         until(lambda: asked(bus, OTHER) >= sent + 2)
         learned = status()["upstreams"]["meters"]["units"]["1"]["blocks"][1]
-        assert (learned["address"], learned["count"], learned["every"]) == (100, 4, 1.0)
+        assert (learned["address"], learned["count"], learned["every"]) == (100, 4, 0.2)
         bus.fault = lambda *_: None
         until(lambda: master.ask(1, OTHER) == b"\x83\x0b", timeout=4)
         bus.fault = None
@@ -253,7 +257,7 @@ def test_ten_masters_that_ask_in_vain_do_not_age_a_healthy_unit(tmp_path):
         masters = [TcpMaster(splitter.servers[0].url.port) for _ in range(10)]
         oldest = 0.0
         mirror = splitter.servers[0].databank.mirrors[1]
-        for number in range(25):
+        for number in range(15):
             for offset, each in enumerate(masters):
                 each.sock.sendall(frames.tcp_frame(number, 1 + offset % 2, read_request(500 + 10 * number + offset, 1)))
             end = time.monotonic() + 0.1

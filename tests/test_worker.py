@@ -73,7 +73,8 @@ def test_a_bug_ends_the_worker_with_a_traceback_and_lets_go_of_what_it_owns(capl
     assert "broken has failed" in caplog.text and "RuntimeError: a bug" in caplog.text
 
 
-def test_a_bug_ends_the_process_and_all_other_threads():
+def test_a_bug_ends_the_process_and_all_other_threads(monkeypatch):
+    monkeypatch.setattr(worker_module, "WATCH", 0.05)
     waiting, failing = Waiting("waiting"), Failing("broken")
     with pytest.raises(SoftsplitError, match="broken has failed"):
         run_until_signal(lambda: [waiting, failing])
@@ -144,6 +145,7 @@ def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, 
 
 def test_all_stacks_are_logged_when_a_worker_hangs(caplog, monkeypatch):
     monkeypatch.setattr(Waiting, "hung_after", -1.0)
+    monkeypatch.setattr(worker_module, "WATCH", 0.05)
     waiting = Waiting("waiting")
     with pytest.raises(SoftsplitError, match="waiting has not moved"):
         run_until_signal(lambda: [waiting])
