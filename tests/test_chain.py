@@ -122,6 +122,7 @@ def test_silence_instead_of_an_exception_when_stale():
         until(lambda: is_good(splitter.servers[0].databank.answer(100, POWERS)))
         tcp.sock.sendall(frames.tcp_frame(1, 2, POWERS))
         assert is_good(tcp.ask(100, POWERS)), "the answer to the second request is the first to come"
+        rtu.port.timeout = 0.4
         assert rtu.ask(2, POWERS) == b"" and is_good(rtu.ask(100, POWERS))
 
 

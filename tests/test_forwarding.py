@@ -16,6 +16,7 @@ from softsplit.profiles import load_profile
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.protocol import learning as learning_module
+from softsplit.protocol import plan as plan_module
 from softsplit.protocol.learning import FORGET, Learning
 from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.protocol.turns import Turns
@@ -166,7 +167,8 @@ def test_with_learn_off_nothing_is_forwarded(tmp_path):
         assert not asked(bus, OTHER)
 
 
-def test_nothing_is_forwarded_to_a_mute_unit_and_it_is_found_again(tmp_path):
+def test_nothing_is_forwarded_to_a_mute_unit_and_it_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_module, "RETRIES", (0.5,))
     with house(tmp_path, "tcp", BARE, units=(1,), timeout=0.1, max_age=0.5) as (bus, device, _, master):
         assert master.ask(1, OTHER) == device(1, OTHER)
         bus.fault = lambda *_: None

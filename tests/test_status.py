@@ -81,7 +81,7 @@ class House:
             units = {{ 1 = "meter.toml", 2 = "meter.toml" }}
             [downstream.victron]
             url = "tcp://127.0.0.1:{self.port}"
-            max_age = 1.0
+            max_age = 0.5
             [downstream.closed]
             url = "tcp://127.0.0.1:{self.closed_port}"
             allow = ["10.0.0.1"]
@@ -212,11 +212,18 @@ def test_the_exit_code_says_how_it_is(house):
     assert house.call().returncode == 3
 
 
-def test_the_table_shows_wiring_ages_and_masters(house):
+def test_the_table_and_prometheus_show_wiring_ages_and_masters_and_need_no_environment(house, tmp_path):
+    output = tmp_path / "textfile" / "softsplit.prom"
+    assert house.call("--prometheus", "--output", str(output)).returncode == 3
+    assert "softsplit_up 0\n" in output.read_text() and [path.name for path in output.parent.iterdir()] == [output.name]
     with house.run() as child, TcpMaster(house.port) as victron:
         until(lambda: victron.ask(1, POWERS)[0] == 3)
         lines = until(lambda: house.call().returncode == 0 and house.call().stdout.splitlines())
+        until(lambda: house.call("--prometheus", "--output", str(output)).returncode == 0)
+        bare = subprocess.run([*SOFTSPLIT, "status", "-c", str(house.config), "--json"], capture_output=True, env={}, timeout=30)
+        assert bare.returncode == 0 and json.loads(bare.stdout)["process"]["pid"] == child.process.pid
         assert child.end() == 0
+    check_prometheus(output.read_text().splitlines())
     text = "\n".join(lines)
     for expected in (f"process {child.process.pid}", f"upstream meters  {house.gateway.url}  connected",
                      f"downstream victron  tcp://127.0.0.1:{house.port}  serving", "meters/2", "2 of 2 blocks",
@@ -225,15 +232,7 @@ def test_the_table_shows_wiring_ages_and_masters(house):
     assert max(map(len, lines[1:])) < 100, text
 
 
-def test_prometheus_text_and_a_file_that_is_never_seen_half(house, tmp_path):
-    output = tmp_path / "textfile" / "softsplit.prom"
-    assert house.call("--prometheus", "--output", str(output)).returncode == 3
-    assert "softsplit_up 0\n" in output.read_text() and [path.name for path in output.parent.iterdir()] == [output.name]
-    with house.run() as child, TcpMaster(house.port) as victron:
-        until(lambda: victron.ask(1, POWERS)[0] == 3)
-        until(lambda: house.call("--prometheus", "--output", str(output)).returncode == 0)
-        assert child.end() == 0
-    lines = output.read_text().splitlines()
+def check_prometheus(lines: list[str]) -> None:
     samples = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     assert samples["softsplit_up"] == "1" and samples["softsplit_verdict"] == "0"
     assert float(samples['softsplit_block_age_seconds{upstream="meters",unit="1",block="powers"}']) < 5
@@ -366,11 +365,3 @@ def test_the_unit_of_the_diagnostics_must_be_free():
     for unit in (0, 248, "247", 1.5, True):
         with pytest.raises(ConfigError, match="diagnostics.unit"):
             Topology([downstream], diagnostics=unit)
-
-
-def test_status_needs_no_environment(house):
-    with house.run() as child:
-        until(lambda: house.call().returncode == 0)
-        bare = subprocess.run([*SOFTSPLIT, "status", "-c", str(house.config), "--json"], capture_output=True, env={}, timeout=30)
-        assert bare.returncode == 0 and json.loads(bare.stdout)["process"]["pid"] == child.process.pid
-        assert os.path.exists(house.config)
