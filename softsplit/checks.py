@@ -1,6 +1,8 @@
 """Checks that configuration values share; each raises ConfigError with the nearest valid word."""
 
+from collections.abc import Iterable
 from contextlib import contextmanager
+from dataclasses import fields
 from difflib import get_close_matches
 
 from softsplit.errors import ConfigError
@@ -89,3 +91,20 @@ def require_seconds(value, key: str, or_none: bool = False) -> float:
         least = "0 and more" if or_none else "more than 0"
         raise ConfigError(f"{show(value)} s is not possible; allowed is {least}, up to {DAY:g}", key)
     return float(seconds)
+
+
+def require_all(items, kind: type, key: str) -> tuple:
+    """Return the items as a tuple. Raises when there is none, or one of another kind."""
+    items = tuple(items) if isinstance(items, Iterable) and not isinstance(items, str) else (items,)
+    if not items:
+        raise ConfigError("at least one is needed", key)
+    for item in items:
+        if not isinstance(item, kind):
+            raise ConfigError(f"{show(item)} is no {kind.__name__}", key)
+    return items
+
+
+def given(value, kind: type) -> dict:
+    """Return the fields of a dataclass `kind` that `value` has and that were given."""
+    found = {each.name: getattr(value, each.name) for each in fields(kind)}
+    return {name: content for name, content in found.items() if content is not None}

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from softsplit.box.logbook import Logs, set_up_logging
+from softsplit.bus import Unit, Upstream
 from softsplit.profiles import load_profile
 from softsplit.splitter import Splitter
 from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import simulated_server
-from softsplit.topology import Downstream, Unit, Upstream
+from softsplit.topology import Downstream
 from softsplit.url import Url
 from softsplit.worker import Worker, run_until_signal
 

@@ -51,6 +51,12 @@ def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
     return _serial(text, cure) if scheme == "rtu" else _network(text, cure, lowest_port)
 
 
+def as_url(url: str | Url, schemes, lowest_port: int = 1) -> Url:
+    """Return what the key `url` says, which may have been parsed already. Raises ConfigError."""
+    with checks.inside("url"):
+        return parse_url(str(url) if isinstance(url, Url) else url, schemes, lowest_port)
+
+
 def _serial(text: str, cure: str) -> Url:
     path = text.removeprefix("rtu://")
     if not path.startswith("/") or path == "/":

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
+from softsplit.bus import Unit, Upstream
 from softsplit.protocol import budget, forecast
 from softsplit.protocol.blocks import Read
-from softsplit.topology import Downstream, Topology, Unit, Upstream
+from softsplit.topology import Downstream, Topology
 
 USUAL_BAUDRATES = (9600, 19200, 38400, 57600, 115200)  # baud
 TOO_SHORT, TOO_MUCH, NARROW = "TOO SHORT", "TOO MUCH", "NARROW"

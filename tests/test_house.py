@@ -13,7 +13,7 @@ MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in R
 
 FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
     ["__main__"], ["cli"], ["__init__"], ["demo"], ["splitter"], ["tools"], ["upstream", "downstream", "box"],
-    ["wiring", "config"], ["topology"], ["profiles"], ["adapter"], ["url", "line", "access", "permission"], ["tomlfile", "checks"], ["protocol"], ["worker", "trouble", "rates"], ["errors"],
+    ["wiring", "config"], ["topology"], ["bus"], ["profiles"], ["adapter"], ["url", "line", "access", "permission"], ["tomlfile", "checks"], ["protocol"], ["worker", "trouble", "rates"], ["errors"],
 ]
 SIDE_DOORS = {  # used by rooms on any floor above them, though they stand higher than some
     "protocol": ["errors"], "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["errors"], "trouble": [],

@@ -9,13 +9,14 @@ from pathlib import Path
 from softsplit.box import places, reach, starters
 from softsplit.box.service import Order
 from softsplit.box.verdict import NOT_RUNNING
+from softsplit.bus import Upstream
 from softsplit.config import load_config
 from softsplit.tools.devices import examine_device
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.tools.running import examine_running
 from softsplit.tools.status import read_status
 from softsplit.tools.wires import examine_port, examine_upstream
-from softsplit.topology import Topology, Upstream
+from softsplit.topology import Topology
 from softsplit.trouble import show_count
 from softsplit.wiring import NARROW, fit
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
+from softsplit.bus import Upstream
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol.pdus import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.tools.wires import look_at, look_for
-from softsplit.topology import Downstream, Topology, Upstream
+from softsplit.topology import Downstream, Topology
 from softsplit.trouble import show_count, show_duration
 from softsplit.upstream.clients import client_for
 from softsplit.url import EXAMPLES, Url, parse_url

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from softsplit.bus import Unit, Upstream
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol.pdus import OWN_EXCEPTIONS, read_question
 from softsplit.tools.finding import Finding, note, well, wrong
-from softsplit.topology import Downstream, Unit, Upstream
+from softsplit.topology import Downstream
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Queue
 
+from softsplit.bus import Unit, Upstream
 from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block, Doubt, Read, Reading, Table
@@ -16,7 +17,6 @@ from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_quest
 from softsplit.protocol.plan import Plan
 from softsplit.protocol.turns import Turns
 from softsplit.rates import Rates
-from softsplit.topology import Unit, Upstream
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.forwards import LONGEST_WAIT, Forward, Forwards
 from softsplit.upstream.report import report

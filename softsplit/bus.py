@@ -1,0 +1,128 @@
+"""A bus with real devices, and the units on it: frozen values that validate themselves."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from softsplit import checks
+from softsplit.errors import ConfigError
+from softsplit.line import Line
+from softsplit.profiles import Profile, load_profile
+from softsplit.protocol.blocks import UNITS, Block, Read, Table
+from softsplit.protocol.units import SIZES, LongUnit, parse_long_unit
+from softsplit.url import Url, as_url
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One address on an upstream bus, and the profile of the device that lives there.
+
+    `unit` is 1 to 247, or an address of four bytes like "0x0012D687". `profile` is the name of a shipped
+    profile, a path which ends in .toml, or a Profile. `every` maps names of its blocks to other periods, in
+    seconds; `reads` is what is polled then.
+    """
+
+    unit: int | str
+    profile: Profile | str
+    every: Mapping[str, float] = field(default_factory=dict)
+    reads: tuple[Read, ...] = field(init=False, default=())
+
+    def __post_init__(self):
+        if isinstance(self.unit, str) and self.unit.startswith("0x"):
+            with checks.inside("unit"):
+                checks.settle(self, unit=parse_long_unit(self.unit))
+        elif not isinstance(self.unit, LongUnit):
+            require_unit(self.unit, "unit")
+        if not isinstance(self.profile, Profile):
+            checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
+        for name in checks.require_type(self.every, dict, "every"):
+            checks.require_word(name, (read.name for read in self.profile.reads), "block", "every")
+            checks.require_seconds(self.every[name], f"every.{name}")
+        checks.settle(self, reads=tuple(replace(read, every=float(self.every.get(read.name, read.every)))
+                                        for read in self.profile.reads))
+
+    @property
+    def probe(self) -> Block:
+        """What to ask for when all that matters is whether it answers: its first block, or one register."""
+        if self.reads:
+            return self.reads[0].block
+        first = min(self.profile.readable, key=lambda block: block.table is not Table.HOLDING_REGISTERS)
+        return replace(first, count=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Upstream:
+    """A bus with real devices, where softsplit is the only master.
+
+    `url` is tcp://HOST[:502] of a gateway, rtuovertcp://HOST:PORT or rtu:///dev/...; `timeout` is in seconds,
+    for one whole answer. After connecting, `connect_delay` seconds pass before the first request, and
+    `request_gap` seconds between an answer and the next request. `unit_bytes` is the size of the unit address
+    in a frame, 1 or (not with tcp) 4. The keys of `Line` belong to rtu; elsewhere `baudrate` and `mode` are
+    those of the line behind the gateway, if known. With `learn`, what masters ask for that is not polled is
+    forwarded, and polled when they ask for it often.
+    """
+
+    url: str | Url
+    units: Iterable[Unit]
+    timeout: float = 1.0
+    name: str = ""
+    baudrate: int | None = None
+    mode: str | None = None
+    rs485: str | None = None
+    echo: bool | None = None
+    connect_delay: float = 0.0
+    request_gap: float = 0.0
+    unit_bytes: int = 1
+    learn: bool = True
+    line: Line | None = field(init=False, default=None)
+
+    def __post_init__(self):
+        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu")),
+                      units=checks.require_all(self.units, Unit, "units"),
+                      timeout=checks.require_seconds(self.timeout, "timeout"))
+        checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        for delay in ("connect_delay", "request_gap"):
+            checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})
+        checks.require_truth(self.learn, "learn")
+        self._check_line()
+        self._check_unit_bytes()
+        ids = [unit.unit for unit in self.units]
+        for unit in ids:
+            if ids.count(unit) > 1:
+                raise ConfigError(f"unit {unit} stands twice", "units")
+
+    def _check_line(self) -> None:
+        """Settle how the line is spoken on; behind a gateway nobody may know."""
+        given = checks.given(self, Line)
+        if self.url.scheme != "rtu":
+            for key in ("rs485", "echo"):
+                if key in given:
+                    raise ConfigError("only rtu:// has one", key)
+            if "mode" in given and "baudrate" not in given:
+                raise ConfigError("is missing; mode alone does not tell how fast the line is", "baudrate")
+        if given or self.url.scheme == "rtu":
+            checks.settle(self, line=Line(**given))
+
+    def _check_unit_bytes(self) -> None:
+        if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
+            raise ConfigError(f"{self.unit_bytes} is not possible; allowed are 1 and 4", "unit_bytes")
+        if self.unit_bytes == 4 and self.url.scheme == "tcp":
+            raise ConfigError("only rtu:// and rtuovertcp:// have more than 1", "unit_bytes")
+        for unit in self.units:
+            if isinstance(unit.unit, LongUnit) != (self.unit_bytes == 4):
+                cure = 'write its eight hex digits, like "0x0012D687"' if self.unit_bytes == 4 else \
+                    "it needs unit_bytes = 4"
+                raise ConfigError(f"unit {unit.unit} has not an address of {self.unit_bytes} bytes; {cure}",
+                                  "units")
+
+    def unit(self, number: int | str) -> Unit:
+        """Return the unit with this id. Raises ConfigError when there is none."""
+        if not (self.unit_bytes == 4 and isinstance(number, str)):
+            checks.require_type(number, int)
+        checks.require_word(str(number), [str(unit.unit) for unit in self.units], f"unit of {self.name}")
+        return next(unit for unit in self.units if str(unit.unit) == str(number))
+
+
+def require_unit(unit, key: str = "") -> None:
+    """Raise ConfigError unless a device may have this unit id."""
+    if checks.require_type(unit, int, key) not in UNITS:
+        raise ConfigError(f"unit {unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
