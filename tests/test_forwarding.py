@@ -22,7 +22,7 @@ from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.protocol.turns import Turns
 from softsplit.tools.cable import Cable
 from softsplit.upstream import forwards as forwards_module
-from softsplit.upstream import poller as poller_module
+from softsplit.upstream import learner as learner_module
 from tests.bus import KINDS, Bus, HangUp
 from tests.support import RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
 
@@ -206,7 +206,7 @@ def test_a_gateway_that_is_away_is_told_at_once(tmp_path):
 
 def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path, monkeypatch):
     monkeypatch.setattr(learning_module, "SHORTEST", 0.2)
-    monkeypatch.setattr(poller_module, "LEARN_EVERY", 0.1)
+    monkeypatch.setattr(learner_module, "LEARN_EVERY", 0.1)
     with house(tmp_path, timeout=0.1, max_age=0.5) as (bus, device, splitter, master):
         status = splitter.status
         for _ in range(6):

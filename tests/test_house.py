@@ -19,7 +19,7 @@ SIDE_DOORS = {  # used by rooms on any floor above them, though they stand highe
     "protocol": ["errors"], "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["errors"], "trouble": [],
 }
 FOREIGN = {
-    "modbus_tk": ["upstream/client", "upstream/tcp", "upstream/rtu", "downstream/mirror", "downstream/databank",
+    "modbus_tk": ["upstream/client", "upstream/tcp", "upstream/rtu", "downstream/mirror", "downstream/polled", "downstream/databank",
                   "downstream/tcp", "downstream/rtu", "downstream/servers", "downstream/diagnostics", "tools/simulate"],
     "serial": ["adapter"],
     "click": ["cli", "tools/"],

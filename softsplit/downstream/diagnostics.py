@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 
 from modbus_tk.modbus import Slave
 
-from softsplit.downstream.mirror import NEVER, Mirror
+from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.polled import NEVER
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdus import SILENCE

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from softsplit.protocol import budget
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.learning import OFTEN
+from softsplit.protocol.patience import ALONE, MUTE_AFTER, RETRIES, Patience
 
-MUTE_AFTER = 2  # unanswered reads in a row
-RETRIES = (1.0, 2.0, 4.0, 5.0)  # s between the tries of a mute unit; the last one stays
-ALONE = 1.5  # s, the longest between the tries while all units are mute: there is nobody to slow
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
-SHORTEST_TRY, LONGEST_TRY = 0.1, 0.5  # s a mute unit gets for its answer
-LONG_TRY_SHARE = 10  # of so many time-outs one may be spent on a mute unit that answers too late
 FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
 GIVES_WAY = 0.3  # of its period, for which a read that is due gives way to shorter ones
 
@@ -34,17 +30,6 @@ class _Due:
         return max(0.0, (now - self.at) / self.period - GIVES_WAY)
 
 
-@dataclass(slots=True)
-class _Patience:
-    """How often in a row a unit did not answer, when it may be tried again, and for how long."""
-
-    unanswered: int = 0
-    not_before: float = 0.0
-    slowest: float | None = None  # s, of all answers seen
-    may_take_long: bool = False  # its next try gets the full time-out
-    long_try_after: float = 0.0  # when that may be granted again
-
-
 class Plan:
     """The reads of one wire: what is due goes by deadline; a mute unit is tried ever more seldom.
 
@@ -62,11 +47,11 @@ class Plan:
         self._free_at = free_at
         dues = [_Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
         self._dues = sorted(dues, key=lambda due: due.read.every)
-        self._patience = {unit: _Patience() for unit in reads}
+        self._patience = {unit: Patience(timeout) for unit in reads}
         self._fair_until = 0.0  # until then units that answer go first, because one that did not took time
 
     def is_mute(self, unit: int) -> bool:
-        return self._patience[unit].unanswered >= MUTE_AFTER
+        return self._patience[unit].is_mute
 
     def is_failing(self, unit: int, read: Read) -> bool:
         """Whether this block fails again and again while the unit answers others."""
@@ -78,13 +63,8 @@ class Plan:
         return sum(due.duration / due.read.every for due in self._dues if not self.is_mute(due.unit))
 
     def timeout(self, unit: int) -> float:
-        """Seconds to wait for the next answer: fewer for a mute unit, or one never heard while others are."""
-        patience = self._patience[unit]
-        is_strange = patience.slowest is None and self._is_anybody_known()
-        if not (self.is_mute(unit) or is_strange) or patience.may_take_long:
-            return self._timeout
-        usual = LONGEST_TRY if patience.slowest is None else max(SHORTEST_TRY, 4 * patience.slowest)
-        return min(self._timeout, usual, LONGEST_TRY)
+        """Seconds to wait for the next answer of a unit."""
+        return self._patience[unit].time(any(each.is_known for each in self._patience.values()))
 
     def next(self, now: float) -> tuple[int, Read] | None:
         """Return the unit and the read that should be sent now, or None: then `pause` says how long."""
@@ -92,7 +72,7 @@ class Plan:
         if not ready:
             return None
         if now < self._fair_until:
-            ready = [due for due in ready if not self._is_doubtful(due.unit)] or ready
+            ready = [due for due in ready if not self._patience[due.unit].is_doubtful] or ready
         first = min(ready, key=lambda due: self._urgency(due, now))
         if self._gives_way(first, now):
             return None
@@ -108,10 +88,7 @@ class Plan:
             self.restart(now)
         elif self.is_mute(unit):
             self._revive(unit, now)
-        patience = self._patience[unit]
-        patience.unanswered = 0
-        patience.may_take_long, patience.long_try_after = False, 0.0
-        patience.slowest = max(patience.slowest or 0.0, now - sent_at)
+        self._patience[unit].answered(now - sent_at)
         due = self._find(unit, read)
         due.is_known, due.unanswered = True, 0
         on_beat = due.at + read.every
@@ -122,7 +99,7 @@ class Plan:
 
     def unanswered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """The unit did not answer this read; both have to wait, ever longer."""
-        due, patience = self._find(unit, read), self._patience[unit]
+        due = self._find(unit, read)
         if not self.is_mute(unit):
             due.unanswered += 1
         again = 2.0 ** min(max(due.unanswered - 1, 0), 10)
@@ -130,25 +107,17 @@ class Plan:
         due.at = max(now, sent_at + again)
         self._count_unanswered(unit, sent_at, now)
         self._fair_until = now + (now - sent_at)
-        if patience.may_take_long:
-            patience.may_take_long, patience.long_try_after = False, now + LONG_TRY_SHARE * self._timeout
 
     def _count_unanswered(self, unit: int, sent_at: float, now: float) -> None:
-        patience = self._patience[unit]
-        patience.unanswered += 1
-        if self.is_mute(unit):
-            tries = patience.unanswered - MUTE_AFTER
-            patience.not_before = max(now, sent_at + RETRIES[min(tries, len(RETRIES) - 1)])
-            self._hurry(now)
+        self._patience[unit].missed(sent_at, now)
+        if self._are_all_mute():  # nobody is slowed by tries, and it may be the bus that is
+            for patience in self._patience.values():
+                patience.not_before = min(patience.not_before, now + ALONE)
 
     def heard(self, unit: int, now: float) -> None:
-        """The unit answered too late: it lives, and gets the full time-out at its next try to show it.
-
-        Not at every try, or a unit that is always too late would slow the others.
-        """
-        patience = self._patience.get(unit)
-        if patience and now >= patience.long_try_after:
-            patience.may_take_long = True
+        """The unit answered too late."""
+        if unit in self._patience:
+            self._patience[unit].heard(now)
 
     def restart(self, now: float) -> None:
         """The wire is back: every unit may be tried at once, those first that answered last time."""
@@ -172,12 +141,10 @@ class Plan:
         Whether a unit that is polled is mute, its polling finds out: a device may well leave unanswered what
         it does not know.
         """
-        patience = self._patience[unit]
         if answered:
             if self.is_mute(unit):
                 self._revive(unit, now)
-            patience.unanswered = 0
-            patience.slowest = max(patience.slowest or 0.0, now - sent_at)
+            self._patience[unit].answered(now - sent_at)
         elif not self.has_reads(unit):
             self._count_unanswered(unit, sent_at, now)
 
@@ -204,22 +171,8 @@ class Plan:
             if due.unit == unit and any(due.read.block.overlaps(block) for block in blocks):
                 due.at = min(due.at, now)
 
-    def _hurry(self, now: float) -> None:
-        """While all units are mute, nobody is slowed by tries, and it may be the bus that is."""
-        if self._are_all_mute():
-            for patience in self._patience.values():
-                patience.not_before = min(patience.not_before, now + ALONE)
-
     def _are_all_mute(self) -> bool:
         return all(map(self.is_mute, self._patience))
-
-    def _is_anybody_known(self) -> bool:
-        return any(patience.slowest is not None for patience in self._patience.values())
-
-    def _is_doubtful(self, unit: int) -> bool:
-        """Whether the next request to this unit may well take a whole time-out."""
-        patience = self._patience[unit]
-        return patience.unanswered > 0 or patience.slowest is None
 
     def _revive(self, unit: int, now: float) -> None:
         """What the unit's silence held up is due now; a block that fails by itself keeps its wait."""

@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Queue
@@ -12,13 +11,14 @@ from softsplit.bus import Unit, Upstream
 from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block, Doubt, Read, Reading, Table
-from softsplit.protocol.learning import Learning
 from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_question
 from softsplit.protocol.plan import Plan
 from softsplit.protocol.turns import Turns
 from softsplit.rates import Rates
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.forwards import LONGEST_WAIT, Forward, Forwards
+from softsplit.upstream.learner import Learner
+from softsplit.upstream.others import OtherMaster
 from softsplit.upstream.report import report
 from softsplit.upstream.tally import Tally
 from softsplit.upstream.words import Words
@@ -29,8 +29,6 @@ log = logging.getLogger("softsplit")
 REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 LOOK_UP = 60.0  # s the system may take to look up a host
-FOREIGN, FOREIGN_WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
-LEARN_EVERY = 1.0  # s between looks at what masters ask for often
 ANY = Block(Table.HOLDING_REGISTERS, 0, 1)  # stands for a unit of which nothing is polled
 
 
@@ -56,16 +54,11 @@ class Poller(Worker):
         self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address
         self._tried_at = 0.0
         self._down_until: float | None = None  # when a gateway that is down is tried again
-        self._foreign_at: deque[float] = deque(maxlen=FOREIGN)
-        self._foreigner = ""  # what is said of another master on our line
+        self._others = OtherMaster(upstream.name, self.tally, self._words)
         self._bell = threading.Event()  # rung when there is something to do
         self._forwards = Forwards(self._bell.set)
         self._turns = Turns()
-        self._noted: deque[tuple[int, Block, float]] = deque(maxlen=10_000)  # filled by any thread
-        self._learning = Learning()
-        self._learned: dict[tuple[int, Block], Read] = {}
-        self._learn_at = 0.0
-        self._took: dict[tuple[int, Block], float] = {}  # s, a forwarded read of a block
+        self._learner = Learner(self._plan, self.tally)
 
     def forward(self, forward: Forward) -> Future:  # server thread
         """Have a master's own request sent once; the future gets the answer PDU, or an UpstreamError."""
@@ -73,14 +66,14 @@ class Poller(Worker):
 
     def note(self, unit: int, block: Block) -> None:  # server thread
         """A master has asked for a block that is not polled; what is asked often is learned."""
-        self._noted.append((unit, block, time.monotonic()))
+        self._learner.note(unit, block)
 
     def wake(self) -> None:  # any thread
         self._bell.set()
 
     def step(self) -> None:
         now = time.monotonic()
-        self._learn(now)
+        self._learner.look(now)
         self._forwards.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
                                lambda each: not self._plan.may_ask(each.unit, now)
                                or now - each.asked_at > LONGEST_WAIT)
@@ -174,7 +167,7 @@ class Poller(Worker):
             self.tally.mute.add(unit)
             self._words.is_mute(unit, error)
         if forward.block and not error:
-            self._took[unit, forward.block] = now - self._client.asked_at
+            self._learner.took(unit, forward.block, now - self._client.asked_at)
             self._hand_over(unit, forward.block, result[2:])
             self._tell_mirrors(unit)  # who asks again after the answer gets this
         elif not has_answered and not self._plan.has_reads(unit):
@@ -201,24 +194,6 @@ class Poller(Worker):
         """Whether no late answer can be mistaken for the one to this request."""
         return self._client.free_at(forward.unit, forward.question) <= time.monotonic()
 
-    def _learn(self, now: float) -> None:
-        """Poll what masters ask for often, and no more what they do not."""
-        while self._noted:
-            self._learning.note(*self._noted.popleft())
-        if now < self._learn_at:
-            return
-        self._learn_at = now + LEARN_EVERY
-        wanted = self._learning.learned(now)
-        for unit, block in self._learned.keys() - wanted.keys():
-            self._plan.forget(unit, self._learned.pop((unit, block)))
-            self.tally.forget(unit, block)
-        for (unit, block), every in wanted.items():
-            took = self._took.get((unit, block))
-            if took is not None and (unit, block) not in self._learned and not self._plan.is_mute(unit):
-                if read := self._plan.learn(unit, block, every, took, now):
-                    self._learned[unit, block] = read
-                    self.tally.learn(unit, read)
-
     def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None) -> None:
         """Note a request and what came of it: the gateway, at least, was there."""
         self.tally.count(unit, block, self._client.asked_at, error, self._client.request_gap)
@@ -232,18 +207,7 @@ class Poller(Worker):
         for late in self._client.take_late():
             self._plan.heard(late, time.monotonic())
         for what in self._client.take_foreign():
-            self._notice(what)
-
-    def _notice(self, what: str) -> None:
-        """Something was said on our line that we did not ask for; often enough, it is another master."""
-        self.tally.foreign += 1
-        self._foreign_at.append(time.monotonic())
-        self._foreigner = self._foreigner or (
-            f"{self._upstream.name}: another master is on this line: {what}; take it off, softsplit has to "
-            "be the only one")
-        if self._foreign_at[-1] - self._foreign_at[0] < FOREIGN_WITHIN and len(self._foreign_at) == FOREIGN:
-            self._words.is_not_alone(self._foreigner)
-            self.tally.foreigner, self.tally.foreigner_at = self._foreigner, self._foreign_at[-1]
+            self._others.heard(what)
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:

@@ -1,0 +1,62 @@
+"""Polled blocks as a mirror keeps them: the data as it came over the wire, and since when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import unpack
+
+from modbus_tk.modbus import ModbusBlock
+
+from softsplit.protocol import pdus
+from softsplit.protocol.blocks import Block, Read
+
+NEVER = float("-inf")
+
+
+class PolledBlock:
+    """A polled block: when its data was taken, and with which exception the unit refuses it."""
+
+    def __init__(self, read: Read, max_age: float):
+        self.block = read.block
+        self.fresh_for = max(max_age, 3 * read.every)  # s
+        self.taken_at = NEVER
+        self.exception: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockState:
+    """How a polled block stands: since when, in monotonic time, or NEVER; whether it is served."""
+
+    taken_at: float
+    is_fresh: bool
+    exception: int | None  # with which the unit refuses it
+
+
+class MergedBlock(ModbusBlock):
+    """PolledBlock blocks that touch, as one modbus-tk block: two bytes for a register, one for a bit."""
+
+    def __init__(self, block: Block, polled: Sequence[PolledBlock]):
+        super().__init__(block.address, block.count)
+        self.block = block
+        self.polled = [each for each in polled if block.contains(each.block)]
+        self._width = 1 if block.table.holds_bits else 2  # bytes
+        self._data = bytearray(self._width * block.count)
+        self._view = memoryview(self._data)  # which can neither grow nor shrink
+
+    def _span(self, block: Block) -> slice:
+        items = self.block.span(block)
+        return slice(self._width * items.start, self._width * items.stop)
+
+    def put(self, block: Block, data: bytes) -> None:
+        """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
+        self._view[self._span(block)] = data if self._width == 2 else pdus.unpack_bits(data, block.count)
+
+    def get(self, block: Block) -> bytes:
+        """Return the data of an answer."""
+        data = bytes(self._view[self._span(block)])
+        return data if self._width == 2 else pdus.pack_bits(data)
+
+    def __getitem__(self, item):
+        return unpack(f">{self.size}{'H' if self._width == 2 else 'B'}", self._data)[item]
+
+    def __setitem__(self, item, value):
+        raise TypeError("a mirror holds what a meter sent; only Mirror.update writes it")

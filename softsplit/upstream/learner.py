@@ -1,0 +1,58 @@
+"""Polls what masters ask for often, and no more what they do not."""
+
+import time
+from collections import deque
+
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.learning import REMEMBERED, Learning
+from softsplit.protocol.plan import Plan
+from softsplit.upstream.tally import Tally
+
+LEARN_EVERY = 1.0  # s between looks
+WAITING = 10_000  # notes
+
+
+class Learner:
+    """Adds to the plan of a wire the blocks that masters ask for often; what is polled shows in the tally."""
+
+    def __init__(self, plan: Plan, tally: Tally):
+        self._plan = plan
+        self._tally = tally
+        self._noted: deque[tuple[int, Block, float]] = deque(maxlen=WAITING)  # filled by any thread
+        self._learning = Learning()
+        self._learned: dict[tuple[int, Block], Read] = {}
+        self._took: dict[tuple[int, Block], float] = {}  # s, a forwarded read of a block
+        self._at = 0.0  # when to look again
+
+    def note(self, unit: int, block: Block) -> None:  # server thread
+        """A master has asked for a block that is not polled."""
+        self._noted.append((unit, block, time.monotonic()))
+
+    def took(self, unit: int, block: Block, seconds: float) -> None:
+        """A forwarded read has brought home this block; only what has been read before is learned."""
+        self._took.pop((unit, block), None)
+        self._took[unit, block] = seconds  # the last one
+        if len(self._took) > REMEMBERED:
+            del self._took[next(iter(self._took))]
+
+    def look(self, now: float) -> None:
+        """Learn and forget."""
+        while self._noted:
+            self._learning.note(*self._noted.popleft())
+        if now < self._at:
+            return
+        self._at = now + LEARN_EVERY
+        wanted = self._learning.learned(now)
+        for unit, block in self._learned.keys() - wanted.keys():
+            self._plan.forget(unit, self._learned.pop((unit, block)))
+            self._tally.forget(unit, block)
+        for whose in wanted.keys() & self._took.keys() - self._learned.keys():
+            self._learn(*whose, wanted[whose], now)
+
+    def _learn(self, unit: int, block: Block, every: float, now: float) -> None:
+        """Have a block polled, if its unit answers and the wire has room."""
+        if self._plan.is_mute(unit):
+            return
+        if read := self._plan.learn(unit, block, every, self._took[unit, block], now):
+            self._learned[unit, block] = read
+            self._tally.learn(unit, read)

@@ -1,0 +1,31 @@
+"""Another master on a line of which softsplit has to be the only one."""
+
+import time
+from collections import deque
+
+from softsplit.upstream.tally import Tally
+from softsplit.upstream.words import Words
+
+ENOUGH, WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
+
+
+class OtherMaster:
+    """Counts what was said on a line that neither we nor a unit that we asked can have said."""
+
+    def __init__(self, upstream: str, tally: Tally, words: Words):
+        self._upstream = upstream
+        self._tally = tally
+        self._words = words
+        self._heard_at: deque[float] = deque(maxlen=ENOUGH)
+        self._proof = ""  # what was heard first
+
+    def heard(self, what: str) -> None:
+        """Take note of it; often enough, it is another master."""
+        self._tally.foreign += 1
+        self._heard_at.append(time.monotonic())
+        self._proof = self._proof or (
+            f"{self._upstream}: another master is on this line: {what}; take it off, softsplit has to be the "
+            "only one")
+        if len(self._heard_at) == ENOUGH and self._heard_at[-1] - self._heard_at[0] < WITHIN:
+            self._words.is_not_alone(self._proof)
+            self._tally.foreigner, self._tally.foreigner_at = self._proof, self._heard_at[-1]
