@@ -89,13 +89,13 @@ class Gateway:
 
 
 @contextmanager
-def house(*options: str):
+def house(*options: str, more_units: str = ""):
     """Gateway, splitter process, a TCP and an RTU master."""
     gateway, cable = Gateway(*options), Cable()
     with tempfile.TemporaryDirectory() as directory, running(cable):
         path = Path(directory, "softsplit.toml")
         path.write_text(f'[upstream.meters]\nurl = "tcp://127.0.0.1:{gateway.port}"\n'
-                        'units = { 100 = "abb-b23", 2 = "abb-b23" }\n'
+                        f'units = {{ 100 = "abb-b23", 2 = "abb-b23"{more_units} }}\n'
                         '[downstream.victron]\nurl = "tcp://127.0.0.1:0"\n'
                         f'[downstream.maxem]\nurl = "rtu://{cable.left}"\nmode = "8N1"\n')
         with Child([*SOFTSPLIT, "run", "-c", str(path)]) as splitter:
@@ -160,6 +160,27 @@ def check_a_mute_unit():
         yield (f"unit 100 oldest {max(ages):.2f} s; unit 2 refused {refused_at - mute_at:.1f} s after it went mute, "
                f"back {time.monotonic() - gateway.started_at - 60:.1f} s after its return")
         assert max(ages) <= 2.5 and refused_at - mute_at <= 11
+
+
+def check_masters_that_ask_in_vain():
+    """Beside ten that ask for what does not exist, of a mute unit too, unit 100 is never older than 2.5 s."""
+    is_over = threading.Event()
+
+    def ask_in_vain(port: int, unit: int, rng: random.Random) -> None:
+        with TcpMaster(port) as master:
+            while not is_over.is_set():
+                master.ask(unit, read_request(rng.randrange(0x1000, 0x8E00), rng.randrange(1, 126)))
+
+    with house("--mute=2@20-200", more_units=', 7 = "any"') as (gateway, splitter, tcp, rtu), \
+            ThreadPoolExecutor(10) as pool:
+        for seed, unit in enumerate((100, 100, 100, 2, 2, 2, 7, 7, 7, 7)):
+            pool.submit(ask_in_vain, tcp.sock.getpeername()[1], unit, random.Random(seed))
+        try:
+            age = oldest((tcp, rtu), 60, units=(100,))
+        finally:
+            is_over.set()
+        yield f"unit 100 oldest {age:.2f} s"
+        assert age <= 2.5
 
 
 def check_a_killed_gateway():

@@ -146,10 +146,10 @@ def free_port() -> int:
 
 
 class RtuMaster:
-    """A Modbus RTU master on a pseudo-terminal."""
+    """A Modbus RTU master on a pseudo-terminal, or at socket://HOST:PORT."""
 
     def __init__(self, path: str):
-        self.port = serial.Serial(path, 19200, timeout=2 * SLOWNESS)
+        self.port = serial.serial_for_url(path, 19200, timeout=2 * SLOWNESS)
 
     def ask(self, unit: int, pdu: bytes) -> bytes:
         """Return the answer PDU, after a look at unit and CRC; empty when there is silence."""

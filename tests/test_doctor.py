@@ -533,6 +533,7 @@ def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):
     monkeypatch.setattr(status, "PATIENCE", 0.2)
     house.child.process.send_signal(signal.SIGSTOP)
     try:
+        until(lambda: any("replaces it" in line for line in told(house.config)))
         lines = told(house.config)
     finally:
         house.child.process.send_signal(signal.SIGCONT)

@@ -271,15 +271,17 @@ def test_ten_masters_that_ask_in_vain_do_not_age_a_healthy_unit(tmp_path):
         assert oldest < 1.0
 
 
-# On a serial line downstream.
+# On a serial line downstream, or behind a serial server.
 
 @contextmanager
-def line(tmp_path, allow_writes=(), profile=PROFILE, timeout=1.5):
+def line(tmp_path, allow_writes=(), profile=PROFILE, timeout=1.5, kind="rtu"):
     """The same, with a master on a serial line."""
     device, cable = Device(), Cable()
     with Bus("tcp", tmp_path, device) as bus, running(cable):
         meters = Upstream(bus.url, [Unit(1, profile)], timeout, "meters")
-        with splitting(Downstream(f"rtu://{cable.left}", [meters], mode="8N1", allow_writes=allow_writes)), RtuMaster(cable.right) as master:
+        here, mode = (f"rtu://{cable.left}", "8N1") if kind == "rtu" else ("rtuovertcp://127.0.0.1:0", None)
+        with splitting(Downstream(here, [meters], mode=mode, allow_writes=allow_writes)) as splitter, \
+                RtuMaster(cable.right if kind == "rtu" else f"socket://127.0.0.1:{splitter.servers[0].url.port}") as master:
             until(lambda: not profile.reads or master.ask(1, POLLED)[:1] == b"\x03")
             yield bus, device, master
 
@@ -289,8 +291,9 @@ def answers_after(bus, device, seconds, which):
     bus.fault = lambda say, frame, unit, pdu: (pdu == which and time.sleep(seconds)) or say(frame(unit, device(unit, pdu)))
 
 
-def test_over_rtu_an_answer_leaves_in_time_or_is_kept_for_the_retry(tmp_path):
-    with line(tmp_path) as (bus, device, master):
+@pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
+def test_over_rtu_an_answer_leaves_in_time_or_is_kept_for_the_retry(tmp_path, kind):
+    with line(tmp_path, kind=kind) as (bus, device, master):
         assert master.ask(1, OTHER) == device(1, OTHER)
         slow = read_request(200, 2)
         answers_after(bus, device, 0.6, slow)
@@ -301,9 +304,10 @@ def test_over_rtu_an_answer_leaves_in_time_or_is_kept_for_the_retry(tmp_path):
         assert asked(bus, slow) == 1 and master.hears_nothing(0.5)
 
 
-def test_over_rtu_the_retry_of_a_write_gets_the_answer_and_is_not_written_again(tmp_path):
+@pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
+def test_over_rtu_the_retry_of_a_write_gets_the_answer_and_is_not_written_again(tmp_path, kind):
     write = b"\x06\x00\x10\x12\x34"
-    with line(tmp_path, ["meters/1 holding registers 0+100"]) as (bus, device, master):
+    with line(tmp_path, ["meters/1 holding registers 0+100"], kind=kind) as (bus, device, master):
         answers_after(bus, device, 0.6, write)
         master.port.timeout = 0.55
         assert master.ask(1, write) == b""

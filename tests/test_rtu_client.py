@@ -10,6 +10,7 @@ from softsplit.line import Line
 from softsplit.protocol import frames, replies
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdus import read_question
+from softsplit.protocol.requests import parse_write
 from softsplit.upstream.clients import client_for
 from softsplit.url import parse_url
 from tests.bus import KINDS, Bus, HangUp, good_answer
@@ -343,3 +344,33 @@ def test_a_reply_is_found_at_any_place_and_nothing_else_is():
         assert replies.find_reply(bytes(damaged), request, read_question(POWERS)) is None
     for size in range(len(reply)):
         assert replies.find_reply(reply[:size], request, read_question(POWERS)) is None
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_before_the_first_write_it_finds_out_whether_it_hears_itself(line, hears):
+    write = parse_write(b"\x06\x00\x01\x00\x07").question
+    written = []
+
+    def fault(say, frame, unit, pdu):
+        if hears:
+            say(frame(unit, pdu))
+        if pdu[0] == 3:
+            say(answer(unit, pdu))
+        else:
+            written.append(pdu)
+            if len(written) > 1:
+                say(frame(unit, pdu))
+
+    line.bus.fault = fault
+    with pytest.raises(NoAnswer, match="unit 1 does not answer"):
+        line.client.ask(1, write, TIMEOUT, may_repeat=False)
+    assert written == [write.pdu], "and its echo is not the answer"
+    assert line.client.ask(1, write, TIMEOUT, may_repeat=False) == write.pdu
+    assert [pdu[0] for _, pdu, _ in line.bus.requests] == [3, 6, 6]
+
+
+def test_nothing_is_written_while_nobody_can_know_whose_word_would_come_back(line):
+    line.bus.fault = lambda say, frame, unit, pdu: say(b"\x55\xaa\x55" + frame(unit, pdu)[:-1])
+    with pytest.raises(NoAnswer, match="nothing was sent"):
+        line.client.ask(1, parse_write(b"\x05\x00\x01\xff\x00").question, TIMEOUT, may_repeat=False)
+    assert [pdu[0] for _, pdu, _ in line.bus.requests] == [3]

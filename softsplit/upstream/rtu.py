@@ -5,11 +5,12 @@ the line has to be ours alone, and who asks has to keep to `free_at`.
 """
 
 import time
+from contextlib import suppress
 
 from modbus_tk.modbus import Master
 from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 
-from softsplit.errors import BadAnswer
+from softsplit.errors import BadAnswer, NoAnswer, Refused
 from softsplit.line import Line
 from softsplit.protocol import frames, pdus, replies
 from softsplit.protocol.blocks import Block, Table
@@ -25,6 +26,7 @@ TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
 LATEST = 1.75  # time-outs after which a reply is not expected any more
 REMEMBERED = 10.0  # s for which a late reply is told from a foreign one
 FOREIGN = 100  # foreign frames kept until somebody takes them
+PROBE = pdus.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # harmless, and unlike its reply
 
 
 class Query(RtuQuery):
@@ -58,7 +60,8 @@ class RtuClient(Client, RtuMaster):
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._unit_bytes = unit_bytes
         self._request, self._unit = b"", 0  # the latest request, and whom it asks
-        self._hears_itself = line is not None and line.echo
+        self._echo = True if line and line.echo else None  # None: to be found out
+        self._hears_itself = self._echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._unanswered: dict[replies.Shape, float] = {}  # when a question was asked that awaits its reply
@@ -71,6 +74,16 @@ class RtuClient(Client, RtuMaster):
         """Until when a late reply of this shape may come."""
         asked_at = self._unanswered.get(shape)
         return 0.0 if asked_at is None else asked_at + LATEST * self.get_timeout()
+
+    def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
+        """Ask, as `Client` does; but first find out whether our own echo could be taken for the answer."""
+        if question.answer == question.pdu and self._hears_itself is None:
+            with suppress(NoAnswer, BadAnswer, Refused):
+                super()._ask(unit, PROBE, timeout)
+            if self._hears_itself is None:
+                raise NoAnswer(f"unit {unit}: nothing was sent; on a line with so much noise, its answer "
+                               "could not be told from our own echo")
+        return super()._ask(unit, question, timeout)
 
     def _settle(self, timeout: float) -> None:
         """Wait until the line is quiet. Raises BadAnswer when it never is."""
@@ -132,6 +145,7 @@ class RtuClient(Client, RtuMaster):
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
         self._stray = heard[:at]
         self._sort()
+        self._heard_besides(heard[:at])
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
         unit, function = self._unit, self._question.function
         shape = replies.shape(unit, self._question)
@@ -147,6 +161,11 @@ class RtuClient(Client, RtuMaster):
             del self._unanswered[other]
         return frame
 
+    def _heard_besides(self, data: bytes) -> None:
+        """Conclude that there is no echo, when nothing came besides a reply."""
+        if self._hears_itself is None and not data.strip(GLITCHES):
+            self._hears_itself = False
+
     # What follows overrides modbus-tk.
 
     def _make_query(self):
@@ -156,6 +175,7 @@ class RtuClient(Client, RtuMaster):
         super()._do_open()
         self._stray = b""
         self._is_disturbed = True
+        self._hears_itself = self._echo
 
     def _send(self, request):
         self._request, self._unit = request, unit_of(request, self._unit_bytes)
@@ -181,6 +201,7 @@ class RtuClient(Client, RtuMaster):
         self._is_disturbed = True
         self._stray = heard
         foreign = self._sort()
+        self._heard_besides(heard)
         _, loose = frames.split(heard.replace(self._request, b""), self._unit_bytes)
         fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._unit, self._question)
         if fault:
