@@ -1,7 +1,11 @@
 """The virtual meter answers everything the real one would: forwarded, learned and written, over every kind of wire."""
 
+import re
+import shutil
 import struct
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,7 +28,7 @@ from softsplit.tools.cable import Cable
 from softsplit.upstream import forwards as forwards_module
 from softsplit.upstream import learner as learner_module
 from tests.bus import KINDS, Bus, HangUp
-from tests.support import RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
+from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
 
 HOLDING = Table.HOLDING_REGISTERS
 PROFILE = Profile("polled", (Read(Block(HOLDING, 0, 4), "polled", 0.1),), readable=(Block(HOLDING, 0, 1000), Block(Table.COILS, 0, 64)),
@@ -109,7 +113,7 @@ def test_a_read_that_is_not_polled_gets_the_units_own_answer_the_first_time(tmp_
         assert asked(bus, read_request(101, 2)) == 0, "a part of what was read"
 
 
-def test_a_victron_and_mbpoll_get_what_is_not_polled_on_an_abb_meter():
+def test_a_master_gets_what_is_not_polled_on_an_abb_meter():
     profile = load_profile("abb-b23")
     with simulated_gateway(profile, units=(100,), baudrate=19200) as gateway:
         meters = upstream_of(gateway, profile, (100,), timeout=1.0)
@@ -121,6 +125,27 @@ def test_a_victron_and_mbpoll_get_what_is_not_polled_on_an_abb_meter():
             assert master.ask(100, read_request(0x8EFF, 1)) == b"\x03\x02\xff\xff"
             for address, count in ((0x0FFF, 2), (0x8EFF, 2), (0x0000, 1)):
                 assert master.ask(100, read_request(address, count)) == b"\x83\x02"
+
+
+@pytest.mark.skipif(not shutil.which("mbpoll"), reason="mbpoll is not installed")
+def test_mbpoll_and_a_second_master_read_all_that_an_unknown_device_has_at_once(tmp_path):
+    def mbpoll(port: int) -> list[int]:
+        """What mbpoll prints of all thousand registers."""
+        printed = []
+        for address in range(0, 1000, 125):
+            said = subprocess.run(["mbpoll", "-a", "7", "-0", "-1", "-t", "4", "-r", str(address), "-c", "125", "-p", str(port), "127.0.0.1"],
+                                  capture_output=True, text=True, timeout=10 * SLOWNESS)
+            printed += re.findall(r"^\[\d+\]:\s+(\d+)", said.stdout, re.MULTILINE)
+        return [int(each) for each in printed]
+
+    with house(tmp_path, profile=load_profile("any"), units=(7,)) as (bus, device, splitter, master), ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(mbpoll, splitter.servers[0].url.port)
+        rounds = 0
+        while not polled.done() or not rounds:
+            for address in range(0, 1000, 25):
+                assert master.ask(7, read_request(address, 25)) == device(7, read_request(address, 25))
+            rounds += 1
+        assert polled.result() == [0x7000 + address for address in range(1000)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
