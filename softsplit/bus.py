@@ -9,7 +9,7 @@ from softsplit.line import Line
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.blocks import UNITS, Block, Read, Table
 from softsplit.protocol.units import SIZES, LongUnit, parse_long_unit
-from softsplit.url import Url, as_url
+from softsplit.url import Url, as_url, parse_url
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Upstream:
-    """A bus with real devices, where softsplit is the only master.
+    """A bus with real devices, where softsplit is the only master, or only listens to another one.
 
     `url` is tcp://HOST[:502] of a gateway, rtuovertcp://HOST:PORT or rtu:///dev/...; `timeout` is in seconds,
-    for one whole answer. After connecting, `connect_delay` seconds pass before the first request, and
+    for one whole answer. With listen:///dev/... or listen://HOST:PORT (RTU over TCP) nothing is ever sent; a
+    second tap, `reply_url`, may hear the replies when the first hears nothing but requests. After connecting, `connect_delay` seconds pass before the first request, and
     `request_gap` seconds between an answer and the next request. `unit_bytes` is the size of the unit address
     in a frame, 1 or (not with tcp) 4. The keys of `Line` belong to rtu; elsewhere `baudrate` and `mode` are
     those of the line behind the gateway, if known. With `learn`, what masters ask for that is not polled is
@@ -73,22 +74,53 @@ class Upstream:
     request_gap: float = 0.0
     unit_bytes: int = 1
     learn: bool = True
+    reply_url: str | Url | None = None
     line: Line | None = field(init=False, default=None)
 
     def __post_init__(self):
-        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu")),
+        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu", "listen")),
                       units=checks.require_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         for delay in ("connect_delay", "request_gap"):
             checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})
         checks.require_truth(self.learn, "learn")
+        self._check_taps()
         self._check_line()
         self._check_unit_bytes()
         ids = [unit.unit for unit in self.units]
         for unit in ids:
             if ids.count(unit) > 1:
                 raise ConfigError(f"unit {unit} stands twice", "units")
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether nothing is ever sent there."""
+        return self.url.scheme == "listen"
+
+    @property
+    def urls(self) -> tuple[Url, ...]:
+        return (self.url, self.reply_url) if self.reply_url else (self.url,)
+
+    def _check_taps(self) -> None:
+        if self.reply_url is not None:
+            if not self.is_heard:
+                raise ConfigError("only listen:// has one", "reply_url")
+            with checks.inside("reply_url"):
+                checks.settle(self, reply_url=parse_url(str(self.reply_url), ("listen",)))
+                if self.reply_url.place == self.url.place:
+                    raise ConfigError("is the url; two taps are two devices")
+        if not self.is_heard:
+            return
+        for key in ("connect_delay", "request_gap"):
+            if getattr(self, key):
+                raise ConfigError("is of no use, because nothing is sent; leave it out", key)
+        if not self.learn:
+            raise ConfigError("is of no use, because nothing is forwarded; leave it out", "learn")
+        for unit in self.units:
+            if unit.every:
+                raise ConfigError("is of no use, because the other master sets the pace; leave it out",
+                                  f"units.{unit.unit}.every")
 
     def _check_line(self) -> None:
         """Settle how the line is spoken on; behind a gateway nobody may know."""
@@ -97,15 +129,15 @@ class Upstream:
             for key in ("rs485", "echo"):
                 if key in given:
                     raise ConfigError("only rtu:// has one", key)
-            if "mode" in given and "baudrate" not in given:
+            if "mode" in given and "baudrate" not in given and not self.is_heard:
                 raise ConfigError("is missing; mode alone does not tell how fast the line is", "baudrate")
-        if given or self.url.scheme == "rtu":
+        if given or self.url.scheme == "rtu" or self.is_heard:
             checks.settle(self, line=Line(**given))
 
     def _check_unit_bytes(self) -> None:
         if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
             raise ConfigError(f"{self.unit_bytes} is not possible; allowed are 1 and 4", "unit_bytes")
-        if self.unit_bytes == 4 and self.url.scheme == "tcp":
+        if self.unit_bytes == 4 and self.url.scheme not in ("rtu", "rtuovertcp"):
             raise ConfigError("only rtu:// and rtuovertcp:// have more than 1", "unit_bytes")
         for unit in self.units:
             if isinstance(unit.unit, LongUnit) != (self.unit_bytes == 4):

@@ -68,6 +68,10 @@ class Downstream:
         checks.settle(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
         checks.settle(self, allow_writes=self._permissions())
 
+    @property
+    def urls(self) -> tuple[Url, ...]:
+        return (self.url,)
+
     def _permissions(self) -> tuple[Permission, ...]:
         origins = [f"{each.upstream.name}/{each.origin.unit}" for each in self.served]
         with checks.inside("allow_writes"):
@@ -75,8 +79,11 @@ class Downstream:
             if isinstance(texts, str) or not isinstance(texts, Iterable):
                 raise ConfigError(f"{checks.show(texts)} is not a list")
             found = tuple(parse_permission(text) for text in texts)
+            heard = {each.upstream.name for each in self.served if each.upstream.is_heard}
             for each in found:
                 checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
+                if each.upstream in heard:
+                    raise ConfigError(f"{each.upstream} is only heard; nothing can be written there")
         return found
 
     def _refuse(self, kind: type, why: str) -> None:
@@ -134,7 +141,7 @@ class Topology:
         check_wires("upstream", upstreams)
         check_wires("downstream", downstreams)
         for downstream in downstreams:
-            if downstream.url.place in [upstream.url.place for upstream in upstreams]:
+            if downstream.url.place in [url.place for upstream in upstreams for url in upstream.urls]:
                 raise ConfigError("softsplit would be its own master; this url is an upstream's",
                                   f"downstream.{downstream.name}.url")
         if self.diagnostics is not None:
@@ -163,9 +170,10 @@ def check_wires(side: str, ends: Iterable[Upstream] | Iterable[Downstream]) -> N
     seen: list[Upstream | Downstream] = []
     for end in ends:
         for other in seen:
-            if other.url.place == end.url.place:
-                raise ConfigError(f"{end.url} belongs to {side} {other.name} already",
-                                  f"{side}.{end.name}.url")
+            for url in end.urls:
+                if url.place in [each.place for each in other.urls]:
+                    raise ConfigError(f"{url} belongs to {side} {other.name} already",
+                                      f"{side}.{end.name}.url")
             if other.name == end.name:
                 raise ConfigError("the name stands twice", f"{side}.{end.name}")
         if not end.url.is_any_port:

@@ -1,4 +1,6 @@
-"""Where a wire is: tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0."""
+"""Where a wire is: tcp://HOST[:502], rtuovertcp://HOST:PORT, rtu:///dev/ttyUSB0, or listen:// and one of the
+latter two.
+"""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -7,7 +9,8 @@ from softsplit import checks
 from softsplit.errors import ConfigError
 
 MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
-EXAMPLES = {"tcp": "tcp://HOST:502", "rtuovertcp": "rtuovertcp://HOST:PORT", "rtu": "rtu:///dev/ttyUSB0"}
+EXAMPLES = {"tcp": "tcp://HOST:502", "rtuovertcp": "rtuovertcp://HOST:PORT", "rtu": "rtu:///dev/ttyUSB0",
+            "listen": "listen:///dev/ttyUSB0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
         raise ConfigError(f'"{text}" is no url; {cure}')
     if scheme not in schemes:
         raise ConfigError(f'"{text}" is not possible here; {cure}')
-    return _serial(text, cure) if scheme == "rtu" else _network(text, cure, lowest_port)
+    is_serial = scheme == "rtu" or text.startswith("listen:///")
+    return _serial(text, cure) if is_serial else _network(text, cure, lowest_port)
 
 
 def as_url(url: str | Url, schemes, lowest_port: int = 1) -> Url:
@@ -58,10 +62,10 @@ def as_url(url: str | Url, schemes, lowest_port: int = 1) -> Url:
 
 
 def _serial(text: str, cure: str) -> Url:
-    path = text.removeprefix("rtu://")
+    scheme, _, path = text.partition("://")
     if not path.startswith("/") or path == "/":
         raise ConfigError(f'"{text}" names no device; {cure}')
-    return Url("rtu", path=path)
+    return Url(scheme, path=path)
 
 
 def _network(text: str, cure: str, lowest_port: int) -> Url:

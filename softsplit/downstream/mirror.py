@@ -8,7 +8,6 @@ never served as good.
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
 
 from modbus_tk.modbus import Slave
@@ -16,7 +15,7 @@ from modbus_tk.modbus import Slave
 from softsplit.downstream.forwarding import Kept, Way, outcome
 from softsplit.downstream.polled import NEVER, BlockState, MergedBlock, PolledBlock
 from softsplit.protocol import frames, pdus
-from softsplit.protocol.blocks import Block, Read, Reading, Table, merge
+from softsplit.protocol.blocks import Block, Read, Reading, Table, in_both_tables, merge
 from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.patience import MUTE_AFTER
 from softsplit.protocol.requests import READ_FILES, WRITE_FUNCTIONS, parse_file_read, parse_write
@@ -67,16 +66,12 @@ class Mirror(Slave):
                 return
             polled.exception = reading.exception
             if reading.data is not None:
-                self._merged_block(reading.block).put(reading.block, reading.data)
+                self._find(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
 
     def doubt(self, blocks: Sequence[Block]) -> None:  # sync thread
-        """These blocks are about to be changed: no master gets them until they were read again.
-
-        A device may show the same in its other table of bits, or of registers.
-        """
-        doubted = [replace(block, table=table) for block in blocks for table in Table
-                   if table.holds_bits == block.table.holds_bits]
+        """These blocks are about to be changed: no master gets them until they were read again."""
+        doubted = in_both_tables(blocks)
         with self._data_lock:
             self.known.clear()
             self._kept.drop(doubted)
@@ -98,9 +93,9 @@ class Mirror(Slave):
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
-        merged = self._merged_block(asked)
-        if merged is not None:
-            return self._answer(merged, asked, request_pdu)
+        found = self._find(asked)
+        if found is not None:
+            return self._answer(found, asked, request_pdu)
         if self._way and self._way.reads(asked):
             return self._forward_read(asked)
         return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
@@ -158,7 +153,7 @@ class Mirror(Slave):
         """Return how each block stands at the monotonic time `now`, in the order of the reads."""
         with self._data_lock:
             good_until = self._good_until()
-            return [BlockState(each.taken_at, each.exception is None
+            return [BlockState(each.name, each.taken_at, each.exception is None
                                and now <= min(good_until, each.taken_at + each.fresh_for), each.exception)
                     for each in self._polled.values()]
 
@@ -166,28 +161,19 @@ class Mirror(Slave):
         """Until when any data of the unit may be served: it must not have been mute for too long."""
         return self._answered_at + self._max_age if self._unanswered >= MUTE_AFTER else float("inf")
 
-    def _merged_block(self, block: Block) -> MergedBlock | None:
+    def _find(self, block: Block) -> MergedBlock | None:
         return next((merged for merged in self._merged if merged.block.contains(block)), None)
 
-    def _answer(self, merged: MergedBlock, asked: Block, request_pdu: bytes) -> bytes:
+    def _answer(self, found: MergedBlock, asked: Block, request_pdu: bytes) -> bytes:
         with self._data_lock:
-            code, good_until = self._state(merged, asked)
+            now, good_until = time.monotonic(), self._good_until()
+            code, block_good_until = found.state(asked, now)
+            if now > good_until:
+                code = pdus.GATEWAY_NO_ANSWER
             if code is None:
-                answer = bytes((asked.table.function, asked.byte_count)) + merged.get(asked)
+                answer = bytes((asked.table.function, asked.byte_count)) + found.get(asked)
                 if len(self.known) < KNOWN_ANSWERS:
-                    self.known[request_pdu] = good_until, frames.tcp_frame(0, self.unit, answer)[4:]
+                    self.known[request_pdu] = (min(good_until, block_good_until),
+                                               frames.tcp_frame(0, self.unit, answer)[4:])
                 return answer
         return self._refuse(asked.table.function, code)
-
-    def _state(self, merged: MergedBlock, asked: Block) -> tuple[int | None, float]:
-        """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
-        now = time.monotonic()
-        good_until = self._good_until()
-        if now > good_until:
-            return pdus.GATEWAY_NO_ANSWER, now
-        for polled in merged.polled:
-            if polled.block.overlaps(asked):
-                if polled.exception is not None:
-                    return polled.exception, now
-                good_until = min(good_until, polled.taken_at + polled.fresh_for)
-        return (None if now <= good_until else pdus.GATEWAY_NO_ANSWER), good_until

@@ -16,6 +16,7 @@ class PolledBlock:
     """A polled block: when its data was taken, and with which exception the unit refuses it."""
 
     def __init__(self, read: Read, max_age: float):
+        self.name = read.name
         self.block = read.block
         self.fresh_for = max(max_age, 3 * read.every)  # s
         self.taken_at = NEVER
@@ -24,8 +25,9 @@ class PolledBlock:
 
 @dataclass(frozen=True, slots=True)
 class BlockState:
-    """How a polled block stands: since when, in monotonic time, or NEVER; whether it is served."""
+    """How a block stands: since when, in monotonic time, or NEVER; whether it is served."""
 
+    name: str
     taken_at: float
     is_fresh: bool
     exception: int | None  # with which the unit refuses it
@@ -54,6 +56,15 @@ class MergedBlock(ModbusBlock):
         """Return the data of an answer."""
         data = bytes(self._view[self._span(block)])
         return data if self._width == 2 else pdus.pack_bits(data)
+
+    def state(self, asked: Block, now: float) -> tuple[int | None, float]:
+        """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
+        touched = [each for each in self.polled if each.block.overlaps(asked)]
+        for polled in touched:
+            if polled.exception is not None:
+                return polled.exception, now
+        good_until = min(polled.taken_at + polled.fresh_for for polled in touched)
+        return (None if now <= good_until else pdus.GATEWAY_NO_ANSWER), good_until
 
     def __getitem__(self, item):
         return unpack(f">{self.size}{'H' if self._width == 2 else 'B'}", self._data)[item]

@@ -76,6 +76,5 @@ def _unit(served: Served, mirror: Mirror, now: float) -> dict:
         "blocks": len(states),
         "fresh": sum(state.is_fresh for state in states),
         "refused": sum(state.exception is not None for state in states),
-        "stale": [read.name for read, state in zip(served.origin.reads, states)
-                  if not state.is_fresh and state.exception is None],
+        "stale": [state.name for state in states if not state.is_fresh and state.exception is None],
     }

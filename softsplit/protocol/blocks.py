@@ -3,8 +3,8 @@
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from softsplit.errors import ConfigError
@@ -111,6 +111,15 @@ def merge(blocks) -> list[Block]:
     return sorted(runs, key=lambda block: (block.table.function, block.address))
 
 
+def in_both_tables(blocks: Iterable[Block]) -> list[Block]:
+    """Return these blocks, and their like in the other table of bits, or of registers.
+
+    A device may show the same in both.
+    """
+    return [replace(block, table=table) for block in blocks for table in Table
+            if table.holds_bits == block.table.holds_bits]
+
+
 def _grid(block: Block) -> tuple[int, int, int]:
     """What blocks have in common whose registers begin at the same addresses."""
     return block.table.function, block.step, block.address % block.step
@@ -152,7 +161,9 @@ class Reading:
 
     `taken_at` is the monotonic time just before the request was sent. `data` is as it came over the wire:
     registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's
-    own. When both are None the unit did not answer.
+    own. When both are None the unit did not answer. What was only heard, because somebody else had asked,
+    tells how often that happens: the block `every` so many seconds, and the unit's most frequent one at each
+    `beat`; 0 as long as nobody knows.
     """
 
     upstream: str
@@ -161,6 +172,8 @@ class Reading:
     taken_at: float
     data: bytes | None = None
     exception: int | None = None
+    every: float = 0.0
+    beat: float = 0.0
 
     @property
     def answered(self) -> bool:
