@@ -55,9 +55,11 @@ class Upstream:
 
     `url` is tcp://HOST[:502] of a gateway, rtuovertcp://HOST:PORT or rtu:///dev/...; `timeout` is in seconds,
     for one whole answer. With listen:///dev/... or listen://HOST:PORT (RTU over TCP) nothing is ever sent; a
-    second tap, `reply_url`, may hear the replies when the first hears nothing but requests. After connecting, `connect_delay` seconds pass before the first request, and
-    `request_gap` seconds between an answer and the next request. `unit_bytes` is the size of the unit address
-    in a frame, 1 or (not with tcp) 4. The keys of `Line` belong to rtu; elsewhere `baudrate` and `mode` are
+    second tap, `reply_url`, may hear the replies when the first hears nothing but requests.
+
+    After connecting, `connect_delay` seconds pass before the first request, and `request_gap` seconds between
+    an answer and the next request. `unit_bytes` is the size of the unit address in a frame, 1 or (not with
+    tcp, or to listen) 4. The keys of `Line` belong to rtu; elsewhere `baudrate` and `mode` are
     those of the line behind the gateway, if known. With `learn`, what masters ask for that is not polled is
     forwarded, and polled when they ask for it often.
     """
@@ -78,7 +80,7 @@ class Upstream:
     line: Line | None = field(init=False, default=None)
 
     def __post_init__(self):
-        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu", "listen")),
+        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu")),
                       units=checks.require_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))

@@ -274,6 +274,25 @@ def test_a_downstream_serves_chosen_units_under_its_own_ids_over_any_wire():
                     assert stream.recv(300) == frames.rtu_frame(unit, b"\x03\x04" + struct.pack(">I", 1_000_000 + unit))
 
 
+@pytest.mark.parametrize("name", ["anzen-bms", "carlo-gavazzi-em340", "eastron-sdm630"])
+def test_any_device_is_replicated_block_by_block(name):
+    profile = load_profile(name)
+    with simulated_gateway(profile, units=(1,)) as gateway, TcpMaster(gateway.url.port) as direct, \
+            splitting(Downstream("tcp://127.0.0.1:0", [upstream_of(gateway, profile, units=(1,))])) as splitter, \
+            TcpMaster(splitter.servers[0].url.port) as master:
+        for read in profile.reads:
+            asked = read_request(read.block.address, read.block.count, read.block.table.function)
+            answer = until(lambda asked=asked: (said := master.ask(1, asked))[0] < 0x80 and said)
+            registers = [each for each in profile.registers if read.block.contains(each.block) and not each.block.table.holds_bits]
+            for register in registers:
+                copied, own = (register.decode(said[2:][2 * read.block.span(register.block).start:][:2 * register.block.count])
+                               for said in (answer, direct.ask(1, asked)))
+                assert type(copied) is type(own) and (isinstance(own, str) or abs(copied - own) <= 0.05 * abs(own) + 10), register.name
+            assert len(answer) == 2 + read.block.byte_count
+            if read.block.table.holds_bits:
+                until(lambda asked=asked: master.ask(1, asked) == direct.ask(1, asked))
+
+
 def test_a_unit_that_nobody_is_served_is_not_polled():
     profile = brisk_profile()
     with ScriptedGateway(good_answer) as gateway:

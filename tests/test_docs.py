@@ -47,7 +47,7 @@ def test_the_configuration_of_the_readme_is_right():
 
 def test_the_profile_of_the_readme_is_right_and_shows_every_key():
     text = fenced("toml")[4]
-    assert parse_profile(text, "README.md").registers[0].name == "flow"
+    assert parse_profile(text, "README.md").registers[0].name == "temperature_1"
     for key in {*PROFILE_KEYS, *READ_KEYS, *REGISTER_KEYS}:
         assert re.search(rf"\b{key}\b", text), key
 

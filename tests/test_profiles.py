@@ -1,5 +1,6 @@
 """Profiles: the shipped ones, and what is wrong with others."""
 
+import struct
 
 import pytest
 
@@ -8,6 +9,7 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.pdus import pack_bits
 
 ABB_BLOCKS = {
     "instantaneous values": (0x5B00, 66, 1), "total accumulators": (0x5000, 56, 5), "by tariff": (0x5170, 112, 30),
@@ -118,6 +120,9 @@ BLOCK = "[[block]]\naddress = 16\ncount = 4\n"
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nresolution = 'V'", "profile own: register[1].resolution:"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nnot_available = 65536", "profile own: register[1].not_av"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nstates = { on = 'y' }", "profile own: register[1].states"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nrepeat = 2", 'profile own: register[1].name: "x" has no {n}'),
+    (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 0", "profile own: register[1].repeat.count: 0 does not"),
+    (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 5", 'profile own: register[5]: "x5" (holding regis'),
 ])
 def test_a_wrong_profile_is_refused_in_one_line_that_says_where(text, message):
     with pytest.raises(ConfigError) as raised:
@@ -135,3 +140,63 @@ def test_a_path_is_relative_to_the_directory_given(tmp_path):
     assert isinstance(load_profile("own.toml", tmp_path), Profile)
     with pytest.raises(ConfigError, match="profile .*other.toml: cannot read it: No such file"):
         load_profile("other.toml", tmp_path)
+
+
+# A poll of a real Anzen BMS, block by block as its users' client prints it.
+ANZEN_POLL = (
+    [4974, 0, 244, 38], [74, 66, 72, 74, 103], [16000, 16000, 16000],
+    [0, 7, 5, 61782, 17016, 16000, 16616, 32, 61, 2021, 6, 15, 14, 47, 41],
+    [13100 + number for number in range(38)], [73] * 38, [1, 0, 1, 0], [0] * 26,
+)
+
+
+def decoded(profile: Profile, poll) -> dict:
+    """What the registers of a profile say of what its blocks hold, each as numbers or bits."""
+    found = {}
+    for read, items in zip(profile.reads, poll, strict=True):
+        for register in profile.registers:
+            if read.block.contains(register.block):
+                own = items[read.block.span(register.block)]
+                data = pack_bits(bytes(own)) if read.block.table.holds_bits else struct.pack(f">{len(own)}H", *own)
+                found[register.name] = register.decode(data)
+    return found
+
+
+def test_a_poll_of_the_anzen_bms_means_what_its_users_know():
+    profile = load_profile("anzen-bms")
+    said = decoded(profile, ANZEN_POLL)
+    assert list(said) == [register.name for register in profile.registers]
+    assert [said[f"{name}_voltage"] for name in ("system", "inverter", "psu")] == [497.4, 0.0, 24.4]
+    assert [said[f"system_temperature_{number}"] for number in range(1, 6)] == [34, 26, 32, 34, 63]
+    assert [said[f"{name}_current"] for name in ("system", "hall", "shunt")] == [0.0, 0.0, 0.0]
+    assert (said["state_of_charge"], said["state_of_health"], said["state"]) == (0, 7, "Pre-Standby")
+    assert [said[f"clock_{name}"] for name in ("year", "month", "day", "hour", "minute", "second")] == [2021, 6, 15, 14, 47, 41]
+    assert (said["monoblock_voltage_1"], said["monoblock_voltage_38"], said["monoblock_temperature_38"]) == (13.1, 13.137, 33)
+    assert [said[f"boolean_{number}"] for number in range(1, 5)] == [(True,), (False,), (True,), (False,)]
+    assert [said[f"alarm_{number}"] for number in range(1, 27)] == 26 * [(False,)]
+
+
+def test_the_states_of_the_anzen_bms_have_a_name_for_everything_else():
+    state = next(register for register in load_profile("anzen-bms").registers if register.name == "state")
+    assert [state.decode(bytes((0, count))) for count in range(7)] == [
+        "Standby", "Charge", "Discharge", "EOD", "Service", "Pre-Standby", "Error"]
+
+
+@pytest.mark.parametrize("name, register, data, value", [
+    ("carlo-gavazzi-em340", "voltage_l1_n", "0903 0000", 230.7),
+    ("carlo-gavazzi-em340", "active_power_total", "f830 ffff", -200.0),
+    ("carlo-gavazzi-em340", "current_l3", "86a0 0001", 100.0),
+    ("carlo-gavazzi-em340", "power_factor_total", "ff0a", -0.246),
+    ("eastron-sdm630", "voltage_l1_n", "4366 8000", 230.5),
+    ("eastron-sdm630", "active_power_total", "c348 0000", -200.0),
+])
+def test_a_new_device_is_only_data(name, register, data, value):
+    found, = (each for each in load_profile(name).registers if each.name == register)
+    assert found.decode(bytes.fromhex(data)) == value
+
+
+def test_registers_that_are_alike_are_stated_once():
+    profile = parse_profile("""block = [{ address = 0x10, count = 8 }]
+        register = [{ name = "cell_{n}", address = 0x10, type = "u32", repeat = 4, resolution = "0.1 V" }]""", "own")
+    assert [(register.name, register.block.address, register.resolution) for register in profile.registers] == [
+        ("cell_1", 0x10, "0.1 V"), ("cell_2", 0x12, "0.1 V"), ("cell_3", 0x14, "0.1 V"), ("cell_4", 0x16, "0.1 V")]

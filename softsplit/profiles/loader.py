@@ -1,21 +1,24 @@
 """Profiles from TOML: the shipped ones by name, anyone's own by path."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 
 from softsplit import checks, tomlfile
 from softsplit.errors import ConfigError
 from softsplit.profiles.profile import Profile, Register
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import ADDRESSES, Block, Read, Table
 from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES, registers_of
 
 ORDER_KEYS = ("word_order", "byte_order")
 PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "block", "register")
 BLOCK_KEYS = ("table", "address", "count")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
-REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "resolution", "not_available", "offset", "states", *ORDER_KEYS)
+REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "repeat", "resolution", "not_available", "offset", "states",
+                 *ORDER_KEYS)
+ELSE = "else"  # the state of every count that no other state names
 ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many of that a register takes
 
 
@@ -68,7 +71,7 @@ def parse_profile(text: str, name: str) -> Profile:
             else None,
             readable=_each(content, "readable", partial(_block, habits=habits)),
             reads=_each(content, "block", partial(_read, habits=habits)),
-            registers=_each(content, "register", partial(_register, habits=habits)),
+            registers=tuple(chain(*_each(content, "register", partial(_registers, habits=habits)))),
         )
     except ConfigError as error:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
@@ -118,12 +121,30 @@ def _read(entry: dict, habits: Habits) -> Read:
     return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
 
 
+def _registers(entry: dict, habits: Habits) -> list[Register]:
+    """Return one register, or as many as `repeat` says, one after another; {n} in the name counts from 1."""
+    checks.require_keys(entry, REGISTER_KEYS)
+    first = _register(entry, habits)
+    if "repeat" not in entry:
+        return [first]
+    if "{n}" not in first.name:
+        raise ConfigError(f'"{first.name}" has no {{n}} for the number of each', "name")
+    repeat = _whole(entry, "repeat")
+    with checks.inside("repeat"):
+        replace(first.block, count=first.block.count * repeat)  # all of them fit into the table
+    starts = range(first.block.address, ADDRESSES, first.block.end - first.block.address)
+    return [replace(first, name=first.name.replace("{n}", str(number)),
+                    block=replace(first.block, address=address))
+            for number, address in zip(range(1, repeat + 1), starts)]
+
+
 def _register(entry: dict, habits: Habits) -> Register:
     name, type_name = _text(entry, "name"), _text(entry, "type")
     checks.require_word(type_name, TYPES, "type", "type")
     if type_name in NUMBERS and "count" in entry:
         raise ConfigError(f"only {', '.join(COUNTED)} take a count; a {type_name} has its own", "count")
     count = registers_of(type_name) if type_name in NUMBERS else None
+    states = checks.require_type(entry.get("states", {}), dict, "states")
     return Register(
         name=name,
         block=_block(entry, habits, REGISTER_KEYS, count),
@@ -131,15 +152,15 @@ def _register(entry: dict, habits: Habits) -> Register:
         resolution=checks.require_type(entry.get("resolution", "1"), str, "resolution"),
         not_available=_whole(entry, "not_available") if "not_available" in entry else None,
         offset=checks.require_number(entry.get("offset", 0), "offset"),
-        states=_states(entry),
+        states=_states(states),
+        other_state=checks.require_type(states.get(ELSE, ""), str, f"states.{ELSE}"),
         **_orders(entry, habits.orders),
     )
 
 
-def _states(entry: dict) -> dict[int, str]:
-    states = checks.require_type(entry.get("states", {}), dict, "states")
+def _states(states: dict) -> dict[int, str]:
     for key, name in states.items():
-        if not key.removeprefix("-").isdecimal() or len(key) > 20:
-            raise ConfigError(f'"{key}" is not a whole number', "states")
+        if key != ELSE and (not key.removeprefix("-").isdecimal() or len(key) > 20):
+            raise ConfigError(f'"{key}" is neither a whole number nor "{ELSE}"', "states")
         checks.require_type(name, str, f"states.{key}")
-    return {int(key): name for key, name in states.items()}
+    return {int(key): name for key, name in states.items() if key != ELSE}

@@ -19,8 +19,8 @@ class Register:
     """A named value: where it stands, how it is written, what one count is worth. For people and tools only.
 
     `resolution` is text like "0.1 V"; `not_available` is the pattern, as an unsigned number, which says that
-    there is no value; `offset` is added after the resolution; `states` gives counts a name; `word_order` and
-    `byte_order` say which end comes first, "big" or "little".
+    there is no value; `offset` is added after the resolution; `states` gives counts a name, `other_state` all
+    the others; `word_order` and `byte_order` say which end comes first, "big" or "little".
     """
 
     name: str
@@ -30,6 +30,7 @@ class Register:
     not_available: int | None = None
     offset: float = 0
     states: Mapping[int, str] = field(default_factory=dict)
+    other_state: str = ""
     word_order: str = "big"
     byte_order: str = "big"
 
@@ -61,7 +62,7 @@ class Register:
             return value
         if not isfinite(value):
             return None
-        return self.states[value] if value in self.states else self._measured(value)
+        return self.states.get(value, self.other_state) or self._measured(value)
 
     def _measured(self, count: int | float) -> int | float:
         """What so many counts are; whole only where every count is."""

@@ -16,9 +16,10 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import Profile, Register
 from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block
-from softsplit.tools.house import shown_by_meter
 from softsplit.protocol.pdus import SILENCE
 from softsplit.line import Line
+from softsplit.tools.battery import shown_by_battery
+from softsplit.tools.house import shown_by_meter
 from softsplit.url import Url
 from softsplit.worker import run_until_signal
 
@@ -73,6 +74,7 @@ class SimulatedUnit(Slave):
         self.unit = unit
         self.known: dict = {}  # nothing: what it answers changes all the time
         self._profile = profile
+        self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._faults = faults
         self._wire_time = wire_time
@@ -101,14 +103,28 @@ class SimulatedUnit(Slave):
 
     def data(self, block: Block, t: float) -> bytes:
         """What the unit answers for a block at wall time `t`, as on the wire."""
+        shown = self._shown(t)
         if block.table.holds_bits:
-            return bytes(block.byte_count)
-        shown = shown_by_meter(self.unit, t, self._phases)
+            return self._bits(block, shown)
         data = bytearray(b"\xff\xff" * block.count)
         for register in self._profile.registers:
             if register.block.overlaps(block):
                 self._put(data, block, register.block, self._encoded(register, shown, t))
         return bytes(data)
+
+    def _shown(self, t: float) -> dict:
+        """What the device shows at wall time `t`, by register name."""
+        if self._is_battery:
+            return shown_by_battery(self.unit, t)
+        return shown_by_meter(self.unit, t, self._phases)
+
+    def _bits(self, block: Block, shown: dict) -> bytes:
+        """Bits are off, unless the device shows otherwise."""
+        bits = bytearray(block.count)
+        for register in self._profile.registers:
+            if block.contains(register.block):
+                bits[block.span(register.block)] = bytes([shown.get(register.name, 0)] * register.block.count)
+        return pdus.pack_bits(bits)
 
     @staticmethod
     def _put(data: bytearray, block: Block, source: Block, encoded: bytes) -> None:

@@ -1,0 +1,51 @@
+"""How often another master reads what, from when its reads were heard. Pure: time is an argument."""
+
+from collections import OrderedDict, deque
+from statistics import median_low
+
+from softsplit.protocol.blocks import Block
+
+ENOUGH, LATEST = 3, 9  # reads, from which the period is taken
+OVERDUE = 3  # periods without a read, after which it is not expected any more
+FORGET = 600.0  # s without a read, while the unit is heard, after which a block is forgotten
+REMEMBERED = 500  # blocks of one unit
+
+
+class Periods:
+    """The reads of one unit that were heard."""
+
+    def __init__(self):
+        self._heard_at: OrderedDict[Block, deque[float]] = OrderedDict()  # those heard last come last
+        self._every: dict[Block, float] = {}
+
+    def note(self, block: Block, now: float) -> None:
+        """A read of this block was heard."""
+        times = self._heard_at.setdefault(block, deque(maxlen=LATEST))
+        if times and now - times[-1] > FORGET:
+            times.clear()
+            self._every.pop(block, None)
+        times.append(now)
+        self._heard_at.move_to_end(block)
+        if len(times) >= ENOUGH:
+            self._every[block] = median_low(later - earlier for earlier, later in zip(times, list(times)[1:]))
+
+    def every(self, block: Block) -> float:
+        """Seconds between two reads of a block; 0 as long as nobody knows."""
+        return self._every.get(block, 0.0)
+
+    def beat(self, now: float) -> float:
+        """Seconds between two reads of what is read most often at present; 0 as long as nobody knows."""
+        return min((every for block, every in self._every.items()
+                    if now - self._heard_at[block][-1] <= OVERDUE * every), default=0.0)
+
+    def forget(self, now: float) -> list[Block]:
+        """Forget blocks that are not read any more, and return them."""
+        forgotten = []
+        while self._heard_at:
+            block, times = next(iter(self._heard_at.items()))
+            if now - times[-1] <= FORGET and len(self._heard_at) <= REMEMBERED:
+                break
+            del self._heard_at[block]
+            self._every.pop(block, None)
+            forgotten.append(block)
+        return forgotten
