@@ -2,8 +2,10 @@
 
 from softsplit.bus import Unit, Upstream
 from softsplit.errors import SoftsplitError
-from softsplit.profiles import Profile
+from softsplit.profiles import Profile, Register
+from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.splitter import Splitter
 from softsplit.topology import Downstream
 
-__all__ = ["Downstream", "Profile", "SoftsplitError", "Splitter", "Unit", "Upstream"]
+__all__ = ["Block", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter", "Table",
+           "Unit", "Upstream"]

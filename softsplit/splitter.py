@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from queue import Queue
 
-from softsplit import config
+from softsplit import checks, config
 from softsplit.box import logbook
 from softsplit.box.instance import Instance
 from softsplit.box.notify import Notifier
@@ -26,6 +26,7 @@ from softsplit.permission import FILES
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdus import Question
 from softsplit.protocol.requests import Write
+from softsplit.protocol.values import Value
 from softsplit.topology import Downstream, Served, Topology
 from softsplit.upstream.forwards import Forward
 from softsplit.upstream.poller import Poller
@@ -109,6 +110,24 @@ class Splitter:
         upstreams = {name: poller.report(now) for name, poller in self.pollers.items()}
         return {"uptime": round(now - self._started_at, 1), "verdict": judge(upstreams, downstreams),
                 "upstreams": upstreams, "downstreams": downstreams}
+
+    def values(self, downstream: str, unit: int) -> dict[str, Value | None]:
+        """What the registers of a unit say, by name, as the masters of a downstream get them.
+
+        Numbers are in their units of measure; None says that there is no value. What is stale is not there.
+        Raises ConfigError when there is no such downstream or unit.
+        """
+        names = [each.name for each in self._topology.downstreams]
+        checks.require_word(downstream, names, "downstream")
+        index = names.index(downstream)
+        units = {str(each.unit): each for each in self._topology.downstreams[index].served}
+        checks.require_word(str(unit), units, "unit of this downstream")
+        served, found = units[str(unit)], {}
+        for read in served.origin.reads:
+            data = self.servers[index].databank.mirrors[unit].data(read.block)
+            if data is not None:
+                found |= served.origin.profile.decode(read.block, data)
+        return found
 
     def run(self, attend: Callable[[dict], None] | None = None) -> None:
         """Serve until SIGINT or SIGTERM.

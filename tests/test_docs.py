@@ -3,17 +3,24 @@
 import re
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from softsplit.config import DIAGNOSTICS_KEYS, DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_config
-from softsplit.profiles import load_profile, shipped_profiles
+from softsplit.profiles import shipped_profiles
 from softsplit.profiles.loader import PROFILE_KEYS, READ_KEYS, REGISTER_KEYS, parse_profile
-from softsplit.tools.cable import Cable
+from softsplit import Downstream, Splitter, Upstream
 from softsplit.access import Access
+from softsplit.downstream.servers import server_for
 from softsplit.line import Line
-from tests.support import (Child, RtuMaster, TcpMaster, read_request, running, simulated_gateway, until)
+from softsplit.protocol import pdus
+from softsplit.tools.cable import Cable
+from softsplit.tools.simulate import Faults, SimulatedUnit
+from softsplit.topology import Topology
+from softsplit.url import EXAMPLES, parse_url
+from tests.support import Child, RtuMaster, TcpMaster, running, until
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,39 +82,74 @@ def test_the_commented_configuration_is_right_and_shows_every_key():
     assert (garage.line, cellar.line) == (Line(9600, "8N1"), None)
 
 
-def runs(script: str, tmp_path) -> None:
-    """Run a script with its urls, and nothing else, replaced; all its servers must serve both meters."""
-    cable = Cable()
-    with simulated_gateway(load_profile("abb-b23")) as gateway, running(cable):
-        script = re.sub(r'(Upstream\()"[^"]*"', rf'\1"{gateway.url}"', script)
-        script = re.sub(r'(Downstream\()"tcp:[^"]*"', r'\1"tcp://127.0.0.1:0"', script)
-        script = re.sub(r'(Downstream\()"rtu:[^"]*"', rf'\1"rtu://{cable.left}"', script)
+def wiring_of(script: str, monkeypatch) -> Topology:
+    """The topology of a script, which is not run."""
+    built = []
+    monkeypatch.setattr(Splitter, "run", lambda self, attend=None: built.append(self._topology))
+    exec(compile(script, "script", "exec"), {})
+    monkeypatch.undo()
+    return built[0]
+
+
+@contextmanager
+def simulated(topology: Topology):
+    """Everything that a wiring has at its ends; gives what to replace its urls with, and the far ends of its lines."""
+    urls, far_ends = {}, {}
+    with ExitStack() as stack:
+        for end in (*topology.upstreams, *topology.downstreams):
+            here = there = f"{end.url.scheme}://127.0.0.1:0"
+            if end.url.path:
+                cable = Cable()
+                stack.enter_context(running(cable))
+                here, there = f"rtu://{cable.left}", f"rtu://{cable.right}"
+                far_ends[end.name] = cable.right
+            if isinstance(end, Upstream):
+                units = [SimulatedUnit(unit.unit, unit.profile, Faults()) for unit in end.units]
+                server = server_for(end.name, parse_url(there, EXAMPLES, 0), units, end.line)
+                server.open()
+                stack.enter_context(running(server))
+                here = here if end.url.path else str(server.url)
+            urls[str(end.url)] = here
+        yield urls, far_ends
+
+
+def is_served(master, downstream: Downstream) -> bool:
+    """Whether a master gets every unit of a downstream."""
+    return all(master.ask(each.unit, pdus.read_question(each.origin.probe).pdu)[:1] == bytes((each.origin.probe.table.function,))
+               for each in downstream.served)
+
+
+def runs(script: str, tmp_path, monkeypatch) -> None:
+    """Run a script with its urls, and nothing else, replaced; all its servers must serve all their units."""
+    topology = wiring_of(script, monkeypatch)
+    with simulated(topology) as (urls, far_ends):
+        for url, place in urls.items():
+            script = script.replace(f'"{url}"', f'"{place}"').replace(f'"{url.removesuffix(":502")}"', f'"{place}"')
         (tmp_path / "script.py").write_text(script)
         with Child([sys.executable, str(tmp_path / "script.py")]) as child:
-            expected = script.count("Downstream(")
-            until(lambda: child.log().count("serving") == expected)
-            for port in re.findall(r"serving.*127\.0\.0\.1:(\d+)", child.log()):
-                with TcpMaster(int(port)) as master:
-                    until(lambda: all(master.ask(unit, read_request(0x5B00, 62))[:1] == b"\x03" for unit in (100, 2)))
-            if "rtu:" in script:
-                with RtuMaster(cable.right) as master:
-                    assert all(master.ask(unit, read_request(0x5B00, 62))[:1] == b"\x03" for unit in (100, 2))
-            assert child.end() == 0
+            until(lambda: child.log().count("serving") == len(topology.downstreams))
+            for number, downstream in enumerate(topology.downstreams):
+                port = re.findall(r"serving.* on (?:.*127\.0\.0\.1:(\d+)|rtu)", child.log())[number]
+                place = far_ends.get(downstream.name) or f"socket://127.0.0.1:{port}"
+                with TcpMaster(int(port)) if downstream.url.scheme == "tcp" else RtuMaster(place) as master:
+                    until(lambda: is_served(master, downstream))
+            if "print(" in script:
+                until(lambda: re.search(r"^active_power_total \d+\.\d+$", child.text(), re.MULTILINE))
+            assert child.end() == 0, child.log()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
-def test_an_example_runs(path, tmp_path):
-    runs(path.read_text(), tmp_path)
+def test_an_example_runs(path, tmp_path, monkeypatch):
+    runs(path.read_text(), tmp_path, monkeypatch)
 
 
-def test_the_script_of_the_readme_runs(tmp_path):
-    runs(fenced("python")[0].replace('"tcp://0.0.0.0:502", [meters]', '"tcp://0.0.0.0:502", [meters], name="victron"'),
-         tmp_path)
+def test_the_script_of_the_readme_runs(tmp_path, monkeypatch):
+    runs(fenced("python")[0], tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 def test_an_example_is_a_wiring_diagram(path):
     text = path.read_text()
     assert len(text.splitlines()) < 60 and "\ndef " not in text
-    assert text.rstrip().endswith(".run()")
+    assert ".run(" in text.splitlines()[-1] and max(map(len, text.splitlines())) <= 120
     assert f"examples/{path.name}" in README

@@ -149,6 +149,12 @@ class Mirror(Slave):
             return SILENCE
         return pdus.exception_pdu(function, code)
 
+    def data(self, block: Block) -> bytes | None:  # any thread
+        """Return a polled block as a master would get it, or None when none would."""
+        answer = self.handle_request(pdus.read_question(block).pdu)
+        is_data = isinstance(answer, bytes) and answer[:1] == bytes((block.table.function,))
+        return answer[2:] if is_data else None
+
     def states(self, now: float) -> list[BlockState]:  # any thread
         """Return how each block stands at the monotonic time `now`, in the order of the reads."""
         with self._data_lock:

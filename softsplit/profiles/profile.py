@@ -9,7 +9,7 @@ from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.protocol import values
 from softsplit.protocol.blocks import WRITE_FUNCTIONS, Block, Read, Table, merge
-from softsplit.protocol.pdus import unpack_bits
+from softsplit.protocol.pdus import pack_bits, unpack_bits
 
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 20, 21, 22, 23)  # a device may know; MAP 6
 
@@ -136,6 +136,18 @@ class Profile:
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise ConfigError(f'"{name[1]}" stands twice', f"{what}[{index + 1}].name")
+
+    def decode(self, block: Block, data: bytes) -> dict[str, values.Value | None]:
+        """Return what the registers in a block say, by name, from its data as it came over the wire."""
+        items = unpack_bits(data, block.count) if block.table.holds_bits else data
+        width = 1 if block.table.holds_bits else 2  # bytes
+        found = {}
+        for register in self.registers:
+            if block.contains(register.block):
+                span = block.span(register.block)
+                own = bytes(items[width * span.start:width * span.stop])
+                found[register.name] = register.decode(pack_bits(own) if block.table.holds_bits else own)
+        return found
 
     @property
     def tables(self) -> frozenset[Table]:
