@@ -128,7 +128,6 @@ class Poller(Worker):
         else:
             self._count(unit, read.block)
             self._answered(unit, read, data)
-        self._turns.polled(time.monotonic() - self._client.asked_at)
         self._listen()
 
     def _forward(self, forward: Forward) -> None:
@@ -211,7 +210,9 @@ class Poller(Worker):
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:
-        self._plan.answered(unit, read, self._client.asked_at, time.monotonic())
+        now = time.monotonic()
+        self._plan.answered(unit, read, self._client.asked_at, now)
+        self._turns.polled(now - self._client.asked_at)
         self._words.weigh(self._plan.demand)
         self._hand_over(unit, read.block, data, exception)
         self.tally.mute.discard(unit)
