@@ -15,7 +15,7 @@ class Turns:
         self._owed = min(self._owed + seconds, MOST_OWED)
 
     def polled(self, seconds: float) -> None:
-        """A read of the plan was answered after so long; a try in vain is not what polling needs its half for."""
+        """A read of the plan was answered after so long; tries in vain are not what its half is for."""
         self._owed = max(0.0, self._owed - seconds)
 
     def is_pollings(self, is_due: bool) -> bool:
