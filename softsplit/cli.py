@@ -12,12 +12,13 @@ from softsplit.box.service import KINDS, Order, explain, finish, put_in_place, t
 from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Table
 from softsplit.splitter import run_config
 from softsplit.tools.doctor import examine
 from softsplit.tools.finding import draw_finding
+from softsplit.tools.plausible import WORD_ORDERS
 from softsplit.tools.prometheus import as_prometheus
-from softsplit.tools.read import format_block, read_block
+from softsplit.tools.read import Whom, profile_form, raw_form, run_read
 from softsplit.tools.simulate import Faults, parse_mute, run_simulation
 from softsplit.tools.status import as_json, read_status, save
 from softsplit.tools.table import draw_status
@@ -32,7 +33,7 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except SoftsplitError as error:
-            click.echo(f"softsplit: {error}", err=True)
+            complain(error)
             sys.exit(error.exit_code)
 
 
@@ -46,6 +47,10 @@ class Number(click.ParamType):
             return value if isinstance(value, int) else int(value, 0)
         except ValueError:
             self.fail(f"{value!r} is neither decimal (23296) nor hex (0x5B00)", param, context)
+
+
+def complain(what: str) -> None:
+    click.echo(f"softsplit: {what}", err=True)
 
 
 def program() -> str:
@@ -154,31 +159,48 @@ def doctor(path):
     sys.exit(0 if is_well else 1)
 
 
-@main.command(short_help="Read registers or bits once, raw.")
-@click.option("-a", "--at", "where", default="localhost", metavar="HOST[:PORT]|URL", show_default=True,
+@main.command(short_help="Read a unit, by its profile or raw.")
+@click.option("-a", "--at", "where", default="localhost:502", metavar="HOST[:PORT]|URL", show_default=True,
               help="Whom to ask.")
-@click.option("-u", "--unit", type=UNIT, required=True, help="Unit id, 1 to 247.")
+@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 1 to 247.")
+@click.option("-p", "--profile", metavar="PROFILE", help="Read everything that this profile polls.")
+@click.option("-d", "--decode", is_flag=True, help="Show every value with its name and unit of measure.")
 @click.option("-t", "--table", type=click.Choice([table.value for table in Table]),
-              default="holding registers", show_default=True)
+              help="What to read raw; holding registers unless ADDRESS says otherwise.")
+@click.option("--as", "types", metavar="TYPES",
+              help="What raw registers hold: u16, s32, f32, u24, text:8, ...; several take turns.")
+@click.option("--word-order", "order", type=click.Choice(list(WORD_ORDERS), case_sensitive=False),
+              help="How 0x01020304 = abcd stands in raw registers.")
+@click.option("--every", type=float, metavar="S", help="Read again every so many seconds, until Ctrl-C.")
+@click.option("--json", "form", flag_value="json", help="Print a JSON object for each block.")
+@click.option("--csv", "form", flag_value="csv", help="Print a row for each value.")
 @click.option("--timeout", type=float, default=1.0, show_default=True,
-              help="Seconds to wait for the answer.")
+              help="Seconds to wait for an answer.")
 @click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True, help="Of a serial line.")
 @mode_option
-@click.argument("address", type=Number())
-@click.argument("count", type=Number(), default=1)
-def read(where, unit, table, timeout, baudrate, mode, address, count):
-    """Read COUNT registers or bits from ADDRESS on, once, and print them raw.
+@click.argument("address", required=False)
+@click.argument("count", type=Number(), required=False)
+def read(where, unit, profile, decode, table, types, order, every, form, timeout, baudrate, mode, address,
+         count):
+    """Read what PROFILE polls, or COUNT registers or bits from ADDRESS on.
 
-    ADDRESS is the protocol address from 0, in decimal or hex. A URL is tcp://HOST[:502],
-    rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0.
+    ADDRESS is the protocol address from 0, in decimal or hex; 40001 and 30001, or 400001 and 300001, are
+    understood too. A URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. While a running
+    softsplit owns that wire, its server is asked instead.
 
     \b
-    Examples: softsplit read -a 192.168.1.140:8899 -u 100 0x5B00 62
+    Examples: softsplit read -a 192.168.1.140 -p anzen-bms -d
+              softsplit read -a 192.168.1.140:8899 -u 100 0x5B00 62 --as u32
               softsplit read -a rtu:///dev/ttyUSB0 --baudrate 9600 -u 2 0x5B00 62
+
+    Exit codes: 1 when a block was not answered, else those of "softsplit --help".
     """
-    block = Block(Table(table), address, count)
-    found = read_block(where, unit, block, timeout, line.Line(baudrate, mode))
-    click.echo(format_block(block, found))
+    if profile and (address or table or types or order) or not profile and address is None:
+        raise click.UsageError("say what to read: either -p PROFILE, or ADDRESS and what belongs to it")
+    whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every)
+    what = (profile_form(form, profile, decode) if profile else
+            raw_form(form, table, address, count, types, order, complain))
+    sys.exit(0 if run_read(whom, what, click.echo, complain) else 1)
 
 
 SIMULATE_HELP = f"""Be a device that is not there: answer at URL as PROFILE says the real one would.

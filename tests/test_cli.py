@@ -15,6 +15,10 @@ from softsplit.tools.cable import Cable
 from tests.support import Child, RtuMaster, TcpMaster, read_request, running, simulated_gateway, until
 
 COMMAND = [sys.executable, "-m", "softsplit"]
+MODEL = """\
+  0x8960   0x4232  16946   16946  B2        44.54993             -             -             -
+  0x8961   0x3320  13088   13088  3.
+"""
 POWERS = read_request(0x5B00, 62)
 
 
@@ -167,24 +171,30 @@ def test_read_and_simulate_speak_rtu_on_both_wires(kind):
     with running(cable), Child([*COMMAND, "simulate", "abb-b23", there, "--unit=2", "--mode=8N1"]) as meter:
         served = until(lambda: re.search(r"serving .* on (\S+)", meter.log()))[1]
         shown = call("read", "-a", here if kind == "rtu" else served, "--mode=8N1", "-u", "2", "0x8960", "2")
-        assert (shown.returncode, shown.stdout) == (0, "0x8960  16946  0x4232\n0x8961  13088  0x3320\n"), shown.stderr
+        assert shown.returncode == 0 and MODEL in shown.stdout, shown.stderr
 
 
 def test_read_prints_registers(tmp_path):
     with simulated_gateway(load_profile("abb-b23")) as gateway:
         where = f"127.0.0.1:{gateway.url.port}"
         shown = call("read", "-a", where, "-u", "100", "0x8960", "2")
-        assert (shown.returncode, shown.stdout) == (0, "0x8960  16946  0x4232\n0x8961  13088  0x3320\n")
-        assert call("read", "-a", str(gateway.url), "-u", "2", "35168").stdout == "0x8960  16946  0x4232\n"
+        assert shown.returncode == 0 and MODEL in shown.stdout
+        assert "0x8960   0x4232" in call("read", "-a", str(gateway.url), "-u", "2", "-t", "holding registers", "35168").stdout
         refused = call("read", "-a", where, "-u", "100", "0x0000", "2")
         assert refused.returncode == 1
-        assert refused.stderr == "softsplit: unit 100: exception 0x02 (illegal data address)\n"
+        assert refused.stderr == "softsplit: holding registers 0x0000+2: unit 100: exception 0x02 (illegal data address)\n"
     gone = call("read", "-a", where, "-u", "100", "0x8960", "2")
-    assert (gone.returncode, gone.stderr) == (1, f"softsplit: cannot reach tcp://{where}: Connection refused\n")
+    assert (gone.returncode, gone.stderr) == (1, f"softsplit: holding registers 0x8960+2: cannot reach tcp://{where}: Connection refused\n")
 
 
 @pytest.mark.parametrize("arguments, told", [
     (["read", "-u", "1", "x"], "neither decimal (23296) nor hex (0x5B00)"),
+    (["read", "-u", "1", "0", "-p", "abb-b23"], "either -p PROFILE, or ADDRESS"),
+    (["read"], "either -p PROFILE, or ADDRESS"),
+    (["read", "-p", "abb-b32"], 'did you mean "abb-b'),
+    (["read", "-p", "any"], "profile any polls nothing"),
+    (["read", "0", "--every", "0"], "every: 0.0 s is not possible"),
+    (["read", "0", "0"], "0 does not fit"),
     (["read", "-u", "1", "0", "126"], "126 is more than one read may ask for"),
     (["read", "-u", "1", "0xFFFF", "2"], "2 does not fit"),
     (["read", "-a", "http://x", "-u", "1", "0"], '"http://x" is not possible here'),
@@ -237,7 +247,7 @@ def demo():
 def test_the_demo_prints_commands_that_work(demo):
     command, = re.findall(r"^  (.*softsplit read .*)$", demo.text(), re.MULTILINE)
     shown = subprocess.run(command.split(), capture_output=True, text=True, timeout=30)
-    assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 62
+    assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 2 + 62
 
 
 @pytest.mark.skipif(not shutil.which("mbpoll"), reason="mbpoll is not installed")

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from softsplit.worker import Worker
 HUNG = 30.0  # s without an answer, after which a process has hung
 NO_STATUS = "-"  # the answer of a process that can write no status file
 QUEUE = 1000  # of those who ask between two answers
+OURS = "\0softsplit/"  # how the names begin
+SOCKETS = Path("/proc/net/unix")  # where the kernel lists all names; the zero byte shows as @
 PEER = struct.Struct("3i")  # process, user, group: struct ucred of unix(7)
 
 
@@ -31,7 +34,7 @@ def key_of(config: Path) -> str:
 
 
 def _address(config: Path) -> str:
-    return f"\0softsplit/{key_of(config)}"
+    return f"{OURS}{key_of(config)}"
 
 
 class Hung(SoftsplitError):
@@ -102,10 +105,22 @@ class Process:
     @classmethod
     def that_runs(cls, config: Path) -> "Process | None":
         """Return the process that runs a configuration, or None. The caller closes it."""
+        return cls._at(_address(config))
+
+    @classmethod
+    def all_that_run(cls) -> Iterator["Process"]:
+        """Give every process on this machine that runs some configuration. The caller closes each."""
+        lines = os.fsdecode(SOCKETS.read_bytes()).splitlines()
+        for name in sorted({line.partition(f" @{OURS[1:]}")[2] for line in lines} - {""}):
+            if process := cls._at(f"{OURS}{name}"):
+                yield process
+
+    @classmethod
+    def _at(cls, address: str) -> "Process | None":
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.settimeout(HUNG)
-            sock.connect(_address(config))
+            sock.connect(address)
         except OSError:
             sock.close()
             return None

@@ -1,36 +1,147 @@
-"""One read of one block, for a person."""
+"""`softsplit read`: what a unit answers, by its profile or raw, once or again and again."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import cycle
 
 from softsplit import checks
-from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdus import unpack_bits
+from softsplit.errors import ConfigError
 from softsplit.line import Line
+from softsplit.profiles import Profile, Register, load_profile
+from softsplit.protocol import values
+from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.tools.entrance import find_entrance
+from softsplit.tools.forms import Csv, Json, Text
+from softsplit.tools.notation import parse_address
+from softsplit.tools.plausible import WORD_ORDERS
+from softsplit.tools.reader import Outcome, read_all, title_of
 from softsplit.upstream.clients import client_for
-from softsplit.url import parse_url
+from softsplit.url import Url, parse_url
+
+SCHEMES = ("tcp", "rtuovertcp", "rtu")
 
 
-def read_block(where: str, unit: int, block: Block, timeout: float = 1.0,
-               line: Line | None = None) -> list[int]:
-    """Return the registers or bits of a block, as numbers.
+def parse_place(where: str) -> Url:
+    """Return the url that HOST, HOST:PORT or a url means. Raises ConfigError."""
+    return parse_url(where if "://" in where else f"tcp://{where}", SCHEMES)
 
-    `where` is HOST, HOST:PORT or a url; `line` says how a serial one is spoken on. Raises ConfigError or
-    UpstreamError.
+
+def raw_form(form: str | None, table: str | None, address: str, count: int | None, types: str | None,
+             order: str | None, tell: Callable[[str], None]) -> Text | Json | Csv:
+    """Return the form of a read of `count` registers or bits, taken as `types` in word `order`.
+
+    `tell` is told how the address was understood. Raises ConfigError.
     """
-    Read(block, "raw")  # one read may ask for it
-    checks.require_seconds(timeout, "timeout")
-    url = parse_url(where if "://" in where else f"tcp://{where}", ("tcp", "rtuovertcp", "rtu"))
-    client = client_for(url, timeout, line)
+    table, start, words = parse_address(address, Table(table) if table else None)
+    if words:
+        tell(words)
+    names = [name.strip() for name in types.split(",")] if types else []
+    block = Block(table, start, max(1, sum(map(_registers_in, names))) if count is None else count)
+    reads = (Read(block, ""),)  # one read may ask for it
+    profile = Profile("raw", reads, registers=tuple(_registers_as(block, names, order or "abcd")))
+    return form_of(form, profile, True, [order] if order else tuple(WORD_ORDERS))
+
+
+def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Csv:
+    """Return the form of a read of everything a profile polls. Raises ConfigError."""
+    profile = load_profile(name)
+    if not profile.reads:
+        raise ConfigError(f"profile {name} polls nothing; say what to read: ADDRESS COUNT")
+    return form_of(form, profile, decodes)
+
+
+def form_of(form: str | None, profile: Profile, decodes: bool,
+            orders: Sequence[str] = tuple(WORD_ORDERS)) -> Text | Json | Csv:
+    return {"json": Json, "csv": Csv}[form](profile) if form else Text(profile, decodes, orders)
+
+
+def _split_type(name: str) -> tuple[str, int | None]:
+    """Return the type and count of registers that "u32" or "text:8" says. Raises ConfigError."""
+    kind, colon, count = name.partition(":")
+    checks.require_word(kind, values.TYPES, "type", "--as")
+    if colon and (kind in values.NUMBERS or not count.isdecimal() or not int(count)):
+        raise ConfigError(f'"{name}" is not possible; write a count like text:8', "--as")
+    return kind, values.registers_of(kind) if kind in values.NUMBERS else int(count) if colon else None
+
+
+def _registers_in(name: str) -> int:
+    return _split_type(name)[1] or 1
+
+
+def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Register]:
+    """Cut a block into registers of these types, again and again; the rest that is too small stays raw."""
+    word_order, byte_order = WORD_ORDERS[order]
+    registers, address = [], block.address
+    for name in cycle(names):
+        left = block.end - address
+        if not left:
+            break
+        kind, count = _split_type(name)
+        count = count or (left if kind == "text" else 1)
+        if count > left:
+            kind, count = "raw", left
+        registers.append(Register(f"0x{address:04X}", Block(block.table, address, count), kind,
+                                  word_order=word_order, byte_order=byte_order))
+        address += count
+    return registers
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Whom to read and how often: HOST, HOST:PORT or a url, a unit id, seconds; `line` is of a serial url."""
+
+    where: str
+    unit: int
+    timeout: float
+    line: Line
+    every: float | None = None
+
+    def __post_init__(self):
+        checks.require_seconds(self.timeout, "timeout")
+        if self.every is not None:
+            checks.require_seconds(self.every, "every")
+
+
+def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
+             tell: Callable[[str], None]) -> bool:
+    """Read, and `say` what was read; `tell` what is wrong. Return whether all blocks were answered.
+
+    Repeats it as often as `whom` wants, until Ctrl-C. When a running splitter owns the wire, its server is
+    asked instead. Raises ConfigError or SoftsplitError.
+    """
+    url, unit, why = find_entrance(parse_place(whom.where), whom.unit)
+    if why:
+        tell(why)
+    for text in form.head:
+        say(text)
+    client, is_well = client_for(url, whom.timeout, whom.line), True
     try:
-        data = client.read(unit, block, timeout)
+        while True:
+            begin = time.monotonic()
+            if whom.every and isinstance(form, Text):
+                say(datetime.now().strftime("%H:%M:%S"))
+            for outcome in read_all(client, unit, form.profile.reads, whom.timeout):
+                is_well = _show(outcome, whom.unit, form, say, tell) and is_well
+            for what in client.take_foreign():
+                tell(f"another master is on this line: {what}; what was read may not be the unit's")
+            if not whom.every:
+                return is_well
+            time.sleep(max(0.0, begin + whom.every - time.monotonic()))
+    except KeyboardInterrupt:
+        if not whom.every:
+            raise
+        return is_well
     finally:
         client.close()
-    if block.table.holds_bits:
-        return list(unpack_bits(data, block.count))
-    return [int.from_bytes(data[offset:offset + 2], "big") for offset in range(0, len(data), 2)]
 
 
-def format_block(block: Block, items: list[int]) -> str:
-    """One line an item: address, and the number in decimal and hex, or the bit."""
-    if block.table.holds_bits:
-        return "\n".join(f"0x{address:04X}  {bit}" for address, bit in enumerate(items, block.address))
-    return "\n".join(f"0x{address:04X}  {word:5d}  0x{word:04X}"
-                     for address, word in enumerate(items, block.address))
+def _show(outcome: Outcome, unit: int, form: Text | Json | Csv, say: Callable[[str], None],
+          tell: Callable[[str], None]) -> bool:
+    """Say or tell what came of one read; return whether that was an answer."""
+    for text in form.lines(unit, outcome):
+        say(text)
+    if outcome.error:
+        tell(f"{title_of(outcome.read)}: {outcome.error}")
+    return outcome.error is None

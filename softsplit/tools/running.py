@@ -1,15 +1,14 @@
 """What a running splitter says of itself, and its servers to a master; no wire is touched."""
 
-import socket
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 from softsplit.bus import Upstream
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol.pdus import GATEWAY_NO_PATH, OWN_EXCEPTIONS
+from softsplit.tools.entrance import here, obstacle_at
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.tools.wires import look_at, look_for
 from softsplit.topology import Downstream, Topology
@@ -20,7 +19,6 @@ from softsplit.url import EXAMPLES, Url, parse_url
 PATIENCE = 2.0  # s for an answer of our own server
 SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
 NAMED = 4  # masters
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is at every address
 
 
 def examine_running(topology: Topology, document: dict, config: Path) -> Iterator[Finding]:
@@ -100,24 +98,11 @@ def _downstream(downstream: Downstream, report: dict) -> Iterator[Finding]:
 
 def _ask_server(downstream: Downstream, url: Url, connections: int) -> Iterator[Finding]:
     """Ask a server as a master would, unless that were at the expense of one."""
-    host = HERE.get(url.host, url.host)
-    access = downstream.access
-    if connections >= access.max_connections:
-        yield note(f"{downstream.name}: its connections are all taken, so it was not asked; max_connections "
-                   f"= {access.max_connections} may be too few")
-    elif access.allow and not _is_allowed(host, access.allow):
-        yield note(f"{downstream.name}: allow does not list {host}, so it was not asked from here")
+    url = here(url)
+    if obstacle := obstacle_at(downstream, url, connections):
+        yield note(f"{downstream.name}: {obstacle}")
     else:
-        yield from _ask_units(downstream, Url(url.scheme, host, url.port))
-
-
-def _is_allowed(host: str, networks) -> bool:
-    """Whether this machine, which calls itself from the address it calls, is let in."""
-    try:
-        address = socket.getaddrinfo(host, None)[0][4][0]
-    except OSError:
-        return True  # the connection will tell
-    return any(ip_address(address.partition("%")[0]) in network for network in networks)
+        yield from _ask_units(downstream, url)
 
 
 def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:

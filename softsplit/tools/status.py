@@ -23,6 +23,11 @@ def read_status(config: Path) -> dict:
     process = Process.that_runs(config)
     if process is None:
         return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
+    return read_status_of(process)
+
+
+def read_status_of(process: Process) -> dict:
+    """Return the same of a process, and close that."""
     try:
         with process:
             place = process.status_file(PATIENCE)

@@ -8,8 +8,9 @@ from dataclasses import replace
 from softsplit.bus import Unit, Upstream
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, read_question
+from softsplit.protocol.pdus import OWN_EXCEPTIONS
 from softsplit.tools.finding import Finding, note, well, wrong
+from softsplit.tools.reader import read_patiently
 from softsplit.topology import Downstream
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
@@ -65,9 +66,8 @@ def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]
     refusal = failure = None
     unanswered = 0
     while len(latencies) + unanswered < READS and (latencies or unanswered < MUTE):
-        time.sleep(max(0.0, client.free_at(unit.unit, read_question(block)) - time.monotonic()))
         try:
-            client.read(unit.unit, block, upstream.timeout)
+            read_patiently(client, unit.unit, block, upstream.timeout)
         except Unreachable:
             raise
         except UpstreamError as error:

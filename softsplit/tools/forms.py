@@ -1,0 +1,96 @@
+"""What was read, as text, JSON or CSV: lines for each outcome. Pure."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from softsplit.profiles import Profile
+from softsplit.tools.plausible import WORD_ORDERS, tabulate
+from softsplit.tools.reader import Outcome, title_of
+from softsplit.tools.shown import Named, items_of, named_values
+
+COLUMNS = ("time", "unit", "block", "table", "address", "name", "value", "measure", "error")
+
+
+@dataclass(frozen=True)
+class Text:
+    """For a person: a line for each block; when it `decodes`, a line for each value too.
+
+    What no register names is tabulated instead, in these word `orders`. An error is told elsewhere.
+    """
+
+    profile: Profile
+    decodes: bool
+    orders: Sequence[str] = tuple(WORD_ORDERS)
+    head: Sequence[str] = ()
+
+    def lines(self, unit: int, outcome: Outcome) -> list[str]:
+        read = outcome.read
+        if outcome.data is None:
+            return []
+        if not self.decodes:
+            return [f"{title_of(read)}  {items_of(read.block, outcome.data)}"]
+        found = list(named_values(self.profile.registers, read.block, outcome.data))
+        width = max((len(named.name) for named in found), default=0)
+        rows = ([f"{named.name:{width}}  {named}" for named in found]
+                or tabulate(read.block, outcome.data, self.orders))
+        return [title_of(read), *(f"  {row}" for row in rows)]
+
+
+@dataclass(frozen=True)
+class Json:
+    """For programs: one object in a line for each block."""
+
+    profile: Profile
+    head: Sequence[str] = ()
+
+    def lines(self, unit: int, outcome: Outcome) -> list[str]:
+        block = outcome.read.block
+        found = {"time": _iso(outcome.taken_at), "unit": unit, "block": outcome.read.name,
+                 "table": str(block.table), "address": block.address, "count": block.count}
+        if outcome.data is None:
+            return [json.dumps(found | {"error": str(outcome.error)}, ensure_ascii=False)]
+        found["items"] = items_of(block, outcome.data)
+        found["values"] = {named.name: {"value": _plain(named), "measure": named.measure}
+                           for named in named_values(self.profile.registers, block, outcome.data)}
+        return [json.dumps(found, ensure_ascii=False)]
+
+
+@dataclass(frozen=True)
+class Csv:
+    """For spreadsheets: a row for each value, or for each register or bit that has no name."""
+
+    profile: Profile
+    head: Sequence[str] = (",".join(COLUMNS),)
+
+    def lines(self, unit: int, outcome: Outcome) -> list[str]:
+        block, time = outcome.read.block, _iso(outcome.taken_at)
+        start = (time, unit, outcome.read.name, block.table)
+        if outcome.data is None:
+            return [_row(*start, f"0x{block.address:04X}", "", "", "", outcome.error)]
+        found = list(named_values(self.profile.registers, block, outcome.data))
+        if found:
+            return [_row(*start, f"0x{named.register.block.address:04X}", named.name,
+                         "" if named.value is None else named.text, named.measure, "") for named in found]
+        return [_row(*start, f"0x{block.address + index * block.step:04X}", "", item, "", "")
+                for index, item in enumerate(items_of(block, outcome.data))]
+
+
+def _row(*cells) -> str:
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(cells)
+    return row.getvalue()
+
+
+def _plain(named: Named):
+    """The value as JSON takes it."""
+    if isinstance(named.value, bytes):
+        return named.value.hex()
+    return list(named.value) if isinstance(named.value, tuple) else named.value
+
+
+def _iso(taken_at: float) -> str:
+    return datetime.fromtimestamp(taken_at, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,45 @@
+"""Registers of which nobody knows what they mean: everything they could say, in a table. Pure.
+
+A float that was meant is a huge whole number when taken for one, and a small whole number is next to zero
+when taken for a float; so at most one of the two is plausible.
+"""
+
+from collections.abc import Sequence
+
+from softsplit.protocol import values
+from softsplit.protocol.blocks import Block
+from softsplit.tools.shown import items_of
+
+WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
+               "dcba": ("little", "little")}  # word_order and byte_order
+WHOLE = 100_000_000  # below which a whole number of 32 bits is plausible
+FLOAT = (1e-4, 1e8)  # where a float is
+
+
+def tabulate(block: Block, data: bytes, orders: Sequence[str] = tuple(WORD_ORDERS)) -> list[str]:
+    """Return a line for each register: its number and text, and what it and the next say in each order.
+
+    Bits are just that.
+    """
+    if block.table.holds_bits:
+        return [f"0x{address:04X}  {bit}" for address, bit in enumerate(items_of(block, data), block.address)]
+    lines = [f"address     hex    u16     s16  text{''.join(f'{order.upper():>14}' for order in orders)}"]
+    for index, word in enumerate(items_of(block, data)):
+        own, pair = data[2 * index:2 * index + 2], data[2 * index:2 * index + 4]
+        text = "".join(chr(byte) if 0x20 < byte < 0x7F else "." for byte in own)
+        cells = (_reading(pair, *WORD_ORDERS[order]) if len(pair) == 4 else "" for order in orders)
+        row = (f"0x{block.address + index * block.step:04X}   0x{word:04X}  {word:5}  "
+               f"{values.decode('s16', own):6}  {text:4}{''.join(f'{cell:>14}' for cell in cells)}")
+        lines.append(row.rstrip())
+    return lines
+
+
+def _reading(pair: bytes, word_order: str, byte_order: str) -> str:
+    """What two registers plausibly say: a whole number, or with a point a float, or "-"."""
+    whole = values.decode("s32", pair, word_order, byte_order)
+    if abs(whole) < WHOLE:
+        return str(whole)
+    number = values.decode("f32", pair, word_order, byte_order)
+    if not FLOAT[0] <= abs(number) < FLOAT[1]:
+        return "-"
+    return f"{number:.7g}" if number % 1 else f"{number:.1f}"

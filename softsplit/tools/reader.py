@@ -1,0 +1,44 @@
+"""Reads what a profile states of one unit, once, block by block; for tools that a person runs."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from softsplit.errors import Unreachable, UpstreamError
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdus import read_question
+from softsplit.upstream.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one read: data as over the wire, or why there is none; `taken_at` is wall time."""
+
+    read: Read
+    taken_at: float
+    data: bytes | None = None
+    error: UpstreamError | None = None
+
+
+def title_of(read: Read) -> str:
+    """The name of a read, where it has one, and its block."""
+    return f"{read.name}  {read.block}".strip()
+
+
+def read_all(client: Client, unit: int, reads: Iterable[Read], timeout: float) -> Iterator[Outcome]:
+    """Give the outcome of each read; after one that reached nobody there is no other."""
+    for read in reads:
+        taken_at = time.time()
+        try:
+            yield Outcome(read, taken_at, read_patiently(client, unit, read.block, timeout))
+        except Unreachable as error:
+            yield Outcome(read, taken_at, error=error)
+            return
+        except UpstreamError as error:
+            yield Outcome(read, taken_at, error=error)
+
+
+def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> bytes:
+    """Read when no late answer can be mistaken for the one to this. Raises UpstreamError."""
+    time.sleep(max(0.0, client.free_at(unit, read_question(block)) - time.monotonic()))
+    return client.read(unit, block, timeout)

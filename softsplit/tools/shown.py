@@ -1,0 +1,73 @@
+"""Values as a person reads them: text and units of measure. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from softsplit.profiles import Register
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdus import pack_bits, unpack_bits
+from softsplit.protocol.values import Value, parse_resolution
+
+DIGITS = {"f32": 7, "f64": 15}  # that a float has
+ABSENT = "absent"  # what the device itself calls not available
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the bytes of one register say; the value is None where there is none."""
+
+    register: Register
+    value: Value | None
+
+    @property
+    def name(self) -> str:
+        return self.register.name
+
+    @property
+    def measure(self) -> str:
+        """The unit of measure; a state and what is absent have none."""
+        is_measured = isinstance(self.value, (int, float))
+        return parse_resolution(self.register.resolution)[1] if is_measured else ""
+
+    @property
+    def text(self) -> str:
+        """The value, with as many decimals as its resolution has."""
+        value = self.value
+        if value is None:
+            return ABSENT
+        if isinstance(value, str):
+            return "".join(each if each.isprintable() else "." for each in value)
+        if isinstance(value, bytes):
+            return value.hex(" ", 2)
+        if isinstance(value, tuple):
+            return _bits(value)
+        if self.register.type in DIGITS:
+            return f"{value:.{DIGITS[self.register.type]}g}"
+        return f"{value:.{max(0, -parse_resolution(self.register.resolution)[0].as_tuple().exponent)}f}"
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.measure}".rstrip()
+
+
+def named_values(registers: Sequence[Register], block: Block, data: bytes) -> Iterator[Named]:
+    """Give what the registers that lie in a block say, in their own order; `data` is as over the wire."""
+    bits = unpack_bits(data, block.count) if block.table.holds_bits else b""
+    for register in registers:
+        if block.contains(register.block):
+            span = block.span(register.block)
+            part = pack_bits(bits[span]) if bits else data[2 * span.start:2 * span.stop]
+            yield Named(register, register.decode(part))
+
+
+def items_of(block: Block, data: bytes) -> list[int]:
+    """The registers or bits of a block, as numbers."""
+    if block.table.holds_bits:
+        return list(unpack_bits(data, block.count))
+    return [int.from_bytes(data[at:at + 2], "big") for at in range(0, len(data), 2)]
+
+
+def _bits(bits: tuple[bool, ...]) -> str:
+    """One bit is on or off; of several the numbers of those that are on, the first is 0."""
+    if len(bits) == 1:
+        return "on" if bits[0] else "off"
+    return ", ".join(str(number) for number, bit in enumerate(bits) if bit) or "none"
