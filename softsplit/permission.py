@@ -23,6 +23,9 @@ class Permission:
     first: int
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.kind} 0x{self.first:04X}+{self.count}"
+
 
 def parse_permission(text: str) -> Permission:
     """Return what the text permits. Raises ConfigError."""

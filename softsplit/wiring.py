@@ -87,6 +87,9 @@ def _duration(upstream: Upstream, read: Read, baudrate: int) -> float:
 
 def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     """One line for each read of a unit."""
+    if not unit.reads:
+        yield "nothing is polled; " + ("what masters ask for is asked of the unit" if upstream.learn else
+                                       "NOTHING IS SERVED, because learn is false")
     own = {cost.read: cost for cost in costs if cost.unit == unit.unit}
     width = max((len(read.name) for read in unit.reads), default=0)
     for read in unit.reads:
@@ -153,7 +156,10 @@ def _downstream(downstream: Downstream) -> str:
              f"max_age {downstream.max_age:g} s  when_stale {downstream.when_stale}"]
     for number, served in enumerate(downstream.served, 1):
         branch = "└" if number == len(downstream.served) else "├"
-        lines.append(f" {branch}─ unit {served.unit}  from {served.upstream.name}/{served.origin.unit}")
+        origin = served.upstream.name, str(served.origin.unit)
+        writable = [str(each) for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
+        may = f"  masters may write {', '.join(writable)}" if writable else ""
+        lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}")
     return "\n".join(lines)
 
 

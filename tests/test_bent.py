@@ -172,7 +172,8 @@ def test_what_a_device_usually_knows_follows_from_its_tables():
 
 def test_a_unit_may_be_any_device():
     house = parse("[upstream.a]\nurl = 'tcp://h'\nbaudrate = 9600\nunits = { 7 = 'any' }\n[downstream.b]\nurl = 'tcp://0.0.0.0'")
-    assert "unit 7  any  (any device)" in draw(house, "a")
+    drawn = draw(house, "a")
+    assert "unit 7  any  (any device)" in drawn and "nothing is polled; what masters ask for is asked of the unit" in drawn
     assert house.upstreams[0].unit(7).probe == Block(HOLDING, 0, 1)
 
 

@@ -25,8 +25,10 @@ from softsplit.protocol.learning import FORGET, Learning
 from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.protocol.turns import Turns
 from softsplit.tools.cable import Cable
+from softsplit.topology import Topology
 from softsplit.upstream import forwards as forwards_module
 from softsplit.upstream import learner as learner_module
+from softsplit.wiring import draw
 from tests.bus import KINDS, Bus, HangUp
 from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
 
@@ -505,3 +507,10 @@ def test_only_the_very_next_request_can_be_a_retry():
     assert kept.take(read) is None and kept.take(write) is None
     kept.keep(read, answer)
     assert kept.take(read) is None, "a read is asked again"
+
+
+def test_check_says_what_masters_may_write_and_where_nothing_can_be_served():
+    meters = Upstream("tcp://127.0.0.1:1", [Unit(1, PROFILE), Unit(2, BARE)], name="meters", learn=False)
+    drawn = draw(Topology([Downstream("tcp://127.0.0.1:0", [meters], allow_writes=["meters/1 coils 0+16", "meters/1 files 4+2"])]), "a")
+    assert "unit 1  from meters/1  masters may write coils 0x0000+16, files 0x0004+2\n" in drawn
+    assert "NOTHING IS SERVED, because learn is false" in drawn and drawn.endswith("unit 2  from meters/2")
