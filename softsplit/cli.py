@@ -9,6 +9,7 @@ from softsplit import config, line
 from softsplit.box.keeper import keep_running
 from softsplit.box.logbook import Logs, chosen_level
 from softsplit.box.service import KINDS, Order, explain, finish, put_in_place, take_back
+from softsplit.bus import Unit
 from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile, shipped_profiles
@@ -18,10 +19,11 @@ from softsplit.tools.doctor import examine
 from softsplit.tools.finding import draw_finding
 from softsplit.tools.plausible import WORD_ORDERS
 from softsplit.tools.prometheus import as_prometheus
-from softsplit.tools.read import Whom, profile_form, raw_form, run_read
+from softsplit.tools.read import Whom, parse_place, profile_form, raw_form, run_read
 from softsplit.tools.simulate import Faults, parse_mute, run_simulation
 from softsplit.tools.status import as_json, read_status, save
 from softsplit.tools.table import draw_status
+from softsplit.tools.top import watch_splitter, watch_unit
 from softsplit.url import parse_url
 from softsplit.wiring import draw
 
@@ -63,6 +65,10 @@ BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
 mode_option = click.option(
     "--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1", show_default=True,
     metavar="MODE", help="Data bits, parity, stop bits of a serial line: 8E1, 8N1, ...")
+timeout_option = click.option("--timeout", type=float, default=1.0, show_default=True,
+                              help="Seconds to wait for an answer.")
+baudrate_option = click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True,
+                               help="Of a serial line.")
 config_option = click.option(
     "-c", "--config", "path", metavar="FILE",
     help="The configuration. Without it: $SOFTSPLIT_CONFIG, ./softsplit.toml, /etc/softsplit.toml.")
@@ -143,6 +149,32 @@ def status(path, form, output):
     sys.exit(document["verdict"]["code"])
 
 
+@main.command(short_help="Watch it on a live screen.")
+@config_option
+@click.option("-a", "--at", "where", metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
+@click.option("-p", "--profile", metavar="PROFILE", help="Of that unit.")
+@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Its id, 1 to 247.")
+@click.option("--once", is_flag=True, help="Print it as plain text, and end.")
+@timeout_option
+@baudrate_option
+@mode_option
+def top(path, where, profile, unit, once, timeout, baudrate, mode):
+    """Watch a running splitter: buses, ages, masters, and the values of its units.
+
+    \b
+    Examples: softsplit top
+              softsplit top -a 192.168.1.140 -p anzen-bms -u 1
+
+    Exit codes with --once: those of "softsplit status"; with -a 1 when something is stale.
+    """
+    if bool(where) != bool(profile) or where and path:
+        raise click.UsageError("-a and -p belong together, and not to -c")
+    say = click.echo if once else None
+    if where:
+        sys.exit(watch_unit(parse_place(where), Unit(unit, profile), timeout, line.Line(baudrate, mode), say))
+    sys.exit(watch_splitter(config.find_config(path), say))
+
+
 @main.command(short_help="Check an installation, and say what to do.")
 @config_option
 def doctor(path):
@@ -174,9 +206,8 @@ def doctor(path):
 @click.option("--every", type=float, metavar="S", help="Read again every so many seconds, until Ctrl-C.")
 @click.option("--json", "form", flag_value="json", help="Print a JSON object for each block.")
 @click.option("--csv", "form", flag_value="csv", help="Print a row for each value.")
-@click.option("--timeout", type=float, default=1.0, show_default=True,
-              help="Seconds to wait for an answer.")
-@click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True, help="Of a serial line.")
+@timeout_option
+@baudrate_option
 @mode_option
 @click.argument("address", required=False)
 @click.argument("count", type=Number(), required=False)

@@ -126,7 +126,7 @@ class Poller(Worker):
             else:
                 self._unanswered(unit, read, error)
         else:
-            self._count(unit, read.block)
+            self._count(unit, read.block, data=data)
             self._answered(unit, read, data)
         self._listen()
 
@@ -147,7 +147,7 @@ class Poller(Worker):
             error, result = reason, pdus.exception_pdu(question.function, reason.exception_code)
         except UpstreamError as reason:
             error = result = reason
-        self._count(unit, forward.block, error)
+        self._count(unit, forward.block, error, None if error or not forward.block else result[2:])
         self._take_home(forward, result, error)
         self._forwards.answered(forward, result)
         self._turns.forwarded(time.monotonic() - self._client.asked_at)
@@ -193,9 +193,10 @@ class Poller(Worker):
         """Whether no late answer can be mistaken for the one to this request."""
         return self._client.free_at(forward.unit, forward.question) <= time.monotonic()
 
-    def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None) -> None:
+    def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None,
+               data: bytes | None = None) -> None:
         """Note a request and what came of it: the gateway, at least, was there."""
-        self.tally.count(unit, block, self._client.asked_at, error, self._client.request_gap)
+        self.tally.count(unit, block, self._client.asked_at, error, self._client.request_gap, data)
         self._words.reached()
         if self._down_until is not None:
             self._down_until = None

@@ -47,13 +47,15 @@ def _unit(upstream: Upstream, unit: int, tally: Tally, now: float) -> dict:
 
 
 def _block(read: Read, tally: BlockTally, now: float) -> dict:
+    taken_at, data = tally.latest
     return {
         "name": read.name,
         "table": str(read.block.table),
         "address": read.block.address,
         "count": read.block.count,
         "every": read.every,
-        "age": None if tally.taken_at is None else _rounded(now - tally.taken_at),
+        "age": None if taken_at is None else _rounded(now - taken_at),
+        "data": data and data.hex(),
         **_counts(tally),
         "last_error": tally.error,
         "last_error_age": None if tally.failed_at is None else _rounded(now - tally.failed_at),

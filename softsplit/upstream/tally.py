@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdus import OWN_EXCEPTIONS
 
 LATENCIES = 300  # the latest, of one unit
 
@@ -61,19 +62,28 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 @dataclass(slots=True)
 class BlockTally(Counts):
-    """One block of one unit: what is read, when its latest data was taken, and what went wrong last."""
+    """One block of one unit: what is read, its latest data and when that was taken, what went wrong last."""
 
     read: Read | None = None
-    taken_at: float | None = None  # monotonic, before the request
+    latest: tuple[float | None, bytes | None] = None, None  # monotonic, before the request; data
     error: str = ""
     failed_at: float | None = None  # monotonic
 
-    def note(self, asked_at: float, error: UpstreamError | None) -> None:
-        """Take note of when data was taken, or of what went wrong just now."""
+    @property
+    def taken_at(self) -> float | None:
+        return self.latest[0]
+
+    def note(self, asked_at: float, error: UpstreamError | None, data: bytes | None) -> None:
+        """Take note of data and when it was taken, or of what went wrong just now.
+
+        What the unit itself refuses has no data any more.
+        """
         if error is None:
-            self.taken_at = asked_at
-        else:
-            self.error, self.failed_at = str(error), time.monotonic()
+            self.latest = asked_at, data
+            return
+        self.error, self.failed_at = str(error), time.monotonic()
+        if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
+            self.latest = self.taken_at, None
 
 
 class Latencies(deque):
@@ -123,15 +133,18 @@ class Tally:
         self.forwarded[unit] = total((self.forwarded[unit], self.blocks[unit].pop(block)))
 
     def count(self, unit: int, block: Block | None, asked_at: float, error: UpstreamError | None,
-              gap: float) -> None:  # poller thread
-        """Add a request that was sent at `asked_at` and what came of it; the wire is kept free for `gap`."""
+              gap: float, data: bytes | None = None) -> None:  # poller thread
+        """Add a request that was sent at `asked_at` and what came of it; the wire is kept free for `gap`.
+
+        `data` is that of the answer to a read.
+        """
         now = time.monotonic()
         self.unreachable, self.asked_at = "", asked_at
         self.busy += now - asked_at + gap
         tally = self.blocks[unit].get(block, self.forwarded[unit])
         tally.count(error)
         if isinstance(tally, BlockTally):
-            tally.note(asked_at, error)
+            tally.note(asked_at, error, data)
         if error is None or isinstance(error, Refused):
             self.latencies[unit].append(now - asked_at)
             self.wire_latencies.append(now - asked_at)

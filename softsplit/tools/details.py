@@ -1,0 +1,145 @@
+"""The values of a unit: what matters first, with bars and history; what is alike together. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from softsplit.tools.latest import History, Latest, Look, ages, latest_values, show_age
+from softsplit.tools.lines import Line, bar, beside, fit, heights, line
+from softsplit.tools.picture import Item
+
+RANKS = [re.compile(each) for each in (  # what matters most comes first; the rest as the profile has it
+    "state_of_charge", "state", "active_power_total", r"active_power_l\d", r"(system_)?voltage(_l\d_n)?",
+    r"(system_)?current(_l\d)?", r"monoblock_voltage_\d+", "(alarm|error).*", ".*temperature.*", "frequency",
+    "active_energy_import_total", "active_energy_export_total")]
+ALARMING = re.compile("(alarm|error).*")  # what should be off
+LEAST = 4  # registers with a number each, which are shown together
+BARRED = ("%", "W", "kW", "var", "VA", "A")  # where a bar makes sense
+NAME, VALUE, BAR = 30, 16, 10  # columns
+WIDE, TALL = 150, 18  # columns from which there are two values in a line; lines for every number of a group
+CELL = 12  # columns of one of them
+TROUBLES = 2  # blocks that are stale, whose reasons are told
+
+Group = list[Latest]  # one register, or several that are alike
+
+
+def draw_unit(look: Look, item: Item, history: History, width: int, height: int | None = None) -> list[Line]:
+    """Return the values of a unit in so many lines, or in as many as it takes."""
+    latest = latest_values(look, item.end, item.what)
+    kept = {each.named.name: history.of(item.end, item.what, each.named.name) for each in latest}
+    lines = list(_troubles(look, item))
+    if not latest:
+        lines.append(line("no register is known of what is polled"))
+    is_tall = height is None or height >= TALL
+    for is_single, groups in groupby(sorted(_grouped(latest), key=_rank), lambda group: len(group) == 1):
+        if is_single:
+            lines += _singles([group[0] for group in groups], kept, _scales(latest, kept), width)
+        else:
+            lines += [row for group in groups for row in _group(group, width, is_tall)]
+    if height is not None and len(lines) > height:
+        rest = len(lines) - height + 1
+        return [*lines[:height - 1], line((f"… {rest} more lines; softsplit read -d shows all", "dim"))]
+    return lines
+
+
+def _troubles(look: Look, item: Item) -> Iterator[Line]:
+    """Why what is stale is so."""
+    found = [(block, age) for block, age, is_fresh in ages(look, item.end, item.what) if not is_fresh]
+    for block, age in found[:TROUBLES]:
+        since = "NEVER READ" if age is None else f"STALE {show_age(age)}"
+        why = f": {block['last_error']}" if block["last_error"] else ""
+        yield line((f"{since}  {block['name']}{why}", "bad"))
+    if len(found) > TROUBLES:
+        yield line((f"STALE, too: {', '.join(block['name'] for block, _ in found[TROUBLES:])}", "bad"))
+
+
+def _grouped(latest: Sequence[Latest]) -> list[Group]:
+    """Put together what differs in the number at the end of its name only."""
+    groups = []
+    for _, run in groupby(latest, lambda each: re.sub(r"\d+$", "", each.named.name)):
+        run = list(run)
+        groups += [run] if len(run) >= LEAST and _number(run[0]) else [[each] for each in run]
+    return groups
+
+
+def _number(latest: Latest) -> str:
+    return re.search(r"\d*$", latest.named.name)[0]
+
+
+def _rank(group: Group) -> int:
+    name = group[0].named.name
+    return next((rank for rank, each in enumerate(RANKS) if each.fullmatch(name)), len(RANKS))
+
+
+def _scales(latest: Sequence[Latest], kept: dict[str, list]) -> dict[str, float]:
+    """The most that each unit of measure has come to, for bars."""
+    scales = {measure: 0.0 for measure in BARRED}
+    for each in latest:
+        measure = each.named.measure
+        if measure in scales:
+            numbers = [number for number in (*kept[each.named.name], each.number) if number is not None]
+            scales[measure] = max(scales[measure], *map(abs, numbers))
+    return scales | {"%": 100.0}
+
+
+def _singles(latest: Sequence[Latest], kept: dict[str, list], scales: dict[str, float],
+             width: int) -> list[Line]:
+    """A line for each value, or for each two."""
+    if width < WIDE:
+        return [_single(each, kept, scales, width) for each in latest]
+    half = width // 2
+    cells = [_single(each, kept, scales, half - 2) for each in latest] + [line()] * (len(latest) % 2)
+    return [beside((one, half), (other, width - half)) for one, other in zip(cells[::2], cells[1::2])]
+
+
+def _single(latest: Latest, kept: dict[str, list], scales: dict[str, float], width: int) -> Line:
+    name = fit(line(latest.named.name), NAME)
+    if not latest.is_fresh:
+        return line(*name, (f"{latest.text:>{VALUE}}", "bad"))
+    is_alarm = (ALARMING.fullmatch(latest.named.name) and isinstance(latest.named.value, tuple)
+                and any(latest.named.value))
+    value = f"{latest.text:>{VALUE}}", "bad" if is_alarm else "title"
+    if latest.number is None:
+        return line(*name, value)
+    scale = scales.get(latest.named.measure)
+    drawn = bar(abs(latest.number) / scale, BAR) if scale else " " * BAR
+    room = width - NAME - VALUE - BAR - 4
+    past = kept[latest.named.name][-room:]
+    return line(*name, value, "  ", drawn, "  ", heights(past) if len(past) > 1 else "")
+
+
+def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
+    """A line for all of them, and then bars, or numbers where there is room; the highest is marked."""
+    first = group[0].named.name
+    name = fit(line(f"{first}..{_number(group[-1])}"), NAME)
+    stale = [each for each in group if not each.is_fresh]
+    if stale:
+        oldest = max(stale, key=lambda each: float("inf") if each.age is None else each.age)
+        return [line(*name, (f"{oldest.text:>{VALUE}}", "bad"))]
+    if isinstance(group[0].named.value, tuple):
+        return [line(*name, " ", *_flags(group))]
+    numbers = [each for each in group if each.number is not None]
+    if not numbers:
+        return [line(*name, f"{group[0].text:>{VALUE}}")]
+    highest, lowest = (which(numbers, key=lambda each: each.number) for which in (max, min))
+    if highest.number == lowest.number:
+        return [line(*name, f" all {highest.text}")]
+    span = f"highest {highest.text} at {_number(highest)}, lowest {lowest.text} at {_number(lowest)}"
+    return [line(*name, " ", (span, "title")), *_members(numbers, highest, width, is_tall)]
+
+
+def _flags(group: Group) -> Line:
+    """Which bits of a group are on."""
+    on = [_number(each) for each in group if any(each.named.value)]
+    style = "bad" if on and ALARMING.fullmatch(group[0].named.name) else "title"
+    return line((f"ON: {', '.join(on)}" if on else "none is on", style))
+
+
+def _members(group: Group, highest: Latest, width: int, is_tall: bool) -> list[Line]:
+    if not is_tall:
+        drawn = heights(each.number for each in group)
+        return [line("  ", *((one, "mark" if each is highest else "") for one, each in zip(drawn, group)))]
+    in_line = max(1, (width - 2) // CELL)
+    cells = [(f"{'▲' if each is highest else ' '}{_number(each):>2} {each.named.text}".ljust(CELL),
+              "mark" if each is highest else "") for each in group]
+    return [line("  ", *cells[at:at + in_line]) for at in range(0, len(cells), in_line)]

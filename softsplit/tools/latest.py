@@ -1,0 +1,101 @@
+"""The latest values of units, as a status carries them; what is too old has none. Pure."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from softsplit.profiles import Profile, Register
+from softsplit.protocol.blocks import Block, Table
+from softsplit.tools.shown import Named, named_values
+from softsplit.trouble import show_duration
+
+KEPT = 240  # values of each register, about one a second
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What there is to know of a unit besides: its profile; after how many seconds its data is too old."""
+
+    profile: Profile
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """A register: its value, None unless it `is_fresh`; its age in seconds, None before the first read."""
+
+    named: Named
+    age: float | None
+    is_fresh: bool
+
+    @property
+    def text(self) -> str:
+        """The value with its unit of measure; or since when there is none."""
+        if self.is_fresh:
+            return str(self.named)
+        return "NEVER READ" if self.age is None else f"STALE {show_age(self.age)}"
+
+    @property
+    def number(self) -> float | None:
+        """The value, when that is a number."""
+        return self.named.value if isinstance(self.named.value, (int, float)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A status, whose `age` in seconds is how old it is now; when it was seen; what is known of its units."""
+
+    document: dict
+    watched: Mapping[tuple[str, str], Watched]
+    seen_at: float  # monotonic
+
+
+def show_age(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)
+
+
+def ages(look: Look, upstream: str, unit: str) -> list[tuple[dict, float | None, bool]]:
+    """Give each block that is polled of a unit, its age now in seconds, and whether that is fresh.
+
+    It is not when one of the servers would not serve it.
+    """
+    document, watched = look.document, look.watched[upstream, unit]
+    stale = {name for downstream in document["downstreams"].values() for each in downstream["units"].values()
+             if each["origin"] == f"{upstream}/{unit}" for name in each["stale"]}
+    found = []
+    for block in document["upstreams"][upstream]["units"][unit]["blocks"]:
+        age = None if block["age"] is None else block["age"] + document["age"]
+        limit = max(watched.max_age, 3 * block["every"])
+        is_fresh = block["data"] is not None and age <= limit and block["name"] not in stale
+        found.append((block, age, is_fresh))
+    return found
+
+
+def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
+    """Return every register of a unit that is polled, in the order of the profile."""
+    profile = look.watched[upstream, unit].profile
+    found: dict[Register, Latest] = {}
+    for each, age, is_fresh in ages(look, upstream, unit):
+        table = Table(each["table"])
+        block = Block(table, each["address"], each["count"], 1 if table.holds_bits else profile.step)
+        registers = [register for register in profile.registers if block.contains(register.block)]
+        named = (named_values(registers, block, bytes.fromhex(each["data"])) if is_fresh else
+                 [Named(register, None) for register in registers])
+        found |= {one.register: Latest(one, age, is_fresh) for one in named}
+    return [found[register] for register in profile.registers if register in found]
+
+
+class History:
+    """The latest numbers of all registers, one for each look; None where there was no fresh one."""
+
+    def __init__(self):
+        self._kept: dict[tuple[str, str, str], deque[float | None]] = {}
+
+    def take(self, look: Look) -> None:
+        for upstream, unit in look.watched:
+            for latest in latest_values(look, upstream, unit):
+                key = upstream, unit, latest.named.name
+                self._kept.setdefault(key, deque(maxlen=KEPT)).append(latest.number)
+
+    def of(self, upstream: str, unit: str, name: str) -> list[float | None]:
+        return list(self._kept.get((upstream, unit, name), ()))

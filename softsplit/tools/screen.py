@@ -1,0 +1,120 @@
+"""The screen of `softsplit top`, for a terminal of any size, and what keys do to it. Pure."""
+
+from dataclasses import dataclass, replace
+from textwrap import wrap
+
+from softsplit.box.verdict import FRESH
+from softsplit.tools.asking import draw_master
+from softsplit.tools.details import draw_unit
+from softsplit.tools.latest import History, Look
+from softsplit.tools.lines import Line, fit, line, plain, rule
+from softsplit.tools.picture import MIDDLE, Item, draw_picture, find_items, left_side
+from softsplit.trouble import show_count, show_duration
+
+TROUBLES = 2  # lines of them
+KEYS = " q quit   ↑ ↓ choose   ← → buses, masters   ? help"
+HELP = """\
+Left are the buses with their units, right the servers with their masters. Between them is the age of the
+newest data of each unit. What is too old to be served is red and says STALE; its last values are not shown,
+because they are not true any more.
+
+Below is what is chosen. A unit shows its values, what matters most first: a bar tells how much of the most
+so far it is, the line behind it how it was in the last minutes. Of many values alike the highest is marked.
+A master shows what it asks, how often, and what it gets.
+
+  ↑ ↓   choose a unit or a master         q   quit
+  ← →   go over to the buses, masters     ?   back""".splitlines()
+
+
+@dataclass(frozen=True)
+class View:
+    """What there is to see, how it was, and what is chosen of it."""
+
+    look: Look
+    history: History
+    chosen: Item | None = None
+    shows_help: bool = False
+
+    @property
+    def items(self) -> list[Item]:
+        return find_items(self.look.document)
+
+    @property
+    def item(self) -> Item | None:
+        """What is chosen and still there, or the first that is there."""
+        return self.chosen if self.chosen in self.items else next(iter(self.items), None)
+
+
+def press(view: View, key: str) -> View:
+    """Return the view after a key: up, down, left, right or ?."""
+    if key == "?" or view.shows_help:
+        return replace(view, shows_help=not view.shows_help)
+    items = view.items
+    if not items:
+        return view
+    at = items.index(view.item)
+    if key in ("up", "down"):
+        return replace(view, chosen=items[min(max(at + (1 if key == "down" else -1), 0), len(items) - 1)])
+    side = [item for item in items if item.is_unit == (key == "left")]
+    return view if not side or view.item in side else replace(view, chosen=side[0])
+
+
+def draw(view: View, width: int, height: int, clock: str = "") -> list[Line]:
+    """Return exactly `height` lines of `width` columns."""
+    lines = _head(view, width, clock)
+    if view.shows_help:
+        lines += [line(), *map(line, HELP)]
+    elif view.item:
+        room = height - len(lines) - 3  # two rules and the keys
+        picture, at = draw_picture(view.look, view.item, width)
+        shown = min(len(picture), max(3, room // 2))
+        first = min(max(0, at - shown // 2), len(picture) - shown)
+        lines += [_titles(view, width), *picture[first:first + shown]]
+        lines += _details(view, view.item, width, max(1, room - shown))
+    lines = [fit(each, width) for each in lines[:height - 1]]
+    lines += [fit(line(), width)] * (height - 1 - len(lines))
+    return [*lines, fit(line((KEYS, "dim")), width)]
+
+
+def draw_all(view: View, width: int) -> list[str]:
+    """Return everything as plain text: the picture, every unit and every master."""
+    lines = _head(view, width, "")
+    if view.items:
+        lines += [_titles(view, width), *draw_picture(view.look, None, width)[0]]
+    for item in view.items:
+        lines += _details(view, item, width, None)
+    return [plain(each).rstrip() for each in lines]
+
+
+def _head(view: View, width: int, clock: str) -> list[Line]:
+    """Who this is, and what is wrong."""
+    document, verdict = view.look.document, view.look.document["verdict"]
+    words = "softsplit top"
+    if "process" in document:
+        process = document["process"]
+        words += f"  {process['config']}  process {process['pid']}  up {show_duration(document['uptime'])}"
+    lines = [(*fit(line((words, "title")), width - len(clock)), (clock, "title"))]
+    if verdict["code"] == FRESH:
+        lines.append(line((f"all is well: {verdict['summary']}", "well")))
+    troubles, more = verdict["troubles"][:TROUBLES], len(verdict["troubles"]) - TROUBLES
+    if more > 0:
+        troubles[-1] += f" (and {show_count(more, 'trouble')} more)"
+    said = [(each, "bad") for each in troubles] + [(each, "note") for each in verdict["notes"][:TROUBLES]]
+    return lines + [line((part, style)) for words, style in said for part in wrap(words, width)]
+
+
+def _titles(view: View, width: int) -> Line:
+    side = left_side(view.look.document, width)
+    if not view.look.document["downstreams"]:
+        return line("─ bus ".ljust(side, "─"), "─ age of data ".ljust(MIDDLE, "─"))
+    cells = ("─ buses ", side), ("─ age of data ", MIDDLE), ("─ masters ", width - side - MIDDLE)
+    return line("".join(title.ljust(room, "─") for title, room in cells))
+
+
+def _details(view: View, item: Item, width: int, height: int | None) -> list[Line]:
+    if not item.is_unit:
+        title = line((f"master {item.what}", "title"), f" of {item.end}")
+        return [rule(title, width), *draw_master(view.look.document, item, height)]
+    profile = view.look.watched[item.end, item.what].profile
+    title = line((f"unit {item.what}", "title"), f" of {item.end}: {profile.title or profile.name}")
+    return [rule(title, width), *draw_unit(view.look, item, view.history, width, height)]

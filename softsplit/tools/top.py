@@ -1,0 +1,67 @@
+"""`softsplit top`: how it is now, on a screen that goes on, or once as plain text."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from softsplit.bus import Unit
+from softsplit.errors import SoftsplitError
+from softsplit.line import Line
+from softsplit.tools.latest import History, Look, ages
+from softsplit.tools.screen import View, draw_all
+from softsplit.tools.terminal import show_screen
+from softsplit.tools.watching import Endpoint, RunningSplitter, watching
+from softsplit.url import Url
+from softsplit.worker import Worker
+
+NARROWEST = 80  # columns
+
+
+def watch_splitter(config: Path, once: Callable[[str], None] | None = None) -> int:
+    """Show the splitter that runs a configuration until somebody quits, or tell `once` how it is.
+
+    Return an exit code, which then is that of "softsplit status". Raises ConfigError or SoftsplitError.
+    """
+    splitter = RunningSplitter(config)
+    if not once:
+        return _show(splitter.look)
+    look = splitter.look()
+    once(_text(look))
+    return look.document["verdict"]["code"]
+
+
+def watch_unit(url: Url, unit: Unit, timeout: float, line: Line,
+               once: Callable[[str], None] | None = None) -> int:
+    """Poll one unit, and show it likewise; the exit code after `once` is 0 when everything is fresh, else 1.
+
+    Raises ConfigError or SoftsplitError.
+    """
+    endpoint = Endpoint.at(url, unit, timeout, line)
+    if not once:
+        return _show(endpoint.look, endpoint.poller)
+    _be_silent()
+    look = endpoint.look_once()
+    once(_text(look))
+    return 0 if all(is_fresh for key in look.watched for _, _, is_fresh in ages(look, *key)) else 1
+
+
+def _show(look: Callable[[], Look], *others: Worker) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SoftsplitError("top needs a terminal; --once prints plain text")
+    _be_silent()
+    with watching(look, *others) as latest:
+        show_screen(latest)
+    return 0
+
+
+def _be_silent() -> None:
+    """Keep log lines off the screen, which says the same."""
+    logging.getLogger("softsplit").addHandler(logging.NullHandler())
+
+
+def _text(look: Look) -> str:
+    history = History()
+    history.take(look)
+    return "\n".join(draw_all(View(look, history), max(NARROWEST, shutil.get_terminal_size().columns)))

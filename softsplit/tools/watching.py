@@ -1,0 +1,151 @@
+"""What `softsplit top` watches: a running splitter by its status, or one unit that it polls itself."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from softsplit.box.verdict import DEGRADED, FRESH, judge
+from softsplit.bus import Unit, Upstream
+from softsplit.config import load_config
+from softsplit.errors import SoftsplitError
+from softsplit.line import Line
+from softsplit.tools.entrance import find_entrance
+from softsplit.tools.latest import Look, Watched
+from softsplit.tools.status import read_status
+from softsplit.topology import Topology
+from softsplit.upstream.poller import Poller
+from softsplit.url import Url
+from softsplit.worker import Worker, start_all, stop_all
+
+LOOK = 1.0  # s between looks, as often as a status is written
+YOUNG = 3.0  # s, an age that is not too old where no server says what is
+
+
+class Watcher(Worker):
+    """Looks about once a second, and keeps what it has seen last."""
+
+    def __init__(self, look: Callable[[], Look]):
+        super().__init__("watcher")
+        self._look = look
+        self.seen = look()
+
+    def step(self) -> None:
+        if not self.pause(LOOK):
+            self.seen = self._look()
+
+
+@contextmanager
+def watching(look: Callable[[], Look], *others: Worker) -> Iterator[Callable[[], Look]]:
+    """Look again and again for a while; gives what returns the latest look, whose age is that of now.
+
+    It raises SoftsplitError when a thread has failed.
+    """
+    watcher = Watcher(look)
+    workers = [*others, watcher]
+
+    def latest() -> Look:
+        for worker in workers:
+            if worker.error:
+                raise SoftsplitError(f"{worker.name} has failed: {worker.error}") from worker.error
+        seen = watcher.seen
+        age = seen.document.get("age", 0.0) + time.monotonic() - seen.seen_at
+        return replace(seen, document=seen.document | {"age": age})
+
+    start_all(workers)
+    try:
+        yield latest
+    finally:
+        stop_all(workers)
+
+
+class RunningSplitter:
+    """The splitter that runs a configuration; `look()` returns its status. Raises ConfigError."""
+
+    def __init__(self, config: Path):
+        self._config = config
+        self._pid = None
+        self._topology = load_config(config)
+
+    def look(self) -> Look:
+        document = read_status(self._config)
+        if "process" not in document:
+            return Look(document, {}, time.monotonic())
+        if document["process"]["pid"] != self._pid:  # it may have read another configuration
+            self._pid = document["process"]["pid"]
+            self._topology = load_config(self._config)
+        return Look(document, _known(self._topology, document), time.monotonic())
+
+
+def _known(topology: Topology, document: dict) -> dict[tuple[str, str], Watched]:
+    """What a configuration says of the units in a status. Raises SoftsplitError when they are not alike."""
+    ages: dict[tuple[str, str], list[float]] = {}
+    for downstream in topology.downstreams:
+        for served in downstream.served:
+            ages.setdefault((served.upstream.name, str(served.origin.unit)), []).append(downstream.max_age)
+    units = {(upstream.name, str(unit.unit)): unit
+             for upstream in topology.upstreams for unit in upstream.units}
+    try:
+        return {(name, unit): Watched(units[name, unit].profile, min(ages[name, unit]))
+                for name, upstream in document["upstreams"].items() for unit in upstream["units"]}
+    except KeyError as error:
+        raise SoftsplitError(f"unit {'/'.join(error.args[0])} is not in the configuration any more; restart "
+                             f"process {document['process']['pid']}, so that it knows it") from None
+
+
+class Bell:
+    """Rings when a reading comes; what it says is in the tally of its poller, too."""
+
+    def __init__(self):
+        self.rung = threading.Event()
+
+    def put(self, reading, timeout: float) -> None:  # poller thread
+        self.rung.set()
+
+
+class Endpoint:
+    """One unit of any Modbus server, polled by its profile: `poller` does that, `look()` says how it is."""
+
+    def __init__(self, upstream: Upstream, why: str = ""):
+        self._upstream = upstream
+        self._notes = [why] if why else []
+        self._bell = Bell()
+        self.poller = Poller(upstream, upstream.units, self._bell)
+
+    @classmethod
+    def at(cls, url: Url, unit: Unit, timeout: float, line: Line) -> "Endpoint":
+        """A unit behind `url`; `line` is of a serial one. A splitter that owns that wire is asked instead.
+
+        Raises ConfigError or SoftsplitError.
+        """
+        where, number, why = find_entrance(url, unit.unit)
+        how = {"baudrate": line.baudrate, "mode": line.mode} if where.scheme == "rtu" else {}
+        return cls(Upstream(where, [Unit(number, unit.profile)], timeout, **how), why)
+
+    def look(self) -> Look:
+        upstreams = {self._upstream.name: self.poller.report(time.monotonic())}
+        troubles = judge(upstreams, {})["troubles"]
+        verdict = {"code": DEGRADED if troubles else FRESH, "summary": f"{self._upstream.url} answers",
+                   "troubles": troubles, "notes": self._notes}
+        watched = {(self._upstream.name, str(unit.unit)): Watched(unit.profile, YOUNG)
+                   for unit in self._upstream.units}
+        document = {"verdict": verdict, "upstreams": upstreams, "downstreams": {}, "age": 0.0}
+        return Look(document, watched, time.monotonic())
+
+    def look_once(self) -> Look:
+        """Poll until everything was asked for, or nobody answers, and return how it is then."""
+        start_all([self.poller])
+        try:
+            while not self._is_done() and not self.poller.join(0):
+                self._bell.rung.wait(LOOK)
+                self._bell.rung.clear()
+            return self.look()
+        finally:
+            stop_all([self.poller])
+
+    def _is_done(self) -> bool:
+        tally = self.poller.tally
+        return bool(tally.unreachable or tally.mute) or all(
+            block.requests for blocks in tally.blocks.values() for block in tuple(blocks.values()))
