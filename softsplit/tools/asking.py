@@ -36,5 +36,5 @@ def _gets(document: dict, downstream: dict, asked: dict) -> tuple[str, str]:
                if block["table"] == asked["table"] and block["address"] < asked["address"] + asked["count"]
                and asked["address"] < block["address"] + block["count"]]
     if not touched:
-        return "what the unit says when asked", ""
+        return "what the unit says", ""
     return ("nothing: STALE", "bad") if set(touched) & set(unit["stale"]) else ("fresh data", "well")

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from softsplit.tools.latest import Look, ages, show_age
 from softsplit.tools.lines import Line, beside, line
 
-MIDDLE = 17  # columns between buses and masters
+MIDDLE = 18  # columns between buses and masters
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line
     for number, (bus, server) in enumerate(zip_longest(left, right, fillvalue=(None, line(), line()))):
         if chosen and chosen in (bus[0], server[0]):
             at = number
-        lines.append(beside((_marked(bus, chosen), side), (bus[2], MIDDLE),
+        lines.append(beside((_marked(bus, chosen), side - 1), (line(), 1), (bus[2], MIDDLE),
                             (_marked(server, chosen), width - side - MIDDLE)))
     return lines, at
 
@@ -88,7 +88,7 @@ def _arrow(found: list[tuple[dict, float | None, bool]]) -> Line:
     if stale:
         known = [age for age in stale if age is not None]
         since = show_age(min(known)) if known else "never"
-        return line((f"━ STALE {since} ━>", "bad"))
+        return line((f"━ STALE {since}", "bad"))
     return line("──", (f" {show_age(min(age for _, age, _ in found))} ", "well"), "──>")
 
 
@@ -101,7 +101,7 @@ def _server(name: str, downstream: dict) -> list[Row]:
         stale = f"STALE {len(report['stale'])} of {report['blocks']}", "bad"
         state = stale if report["stale"] else f"{report['fresh']} of {report['blocks']} fresh"
         branch = "├" if masters else _branch(unit, downstream["units"])
-        rows.append((None, line(f"{branch} unit {unit}  ", state, f"  from {report['origin']}"), line()))
+        rows.append((None, line(f"{branch} unit {unit}  ", state, f"  = {report['origin']}"), line()))
     for address, master in masters.items():
         trouble = sum(master["exceptions"].values()) + master["silences"]
         failed = (f"  {trouble} failed", "note") if trouble else ""

@@ -14,12 +14,14 @@ from softsplit.trouble import show_count, show_duration
 TROUBLES = 2  # lines of them
 KEYS = " q quit   ↑ ↓ choose   ← → buses, masters   ? help"
 HELP = """\
-Left are the buses with their units, right the servers with their masters. Between them is the age of the
-newest data of each unit. What is too old to be served is red and says STALE; its last values are not shown,
-because they are not true any more.
+Left are the buses with their units, right the servers with their masters.
+Between them is the age of the newest data of each unit. What is too old to be
+served is red and says STALE; its last value is not shown, because it is not
+true any more.
 
-Below is what is chosen. A unit shows its values, what matters most first: a bar tells how much of the most
-so far it is, the line behind it how it was in the last minutes. Of many values alike the highest is marked.
+Below is what is chosen. A unit shows its values, what matters most first. A bar
+tells how much of the most so far a value is, and the line behind it how it was
+in the last minutes. Of many values that are alike the highest is marked.
 A master shows what it asks, how often, and what it gets.
 
   ↑ ↓   choose a unit or a master         q   quit

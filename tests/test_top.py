@@ -1,0 +1,407 @@
+"""`softsplit top`: what is drawn of a status, at any size; and the real screen, while a unit dies and returns."""
+
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from softsplit.errors import NoAnswer, Refused, SoftsplitError
+from softsplit.profiles import load_profile
+from softsplit.profiles.loader import parse_profile
+from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.tools.latest import History, Look, Watched, latest_values
+from softsplit.tools.lines import bar, fit, heights, line, plain
+from softsplit.tools.picture import Item
+from softsplit.tools.screen import View, draw, draw_all, press
+from softsplit.tools.simulate import Faults
+from softsplit.tools.top import watch_splitter
+from softsplit.upstream.tally import Tally
+from tests.support import SOFTSPLIT, Child, TcpMaster, free_port, simulated_gateway, until
+
+METER = """
+    block = [{ name = "powers", address = 0, count = 10, every = 0.2 }, { name = "alarms", table = "coils", address = 0, count = 5, every = 0.2 }]
+    register = [
+        { name = "frequency", address = 0, type = "u16", resolution = "0.01 Hz" },
+        { name = "active_power_total", address = 1, type = "s16", resolution = "1 W", not_available = 0x7FFF },
+        { name = "state", address = 2, type = "u16", states = { 1 = "Charge" } },
+        { name = "cell_{n}", address = 3, type = "u16", resolution = "0.001 V", repeat = 7 },
+        { name = "alarm_{n}", table = "coils", address = 0, type = "bits", count = 1, repeat = 5 },
+    ]"""
+PROFILE = parse_profile(METER, "meter")
+WORDS = [4999, 1234, 1, 3300, 3310, 3305, 3290, 3300, 3300, 3300]
+UNIT = Item(True, "house", "2")
+MASTER = Item(False, "victron", "10.0.0.7")
+
+
+def block(name: str, table: str, count: int, data: str, age: float | None = 0.3) -> dict:
+    return {"name": name, "table": table, "address": 0, "count": count, "every": 0.2, "age": age, "data": data,
+            "last_error": "unit 2 does not answer"}
+
+
+def status(powers: dict | None = None, stale: tuple[str, ...] = (), alarms: str = "00", units: int = 1) -> dict:
+    """A status of a splitter with one bus and one server."""
+    blocks = [powers or block("powers", "holding registers", 10, struct.pack(">10H", *WORDS).hex()),
+              block("alarms", "coils", 5, alarms)]
+    unit = {"profile": "meter", "state": "answers", "latency": {"p50": 0.0421}, "blocks": blocks}
+    asked = [{"unit": 7, "function": 3, "table": "holding registers", "address": 4, "count": 2, "requests": 90, "rate": 1.5},
+             {"unit": 9, "function": 3, "table": "holding registers", "address": 0, "count": 2, "requests": 4, "rate": 0.1},
+             {"unit": 7, "function": 3, "table": "holding registers", "address": 99, "count": 1, "requests": 3, "rate": 0.1}]
+    master = {"requests": 97, "rate": 1.7, "exceptions": {"11": 4}, "silences": 0, "asked": asked}
+    served = {"origin": "house/2", "blocks": 2, "fresh": 2 - len(stale), "stale": list(stale)}
+    return {
+        "age": 0.1, "uptime": 75.0, "process": {"pid": 42, "config": "/etc/house.toml"},
+        "verdict": {"code": 0, "summary": "2 of 2 blocks fresh, 1 master", "troubles": [], "notes": []},
+        "upstreams": {"house": {"url": "tcp://10.0.0.5:502", "state": "connected", "utilisation": 0.31,
+                                "units": {str(number): unit for number in range(2, 2 + units)}}},
+        "downstreams": {"victron": {"url": "tcp://0.0.0.0:502", "state": "serving", "units": {"7": served},
+                                    "masters": {"10.0.0.7": master}}}}
+
+
+def view(document: dict, chosen: Item | None = None, looks: int = 1) -> View:
+    watched = {(name, unit): Watched(PROFILE, 3.0)
+               for name, each in document.get("upstreams", {}).items() for unit in each["units"]}
+    look, history = Look(document, watched, 0.0), History()
+    for _ in range(looks):
+        history.take(look)
+    return View(look, history, chosen)
+
+
+def drawn(of: View, width: int = 80, height: int = 24) -> str:
+    return "\n".join(plain(each).rstrip() for each in draw(of, width, height, "12:00:00"))
+
+
+def spans(of: View, style: str, width: int = 80, height: int = 24) -> list[str]:
+    """The texts on a screen which have a style."""
+    return [text for each in draw(of, width, height) for text, its in each if its == style and text.strip()]
+
+
+@pytest.mark.parametrize("document", [status(), status(units=60), status(stale=("powers",)), {"verdict": {
+    "code": 3, "summary": "", "troubles": ["nothing runs house.toml; start it"], "notes": []}}])
+@pytest.mark.parametrize("width, height", [(80, 24), (160, 50), (200, 60), (81, 25), (40, 10), (5, 2), (1, 1)])
+def test_a_screen_is_filled_whatever_its_size(document, width, height):
+    for shows_help in (False, True):
+        of = view(document)
+        of = View(of.look, of.history, shows_help=shows_help)
+        lines = draw(of, width, height, "12:00:00")
+        assert [len(plain(each)) for each in lines] == [width] * height
+
+
+def test_the_wiring_is_a_picture():
+    shown = drawn(view(status()))
+    assert "softsplit top  /etc/house.toml  process 42  up 1 min" in shown and "12:00:00\n" in shown
+    assert "all is well: 2 of 2 blocks fresh, 1 master" in shown
+    row, = [each for each in shown.splitlines() if "unit 2  42 ms" in each]
+    assert re.search(r">└ unit 2  42 ms  meter\s+── 0.4 s ──>\s+├ unit 7  2 of 2 fresh  = house", row)
+    assert "house  31 % busy" in shown and "victron  tcp://0.0.0.0:502" in shown and "└ 10.0.0.7  1.70 per s  4 failed" in shown
+
+
+def test_values_come_with_what_matters_first():
+    names = [each.split()[0] for each in drawn(view(status())).splitlines() if re.match(r"[a-z_]+[\d.]*  ", each)]
+    assert [name for name in names if name != "softsplit"] == ["state", "active_power_total", "alarm_1..5", "frequency", "cell_1..7"]
+    shown = drawn(view(status(), looks=3))
+    assert re.search(r"^active_power_total +1234 W  ██████████  ▁▁▁$", shown, re.MULTILINE)
+    assert re.search(r"^state +Charge$", shown, re.MULTILINE) and re.search(r"^frequency +49.99 Hz ", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("height, marked", [(24, "█"), (50, "▲ 2 3.310   ")])
+def test_the_highest_of_many_is_marked(height, marked):
+    assert "cell_1..7                      highest 3.310 V at 2, lowest 3.290 V at 4" in drawn(view(status()), 80, height)
+    assert spans(view(status()), "mark", 80, height) == [marked]
+
+
+@pytest.mark.parametrize("alarms, shown, style", [("00", "none is on", "title"), ("12", "ON: 2, 5", "bad")])
+def test_alarms(alarms, shown, style):
+    assert shown in spans(view(status(alarms=alarms)), style)
+
+
+def test_what_is_not_available_is_absent():
+    data = struct.pack(">10H", 4999, 0x7FFF, *WORDS[2:]).hex()
+    assert re.search("active_power_total +absent$", drawn(view(status(block("powers", "holding registers", 10, data)))), re.MULTILINE)
+
+
+OLD = struct.pack(">10H", *WORDS).hex()
+
+
+@pytest.mark.parametrize("document, since", [
+    (status(block("powers", "holding registers", 10, OLD, age=3.0)), "STALE 3.1 s"),  # max_age is 3 s
+    (status() | {"age": 60.0}, "STALE 1 min"),  # nobody has looked for a while
+    (status(stale=("powers",)), "STALE 0.4 s"),  # its server says so
+    (status(block("powers", "holding registers", 10, None)), "STALE 0.4 s"),  # refused by the unit itself
+    (status(block("powers", "holding registers", 10, None, age=None)), "NEVER READ"),
+])
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_what_is_stale_is_red_and_says_so_and_is_not_shown(document, since, size):
+    shown, bad = drawn(view(document), *size), spans(view(document), "bad", *size)
+    for number in ("1234", "49.99", "Charge", "3.310"):
+        assert number not in shown
+    assert any("━ STALE" in each for each in bad) and f"{since}  powers: unit 2 does not answer" in bad
+    assert [each for each in bad if each.strip() == since]
+    assert "1234" not in "\n".join(draw_all(view(document), 100))
+
+
+def test_what_is_stale_is_a_gap_in_the_history():
+    history = History()
+    fresh, old = view(status()).look, view(status(stale=("powers",))).look
+    for look in (fresh, old, fresh):
+        history.take(look)
+    assert history.of("house", "2", "active_power_total") == [1234, None, 1234]
+    assert [each.number for each in latest_values(old, "house", "2") if each.named.name == "frequency"] == [None]
+
+
+def test_a_master_is_shown_with_what_it_asks_and_gets():
+    shown = drawn(view(status(), MASTER))
+    assert "97 requests, 1.70 per s; it got exception 0x0B: 4" in shown
+    for row in (r"holding registers 0x0004\+2 +7 +1.50 +90 +fresh data", r"holding registers 0x0000\+2 +9 .*no such unit",
+                r"holding registers 0x0063\+1 +7 .*what the unit says"):
+        assert re.search(row, shown), row
+    assert "nothing: STALE" in spans(view(status(stale=("powers",)), MASTER), "bad")
+
+
+def test_keys_choose():
+    of = view(status(units=3))
+    assert of.item == Item(True, "house", "2")
+    for key, then in (("down", Item(True, "house", "3")), ("up", UNIT), ("up", UNIT), ("right", MASTER), ("right", MASTER),
+                      ("up", Item(True, "house", "4")), ("down", MASTER), ("down", MASTER), ("left", UNIT)):
+        of = press(of, key)
+        assert of.item == then
+    helped = press(of, "?")
+    assert "quit" in drawn(helped) and "Below is what is chosen" in drawn(helped)
+    assert "Below is what is chosen" not in drawn(press(helped, "down"))
+
+
+def test_what_is_chosen_is_in_view_and_what_is_gone_is_not_chosen():
+    for number in (2, 30, 61):
+        shown = drawn(view(status(units=60), Item(True, "house", str(number))))
+        assert re.search(rf">[├└] unit {number}  ", shown) and f"─ unit {number} of house" in shown
+    assert view(status(), Item(True, "house", "99")).item == UNIT
+
+
+def test_everything_is_in_the_plain_text():
+    shown = "\n".join(draw_all(view(status(units=2)), 80))
+    for text in ("─ unit 2 of house: meter", "─ unit 3 of house: meter", "─ master 10.0.0.7 of victron", "▲ 2 3.310"):
+        assert text in shown
+
+
+def test_lines():
+    assert plain(fit(line("abc", ("def", "bad")), 4)) == "abc…" and plain(fit(line("ab"), 4)) == "ab  "
+    assert plain(fit(line("abcd", "e"), 4)) == "abc…" and plain(fit(line("abcd"), 4)) == "abcd" and plain(fit(line("ab"), 0)) == ""
+    assert bar(0.5, 4) == "██··" and bar(7, 2) == "██" and heights([1, None, 3]) == "▁ █" and heights([]) == ""
+
+
+# Where the values come from.
+
+def test_data_and_its_age_change_together_in_the_tally():
+    read = Read(Block(Table.HOLDING_REGISTERS, 0, 1), "a")
+    tally = Tally({1: [read]})
+    tally.count(1, read.block, 5.0, None, 0.0, b"\0\1")
+    tally.count(1, read.block, 6.0, NoAnswer("it does not answer"), 0.0)
+    assert tally.blocks[1][read.block].latest == (5.0, b"\0\1")
+    tally.count(1, read.block, 7.0, Refused("busy", 0x0B), 0.0)  # that is the gateway's
+    assert tally.blocks[1][read.block].latest == (5.0, b"\0\1")
+    tally.count(1, read.block, 8.0, Refused("no such address", 2), 0.0)
+    assert tally.blocks[1][read.block].latest == (5.0, None)
+    tally.count(1, read.block, 9.0, None, 0.0, b"\0\2")
+    assert tally.blocks[1][read.block].latest == (9.0, b"\0\2")
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A running program between a simulated meter and a port; gives its configuration, that port, and the faults."""
+    (tmp_path / "meter.toml").write_text(METER)
+    config, port, faults = tmp_path / "house.toml", free_port(), Faults()
+    with simulated_gateway(PROFILE, (1, 2), faults=faults) as gateway:
+        config.write_text(f"""
+            [upstream.meters]
+            url = "{gateway.url}"
+            timeout = 0.2
+            units = {{ 1 = "meter.toml", 2 = "meter.toml" }}
+            [downstream.victron]
+            url = "tcp://127.0.0.1:{port}"
+            max_age = 0.6
+            """)
+        with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
+            until(lambda: child.log().count("answers") == 2)
+            with TcpMaster(port) as victron:
+                until(lambda: victron.read(1, 0, 10))
+                yield config, gateway, faults
+
+
+def top(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([*SOFTSPLIT, "top", *arguments], capture_output=True, text=True, timeout=30)
+
+
+def test_once_prints_a_running_splitter_without_a_terminal(house):
+    config, gateway, faults = house
+    until(lambda: top("-c", str(config), "--once").returncode == 0)
+    shown = top("-c", str(config), "--once")
+    assert shown.stderr == "" and "all is well: 4 of 4 blocks fresh" in shown.stdout
+    for text in ("─ unit 2 of meters: meter", "active_power_total", "─ master 127.0.0.1 of victron", "holding registers 0x0000+10"):
+        assert text in shown.stdout
+    faults.mute[2] = 0.0, float("inf")
+    shown = until(lambda: (done := top("-c", str(config), "--once")).returncode == 1 and done)
+    assert "STALE" in shown.stdout and "meters: unit 2 has not answered" in shown.stdout
+
+
+def test_once_prints_any_unit(house):
+    _, gateway, faults = house
+    with simulated_gateway(load_profile("anzen-bms"), (1,)) as other:
+        shown = top("-a", f"127.0.0.1:{other.url.port}", "-p", "anzen-bms", "--once")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.search(r"state_of_charge +\d+ %  [█·]{10}$", shown.stdout, re.MULTILINE)
+    assert re.search(r"monoblock_voltage_1..38 +highest [\d.]+ V at \d+", shown.stdout) and "▲" in shown.stdout
+    gone = top("-a", f"127.0.0.1:{other.url.port}", "-p", "anzen-bms", "--once")
+    assert gone.returncode == 1 and "UNREACHABLE" in gone.stdout and "NEVER READ" in gone.stdout and "%  " not in gone.stdout
+
+
+def test_a_wire_that_a_splitter_owns_is_not_touched(house, tmp_path):
+    config, gateway, _ = house
+    shown = top("-a", str(gateway.url), "-p", str(tmp_path / "meter.toml"), "-u", "2", "--once")
+    assert shown.returncode == 0 and f"owns tcp://127.0.0.1:{gateway.url.port}" in " ".join(shown.stdout.split())
+
+
+def test_nothing_runs_it(tmp_path):
+    config = tmp_path / "house.toml"
+    config.write_text('[upstream.a]\nurl = "tcp://127.0.0.1:1"\nunits = { 1 = "abb-b23" }\n[downstream.b]\nurl = "tcp://0.0.0.0:0"')
+    shown = top("-c", str(config), "--once")
+    assert shown.returncode == 3 and 'start it with "softsplit run"' in " ".join(shown.stdout.split())
+
+
+def test_without_a_terminal_it_says_what_to_do(house):
+    shown = top("-c", str(house[0]))
+    assert (shown.returncode, shown.stderr) == (1, "softsplit: top needs a terminal; --once prints plain text\n")
+    with pytest.raises(SoftsplitError, match="--once"):
+        watch_splitter(house[0])
+
+
+@pytest.mark.parametrize("arguments", [["-a", "localhost"], ["-p", "abb-b23"], ["-a", "x", "-p", "abb-b23", "-c", "x"]])
+def test_options_that_do_not_belong_together(arguments):
+    done = top(*arguments)
+    assert done.returncode == 2 and "-a and -p belong together, and not to -c" in done.stderr
+
+
+# The real screen.
+
+class Screen:
+    """A real terminal of this size, in which a command runs."""
+
+    def __init__(self, name: str, size: tuple[int, int], *command: str):
+        self._server = ["tmux", "-u", "-L", f"softsplit-{os.getpid()}-{name}", "-f", "/dev/null"]
+        self.call("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *command)
+
+    def call(self, *arguments: str) -> str:
+        return subprocess.run([*self._server, *arguments], capture_output=True, text=True, timeout=20,
+                              env=os.environ | {"LC_ALL": "C.UTF-8"}).stdout
+
+    def text(self) -> str:
+        return self.call("capture-pane", "-p")
+
+    def press(self, key: str) -> None:
+        self.call("send-keys", key)
+
+    @property
+    def is_there(self) -> bool:
+        return bool(self.call("list-sessions"))
+
+
+@contextmanager
+def screen(name: str, size: tuple[int, int], *arguments: str):
+    shown = Screen(name, size, *SOFTSPLIT, "top", *arguments)
+    try:
+        yield shown
+    finally:
+        shown.call("kill-server")
+
+
+POWER = r"active_power_total +\d+ W  "
+needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+
+
+@needs_tmux
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_a_unit_dies_and_returns_on_the_screen(house, size):
+    config, _, faults = house
+    with screen(f"local{size[0]}", size, "-c", str(config)) as shown:
+        until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text())
+        shown.press("Down")
+        until(lambda: re.search(r">└ unit 2 .*── .* s ──>", shown.text()))
+        faults.mute[2] = 0.0, float("inf")
+        text = until(lambda: "━ STALE" in (found := shown.text()) and "MUTE" in found and found, timeout=15)
+        assert not re.search(POWER, text) and re.search(r"active_power_total +STALE", text)
+        assert "unit 2 has not answered" in text and "STALE 2 of 2" in text
+        assert len(text.splitlines()) == size[1] and max(map(len, text.splitlines())) == size[0]
+        assert "\x1b[7m" in shown.call("capture-pane", "-p", "-e") or ";7m" in shown.call("capture-pane", "-p", "-e")
+        del faults.mute[2]
+        until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text(), timeout=15)
+        assert "STALE" not in shown.text()
+        shown.press("Right")
+        until(lambda: "─ master 127.0.0.1 of victron" in shown.text() and "fresh data" in shown.text())
+        shown.press("q")
+        until(lambda: not shown.is_there)
+
+
+@needs_tmux
+def test_an_endpoint_dies_and_returns_on_a_screen_that_changes_its_size():
+    faults = Faults()
+    with simulated_gateway(load_profile("anzen-bms"), (1,), faults=faults) as gateway, \
+            screen("endpoint", (80, 24), "-a", str(gateway.url), "-p", "anzen-bms", "--timeout", "0.2") as shown:
+        until(lambda: re.search(r"monoblock_voltage_1..38 +highest 1\d\.\d{3} V at \d+", shown.text()))
+        shown.call("resize-window", "-x", "160", "-y", "50")
+        until(lambda: "▲" in shown.text() and max(map(len, shown.text().splitlines())) == 160)
+        faults.mute[1] = 0.0, float("inf")
+        until(lambda: re.search(r"state_of_charge +STALE", shown.text()) and "V at" not in shown.text(), timeout=20)
+        faults.mute.clear()
+        until(lambda: re.search(r"state_of_charge +\d+ %", shown.text()), timeout=20)
+        shown.call("resize-window", "-x", "80", "-y", "24")
+        until(lambda: max(map(len, shown.text().splitlines())) == 80 and "q quit" in shown.text())
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_never_clears_the_screen_and_leaves_the_terminal_as_it_was(house, ending):
+    master, slave = os.openpty()
+    said = b""
+    with Child([*SOFTSPLIT, "top", "-c", str(house[0])], stdin=slave, stdout=slave,
+               env=os.environ | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}) as child:
+        os.close(slave)
+        os.set_blocking(master, False)
+
+        def hears(what: bytes, times: int = 1) -> bool:
+            nonlocal said
+            try:
+                said += os.read(master, 1 << 16)
+            except (BlockingIOError, OSError):
+                pass
+            return said.count(what) >= times
+
+        until(lambda: hears(b"q quit"))
+        painted = len(said)
+        until(lambda: hears(b"") and len(said) > painted + 200)  # it goes on
+        assert b"\x1b[2J" not in said[painted:] and b"\x1b[J" not in said[painted:]
+        assert said.count(b"q quit") == 1  # only what differs is painted
+        child.process.send_signal(ending)
+        until(lambda: hears(b"\x1b[?1049l"))  # the screen from before
+        assert child.process.wait(5) == 0 and child.log() == ""
+    os.close(master)
+
+
+def test_a_terminal_that_is_not_known_is_said():
+    master, slave = os.openpty()
+    with simulated_gateway(load_profile("anzen-bms"), (1,)) as gateway, \
+            Child([*SOFTSPLIT, "top", "-a", str(gateway.url), "-p", "anzen-bms"], stdin=slave, stdout=slave,
+                  env=os.environ | {"TERM": "no-such-thing"}) as child:
+        assert child.process.wait(10) == 1
+        assert re.fullmatch(r"softsplit: this terminal cannot show it \(.*\); set TERM, or use --once\n", child.log())
+    os.close(master)
+    os.close(slave)
+
+
+def test_it_is_no_master_itself(house):
+    config, port = house[0], re.search(r"127.0.0.1:(\d+)\"\s+max_age", house[0].read_text())[1]
+    until(lambda: "4 of 4 blocks fresh, 1 master" in top("-c", str(config), "--once").stdout)  # that of the fixture
+    shown = top("-c", str(config), "--once").stdout
+    assert f"victron  tcp://127.0.0.1:{port}" in shown and shown.count("─ master ") == 1
+    assert re.search(r"holding registers 0x0000\+10 +1 ", shown) and "0x0000+5" not in shown  # which top would ask
