@@ -16,6 +16,7 @@ STOP_TIME = 1.5  # s all threads have to end
 WATCH = 1.0  # s between looks at the threads
 HUNG = 30.0  # s without a beat after which a thread has hung
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
+SENT = (0, -1, -6, 0x80)  # by kill, sigqueue, tgkill, the kernel; <asm-generic/siginfo.h>
 
 
 class Worker:
@@ -148,11 +149,20 @@ def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[],
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
+def _was_signalled() -> bool:
+    """Wait for a signal, for a while.
+
+    After a SIGSTOP and a SIGCONT Python 3.11 returns what happens to lie in memory, as if a signal had come.
+    """
+    found = signal.sigtimedwait(SIGNALS, WATCH)
+    return found is not None and found.si_signo in SIGNALS and found.si_code in SENT
+
+
 def _watch(workers: Sequence[Worker], attend: Callable[[], None]) -> None:
     """Look after the threads until a signal comes. Raises SoftsplitError when one fails or hangs."""
     watchdog = Watchdog(workers)
     attend()
-    while signal.sigtimedwait(SIGNALS, WATCH) is None:
+    while not _was_signalled():
         for worker in workers:
             if worker.join(0):
                 raise SoftsplitError(f"{worker.name} has failed; please report the traceback above")

@@ -222,6 +222,20 @@ def test_simulate_is_a_device_until_it_is_ended():
         assert child.end() == 0
 
 
+def test_what_was_suspended_for_a_while_goes_on():
+    with Child([*COMMAND, "simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "7"]) as child:
+        port = until(lambda: re.search(r"serving .* on tcp://127.0.0.1:(\d+)", child.log()))[1]
+        for _ in range(2):
+            child.process.send_signal(signal.SIGSTOP)
+            stopped_at = time.monotonic()
+            until(lambda: time.monotonic() - stopped_at > 1.2)  # longer than it waits for a signal
+            child.process.send_signal(signal.SIGCONT)
+            with TcpMaster(int(port)) as master:
+                until(lambda: time.monotonic() - stopped_at > 1.5)
+                assert master.ask(7, read_request(0x8960, 2)) == b"\x03\x04B23 "
+        assert child.process.poll() is None and child.end() == 0
+
+
 def test_simulate_speaks_rtu():
     cable = Cable()
     with running(cable), Child([*COMMAND, "simulate", "abb-b24", f"rtu://{cable.left}", "--unit", "7", "--mode", "8n1"]) as child:

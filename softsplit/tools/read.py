@@ -16,7 +16,8 @@ from softsplit.tools.entrance import find_entrance
 from softsplit.tools.forms import Csv, Json, Text
 from softsplit.tools.notation import parse_address
 from softsplit.tools.plausible import WORD_ORDERS
-from softsplit.tools.reader import Outcome, read_all, title_of
+from softsplit.tools.reader import read_all, title_of
+from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 from softsplit.url import Url, parse_url
 
@@ -116,16 +117,12 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
         tell(why)
     for text in form.head:
         say(text)
-    client, is_well = client_for(url, whom.timeout, whom.line), True
+    client = client_for(url, whom.timeout, whom.line)
+    is_well = True
     try:
         while True:
             begin = time.monotonic()
-            if whom.every and isinstance(form, Text):
-                say(datetime.now().strftime("%H:%M:%S"))
-            for outcome in read_all(client, unit, form.profile.reads, whom.timeout):
-                is_well = _show(outcome, whom.unit, form, say, tell) and is_well
-            for what in client.take_foreign():
-                tell(f"another master is on this line: {what}; what was read may not be the unit's")
+            is_well = _read_once(client, unit, whom, form, say, tell) and is_well
             if not whom.every:
                 return is_well
             time.sleep(max(0.0, begin + whom.every - time.monotonic()))
@@ -137,11 +134,18 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
         client.close()
 
 
-def _show(outcome: Outcome, unit: int, form: Text | Json | Csv, say: Callable[[str], None],
-          tell: Callable[[str], None]) -> bool:
-    """Say or tell what came of one read; return whether that was an answer."""
-    for text in form.lines(unit, outcome):
-        say(text)
-    if outcome.error:
-        tell(f"{title_of(outcome.read)}: {outcome.error}")
-    return outcome.error is None
+def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
+               tell: Callable[[str], None]) -> bool:
+    """Read everything that the form wants; `unit` is the id of the unit where the client asks."""
+    is_well = True
+    if whom.every and isinstance(form, Text):
+        say(datetime.now().strftime("%H:%M:%S"))
+    for outcome in read_all(client, unit, form.profile.reads, whom.timeout):
+        for text in form.lines(whom.unit, outcome):
+            say(text)
+        if outcome.error:
+            is_well = False
+            tell(f"{title_of(outcome.read)}: {outcome.error}")
+    for what in client.take_foreign():
+        tell(f"another master is on this line: {what}; what was read may not be the unit's")
+    return is_well
