@@ -28,6 +28,7 @@ Try in another terminal (mbpoll is a Debian package of that name):
   mbpoll -m tcp -p {port} -a 100 -0 -t 4 -r 23296 -c 62 -1 127.0.0.1
   mbpoll -m rtu -b {baudrate} -P none -a 2 -0 -t 4 -r 23296 -c 62 -1 {serial}
   {program} read -a 127.0.0.1:{port} -u 100 0x5B00 62
+  {program} top -a 127.0.0.1:{port} -u 100 -p abb-b23
 
 Ctrl-C ends it.
 """

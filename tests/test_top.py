@@ -144,6 +144,20 @@ def test_what_is_stale_is_red_and_says_so_and_is_not_shown(document, since, size
     assert "1234" not in "\n".join(draw_all(view(document), 100))
 
 
+@pytest.mark.parametrize("state", ["mute", "unreachable"])
+def test_of_a_unit_that_is_gone_even_what_is_read_seldom_is_stale(state):
+    document = status(block("powers", "holding registers", 10, OLD, age=4.0))
+    bus = document["upstreams"]["house"]
+    unit = bus["units"]["2"]
+    unit["blocks"] = [each | {"every": 600.0} for each in unit["blocks"]]
+    unit["blocks"][1]["age"] = 3.1  # max_age is 3 s
+    assert "1234 W" in drawn(view(document)) and "STALE" not in drawn(view(document))
+    (bus if state == "unreachable" else unit)["state"] = state
+    assert "1234 W" not in drawn(view(document)) and "━ STALE 3.2 s" in drawn(view(document))
+    unit["blocks"][1]["age"] = 2.8
+    assert "1234 W" in drawn(view(document)) and "STALE" not in drawn(view(document))
+
+
 def test_what_is_stale_is_a_gap_in_the_history():
     history = History()
     fresh, old = view(status()).look, view(status(stale=("powers",))).look

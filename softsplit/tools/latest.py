@@ -57,18 +57,20 @@ def show_age(seconds: float) -> str:
 def ages(look: Look, upstream: str, unit: str) -> list[tuple[dict, float | None, bool]]:
     """Give each block that is polled of a unit, its age now in seconds, and whether that is fresh.
 
-    It is not when one of the servers would not serve it.
+    It is not when one of the servers would not serve it, nor when nothing comes from the unit any more.
     """
-    document, watched = look.document, look.watched[upstream, unit]
+    document, max_age = look.document, look.watched[upstream, unit].max_age
+    bus = document["upstreams"][upstream]
+    report = bus["units"][unit]
     stale = {name for downstream in document["downstreams"].values() for each in downstream["units"].values()
              if each["origin"] == f"{upstream}/{unit}" for name in each["stale"]}
-    found = []
-    for block in document["upstreams"][upstream]["units"][unit]["blocks"]:
-        age = None if block["age"] is None else block["age"] + document["age"]
-        limit = max(watched.max_age, 3 * block["every"])
-        is_fresh = block["data"] is not None and age <= limit and block["name"] not in stale
-        found.append((block, age, is_fresh))
-    return found
+    now = [None if block["age"] is None else block["age"] + document["age"] for block in report["blocks"]]
+    is_silent = report["state"] == "mute" or bus["state"] == "unreachable"
+    newest = min((age for age in now if age is not None), default=0.0)
+    is_gone = is_silent and newest > max_age
+    return [(block, age, block["data"] is not None and age <= max(max_age, 3 * block["every"])
+             and block["name"] not in stale and not is_gone)
+            for block, age in zip(report["blocks"], now)]
 
 
 def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
