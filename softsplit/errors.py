@@ -54,6 +54,10 @@ class NoAnswer(UpstreamError, TimeoutError):
     """The unit did not answer in time, or the connection broke while it was to answer."""
 
 
+class NotSent(NoAnswer):
+    """What was to be sent to a unit has not been sent, and will not be."""
+
+
 class BadAnswer(UpstreamError):
     """What arrived is not the answer to what was asked (CRC, header, unit, function, byte count)."""
 

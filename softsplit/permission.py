@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from softsplit import checks
 from softsplit.errors import ConfigError
-from softsplit.protocol.blocks import ADDRESSES, Table
+from softsplit.protocol.blocks import ADDRESSES, Block, Table
 
 FILES = "files"  # numbered ones, in which records are written
 KINDS = (Table.COILS.value, Table.HOLDING_REGISTERS.value, FILES)
+WRITTEN_BY = {Table.COILS.value: (5, 15), Table.HOLDING_REGISTERS.value: (6, 16, 22, 23), FILES: (21,)}
 PERMISSION = re.compile(r"(?P<upstream>.+)/(?P<unit>\w+) +(?P<kind>[a-z ]+?) +"
                         r"(?P<first>0x[0-9A-Fa-f]{1,4}|[0-9]{1,5})\+(?P<count>[0-9]{1,5})", re.ASCII)
 
@@ -22,6 +23,21 @@ class Permission:
     kind: str
     first: int
     count: int
+
+    @property
+    def functions(self) -> tuple[int, ...]:
+        """The function codes that write there; one of them will do."""
+        return WRITTEN_BY[self.kind]
+
+    def block(self, step: int) -> Block | None:
+        """What may be written of a unit whose registers take `step` addresses each; None of files.
+
+        Raises ConfigError when there are no such addresses.
+        """
+        if self.kind == FILES:
+            return None
+        table = Table(self.kind)
+        return Block(table, self.first, self.count, 1 if table.holds_bits else step)
 
     def __str__(self) -> str:
         return f"{self.kind} 0x{self.first:04X}+{self.count}"

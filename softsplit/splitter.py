@@ -23,7 +23,7 @@ from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import make_room
 from softsplit.errors import SoftsplitError
 from softsplit.permission import FILES
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdus import Question
 from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
@@ -177,8 +177,7 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
 
     permissions = [each for each in downstream.allow_writes
                    if (each.upstream, each.unit) == (served.upstream.name, str(unit))]
-    writable = [Block(Table(each.kind), each.first, each.count, 1 if each.kind == "coils" else profile.step)
-                for each in permissions if each.kind != FILES]
+    writable = [block for each in permissions if (block := each.block(profile.step))]
     files = [range(each.first, each.first + each.count) for each in permissions if each.kind == FILES]
     return Way(ask, partial(poller.note, unit), profile.functions,
                profile.readable if served.upstream.learn else (), writable, files)

@@ -9,6 +9,7 @@ from softsplit.bus import Unit, Upstream, require_unit
 from softsplit.errors import ConfigError
 from softsplit.line import Line
 from softsplit.permission import Permission, parse_permission
+from softsplit.profiles import Profile
 from softsplit.url import Url, as_url
 
 WHEN_STALE = ("exception", "silent")
@@ -82,6 +83,8 @@ class Downstream:
             heard = {each.upstream.name for each in self.served if each.upstream.is_heard}
             for each in found:
                 checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
+                served = self.served[origins.index(f"{each.upstream}/{each.unit}")]
+                _require_writable(each, served.origin.profile)
                 if each.upstream in heard:
                     raise ConfigError(f"{each.upstream} is only heard; nothing can be written there")
         return found
@@ -120,6 +123,20 @@ class Downstream:
                     raise ConfigError(f"unit {unit.unit} would be served twice, from {other.name} and from "
                                       f"{upstream.name}; give one another id in units", "serves")
         return tuple(Served(unit.unit, upstream, unit) for upstream in upstreams for unit in upstream.units)
+
+
+def _require_writable(permission: Permission, profile: Profile) -> None:
+    """Raise ConfigError when no device of this profile can be written there."""
+    if profile.functions.isdisjoint(permission.functions):
+        needed = " or ".join(map(str, permission.functions))
+        known = ", ".join(map(str, sorted(profile.functions)))
+        raise ConfigError(f"{profile.name} writes no {permission.kind}: function {needed} is not among its "
+                          f"functions ({known})")
+    block = permission.block(profile.step)
+    if block and block.step > 1 and not any((block.address - each.address) % block.step == 0
+                                            for each in profile.readable if each.table is block.table):
+        kind = "odd" if profile.readable[0].address % 2 else "even"
+        raise ConfigError(f"{permission}: the registers of {profile.name} begin at {kind} addresses")
 
 
 @dataclass(frozen=True, eq=False)

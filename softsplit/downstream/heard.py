@@ -77,6 +77,8 @@ class HeardMirror(Mirror):
                 self._unanswered += 1
                 return
             self._unanswered, self._answered_at, self._beat = 0, reading.taken_at, reading.beat
+            if reading.block is None:
+                return
             good_until = reading.taken_at + self._fresh_for(reading.every)
             if reading.data is None:
                 self._heard.refuse(reading.block, reading.exception, good_until)
@@ -86,7 +88,7 @@ class HeardMirror(Mirror):
             self._latest[reading.block] = reading  # the last one
             self._forget(reading.taken_at)
 
-    def doubt(self, blocks: Sequence[Block]) -> None:  # sync thread
+    def doubt(self, blocks: Sequence[Block], until: float = NEVER) -> None:  # sync thread
         """Somebody may have changed these blocks: no master gets them until they were heard again."""
         with self._data_lock:
             self.known.clear()

@@ -60,17 +60,21 @@ class Mirror(Slave):
                 return
             self._unanswered = 0
             self._answered_at = reading.taken_at
+            if reading.block is None:
+                return
             polled = self._polled.get(reading.block)
             if polled is None:
                 self._kept.put(reading.block, reading.data, reading.taken_at)
+                return
+            if reading.taken_at < polled.doubtful_until:
                 return
             polled.exception = reading.exception
             if reading.data is not None:
                 self._find(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
 
-    def doubt(self, blocks: Sequence[Block]) -> None:  # sync thread
-        """These blocks are about to be changed: no master gets them until they were read again."""
+    def doubt(self, blocks: Sequence[Block], until: float = NEVER) -> None:  # sync thread
+        """These blocks are being changed, up to `until` perhaps: they have to be read again after that."""
         doubted = in_both_tables(blocks)
         with self._data_lock:
             self.known.clear()
@@ -78,6 +82,7 @@ class Mirror(Slave):
             for polled in self._polled.values():
                 if any(polled.block.overlaps(block) for block in doubted):
                     polled.taken_at = NEVER
+                    polled.doubtful_until = max(polled.doubtful_until, until)
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes | Future:  # server thread
         """Return the answer PDU, SILENCE, or the future of an answer which the unit itself has to give.
@@ -120,7 +125,7 @@ class Mirror(Slave):
         question = parse_file_read(pdu)
         if isinstance(question, int):
             return pdus.exception_pdu(pdu[0], question)
-        if self._is_mute():
+        if self._is_known_as_mute():
             return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
         return outcome(self._way.ask(question, None, None), partial(self._refuse, pdu[0]))
 
@@ -133,19 +138,20 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], write)
         if not self._way.writes(write):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
-        if write.reads and not self._way.reads(write.reads):
+        if write.reads and not (self._way.reads(write.reads) or self._find(write.reads)):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
-        if self._is_mute():
-            return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        return outcome(self._way.ask(write.question, None, write), partial(self._refuse, pdu[0]))
+        if self._is_known_as_mute():
+            return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
+        return outcome(self._way.ask(write.question, None, write), partial(pdus.exception_pdu, pdu[0]))
 
-    def _is_mute(self) -> bool:
+    def _is_known_as_mute(self) -> bool:
+        """Whether the unit does not answer, and its polling will tell when it does again."""
         with self._data_lock:
-            return self._unanswered >= MUTE_AFTER
+            return bool(self._polled) and self._unanswered >= MUTE_AFTER
 
     def _refuse(self, function: int, code: int) -> bytes:
         """The answer for a request that cannot be answered now."""
-        if code == pdus.GATEWAY_NO_ANSWER and self._when_stale == "silent":
+        if code in (pdus.GATEWAY_NO_ANSWER, pdus.GATEWAY_NO_PATH) and self._when_stale == "silent":
             return SILENCE
         return pdus.exception_pdu(function, code)
 

@@ -20,6 +20,7 @@ class PolledBlock:
         self.block = read.block
         self.fresh_for = max(max_age, 3 * read.every)  # s
         self.taken_at = NEVER
+        self.doubtful_until = NEVER  # it may change up to then without anybody having been told
         self.exception: int | None = None
 
 

@@ -31,7 +31,7 @@ class Sync(Worker):
             return
         for mirror in self._mirrors[reading.upstream, reading.unit]:
             if isinstance(reading, Doubt):
-                mirror.doubt(reading.blocks)
+                mirror.doubt(reading.blocks, reading.until)
             else:
                 mirror.update(reading)
         if isinstance(reading, Doubt):

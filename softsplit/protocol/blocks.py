@@ -144,15 +144,17 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What one unit is about to be told to change: no master gets it until it was read again.
+    """What one unit may have changed, or is about to: no master gets it until it was read again.
 
-    `done` is called when every mirror knows.
+    A reading from before `until`, in monotonic time, does not count: a write that was not answered may still
+    be done by then. `done` is called when every mirror knows.
     """
 
     upstream: str
     unit: int
     blocks: tuple[Block, ...]
     done: Callable[[], None]
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +163,15 @@ class Reading:
 
     `taken_at` is the monotonic time just before the request was sent. `data` is as it came over the wire:
     registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's
-    own. When both are None the unit did not answer. What was only heard, because somebody else had asked,
-    tells how often that happens: the block `every` so many seconds, and the unit's most frequent one at each
-    `beat`; 0 as long as nobody knows.
+    own. When both are None the unit did not answer. `block` is None when that is all there is to tell.
+
+    What was only heard, because somebody else had asked, tells how often that happens: the block `every` so
+    many seconds, and the unit's most frequent one at each `beat`; 0 as long as nobody knows.
     """
 
     upstream: str
     unit: int
-    block: Block
+    block: Block | None
     taken_at: float
     data: bytes | None = None
     exception: int | None = None

@@ -10,6 +10,7 @@ from softsplit.protocol.patience import ALONE, MUTE_AFTER, RETRIES, Patience
 
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
 FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
+LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
 GIVES_WAY = 0.3  # of its period, for which a read that is due gives way to shorter ones
 
 
@@ -135,8 +136,21 @@ class Plan:
             return True
         return not self.has_reads(unit) and now >= self._patience[unit].not_before
 
-    def forwarded(self, unit: int, answered: bool, sent_at: float, now: float) -> None:
-        """A master's own request was sent to this unit.
+    def wanted(self, unit: int, now: float) -> list[Block]:
+        """Return the blocks of a unit that are due, though they may have to wait for late answers."""
+        return [due.read.block for due in self._dues if due.unit == unit and due.at <= now]
+
+    def forward_timeout(self, unit: int, is_write: bool) -> float:
+        """Seconds to wait for the answer to a master's own request; a read must not hold up polling."""
+        patience = self._patience[unit]
+        if is_write:
+            return self._timeout
+        longest = max(LONG_FORWARD, 4 * patience.slowest) if patience.is_known else self._timeout
+        return min(self.timeout(unit), longest)
+
+    def forwarded(self, unit: int, answered: bool, sent_at: float, now: float,
+                  is_known: bool = False) -> None:
+        """A master's own request was sent to this unit; `is_known` says that it has answered that before.
 
         Whether a unit that is polled is mute, its polling finds out: a device may well leave unanswered what
         it does not know.
@@ -145,12 +159,12 @@ class Plan:
             if self.is_mute(unit):
                 self._revive(unit, now)
             self._patience[unit].answered(now - sent_at)
-        elif not self.has_reads(unit):
+        elif not self.has_reads(unit) and (is_known or not self._patience[unit].is_known):
             self._count_unanswered(unit, sent_at, now)
 
     def learn(self, unit: int, block: Block, every: float, duration: float, now: float) -> Read | None:
         """Poll a block, a read of which takes `duration`, if the wire has room; return the read then."""
-        room = budget.ROOMY - self.demand
+        room = budget.ROOMY - sum(due.duration / due.read.every for due in self._dues)  # of mute units too
         every = max(every, duration / room) if room > 0 else float("inf")
         if every > OFTEN:
             return None
@@ -165,11 +179,11 @@ class Plan:
         self._dues.remove(self._find(unit, read))
         self._spread()
 
-    def hurry(self, unit: int, blocks: Sequence[Block], now: float) -> None:
-        """Something was written there, so that reads of these blocks are due."""
+    def hurry(self, unit: int, blocks: Sequence[Block], at: float) -> None:
+        """Something was written there, so that reads of these blocks are due at this time."""
         for due in self._dues:
             if due.unit == unit and any(due.read.block.overlaps(block) for block in blocks):
-                due.at = min(due.at, now)
+                due.at = at
 
     def _are_all_mute(self) -> bool:
         return all(map(self.is_mute, self._patience))

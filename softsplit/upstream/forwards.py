@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from softsplit.errors import NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import Question
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, Question
 
 WAITING = 200  # requests, of one wire; more find it busy
 LONGEST_WAIT = 5.0  # s; no master waits longer
-REMEMBER, REMEMBER_SILENCE = 10.0, 2.0  # s for which what got an exception, or no answer, is not asked again
+REMEMBER = 10.0  # s for which what the unit itself refuses is not asked again
+REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway, or of a unit that is busy
 LOOK_AGAIN = 0.02  # s
 REMEMBERED = 500  # of those
 
@@ -42,6 +43,7 @@ class Forwards:
         self._lock = threading.Lock()
         self._reads: OrderedDict[tuple[int, bytes], Forward] = OrderedDict()
         self._writes: list[Forward] = []
+        self._latest: Forward | None = None  # that was taken
         self._remembered: OrderedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = OrderedDict()
 
     def hand_in(self, forward: Forward) -> Future:  # server thread
@@ -62,13 +64,21 @@ class Forwards:
         return forward.future
 
     def take(self, may_ask: Callable[[Forward], bool]) -> Forward | None:  # poller thread
-        """Return the next request that may be asked now, writes first; None when there is none.
+        """Return the next request that may be asked now; None when there is none.
 
-        It stays among those that are shared until it is `answered`.
+        Writes come first, but not twice in a row when reads wait, and those of one unit in their order;
+        reads of the unit that was asked last come last. It is shared until it is `answered`.
         """
         with self._lock:
-            for forward in (*self._writes, *self._reads.values()):
+            writes = list({write.unit: write for write in reversed(self._writes)}.values())  # oldest of each
+            reads = list(self._reads.values())
+            latest = self._latest
+            if latest:
+                reads.sort(key=lambda read: read.unit == latest.unit)
+            in_turn = (*reads, *writes) if latest and latest.is_write else (*writes, *reads)
+            for forward in in_turn:
                 if may_ask(forward):
+                    self._latest = forward
                     return forward
         return None
 
@@ -83,6 +93,11 @@ class Forwards:
                 if isinstance(result, UpstreamError) or result[0] & 0x80:
                     self._remember(key, result)
         _settle(forward.future, result)
+
+    def drop(self, write: Forward) -> None:  # poller thread
+        """A write is not wanted any more."""
+        with self._lock:
+            self._writes.remove(write)
 
     @property
     def pause(self) -> float:
@@ -100,7 +115,8 @@ class Forwards:
             for each in late:
                 self._reads.pop((each.unit, each.question.pdu), None)
         for each in late:
-            _settle(each.future, error)
+            if each.future.set_running_or_notify_cancel():  # or its master is gone
+                _settle(each.future, error)
 
     def _recall(self, key: tuple[int, bytes], now: float) -> Future | None:
         until, result = self._remembered.get(key, (0.0, b""))
@@ -108,7 +124,8 @@ class Forwards:
 
     def _remember(self, key: tuple[int, bytes], result: bytes | UpstreamError) -> None:
         self._remembered.pop(key, None)
-        lasts = REMEMBER_SILENCE if isinstance(result, UpstreamError) else REMEMBER
+        is_own = not isinstance(result, UpstreamError) and result[1] in OWN_EXCEPTIONS
+        lasts = REMEMBER if is_own else REMEMBER_SILENCE
         self._remembered[key] = time.monotonic() + lasts, result
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)

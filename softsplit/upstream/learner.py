@@ -7,6 +7,7 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.learning import REMEMBERED, Learning
 from softsplit.protocol.plan import Plan
 from softsplit.upstream.tally import Tally
+from softsplit.upstream.words import Words
 
 LEARN_EVERY = 1.0  # s between looks
 WAITING = 10_000  # notes
@@ -15,9 +16,10 @@ WAITING = 10_000  # notes
 class Learner:
     """Adds to the plan of a wire the blocks that masters ask for often; what is polled shows in the tally."""
 
-    def __init__(self, plan: Plan, tally: Tally):
+    def __init__(self, plan: Plan, tally: Tally, words: Words):
         self._plan = plan
         self._tally = tally
+        self._words = words
         self._noted: deque[tuple[int, Block, float]] = deque(maxlen=WAITING)  # filled by any thread
         self._learning = Learning()
         self._learned: dict[tuple[int, Block], Read] = {}
@@ -35,6 +37,10 @@ class Learner:
         if len(self._took) > REMEMBERED:
             del self._took[next(iter(self._took))]
 
+    def is_known(self, unit: int, block: Block) -> bool:
+        """Whether the unit has answered this block, or a larger one, when masters asked for it."""
+        return any(whose == unit and known.contains(block) for whose, known in self._took)
+
     def look(self, now: float) -> None:
         """Learn and forget."""
         while self._noted:
@@ -46,6 +52,7 @@ class Learner:
         for unit, block in self._learned.keys() - wanted.keys():
             self._plan.forget(unit, self._learned.pop((unit, block)))
             self._tally.forget(unit, block)
+            self._words.forgets_block(unit, block)
         for whose in wanted.keys() & self._took.keys() - self._learned.keys():
             self._learn(*whose, wanted[whose], now)
 

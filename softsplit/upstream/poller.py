@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from queue import Queue
 
 from softsplit.bus import Unit, Upstream
-from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
-from softsplit.protocol import pdus
-from softsplit.protocol.blocks import Block, Doubt, Read, Reading, Table
+from softsplit.errors import NoAnswer, NotSent, Refused, Unreachable, UpstreamError
+from softsplit.protocol import pdus, replies
+from softsplit.protocol.blocks import Block, Doubt, Read, Reading, in_both_tables
 from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_question
 from softsplit.protocol.plan import Plan
 from softsplit.protocol.turns import Turns
@@ -29,7 +29,7 @@ log = logging.getLogger("softsplit")
 REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 LOOK_UP = 60.0  # s the system may take to look up a host
-ANY = Block(Table.HOLDING_REGISTERS, 0, 1)  # stands for a unit of which nothing is polled
+LATE_WRITE = 3.0  # time-outs after which a write that was not answered is done, or never will be
 
 
 class Poller(Worker):
@@ -58,7 +58,7 @@ class Poller(Worker):
         self._bell = threading.Event()  # rung when there is something to do
         self._forwards = Forwards(self._bell.set)
         self._turns = Turns()
-        self._learner = Learner(self._plan, self.tally)
+        self._learner = Learner(self._plan, self.tally, self._words)
 
     def forward(self, forward: Forward) -> Future:  # server thread
         """Have a master's own request sent once; the future gets the answer PDU, or an UpstreamError."""
@@ -134,13 +134,19 @@ class Poller(Worker):
         """Send a master's own request, and hand back what the unit says."""
         unit, question = forward.unit, forward.question
         self._tried_at = time.monotonic()
+        if forward.is_write and not forward.future.set_running_or_notify_cancel():
+            self._forwards.drop(forward)  # its master is gone
+            return
         error = None
         try:
             if forward.is_write and not self._tell_mirrors(unit, forward.changes):
-                raise NoAnswer("softsplit stops")
-            result = self._client.ask(unit, question, self._plan.timeout(unit), not forward.is_write)
-        except Unreachable as reason:
-            self._unreachable(reason)
+                raise NotSent("softsplit stops")
+            timeout = self._plan.forward_timeout(unit, forward.is_write)
+            result = self._client.ask(unit, question, timeout, not forward.is_write)
+        except (Unreachable, NotSent) as reason:
+            if isinstance(reason, Unreachable):
+                self._unreachable(reason)
+            self._plan.hurry(unit, in_both_tables(forward.changes), time.monotonic())
             self._forwards.answered(forward, reason)
             return
         except Refused as reason:
@@ -156,9 +162,10 @@ class Poller(Worker):
     def _take_home(self, forward: Forward, result: bytes | UpstreamError,
                    error: UpstreamError | None) -> None:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
-        unit, now = forward.unit, time.monotonic()
+        unit, now, asked_at = forward.unit, time.monotonic(), self._client.asked_at
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
-        self._plan.forwarded(unit, has_answered, self._client.asked_at, now)
+        is_known = forward.block is not None and self._learner.is_known(unit, forward.block)
+        self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
         if has_answered:
             self.tally.mute.discard(unit)
             self._words.answers(unit)
@@ -166,32 +173,44 @@ class Poller(Worker):
             self.tally.mute.add(unit)
             self._words.is_mute(unit, error)
         if forward.block and not error:
-            self._learner.took(unit, forward.block, now - self._client.asked_at)
+            self._learner.took(unit, forward.block, now - asked_at)
             self._hand_over(unit, forward.block, result[2:])
             self._tell_mirrors(unit)  # who asks again after the answer gets this
-        elif not has_answered and not self._plan.has_reads(unit):
-            self._hand_over(unit, ANY)
+        elif has_answered:
+            self._hand_over(unit, None, b"")
+        elif not self._plan.has_reads(unit) and self._plan.is_mute(unit):
+            self._hand_over(unit, None)
         if forward.is_write:
-            self._plan.hurry(unit, forward.changes, now)
+            self._read_again(forward, now if has_answered else asked_at + LATE_WRITE * self._upstream.timeout)
             if not has_answered:
-                log.warning("%s: unit %s: %s: %s; whether it was done is not known", self._upstream.name,
-                            unit, describe_request(forward.question.pdu), error)
+                self._words.does_not_say(unit, describe_request(forward.question.pdu), error)
 
-    def _tell_mirrors(self, unit: int, changes: Sequence[Block] = ()) -> bool:
-        """See that no master gets what is about to be changed, until it was read again.
+    def _read_again(self, write: Forward, at: float) -> None:
+        """See that what a write covers is read, at this time or after it; nothing older counts."""
+        if at > time.monotonic():
+            self._tell_mirrors(write.unit, write.changes, at)
+        self._plan.hurry(write.unit, in_both_tables(write.changes), at)
+
+    def _tell_mirrors(self, unit: int, changes: Sequence[Block] = (), until: float = 0.0) -> bool:
+        """See that no master gets what is about to be changed, until it was read again, after `until`.
 
         Return when every mirror knows that, and all that was read before; false when all is to stop.
         """
         is_done = threading.Event()
-        self._readings.put(Doubt(self._upstream.name, unit, tuple(changes), is_done.set), timeout=PATIENCE)
+        doubt = Doubt(self._upstream.name, unit, tuple(changes), is_done.set, until)
+        self._readings.put(doubt, timeout=PATIENCE)
         while not is_done.wait(0.1):
             if self.pause(0):
                 return False
         return True
 
     def _is_free(self, forward: Forward) -> bool:
-        """Whether no late answer can be mistaken for the one to this request."""
-        return self._client.free_at(forward.unit, forward.question) <= time.monotonic()
+        """Whether no late answer can be mistaken for that to this request, and polling waits for no such."""
+        now, unit, question = time.monotonic(), forward.unit, forward.question
+        if self._client.tells_late:
+            return True
+        wanted = [replies.shape(unit, read_question(block)) for block in self._plan.wanted(unit, now)]
+        return self._client.free_at(unit, question) <= now and replies.shape(unit, question) not in wanted
 
     def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None,
                data: bytes | None = None) -> None:
@@ -238,9 +257,9 @@ class Poller(Worker):
         self.tally.miss(error)
         self._words.unreachable(error)
         for unit in self._reads:
-            self._hand_over(unit, ANY)
+            self._hand_over(unit, None)
 
-    def _hand_over(self, unit: int, block: Block, data: bytes | None = None,
+    def _hand_over(self, unit: int, block: Block | None, data: bytes | None = None,
                    exception: int | None = None) -> None:
         reading = Reading(self._upstream.name, unit, block, self._client.asked_at, data, exception)
         self._readings.put(reading, timeout=PATIENCE)

@@ -23,6 +23,7 @@ class Words:
         self._load = Condition(self._allowance, well_at_first=True, tries="")
         self._line = Condition(self._allowance, well_at_first=True, tries="")
         self._units = {unit: Condition(self._allowance) for unit in reads}
+        self._blocks_that_are_written = Condition(self._allowance, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block], Condition] = {}
 
     def reached(self) -> None:
@@ -44,6 +45,14 @@ class Words:
     def refuses_block(self, unit: int, block: Block, exception: int) -> None:
         self._block(unit, block).trouble(
             f"{self._name}: unit {unit} refuses {block} with {describe_exception(exception)}")
+
+    def forgets_block(self, unit: int, block: Block) -> None:
+        self._blocks.pop((unit, block), None)
+
+    def does_not_say(self, unit: int, what: str, error: UpstreamError) -> None:
+        """The outcome of a write is not known."""
+        self._blocks_that_are_written.trouble(
+            f"{self._name}: unit {unit}: {what}: {error}; whether it was done is not known")
 
     def leaves_block(self, unit: int, block: Block, error: UpstreamError) -> None:
         self._block(unit, block).trouble(f"{self._name}: {block}: {error}")
