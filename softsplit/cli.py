@@ -237,7 +237,8 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
 SIMULATE_HELP = f"""Be a device that is not there: answer at URL as PROFILE says the real one would.
 
 PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502],
-rtuovertcp://ADDRESS:PORT or rtu:///dev/ttyUSB0.
+rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line to make a pseudo-terminal there for
+rtu:///tmp/line, which sends rubbish while that is not opened with the --baudrate.
 
 \b
 Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200"""
@@ -255,7 +256,7 @@ Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --b
 @click.option("--drop", type=click.IntRange(2), default=None, metavar="N", help="Lose every Nth answer.")
 def simulate(profile, url, units, baudrate, mode, mute, drop):
     faults = Faults(dict(map(parse_mute, mute)), drop or 0)
-    where = parse_url(url, ("tcp", "rtuovertcp", "rtu"), 0)
+    where = parse_url(url, ("tcp", "rtuovertcp", "rtu", "pty"), 0)
     run_simulation(load_profile(profile), units, where, faults, baudrate, mode)
 
 
