@@ -247,7 +247,7 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
 @click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
               help="One more that says how to recognise its device, as the shipped ones do.")
 def scan(url, units, baudrates, modes, timeout, profiles):
-    """Find what is on the line at URL, and print an upstream section to paste. Nothing is written.
+    """Find what is on the line at URL, and print an upstream section to paste; never write.
 
     URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints what was found so far.
 

@@ -1,4 +1,4 @@
-"""Asks units of which nothing is known: whether they are there, and what they are. Nothing is ever written."""
+"""Asks units of which nothing is known whether they are there, and what they are; never writes."""
 
 import time
 from collections.abc import Iterable
@@ -18,7 +18,6 @@ PROBE = pdus.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no s
 PAUSE = 0.02  # s between an answer and the next request, at least
 TRIES = 2  # of a question whose answer comes damaged
 ABSENT = (pdus.GATEWAY_NO_PATH, pdus.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
-LATE = 5  # time-outs a unit gets that has answered too late
 LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
 OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # MAP 6.21
 
@@ -42,7 +41,12 @@ class Found:
 
 
 class Prober:
-    """Asks on one wire, which is spoken on in one way. `timeout` is in seconds, until an answer begins."""
+    """Asks on one wire, which is spoken on in one way.
+
+    `timeout` is in seconds, until an answer begins; who is known to be slow gets `patience` times as much.
+    """
+
+    patience = 1
 
     def __init__(self, url: Url, timeout: float, line: Line | None = None):
         self._character = frames.character_time(line.baudrate, line.mode) if line else 0.0
@@ -55,10 +59,10 @@ class Prober:
     def __exit__(self, *_):
         self._client.close()
 
-    def probe(self, unit: int, is_late: bool = False) -> bytes | None:
+    def probe(self, unit: int) -> bytes | None:
         """Return what a unit answers, be it an exception, or None. Raises BadAnswer or Unreachable."""
         try:
-            return self._ask(unit, PROBE, LATE if is_late else 1)
+            return self._ask(unit, PROBE)
         except NoAnswer:
             return None
 
@@ -111,12 +115,12 @@ class Prober:
             return b""
         return b"" if answer[0] >= 0x80 else answer
 
-    def _ask(self, unit: int, question: Question, times: int = 1) -> bytes:
+    def _ask(self, unit: int, question: Question) -> bytes:
         """Return the PDU of an answer, be it an exception. Raises NoAnswer, BadAnswer or Unreachable."""
         for tries_left in reversed(range(TRIES)):
             time.sleep(max(0.0, self._client.free_at(unit, question) - time.monotonic()))
             try:
-                return self._client.ask(unit, question, times * self._time(question))
+                return self._client.ask(unit, question, self._time(question))
             except Refused as error:
                 if error.exception_code in ABSENT:
                     raise NoAnswer(str(error)) from error
@@ -128,7 +132,7 @@ class Prober:
     def _time(self, question: Question) -> float:
         """Seconds for a whole answer: until it begins, and what it and the question take on the line."""
         size = len(question.pdu) + (question.size or LONGEST_IDENTIFICATION) + 6  # unit, CRC of both
-        return self._timeout + size * self._character
+        return self.patience * self._timeout + size * self._character
 
 
 def _plain(text: str) -> str:

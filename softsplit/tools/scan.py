@@ -85,8 +85,8 @@ def _profiles(names: Sequence[str]) -> list[Profile]:
 def run_scan(scan: Scan) -> int:
     """Search, and print what was found, also when it is interrupted; return the exit code.
 
-    How far it is, is told on stderr. Raises SoftsplitError when a running splitter owns the wire, it cannot be
-    reached, or nobody answers.
+    How far it is, is told on stderr. Raises SoftsplitError when a running splitter owns the wire, it cannot
+    be reached, or nobody answers.
     """
     require_free(scan.url, "stop it before a scan, which would be a second master")
     code = 0
@@ -144,12 +144,13 @@ def draw_section(scan: Scan) -> str:
 
 def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
     """Say what was asked, and what is wrong there."""
-    yield f"softsplit scan of {scan.url}{f' at {_show(way)}' if way else ''}, units {show_units(scan.asked)}:"
+    where = f"{scan.url} at {_show(way)}" if way else str(scan.url)
+    yield f"softsplit scan of {where}, units {show_units(scan.asked)}"
     if scan.ignores_units:
-        yield (f"every unit id gets the same answer there, so ids mean nothing; {scan.found[0].unit} stands for "
-               "the one device")
-    for unit, what in scan.damaged.get(way, {}).items():
-        yield f"{what} (unit {unit}); has another one the same id, is the line terminated?"
+        yield (f"every unit id gets the same answer, so ids mean nothing there; {scan.found[0].unit} stands "
+               "for the one device")
+    for what in dict.fromkeys(scan.damaged.get(way, {}).values()):
+        yield f"{what}; have two the same id, is the line terminated?"
     if scan.foreign:
         yield f"another master is on this line: {scan.foreign}; take it off, softsplit has to be the only one"
 

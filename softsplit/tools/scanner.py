@@ -9,13 +9,14 @@ from softsplit.tools.prober import Found, Prober
 from softsplit.url import Url
 
 STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
+PATIENCE = 5  # time-outs for a unit that has answered too late
 
 
 class Scan:
     """A search on one wire for `units`, in these `ways` to speak there, until one finds somebody.
 
-    `timeout` is in seconds; `profiles` say how to recognise their devices. All that it has found so far can be
-    looked at whenever it stops.
+    `timeout` is in seconds; `profiles` say how to recognise their devices. What it has found so far can be
+    looked at at any time.
     """
 
     def __init__(self, url: Url, units: Sequence[int], ways: Sequence[Line | None], timeout: float,
@@ -47,6 +48,7 @@ class Scan:
         late: set[int] = set()
         for unit in self._units:
             found = self._ask(prober, unit)
+            self.asked.append(unit)
             late |= prober.take_late()
             self.left -= 1
             if self.found:
@@ -54,14 +56,13 @@ class Scan:
             yield found
             if self.ignores_units:
                 return
+        prober.patience = PATIENCE
         for unit in sorted(late.intersection(self._units).difference(found.unit for found in self.found)):
-            yield self._ask(prober, unit, is_late=True)
+            yield self._ask(prober, unit)
 
-    def _ask(self, prober: Prober, unit: int, is_late: bool = False) -> Found | None:
-        if not is_late:
-            self.asked.append(unit)
+    def _ask(self, prober: Prober, unit: int) -> Found | None:
         try:
-            answer = prober.probe(unit, is_late)
+            answer = prober.probe(unit)
         except BadAnswer as error:
             self.damaged.setdefault(self.tried[-1], {})[unit] = str(error)
             return None
@@ -70,7 +71,8 @@ class Scan:
         if answer is None:
             return None
         if not self.found:
-            self.ignores_units = all(self._is_alike(prober, each, answer) for each in STRANGERS if each != unit)
+            strangers = [each for each in STRANGERS if each != unit]
+            self.ignores_units = all(self._is_alike(prober, each, answer) for each in strangers)
         self.found.append(prober.examine(unit, self._profiles))
         return self.found[-1]
 
