@@ -249,7 +249,7 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
 def scan(url, units, baudrates, modes, timeout, profiles):
     """Find what is on the line at URL, and print an upstream section to paste; never write.
 
-    URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints what was found so far.
+    URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints what was found.
 
     \b
     Example: softsplit scan rtu:///dev/ttyUSB0 --units 1-32,100 >> softsplit.toml

@@ -63,7 +63,7 @@ def show_units(units: Sequence[int]) -> str:
 
 
 def _ways(url: Url, baudrates: Sequence[int], modes: Sequence[str]) -> list[Line | None]:
-    """Return how a line may be spoken on, the usual ways first; how one behind a gateway is, that knows."""
+    """Return how a line may be spoken on, the usual ways first; behind a gateway only that knows it."""
     if not url.path:
         for key, given in (("baudrate", baudrates), ("mode", modes)):
             if given:
@@ -159,12 +159,12 @@ def _nobody(scan: Scan) -> str:
     """Say that nobody answers, what was tried, and what to look at."""
     ways = ", ".join(_show(way) for way in scan.tried if way)
     parts = [f"nobody answers at {scan.url}: units {show_units(scan.asked)}{f' at {ways}' if ways else ''}"]
-    for way, what in ((way, what) for way, units in scan.damaged.items() for what in units.values()):
-        parts.append(f"but somebody is there{f', heard at {_show(way)}' if way else ''}: {what}")
-        break
+    for way, units in list(scan.damaged.items())[:1]:
+        where = f", heard at {_show(way)}" if way else ""
+        parts.append(f"but somebody is there{where}: {next(iter(units.values()))}")
     if scan.foreign:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
     if not scan.url.path:
-        parts.append(f"{other_protocol(scan.url)}; a slow gateway needs a longer --timeout")
-    parts.append("are they on, is the line terminated, are A and B the right way round?")
+        parts.append(other_protocol(scan.url))
+    parts.append("are they on, is the line terminated, are A and B the right way round, is --timeout too short?")
     return "; ".join(parts)

@@ -58,7 +58,8 @@ class Scan:
                 return
         prober.patience = PATIENCE
         for unit in sorted(late.intersection(self._units).difference(found.unit for found in self.found)):
-            yield self._ask(prober, unit)
+            if not self.ignores_units:
+                yield self._ask(prober, unit)
 
     def _ask(self, prober: Prober, unit: int) -> Found | None:
         try:
