@@ -166,5 +166,6 @@ def _nobody(scan: Scan) -> str:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
     if not scan.url.path:
         parts.append(other_protocol(scan.url))
-    parts.append("are they on, is the line terminated, are A and B the right way round, is --timeout too short?")
+    parts.append("are they on, is the line terminated, are A and B the right way round, is --timeout long "
+                 "enough?")
     return "; ".join(parts)
