@@ -47,7 +47,8 @@ class Adapter(serial.Serial):
             self.set_low_latency_mode(True)
 
     def _reconfigure_port(self, force_update=False):  # of pyserial, which calls it when a device is opened
-        unsettle(self.fd)
+        with suppress(termios.error):  # no terminal, as pyserial says
+            unsettle(self.fd)
         super()._reconfigure_port(force_update)
 
     def receive(self) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 
 from softsplit.config import parse_config
 from softsplit.downstream.servers import server_for
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, Unreachable
 from softsplit.line import Line
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
@@ -193,6 +193,12 @@ def test_who_answers_too_late_is_asked_once_more_with_patience(kind, tmp_path):
 def test_a_gateway_that_cannot_be_reached_is_told():
     done = call(f"tcp://127.0.0.1:{free_port()}", "--units", "1")
     assert done.returncode == 1 and "Connection refused" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("device, told", [("/dev/null", "this is no serial device"), ("/dev/ttyUSB99", "there is no such device")])
+def test_a_device_that_cannot_be_opened_is_told(device, told):
+    with pytest.raises(Unreachable, match=f"cannot reach rtu://{device}: {told}"):
+        scan_of(f"rtu://{device}", "1")
 
 
 def test_what_was_found_is_printed_though_the_gateway_goes_away():
