@@ -274,12 +274,14 @@ def test_a_shipped_profile_recognises_its_device(name, said):
 
 def test_ones_own_profile_recognises_its_device_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "boiler.toml").write_text("""
+    (tmp_path / "boiler.toml").write_text(r"""
+        title = "Boiler\nof mine"
         block = [{ table = "input registers", address = 0x10, count = 4 }]
         identify = { table = "input registers", address = 0x10, type = "text", count = 3, equals = ["HEAT", "HEAT 2"] }""")
     with simulated_gateway(load_profile("boiler.toml"), units=[9]) as gateway:
         scan = scan_of(str(gateway.url), "9", names=["boiler.toml"])
     assert named(scan) == {9: "boiler.toml"} and scan.found[0].said == "HEAT"
+    assert '9 = "boiler.toml"  # Boiler?of mine, says "HEAT"' in draw_section(scan)
     assert accepted(draw_section(scan), tmp_path).units[0].profile.name == "boiler.toml"
     with pytest.raises(ConfigError, match="profile anzen-bms: identify: does not say how to recognise its device"):
         scan_of("tcp://127.0.0.1", "1", names=["anzen-bms"])

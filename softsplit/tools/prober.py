@@ -35,9 +35,9 @@ class Found:
     identification: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        said = f'"{_plain(self.said)}"' if isinstance(self.said, str) else str(self.said)
+        said = f'"{self.said}"' if isinstance(self.said, str) else str(self.said)
         what = f"{self.profile.title or self.profile.name}, says {said}" if self.profile else "unknown device"
-        return "; ".join((what, *self.identification))
+        return _plain("; ".join((what, *self.identification)))
 
 
 class Prober:
@@ -102,7 +102,7 @@ class Prober:
             if not following:
                 break
         for number, name in OBJECTS.items():
-            if text := _plain(named.get(number, b"").decode("utf-8", "replace")):
+            if text := _plain(named.get(number, b"").decode("utf-8", "replace").strip("\0")):
                 yield f'{name} "{text}"'
 
     def _learn(self, unit: int, question: Question) -> bytes:
