@@ -46,6 +46,11 @@ class Adapter(serial.Serial):
         with suppress(ValueError, OSError):  # most drivers have no such mode
             self.set_low_latency_mode(True)
 
+    def _reconfigure_port(self, force_update=False):  # of pyserial, which calls it when a device is opened
+        with suppress(termios.error):  # no terminal, as pyserial says
+            unsettle(self.fd)
+        super()._reconfigure_port(force_update)
+
     def receive(self) -> bytes:
         """Return what has come, when a selector says that something has."""
         try:
@@ -67,6 +72,17 @@ class Adapter(serial.Serial):
                 self.reset_output_buffer()
             except termios.error as error:
                 raise OSError(errno.EIO, "the device is gone") from error
+
+
+def unsettle(fd: int) -> None:
+    """Change a setting of a device, so that what it is told next is a change, too.
+
+    A pseudo-terminal has no parity. To be told one is an error for the C library, but only when nothing else
+    changes: it could be opened once, and never again.
+    """
+    settings = termios.tcgetattr(fd)
+    settings[0] |= termios.IGNBRK
+    termios.tcsetattr(fd, termios.TCSANOW, settings)
 
 
 def cause(error: OSError) -> str:

@@ -20,6 +20,7 @@ from softsplit.tools.finding import draw_finding
 from softsplit.tools.plausible import WORD_ORDERS
 from softsplit.tools.prometheus import as_prometheus
 from softsplit.tools.read import Whom, parse_place, profile_form, raw_form, run_read
+from softsplit.tools.scan import plan_scan, run_scan
 from softsplit.tools.simulate import Faults, parse_mute, run_simulation
 from softsplit.tools.status import as_json, read_status, save
 from softsplit.tools.table import draw_status
@@ -234,10 +235,36 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
     sys.exit(0 if run_read(whom, what, click.echo, complain) else 1)
 
 
+@main.command(short_help="Find what is on a line.")
+@click.argument("url")
+@click.option("--units", default="1-247", show_default=True, metavar="UNITS", help="Whom to ask: 1-32,100.")
+@click.option("--baudrate", "baudrates", type=BAUDRATE, multiple=True,
+              help="Of a serial line; give one for each to try. Without it: all usual ones.")
+@click.option("--mode", "modes", type=click.Choice(line.MODES, case_sensitive=False), multiple=True,
+              metavar="MODE", help="Likewise its data bits, parity, stop bits.")
+@click.option("--timeout", type=float, metavar="S",
+              help="Seconds until an answer begins.  [default: 0.2; 1 over a network]")
+@click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
+              help="One more that says how to recognise its device, as the shipped ones do.")
+def scan(url, units, baudrates, modes, timeout, profiles):
+    """Find what is on the line at URL, and print an upstream section to paste; never write.
+
+    URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints what was found.
+
+    \b
+    Example: softsplit scan rtu:///dev/ttyUSB0 --units 1-32,100 >> softsplit.toml
+
+    Exit codes: 1 when nobody answers, 130 after Ctrl-C, else those of "softsplit --help".
+    """
+    where = parse_url(url, ("tcp", "rtuovertcp", "rtu"))
+    sys.exit(run_scan(plan_scan(where, units, baudrates, modes, timeout, profiles)))
+
+
 SIMULATE_HELP = f"""Be a device that is not there: answer at URL as PROFILE says the real one would.
 
 PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502],
-rtuovertcp://ADDRESS:PORT or rtu:///dev/ttyUSB0.
+rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line to make a pseudo-terminal there for
+rtu:///tmp/line, which sends rubbish while that is not opened with the --baudrate.
 
 \b
 Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200"""
@@ -255,7 +282,7 @@ Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --b
 @click.option("--drop", type=click.IntRange(2), default=None, metavar="N", help="Lose every Nth answer.")
 def simulate(profile, url, units, baudrate, mode, mute, drop):
     faults = Faults(dict(map(parse_mute, mute)), drop or 0)
-    where = parse_url(url, ("tcp", "rtuovertcp", "rtu"), 0)
+    where = parse_url(url, ("tcp", "rtuovertcp", "rtu", "pty"), 0)
     run_simulation(load_profile(profile), units, where, faults, baudrate, mode)
 
 

@@ -1,5 +1,5 @@
 """Where a wire is: tcp://HOST[:502], rtuovertcp://HOST:PORT, rtu:///dev/ttyUSB0, or listen:// and one of the
-latter two.
+latter two; pty:///tmp/line makes a serial device.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from softsplit.errors import ConfigError
 
 MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
 EXAMPLES = {"tcp": "tcp://HOST:502", "rtuovertcp": "rtuovertcp://HOST:PORT", "rtu": "rtu:///dev/ttyUSB0",
-            "listen": "listen:///dev/ttyUSB0"}
+            "listen": "listen:///dev/ttyUSB0", "pty": "pty:///tmp/line"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
         raise ConfigError(f'"{text}" is no url; {cure}')
     if scheme not in schemes:
         raise ConfigError(f'"{text}" is not possible here; {cure}')
-    is_serial = scheme == "rtu" or text.startswith("listen:///")
+    is_serial = scheme in ("rtu", "pty") or text.startswith("listen:///")
     return _serial(text, cure) if is_serial else _network(text, cure, lowest_port)
 
 

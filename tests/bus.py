@@ -145,7 +145,7 @@ class Bus:
 
     def _answer(self, heard: bytes, say) -> bytes:
         """Answer all requests in what was heard; return the rest."""
-        while len(heard) >= 8 and len(heard) >= (size := self._size(heard)):
+        while len(heard) >= 7 and len(heard) >= (size := self._size(heard)):
             request, heard = heard[:size], heard[size:]
             if self.kind == "tcp":
                 unit, pdu, head = request[6], request[7:], request[:2]

@@ -10,7 +10,7 @@ import pytest
 
 from softsplit.config import DIAGNOSTICS_KEYS, DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_config
 from softsplit.profiles import shipped_profiles
-from softsplit.profiles.loader import PROFILE_KEYS, READ_KEYS, REGISTER_KEYS, parse_profile
+from softsplit.profiles.loader import IDENTIFY_KEYS, PROFILE_KEYS, READ_KEYS, REGISTER_KEYS, parse_profile
 from softsplit import Downstream, Splitter, Upstream
 from softsplit.access import Access
 from softsplit.downstream.servers import server_for
@@ -55,7 +55,7 @@ def test_the_configuration_of_the_readme_is_right():
 def test_the_profile_of_the_readme_is_right_and_shows_every_key():
     text = fenced("toml")[4]
     assert parse_profile(text, "README.md").registers[0].name == "temperature_1"
-    for key in {*PROFILE_KEYS, *READ_KEYS, *REGISTER_KEYS}:
+    for key in {*PROFILE_KEYS, *IDENTIFY_KEYS, *READ_KEYS, *REGISTER_KEYS}:
         assert re.search(rf"\b{key}\b", text), key
 
 

@@ -60,6 +60,7 @@ def test_everything_a_profile_may_say():
     profile = parse_profile("""
         title = "Boiler"
         source = "its manual"
+        identify = { table = "input registers", address = 20, type = "text", count = 2, starts_with = "HEAT" }
         readable = [{ table = "input registers", address = 0, count = 1000 }]
         [[block]]
         name = "all"
@@ -87,9 +88,16 @@ def test_everything_a_profile_may_say():
     temperature, maker = profile.registers
     assert (temperature.offset, temperature.states) == (-40, {0: "off", -1: "unknown"})
     assert maker.block == Block(Table.INPUT_REGISTERS, 20, 4)
+    assert profile.identify.register.block == Block(Table.INPUT_REGISTERS, 20, 2)
+    assert profile.identify.fits("HEAT") and not profile.identify.fits("WARM") and not profile.identify.fits(None)
 
 
 BLOCK = "[[block]]\naddress = 16\ncount = 4\n"
+
+
+def recognised(how: str) -> str:
+    """A profile whose device is recognised so."""
+    return f"identify = {{ address = 16, {how} }}\n{BLOCK}"
 
 
 @pytest.mark.parametrize("text, message", [
@@ -123,6 +131,18 @@ BLOCK = "[[block]]\naddress = 16\ncount = 4\n"
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nrepeat = 2", 'profile own: register[1].name: "x" has no {n}'),
     (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 0", "profile own: register[1].repeat.count: 0 does not"),
     (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 5", 'profile own: register[5]: "x5" (holding regis'),
+    ("identify = 5\n" + BLOCK, "profile own: identify: 5 is not a table"),
+    ("identify = { type = 'text', count = 1, equals = 'x' }\n" + BLOCK, "profile own: identify: address is missing"),
+    (recognised("type = 'u16'"), "profile own: identify: either starts_with or equals is needed"),
+    (recognised("type = 'u16', equals = []"), "profile own: identify: either starts_with or equals is needed"),
+    (recognised("type = 'text', count = 1, starts_with = 'x', equals = 'x'"), "profile own: identify: either starts_with or"),
+    (recognised("type = 'u16', starts_with = 'x'"), "profile own: identify.starts_with: a u16 starts with no text; use equals"),
+    (recognised("type = 'u16', equals = 'x'"), 'profile own: identify.equals: "x" is not a whole number'),
+    (recognised("type = 'text', count = 1, equals = [1]"), "profile own: identify.equals: 1 is not text"),
+    (recognised("type = 'f32', equals = 1"), "profile own: identify.type: a f32 is not compared; allowed are text and whole"),
+    (recognised("type = 'text', count = 5, equals = 'x'"), "profile own: identify: holding registers 0x0010+5 is not readable"),
+    (recognised("type = 'u16', equal = 1"), 'profile own: identify.equal: unknown key "equal"; did you mean "equals"?'),
+    ("functions = [4]\n" + recognised("type = 'u16', equals = 1"), "profile own: block[1]: holding registers 0x0010+4 needs fun"),
 ])
 def test_a_wrong_profile_is_refused_in_one_line_that_says_where(text, message):
     with pytest.raises(ConfigError) as raised:

@@ -8,16 +8,19 @@ from pathlib import Path
 
 from softsplit import checks, tomlfile
 from softsplit.errors import ConfigError
-from softsplit.profiles.profile import Profile, Register
+from softsplit.profiles.profile import Identify, Profile, Register
 from softsplit.protocol.blocks import ADDRESSES, Block, Read, Table
 from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES, registers_of
 
 ORDER_KEYS = ("word_order", "byte_order")
-PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "block", "register")
+PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "identify", "block",
+                "register")
 BLOCK_KEYS = ("table", "address", "count")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "repeat", "resolution", "not_available", "offset", "states",
                  *ORDER_KEYS)
+SAYS_KEYS = ("starts_with", "equals")
+IDENTIFY_KEYS = (*BLOCK_KEYS, "type", *ORDER_KEYS, *SAYS_KEYS)
 ELSE = "else"  # the state of every count that no other state names
 ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many of that a register takes
 
@@ -71,6 +74,7 @@ def parse_profile(text: str, name: str) -> Profile:
             else None,
             readable=_each(content, "readable", partial(_block, habits=habits)),
             reads=_each(content, "block", partial(_read, habits=habits)),
+            identify=_identify(content["identify"], habits) if "identify" in content else None,
             registers=tuple(chain(*_each(content, "register", partial(_registers, habits=habits)))),
         )
     except ConfigError as error:
@@ -136,6 +140,18 @@ def _registers(entry: dict, habits: Habits) -> list[Register]:
     return [replace(first, name=first.name.replace("{n}", str(number)),
                     block=replace(first.block, address=address))
             for number, address in zip(range(1, repeat + 1), starts)]
+
+
+def _identify(entry, habits: Habits) -> Identify:
+    with checks.inside("identify"):
+        checks.require_keys(checks.require_type(entry, dict), IDENTIFY_KEYS)
+        place = {key: value for key, value in entry.items() if key not in SAYS_KEYS}
+        equals = entry.get("equals", [])
+        return Identify(
+            register=_register({"name": "identify", **place}, habits),
+            starts_with=checks.require_type(entry.get("starts_with", ""), str, "starts_with"),
+            equals=equals if isinstance(equals, list) else [equals],
+        )
 
 
 def _register(entry: dict, habits: Habits) -> Register:

@@ -73,13 +73,44 @@ class Register:
 
 
 @dataclass(frozen=True, eq=False)
+class Identify:
+    """What tells a make of device: this register, when its text starts so, or it equals one of these.
+
+    Raises ConfigError when the register can say neither.
+    """
+
+    register: Register
+    starts_with: str = ""
+    equals: Iterable[str | int] = ()
+
+    def __post_init__(self):
+        kind = self.register.type
+        checks.settle(self, equals=tuple(self.equals))
+        if kind != "text" and kind not in values.INTEGERS:
+            raise ConfigError(f"a {kind} is not compared; allowed are text and whole numbers", "type")
+        if bool(self.starts_with) == bool(self.equals):
+            raise ConfigError("either starts_with or equals is needed, and not empty")
+        if self.starts_with and kind != "text":
+            raise ConfigError(f"a {kind} starts with no text; use equals", "starts_with")
+        for each in self.equals:
+            checks.require_type(each, str if kind == "text" else int, "equals")
+        Read(self.register.block, "identify")  # one read may ask for it
+
+    def fits(self, value: values.Value | None) -> bool:
+        """Whether such a device says this in the register."""
+        if self.starts_with:
+            return value is not None and value.startswith(self.starts_with)
+        return value in self.equals
+
+
+@dataclass(frozen=True, eq=False)
 class Profile:
     """What one make of device looks like on the bus.
 
     `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
     answers (by default the blocks of the reads). `functions` are the function codes it knows; by default
-    those which read `readable`, and those which usually write it. Raises ConfigError when they contradict
-    each other.
+    those which read `readable`, and those which usually write it. `identify` is how the device is recognised.
+    Raises ConfigError when they contradict each other.
     """
 
     name: str
@@ -89,6 +120,7 @@ class Profile:
     readable: tuple[Block, ...] = ()
     registers: tuple[Register, ...] = ()
     functions: Iterable[int] | None = None
+    identify: Identify | None = None
 
     def __post_init__(self):
         if not self.reads and not self.readable:
@@ -103,6 +135,8 @@ class Profile:
         for index, block in enumerate(blocks):
             if not any(run.contains(block) for run in self.readable):
                 raise ConfigError(f"{block} is not readable", f"block[{index + 1}]")
+        if self.identify and not any(run.contains(self.identify.register.block) for run in self.readable):
+            raise ConfigError(f"{self.identify.register.block} is not readable", "identify")
         places = blocks or self.readable
         for index, register in enumerate(self.registers):
             if not any(block.contains(register.block) for block in places):

@@ -56,7 +56,10 @@ def describe_request(pdu: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes."""
+    """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes.
+
+    A length of 0 is that of an identification, which tells it itself.
+    """
 
     pdu: bytes
     answer: bytes
@@ -74,6 +77,32 @@ def read_question(block: Block) -> Question:
                     bytes((function, block.byte_count)), 2 + block.byte_count)
 
 
+def identification_question(first: int = 0) -> Question:
+    """The request for vendor, product and revision, from object `first` on (MAP 6.21)."""
+    return Question(bytes((43, 14, 1, first)), bytes((43, 14, 1)), 0)
+
+
+def identification_size(pdu: bytes) -> int:
+    """Length of the identification at the head of `pdu`, or the least it can have (MAP 6.21).
+
+    Function (1), kind (1), code (1), conformity (1), more follows (1), next object (1), count (1), then each
+    object: id (1), length (1), text.
+    """
+    size = 7
+    for _ in range(pdu[6] if len(pdu) > 6 else 0):
+        size += 2 + pdu[size + 1] if len(pdu) > size + 1 else 2
+    return size
+
+
+def parse_identification(pdu: bytes) -> tuple[dict[int, bytes], int]:
+    """Return the objects of a whole identification by id, and the id of the next one, 0 when none follows."""
+    objects, at = {}, 7
+    while at < len(pdu):
+        objects[pdu[at]] = pdu[at + 2:at + 2 + pdu[at + 1]]
+        at += 2 + pdu[at + 1]
+    return objects, pdu[5] if pdu[4] == 0xFF else 0
+
+
 def reply_fault(question: Question, pdu: bytes) -> str | None:
     """Say why `pdu` cannot be the answer to a question, or return None when it can.
 
@@ -83,8 +112,9 @@ def reply_fault(question: Question, pdu: bytes) -> str | None:
         return None if len(pdu) == 2 else f"an exception of {len(pdu)} bytes"
     if pdu[0] != question.function:
         return f"function {pdu[0]} instead of {question.function}"
-    if len(pdu) != question.size:
-        return f"{len(pdu) - 2} bytes of data instead of {question.size - 2}"
+    size = question.size or identification_size(pdu)
+    if len(pdu) != size:
+        return f"{len(pdu) - 2} bytes of data instead of {size - 2}"
     if not pdu.startswith(question.answer):
         return f"{pdu[1:6].hex(' ')} instead of {question.answer[1:6].hex(' ')}"
     return None

@@ -17,7 +17,7 @@ def shape(unit: int, question: Question) -> Shape:
 def has_shape(unit: int, pdu: bytes, shape: Shape) -> bool:
     """Whether this may be the good reply to a question of this shape."""
     asked, answer, size = shape
-    return unit == asked and len(pdu) == size and pdu.startswith(answer)
+    return unit == asked and len(pdu) == (size or pdus.identification_size(pdu)) and pdu.startswith(answer)
 
 
 def find_reply(heard: bytes, request: bytes, question: Question,
@@ -27,9 +27,9 @@ def find_reply(heard: bytes, request: bytes, question: Question,
     What equals the request is our own echo, which 3 bytes of coils can look like; but the answer to some
     writes equals the request too, and is told by nothing but whether the adapter `hears_itself`.
     """
-    replies = sorted((at, heard[at:at + size]) for header, size in _headers(request, question)
-                     for at in _places(heard, header))
     size = _unit_size(request, question)
+    replies = sorted((at, heard[at:at + _length(heard[at + size:], told, size)])
+                     for header, told in _headers(request, question) for at in _places(heard, header))
     good = [found for found in replies if frames.is_rtu_frame(found[1], size)
             and not pdus.reply_fault(question, found[1][size:-2])]
     echoes = [found for found in good if found[1] == request]
@@ -40,13 +40,14 @@ def find_reply(heard: bytes, request: bytes, question: Question,
 
 def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:
     """Whether all of the reply seems to be there, although `find_reply` does not find it."""
-    header, size = _headers(request, question)[0]
+    header, told = _headers(request, question)[0]
     if header not in heard:
         return False
-    others, _ = frames.split(heard, _unit_size(request, question))
+    size = _unit_size(request, question)
+    others, _ = frames.split(heard, size)
     for frame in (request, *others):  # in which it may stand by chance
         heard = heard.replace(frame, b"")
-    return any(len(heard) >= at + size for at in _places(heard, header))
+    return any(len(heard) >= at + _length(heard[at + size:], told, size) for at in _places(heard, header))
 
 
 def fault(others: list[tuple[int, bytes]], loose: int, unit: int, question: Question) -> str | None:
@@ -63,11 +64,14 @@ def fault(others: list[tuple[int, bytes]], loose: int, unit: int, question: Ques
 
 
 def _headers(request: bytes, question: Question) -> list[tuple[bytes, int]]:
-    """How a reply begins and how long it is: the answer, and the exception."""
+    """How a reply begins and how long its PDU is, as `Question` has it: the answer, and the exception."""
     unit = request[:_unit_size(request, question)]
-    around = len(unit) + 2  # bytes: unit, CRC
-    return [(unit + question.answer, around + question.size),
-            (unit + bytes((question.function | 0x80,)), around + 2)]
+    return [(unit + question.answer, question.size), (unit + bytes((question.function | 0x80,)), 2)]
+
+
+def _length(heard: bytes, told: int, size: int) -> int:
+    """Bytes of the reply whose PDU is at the head of what was heard: unit, PDU, CRC."""
+    return size + (told or pdus.identification_size(heard)) + 2
 
 
 def _unit_size(request: bytes, question: Question) -> int:

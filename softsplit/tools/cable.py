@@ -3,13 +3,16 @@
 import os
 import selectors
 import socket
+import termios
 import tty
 from contextlib import suppress
 
+from softsplit.errors import DownstreamError
 from softsplit.worker import Worker
 
 TICK = 0.5  # s
 PIECE = 4096  # bytes
+RUBBISH = bytes(byte * 7 + 3 & 0xFF for byte in range(256))  # what each byte becomes at a wrong speed
 
 
 class Cable(Worker):
@@ -48,3 +51,35 @@ class Cable(Worker):
         self._alarm.close()
         for fd in (fd for pair in self._ends for fd in pair):
             os.close(fd)
+
+
+class SimulatedLine(Cable):
+    """A cable whose right end is at `path`; a simulated device is at its left end.
+
+    What that says arrives as rubbish while the right end is not set to its `baudrate`, as the termios of the
+    pseudo-terminal tells.
+    """
+
+    def __init__(self, path: str, baudrate: int | None = None):
+        super().__init__()
+        self._path = path
+        self._speed = getattr(termios, f"B{baudrate}", None)  # without one, any will do
+
+    def open(self) -> None:
+        """Be there, under the name `path`. Raises DownstreamError."""
+        try:
+            os.symlink(self.right, self._path)
+        except OSError as error:
+            raise DownstreamError(f"cannot make a pseudo-terminal at {self._path}: {error.strerror}; name "
+                                  "another path, where nothing is") from error
+
+    def carry(self, sender: int, receiver: int, data: bytes) -> None:
+        other, device = self._ends[1]
+        if receiver == other and self._speed not in (None, termios.tcgetattr(device)[5]):
+            data = data.translate(RUBBISH)
+        super().carry(sender, receiver, data)
+
+    def close(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        super().close()

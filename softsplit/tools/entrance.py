@@ -21,18 +21,36 @@ def find_entrance(url: Url, unit: int) -> tuple[Url, int, str]:
     That is the url itself, for no reason, unless a running splitter owns that wire. Raises SoftsplitError
     when that serves the unit nowhere to us, or ConfigError when its configuration is wrong meanwhile.
     """
-    for document in map(read_status_of, Process.all_that_run()):
-        for name, upstream in document.get("upstreams", {}).items():
-            if _is_same(url, parse_url(upstream["url"], EXAMPLES)):
-                return _entrance(document, name, unit)
+    if found := _find_owner(url):
+        return _entrance(*found, unit)
     return url, unit, ""
 
 
+def require_free(url: Url, cure: str) -> None:
+    """Raise SoftsplitError, with a cure, when a running splitter owns the wire at `url`."""
+    if found := _find_owner(url):
+        raise SoftsplitError(f"{_describe(*found)}; {cure}")
+
+
+def _find_owner(url: Url) -> tuple[dict, str] | None:
+    """Return the status of the splitter that owns a wire, and the name of its upstream there."""
+    for document in map(read_status_of, Process.all_that_run()):
+        for name, upstream in document.get("upstreams", {}).items():
+            if _is_same(url, parse_url(upstream["url"], EXAMPLES)):
+                return document, name
+    return None
+
+
+def _describe(document: dict, upstream: str) -> str:
+    process = document["process"]
+    return (f"process {process['pid']} runs {process['config']} and owns "
+            f"{document['upstreams'][upstream]['url']}")
+
+
 def _entrance(document: dict, upstream: str, unit: int) -> tuple[Url, int, str]:
-    process, wire = document["process"], document["upstreams"][upstream]["url"]
-    owner = f"process {process['pid']} runs {process['config']} and owns {wire}"
+    owner = _describe(document, upstream)
     obstacles = []
-    for downstream in load_config(Path(process["config"])).downstreams:
+    for downstream in load_config(Path(document["process"]["config"])).downstreams:
         report = document["downstreams"].get(downstream.name, {"state": "not served yet"})
         for served in downstream.served:
             if (served.upstream.name, served.origin.unit) == (upstream, unit):

@@ -13,15 +13,16 @@ from softsplit.box.logbook import set_up_logging
 from softsplit.downstream.server import Server
 from softsplit.downstream.servers import server_for
 from softsplit.errors import ConfigError
-from softsplit.profiles import Profile, Register
+from softsplit.profiles import Identify, Profile, Register
 from softsplit.protocol import frames, pdus, values
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdus import SILENCE
 from softsplit.line import Line
 from softsplit.tools.battery import shown_by_battery
+from softsplit.tools.cable import SimulatedLine
 from softsplit.tools.house import shown_by_meter
 from softsplit.url import Url
-from softsplit.worker import run_until_signal
+from softsplit.worker import Worker, run_until_signal
 
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 
@@ -106,6 +107,9 @@ class SimulatedUnit(Slave):
         shown = self._shown(t)
         if block.table.holds_bits:
             return self._bits(block, shown)
+        identify = self._profile.identify
+        if identify and block == identify.register.block and identify.equals:
+            return self._recognised(identify)
         data = bytearray(b"\xff\xff" * block.count)
         for register in self._profile.registers:
             if register.block.overlaps(block):
@@ -153,6 +157,14 @@ class SimulatedUnit(Slave):
         model = self._profile.title.split()[-1] if self._profile.title else self._profile.name
         return {"type_designation": f"{model} 312-100", "firmware_version": "1.0.0"}.get(register.name, model)
 
+    @staticmethod
+    def _recognised(identify: Identify) -> bytes:
+        """What the register says that tells this make of device; read alone, it may stand for itself."""
+        register, value = identify.register, identify.equals[0]
+        if register.type == "text":
+            return values.encode_text(value, register.block.count, register.byte_order)
+        return values.encode_nearest(register.type, value, register.word_order, register.byte_order)
+
     def _usual(self, register: Register, t: float) -> float:
         if register.name == "serial_number":
             return 1_000_000 + self.unit
@@ -193,10 +205,17 @@ def run_simulation(profile: Profile, units: Sequence[int], url: Url, faults: Fau
                    mode: str) -> None:
     """Run a `simulated_server` until SIGINT or SIGTERM. Raises ConfigError or DownstreamError."""
     set_up_logging()
-    server = simulated_server(profile, units, url, faults, baudrate, mode)
+    line = SimulatedLine(url.path, baudrate) if url.scheme == "pty" else None
+    place = Url("rtu", path=line.left) if line else url
+    server = simulated_server(profile, units, place, faults, baudrate, mode)
+    workers = [server]
+    if line:
+        server.url = Url("rtu", path=url.path)  # where masters find it
+        workers.append(line)
 
-    def build() -> list[Server]:
-        server.open()
-        return [server]
+    def build() -> list[Worker]:
+        for worker in workers:
+            worker.open()
+        return workers
 
     run_until_signal(build)

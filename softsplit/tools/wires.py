@@ -14,6 +14,7 @@ from softsplit.tools.reader import read_patiently
 from softsplit.topology import Downstream
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
+from softsplit.url import Url
 
 LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
 READS = 3  # of each unit
@@ -115,8 +116,12 @@ def _other_master(upstream: Upstream, what: str) -> Finding:
 
 def _other_protocol(upstream: Upstream, answering: int) -> Iterator[Finding]:
     """Give a finding when nobody answers behind a connection, as when the other protocol is spoken there."""
-    others = {"tcp": ("passes bytes through", "rtuovertcp"), "rtuovertcp": ("speaks Modbus TCP", "tcp")}
-    if not answering and upstream.url.scheme in others:
-        does, scheme = others[upstream.url.scheme]
-        yield note(f"{upstream.name}: nobody answers behind {upstream.url}; if that {does}, its url is "
-                   f"{replace(upstream.url, scheme=scheme)}")
+    if not answering and not upstream.url.path:
+        yield note(f"{upstream.name}: nobody answers behind {upstream.url}; {other_protocol(upstream.url)}")
+
+
+def other_protocol(url: Url) -> str:
+    """Say what the url is when the other protocol is spoken behind a connection."""
+    does, scheme = {"tcp": ("passes bytes through", "rtuovertcp"),
+                    "rtuovertcp": ("speaks Modbus TCP", "tcp")}[url.scheme]
+    return f"if that {does}, its url is {replace(url, scheme=scheme)}"

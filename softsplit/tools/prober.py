@@ -1,0 +1,140 @@
+"""Asks units of which nothing is known whether they are there, and what they are; never writes."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.line import Line
+from softsplit.profiles import Profile
+from softsplit.protocol import frames, pdus
+from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.pdus import Question
+from softsplit.protocol.values import Value
+from softsplit.upstream.clients import client_for
+from softsplit.url import Url
+
+PROBE = pdus.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no such register says so
+PAUSE = 0.02  # s between an answer and the next request, at least
+TRIES = 2  # of a question whose answer comes damaged
+ABSENT = (pdus.GATEWAY_NO_PATH, pdus.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
+LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
+OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # MAP 6.21
+
+
+@dataclass(frozen=True)
+class Found:
+    """A unit that answers: the profile it is recognised by, because `said` is what such a device says.
+
+    `identification` is what it calls itself: vendor, product, revision.
+    """
+
+    unit: int
+    profile: Profile | None = None
+    said: Value | None = None
+    identification: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        said = f'"{self.said}"' if isinstance(self.said, str) else str(self.said)
+        what = f"{self.profile.title or self.profile.name}, says {said}" if self.profile else "unknown device"
+        return _plain("; ".join((what, *self.identification)))
+
+
+class Prober:
+    """Asks on one wire, which is spoken on in one way.
+
+    `timeout` is in seconds, until an answer begins; who is known to be slow gets `patience` times as much.
+    """
+
+    patience = 1
+
+    def __init__(self, url: Url, timeout: float, line: Line | None = None):
+        self._character = frames.character_time(line.baudrate, line.mode) if line else 0.0
+        self._timeout = timeout
+        self._client = client_for(url, self._time(PROBE), line, request_gap=PAUSE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._client.close()
+
+    def probe(self, unit: int) -> bytes | None:
+        """Return what a unit answers, be it an exception, or None. Raises BadAnswer or Unreachable."""
+        try:
+            return self._ask(unit, PROBE)
+        except NoAnswer:
+            return None
+
+    def take_late(self) -> set[int]:
+        """Return the units which have answered too late since the last call."""
+        return self._client.take_late()
+
+    def take_foreign(self) -> list[str]:
+        """Return what another master said, or made said, since the last call."""
+        return self._client.take_foreign()
+
+    def examine(self, unit: int, profiles: Iterable[Profile]) -> Found:
+        """Find out what a unit is. Raises Unreachable."""
+        profile, said = self._recognise(unit, profiles)
+        return Found(unit, profile, said, tuple(self._identification(unit)))
+
+    def _recognise(self, unit: int, profiles: Iterable[Profile]) -> tuple[Profile | None, Value | None]:
+        answers: dict[Block, bytes] = {}
+        for profile in profiles:
+            register = profile.identify.register
+            if register.block not in answers:
+                answers[register.block] = self._learn(unit, pdus.read_question(register.block))
+            data = answers[register.block][2:]
+            if data and profile.identify.fits(said := register.decode(data)):
+                return profile, said
+        return None, None
+
+    def _identification(self, unit: int) -> Iterable[str]:
+        """Give what a unit calls itself, if it knows how to (MAP 6.21)."""
+        following, named = 0, {}
+        for _ in OBJECTS:
+            answer = self._learn(unit, pdus.identification_question(following))
+            if not answer:
+                break
+            objects, following = pdus.parse_identification(answer)
+            named |= objects
+            if not following:
+                break
+        for number, name in OBJECTS.items():
+            if text := _plain(named.get(number, b"").decode("utf-8", "replace").strip("\0")):
+                yield f'{name} "{text}"'
+
+    def _learn(self, unit: int, question: Question) -> bytes:
+        """Return the PDU of a good answer, or nothing. Raises Unreachable."""
+        try:
+            answer = self._ask(unit, question)
+        except Unreachable:
+            raise
+        except UpstreamError:
+            return b""
+        return b"" if answer[0] >= 0x80 else answer
+
+    def _ask(self, unit: int, question: Question) -> bytes:
+        """Return the PDU of an answer, be it an exception. Raises NoAnswer, BadAnswer or Unreachable."""
+        for tries_left in reversed(range(TRIES)):
+            time.sleep(max(0.0, self._client.free_at(unit, question) - time.monotonic()))
+            try:
+                return self._client.ask(unit, question, self._time(question))
+            except Refused as error:
+                if error.exception_code in ABSENT:
+                    raise NoAnswer(str(error)) from error
+                return pdus.exception_pdu(question.function, error.exception_code)
+            except BadAnswer:
+                if not tries_left:
+                    raise
+
+    def _time(self, question: Question) -> float:
+        """Seconds for a whole answer: until it begins, and what it and the question take on the line."""
+        size = len(question.pdu) + (question.size or LONGEST_IDENTIFICATION) + 6  # unit, CRC of both
+        return self.patience * self._timeout + size * self._character
+
+
+def _plain(text: str) -> str:
+    """Text of a device in one line, with nothing in it that a terminal or TOML would mind."""
+    return "".join(each if each.isprintable() else "?" for each in text).strip()

@@ -1,0 +1,385 @@
+"""`softsplit scan` finds what is on a line, writes nothing, and prints a section that `run` accepts unchanged."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from softsplit.config import parse_config
+from softsplit.downstream.servers import server_for
+from softsplit.errors import ConfigError, Unreachable
+from softsplit.line import Line
+from softsplit.profiles import load_profile
+from softsplit.profiles.loader import parse_profile
+from softsplit.protocol import frames, pdus
+from softsplit.tools.cable import SimulatedLine
+from softsplit.tools.prober import Found
+from softsplit.tools.scan import draw_section, parse_units, plan_scan, show_units
+from softsplit.tools.scanner import Scan
+from softsplit.tools.simulate import Faults, SimulatedUnit
+from softsplit.url import Url, parse_url
+from tests.bus import Bus, good_answer
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, TcpMaster, connected, free_port, read_request,
+                           running, simulated_gateway, until)
+
+B23 = load_profile("abb-b23")
+UNKNOWN = parse_profile("block = [{ address = 0, count = 10 }]", "unknown")
+SHORT = 0.05 * SLOWNESS  # s
+DOWNSTREAM = '\n[downstream.victron]\nurl = "tcp://127.0.0.1:{port}"\n'
+
+
+def scan_of(url: str, units: str, baudrates=(), modes=(), timeout=SHORT, names=()) -> Scan:
+    """A search that has come to its end."""
+    scan = plan_scan(parse_url(url, ("tcp", "rtuovertcp", "rtu")), units, baudrates, modes, timeout, names)
+    list(scan.steps())
+    return scan
+
+
+def named(scan: Scan) -> dict[int, str]:
+    return {found.unit: found.profile.name if found.profile else "any" for found in scan.found}
+
+
+def accepted(section: str, directory: Path):
+    """The upstream that a section states, in a whole configuration."""
+    return parse_config(section + DOWNSTREAM.format(port=0), "pasted", directory).upstreams[0]
+
+
+@contextmanager
+def simulated_line(path: Path, units: dict, baudrate: int = 19200):
+    """A line at `path` with simulated units, each given by its profile."""
+    line = SimulatedLine(str(path), baudrate)
+    server = server_for("units", Url("rtu", path=line.left), [SimulatedUnit(unit, profile, Faults())
+                                                              for unit, profile in units.items()], Line(baudrate))
+    for each in (server, line):
+        each.open()
+    with running(server, line):
+        yield f"rtu://{path}"
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([*SOFTSPLIT, "scan", *arguments], capture_output=True, text=True, timeout=30)
+
+
+# On a serial line
+
+
+def test_two_meters_and_an_unknown_unit_are_found_and_run_serves_them(tmp_path):
+    with simulated_line(tmp_path / "line", {100: B23, 2: B23, 7: UNKNOWN}) as url:
+        done = call(url, "--units", "1-3,7,100", "--baudrate", "9600", "--baudrate", "19200", "--mode", "8E1",
+                    "--timeout", str(SHORT))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [
+            f"# softsplit scan of {url} at 19200 8E1, units 1-3,7,100", "[upstream.meters]", f'url = "{url}"',
+            "baudrate = 19200", 'mode = "8E1"', "", "[upstream.meters.units]",
+            '2 = "abb-b23"  # ABB B23, says "B23 312-100"', '7 = "any"  # unknown device',
+            '100 = "abb-b23"  # ABB B23, says "B23 312-100"']
+        assert done.stderr.splitlines() == [
+            "asking at 9600 8E1", "asking at 19200 8E1", 'unit 2: ABB B23, says "B23 312-100"', "unit 7: unknown device",
+            'unit 100: ABB B23, says "B23 312-100"']
+        config, port = tmp_path / "softsplit.toml", free_port()
+        config.write_text(done.stdout + DOWNSTREAM.format(port=port))
+        with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child, until(lambda: connected(port)) as master:
+            for unit in (2, 100):
+                until(lambda: master.ask(unit, read_request(0x8960, 2)) == b"\x03\x04B23 ")
+            until(lambda: master.ask(7, read_request(0, 2))[:2] == b"\x03\x04")
+            assert child.end() == 0
+
+
+def test_nobody_is_found_at_another_speed_though_rubbish_is_heard(tmp_path):
+    with simulated_line(tmp_path / "line", {2: B23}) as url:
+        done = call(url, "--units", "1-2", "--baudrate", "9600", "--mode", "8N1", "--timeout", str(SHORT))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == (
+        f"softsplit: nobody answers at {url}: units 1-2 at 9600 8N1; but somebody is there, heard at 9600 8N1: unit 2: "
+        "the answer has 5 bytes without a meaning; are they on, is the line terminated, are A and B the right way round, is "
+        "--timeout long enough?")
+
+
+def test_all_usual_ways_are_tried_once_unless_some_are_given():
+    url = Url("rtu", path="/dev/ttyUSB0")
+    ways = [(way.baudrate, way.mode) for way in plan_scan(url, "1", (), (), None, ()).ways]
+    assert ways[:4] == [(19200, "8E1"), (19200, "8N1"), (9600, "8E1"), (9600, "8N1")]
+    assert len(set(ways)) == len(ways) == 24 and {mode for _, mode in ways[-8:]} == {"8O1"}
+    assert plan_scan(url, "1", [4800], ["8N2"], None, ()).ways == [Line(4800, "8N2")]
+    assert [way.mode for way in plan_scan(url, "1", [4800], (), None, ()).ways] == ["8E1", "8N1", "8O1"]
+    assert {way.mode for way in plan_scan(url, "1", (), ["8N1"], None, ()).ways} == {"8N1"}
+
+
+def test_damaged_answers_are_told_and_are_no_unit(tmp_path):
+    def damaged(say, frame, unit, pdu):
+        if unit == 1:
+            say(frame(unit, bytes.fromhex("03020007"))[:-1] + b"?")
+        if unit == 2:
+            say(frame(unit, bytes.fromhex("8302")))
+
+    with Bus("rtu", tmp_path) as bus:
+        bus.fault = damaged
+        scan = scan_of(bus.url, "1-3", [19200], ["8N1"])
+    assert named(scan) == {2: "any"}
+    assert "# unit 1: the answer has a wrong CRC; have two the same id, is the line terminated?" in draw_section(scan)
+    assert accepted(draw_section(scan), tmp_path).line == Line(19200, "8N1")
+    assert [unit for unit, _, _ in bus.requests].count(1) == 2
+
+
+def test_another_master_on_the_line_is_told(tmp_path):
+    def with_another(say, frame, unit, pdu):
+        if unit == 1:
+            say(frames.rtu_frame(9, read_request(0x10, 2)))
+        else:
+            say(frame(unit, bytes.fromhex("8302")))
+
+    with Bus("rtu", tmp_path) as bus:
+        bus.fault = with_another
+        section = draw_section(scan_of(bus.url, "1-2", [19200], ["8N1"]))
+    assert "# another master is on this line: unit 9 asks for holding registers 0x0010+2; take it off" in section
+
+
+# Over a network
+
+
+def test_what_a_gateway_says_of_units_that_are_not_there_is_no_answer_of_theirs(tmp_path):
+    with simulated_gateway(B23) as gateway:
+        scan = scan_of(str(gateway.url), "1-5,99-101")
+    assert named(scan) == {2: "abb-b23", 100: "abb-b23"}
+    upstream = accepted(draw_section(scan), tmp_path)
+    assert (upstream.url, upstream.line, [unit.unit for unit in upstream.units]) == (gateway.url, None, [2, 100])
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8])
+def test_an_exception_shows_that_a_unit_is_there_unless_the_gateway_makes_it(code):
+    def reply(transaction, unit, pdu):
+        return frames.tcp_frame(transaction, unit, pdus.exception_pdu(pdu[0], {3: code, 4: 0x0B}.get(unit, 0x0A)))
+
+    with ScriptedGateway(reply) as gateway:
+        assert named(scan_of(str(gateway.url), "1-5")) == {3: "any"}
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtuovertcp"])
+def test_a_server_that_looks_at_no_unit_id_is_one_device(kind, tmp_path):
+    with Bus(kind, tmp_path, lambda unit, pdu: good_answer(unit, pdu) if pdu[0] == 3 else b"\xab\x01") as bus:
+        scan = scan_of(bus.url, "3-247")
+        section = draw_section(scan)
+    assert scan.ignores_units and scan.left == 0 and named(scan) == {3: "any"}
+    assert "# every unit id gets the same answer, so ids mean nothing there; 3 stands for the one device" in section
+    assert [unit.unit for unit in accepted(section, tmp_path).units] == [3]
+    assert len(bus.requests) < 12
+
+
+def test_many_alike_devices_are_not_taken_for_one(tmp_path):
+    with simulated_gateway(B23, units=range(1, 6)) as gateway:
+        scan = scan_of(str(gateway.url), "1-5")
+    assert not scan.ignores_units and len(scan.found) == 5
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtuovertcp"])
+def test_who_answers_too_late_is_asked_once_more_with_patience(kind, tmp_path):
+    meter = SimulatedUnit(2, B23, Faults())
+
+    def slow(say, frame, unit, pdu):
+        if unit == 2:
+            threading.Timer(1.6 * SHORT, say, [frame(unit, meter.handle_request(pdu))]).start()
+
+    with Bus(kind, tmp_path) as bus:
+        bus.fault = slow
+        assert named(scan_of(bus.url, "1-4")) == {2: "abb-b23"}
+
+
+def test_a_gateway_that_cannot_be_reached_is_told():
+    done = call(f"tcp://127.0.0.1:{free_port()}", "--units", "1")
+    assert done.returncode == 1 and "Connection refused" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("device, told", [("/dev/null", "this is no serial device"), ("/dev/ttyUSB99", "there is no such device")])
+def test_a_device_that_cannot_be_opened_is_told(device, told):
+    with pytest.raises(Unreachable, match=f"cannot reach rtu://{device}: {told}"):
+        scan_of(f"rtu://{device}", "1")
+
+
+def test_what_was_found_is_printed_though_the_gateway_goes_away():
+    def reply(transaction, unit, pdu):
+        if unit == 3:
+            gateway.close()
+            return None
+        return frames.tcp_frame(transaction, unit, pdus.exception_pdu(pdu[0], 2 if unit == 1 else 0x0A))
+
+    with ScriptedGateway(reply) as gateway:
+        done = call(str(gateway.url), "--units", "1-5", "--timeout", str(SHORT))
+    assert done.returncode == 1 and "cannot reach" in done.stderr and '1 = "any"' in done.stdout
+
+
+def test_silence_behind_a_gateway_names_the_cures(tmp_path):
+    with ScriptedGateway(lambda *_: b"") as gateway:
+        done = call(str(gateway.url), "--units", "1-2", "--timeout", str(SHORT))
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.splitlines()[-1] == (
+        f"softsplit: nobody answers at {gateway.url}: units 1-2; if that passes bytes through, its url is rtuovertcp://"
+        f"127.0.0.1:{gateway.port}; are they on, is the line terminated, are A and B the right way round, is --timeout "
+        "long enough?")
+
+
+def test_a_long_timeout_goes_into_the_section(tmp_path):
+    with simulated_gateway(B23, units=[1]) as gateway:
+        scan = scan_of(str(gateway.url), "1", timeout=2.5)
+    assert accepted(draw_section(scan), tmp_path).timeout == 2.5
+
+
+# What a unit is
+
+
+OBJECTS = [(0, b"ACME\n[upstream.evil]"), (1, b"X\x1b1"), (2, b"V2.0")]
+
+
+def identifies_itself(unit: int, pdu: bytes) -> bytes:
+    """Unit 5 knows function 43/14, and answers one object at a time."""
+    if unit != 5:
+        return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_PATH)
+    if pdu[0] != 43:
+        return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
+    number, text = OBJECTS[pdu[3]]
+    more = b"\xff" + bytes((number + 1,)) if number < 2 else b"\0\0"
+    return b"\x2b\x0e\x01\x01" + more + b"\x01" + bytes((number, len(text))) + text
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtuovertcp", "rtu"])
+def test_a_device_that_identifies_itself_is_named_and_cannot_break_the_section(kind, tmp_path):
+    with Bus(kind, tmp_path, identifies_itself) as bus:
+        scan = scan_of(bus.url, "4-6", *([[19200], ["8N1"]] if kind == "rtu" else []))
+    assert scan.found == [Found(5, identification=('vendor "ACME?[upstream.evil]"', 'product "X?1"', 'revision "V2.0"'))]
+    section = draw_section(scan)
+    assert '5 = "any"  # unknown device; vendor "ACME?[upstream.evil]"; product "X?1"; revision "V2.0"' in section
+    assert [unit.unit for unit in accepted(section, tmp_path).units] == [5]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtu"])
+def test_nothing_is_ever_written(kind, tmp_path):
+    with Bus(kind, tmp_path, identifies_itself) as bus:
+        scan_of(bus.url, "1-6", *([[19200], ["8N1"]] if kind == "rtu" else []))
+    assert {unit for unit, _, _ in bus.requests} >= set(range(1, 7))
+    assert {pdu[:2] if pdu[0] == 43 else pdu[:1] for _, pdu, _ in bus.requests} == {b"\x03", b"\x2b\x0e"}
+
+
+@pytest.mark.parametrize("name, said", [
+    ("abb-b21", "B21 312-100"), ("abb-b24", "B24 312-100"), ("carlo-gavazzi-em340", 340), ("eastron-sdm630", 112)])
+def test_a_shipped_profile_recognises_its_device(name, said):
+    with simulated_gateway(load_profile(name), units=[9]) as gateway:
+        found, = scan_of(str(gateway.url), "8-10").found
+    assert (found.profile.name, found.said) == (name, said)
+
+
+def test_ones_own_profile_recognises_its_device_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "boiler.toml").write_text(r"""
+        title = "Boiler\nof mine"
+        block = [{ table = "input registers", address = 0x10, count = 4 }]
+        identify = { table = "input registers", address = 0x10, type = "text", count = 3, equals = ["HEAT", "HEAT 2"] }""")
+    with simulated_gateway(load_profile("boiler.toml"), units=[9]) as gateway:
+        scan = scan_of(str(gateway.url), "9", names=["boiler.toml"])
+    assert named(scan) == {9: "boiler.toml"} and scan.found[0].said == "HEAT"
+    assert '9 = "boiler.toml"  # Boiler?of mine, says "HEAT"' in draw_section(scan)
+    assert accepted(draw_section(scan), tmp_path).units[0].profile.name == "boiler.toml"
+    with pytest.raises(ConfigError, match="profile anzen-bms: identify: does not say how to recognise its device"):
+        scan_of("tcp://127.0.0.1", "1", names=["anzen-bms"])
+
+
+# The command
+
+
+def test_a_wire_that_a_running_splitter_owns_is_left_alone(tmp_path):
+    with simulated_gateway(B23) as gateway:
+        config, port = tmp_path / "house.toml", free_port()
+        config.write_text(f'[upstream.meters]\nurl = "{gateway.url}"\nunits = {{ 2 = "abb-b23" }}\n'
+                          + DOWNSTREAM.format(port=port))
+        with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
+            until(lambda: "unit 2 answers" in child.log())
+            with TcpMaster(port):
+                done = call(str(gateway.url), "--units", "2")
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr == (f"softsplit: process {child.process.pid} runs {config} and owns {gateway.url}; stop it "
+                                   "before a scan, which would be a second master\n")
+
+
+@pytest.mark.parametrize("units, shown", [("2,90-247", '2 = "any"'), ("90-247", "")])
+def test_ctrl_c_shows_what_was_found_so_far(units, shown, tmp_path):
+    def only_2(transaction, unit, pdu):
+        return frames.tcp_frame(transaction, unit, b"\x83\x02") if unit == 2 else b""
+
+    with ScriptedGateway(only_2) as gateway:
+        with Child([*SOFTSPLIT, "scan", str(gateway.url), "--units", units, "--timeout", "0.1"]) as child:
+            until(lambda: any(unit == 91 for unit, _ in gateway.requests), timeout=10)
+            begin = time.monotonic()
+            assert child.end() == 130 and time.monotonic() - begin < 1 * SLOWNESS
+            assert shown in child.text() and "Traceback" not in child.log()
+            if shown:
+                asked = accepted(child.text(), tmp_path) and re.search(r"units (\S+)", child.text())[1]
+                assert asked.startswith("2,90") and not asked.endswith("247")
+            else:
+                assert child.text() == "" and child.log().splitlines()[-1] == "nobody has answered so far"
+
+
+def test_a_terminal_shows_a_bar_with_the_time_left(tmp_path):
+    ours, theirs = os.openpty()
+    with ScriptedGateway(lambda *_: b"") as gateway:
+        with Child([*SOFTSPLIT, "scan", str(gateway.url), "--units", "1-20", "--timeout", "0.12"], stderr=theirs) as child:
+            shown = b""
+            while not re.search(rb"asking  \[#+-+\] +\d+%  00:00:0\d  unit \d+", shown):
+                shown += os.read(ours, 4096)
+            child.end(signal.SIGINT)
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("units, told", [
+    ("0-5", "unit 0 is not possible; allowed are 1 to 247"), ("5-248", "unit 248 is not possible"), ("3-", '"3-" is no unit'),
+    ("9-5", "units: 9-5 has none; write the lower one first"), ("1\N{SUPERSCRIPT TWO}", "is no unit"),
+    ("1,,2", 'units: "" is no unit; write them like "1-32,100"'),
+])
+def test_wrong_units_are_refused(units, told):
+    with pytest.raises(ConfigError) as raised:
+        parse_units(units)
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("arguments, told", [
+    (["tcp://127.0.0.1", "--units", "0-5"], "unit 0 is not possible; allowed are 1 to 247"),
+    (["tcp://127.0.0.1", "--baudrate", "9600"], "baudrate: only rtu:// has one"),
+    (["rtuovertcp://127.0.0.1:1", "--mode", "8N1"], "mode: only rtu:// has one"),
+    (["tcp://127.0.0.1", "--timeout", "0"], "timeout: 0.0 s is not possible"),
+    (["listen:///dev/ttyUSB0"], "is not possible here"),
+])
+def test_a_wrong_call_is_exit_code_2_and_says_why(arguments, told):
+    done = call(*arguments)
+    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_units_are_written_as_they_are_read():
+    assert parse_units("1-3, 7,2,100-101") == (1, 2, 3, 7, 100, 101)
+    assert show_units((1, 2, 3, 7, 100, 101)) == "1-3,7,100-101" and show_units(range(1, 248)) == "1-247"
+
+
+# The simulated line
+
+
+def test_simulate_makes_a_pseudo_terminal_and_takes_it_away(tmp_path):
+    path = tmp_path / "line"
+    command = [*SOFTSPLIT, "simulate", "abb-b24", f"pty://{path}", "--unit", "3", "--baudrate", "9600"]
+    with Child(command) as meter:
+        until(lambda: f"on rtu://{path}" in meter.log())
+        assert named(scan_of(f"rtu://{path}", "3", [9600])) == {3: "abb-b24"}
+        assert not scan_of(f"rtu://{path}", "3", [19200]).found
+        again = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        assert again.returncode == 1 and f"cannot make a pseudo-terminal at {path}: File exists; name" in again.stderr
+        assert meter.end() == 0
+    assert not os.path.lexists(path)
+
+
+def test_a_simulated_line_without_a_baud_rate_takes_any(tmp_path):
+    with Child([*SOFTSPLIT, "simulate", "abb-b24", f"pty://{tmp_path}/line", "--unit", "3"]) as meter:
+        until(lambda: "serving" in meter.log())
+        for baudrate in (1200, 115200):
+            assert named(scan_of(f"rtu://{tmp_path}/line", "3", [baudrate])) == {3: "abb-b24"}
