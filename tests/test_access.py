@@ -12,8 +12,10 @@ from contextlib import contextmanager
 import pytest
 
 from softsplit.downstream import connection as connection_module
+from softsplit.downstream import rtuconnection as rtuconnection_module
 from softsplit.downstream import tcp as tcp_module
 from softsplit.downstream.door import Door
+from softsplit.downstream.forwarding import outcome
 from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol import frames
@@ -270,6 +272,64 @@ def test_a_master_that_leaves_while_its_answer_is_awaited_is_forgotten(monkeypat
         gone.sock.close()
         later[0].set_result(b"\x83\x0b")
         until(lambda: not server.connections)
+
+
+WRITE = b"\x06\x00\x10\x00\x01"
+
+
+@contextmanager
+def waiting(monkeypatch, kind, pdu):
+    """A server whose master has asked what has to be forwarded; gives the master's socket, what is awaited, and the server."""
+    monkeypatch.setattr(rtuconnection_module, "ANSWER_WITHIN", 5.0)
+    later = Future()
+    frame = frames.rtu_frame(100, pdu) if kind is RtuOverTcpServer else frames.tcp_frame(1, 100, pdu)
+    with serving(kind) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as sock:
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: outcome(later, lambda code: bytes((0x80 | pdu[0], code))))
+        sock.sendall(frame)
+        until(lambda: any(each._awaited for each in tuple(server.connections)))
+        yield sock, later, server
+
+
+@pytest.mark.parametrize("kind", [TcpServer, RtuOverTcpServer])
+def test_a_write_that_was_not_sent_is_taken_back_when_its_master_hangs_up(monkeypatch, kind):
+    with waiting(monkeypatch, kind, WRITE) as (sock, later, server):
+        sock.shutdown(socket.SHUT_WR)
+        until(later.cancelled)
+        assert b"\x86\x0b" in sock.recv(100), "who still listens is told that it was not done"
+        until(lambda: not server.connections)
+
+
+@pytest.mark.parametrize("kind", [TcpServer, RtuOverTcpServer])
+def test_a_write_that_was_not_sent_is_taken_back_when_its_connection_is_dropped(monkeypatch, kind):
+    with waiting(monkeypatch, kind, WRITE) as (sock, later, server):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        until(later.cancelled)
+        until(lambda: not server.connections)
+
+
+@pytest.mark.parametrize("kind", [TcpServer, RtuOverTcpServer])
+@pytest.mark.parametrize("pdu", [WRITE, read_request(0x1000, 1)])
+def test_what_was_sent_or_is_shared_is_not_taken_back(monkeypatch, kind, pdu):
+    with waiting(monkeypatch, kind, pdu) as (sock, later, server):
+        if pdu == WRITE:
+            later.set_running_or_notify_cancel()
+        sock.shutdown(socket.SHUT_WR)
+        until(lambda: next(iter(server.connections))._has_ended)
+        later.set_result(b"\x06\x00\x10\x00\x01" if pdu == WRITE else bytes.fromhex("03020bad"))
+        assert later.result() in sock.recv(100), "the answer still comes"
+
+
+def test_what_comes_while_an_answer_is_awaited_is_bounded(monkeypatch):
+    with waiting(monkeypatch, TcpServer, read_request(0x1000, 1)) as (sock, later, server):
+        sock.sendall(REQUEST * 500)
+        connection = next(iter(server.connections))
+        until(lambda: connection.events == connection_module.NOTHING)
+        assert connection.piece <= len(connection._inbox) < 2 * connection.piece
+        monkeypatch.undo()
+        later.set_result(bytes.fromhex("03020bad"))
+        answers = frames.tcp_frame(1, 100, bytes.fromhex("03020bad")) + 500 * ANSWER
+        assert sock.makefile("rb").read(len(answers)) == answers
 
 
 def test_an_answer_is_forgotten_when_a_reading_arrives():

@@ -5,7 +5,7 @@ import shutil
 import struct
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ import pytest
 from softsplit import Downstream, Profile, Unit, Upstream
 from softsplit.errors import ConfigError, NoAnswer, Refused
 from softsplit.downstream.forwarding import Kept, outcome
+from softsplit.downstream import undelivered as undelivered_module
 from softsplit.downstream.undelivered import Undelivered
 from softsplit.permission import parse_permission
 from softsplit.profiles import load_profile
@@ -30,7 +31,7 @@ from softsplit.upstream import forwards as forwards_module
 from softsplit.upstream import learner as learner_module
 from softsplit.wiring import draw
 from tests.bus import KINDS, Bus, HangUp
-from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
+from tests.support import SLOWNESS, Clock, RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
 
 HOLDING = Table.HOLDING_REGISTERS
 PROFILE = Profile("polled", (Read(Block(HOLDING, 0, 4), "polled", 0.1),), readable=(Block(HOLDING, 0, 1000), Block(Table.COILS, 0, 64)),
@@ -345,14 +346,30 @@ def test_over_rtu_the_retry_of_a_write_gets_the_answer_and_is_not_written_again(
         assert until(lambda: master.ask(1, write)) == write and len(device.written) == 2, "this one is another"
 
 
-def test_over_rtu_nothing_is_sent_when_the_next_request_has_begun(tmp_path):
-    with line(tmp_path) as (bus, device, master):
-        slow = read_request(200, 2)
-        answers_after(bus, device, 0.2, slow)
+@pytest.mark.parametrize("patience", [0.2, 0.55])
+def test_over_rtu_and_tcp_the_retry_of_a_write_on_a_new_connection_is_not_written_again(tmp_path, patience):
+    write = b"\x06\x00\x10\x12\x34"
+    with line(tmp_path, ["meters/1 holding registers 0+100"], kind="rtuovertcp") as (bus, device, master):
+        answers_after(bus, device, 0.6, write)
+        master.port.timeout = patience
+        assert master.ask(1, write) == b""
+        master.port.close()
+        with RtuMaster(master.port.port) as again:
+            assert until(lambda: again.ask(1, write)) == write and device.written == [(1, write)]
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
+@pytest.mark.parametrize("seconds", [0.2, 0.8])
+def test_over_rtu_nothing_is_sent_when_the_next_request_has_begun(tmp_path, kind, seconds):
+    with line(tmp_path, kind=kind) as (bus, device, master):
+        slow = read_request(200, 4)
+        answers_after(bus, device, seconds, slow)
         master.port.write(frames.rtu_frame(1, slow))
         until(lambda: asked(bus, slow))
+        begin = time.monotonic()
         assert master.ask(1, POLLED) == device(1, POLLED)
-        assert master.hears_nothing(0.4)
+        assert time.monotonic() - begin < 0.4 * SLOWNESS, "nor does it wait"
+        assert master.hears_nothing(seconds + 0.2)
 
 
 # Writes.
@@ -507,6 +524,54 @@ def test_only_the_very_next_request_can_be_a_retry():
     assert kept.take(read) is None and kept.take(write) is None
     kept.keep(read, answer)
     assert kept.take(read) is None, "a read is asked again"
+
+
+def test_a_retry_shares_what_is_on_its_way_and_gets_what_is_not_too_old(monkeypatch):
+    monkeypatch.setattr(undelivered_module, "time", clock := Clock())
+    write, both = (frames.rtu_frame(1, WRITES[name][0]) for name in ("register", "write and read"))
+    kept, done, coming = Undelivered(), forwards_module._done(b""), Future()
+    for frame, answer, after, is_shared in ((write, coming, 9.0, True), (write, done, 0.9, True), (write, done, 1.1, False),
+                                            (both, coming, 9.0, True), (both, done, 0.0, False)):
+        kept.keep(frame, answer)
+        clock.now += after
+        assert kept.take(frame) is (answer if is_shared else None), (frame, after)
+
+
+def test_an_outcome_that_is_cancelled_takes_its_request_back():
+    waiting, sent = Future(), Future()
+    sent.set_running_or_notify_cancel()
+    answer = outcome(waiting, lambda code: bytes((0x86, code)))
+    assert answer.cancel() and waiting.cancelled() and answer.result() == b"\x86\x0b"
+    answer = outcome(sent, lambda code: bytes((0x86, code)))
+    assert not answer.cancel() and not answer.done()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtuovertcp"])
+def test_a_write_whose_master_has_hung_up_before_it_was_sent_is_not_sent(tmp_path, kind):
+    write, other = WRITES["register"][0], WRITES["registers"]
+    device = Device()
+    with Bus("tcp", tmp_path, device) as bus:
+        meters = Upstream(bus.url, [Unit(1, PROFILE)], 1.0, "meters")
+        here = [Downstream(f"{each}://127.0.0.1:0", [meters], allow_writes=ALL) for each in (kind, "tcp")]
+        with splitting(*here) as splitter, TcpMaster(splitter.servers[1].url.port) as master:
+            until(lambda: master.ask(1, POLLED)[0] == 3)
+            bus.fault = lambda say, frame, unit, pdu: pdu == OTHER or say(frame(unit, device(unit, pdu)))
+            master.sock.sendall(frames.tcp_frame(9, 1, OTHER))
+            until(lambda: asked(bus, OTHER))
+            with TcpMaster(splitter.servers[0].url.port) as leaving:
+                leaving.sock.sendall(frames.tcp_frame(1, 1, write) if kind == "tcp" else frames.rtu_frame(1, write))
+                until(lambda: any(each._awaited for each in tuple(splitter.servers[0].connections)))
+            assert master.receive(9) == frames.tcp_frame(9, 1, b"\x83\x0b")
+            assert master.ask(1, other[0]) == other[1] and device.written == [(1, other[0])]
+
+
+def test_a_read_that_two_masters_share_survives_when_one_hangs_up(tmp_path):
+    with house(tmp_path) as (bus, device, splitter, master):
+        answers_after(bus, device, 0.2, OTHER)
+        with TcpMaster(splitter.servers[0].url.port) as leaving:
+            leaving.sock.sendall(frames.tcp_frame(1, 1, OTHER))
+            until(lambda: asked(bus, OTHER))
+        assert master.ask(1, OTHER) == device(1, OTHER) and asked(bus, OTHER) == 1
 
 
 def test_check_says_what_masters_may_write_and_where_nothing_can_be_served():

@@ -143,6 +143,19 @@ def test_an_adapter_that_hears_itself_does_not_answer_itself(damage, options, mo
         assert master.hears_nothing() and len(asked) == 4
 
 
+@pytest.mark.parametrize("hears_itself", [False, True])
+def test_the_same_write_again_at_once_is_not_taken_for_an_echo(hears_itself, monkeypatch):
+    write = b"\x06\0\x64\0\1"
+    cable = EchoingCable() if hears_itself else Cable()
+    server = server_at(cable.left, echo=hears_itself)
+    server.open()
+    asked = []
+    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or pdu)
+    with running(cable), running(server), RtuMaster(cable.right) as master:
+        assert [master.ask(100, write) for _ in range(4)] == [write] * 4
+        assert master.hears_nothing() and len(asked) == 4
+
+
 def test_a_request_soon_after_an_echo_that_was_cut_short_is_answered():
     class CuttingCable(EchoingCable):
         def carry(self, sender, receiver, data):

@@ -9,6 +9,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.tally import MasterTally
 from softsplit.protocol import frames
+from softsplit.protocol.requests import WRITE_FUNCTIONS
 
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
@@ -19,7 +20,8 @@ class Connection:
     """Modbus TCP with one master, on a socket that does not block.
 
     `events` says what the selector is to watch for: a request; room for answers, while the master does not
-    take them; NOTHING, while an answer is awaited; OVER when the connection is to be closed.
+    take them; NOTHING, while an answer is awaited and enough has come since; OVER when the connection is to
+    be closed.
     `on_later(connection)` is called, in any thread, when the awaited answer is there.
     """
 
@@ -58,9 +60,11 @@ class Connection:
             data = self.sock.recv(self.piece)
         except BlockingIOError:
             return
-        if not self._inbox and self._answer_at_once(data):
+        if not self._inbox and not self._awaited and self._answer_at_once(data):
             return
-        self._has_ended = not data
+        if not data:
+            self._has_ended = True
+            self.withdraw()
         self._inbox = self._answer(self._inbox + data)
         self.send()
 
@@ -96,6 +100,11 @@ class Connection:
         self._inbox = self._answer(self._inbox)
         self.send()
 
+    def withdraw(self) -> None:
+        """The master has hung up: what it wanted written is not sent any more, if it was not sent yet."""
+        if self._awaited and self._awaited[0][7] in WRITE_FUNCTIONS:
+            self._awaited[1].cancel()
+
     def send(self) -> None:
         """Send as much as the master takes, and see what is to be done next. Raises OSError."""
         if self._outbox:
@@ -109,10 +118,10 @@ class Connection:
             self._hangs_since = None
         if self._outbox:
             self.events = EVENT_WRITE
-        elif self._awaited:
-            self.events = NOTHING
+        elif self._has_ended:
+            self.events = NOTHING if self._awaited else OVER
         else:
-            self.events = OVER if self._has_ended else EVENT_READ
+            self.events = EVENT_READ if len(self._inbox) < self.piece or not self._awaited else NOTHING
 
     def _answer(self, data: bytes) -> bytes:
         """Answer the requests in `data`, up to one whose answer is not there yet; return the rest."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from softsplit.errors import UpstreamError
+from softsplit.errors import NoAnswer, UpstreamError
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdus import Question
@@ -82,11 +82,15 @@ def _part(block: Block, data: bytes, asked: Block) -> bytes:
 
 
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
-    """Return the answer PDU, or its future; of what has failed, `refuse` makes an answer for its code."""
+    """Return the answer PDU, or its future; of what has failed, `refuse` makes an answer for its code.
+
+    To cancel it takes back the request, if it was not sent yet.
+    """
     answer: Future = Future()
+    answer.cancel = future.cancel
 
     def settle(done: Future) -> None:
-        error = done.exception()
+        error = NoAnswer("taken back") if done.cancelled() else done.exception()
         if error is None:
             answer.set_result(done.result())
         elif isinstance(error, UpstreamError):

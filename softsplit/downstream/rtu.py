@@ -13,7 +13,7 @@ from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
 from softsplit.adapter import Adapter, cause
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.server import TICK, Server
-from softsplit.downstream.undelivered import ANSWER_WITHIN, Undelivered
+from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
 from softsplit.protocol.pdus import SILENCE
@@ -41,19 +41,24 @@ class Echo:
     def strip(self, data: bytes, now: float) -> bytes:
         """Return `data` without the echo at its front, if the adapter is known to hear itself.
 
-        A damaged echo is left to the framer, as any noise.
+        It is known from what no master says: an answer that cannot be a request. A damaged echo is left to
+        the framer, as any noise.
         """
+        if data == self._sent and now <= self._until and frames.request_length(data) != len(data):
+            self._is_expected = True
         size = min(len(data), self._missing)
         begin = len(self._sent) - self._missing
         if not self._is_expected or now > self._until or data[:size] != self._sent[begin:begin + size]:
             self._missing = 0
             return data
         self._missing -= size
+        if not self._missing:
+            self._sent = b""  # what is the same after it comes from a master
         return data[size:]
 
     def is_heard(self, request: bytes, now: float) -> bool:
         """Whether a request is our own answer, which may look like one (MAP 6.5, 6.6)."""
-        return request == self._sent and now <= self._until
+        return self._is_expected and request == self._sent and now <= self._until
 
 
 class RtuServer(Server, ModbusTkRtuServer):
@@ -68,7 +73,6 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
         self._cause = ""  # of its absence
-        self._undelivered = Undelivered()
         self._master = self.masters.meet(url.path)  # all that ask on this line
         self._open_at = 0.0  # when an adapter that is away is tried again
 
@@ -153,7 +157,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         """Answer a request, unless the next one has begun to arrive meanwhile."""
         self._master.count_request(request[0], request[1:-2])
         try:
-            answer = self._undelivered.take(request) or self.databank.answer(request[0], request[1:-2])
+            answer = (self._master.undelivered.take(request)
+                      or self.databank.answer(request[0], request[1:-2]))
             if isinstance(answer, Future):
                 answer = self._await(request, answer)
         except Exception as error:
@@ -171,7 +176,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             left = deadline - time.monotonic()
             events = self.selector.select(max(0.0, left))
             if left <= 0 or any(key.fd == self._serial.fd for key, _ in events):  # the next request has begun
-                self._undelivered.keep(request, answer)
+                self._master.undelivered.keep(request, answer)
                 return SILENCE
             if events:
                 self.hear()

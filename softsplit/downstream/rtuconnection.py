@@ -4,48 +4,61 @@ import time
 from concurrent.futures import Future
 
 from softsplit.downstream.connection import Connection
-from softsplit.downstream.undelivered import ANSWER_WITHIN, Undelivered
+from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.protocol import frames
+from softsplit.protocol.pdus import SILENCE
 
 
 class RtuConnection(Connection):
-    """Modbus RTU with whoever is behind a TCP connection; what comes in one piece is taken for a segment."""
+    """Modbus RTU with whoever is behind a TCP connection; what comes in one piece is taken for a segment.
+
+    An awaited answer is of use until the next request begins, and no longer than ANSWER_WITHIN.
+    """
 
     piece = 4096  # bytes; a segment must not be cut in two, and only one request of it is answered
 
     def __init__(self, sock, databank, *others):
         super().__init__(sock, databank, *others)
         self._framer = frames.Framer(databank.mirrors, frames.STREAM_JOIN)
-        self._undelivered = Undelivered()
 
     @property
     def expires_at(self) -> float | None:
-        return self._framer.expires_at
+        return self.asked_at + ANSWER_WITHIN if self._awaited else self._framer.expires_at
 
     def expire(self) -> None:
-        """Nothing followed the beginning of what could have been a longer frame. Raises OSError."""
-        self._ask_frame(self._framer.expire())
+        """The awaited answer is too late, or nothing followed the beginning of what could have been a longer
+        frame. Raises OSError."""
+        if self._awaited:
+            self._give_up()
+        else:
+            self._ask_frame(self._framer.expire())
         self.send()
 
     def resume(self) -> None:
-        """The awaited answer is there; it is of use only if the master still waits. Raises OSError."""
-        request, future = self._awaited
-        if time.monotonic() - self.asked_at <= ANSWER_WITHIN:
+        """An answer is there, perhaps to a request before the awaited one. Raises OSError."""
+        if self._awaited and self._awaited[1].done() and time.monotonic() < self.expires_at:
             super().resume()
-            return
-        self._undelivered.keep(request, future)
+
+    def withdraw(self) -> None:
+        if self._awaited:  # it may connect again, and try again
+            self.tally.undelivered.keep(*self._awaited)
+        self.tally.undelivered.withdraw()
+
+    def _give_up(self) -> None:
+        """The awaited answer is of no use any more."""
+        self.tally.undelivered.keep(*self._awaited)
+        self.tally.count_answer(SILENCE)
         self._awaited = None
-        self._inbox = self._answer(self._inbox) if self._inbox else b""
-        self.send()
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
-        return self._undelivered.take(request) or super()._look_up(request, unit, pdu)
+        return self.tally.undelivered.take(request) or super()._look_up(request, unit, pdu)
 
     def _answer(self, data: bytes) -> bytes:
-        if self._awaited:
-            return data
-        now = time.monotonic()
-        self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
+        if self._awaited and data:
+            self._give_up()
+        if not self._awaited:
+            now = time.monotonic()
+            self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
         return b""
 
     def _answer_at_once(self, data: bytes) -> bool:

@@ -5,6 +5,7 @@ The server's thread counts; the main thread looks on, at numbers that may be one
 
 from collections import Counter
 
+from softsplit.downstream.undelivered import Undelivered
 from softsplit.protocol.pdus import SILENCE
 
 ASKED = 100  # different requests of one master that are told apart
@@ -20,6 +21,7 @@ class MasterTally:
         self.exceptions: Counter[int] = Counter()  # by code
         self.silent = 0  # requests that got no answer on purpose
         self.connections = 0
+        self.undelivered = Undelivered()  # which is for its next connection, too
 
     def count_request(self, unit: int, pdu: bytes) -> None:  # server thread
         self.count_known(bytes((unit,)) + pdu[:5])

@@ -157,6 +157,7 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def _drop(self, connection: Connection) -> None:
         connection.events = OVER
+        connection.withdraw()
         connection.tally.connections -= 1
         self.connections.discard(connection)
         self._expiring.discard(connection)

@@ -3,16 +3,18 @@
 import time
 from concurrent.futures import Future
 
-from softsplit.protocol.requests import WRITE_FUNCTIONS
+from softsplit.protocol.requests import WRITE_AND_READ, WRITE_FUNCTIONS
 
 ANSWER_WITHIN = 0.4  # s after its request, or not at all: the shortest patience of a known master is 0.5 s
-KEEP = 10.0  # s
+KEEP = 1.0  # s that the retry may take; the same write after that is another one
 
 
 class Undelivered:
-    """The answer to the latest write that came too late: its retry gets it, and is not written once more.
+    """The answer to the latest write of a master that was not delivered: its retry shares it, and is not
+    written as well.
 
-    What was read late needs no keeping: it is in the mirror.
+    What was read late needs no keeping: it is in the mirror. What was read with a write (MAP 6.17) is shared
+    while it is on its way, but not kept: it would grow too old.
     """
 
     def __init__(self):
@@ -21,12 +23,19 @@ class Undelivered:
         self._kept_at = 0.0
 
     def keep(self, frame: bytes, answer: Future) -> None:
-        """The answer to this request will not be delivered."""
+        """The answer to this request, which may be still to come, will not be delivered."""
         if frame[1] in WRITE_FUNCTIONS:
             self._frame, self._answer, self._kept_at = frame, answer, time.monotonic()
 
     def take(self, frame: bytes) -> Future | None:
         """Return the answer, if `frame` is the retry of a request whose answer was not delivered."""
         answer, self._answer = self._answer, None
-        is_retry = frame == self._frame and time.monotonic() - self._kept_at <= KEEP
-        return answer if is_retry else None
+        if answer is None or frame != self._frame:
+            return None
+        is_good = frame[1] != WRITE_AND_READ and time.monotonic() - self._kept_at <= KEEP
+        return answer if is_good or not answer.done() else None
+
+    def withdraw(self) -> None:
+        """The master has hung up: a write that was not sent yet is not sent any more."""
+        if self._answer and self._answer.cancel():
+            self._answer = None

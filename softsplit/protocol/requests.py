@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from softsplit.protocol.blocks import ADDRESSES, MAX_REGISTERS, Block, Table
 from softsplit.protocol.pdus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Question
 
-READ_FILES, WRITE_FILES = 20, 21
+READ_FILES, WRITE_FILES, WRITE_AND_READ = 20, 21, 23
 WRITE_FUNCTIONS = frozenset((5, 6, 15, 16, 21, 22, 23))
 MAX_WRITTEN_BITS, MAX_WRITTEN, MAX_WRITTEN_WITH_READ = 1968, 123, 121  # MAP 6.11, 6.12, 6.17
 FILE_BYTES = range(7, 246)  # in one request; MAP 6.14, 6.15
