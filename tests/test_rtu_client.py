@@ -1,17 +1,22 @@
 """The client on a line whose bytes tell nothing but themselves: late, foreign, doubled and damaged ones."""
 
+import itertools
+import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
 from softsplit.line import Line
-from softsplit.protocol import frames, replies
+from softsplit.protocol import frames, pdus, replies
+from softsplit.protocol.awaited import Awaited, probes
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdus import read_question
-from softsplit.protocol.requests import parse_write
+from softsplit.protocol.requests import parse_question, parse_write
 from softsplit.upstream.clients import client_for
+from softsplit.upstream.wire import SocketWire
 from softsplit.url import parse_url
 from tests.bus import KINDS, Bus, HangUp, good_answer
 from tests.support import SLOWNESS, read_request, until
@@ -22,6 +27,10 @@ POWERS = Block(Table.HOLDING_REGISTERS, 0x5B14, 2)
 OTHERS = Block(Table.HOLDING_REGISTERS, 0x0100, 2)  # of the same shape
 LONGER = Block(Table.HOLDING_REGISTERS, 0x0200, 9)
 INPUTS = Block(Table.DISCRETE_INPUTS, 0x0320, 20)  # its request looks like a reply
+
+
+def data_pdu(block: Block) -> bytes:
+    return good_answer(1, read_request(block.address, block.count, block.table.function))
 
 
 def data_of(unit: int, block: Block) -> bytes:
@@ -119,6 +128,81 @@ def test_after_silence_the_same_shape_has_to_wait(line):
     assert line.client.free_at(1, read_question(OTHERS)) == 0.0
 
 
+def stalls(line, seconds: float) -> None:
+    """Let the bus say nothing for a while, and then answer all it was asked, in order."""
+    line.once(lambda say, unit, pdu: (threading.Event().wait(seconds), say(answer(unit, pdu))))
+
+
+@pytest.mark.parametrize("stall", [1.4, 2.2, 3.3])
+def test_after_a_stall_no_answer_is_taken_for_that_to_a_later_question(line, stall):
+    assert line.is_right()
+    stalls(line, stall * TIMEOUT)
+    fixed_at = time.monotonic() + stall * TIMEOUT
+    answered, blocks = 0, itertools.cycle((POWERS, OTHERS))
+
+    def ask() -> None:
+        nonlocal answered
+        block = next(blocks)
+        if line.client.free_at(1, read_question(block)) <= time.monotonic():
+            with suppress(NoAnswer):
+                assert line.is_right(block)
+                answered += 1
+
+    until(lambda: ask() or time.monotonic() > fixed_at and answered > 20)
+    assert not line.client.take_foreign()
+
+
+def test_after_a_stall_no_answer_to_one_write_is_taken_for_that_to_another(line):
+    one, two = (parse_write(b"\x10\x00\x10\x00\x01\x02\x00" + value).question for value in (b"\1", b"\2"))
+    heard = []
+
+    def fault(say, frame, unit, pdu):
+        heard.append(pdu)
+        if len(heard) == 1:
+            threading.Event().wait(2.2 * TIMEOUT)
+        if pdu != two.pdu:
+            say(frame(unit, one.answer if pdu == one.pdu else good_answer(unit, pdu)))
+
+    line.bus.fault = fault
+    with pytest.raises(NoAnswer):
+        line.client.ask(1, one, TIMEOUT, may_repeat=False)
+    for _ in range(3):
+        until(lambda: time.monotonic() > line.client.free_at(1, two))
+        with pytest.raises(NoAnswer):
+            line.client.ask(1, two, TIMEOUT, may_repeat=False)
+    assert two.pdu in heard, "which the unit does not answer"
+
+
+@pytest.mark.parametrize("block", [POWERS, Block(Table.HOLDING_REGISTERS, 0x5B14, 1)])
+def test_a_unit_that_refuses_all_but_its_only_block_is_read_again_after_one_lost_answer(line, block):
+    wanted = read_question(block).pdu
+
+    def fault(say, frame, unit, pdu):
+        say(frame(unit, good_answer(unit, pdu) if pdu == wanted else bytes((pdu[0] | 0x80, 2))))
+
+    line.once(lambda say, unit, pdu: setattr(line.bus, "fault", fault))
+    line.fails(NoAnswer, "does not answer", block)
+    assert line.is_right(block) and line.is_right(block)
+    assert not line.client._awaited.has(1)
+
+
+def test_a_block_that_is_refused_is_refused_again_after_one_lost_answer(line):
+    line.once(lambda say, unit, pdu: setattr(
+        line.bus, "fault", lambda say, frame, unit, pdu: say(frame(unit, bytes((pdu[0] | 0x80, 2))))))
+    line.fails(NoAnswer, "does not answer")
+    line.fails(Refused, "0x02")
+
+
+def test_a_unit_that_was_away_for_long_is_read_at_its_first_answer(line):
+    line.bus.fault = lambda *_: None
+    for _ in range(12):
+        with pytest.raises(NoAnswer):
+            line.ask(timeout=0.03)
+    line.bus.fault = None
+    assert line.is_right() and not line.client._awaited.has(1)
+    assert sum(pdu == read_question(POWERS).pdu for _, pdu, _ in line.bus.requests) == 2
+
+
 def test_a_late_answer_is_overheard_and_its_unit_known_to_live(line):
     line.once(lambda say, unit, pdu: threading.Timer(1.2 * TIMEOUT, say, (answer(unit, pdu),)).start())
     line.fails(NoAnswer, "unit 1 does not answer")
@@ -168,6 +252,30 @@ def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
     line.fails(BadAnswer, "another master asked the same")
 
 
+@pytest.mark.parametrize("ours, theirs, reply", [
+    (b"\x10\0\2\0\1\2\0\x0a", b"\x10\0\2\0\1\2\0\x63", b"\x10\0\2\0\1"),
+    (b"\x0f\0\2\0\1\1\0", b"\x0f\0\2\0\1\1\1", b"\x0f\0\2\0\1"),
+    (b"\x17\0\1\0\1\0\2\0\1\2\0\x0a", b"\x17\0\x40\0\1\0\2\0\1\2\0\x63", b"\x17\2\xde\xad"),
+    (b"\x14\7\6\0\4\0\1\0\2", b"\x14\7\6\0\4\0\x63\0\2", b"\x14\6\5\6\xde\xad\xbe\xef"),
+])
+def test_so_is_one_to_a_write_or_a_file_record(line, ours, theirs, reply):
+    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, theirs) + frames.rtu_frame(unit, reply)))
+    with pytest.raises(BadAnswer, match="another master asked the same"):
+        line.client.ask(1, parse_question(ours), TIMEOUT, may_repeat=False)
+    assert line.client.take_foreign() == [f"unit 1 asks for {pdus.describe_request(theirs)}"]
+
+
+def test_what_others_ask_is_soon_forgotten(line):
+    def intrude(say, frame, unit, pdu):
+        say(frame(1, read_request(len(line.bus.requests), len(line.bus.requests))) + answer(unit, pdu))
+
+    line.bus.fault = intrude
+    end = time.monotonic() + 2.5 * TIMEOUT
+    until(lambda: line.is_right(INPUTS) and time.monotonic() > end)
+    assert line.client._asked_by_others
+    assert all(time.monotonic() - at < 1.5 * TIMEOUT for at in line.client._asked_by_others.values())
+
+
 @pytest.mark.parametrize("gap", [0.001, 0.0021])
 def test_another_masters_question_may_come_in_pieces(line, gap):
     stolen = read_request(OTHERS.address, OTHERS.count)
@@ -198,14 +306,48 @@ def test_a_header_found_by_chance_does_not_end_the_wait(line):
     assert line.is_right()
 
 
-def test_a_long_timeout_is_not_forgotten(line, monkeypatch):
-    monkeypatch.setattr(line.client, "get_timeout", lambda: 8.0)
-    line.once(lambda say, unit, pdu: None)
-    line.fails(NoAnswer, "does not answer")
-    asked_at = line.client.asked_at
-    line.client._unanswered = {shape: at - 11 for shape, at in line.client._unanswered.items()}
-    assert line.is_right(unit=2)
-    assert line.client.free_at(1, read_question(POWERS)) == pytest.approx(asked_at - 11 + 14, abs=0.01)
+def test_what_is_awaited_is_forgotten_after_the_longest_stall_and_not_before():
+    awaited, shape, other = Awaited(30.0), replies.shape(1, read_question(POWERS)), replies.shape(2, read_question(POWERS))
+    awaited.ask(shape, 5.0)
+    awaited.ask(other, 34.9)
+    assert awaited.asked_at(shape) == 5.0
+    awaited.ask(other, 35.1)
+    assert shape not in awaited and not awaited.has(1) and awaited.has(2)
+
+
+def test_a_long_timeout_is_waited_out():
+    client = client_for(parse_url("rtuovertcp://gateway:502", KINDS), 40.0)
+    shape, now = replies.shape(1, read_question(POWERS)), time.monotonic()
+    client._awaited.ask(shape, now - 69.0)
+    client._awaited.ask(replies.shape(2, read_question(POWERS)), now)
+    assert client.free_at(1, read_question(POWERS)) == pytest.approx(now + 1.0)
+
+
+def test_an_answer_ends_the_wait_for_what_was_asked_before_it_and_for_nothing_else():
+    """And what was asked several times may be answered several times: no data of it is ever used."""
+    first, probe, second, elsewhere = (replies.shape(unit, read_question(block)) for unit, block in
+                                       ((1, POWERS), (1, LONGER), (1, INPUTS), (2, POWERS)))
+    awaited = Awaited(30.0)
+    for now, shape in enumerate((first, elsewhere, probe, second, probe)):
+        awaited.ask(shape, float(now))
+    awaited.answered(1, data_pdu(LONGER))
+    assert [shape in awaited for shape in (first, elsewhere, probe, second)] == [False, True, True, True]
+    awaited.answered(1, data_pdu(INPUTS))
+    assert [shape in awaited for shape in (elsewhere, probe, second)] == [True, True, False]
+    assert awaited.matching(1, b"\x83\2") == [probe] and awaited.matching(2, b"\x83\2") == [elsewhere]
+    awaited.answered(1, b"\x83\2")
+    assert awaited.has(1) and awaited.has(2)
+
+
+@pytest.mark.parametrize("question", [
+    *(read_question(Block(table, address, count)) for table in Table for address in (0, 0xF000)
+      for count in (1, 2, 8, 17, 20, 125, table.max_count)),
+    parse_write(b"\x06\x00\x01\x00\x07").question, parse_write(b"\x10\xff\xff\x00\x01\x02\x00\x07").question])
+def test_no_answer_to_a_probe_can_be_taken_for_the_one_that_is_missing(question):
+    offered = probes(question)
+    assert len({replies.shape(1, probe) for probe in offered}) >= 2
+    assert all(pdus.reply_fault(question, probe.answer + bytes(probe.size - 2)) for probe in offered)
+    assert offered[0].function == (question.function if question.function < 5 else 3)
 
 
 def test_a_line_that_babbles_gets_no_request(line):
@@ -366,7 +508,7 @@ def test_before_the_first_write_it_finds_out_whether_it_hears_itself(line, hears
         line.client.ask(1, write, TIMEOUT, may_repeat=False)
     assert written == [write.pdu], "and its echo is not the answer"
     assert line.client.ask(1, write, TIMEOUT, may_repeat=False) == write.pdu
-    assert [pdu[0] for _, pdu, _ in line.bus.requests] == [3, 6, 6]
+    assert [pdu[0] for _, pdu, _ in line.bus.requests] == [3, 6, 3, 6], "a read shows that no answer is missing"
 
 
 def test_nothing_is_written_while_nobody_can_know_whose_word_would_come_back(line):
@@ -374,3 +516,37 @@ def test_nothing_is_written_while_nobody_can_know_whose_word_would_come_back(lin
     with pytest.raises(NoAnswer, match="nothing was sent"):
         line.client.ask(1, parse_write(b"\x05\x00\x01\xff\x00").question, TIMEOUT, may_repeat=False)
     assert [pdu[0] for _, pdu, _ in line.bus.requests] == [3]
+
+
+def test_a_late_answer_to_a_write_is_not_taken_for_an_echo(line):
+    one, two = (parse_write(b"\x06\x00\x01\x00" + value).question for value in (b"\1", b"\2"))
+    assert line.is_right()
+    line.once(lambda say, unit, pdu: threading.Timer(1.3 * TIMEOUT, say, (frames.rtu_frame(unit, pdu),)).start())
+    with pytest.raises(NoAnswer):
+        line.client.ask(1, one, TIMEOUT, may_repeat=False)
+    late: set[int] = set()
+    until(lambda: line.is_right(LONGER, unit=2) and (late.update(line.client.take_late()) or late))
+    line.bus.fault = lambda say, frame, unit, pdu: say(frame(unit, pdu if pdu[0] == 6 else good_answer(unit, pdu)))
+    for write in (two, one, two):
+        assert line.client.ask(1, write, TIMEOUT, may_repeat=False) == write.pdu
+
+
+def test_before_the_first_write_no_missing_answer_is_taken_for_that_to_the_harmless_read(line):
+    one, write = Block(Table.HOLDING_REGISTERS, 1, 1), parse_write(b"\x06\x00\x01\x00\x07").question
+    line.bus.fault = lambda say, frame, unit, pdu: pdu[0] == 3 or say(frame(unit, pdu))
+    line.fails(NoAnswer, "does not answer", one)
+    line.client._hears_itself = None
+    line.bus.fault = lambda say, frame, unit, pdu: say(frame(unit, pdu if pdu[0] == 6 else good_answer(unit, pdu)))
+    assert line.client.ask(1, write, TIMEOUT, may_repeat=False) == write.pdu
+    assert read_question(one).pdu not in [pdu for _, pdu, _ in line.bus.requests][1:]
+
+
+def test_what_a_peer_has_not_taken_when_the_connection_is_given_up_never_reaches_it(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = SocketWire(parse_url(f"rtuovertcp://127.0.0.1:{server.getsockname()[1]}", KINDS), TIMEOUT)
+        wire.open()
+        peer, _ = server.accept()
+        with peer:
+            wire.close()
+            with pytest.raises(ConnectionResetError):
+                peer.recv(1)

@@ -120,6 +120,12 @@ def hang_up(say, frame, unit, pdu):
     raise HangUp
 
 
+def stall(say, frame, unit, pdu):
+    """Whatever is asked waits in a queue, and is answered in order."""
+    threading.Event().wait(2.2 * TIMEOUT)
+    say(frame(unit, good_answer(unit, pdu)))
+
+
 def vanish(bus: Bus) -> None:
     bus.vanish()
 
@@ -128,7 +134,7 @@ def vanish(bus: Bus) -> None:
 UNIT_FAULTS = {exception: "exceptions", silence: "no_answer", damaged: "damaged", wrong_unit: "damaged",
                wrong_function: "damaged", short: "damaged", cut_off: "damaged", late: "no_answer", glued: None,
                noise: None, hang_up: None}
-BUS_FAULTS = {"silent bus": silence, "hanging up on all": hang_up, "gone": vanish}
+BUS_FAULTS = {"silent bus": silence, "stalling": stall, "hanging up on all": hang_up, "gone": vanish}
 
 
 def suffer(kind: str, fault, directory, timeout: float = TIMEOUT, seconds: float = 0.8) -> float:

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 
 from softsplit.protocol.blocks import ADDRESSES, MAX_REGISTERS, Block, Table
-from softsplit.protocol.pdus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Question
+from softsplit.protocol.pdus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Question, asked_block, read_question
 
 READ_FILES, WRITE_FILES, WRITE_AND_READ = 20, 21, 23
 WRITE_FUNCTIONS = frozenset((5, 6, 15, 16, 21, 22, 23))
@@ -122,3 +122,15 @@ def parse_file_read(pdu: bytes) -> Question | int:
     if any(kind != 6 or not count for kind, _, _, count in records) or answer > FILE_BYTES[-1]:
         return ILLEGAL_VALUE
     return Question(pdu, bytes((READ_FILES, answer)), 2 + answer)
+
+
+def parse_question(pdu: bytes) -> Question | None:
+    """Return the question in any request whose answer can be foretold, or None."""
+    if pdu[0] in WRITE_FUNCTIONS:
+        write = parse_write(pdu)
+        return write.question if isinstance(write, Write) else None
+    if pdu[0] == READ_FILES:
+        question = parse_file_read(pdu)
+        return question if isinstance(question, Question) else None
+    block = asked_block(pdu, tuple(Table))
+    return read_question(block) if isinstance(block, Block) else None

@@ -1,7 +1,9 @@
 """Modbus RTU with the devices on a line, whether the line is ours or behind a TCP connection.
 
 Nothing but its content tells a reply from another: a late one of the same shape looks like the right one. So
-the line has to be ours alone, and who asks has to keep to `free_at`.
+the line has to be ours alone; and what was not answered is asked again only when another answer of the unit
+shows that the missing one cannot come any more. Who asks has to keep to `free_at`, before which such an
+answer may come without being asked for.
 """
 
 import time
@@ -13,8 +15,9 @@ from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 from softsplit.errors import BadAnswer, NoAnswer, Refused
 from softsplit.line import Line
 from softsplit.protocol import frames, pdus, replies
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.awaited import Awaited, probes
 from softsplit.protocol.pdus import Question
+from softsplit.protocol.requests import parse_question
 from softsplit.protocol.units import unit_of
 from softsplit.upstream.client import Client
 from softsplit.upstream.wire import SerialWire, SocketWire
@@ -23,10 +26,9 @@ from softsplit.url import Url
 QUIET = frames.JOIN  # s without a byte, after which a line that was disturbed is quiet
 GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
 TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
-LATEST = 1.75  # time-outs after which a reply is not expected any more
-REMEMBERED = 10.0  # s for which a late reply is told from a foreign one
+LATEST = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
+LONGEST_STALL = 30.0  # s after which it cannot come any more, even if nothing else shows that
 FOREIGN = 100  # foreign frames kept until somebody takes them
-PROBE = pdus.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # harmless, and unlike its reply
 
 
 class Query(RtuQuery):
@@ -60,30 +62,53 @@ class RtuClient(Client, RtuMaster):
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._unit_bytes = unit_bytes
         self._request, self._unit = b"", 0  # the latest request, and whom it asks
+        self._is_mirrored = False  # whether its answer may equal it
         self._echo = True if line and line.echo else None  # None: to be found out
         self._hears_itself = self._echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
-        self._unanswered: dict[replies.Shape, float] = {}  # when a question was asked that awaits its reply
+        self._awaited = Awaited(max(LONGEST_STALL, LATEST * timeout))
         self._asked_by_others: dict[replies.Shape, float] = {}  # when it was heard
 
     def free_at(self, unit: int, question: Question) -> float:
-        return self._expected_until(replies.shape(unit, question))
-
-    def _expected_until(self, shape: replies.Shape) -> float:
-        """Until when a late reply of this shape may come."""
-        asked_at = self._unanswered.get(shape)
+        asked_at = self._awaited.asked_at(replies.shape(unit, question))
         return 0.0 if asked_at is None else asked_at + LATEST * self.get_timeout()
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
-        """Ask, as `Client` does; but first find out whether our own echo could be taken for the answer."""
+        """Ask, as `Client` does; but first find out what else could be taken for the answer."""
+        if replies.shape(unit, question) in self._awaited:
+            self._outrun(unit, question, timeout)
         if question.answer == question.pdu and self._hears_itself is None:
             with suppress(NoAnswer, BadAnswer, Refused):
-                super()._ask(unit, PROBE, timeout)
+                super()._ask(unit, self._probes(unit, question)[0], timeout)
             if self._hears_itself is None:
                 raise NoAnswer(f"unit {unit}: nothing was sent; on a line with so much noise, its answer "
                                "could not be told from our own echo")
         return super()._ask(unit, question, timeout)
+
+    def _outrun(self, unit: int, question: Question, timeout: float) -> None:
+        """Have something else answered, so that no answer to an earlier question like this can come any more.
+
+        Raises NoAnswer or BadAnswer when one still can.
+        """
+        shape = replies.shape(unit, question)
+        for probe in self._probes(unit, question):
+            try:
+                super()._ask(unit, probe, timeout)
+            except Refused:
+                pass
+            except BadAnswer:
+                if shape in self._awaited:
+                    raise
+            if not self._awaited.has(unit):
+                return
+        if shape in self._awaited:
+            raise NoAnswer(f"unit {unit}: nothing was sent; its answer could not be told from a missing one")
+
+    def _probes(self, unit: int, question: Question) -> list[Question]:
+        """Return harmless reads; first those of which no answer is missing, or for the longest time."""
+        return sorted(probes(question),
+                      key=lambda probe: self._awaited.asked_at(replies.shape(unit, probe)) or 0.0)
 
     def _settle(self, timeout: float) -> None:
         """Wait until the line is quiet. Raises BadAnswer when it never is."""
@@ -114,29 +139,24 @@ class RtuClient(Client, RtuMaster):
         size = self._unit_bytes
         for frame in frames.split(data, size)[0]:
             unit, pdu = frames.take_apart(frame, size)
-            if frame == self._request:
+            if frame == self._request and (self._hears_itself or not self._is_mirrored):
                 self._hears_itself = True
-            elif self._is_late(unit, pdu):
+            elif self._awaited.matching(unit, pdu):
                 self._late.add(unit)
             else:
                 foreign.append((unit, pdu))
                 self._hear_foreign(unit, pdu, frames.request_length(frame, size) == len(frame))
         return foreign
 
-    def _is_late(self, unit: int, pdu: bytes) -> bool:
-        """Whether this may be the reply to an earlier question, or an exception in its place."""
-        if pdu[0] >= 0x80:
-            asked = unit, pdu[0] & 0x7F
-            return any((each, answer[0]) == asked for each, answer, _ in self._unanswered)
-        return any(replies.has_shape(unit, pdu, shape) for shape in self._unanswered)
-
     def _hear_foreign(self, unit: int, pdu: bytes, is_request: bool) -> None:
         """Remember what another master said, or made said; a unit that we ask may also just be wrong."""
-        asked = pdus.asked_block(pdu, tuple(Table))
-        if isinstance(asked, Block):
-            shape = replies.shape(unit, pdus.read_question(asked))
-            self._asked_by_others[shape] = time.monotonic()
-        is_evidence = isinstance(asked, Block) or unit != self._unit
+        asked = parse_question(pdu)
+        if asked:
+            now, lasts = time.monotonic(), self.get_timeout()
+            others = self._asked_by_others.items()
+            self._asked_by_others = {each: at for each, at in others if now - at < lasts}
+            self._asked_by_others[replies.shape(unit, asked)] = now
+        is_evidence = unit != self._unit or asked and asked.answer != pdu
         if is_evidence and len(self._foreign) < FOREIGN:
             what = f"asks for {pdus.describe_request(pdu)}" if is_request else "is made to answer"
             self._foreign.append(f"unit {unit} {what}")
@@ -147,18 +167,14 @@ class RtuClient(Client, RtuMaster):
         self._sort()
         self._heard_besides(heard[:at])
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
-        unit, function = self._unit, self._question.function
-        shape = replies.shape(unit, self._question)
-        now = time.monotonic()
-        if now - self._asked_by_others.get(shape, 0.0) < self.get_timeout():
+        unit, pdu = frames.take_apart(frame, self._unit_bytes)
+        asked_at = self._asked_by_others.get(replies.shape(unit, self._question), -self.get_timeout())
+        if time.monotonic() - asked_at < self.get_timeout():
             raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
-        others = [other for other in self._unanswered if other[0] == unit and other != shape]
-        is_exception = frame[self._unit_bytes] & 0x80
-        if is_exception and any(answer[0] == function and now < self._expected_until((each, answer, size))
-                                for each, answer, size in others):
+        is_ambiguous = len(self._awaited.matching(unit, pdu)) > 1
+        self._awaited.answered(unit, pdu)
+        if is_ambiguous:
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
-        for other in (*others, shape):  # a unit answers in the order in which it was asked
-            del self._unanswered[other]
         return frame
 
     def _heard_besides(self, data: bytes) -> None:
@@ -179,10 +195,8 @@ class RtuClient(Client, RtuMaster):
 
     def _send(self, request):
         self._request, self._unit = request, unit_of(request, self._unit_bytes)
-        now = time.monotonic()
-        self._unanswered = {shape: asked_at for shape, asked_at in self._unanswered.items()
-                            if now - asked_at < max(REMEMBERED, LATEST * self.get_timeout())}
-        self._unanswered[replies.shape(self._unit, self._question)] = now
+        self._is_mirrored = not pdus.reply_fault(self._question, self._question.pdu)
+        self._awaited.ask(replies.shape(self._unit, self._question), time.monotonic())
         self._wire.send(request, self._left())
 
     def _recv(self, expected_length=-1):

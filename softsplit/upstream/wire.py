@@ -2,6 +2,7 @@
 
 import select
 import socket
+import struct
 
 from softsplit.adapter import Adapter, cause
 from softsplit.line import Line
@@ -9,6 +10,7 @@ from softsplit.url import Url
 
 KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there
 PIECE = 4096  # bytes taken at a time
+AT_ONCE = struct.pack("ii", 1, 0)  # a close drops what the peer has not taken: it would come too late
 
 
 class SocketWire:
@@ -25,6 +27,7 @@ class SocketWire:
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
 
     def close(self) -> None:
         if self._sock is not None:

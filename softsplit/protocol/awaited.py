@@ -1,0 +1,60 @@
+"""Which answers may still come over a serial line, where nothing but its shape tells one from another. Pure.
+
+A unit answers in the order in which it was asked, a question once or never. So an answer shows that none can
+come any more to what was asked before; time alone does not, for a gateway or an adapter that stalls may hold
+back everything for a while, and then let it through in order.
+"""
+
+from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
+from softsplit.protocol.pdus import Question, read_question
+from softsplit.protocol.replies import Shape, has_shape
+
+
+class Awaited:
+    """The questions that were asked and whose answers may still come; forgotten `lasts` seconds later."""
+
+    def __init__(self, lasts: float):
+        self._lasts = lasts
+        self._asked: dict[Shape, tuple[float, float]] = {}  # for the first and for the last time
+
+    def __contains__(self, shape: Shape) -> bool:
+        return shape in self._asked
+
+    def asked_at(self, shape: Shape) -> float | None:
+        """Return when that was asked last; None when no answer of this shape can come."""
+        return self._asked[shape][1] if shape in self._asked else None
+
+    def has(self, unit: int) -> bool:
+        """Whether any answer of this unit may still come."""
+        return any(shape[0] == unit for shape in self._asked)
+
+    def ask(self, shape: Shape, now: float) -> None:
+        """Note that this is asked now."""
+        self._asked = {each: times for each, times in self._asked.items() if now - times[1] < self._lasts}
+        self._asked[shape] = self._asked.get(shape, (now, now))[0], now
+
+    def matching(self, unit: int, pdu: bytes) -> list[Shape]:
+        """Return to what this may be the answer: several, when it is an exception."""
+        return [shape for shape in self._asked
+                if has_shape(unit, pdu, shape) or (unit, pdu[0]) == (shape[0], shape[1][0] | 0x80)]
+
+    def answered(self, unit: int, pdu: bytes) -> None:
+        """Draw from an answer, whichever question it belongs to, that none comes to what was asked before."""
+        first = min(self._asked[shape][0] for shape in self.matching(unit, pdu))
+        self._asked = {shape: times for shape, times in self._asked.items()
+                       if shape[0] != unit or times[1] > first}
+
+
+def probes(question: Question) -> list[Question]:
+    """Return harmless reads near to what a question asks, whose data cannot be taken for its answer.
+
+    Those come first which a device is most likely to answer.
+    """
+    table, size = READ_TABLES.get(question.function), question.size - 2
+    step, items = (8, 8 * size) if table and table.holds_bits else (1, size // 2)
+    blocks = [(table, items - step), (table, items + step), (table, 1)] if table else []
+    blocks += [(Table.HOLDING_REGISTERS, 1), (Table.HOLDING_REGISTERS, 2), (Table.INPUT_REGISTERS, 1)]
+    address = int.from_bytes(question.pdu[1:3], "big")
+    reads = dict.fromkeys(read_question(Block(table, address, count)) for table, count in blocks
+                          if 0 < count <= min(table.max_count, ADDRESSES - address))
+    return [read for read in reads if (read.answer, read.size) != (question.answer, question.size)]
