@@ -1,7 +1,5 @@
 """Profiles: the shipped ones, and what is wrong with others."""
 
-import struct
-
 import pytest
 
 from softsplit import Profile
@@ -9,7 +7,7 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.pdus import pack_bits
+from tests.polls import ANZEN, encoded
 
 ABB_BLOCKS = {
     "instantaneous values": (0x5B00, 66, 1), "total accumulators": (0x5000, 56, 5), "by tariff": (0x5170, 112, 30),
@@ -162,38 +160,24 @@ def test_a_path_is_relative_to_the_directory_given(tmp_path):
         load_profile("other.toml", tmp_path)
 
 
-# A poll of a real Anzen BMS, block by block as its users' client prints it.
-ANZEN_POLL = (
-    [4974, 0, 244, 38], [74, 66, 72, 74, 103], [16000, 16000, 16000],
-    [0, 7, 5, 61782, 17016, 16000, 16616, 32, 61, 2021, 6, 15, 14, 47, 41],
-    [13100 + number for number in range(38)], [73] * 38, [1, 0, 1, 0], [0] * 26,
-)
-
-
-def decoded(profile: Profile, poll) -> dict:
-    """What the registers of a profile say of what its blocks hold, each as numbers or bits."""
-    found = {}
-    for read, items in zip(profile.reads, poll, strict=True):
-        for register in profile.registers:
-            if read.block.contains(register.block):
-                own = items[read.block.span(register.block)]
-                data = pack_bits(bytes(own)) if read.block.table.holds_bits else struct.pack(f">{len(own)}H", *own)
-                found[register.name] = register.decode(data)
-    return found
-
-
 def test_a_poll_of_the_anzen_bms_means_what_its_users_know():
     profile = load_profile("anzen-bms")
-    said = decoded(profile, ANZEN_POLL)
+    said = {}
+    for read, ((function, address), items) in zip(profile.reads, ANZEN.items(), strict=True):
+        assert (read.block.table.function, read.block.address, read.block.count) == (function, address, len(items))
+        said |= profile.decode(read.block, encoded(function, items))
     assert list(said) == [register.name for register in profile.registers]
     assert [said[f"{name}_voltage"] for name in ("system", "inverter", "psu")] == [497.4, 0.0, 24.4]
     assert [said[f"system_temperature_{number}"] for number in range(1, 6)] == [34, 26, 32, 34, 63]
     assert [said[f"{name}_current"] for name in ("system", "hall", "shunt")] == [0.0, 0.0, 0.0]
     assert (said["state_of_charge"], said["state_of_health"], said["state"]) == (0, 7, "Pre-Standby")
     assert [said[f"clock_{name}"] for name in ("year", "month", "day", "hour", "minute", "second")] == [2021, 6, 15, 14, 47, 41]
-    assert (said["monoblock_voltage_1"], said["monoblock_voltage_38"], said["monoblock_temperature_38"]) == (13.1, 13.137, 33)
+    voltages = [said[f"monoblock_voltage_{number}"] for number in range(1, 39)]
+    assert (voltages[0], voltages[31], voltages[37]) == (13.141, 12.46, 13.13)
+    assert sum(voltages) == pytest.approx(said["system_voltage"], abs=0.1)
+    assert (said["monoblock_temperature_1"], said["monoblock_temperature_26"]) == (32, 47)
     assert [said[f"boolean_{number}"] for number in range(1, 5)] == [(True,), (False,), (True,), (False,)]
-    assert [said[f"alarm_{number}"] for number in range(1, 27)] == 26 * [(False,)]
+    assert [said[f"alarm_{number}"] for number in range(1, 26)] == 25 * [(False,)]
 
 
 def test_the_states_of_the_anzen_bms_have_a_name_for_everything_else():
