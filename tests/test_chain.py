@@ -303,6 +303,17 @@ def test_a_real_battery_is_replicated_bit_by_bit():
             until(lambda asked=read_request(address, len(items), function), data=data: master.ask(1, asked) == bytes((function, len(data))) + data)
 
 
+def test_the_model_of_a_carlo_gavazzi_meter_is_the_meters_own_to_tell():
+    profile = load_profile("carlo-gavazzi-em340")
+    with simulated_gateway(profile, units=(1,)) as gateway, \
+            splitting(Downstream("tcp://127.0.0.1:0", [upstream_of(gateway, profile, units=(1,))])) as splitter, \
+            TcpMaster(splitter.servers[0].url.port) as master:
+        voltage = until(lambda: is_good(answer := master.ask(1, read_request(0x000A, 2))) and answer)
+        assert voltage[4:] == b"\0\0", "the high word of a voltage"
+        assert master.ask(1, read_request(0x000B, 1)) == b"\3\2" + struct.pack(">H", 341)
+        assert master.ask(1, read_request(0x000A, 2))[4:] == b"\0\0"
+
+
 def test_a_unit_that_nobody_is_served_is_not_polled():
     profile = brisk_profile()
     with ScriptedGateway(good_answer) as gateway:

@@ -42,7 +42,7 @@ def test_the_abb_b23_has_the_registers_people_look_for():
 
 def test_no_register_of_a_shipped_profile_overlaps_another():
     for name in shipped_profiles():
-        registers = sorted(load_profile(name).registers, key=lambda register: register.block.address)
+        registers = sorted(load_profile(name).registers, key=lambda register: (register.block.table.function, register.block.address))
         for register, following in zip(registers, registers[1:]):
             assert not register.block.overlaps(following.block), f"{name}: {register.name}"
 
@@ -191,13 +191,36 @@ def test_the_states_of_the_anzen_bms_have_a_name_for_everything_else():
     ("carlo-gavazzi-em340", "voltage_l1_n", "0903 0000", 230.7),
     ("carlo-gavazzi-em340", "active_power_total", "f830 ffff", -200.0),
     ("carlo-gavazzi-em340", "current_l3", "86a0 0001", 100.0),
+    ("carlo-gavazzi-em340", "voltage_l1_l2", "ffff 7fff", None),  # EEE on its display
     ("carlo-gavazzi-em340", "power_factor_total", "ff0a", -0.246),
-    ("eastron-sdm630", "voltage_l1_n", "4366 8000", 230.5),
+    ("carlo-gavazzi-em340", "frequency", "01f4", 50.0),
+    ("carlo-gavazzi-em340", "phase_sequence", "0001", "L1-L3-L2"),
+    ("carlo-gavazzi-em340", "active_energy_export_total", "86a0 0001", 10000.0),
+    ("eastron-sdm630", "voltage_l1_n", "4366 3334", pytest.approx(230.2, abs=1e-4)),  # the document's example
+    ("eastron-sdm630", "active_energy_sum_l3", "44a8 9999", pytest.approx(1348.8, abs=1e-4)),
+    ("eastron-sdm630", "frequency", "7fc0 0000", None),  # no number
     ("eastron-sdm630", "active_power_total", "c348 0000", -200.0),
 ])
 def test_a_new_device_is_only_data(name, register, data, value):
     found, = (each for each in load_profile(name).registers if each.name == register)
     assert found.decode(bytes.fromhex(data)) == value
+
+
+@pytest.mark.parametrize("name, longest, expected", [  # what is known of them from more than one source
+    ("carlo-gavazzi-em340", 50, {"voltage_l1_n": 0x00, "current_l1": 0x0C, "active_power_l1": 0x12, "active_power_total": 0x28,
+                                 "power_factor_total": 0x31, "frequency": 0x33, "active_energy_import_total": 0x34,
+                                 "active_energy_import_l3": 0x44, "active_energy_export_total": 0x4E}),
+    ("eastron-sdm630", 50, {"voltage_l3_n": 0x04, "current_l1": 0x06, "active_power_l1": 0x0C, "power_factor_l1": 0x1E,
+                            "active_power_total": 0x34, "apparent_power_total": 0x38, "reactive_power_total": 0x3C, "frequency": 0x46,
+                            "active_energy_import_total": 0x48, "active_energy_export_total": 0x4A, "voltage_average": 0xCE,
+                            "current_n": 0xE0, "active_energy_sum_total": 0x156, "active_energy_import_l1": 0x15A,
+                            "active_energy_export_l1": 0x160, "active_energy_sum_l3": 0x16A}),
+])
+def test_a_meter_is_asked_for_no_more_than_it_allows_and_its_registers_stand_where_others_find_them(name, longest, expected):
+    profile = load_profile(name)
+    assert all(read.block.count <= longest for read in profile.reads)
+    addresses = {register.name: register.block.address for register in profile.registers}
+    assert {register: addresses[register] for register in expected} == expected
 
 
 def test_registers_that_are_alike_are_stated_once():
