@@ -301,6 +301,8 @@ def test_a_real_battery_is_replicated_bit_by_bit():
         for (function, address), items in ANZEN.items():
             data = encoded(function, items)
             until(lambda asked=read_request(address, len(items), function), data=data: master.ask(1, asked) == bytes((function, len(data))) + data)
+        beyond = read_request(1, 26, function=1)
+        assert master.ask(1, beyond) == b"\x81\2" and (1, beyond) in gateway.requests, "its own answer"
 
 
 def test_the_model_of_a_carlo_gavazzi_meter_is_the_meters_own_to_tell():
