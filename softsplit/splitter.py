@@ -164,7 +164,7 @@ def run_config(path: Path, logs: logbook.Logs) -> None:
 def _mirror(downstream: Downstream, served: Served, poller: Poller) -> Mirror:
     profile = served.origin.profile
     return Mirror(served.unit, served.origin.reads, profile.tables, downstream.max_age, downstream.when_stale,
-                  profile.step, _way(downstream, served, poller))
+                  profile.step, _way(downstream, served, poller), profile.alone)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:

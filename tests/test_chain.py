@@ -15,6 +15,7 @@ from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Table
 from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import Faults
+from tests.polls import ANZEN, Device, encoded
 from tests.support import (RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request, running,
                            simulated_gateway, splitting, until, upstream_of)
 
@@ -291,6 +292,28 @@ def test_any_device_is_replicated_block_by_block(name):
             assert len(answer) == 2 + read.block.byte_count
             if read.block.table.holds_bits:
                 until(lambda asked=asked: master.ask(1, asked) == direct.ask(1, asked))
+
+
+def test_a_real_battery_is_replicated_bit_by_bit():
+    with ScriptedGateway(Device(ANZEN).reply) as gateway, \
+            splitting(Downstream("tcp://127.0.0.1:0", [upstream_of(gateway, load_profile("anzen-bms"), units=(1,))])) as splitter, \
+            TcpMaster(splitter.servers[0].url.port) as master:
+        for (function, address), items in ANZEN.items():
+            data = encoded(function, items)
+            until(lambda asked=read_request(address, len(items), function), data=data: master.ask(1, asked) == bytes((function, len(data))) + data)
+        beyond = read_request(1, 26, function=1)
+        assert master.ask(1, beyond) == b"\x81\2" and (1, beyond) in gateway.requests, "its own answer"
+
+
+def test_the_model_of_a_carlo_gavazzi_meter_is_the_meters_own_to_tell():
+    profile = load_profile("carlo-gavazzi-em340")
+    with simulated_gateway(profile, units=(1,)) as gateway, \
+            splitting(Downstream("tcp://127.0.0.1:0", [upstream_of(gateway, profile, units=(1,))])) as splitter, \
+            TcpMaster(splitter.servers[0].url.port) as master:
+        voltage = until(lambda: is_good(answer := master.ask(1, read_request(0x000A, 2))) and answer)
+        assert voltage[4:] == b"\0\0", "the high word of a voltage"
+        assert master.ask(1, read_request(0x000B, 1)) == b"\3\2" + struct.pack(">H", 341)
+        assert master.ask(1, read_request(0x000A, 2))[4:] == b"\0\0"
 
 
 def test_a_unit_that_nobody_is_served_is_not_polled():

@@ -116,6 +116,18 @@ def test_a_read_that_is_not_polled_gets_the_units_own_answer_the_first_time(tmp_
         assert asked(bus, read_request(101, 2)) == 0, "a part of what was read"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_says_something_else_alone_is_never_answered_with_a_part_of_more(tmp_path, kind):
+    model, number, more = read_request(3, 1), read_request(2, 2), read_request(2, 6)  # in and beyond what is polled
+    profile = Profile("picky", PROFILE.reads, readable=PROFILE.readable, alone=(Block(HOLDING, 3, 1),))
+    with house(tmp_path, kind, profile, units=(1,)) as (bus, device, _, master):
+        bus.fault = lambda say, frame, unit, pdu: say(frame(unit, b"\3\2\1\x55" if pdu == model else device(unit, pdu)))
+        for _ in range(3):
+            assert master.ask(1, more) == device(1, more) and master.ask(1, number) == device(1, number)
+            assert master.ask(1, model) == b"\3\2\1\x55"
+        assert asked(bus, model) == asked(bus, more) == 1, "both are kept"
+
+
 def test_a_master_gets_what_is_not_polled_on_an_abb_meter():
     profile = load_profile("abb-b23")
     with simulated_gateway(profile, units=(100,), baudrate=19200) as gateway:

@@ -7,6 +7,7 @@ import pytest
 
 from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.heard import HeardMirror
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from tests.support import Clock, read_request
@@ -236,3 +237,14 @@ def test_a_scan_by_a_master_does_not_flood_the_log(clock, caplog):
     for unit in range(8, 248):
         assert databank.answer(unit, read_request(0, 1)) == bytes((0x83, 0x0A))
     assert 5 < len(caplog.records) <= 21
+
+
+def test_what_was_heard_alone_is_no_part_of_what_was_heard_with_more(clock):
+    number, model = Block(HOLDING, 10, 2), Block(HOLDING, 11, 1)
+    mirror = HeardMirror(7, frozenset({HOLDING}), alone=(model,))
+    mirror.update(Reading("meters", 7, number, clock.now, words(4000, 0)))
+    assert ask(mirror, 11, 1) == STALE
+    mirror.update(Reading("meters", 7, model, clock.now, words(341)))
+    assert (ask(mirror, 10, 2), ask(mirror, 11, 1)) == (b"\3\4" + words(4000, 0), b"\3\2" + words(341))
+    mirror.doubt([model])
+    assert ask(mirror, 10, 2) == ask(mirror, 11, 1) == STALE

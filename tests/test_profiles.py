@@ -1,7 +1,5 @@
 """Profiles: the shipped ones, and what is wrong with others."""
 
-import struct
-
 import pytest
 
 from softsplit import Profile
@@ -9,7 +7,7 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.pdus import pack_bits
+from tests.polls import ANZEN, encoded
 
 ABB_BLOCKS = {
     "instantaneous values": (0x5B00, 66, 1), "total accumulators": (0x5000, 56, 5), "by tariff": (0x5170, 112, 30),
@@ -44,7 +42,7 @@ def test_the_abb_b23_has_the_registers_people_look_for():
 
 def test_no_register_of_a_shipped_profile_overlaps_another():
     for name in shipped_profiles():
-        registers = sorted(load_profile(name).registers, key=lambda register: register.block.address)
+        registers = sorted(load_profile(name).registers, key=lambda register: (register.block.table.function, register.block.address))
         for register, following in zip(registers, registers[1:]):
             assert not register.block.overlaps(following.block), f"{name}: {register.name}"
 
@@ -116,6 +114,7 @@ def recognised(how: str) -> str:
     (BLOCK + "[[block]]\naddress = 19\ncount = 1", "profile own: block[2]: holding registers 0x0013+1 overlaps"),
     (BLOCK + "name = 'a'\n[[block]]\naddress = 30\ncount = 1\nname = 'a'", 'profile own: block[2].name: "a" stands twice'),
     ("readable = [{ address = 0, count = 18 }]\n" + BLOCK, "profile own: block[1]: holding registers 0x0010+4 is not readable"),
+    ("alone = [{ address = 16, count = 4 }]\n" + BLOCK, "profile own: alone[1]: holding registers 0x0010+4 is polled"),
     ("titel = 'x'\n" + BLOCK, 'profile own: titel: unknown key "titel"; did you mean "title"?'),
     ("title = 5\n" + BLOCK, "profile own: title: 5 is not text"),
     ("block = 5", "profile own: block: 5 is not a list"),
@@ -162,38 +161,24 @@ def test_a_path_is_relative_to_the_directory_given(tmp_path):
         load_profile("other.toml", tmp_path)
 
 
-# A poll of a real Anzen BMS, block by block as its users' client prints it.
-ANZEN_POLL = (
-    [4974, 0, 244, 38], [74, 66, 72, 74, 103], [16000, 16000, 16000],
-    [0, 7, 5, 61782, 17016, 16000, 16616, 32, 61, 2021, 6, 15, 14, 47, 41],
-    [13100 + number for number in range(38)], [73] * 38, [1, 0, 1, 0], [0] * 26,
-)
-
-
-def decoded(profile: Profile, poll) -> dict:
-    """What the registers of a profile say of what its blocks hold, each as numbers or bits."""
-    found = {}
-    for read, items in zip(profile.reads, poll, strict=True):
-        for register in profile.registers:
-            if read.block.contains(register.block):
-                own = items[read.block.span(register.block)]
-                data = pack_bits(bytes(own)) if read.block.table.holds_bits else struct.pack(f">{len(own)}H", *own)
-                found[register.name] = register.decode(data)
-    return found
-
-
 def test_a_poll_of_the_anzen_bms_means_what_its_users_know():
     profile = load_profile("anzen-bms")
-    said = decoded(profile, ANZEN_POLL)
+    said = {}
+    for read, ((function, address), items) in zip(profile.reads, ANZEN.items(), strict=True):
+        assert (read.block.table.function, read.block.address, read.block.count) == (function, address, len(items))
+        said |= profile.decode(read.block, encoded(function, items))
     assert list(said) == [register.name for register in profile.registers]
     assert [said[f"{name}_voltage"] for name in ("system", "inverter", "psu")] == [497.4, 0.0, 24.4]
     assert [said[f"system_temperature_{number}"] for number in range(1, 6)] == [34, 26, 32, 34, 63]
     assert [said[f"{name}_current"] for name in ("system", "hall", "shunt")] == [0.0, 0.0, 0.0]
     assert (said["state_of_charge"], said["state_of_health"], said["state"]) == (0, 7, "Pre-Standby")
     assert [said[f"clock_{name}"] for name in ("year", "month", "day", "hour", "minute", "second")] == [2021, 6, 15, 14, 47, 41]
-    assert (said["monoblock_voltage_1"], said["monoblock_voltage_38"], said["monoblock_temperature_38"]) == (13.1, 13.137, 33)
+    voltages = [said[f"monoblock_voltage_{number}"] for number in range(1, 39)]
+    assert (voltages[0], voltages[31], voltages[37]) == (13.141, 12.46, 13.13)
+    assert sum(voltages) == pytest.approx(said["system_voltage"], abs=0.1)
+    assert (said["monoblock_temperature_1"], said["monoblock_temperature_26"]) == (32, 47)
     assert [said[f"boolean_{number}"] for number in range(1, 5)] == [(True,), (False,), (True,), (False,)]
-    assert [said[f"alarm_{number}"] for number in range(1, 27)] == 26 * [(False,)]
+    assert [said[f"alarm_{number}"] for number in range(1, 26)] == 25 * [(False,)]
 
 
 def test_the_states_of_the_anzen_bms_have_a_name_for_everything_else():
@@ -206,13 +191,36 @@ def test_the_states_of_the_anzen_bms_have_a_name_for_everything_else():
     ("carlo-gavazzi-em340", "voltage_l1_n", "0903 0000", 230.7),
     ("carlo-gavazzi-em340", "active_power_total", "f830 ffff", -200.0),
     ("carlo-gavazzi-em340", "current_l3", "86a0 0001", 100.0),
+    ("carlo-gavazzi-em340", "voltage_l1_l2", "ffff 7fff", None),  # EEE on its display
     ("carlo-gavazzi-em340", "power_factor_total", "ff0a", -0.246),
-    ("eastron-sdm630", "voltage_l1_n", "4366 8000", 230.5),
+    ("carlo-gavazzi-em340", "frequency", "01f4", 50.0),
+    ("carlo-gavazzi-em340", "phase_sequence", "0001", "L1-L3-L2"),
+    ("carlo-gavazzi-em340", "active_energy_export_total", "86a0 0001", 10000.0),
+    ("eastron-sdm630", "voltage_l1_n", "4366 3334", pytest.approx(230.2, abs=1e-4)),  # the document's example
+    ("eastron-sdm630", "active_energy_sum_l3", "44a8 9999", pytest.approx(1348.8, abs=1e-4)),
+    ("eastron-sdm630", "frequency", "7fc0 0000", None),  # no number
     ("eastron-sdm630", "active_power_total", "c348 0000", -200.0),
 ])
 def test_a_new_device_is_only_data(name, register, data, value):
     found, = (each for each in load_profile(name).registers if each.name == register)
     assert found.decode(bytes.fromhex(data)) == value
+
+
+@pytest.mark.parametrize("name, longest, expected", [  # what is known of them from more than one source
+    ("carlo-gavazzi-em340", 50, {"voltage_l1_n": 0x00, "current_l1": 0x0C, "active_power_l1": 0x12, "active_power_total": 0x28,
+                                 "power_factor_total": 0x31, "frequency": 0x33, "active_energy_import_total": 0x34,
+                                 "active_energy_import_l3": 0x44, "active_energy_export_total": 0x4E}),
+    ("eastron-sdm630", 50, {"voltage_l3_n": 0x04, "current_l1": 0x06, "active_power_l1": 0x0C, "power_factor_l1": 0x1E,
+                            "active_power_total": 0x34, "apparent_power_total": 0x38, "reactive_power_total": 0x3C, "frequency": 0x46,
+                            "active_energy_import_total": 0x48, "active_energy_export_total": 0x4A, "voltage_average": 0xCE,
+                            "current_n": 0xE0, "active_energy_sum_total": 0x156, "active_energy_import_l1": 0x15A,
+                            "active_energy_export_l1": 0x160, "active_energy_sum_l3": 0x16A}),
+])
+def test_a_meter_is_asked_for_no_more_than_it_allows_and_its_registers_stand_where_others_find_them(name, longest, expected):
+    profile = load_profile(name)
+    assert all(read.block.count <= longest for read in profile.reads)
+    addresses = {register.name: register.block.address for register in profile.registers}
+    assert {register: addresses[register] for register in expected} == expected
 
 
 def test_registers_that_are_alike_are_stated_once():

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import signal
-import struct
 import subprocess
 from contextlib import contextmanager
 
@@ -13,9 +12,7 @@ import pytest
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.pdus import pack_bits
 from softsplit.tools.cable import Cable
 from softsplit.tools.entrance import find_entrance
 from softsplit.tools.forms import Text
@@ -24,39 +21,16 @@ from softsplit.tools.plausible import tabulate
 from softsplit.tools.read import parse_place, raw_form
 from softsplit.tools.reader import Outcome
 from softsplit.tools.shown import named_values
+from tests.polls import ANZEN, Device
 from tests.support import SOFTSPLIT, Child, ScriptedGateway, TcpMaster, free_port, read_request, running, until
 
 HOLDING = Table.HOLDING_REGISTERS
-POLL = {  # devices.md, section 2: a real poll; of what is abridged there, numbers like those
-    (3, 40000): [4974, 0, 244, 38], (3, 41000): [74, 66, 72, 74, 103], (3, 43000): [16000, 16000, 16000],
-    (3, 42000): [0, 7, 5, 61782, 17016, 16000, 16616, 32, 61, 2021, 6, 15, 14, 47, 41],
-    (3, 40004): [13100 + number for number in range(38)], (3, 41005): [73] * 38,
-    (1, 40): [1, 0, 1, 0], (1, 1): [0] * 26,
-}
-
-
-class Device:
-    """Answers a poll, as a unit of any id behind a gateway; refuses all else, and what it is told to."""
-
-    def __init__(self, poll: dict):
-        self.poll = dict(poll)
-        self.mute: set[int] = set()  # addresses
-
-    def reply(self, transaction, unit, pdu):
-        function, address, _ = struct.unpack(">BHH", pdu)
-        if address in self.mute:
-            return b""
-        items = self.poll.get((function, address))
-        if items is None:
-            return frames.tcp_frame(transaction, unit, bytes((function | 0x80, 2)))
-        data = pack_bits(items) if function < 3 else struct.pack(f">{len(items)}H", *items)
-        return frames.tcp_frame(transaction, unit, bytes((function, len(data))) + data)
 
 
 @pytest.fixture
 def battery():
     """The Anzen BMS of the real poll; gives the device and its gateway."""
-    device = Device(POLL)
+    device = Device(ANZEN)
     with ScriptedGateway(device.reply) as gateway:
         yield device, gateway
 
@@ -70,7 +44,7 @@ def test_a_profile_is_one_line_for_each_block_in_its_order(battery):
     shown = read(battery[1], "-p", "anzen-bms")
     assert (shown.returncode, shown.stderr) == (0, "")
     lines = shown.stdout.splitlines()
-    assert [line.rpartition("  ")[2] for line in lines] == [str(items) for items in POLL.values()]
+    assert [line.rpartition("  ")[2] for line in lines] == [str(items) for items in ANZEN.values()]
     assert lines[0] == "system values  holding registers 0x9C40+4  [4974, 0, 244, 38]"
     assert [unit for unit, _ in battery[1].requests] == [1] * 8
 
@@ -81,10 +55,10 @@ def test_decoded_it_shows_what_the_poll_means(battery):
     expected = {"system_voltage": "497.4 V", "inverter_voltage": "0.0 V", "psu_voltage": "24.4 V",
                 "system_temperature_1": "34 degC", "system_temperature_5": "63 degC", "system_current": "0.0 A",
                 "state_of_charge": "0 %", "state_of_health": "7 %", "state": "Pre-Standby", "clock_year": "2021",
-                "clock_second": "41", "monoblock_voltage_1": "13.100 V", "monoblock_voltage_38": "13.137 V",
-                "monoblock_temperature_38": "33 degC", "boolean_1": "on", "boolean_2": "off", "alarm_26": "off"}
+                "clock_second": "41", "monoblock_voltage_1": "13.141 V", "monoblock_voltage_38": "13.130 V",
+                "monoblock_temperature_38": "31 degC", "boolean_1": "on", "boolean_2": "off", "alarm_25": "off"}
     assert {name: rows[name] for name in expected} == expected
-    assert len(rows) == sum(map(len, POLL.values())) and list(rows)[0] == "system_voltage" and list(rows)[-1] == "alarm_26"
+    assert len(rows) == sum(map(len, ANZEN.values())) and list(rows)[0] == "system_voltage" and list(rows)[-1] == "alarm_25"
 
 
 def test_what_fails_is_named_and_the_others_are_shown(battery):
@@ -94,7 +68,7 @@ def test_what_fails_is_named_and_the_others_are_shown(battery):
     shown = read(gateway, "-p", "anzen-bms", "-u", "5", "--timeout", "0.2")
     assert shown.returncode == 1 and len(shown.stdout.splitlines()) == 6
     assert shown.stderr == ("softsplit: system currents  holding registers 0xA7F8+3: unit 5: exception 0x02 "
-                            "(illegal data address)\nsoftsplit: errors and alarms  coils 0x0001+26: "
+                            "(illegal data address)\nsoftsplit: errors and alarms  coils 0x0001+25: "
                             "unit 5 does not answer\n")
 
 
@@ -111,7 +85,7 @@ def test_json_is_an_object_for_each_block(battery):
     shown = read(gateway, "-p", "anzen-bms", "--json")
     found = [json.loads(line) for line in shown.stdout.splitlines()]
     assert shown.returncode == 1 and [each["items"] for each in found if "items" in each] == \
-        [items for (_, address), items in POLL.items() if address != 40]
+        [items for (_, address), items in ANZEN.items() if address != 40]
     assert found[0]["values"]["system_voltage"] == {"value": 497.4, "measure": "V"} and found[0]["unit"] == 1
     assert found[3]["values"]["state"]["value"] == "Pre-Standby" and found[-1]["values"]["alarm_1"]["value"] == [False]
     assert found[6]["error"] == "unit 1: exception 0x02 (illegal data address)" and "values" not in found[6]
@@ -125,7 +99,7 @@ def test_csv_is_a_row_for_each_value(battery):
     assert {"name": "system_voltage", "value": "497.4", "measure": "V"}.items() <= rows[0].items()
     missing, = [row for row in rows if row["error"]]
     assert (missing["block"], missing["address"], missing["value"]) == ("system temperatures", "0xA028", "")
-    assert len(rows) == sum(map(len, POLL.values())) - 5 + 1
+    assert len(rows) == sum(map(len, ANZEN.values())) - 5 + 1
 
 
 def test_it_is_repeated_until_ctrl_c_and_outlives_an_outage(battery):
@@ -292,7 +266,7 @@ def test_a_stale_value_of_a_splitter_is_not_shown(battery, tmp_path):
     served = '[downstream.a]\nurl = "tcp://127.0.0.1:0"\nmax_age = 0.5\nunits = { 1 = "bms/1" }\n'
     with splitter(tmp_path, str(gateway.url), served):
         until(lambda: read(gateway, "-p", "anzen-bms").returncode == 0)
-        device.mute = {address for _, address in POLL}
+        device.mute = {address for _, address in ANZEN}
         until(lambda: "exception 0x0B" in read(gateway, "-p", "anzen-bms").stderr, timeout=20)
         until(lambda: read(gateway, "-p", "anzen-bms").stdout == "", timeout=30)
 

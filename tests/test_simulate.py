@@ -2,6 +2,7 @@
 
 import struct
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -98,6 +99,43 @@ def test_it_refuses_what_the_meter_refuses(meter, pdu, answer):
 def test_any_read_inside_the_readable_range_is_answered(meter):
     for address in (0x1000, 0x4FFE, 0x5B20, 0x8EFF - 124):
         assert meter.handle_request(read_request(address, 125))[:2] == bytes((3, 250))
+
+
+def decoded(name: str, t: float, unit: int = 1) -> dict:
+    """What a simulated device says at wall time `t`, by register name."""
+    profile = load_profile(name)
+    simulated, said = SimulatedUnit(unit, profile, Faults()), {}
+    for read in profile.reads:
+        said |= profile.decode(read.block, simulated.data(read.block, t))
+    return said
+
+
+@pytest.mark.parametrize("name", ["carlo-gavazzi-em340", "eastron-sdm630"])
+def test_any_three_phase_meter_measures_the_same_house(name):
+    said, shown = decoded(name, NOON), shown_by_meter(1, NOON)
+    assert all(value is not None for value in said.values())
+    for register in load_profile(name).registers:
+        if shown.get(register.name) is not None and not register.states:
+            assert said[register.name] == pytest.approx(shown[register.name], rel=1e-6, abs=0.06), register.name
+    assert said["active_power_total"] == pytest.approx(sum(said[f"active_power_l{phase}"] for phase in (1, 2, 3)), abs=0.2)
+    assert 395 < said["voltage_average"] < 405 and said["active_energy_export_total"] == 0
+    assert decoded(name, NOON + 10) != said
+
+
+def test_a_simulated_battery_is_charged_and_discharged():
+    seen = [decoded("anzen-bms", NOON + t) for t in range(0, 300, 3)]
+    for said in seen:
+        voltages = [said[f"monoblock_voltage_{number}"] for number in range(1, 39)]
+        assert said["system_voltage"] == pytest.approx(sum(voltages), abs=0.1) and all(12 < each < 13.6 for each in voltages)
+        assert said["system_current"] == said["hall_current"] == said["shunt_current"]
+        sign = (said["system_current"] > 2) - (said["system_current"] < -2)
+        assert said["state"] == {0: "Standby", 1: "Charge", -1: "Discharge"}[sign]
+        assert 20 < said["monoblock_temperature_1"] < 40 and 0 <= said["state_of_charge"] <= 100
+    assert {said["state"] for said in seen} == {"Standby", "Charge", "Discharge"}
+    assert {said["alarm_7"] for said in seen} == {(False,), (True,)}
+    assert min(said["state_of_charge"] for said in seen) < 20 and max(said["state_of_charge"] for said in seen) > 90
+    clock = [seen[0][f"clock_{part}"] for part in ("year", "month", "day", "hour", "minute", "second")]
+    assert datetime(*clock, tzinfo=UTC).timestamp() == NOON
 
 
 def test_an_unknown_device_gets_usual_values():

@@ -1,7 +1,7 @@
 """What a mirror does with requests for what is not polled: has them forwarded, and keeps the data."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -44,9 +44,13 @@ class Way:
 
 
 class Kept:
-    """Data that masters had read, by block, with the monotonic time when it was taken."""
+    """Data that masters had read, by block, with the monotonic time when it was taken.
 
-    def __init__(self):
+    A block of `alone` says something else than as a part of a longer one.
+    """
+
+    def __init__(self, alone: Set[Block] = frozenset()):
+        self._alone = alone
         self._data: OrderedDict[Block, tuple[float, bytes]] = OrderedDict()
 
     def put(self, block: Block, data: bytes | None, taken_at: float) -> None:
@@ -63,6 +67,8 @@ class Kept:
         if asked in self._data:
             taken_at, data = self._data[asked]
             return data if taken_at >= since else None
+        if asked in self._alone:
+            return None
         for block, (taken_at, data) in reversed(self._data.items()):
             if taken_at >= since and block.contains(asked):
                 return _part(block, data, asked)

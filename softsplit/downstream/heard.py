@@ -66,6 +66,7 @@ class HeardMirror(Mirror):
     def __init__(self, unit: int, tables: frozenset[Table], **options):
         super().__init__(unit, (), tables, **options)
         self._heard = HeardItems()
+        self._heard_alone = HeardItems()
         self._latest: dict[Block, Reading] = {}  # the reads of the other master, with data or refused
         self._beat = 0.0
 
@@ -80,10 +81,11 @@ class HeardMirror(Mirror):
             if reading.block is None:
                 return
             good_until = reading.taken_at + self._fresh_for(reading.every)
+            heard = self._find(reading.block)
             if reading.data is None:
-                self._heard.refuse(reading.block, reading.exception, good_until)
+                heard.refuse(reading.block, reading.exception, good_until)
             else:
-                self._heard.put(reading.block, reading.data, good_until)
+                heard.put(reading.block, reading.data, good_until)
             self._latest.pop(reading.block, None)
             self._latest[reading.block] = reading  # the last one
             self._forget(reading.taken_at)
@@ -92,7 +94,8 @@ class HeardMirror(Mirror):
         """Somebody may have changed these blocks: no master gets them until they were heard again."""
         with self._data_lock:
             self.known.clear()
-            self._heard.drop(in_both_tables(blocks))
+            for heard in (self._heard, self._heard_alone):
+                heard.drop(in_both_tables(blocks))
             for block in [each for each in self._latest if any(each.overlaps(block) for block in blocks)]:
                 del self._latest[block]
 
@@ -113,13 +116,13 @@ class HeardMirror(Mirror):
         return self._answered_at + (self._max_age if is_mute else self._fresh_for(self._beat))
 
     def _find(self, asked: Block) -> HeardItems:
-        return self._heard
+        return self._heard_alone if asked in self._alone else self._heard
 
     def _forget(self, now: float) -> None:
         """Miss no more what the other master does not read any more."""
         oldest = next(iter(self._latest))
         while len(self._latest) > BLOCKS or now - self._latest[oldest].taken_at > FORGET:
-            self._heard.refused.pop(oldest, None)
+            self._find(oldest).refused.pop(oldest, None)
             del self._latest[oldest]
             oldest = next(iter(self._latest))
 

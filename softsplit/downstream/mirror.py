@@ -29,11 +29,13 @@ class Mirror(Slave):
     """The polled blocks of one unit of one upstream.
 
     `tables` are those the unit has; `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent";
-    each register takes `step` addresses. Requests for what is not polled go by `way` to the unit itself.
+    each register takes `step` addresses. Requests for what is not polled go by `way` to the unit itself, and
+    so do those for a block of `alone`, which says something else than as a part of a longer read.
     """
 
     def __init__(self, unit: int, reads: Sequence[Read], tables: frozenset[Table], max_age: float = 10.0,
-                 when_stale: str = "exception", step: int = 1, way: Way | None = None):
+                 when_stale: str = "exception", step: int = 1, way: Way | None = None,
+                 alone: Sequence[Block] = ()):
         super().__init__(unit)
         self.unit = unit
         self._tables = tables
@@ -41,7 +43,8 @@ class Mirror(Slave):
         self._when_stale = when_stale
         self._step = step
         self._way = way
-        self._kept = Kept()  # what was read by forwarding
+        self._alone = frozenset(alone)
+        self._kept = Kept(self._alone)  # what was read by forwarding
         self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
         self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
         for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function
@@ -174,6 +177,8 @@ class Mirror(Slave):
         return self._answered_at + self._max_age if self._unanswered >= MUTE_AFTER else float("inf")
 
     def _find(self, block: Block) -> MergedBlock | None:
+        if block in self._alone:
+            return None
         return next((merged for merged in self._merged if merged.block.contains(block)), None)
 
     def _answer(self, found: MergedBlock, asked: Block, request_pdu: bytes) -> bytes:

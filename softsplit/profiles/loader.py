@@ -13,8 +13,8 @@ from softsplit.protocol.blocks import ADDRESSES, Block, Read, Table
 from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES, registers_of
 
 ORDER_KEYS = ("word_order", "byte_order")
-PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "identify", "block",
-                "register")
+PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "alone", "identify",
+                "block", "register")
 BLOCK_KEYS = ("table", "address", "count")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "repeat", "resolution", "not_available", "offset", "states",
@@ -73,6 +73,7 @@ def parse_profile(text: str, name: str) -> Profile:
             functions=checks.require_type(content["functions"], list, "functions") if "functions" in content
             else None,
             readable=_each(content, "readable", partial(_block, habits=habits)),
+            alone=_each(content, "alone", partial(_block, habits=habits)),
             reads=_each(content, "block", partial(_read, habits=habits)),
             identify=_identify(content["identify"], habits) if "identify" in content else None,
             registers=tuple(chain(*_each(content, "register", partial(_registers, habits=habits)))),

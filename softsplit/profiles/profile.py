@@ -108,7 +108,8 @@ class Profile:
     """What one make of device looks like on the bus.
 
     `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
-    answers (by default the blocks of the reads). `functions` are the function codes it knows; by default
+    answers (by default the blocks of the reads). `alone` are blocks that say something else when nothing but
+    them is read than as a part of a longer read. `functions` are the function codes it knows; by default
     those which read `readable`, and those which usually write it. `identify` is how the device is recognised.
     Raises ConfigError when they contradict each other.
     """
@@ -121,6 +122,7 @@ class Profile:
     registers: tuple[Register, ...] = ()
     functions: Iterable[int] | None = None
     identify: Identify | None = None
+    alone: tuple[Block, ...] = ()
 
     def __post_init__(self):
         if not self.reads and not self.readable:
@@ -137,6 +139,9 @@ class Profile:
                 raise ConfigError(f"{block} is not readable", f"block[{index + 1}]")
         if self.identify and not any(run.contains(self.identify.register.block) for run in self.readable):
             raise ConfigError(f"{self.identify.register.block} is not readable", "identify")
+        for index, block in enumerate(self.alone):
+            if block in blocks:
+                raise ConfigError(f"{block} is polled; a block has to be longer", f"alone[{index + 1}]")
         places = blocks or self.readable
         for index, register in enumerate(self.registers):
             if not any(block.contains(register.block) for block in places):

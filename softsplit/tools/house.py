@@ -29,7 +29,8 @@ def shown_by_meter(unit: int, t: float, phases: int = 3) -> dict[str, float | No
     shown |= _voltages(unit, t, phases)
     shown |= _counters(shown)
     shown["frequency"] = 50 + 0.03 * sin(t / 17)
-    shown["current_n"] = 0.1 * sum(phase["current"] for phase in each)
+    shown["current_n"] = 0.1 * shown["current_total"]
+    shown["current_average"] = shown["current_total"] / phases
     return shown
 
 
@@ -66,6 +67,9 @@ def _voltages(unit: int, t: float, phases: int) -> dict[str, float]:
         for one, other in ((0, 1), (2, 1), (0, 2)):
             a, b = to_neutral[one], to_neutral[other]
             shown[f"voltage_{PHASES[one]}_{PHASES[other]}"] = sqrt(a * a + b * b + a * b)  # 120 deg apart
+        shown["phase_sequence"] = 0  # L1-L2-L3
+        shown["voltage_average"] = sum(shown[f"voltage_{pair}"] for pair in ("l1_l2", "l3_l2", "l1_l3")) / 3
+    shown["voltage_average_n"] = sum(to_neutral) / phases
     return shown
 
 
@@ -83,13 +87,14 @@ def _angles(shown: dict[str, float], whose) -> dict[str, float]:
 
 
 def _counters(shown: dict[str, float]) -> dict[str, float | None]:
-    """Tariffs, resettable and converted energies, and nets; active energy is never exported in this house."""
+    """Tariffs, resettable and converted energies, nets and sums; this house never exports active energy."""
     found: dict[str, float | None] = {}
     for kind in ("active_energy", "reactive_energy", "apparent_energy"):
         for who in (name.rpartition("_")[2] for name in shown if name.startswith(f"{kind}_import_")):
             exported = shown.get(f"{kind}_export_{who}")
             found[f"{kind}_export_{who}"] = exported
             found[f"{kind}_net_{who}"] = shown[f"{kind}_import_{who}"] - (exported or 0)
+            found[f"{kind}_sum_{who}"] = shown[f"{kind}_import_{who}"] + (exported or 0)
     for kind in ("active_energy_import", "reactive_energy_import", "reactive_energy_export"):
         for number, share in enumerate(TARIFF_SHARES, 1):
             found[f"{kind}_tariff_{number}"] = shown[f"{kind}_total"] * share
