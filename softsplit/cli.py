@@ -12,16 +12,17 @@ from softsplit.box.service import KINDS, Order, explain, finish, put_in_place, t
 from softsplit.bus import Unit
 from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
-from softsplit.profiles import load_profile, shipped_profiles
+from softsplit.profiles import shipped_profiles
 from softsplit.protocol.blocks import Table
 from softsplit.splitter import run_config
 from softsplit.tools.doctor import examine
+from softsplit.tools.faults import Fault, Faults, parse_fault, parse_mute
 from softsplit.tools.finding import draw_finding
 from softsplit.tools.plausible import WORD_ORDERS
 from softsplit.tools.prometheus import as_prometheus
 from softsplit.tools.read import Whom, parse_place, profile_form, raw_form, run_read
 from softsplit.tools.scan import plan_scan, run_scan
-from softsplit.tools.simulate import Faults, parse_mute, run_simulation
+from softsplit.tools.simulate import run_simulation
 from softsplit.tools.status import as_json, read_status, save
 from softsplit.tools.table import draw_status
 from softsplit.tools.top import watch_splitter, watch_unit
@@ -267,23 +268,34 @@ rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line to make a pseu
 rtu:///tmp/line, which sends rubbish while that is not opened with the --baudrate.
 
 \b
-Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200"""
+A fault is KIND[:ARG][,unit=UNIT][,every=N][,from=S][,to=S], times in seconds after the start, and KIND
+  exception:CODE  the unit refuses
+  late:SECONDS    it answers too late; who asks another unit meanwhile waits, as on a line
+  silent          it does not answer
+  damaged         its answer has a wrong CRC, or over Modbus TCP a wrong function
+  foreign         its answer comes from another unit
+
+\b
+Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
+          softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 2 --fault damaged,every=5,from=20,to=60"""
 
 
 @main.command(short_help="Be a device that is not there.", help=SIMULATE_HELP)
 @click.argument("profile")
 @click.argument("url")
-@click.option("--unit", "units", type=UNIT, multiple=True, required=True,
-              help="Unit id; give one for each device.")
+@click.option("--unit", "units", multiple=True, metavar="UNIT",
+              help="Unit id, or all eight hex digits of an address of four bytes; give one for each device.")
 @click.option("--baudrate", type=BAUDRATE, help="Of the serial line; over TCP its wire time is imitated.")
 @mode_option
 @click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",
               help="A unit that does not answer, from and to so many seconds after the start.")
-@click.option("--drop", type=click.IntRange(2), default=None, metavar="N", help="Lose every Nth answer.")
-def simulate(profile, url, units, baudrate, mode, mute, drop):
-    faults = Faults(dict(map(parse_mute, mute)), drop or 0)
+@click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Lose every Nth answer.")
+@click.option("--fault", multiple=True, metavar="FAULT", help="What goes wrong, and when; see above.")
+def simulate(profile, url, units, baudrate, mode, mute, drop, fault):
+    scheduled = [*map(parse_fault, fault), *map(parse_mute, mute),
+                 *[Fault("silent", every=each) for each in drop]]
     where = parse_url(url, ("tcp", "rtuovertcp", "rtu", "pty"), 0)
-    run_simulation(load_profile(profile), units, where, faults, baudrate, mode)
+    run_simulation(profile, units, where, Faults(scheduled), baudrate, mode)
 
 
 @main.command(short_help="Print or install what starts it by itself.")
