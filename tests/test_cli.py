@@ -39,7 +39,7 @@ def test_the_version_is_shown():
     assert shown.returncode == 0 and "0.1.0" in shown.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["check"], ["read"], ["scan"], ["simulate"]])
+@pytest.mark.parametrize("arguments", [[], ["run"], ["check"], ["read"], ["scan"], ["simulate"], ["record"]])
 def test_help_teaches(arguments):
     shown = call(*arguments, "--help")
     assert shown.returncode == 0 and "Usage:" in shown.stdout and len(shown.stdout.splitlines()) > 5

@@ -1,7 +1,9 @@
 """A device that is not there: answers as its profile says, with values that are pure functions of time."""
 
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import sin
 
 from softsplit.box.logbook import set_up_logging
@@ -17,6 +19,8 @@ from softsplit.tools.cable import SimulatedLine
 from softsplit.tools.faults import Faults
 from softsplit.tools.faulty import FaultyUnit, faulty_server, wire_time_at
 from softsplit.tools.house import shown_by_meter
+from softsplit.tools.housefile import RECORDING, read_house
+from softsplit.tools.replay import recorded_server
 from softsplit.url import Url
 from softsplit.worker import Worker, run_until_signal
 
@@ -130,16 +134,13 @@ def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: F
     return faulty_server(f"simulated {profile.name}", url, simulated, Line(baudrate or 19200, mode))
 
 
-def run_simulation(profile: str, units: Iterable[str], url: Url, faults: Faults, baudrate: int | None,
-                   mode: str) -> None:
-    """Run a `simulated_server` until SIGINT or SIGTERM. Raises ConfigError or DownstreamError."""
+def run_simulation(what: str, units: Iterable[str], url: Url, faults: Faults, baudrate: int | None, mode: str,
+                   speed: float | None) -> None:
+    """Be the devices of a profile, or of a recording, until SIGINT or SIGTERM. Raises SoftsplitError."""
     set_up_logging()
-    chosen = list(map(parse_unit, units))
-    if not chosen:
-        raise ConfigError("which units are there? give one for each device", "--unit")
     line = SimulatedLine(url.path, baudrate) if url.scheme == "pty" else None
     place = Url("rtu", path=line.left) if line else url
-    server = simulated_server(load_profile(profile), chosen, place, faults, baudrate, mode)
+    server = _server_of(what, list(map(parse_unit, units)), speed)(place, faults, baudrate, mode)
     workers = [server]
     if line:
         server.url = Url("rtu", path=url.path)  # where masters find it
@@ -151,3 +152,14 @@ def run_simulation(profile: str, units: Iterable[str], url: Url, faults: Faults,
         return workers
 
     run_until_signal(build)
+
+
+def _server_of(what: str, units: Sequence[int], speed: float | None) -> Callable[..., Server]:
+    """Return what makes the server of these units: of a recording, FILE.jsonl, or of a profile."""
+    if RECORDING in os.path.basename(what):  # an older part can be played alone
+        return partial(recorded_server, read_house(what), units, speed=speed or 1.0)
+    if speed is not None:
+        raise ConfigError(f"only a recording, FILE{RECORDING}, can be played faster", "--speed")
+    if not units:
+        raise ConfigError("which units are there? give one for each device", "--unit")
+    return partial(simulated_server, load_profile(what), units)
