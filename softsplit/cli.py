@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print."""
 
 import sys
+from math import inf
 from pathlib import Path
 
 import click
@@ -12,16 +13,19 @@ from softsplit.box.service import KINDS, Order, explain, finish, put_in_place, t
 from softsplit.bus import Unit
 from softsplit.demo import PORT, run_demo
 from softsplit.errors import SoftsplitError
-from softsplit.profiles import load_profile, shipped_profiles
+from softsplit.profiles import shipped_profiles
 from softsplit.protocol.blocks import Table
 from softsplit.splitter import run_config
 from softsplit.tools.doctor import examine
+from softsplit.tools.faults import Fault, Faults, parse_fault, parse_mute
 from softsplit.tools.finding import draw_finding
 from softsplit.tools.plausible import WORD_ORDERS
 from softsplit.tools.prometheus import as_prometheus
+from softsplit.tools.quantities import parse_duration, parse_size
 from softsplit.tools.read import Whom, parse_place, profile_form, raw_form, run_read
+from softsplit.tools.record import run_record, upstream_of
 from softsplit.tools.scan import plan_scan, run_scan
-from softsplit.tools.simulate import Faults, parse_mute, run_simulation
+from softsplit.tools.simulate import run_simulation
 from softsplit.tools.status import as_json, read_status, save
 from softsplit.tools.table import draw_status
 from softsplit.tools.top import watch_splitter, watch_unit
@@ -266,24 +270,72 @@ PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml.
 rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line to make a pseudo-terminal there for
 rtu:///tmp/line, which sends rubbish while that is not opened with the --baudrate.
 
+RECORDING is a FILE.jsonl of "softsplit record", with its older parts beside it. It is played again and again,
+because what stayed at its end would look alive and be old; counters fall back then. What was not recorded is
+refused with 0x02.
+
 \b
-Example: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200"""
+A fault is KIND[:ARG][,unit=UNIT][,every=N][,from=S][,to=S], times in seconds after the start, and KIND
+  exception:CODE  the unit refuses
+  late:SECONDS    it answers too late; who asks another unit meanwhile waits, as on a line
+  silent          it does not answer
+  damaged         its answer has a wrong CRC, or over Modbus TCP a wrong function
+  foreign         its answer comes from another unit
+
+\b
+Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
+          softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 2 --fault damaged,every=5,from=20,to=60
+          softsplit simulate house.jsonl tcp://127.0.0.1:8899 --speed 10"""
 
 
 @main.command(short_help="Be a device that is not there.", help=SIMULATE_HELP)
-@click.argument("profile")
+@click.argument("what", metavar="PROFILE|RECORDING")
 @click.argument("url")
-@click.option("--unit", "units", type=UNIT, multiple=True, required=True,
-              help="Unit id; give one for each device.")
+@click.option("--unit", "units", multiple=True, metavar="UNIT",
+              help="Unit id, or all eight hex digits of an address of four bytes; give one for each device. "
+              "Without any, all units of a recording are there.")
 @click.option("--baudrate", type=BAUDRATE, help="Of the serial line; over TCP its wire time is imitated.")
 @mode_option
 @click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",
               help="A unit that does not answer, from and to so many seconds after the start.")
-@click.option("--drop", type=click.IntRange(2), default=None, metavar="N", help="Lose every Nth answer.")
-def simulate(profile, url, units, baudrate, mode, mute, drop):
-    faults = Faults(dict(map(parse_mute, mute)), drop or 0)
+@click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Lose every Nth answer.")
+@click.option("--fault", multiple=True, metavar="FAULT", help="What goes wrong, and when; see above.")
+@click.option("--speed", type=click.FloatRange(0.01, 1000), metavar="X",
+              help="Play a recording X times as fast.")
+def simulate(what, url, units, baudrate, mode, mute, drop, fault, speed):
+    scheduled = [*map(parse_fault, fault), *map(parse_mute, mute),
+                 *[Fault("silent", every=each) for each in drop]]
     where = parse_url(url, ("tcp", "rtuovertcp", "rtu", "pty"), 0)
-    run_simulation(load_profile(profile), units, where, faults, baudrate, mode)
+    run_simulation(what, units, where, Faults(scheduled), baudrate, mode, speed)
+
+
+@main.command(short_help="Keep what units answer, to be played back.")
+@click.argument("where", metavar="HOST[:PORT]|URL")
+@click.option("-u", "--unit", "units", multiple=True, required=True, metavar="UNIT[=PROFILE]",
+              help="Unit id, as in 100 or 100=abb-b24; give one for each device.")
+@click.option("-p", "--profile", metavar="PROFILE", help="The profile of all units that name none.")
+@click.option("-o", "--output", default="house.jsonl", show_default=True, metavar="FILE",
+              help="Where to, or - for stdout. FILE.1 to FILE.3 are older parts.")
+@click.option("--for", "duration", metavar="TIME", help="How long: 90s, 15m, 1h or 2d; else until Ctrl-C.")
+@click.option("--size", default="50M", show_default=True, metavar="SIZE",
+              help="How large, together; the oldest quarter makes room.")
+@click.option("--every", type=float, metavar="S",
+              help="Read everything every so many seconds, not as often as the profiles say.")
+@click.option("--timeout", type=float, default=1.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True, help="Of a serial line.")
+@mode_option
+def record(where, units, profile, output, duration, size, every, timeout, baudrate, mode):
+    """Keep what units answer to everything that their profiles poll, one JSON object in each line.
+
+    "softsplit simulate house.jsonl URL" plays that back. A URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or
+    rtu:///dev/ttyUSB0. While a running softsplit owns that wire, its server is asked instead.
+
+    \b
+    Examples: softsplit record 192.168.1.140 -u 1 -p anzen-bms --for 1h
+              softsplit record tcp://192.168.1.140:8899 -u 100=abb-b24 -u 2=abb-b23 -o house.jsonl
+    """
+    upstream = upstream_of(where, units, profile, every, timeout, line.Line(baudrate, mode))
+    run_record(upstream, output, parse_size(size), parse_duration(duration) if duration else inf, complain)
 
 
 @main.command(short_help="Print or install what starts it by itself.")

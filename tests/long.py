@@ -25,7 +25,8 @@ from softsplit.profiles import load_profile
 from softsplit.protocol import budget, frames
 from softsplit.protocol.blocks import Block, Table
 from softsplit.tools.cable import Cable
-from softsplit.tools.simulate import Faults, SimulatedUnit, simulated_server
+from softsplit.tools.faults import Faults
+from softsplit.tools.simulate import SimulatedUnit, simulated_server
 from softsplit.upstream.poller import Poller
 from softsplit.url import parse_url
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround

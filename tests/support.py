@@ -17,7 +17,8 @@ from softsplit import Downstream, Profile, Splitter, Unit, Upstream
 from softsplit.profiles import load_profile
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Read
-from softsplit.tools.simulate import Faults, simulated_server
+from softsplit.tools.faults import Faults
+from softsplit.tools.simulate import simulated_server
 from softsplit.topology import Topology
 from softsplit.url import parse_url
 from softsplit.worker import start_all, stop_all

@@ -14,7 +14,7 @@ from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Table
 from softsplit.tools.cable import Cable
-from softsplit.tools.simulate import Faults
+from softsplit.tools.faults import Fault, Faults
 from tests.polls import ANZEN, Device, encoded
 from tests.support import (RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request, running,
                            simulated_gateway, splitting, until, upstream_of)
@@ -109,16 +109,16 @@ def test_a_mute_unit_turns_stale_and_the_other_stays_fresh():
     faults = Faults()
     with house(brisk_profile(), faults, max_age=0.6) as (_, _, tcp, rtu):
         until(lambda: is_good(tcp.ask(100, POWERS)) and is_good(tcp.ask(2, POWERS)))
-        faults.mute[2] = (0.0, float("inf"))
+        faults.scheduled.append(Fault("silent", unit=2))
         until(lambda: tcp.ask(2, POWERS) == STALE, timeout=2)
         assert rtu.ask(2, POWERS) == STALE
         assert is_good(tcp.ask(100, POWERS)) and is_good(rtu.ask(100, POWERS))
-        faults.mute.clear()
+        faults.scheduled.clear()
         until(lambda: is_good(tcp.ask(2, POWERS)), timeout=8)
 
 
 def test_silence_instead_of_an_exception_when_stale():
-    faults = Faults({2: (0.0, float("inf"))})
+    faults = Faults([Fault("silent", unit=2)])
     with house(brisk_profile(), faults, max_age=0.3, when_stale="silent") as (splitter, _, tcp, rtu):
         until(lambda: is_good(splitter.servers[0].databank.answer(100, POWERS)))
         tcp.sock.sendall(frames.tcp_frame(1, 2, POWERS))
@@ -239,7 +239,7 @@ def test_every_downstream_has_its_own_idea_of_stale():
                        Downstream("tcp://127.0.0.1:0", [meters], max_age=60, name="patient")) as splitter:
             hasty, patient = [TcpMaster(server.url.port) for server in splitter.servers]
             until(lambda: is_good(hasty.ask(2, POWERS)) and is_good(patient.ask(2, POWERS)))
-            faults.mute[2] = (0.0, float("inf"))
+            faults.scheduled.append(Fault("silent", unit=2))
             until(lambda: hasty.ask(2, POWERS) == STALE, timeout=3)
             assert is_good(patient.ask(2, POWERS))
             hasty.sock.close()

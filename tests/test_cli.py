@@ -39,7 +39,7 @@ def test_the_version_is_shown():
     assert shown.returncode == 0 and "0.1.0" in shown.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["check"], ["read"], ["scan"], ["simulate"]])
+@pytest.mark.parametrize("arguments", [[], ["run"], ["check"], ["read"], ["scan"], ["simulate"], ["record"]])
 def test_help_teaches(arguments):
     shown = call(*arguments, "--help")
     assert shown.returncode == 0 and "Usage:" in shown.stdout and len(shown.stdout.splitlines()) > 5
@@ -200,11 +200,11 @@ def test_read_prints_registers(tmp_path):
     (["read", "-a", "http://x", "-u", "1", "0"], '"http://x" is not possible here'),
     (["read", "-u", "248", "0"], "248 is not in the range"),
     (["read", "-u", "1", "0", "--timeout", "nan"], "timeout: nan is not a number of seconds"),
-    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "2"], 'unknown unit to be mute "2"'),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "2"], '--mute 2: unknown unit "2"'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 stands twice"),
     (["simulate", "abb-b23", "rtu:///dev/x", "--unit", "1", "--baudrate", "99999999999"], "is not in the range"),
     (["simulate", "abb-b33", "tcp://127.0.0.1:0", "--unit", "1"], 'did you mean "abb-b23"'),
-    (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "Missing option '--unit'"),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "--unit: which units are there?"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "x"], "no time to be mute"),
     (["run", "--demo", "-c", "x"], "leave out -c"),
     (["rnu"], "No such command"),

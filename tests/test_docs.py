@@ -17,7 +17,8 @@ from softsplit.downstream.servers import server_for
 from softsplit.line import Line
 from softsplit.protocol import pdus
 from softsplit.tools.cable import Cable
-from softsplit.tools.simulate import Faults, SimulatedUnit
+from softsplit.tools.faults import Faults
+from softsplit.tools.simulate import SimulatedUnit
 from softsplit.topology import Topology
 from softsplit.url import EXAMPLES, parse_url
 from tests.support import Child, RtuMaster, TcpMaster, running, until

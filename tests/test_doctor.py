@@ -22,7 +22,8 @@ from softsplit.tools import status, wires
 from softsplit.tools.cable import Cable
 from softsplit.tools.devices import examine_device
 from softsplit.tools.doctor import examine
-from softsplit.tools.simulate import Faults, simulated_server
+from softsplit.tools.faults import Fault, Faults
+from softsplit.tools.simulate import simulated_server
 from softsplit.url import parse_url
 from tests.bus import Bus, HangUp
 from tests.support import (SLOWNESS, Child, ScriptedGateway, TcpMaster, good_answer, read_request, running, simulated_gateway,
@@ -93,7 +94,7 @@ def test_a_house_that_is_well_is_told_so_line_by_line(tmp_path):
 
 
 def test_what_is_wrong_comes_with_a_cure_and_exit_code_1(tmp_path):
-    faults = Faults({2: (0, float("inf"))})
+    faults = Faults([Fault("silent", unit=2)])
     with socket.create_server(("127.0.0.1", 0)) as other, simulated_gateway(load_profile("abb-b23"), faults=faults) as gateway:
         taken = f"tcp://127.0.0.1:{other.getsockname()[1]}"
         done = call(configured(tmp_path, str(gateway.url), downstream=f'[downstream.victron]\nurl = "{taken}"'))

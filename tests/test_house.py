@@ -20,7 +20,7 @@ SIDE_DOORS = {  # used by rooms on any floor above them, though they stand highe
 }
 FOREIGN = {
     "modbus_tk": ["upstream/client", "upstream/tcp", "upstream/rtu", "downstream/mirror", "downstream/polled", "downstream/databank",
-                  "downstream/tcp", "downstream/rtu", "downstream/servers", "downstream/diagnostics", "tools/simulate"],
+                  "downstream/tcp", "downstream/rtu", "downstream/servers", "downstream/diagnostics", "tools/faulty"],
     "serial": ["adapter"],
     "click": ["cli", "tools/"],
     "tomllib": ["tomlfile"],

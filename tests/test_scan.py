@@ -22,7 +22,8 @@ from softsplit.tools.cable import SimulatedLine
 from softsplit.tools.prober import Found
 from softsplit.tools.scan import draw_section, parse_units, plan_scan, show_units
 from softsplit.tools.scanner import Scan
-from softsplit.tools.simulate import Faults, SimulatedUnit
+from softsplit.tools.faults import Faults
+from softsplit.tools.simulate import SimulatedUnit
 from softsplit.url import Url, parse_url
 from tests.bus import Bus, good_answer
 from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, TcpMaster, connected, free_port, read_request,

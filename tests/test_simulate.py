@@ -10,8 +10,9 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Table
+from softsplit.tools.faults import Fault, Faults, parse_mute
 from softsplit.tools.house import shown_by_meter
-from softsplit.tools.simulate import Faults, SimulatedUnit, parse_mute
+from softsplit.tools.simulate import SimulatedUnit
 from tests.support import TcpMaster, read_request, simulated_gateway
 
 NOON = 1_790_000_000.0
@@ -158,7 +159,7 @@ def test_an_unknown_device_gets_usual_values():
 
 
 def test_every_nth_answer_is_lost():
-    unit = SimulatedUnit(1, B23, Faults(drop=3))
+    unit = SimulatedUnit(1, B23, Faults([Fault("silent", every=3)]))
     heard = [bool(unit.handle_request(read_request(0x5B00, 1))) for _ in range(9)]
     assert heard == [True, True, False] * 3
 
@@ -166,7 +167,8 @@ def test_every_nth_answer_is_lost():
 @pytest.mark.parametrize("text, expected", [
     ("2", (2, (0.0, float("inf")))), ("2@20", (2, (20.0, float("inf")))), ("2@20-60.5", (2, (20.0, 60.5)))])
 def test_when_a_unit_is_mute(text, expected):
-    assert parse_mute(text) == expected
+    fault = parse_mute(text)
+    assert (fault.kind, fault.unit, (fault.begin, fault.end)) == ("silent", *expected)
 
 
 @pytest.mark.parametrize("text", ["", "x", "2@x", "2@5-3", "2@5-5", "2@-5-", "2@nan", "2@inf"])
@@ -176,7 +178,7 @@ def test_a_time_to_be_mute_that_cannot_be_meant(text):
 
 
 def test_a_unit_is_mute_for_its_time():
-    faults = Faults({2: (10.0, 20.0)})
+    faults = Faults([Fault("silent", unit=2, begin=10.0, end=20.0)])
     unit, other = SimulatedUnit(2, B23, faults), SimulatedUnit(3, B23, faults)
     for age, answers in ((5, True), (15, False), (25, True)):
         faults.started_at = time.monotonic() - age

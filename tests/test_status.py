@@ -19,7 +19,7 @@ from softsplit.errors import ConfigError
 from softsplit.protocol import frames
 from softsplit.rates import Rates
 from softsplit.tools.cable import Cable
-from softsplit.tools.simulate import Faults
+from softsplit.tools.faults import Fault, Faults
 from softsplit.tools.status import read_status
 from softsplit.topology import Topology
 from tests.support import (SOFTSPLIT, Child, RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, free_port, good_answer,
@@ -338,7 +338,7 @@ def test_a_plc_sees_states_ages_and_counters_over_every_wire():
                 assert (unit, state, fresh, blocks) == (100, 1, 2, 2) and newest <= oldest <= 5
                 requests, answers, *failed = struct.unpack(">5I", answer[14:])
                 assert failed == [0, 0, 0] and 0 < answers <= requests <= answers + 1
-            faults.mute[2] = (0.0, float("inf"))
+            faults.scheduled.append(Fault("silent", unit=2))
             until(lambda: diagnosis(plc, 2 * 16 + 1, 1) == b"\x04\x02\x00\x03")
             until(lambda: struct.unpack(">H", diagnosis(plc, 2 * 16 + 2, 1)[2:])[0] > 5)
             assert diagnosis(plc, 1, 1) == b"\x04\x02\x00\x02" and diagnosis(plc, 100 * 16 + 1, 1) == b"\x04\x02\x00\x01"

@@ -18,7 +18,7 @@ from softsplit.tools.latest import History, Look, Watched, latest_values
 from softsplit.tools.lines import bar, fit, heights, line, plain
 from softsplit.tools.picture import Item
 from softsplit.tools.screen import View, draw, draw_all, press
-from softsplit.tools.simulate import Faults
+from softsplit.tools.faults import Fault, Faults
 from softsplit.tools.top import watch_splitter
 from softsplit.upstream.tally import Tally
 from tests.support import SOFTSPLIT, Child, TcpMaster, free_port, simulated_gateway, until
@@ -256,7 +256,7 @@ def test_once_prints_a_running_splitter_without_a_terminal(house):
     assert shown.stderr == "" and "all is well: 4 of 4 blocks fresh" in shown.stdout
     for text in ("─ unit 2 of meters: meter", "active_power_total", "─ master 127.0.0.1 of victron", "holding registers 0x0000+10"):
         assert text in shown.stdout
-    faults.mute[2] = 0.0, float("inf")
+    faults.scheduled.append(Fault("silent", unit=2))
     shown = until(lambda: (done := top("-c", str(config), "--once")).returncode == 1 and done)
     assert "STALE" in shown.stdout and "meters: unit 2 has not answered" in shown.stdout
 
@@ -343,13 +343,13 @@ def test_a_unit_dies_and_returns_on_the_screen(house, size):
         until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text())
         shown.press("Down")
         until(lambda: re.search(r">└ unit 2 .*── .* s ──>", shown.text()))
-        faults.mute[2] = 0.0, float("inf")
+        faults.scheduled.append(Fault("silent", unit=2))
         text = until(lambda: "━ STALE" in (found := shown.text()) and "MUTE" in found and found, timeout=15)
         assert not re.search(POWER, text) and re.search(r"active_power_total +STALE", text)
         assert "unit 2 has not answered" in text and "STALE 2 of 2" in text
         assert len(text.splitlines()) == size[1] and max(map(len, text.splitlines())) == size[0]
         assert "\x1b[7m" in shown.call("capture-pane", "-p", "-e") or ";7m" in shown.call("capture-pane", "-p", "-e")
-        del faults.mute[2]
+        faults.scheduled.clear()
         until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text(), timeout=15)
         assert "STALE" not in shown.text()
         shown.press("Right")
@@ -366,9 +366,9 @@ def test_an_endpoint_dies_and_returns_on_a_screen_that_changes_its_size():
         until(lambda: re.search(r"monoblock_voltage_1..38 +highest 1\d\.\d{3} V at \d+", shown.text()))
         shown.call("resize-window", "-x", "160", "-y", "50")
         until(lambda: "▲" in shown.text() and max(map(len, shown.text().splitlines())) == 160)
-        faults.mute[1] = 0.0, float("inf")
+        faults.scheduled.append(Fault("silent", unit=1))
         until(lambda: re.search(r"state_of_charge +STALE", shown.text()) and "V at" not in shown.text(), timeout=20)
-        faults.mute.clear()
+        faults.scheduled.clear()
         until(lambda: re.search(r"state_of_charge +\d+ %", shown.text()), timeout=20)
         shown.call("resize-window", "-x", "80", "-y", "24")
         until(lambda: max(map(len, shown.text().splitlines())) == 80 and "q quit" in shown.text())

@@ -158,6 +158,10 @@ class Connection:
         return self._databank.answer(unit, pdu)
 
     def _reply(self, request: bytes, answer: bytes) -> None:
-        """Queue the answer to a request: transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
+        """Queue the answer to a request."""
         if answer:
-            self._outbox += request[:5] + bytes((len(answer) + 1, request[6])) + answer
+            self._outbox += self._frame(request, answer)
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        """Transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
+        return request[:5] + bytes((len(answer) + 1, request[6])) + answer

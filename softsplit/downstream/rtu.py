@@ -17,6 +17,7 @@ from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
 from softsplit.protocol.pdus import SILENCE
+from softsplit.protocol.units import unit_of
 from softsplit.line import Line
 from softsplit.url import Url
 from softsplit.trouble import Condition
@@ -155,18 +156,22 @@ class RtuServer(Server, ModbusTkRtuServer):
 
     def _serve(self, request: bytes) -> None:
         """Answer a request, unless the next one has begun to arrive meanwhile."""
-        self._master.count_request(request[0], request[1:-2])
+        unit, pdu = frames.take_apart(request, self._framer.size)
+        self._master.count_request(unit, pdu)
         try:
-            answer = (self._master.undelivered.take(request)
-                      or self.databank.answer(request[0], request[1:-2]))
+            answer = self._master.undelivered.take(request) or self.databank.answer(unit, pdu)
             if isinstance(answer, Future):
                 answer = self._await(request, answer)
         except Exception as error:
             self.report_bug(error)
             return
         self._master.count_answer(answer)
-        if answer and not any(key.fd == self._serial.fd for key, _ in self.selector.select(0)):
-            self._send(frames.rtu_frame(request[0], answer))
+        if answer and self._may_send(answer):
+            self._send(self._frame(request, answer))
+
+    def _may_send(self, answer: bytes) -> bool:
+        """Whether no other request has begun to arrive."""
+        return not any(key.fd == self._serial.fd for key, _ in self.selector.select(0))
 
     def _await(self, request: bytes, answer: Future) -> bytes:
         """Return the answer which the unit itself has to give, or SILENCE when it comes too late."""
@@ -181,6 +186,9 @@ class RtuServer(Server, ModbusTkRtuServer):
             if events:
                 self.hear()
         return answer.result() if answer.done() else SILENCE
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        return frames.rtu_frame(unit_of(request, self._framer.size), answer)
 
     def _send(self, frame: bytes) -> None:
         duration = len(frame) * self._character

@@ -7,6 +7,7 @@ from softsplit.downstream.connection import Connection
 from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.protocol import frames
 from softsplit.protocol.pdus import SILENCE
+from softsplit.protocol.units import unit_of
 
 
 class RtuConnection(Connection):
@@ -66,8 +67,7 @@ class RtuConnection(Connection):
 
     def _ask_frame(self, frame: bytes | None) -> None:
         if frame:
-            self._ask(frame, frame[0], frame[1:-2])
+            self._ask(frame, *frames.take_apart(frame, self._framer.size))
 
-    def _reply(self, request: bytes, answer: bytes) -> None:
-        if answer:
-            self._outbox += frames.rtu_frame(request[0], answer)
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        return frames.rtu_frame(unit_of(request, self._framer.size), answer)

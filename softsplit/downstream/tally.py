@@ -7,6 +7,7 @@ from collections import Counter
 
 from softsplit.downstream.undelivered import Undelivered
 from softsplit.protocol.pdus import SILENCE
+from softsplit.protocol.units import unit_bytes
 
 ASKED = 100  # different requests of one master that are told apart
 MASTERS = 100  # that are told apart
@@ -24,7 +25,7 @@ class MasterTally:
         self.undelivered = Undelivered()  # which is for its next connection, too
 
     def count_request(self, unit: int, pdu: bytes) -> None:  # server thread
-        self.count_known(bytes((unit,)) + pdu[:5])
+        self.count_known(unit_bytes(unit) + pdu[:5])
 
     def count_known(self, asked: bytes) -> None:  # server thread
         """Count a request of 6 bytes: unit, function, address, count."""

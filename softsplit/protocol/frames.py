@@ -7,7 +7,7 @@ V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 
 import struct
 
-from softsplit.protocol.units import unit_bytes, unit_of
+from softsplit.protocol.units import size_of, unit_bytes, unit_of
 
 HEADER = struct.Struct(">HHHB")  # transaction id, protocol id, length, unit id; MTI 3.1.3
 MIN_LENGTH, MAX_LENGTH = 2, 254  # of the length field: unit id and a PDU of 1 to 253 bytes; MAP 4.1
@@ -152,11 +152,12 @@ class Framer:
     Bytes up to a silence are a segment. Known frames of anybody are walked from its front, and a request that
     ends it is found. After noise, the longest suffix that is a request counts. What may be the beginning of a
     frame waits for the next segment, at most `join` seconds: `expires_at` tells until when, in monotonic
-    seconds.
+    seconds. `size` is that of the addresses of our units.
     """
 
     def __init__(self, units, join: float = JOIN):
         self._units = frozenset(units)
+        self.size = size_of(self._units)
         self._join = join
         self._held = b""
         self.expires_at: float | None = None
@@ -169,9 +170,10 @@ class Framer:
         begin, rest = self._walk(data)
         if not rest:
             return self._ours(data[begin:])
-        if is_rtu_frame(rest):  # of a function that does not tell its length, or of a wrong length
-            return rest if rest[0] in self._units else None
-        if max(request_length(rest), reply_length(rest)) > len(rest) and len(rest) < MAX_RTU_FRAME:
+        if is_rtu_frame(rest, self.size):  # of a function that does not tell its length, or of a wrong one
+            return rest if unit_of(rest, self.size) in self._units else None
+        length = max(request_length(rest, self.size), reply_length(rest, self.size))
+        if length > len(rest) and len(rest) < MAX_RTU_FRAME:
             self._held, self.expires_at = rest, ended + self._join
             return None
         return self._suffix(rest)
@@ -181,12 +183,11 @@ class Framer:
         held, self._held, self.expires_at = self._held, b"", None
         return self._suffix(held)
 
-    @staticmethod
-    def _walk(data: bytes) -> tuple[int, bytes]:
+    def _walk(self, data: bytes) -> tuple[int, bytes]:
         """Walk over whole known frames; return where the last one begins, and what follows it."""
         begin = at = 0
         while at < len(data):
-            length = known_length(data[at:at + MAX_RTU_FRAME])
+            length = known_length(data[at:at + MAX_RTU_FRAME - 1 + self.size], self.size)
             if not length:
                 break
             begin, at = at, at + length
@@ -194,11 +195,12 @@ class Framer:
 
     def _ours(self, frame: bytes) -> bytes | None:
         """Return the frame if it is a request for one of our units."""
-        return frame if frame and frame[0] in self._units and request_length(frame) == len(frame) else None
+        is_ours = frame and unit_of(frame, self.size) in self._units
+        return frame if is_ours and request_length(frame, self.size) == len(frame) else None
 
     def _suffix(self, data: bytes) -> bytes | None:
         """Return the longest suffix that is a request for one of our units."""
-        for begin in range(max(0, len(data) - MAX_RTU_FRAME), len(data) - 3):
+        for begin in range(max(0, len(data) - MAX_RTU_FRAME), len(data) - 2 - self.size):
             frame = data[begin:]
             if self._ours(frame) and crc(frame) == 0:
                 return frame

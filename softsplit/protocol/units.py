@@ -5,8 +5,10 @@
 """
 
 import re
+from collections.abc import Iterable
 
 from softsplit.errors import ConfigError
+from softsplit.protocol.blocks import UNITS
 
 SIZES = (1, 4)  # bytes
 
@@ -31,9 +33,24 @@ def parse_long_unit(text: str) -> LongUnit:
     return LongUnit(text, 16)
 
 
+def parse_unit(text: str) -> int:
+    """Return the unit id that `text` says, or the address of four bytes. Raises ConfigError."""
+    if text[:2].lower() == "0x":
+        return parse_long_unit(text)
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) in UNITS):
+        raise ConfigError(f'"{text}" is no unit id; allowed are {UNITS[0]} to {UNITS[-1]}, or all eight hex '
+                          "digits of an address of four bytes, like 0x0012D687")
+    return int(text)
+
+
 def unit_bytes(unit: int) -> bytes:
     """A unit address as it stands in a frame."""
     return unit.to_bytes(4 if isinstance(unit, LongUnit) else 1, "big")
+
+
+def size_of(units: Iterable[int]) -> int:
+    """Bytes of these unit addresses in a frame, which are all of one size."""
+    return max(map(len, map(unit_bytes, units)), default=1)
 
 
 def unit_of(frame: bytes, size: int = 1) -> int:

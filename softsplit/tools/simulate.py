@@ -2,99 +2,44 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import isfinite, sin
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import sin
 
-from modbus_tk.modbus import Slave
-
-from softsplit import checks
 from softsplit.box.logbook import set_up_logging
 from softsplit.downstream.server import Server
-from softsplit.downstream.servers import server_for
 from softsplit.errors import ConfigError
-from softsplit.profiles import Identify, Profile, Register
-from softsplit.protocol import frames, pdus, values
+from softsplit.profiles import Identify, Profile, Register, load_profile
+from softsplit.protocol import pdus, values
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import SILENCE
+from softsplit.protocol.units import parse_unit
 from softsplit.line import Line
 from softsplit.tools.battery import shown_by_battery
 from softsplit.tools.cable import SimulatedLine
+from softsplit.tools.faults import Faults
+from softsplit.tools.faulty import FaultyUnit, faulty_server, wire_time_at
 from softsplit.tools.house import shown_by_meter
+from softsplit.tools.housefile import RECORDING, read_house
+from softsplit.tools.replay import recorded_server
 from softsplit.url import Url
 from softsplit.worker import Worker, run_until_signal
 
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 
 
-@dataclass
-class Faults:
-    """What goes wrong on the simulated bus.
-
-    `mute` maps a unit to the span of time, in seconds since the start, in which it does not answer; every
-    `drop`-th answer is lost (0: none).
-    """
-
-    mute: dict[int, tuple[float, float]] = field(default_factory=dict)
-    drop: int = 0
-    started_at: float = field(default_factory=time.monotonic)
-    _answers: int = 0
-
-    def loses(self, unit: int) -> bool:  # server thread
-        """Whether the next answer of this unit is lost; counts it."""
-        begin, end = self.mute.get(unit, (0.0, 0.0))
-        if begin <= time.monotonic() - self.started_at < end:
-            return True
-        self._answers += 1
-        return self.drop > 0 and self._answers % self.drop == 0
-
-
-def parse_mute(text: str) -> tuple[int, tuple[float, float]]:
-    """Read "2", "2@20" or "2@20-60": unit, from and to in seconds after the start. Raises ConfigError."""
-    unit, _, span = text.partition("@")
-    begin, _, end = span.partition("-")
-    try:
-        times = float(begin or 0), float(end or "inf")
-        if not (unit.isdecimal() and 0 <= times[0] < times[1] and isfinite(times[0])):
-            raise ValueError
-        return int(unit), times
-    except ValueError:
-        raise ConfigError(f'"{text}" is no time to be mute; write it like 2, 2@20 or 2@20-60') from None
-
-
-class SimulatedUnit(Slave):
+class SimulatedUnit(FaultyUnit):
     """A unit which answers reads inside its profile's `readable`, and refuses all else as a device would.
 
-    What no register of the profile covers reads as all bits one. `wire_time` tells for how many seconds a
-    frame of so many bytes occupies the wire, where that is imitated.
+    What no register of the profile covers reads as all bits one.
     """
 
-    def __init__(self, unit: int, profile: Profile, faults: Faults,
-                 wire_time: Callable[[int], float] = lambda size: 0.0):
-        super().__init__(unit)
-        self.unit = unit
-        self.known: dict = {}  # nothing: what it answers changes all the time
+    def __init__(self, unit: int, profile: Profile, faults: Faults, *others):
+        super().__init__(unit, faults, *others)
         self._profile = profile
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
-        self._faults = faults
-        self._wire_time = wire_time
 
-    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
-        if broadcast or request_pdu[0] >= 0x80:
-            return SILENCE
-        self._occupy_wire(request_pdu)
-        if self._faults.loses(self.unit):
-            return SILENCE
-        answer = self._answer(request_pdu)
-        self._occupy_wire(answer)
-        return answer
-
-    def _occupy_wire(self, pdu: bytes) -> None:
-        """Imitate the time of a frame: unit (1), PDU, CRC (2)."""
-        time.sleep(self._wire_time(len(pdu) + 3))
-
-    def _answer(self, pdu: bytes) -> bytes:
+    def answer(self, pdu: bytes) -> bytes:  # server thread
         asked = pdus.asked_block(pdu, self._profile.tables, self._profile.step)
         if isinstance(asked, int):
             return pdus.exception_pdu(pdu[0], asked)
@@ -180,34 +125,22 @@ def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: F
     """Return a server, not yet open, behind which these units live.
 
     `baudrate` is that of the serial line; over TCP, and over a pseudo-terminal, its wire time is imitated.
-    Raises ConfigError when a unit stands twice, or is to be mute and is not there.
+    Raises ConfigError when a unit stands twice, or has a fault and is not there.
     """
     faults = faults or Faults()
-    for unit in units:
-        if units.count(unit) > 1:
-            raise ConfigError(f"unit {unit} stands twice")
-    for unit in faults.mute:
-        checks.require_word(str(unit), map(str, units), "unit to be mute")
-    simulated = [SimulatedUnit(unit, profile, faults, _wire_time(url, baudrate, mode)) for unit in units]
-    return server_for(f"simulated {profile.name}", url, simulated, Line(baudrate or 19200, mode))
+    faults.require(units)
+    wire_time = wire_time_at(url, baudrate, mode)
+    simulated = [SimulatedUnit(unit, profile, faults, wire_time) for unit in units]
+    return faulty_server(f"simulated {profile.name}", url, simulated, Line(baudrate or 19200, mode))
 
 
-def _wire_time(url: Url, baudrate: int | None, mode: str) -> Callable[[int], float]:
-    """Return the wire time to be imitated at `url`; on a pseudo-terminal both ends keep the silences."""
-    if not baudrate or url.path and not os.path.realpath(url.path).startswith("/dev/pts/"):
-        return lambda size: 0.0
-    if url.path:
-        return lambda size: size * frames.character_time(baudrate, mode)
-    return lambda size: frames.wire_time(size, baudrate, mode)
-
-
-def run_simulation(profile: Profile, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None,
-                   mode: str) -> None:
-    """Run a `simulated_server` until SIGINT or SIGTERM. Raises ConfigError or DownstreamError."""
+def run_simulation(what: str, units: Iterable[str], url: Url, faults: Faults, baudrate: int | None, mode: str,
+                   speed: float | None) -> None:
+    """Be the devices of a profile, or of a recording, until SIGINT or SIGTERM. Raises SoftsplitError."""
     set_up_logging()
     line = SimulatedLine(url.path, baudrate) if url.scheme == "pty" else None
     place = Url("rtu", path=line.left) if line else url
-    server = simulated_server(profile, units, place, faults, baudrate, mode)
+    server = _server_of(what, list(map(parse_unit, units)), speed)(place, faults, baudrate, mode)
     workers = [server]
     if line:
         server.url = Url("rtu", path=url.path)  # where masters find it
@@ -219,3 +152,14 @@ def run_simulation(profile: Profile, units: Sequence[int], url: Url, faults: Fau
         return workers
 
     run_until_signal(build)
+
+
+def _server_of(what: str, units: Sequence[int], speed: float | None) -> Callable[..., Server]:
+    """Return what makes the server of these units: of a recording, FILE.jsonl, or of a profile."""
+    if RECORDING in os.path.basename(what):  # an older part can be played alone
+        return partial(recorded_server, read_house(what), units, speed=speed or 1.0)
+    if speed is not None:
+        raise ConfigError(f"only a recording, FILE{RECORDING}, can be played faster", "--speed")
+    if not units:
+        raise ConfigError("which units are there? give one for each device", "--unit")
+    return partial(simulated_server, load_profile(what), units)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from modbus_tk.modbus import Master
 from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 
-from softsplit.errors import BadAnswer, NoAnswer, Refused
+from softsplit.errors import BadAnswer, NoAnswer, NotSent, Refused
 from softsplit.line import Line
 from softsplit.protocol import frames, pdus, replies
 from softsplit.protocol.awaited import Awaited, probes
@@ -82,7 +82,7 @@ class RtuClient(Client, RtuMaster):
             with suppress(NoAnswer, BadAnswer, Refused):
                 super()._ask(unit, self._probes(unit, question)[0], timeout)
             if self._hears_itself is None:
-                raise NoAnswer(f"unit {unit}: nothing was sent; on a line with so much noise, its answer "
+                raise NotSent(f"unit {unit}: nothing was sent; on a line with so much noise, its answer "
                                "could not be told from our own echo")
         return super()._ask(unit, question, timeout)
 
@@ -103,7 +103,7 @@ class RtuClient(Client, RtuMaster):
             if not self._awaited.has(unit):
                 return
         if shape in self._awaited:
-            raise NoAnswer(f"unit {unit}: nothing was sent; its answer could not be told from a missing one")
+            raise NotSent(f"unit {unit}: nothing was sent; its answer could not be told from a missing one")
 
     def _probes(self, unit: int, question: Question) -> list[Question]:
         """Return harmless reads; first those of which no answer is missing, or for the longest time."""

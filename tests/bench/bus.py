@@ -9,13 +9,13 @@ import struct
 import sys
 import threading
 import time
-from math import inf
 
 from softsplit.profiles import load_profile
 from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block
 from softsplit.downstream.servers import server_for
-from softsplit.tools.simulate import Faults, SimulatedUnit
+from softsplit.tools.faults import Fault, Faults
+from softsplit.tools.simulate import SimulatedUnit
 from softsplit.url import parse_url
 from softsplit.worker import run_until_signal
 
@@ -45,7 +45,7 @@ def report() -> None:
 
 
 def main(baudrate: int, mute: int) -> None:
-    faults = Faults({mute: (0.0, inf)} if mute else {})
+    faults = Faults([Fault("silent", unit=mute)] if mute else [])
     meter = load_profile("abb-b23")
     units = [Clock(unit, meter, faults, lambda size: frames.wire_time(size, baudrate, "8E1")) for unit in UNITS]
     server = server_for("bus", parse_url("tcp://127.0.0.1:0", ("tcp",), 0), units)

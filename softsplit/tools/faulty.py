@@ -1,0 +1,155 @@
+"""Units that are not there, and servers whose frames go wrong when these units want it."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from modbus_tk.modbus import Slave
+
+from softsplit.access import Access
+from softsplit.downstream.connection import Connection
+from softsplit.downstream.databank import Databank
+from softsplit.downstream.rtu import RtuServer
+from softsplit.downstream.rtuconnection import RtuConnection
+from softsplit.downstream.server import Server
+from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
+from softsplit.errors import ConfigError
+from softsplit.line import Line
+from softsplit.protocol import frames, pdus
+from softsplit.protocol.blocks import UNITS
+from softsplit.protocol.pdus import GATEWAY_NO_PATH, SILENCE
+from softsplit.protocol.units import LongUnit, unit_bytes, unit_of
+from softsplit.tools.faults import Faults
+from softsplit.url import Url
+
+FLIPPED = 0x40  # the bit of a damaged byte that is wrong
+
+
+class Spoilt(bytes):
+    """The PDU of an answer that is to go wrong; `kinds` are those of its faults."""
+
+    def __new__(cls, pdu: bytes, kinds: Iterable[str]):
+        spoilt = super().__new__(cls, pdu)
+        spoilt.kinds = frozenset(kinds)
+        return spoilt
+
+
+def _has(answer: bytes, kind: str) -> bool:
+    return isinstance(answer, Spoilt) and kind in answer.kinds
+
+
+def _content(answer: bytes) -> bytes:
+    """Return what the frame brings: other numbers, where it would be wrong to take them for the unit's."""
+    is_wrong = _has(answer, "foreign") or _has(answer, "damaged")
+    return answer[:2] + bytes(byte ^ 0xFF for byte in answer[2:]) if is_wrong else answer
+
+
+def _another(unit: int) -> int:
+    """Some other unit, whose address has the same size."""
+    return LongUnit(unit ^ 1) if isinstance(unit, LongUnit) else unit % UNITS[-1] + 1
+
+
+class FaultyUnit(Slave):
+    """A unit that answers as its `answer` says, unless a fault is due.
+
+    While it answers late, all that ask behind the same url wait, as on a line. `wire_time` tells for how many
+    seconds a frame of so many bytes occupies the wire, where that is imitated.
+    """
+
+    def __init__(self, unit: int, faults: Faults, wire_time: Callable[[int], float] = lambda size: 0.0):
+        super().__init__(unit)
+        self.unit = unit
+        self.known: dict = {}  # nothing: what it answers changes all the time
+        self._faults = faults
+        self._wire_time = wire_time
+
+    def answer(self, pdu: bytes) -> bytes:  # server thread
+        """Return the PDU of the answer to a request, or SILENCE."""
+        raise NotImplementedError
+
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
+        if broadcast or request_pdu[0] >= 0x80:
+            return SILENCE
+        self._occupy_wire(request_pdu)
+        due = {fault.kind: fault.argument for fault in self._faults.due(self.unit)}
+        time.sleep(due.get("late", 0.0))
+        if "silent" in due:
+            return SILENCE
+        answer = (pdus.exception_pdu(request_pdu[0], due["exception"]) if "exception" in due
+                  else self.answer(request_pdu))
+        if answer:
+            self._occupy_wire(answer)
+        return Spoilt(answer, due) if due else answer
+
+    def _occupy_wire(self, pdu: bytes) -> None:
+        """Imitate the time of a frame: unit, PDU, CRC (2)."""
+        time.sleep(self._wire_time(len(unit_bytes(self.unit)) + len(pdu) + 2))
+
+
+class _FaultyTcp(Connection):
+    """Modbus TCP has no CRC: what is damaged shows it by its function, for which nobody has asked."""
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        frame = bytearray(super()._frame(request, _content(answer)))
+        if _has(answer, "foreign"):
+            frame[6] = _another(frame[6])
+        if _has(answer, "damaged"):
+            frame[7] ^= FLIPPED
+        return bytes(frame)
+
+
+class _FaultyRtu:
+    """On a line the CRC shows what is damaged."""
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        frame = super()._frame(request, _content(answer))
+        if _has(answer, "foreign"):
+            frame = frames.rtu_frame(_another(unit_of(request, self._framer.size)), _content(answer))
+        if _has(answer, "damaged"):
+            frame = frame[:-1] + bytes((frame[-1] ^ FLIPPED,))
+        return frame
+
+
+class _FaultyRtuConnection(_FaultyRtu, RtuConnection):
+    pass
+
+
+class _FaultyTcpServer(TcpServer):
+    connection_class = _FaultyTcp
+
+
+class _FaultyRtuOverTcpServer(RtuOverTcpServer):
+    connection_class = _FaultyRtuConnection
+
+
+class _FaultyRtuServer(_FaultyRtu, RtuServer):
+    def _may_send(self, answer: bytes) -> bool:
+        """What is late goes out even while somebody else speaks."""
+        return _has(answer, "late") or super()._may_send(answer)
+
+
+def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) -> Server:
+    """Return a server, not yet open, behind which these units live. Raises ConfigError where they cannot."""
+    addresses = [unit.unit for unit in units]
+    for unit in addresses:
+        if addresses.count(unit) > 1:
+            raise ConfigError(f"unit {unit} stands twice")
+    sizes = {len(unit_bytes(unit)) for unit in addresses}
+    if len(sizes) > 1:
+        raise ConfigError("units with addresses of one byte and of four cannot share a line")
+    if url.scheme == "tcp" and sizes == {4}:
+        raise ConfigError(f"{url}: only rtu:// and rtuovertcp:// have unit addresses of four bytes")
+    databank = Databank(name, units, GATEWAY_NO_PATH if url.scheme == "tcp" else None)
+    if url.scheme == "rtu":
+        return _FaultyRtuServer(name, url, line, databank)
+    kind = _FaultyTcpServer if url.scheme == "tcp" else _FaultyRtuOverTcpServer
+    return kind(name, url, databank, Access())
+
+
+def wire_time_at(url: Url, baudrate: int | None, mode: str) -> Callable[[int], float]:
+    """Return the wire time to be imitated at `url`; on a pseudo-terminal both ends keep the silences."""
+    if not baudrate or url.path and not os.path.realpath(url.path).startswith("/dev/pts/"):
+        return lambda size: 0.0
+    if url.path:
+        return lambda size: size * frames.character_time(baudrate, mode)
+    return lambda size: frames.wire_time(size, baudrate, mode)

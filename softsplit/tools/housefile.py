@@ -1,0 +1,174 @@
+"""A house on file: what its units answered and when, one JSON object in each line. The head comes first.
+
+    {"softsplit": "0.1.0", "format": 1, "begun": "2026-11-25T12:47:00+00:00", "url": "tcp://meters:502",
+     "units": {"100": "abb-b24"}}
+    {"time": 0.021, "unit": 100, "table": "coils", "address": "0x0001", "count": 3, "bits": "101"}
+    {"time": 0.034, "unit": 100, "table": "input registers", "address": "0x5B00", "count": 1, "words": "0FCA"}
+    {"time": 1.035, "unit": 100, ..., "exception": 2}
+    {"time": 2.036, "unit": 100, ..., "silence": "unit 100 does not answer"}
+
+Times are in seconds since the beginning. Registers that take two addresses each have "step": 2 besides.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import chain
+from math import inf
+
+from softsplit import checks
+from softsplit.bus import Upstream
+from softsplit.errors import SoftsplitError
+from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, pack_bits, unpack_bits
+from softsplit.protocol.units import LongUnit, parse_unit
+from softsplit.tools.longfile import OLDER_FILES
+
+RECORDING = ".jsonl"  # how the name of one ends
+FORMAT = 1
+LONGEST_LINE = 100_000  # characters
+CODES = range(1, 256)  # of exceptions
+CONTENTS = ("words", "bits", "exception", "silence")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one read: data as over the wire, or an exception code, or silence and why.
+
+    `time` is in seconds since the beginning.
+    """
+
+    time: float
+    unit: int
+    block: Block
+    data: bytes | None = None
+    exception: int | None = None
+    silence: str = ""
+
+    @property
+    def is_of_unit(self) -> bool:
+        """Whether the unit itself has said anything; other exceptions are a gateway's."""
+        return self.data is not None or self.exception in OWN_EXCEPTIONS
+
+
+@dataclass(frozen=True)
+class House:
+    """A whole recording: its answers by time, and how many lines of it were damaged."""
+
+    path: str
+    answers: list[Answer]
+    damaged: int
+
+    @property
+    def units(self) -> list[int]:
+        return sorted({answer.unit for answer in self.answers})
+
+
+def show_head(upstream: Upstream) -> str:
+    """Return the line in which each file begins."""
+    begun = datetime.now(UTC).isoformat()
+    profiles = {str(unit.unit): unit.profile.name for unit in upstream.units}
+    return _line({"softsplit": version("softsplit"), "format": FORMAT, "begun": begun,
+                  "url": str(upstream.url), "units": profiles})
+
+
+def show_answer(answer: Answer) -> str:
+    """Return the line that keeps an answer."""
+    block = answer.block
+    kept = {"time": round(answer.time, 3),
+            "unit": str(answer.unit) if isinstance(answer.unit, LongUnit) else answer.unit,
+            "table": str(block.table), "address": f"0x{block.address:04X}", "count": block.count}
+    if block.step != 1:
+        kept["step"] = block.step
+    if answer.data is None:
+        kept |= {"exception": answer.exception} if answer.exception else {"silence": answer.silence}
+    elif block.table.holds_bits:
+        kept["bits"] = "".join(map(str, unpack_bits(answer.data, block.count)))
+    else:
+        kept["words"] = answer.data.hex(" ", 2).upper()
+    return _line(kept)
+
+
+def _line(content: dict) -> str:
+    return json.dumps(content, ensure_ascii=True) + "\n"
+
+
+def parse_answer(line: str) -> Answer:
+    """Return the answer that a line keeps. Raises ValueError when it is damaged."""
+    try:
+        kept = json.loads(line)
+        count, step = (checks.require_type(each, int) for each in (kept["count"], kept.get("step", 1)))
+        block = Block(Table(kept["table"]), int(kept["address"], 16), count, step)
+        content, = set(kept) & set(CONTENTS)
+        answer = Answer(float(kept["time"]), parse_unit(str(kept["unit"])), block,
+                        **_content(content, kept[content], block))
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(line) from error
+    if not 0 <= answer.time < inf or count > block.table.max_count:
+        raise ValueError(line)
+    return answer
+
+
+def _content(kind: str, content, block: Block) -> dict:
+    if kind == "silence":
+        return {"silence": str(content)}
+    if kind == "exception":
+        return {"exception": CODES[CODES.index(content)]}
+    if kind == "bits":
+        data, is_whole = pack_bits(["01".index(bit) for bit in content]), len(content) == block.count
+    else:
+        data = bytes.fromhex(content)
+        is_whole = len(data) == block.byte_count
+    if not is_whole or (kind == "bits") != block.table.holds_bits:
+        raise ValueError(content)
+    return {"data": data}
+
+
+def read_house(path: str) -> House:
+    """Return what a recording keeps, its older parts FILE.1 to FILE.3 included; damaged lines are skipped.
+
+    Raises SoftsplitError when it cannot be read, or keeps nothing.
+    """
+    answers, damaged = [], 0
+    for line in chain.from_iterable(map(_lines, _parts(path))):
+        try:
+            answers.append(parse_answer(line))
+        except ValueError:
+            damaged += not _parse_head(line)
+    if not answers:
+        raise SoftsplitError(f'{path} keeps no answer of any unit; make one with "softsplit record"')
+    return House(path, sorted(answers, key=lambda answer: answer.time), damaged)
+
+
+def _parts(path: str) -> list[str]:
+    """Return the files of a recording, the oldest first; those of another one begin in another head."""
+    head = _head(path)
+    if head.get("format", FORMAT) != FORMAT:
+        raise SoftsplitError(f"{path} was written by softsplit {head['softsplit']}, which has to play it")
+    older = [f"{path}.{number}" for number in range(OLDER_FILES, 0, -1)]
+    return [*(part for part in older if os.path.exists(part) and head and _head(part) == head), path]
+
+
+def _head(path: str) -> dict:
+    return _parse_head(next(_lines(path), ""))
+
+
+def _parse_head(line: str) -> dict:
+    """Return a head; nothing when it is none."""
+    try:
+        head = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return head if isinstance(head, dict) and {"softsplit", "format"} <= set(head) else {}
+
+
+def _lines(path: str) -> Iterator[str]:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            while line := file.readline(LONGEST_LINE):
+                yield line
+    except (OSError, ValueError) as error:
+        raise SoftsplitError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error

@@ -1,0 +1,115 @@
+"""`softsplit record`: keeps what the units of a bus answer, so that it can be played back."""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import click
+
+from softsplit.bus import Unit, Upstream
+from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.line import Line
+from softsplit.profiles import load_profile
+from softsplit.protocol.units import parse_unit, size_of
+from softsplit.tools.housefile import RECORDING, Answer, show_answer, show_head
+from softsplit.tools.longfile import OLDER_FILES, STDOUT, LongFile
+from softsplit.tools.quantities import show_size
+from softsplit.tools.read import parse_place
+from softsplit.tools.recorder import Recorder
+from softsplit.tools.stopping import Stop
+from softsplit.trouble import show_count, show_duration
+
+SMALLEST = 10_000  # bytes of a recording
+REDRAW = 1.0  # s
+CLEAR = "\r\x1b[K"  # the line of a terminal
+KINDS = ("answer", "exception", "silence")
+
+
+def upstream_of(where: str, units: Sequence[str], profile: str | None, every: float | None, timeout: float,
+                line: Line) -> Upstream:
+    """Return the bus at HOST, HOST:PORT or a url, with units like "100=abb-b24", or "100" with `profile`.
+
+    `every` is in seconds and takes the place of all periods of the profiles. Raises ConfigError.
+    """
+    found = [_unit(*text.partition("=")[::2], profile, every) for text in units]
+    return Upstream(parse_place(where), found, timeout, baudrate=line.baudrate, mode=line.mode,
+                    unit_bytes=size_of(unit.unit for unit in found))
+
+
+def _unit(unit: str, own: str, profile: str | None, every: float | None) -> Unit:
+    if not (own or profile):
+        raise ConfigError(f"what is unit {unit}? write -u {unit}=PROFILE, or -p PROFILE for all")
+    of_device = load_profile(own or profile)
+    if not of_device.reads:
+        raise ConfigError(f"profile {of_device.name} polls nothing; take one that says what to read")
+    periods = {} if every is None else {read.name: every for read in of_device.reads}
+    return Unit(parse_unit(unit), of_device, periods)
+
+
+class Progress:
+    """What has been recorded so far."""
+
+    def __init__(self):
+        self._begun_at = time.monotonic()
+        self._counts: Counter[str] = Counter()
+        self._size = 0  # bytes
+        self._drawn_at = 0.0
+
+    def count(self, answer: Answer, size: int) -> None:
+        is_answer = answer.data is not None
+        self._counts["answer" if is_answer else "exception" if answer.exception else "silence"] += 1
+        self._size += size
+
+    def __str__(self) -> str:
+        counts = ", ".join(show_count(self._counts[what], what) for what in KINDS)
+        return f"{counts} in {show_duration(time.monotonic() - self._begun_at)}, {show_size(self._size)}"
+
+    def draw(self) -> None:
+        """Show it on a terminal, in one line, once in a while."""
+        now = time.monotonic()
+        if now - self._drawn_at >= REDRAW and sys.stderr.isatty():
+            click.echo(f"{CLEAR}{self}", nl=False, err=True)
+            self._drawn_at = now
+
+    def clear(self) -> None:
+        if self._drawn_at:
+            click.echo(CLEAR, nl=False, err=True)
+
+
+def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: Callable[[str], None]) -> None:
+    """Record into a file, and three older ones, of together so many bytes, until the time is up or Ctrl-C.
+
+    Raises ConfigError or SoftsplitError.
+    """
+    if size < SMALLEST:
+        raise ConfigError(f"{size} bytes are too few; {show_size(SMALLEST)} is the least", "--size")
+    if path != STDOUT:
+        _require_room(path)
+    recorder, progress, file = Recorder(upstream, tell), Progress(), None
+    try:
+        with Stop() as stop:
+            for answer in stop.until(recorder.answers(seconds)):  # the file is begun when somebody is there
+                file = file or LongFile(path, size // (1 + OLDER_FILES), show_head(upstream).encode())
+                line = show_answer(answer).encode()
+                file.write(line)
+                progress.count(answer, len(line))
+                progress.draw()
+    except BrokenPipeError:
+        pass  # who read it has seen enough
+    finally:
+        recorder.close()
+        progress.clear()
+        if file:
+            file.close()
+    tell(f"recorded {progress}")
+
+
+def _require_room(path: str) -> None:
+    """Raise SoftsplitError when an earlier recording would be lost, or nobody could play this one."""
+    if not path.endswith(RECORDING):
+        raise ConfigError(f'"{path}" would not be known for a recording; call it FILE{RECORDING}', "-o")
+    for each in (path, *(f"{path}.{number}" for number in range(1, OLDER_FILES + 1))):
+        if os.path.isfile(each):
+            raise SoftsplitError(f"{each} is there already; remove it, or choose another file with -o")

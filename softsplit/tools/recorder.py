@@ -1,0 +1,107 @@
+"""Reads all that is polled of the units of a bus, as a poller does, for a recording."""
+
+import time
+from collections.abc import Callable, Iterator
+from math import inf
+
+from softsplit.bus import Upstream
+from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdus import read_question
+from softsplit.protocol.plan import Plan
+from softsplit.tools.entrance import find_entrance
+from softsplit.tools.housefile import Answer
+from softsplit.upstream.client import Client
+from softsplit.upstream.clients import client_for
+from softsplit.url import Url
+
+STOOD_STILL = 10.0  # s; no step takes that long by itself
+
+
+class Recorder:
+    """Reads all that is polled of the units of a bus, whenever it is due.
+
+    `tell` is told why somebody else is asked in their place, and what else is strange. Raises SoftsplitError.
+    """
+
+    def __init__(self, upstream: Upstream, tell: Callable[[str], None]):
+        self._tell = tell
+        self._units = upstream.units
+        self._longest_step = STOOD_STILL + 2 * upstream.timeout
+        self._clients: dict[Url, Client] = {}
+        self._ways = {unit.unit: self._way_to(unit.unit, upstream) for unit in self._units}
+        self._begun_at = time.monotonic()
+        gap = max(client.request_gap for client in self._clients.values())
+        self._plan = Plan({unit.unit: unit.reads for unit in self._units}, upstream.timeout,
+                          self._begun_at, gap, self._free_at)
+        self._has_reached = False  # anybody
+        self._is_told = False  # that there is another master
+
+    def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
+        """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""
+        url, served_as, why = find_entrance(upstream.url, unit)
+        if why:
+            self._tell(why)
+        if url not in self._clients:
+            is_wire = url == upstream.url
+            self._clients[url] = client_for(url, upstream.timeout, upstream.line,
+                                            upstream.unit_bytes if is_wire else 1)
+        return self._clients[url], served_as
+
+    def _free_at(self, unit: int, block: Block) -> float:
+        client, served_as = self._ways[unit]
+        return client.free_at(served_as, read_question(block))
+
+    def answers(self, seconds: float = inf) -> Iterator[Answer]:
+        """Give what comes of each read, for so many seconds. Raises Unreachable when nobody is there."""
+        moved_at, latest = self._begun_at, 0.0
+        while (now := time.monotonic()) - self._begun_at < seconds:
+            if now - moved_at > self._longest_step:
+                yield from self._gap(latest)
+            moved_at = now
+            if due := self._plan.next(now):
+                answer = self._read(*due)
+                latest = answer.time
+                yield answer
+            else:
+                time.sleep(min(self._plan.pause(now) or 1.0, 1.0, self._begun_at + seconds - now))
+
+    def _gap(self, since: float) -> Iterator[Answer]:
+        """The process stood still, suspended perhaps: nobody knows what the units said meanwhile."""
+        for unit in self._units:
+            for read in unit.reads:
+                yield Answer(since, unit.unit, read.block, silence="nobody recorded")
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def _read(self, unit: int, read: Read) -> Answer:
+        client, served_as = self._ways[unit]
+        asked_at, what = time.monotonic(), {}
+        try:
+            what["data"] = client.read(served_as, read.block, self._plan.timeout(unit))
+        except Refused as error:
+            what["exception"] = error.exception_code
+        except UpstreamError as error:
+            if isinstance(error, Unreachable) and not self._has_reached:
+                raise
+            what["silence"] = str(error)
+        self._has_reached = True
+        asked_at = max(asked_at, client.asked_at)  # it may have taken a while to connect
+        answer = Answer(asked_at - self._begun_at, unit, read.block, **what)
+        note = self._plan.answered if answer.is_of_unit else self._plan.unanswered
+        note(unit, read, asked_at, time.monotonic())
+        self._listen(client)
+        return answer
+
+    def _listen(self, client: Client) -> None:
+        """Take note of what else was heard, as a poller does."""
+        late = client.take_late()
+        for unit, (asked, served_as) in self._ways.items():
+            if asked is client and served_as in late:
+                self._plan.heard(unit, time.monotonic())
+        foreign = client.take_foreign()
+        if foreign and not self._is_told:
+            self._is_told = True
+            self._tell(f"another master is on this line: {foreign[0]}; what is recorded may be wrong")

@@ -1,0 +1,107 @@
+"""Units that answer as real ones once did: a recording, played again and again.
+
+It begins again at its end, because what stayed there would look alive and be old; counters fall back then.
+What was never recorded is refused with 0x02.
+"""
+
+import logging
+import time
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from softsplit import checks
+from softsplit.downstream.server import Server
+from softsplit.line import Line
+from softsplit.protocol import pdus
+from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.patience import MUTE_AFTER
+from softsplit.protocol.pdus import SILENCE
+from softsplit.tools.faults import Faults
+from softsplit.tools.faulty import FaultyUnit, faulty_server, wire_time_at
+from softsplit.tools.housefile import Answer, House
+from softsplit.trouble import show_count, show_duration
+from softsplit.url import Url
+
+log = logging.getLogger("softsplit")
+
+LAST = 1.0  # s for which the last answers are played
+
+
+class Playback:
+    """The time in a recording, in seconds since its beginning; it passes `speed` times as fast."""
+
+    def __init__(self, house: House, speed: float = 1.0):
+        self._first = house.answers[0].time
+        self.duration = house.answers[-1].time - self._first + LAST
+        self._speed = speed
+        self._begun_at = time.monotonic()
+
+    def now(self) -> float:
+        played = (time.monotonic() - self._begun_at) * self._speed
+        return self._first + played % self.duration
+
+
+class RecordedUnit(FaultyUnit):
+    """A unit which answers with what it had said latest by `now()`, or at first with what it will say first.
+
+    Once it was mute it answers nothing of a block before it was read again.
+    """
+
+    def __init__(self, unit: int, answers: Sequence[Answer], now: Callable[[], float], *others):
+        super().__init__(unit, *others)
+        self._now = now
+        self._tracks = _tracks(answers)
+        self._step = max(block.step for block in self._tracks)
+
+    def answer(self, pdu: bytes) -> bytes:  # server thread
+        asked = pdus.asked_block(pdu, tuple(Table), self._step)
+        if isinstance(asked, int):
+            return pdus.exception_pdu(pdu[0], asked)
+        track = next((track for block, track in self._tracks.items() if block.contains(asked)), None)
+        if track is None:
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
+        position = bisect(track, self._now(), key=lambda answer: answer.time)
+        answer = track[max(0, position - 1)]
+        if answer.data is not None:
+            return bytes((pdu[0], asked.byte_count)) + _part(answer, asked)
+        return pdus.exception_pdu(pdu[0], answer.exception) if answer.exception else SILENCE
+
+
+def _tracks(answers: Sequence[Answer]) -> dict[Block, list[Answer]]:
+    """Sort the answers of a unit by block; while it is mute, what was tried in vain stands for all blocks."""
+    tracks: dict[Block, list[Answer]] = {answer.block: [] for answer in answers}
+    in_vain = 0
+    for answer in answers:
+        in_vain = 0 if answer.is_of_unit else in_vain + 1
+        for block in tracks if in_vain >= MUTE_AFTER else [answer.block]:
+            tracks[block].append(replace(answer, block=block))
+    return tracks
+
+
+def _part(answer: Answer, asked: Block) -> bytes:
+    """Return the data of a part of the block that was answered."""
+    span = answer.block.span(asked)
+    if asked.table.holds_bits:
+        return pdus.pack_bits(pdus.unpack_bits(answer.data, answer.block.count)[span])
+    return answer.data[2 * span.start:2 * span.stop]
+
+
+def recorded_server(house: House, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None = None,
+                    mode: str = "8E1", speed: float = 1.0) -> Server:
+    """Return a server, not yet open, behind which these units of a recording live; without any, all of them.
+
+    Raises ConfigError when one is not in the recording.
+    """
+    for unit in units:
+        checks.require_word(str(unit), map(str, house.units), f"unit of {house.path}")
+    chosen = list(units) or house.units
+    faults.require(chosen)
+    playback, wire_time = Playback(house, speed), wire_time_at(url, baudrate, mode)
+    recorded = [RecordedUnit(unit, [answer for answer in house.answers if answer.unit == unit], playback.now,
+                             faults, wire_time) for unit in chosen]
+    log.info("%s: %s of %s in %s are played again and again%s; %s skipped", house.path,
+             show_count(len(house.answers), "answer"), show_count(len(house.units), "unit"),
+             show_duration(playback.duration), f", {speed:g} times as fast" if speed != 1 else "",
+             show_count(house.damaged, "damaged line"))
+    return faulty_server(f"recorded {house.path}", url, recorded, Line(baudrate or 19200, mode))
