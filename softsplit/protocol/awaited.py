@@ -9,6 +9,8 @@ from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
 from softsplit.protocol.pdus import Question, read_question
 from softsplit.protocol.replies import Shape, has_shape
 
+WITHOUT_ADDRESS = (20, 21, 43)  # functions; MAP 6.14, 6.15, 6.21
+
 
 class Awaited:
     """The questions that were asked and whose answers may still come; forgotten `lasts` seconds later."""
@@ -54,7 +56,7 @@ def probes(question: Question) -> list[Question]:
     step, items = (8, 8 * size) if table and table.holds_bits else (1, size // 2)
     blocks = [(table, items - step), (table, items + step), (table, 1)] if table else []
     blocks += [(Table.HOLDING_REGISTERS, 1), (Table.HOLDING_REGISTERS, 2), (Table.INPUT_REGISTERS, 1)]
-    address = int.from_bytes(question.pdu[1:3], "big")
+    address = 0 if question.function in WITHOUT_ADDRESS else int.from_bytes(question.pdu[1:3], "big")
     reads = dict.fromkeys(read_question(Block(table, address, count)) for table, count in blocks
                           if 0 < count <= min(table.max_count, ADDRESSES - address))
     return [read for read in reads if (read.answer, read.size) != (question.answer, question.size)]

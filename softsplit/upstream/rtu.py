@@ -16,8 +16,8 @@ from softsplit.errors import BadAnswer, NoAnswer, NotSent, Refused
 from softsplit.line import Line
 from softsplit.protocol import frames, pdus, replies
 from softsplit.protocol.awaited import Awaited, probes
+from softsplit.protocol.foreign import Foreign
 from softsplit.protocol.pdus import Question
-from softsplit.protocol.requests import parse_question
 from softsplit.protocol.units import unit_of
 from softsplit.upstream.client import Client
 from softsplit.upstream.wire import SerialWire, SocketWire
@@ -68,7 +68,7 @@ class RtuClient(Client, RtuMaster):
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._awaited = Awaited(max(LONGEST_STALL, LATEST * timeout))
-        self._asked_by_others: dict[replies.Shape, float] = {}  # when it was heard
+        self._others = Foreign(timeout)
 
     def free_at(self, unit: int, question: Question) -> float:
         asked_at = self._awaited.asked_at(replies.shape(unit, question))
@@ -145,21 +145,11 @@ class RtuClient(Client, RtuMaster):
                 self._late.add(unit)
             else:
                 foreign.append((unit, pdu))
-                self._hear_foreign(unit, pdu, frames.request_length(frame, size) == len(frame))
+                is_request = frames.request_length(frame, size) == len(frame)
+                said = self._others.hear(unit, pdu, is_request, time.monotonic(), doubtful=self._unit)
+                if said and len(self._foreign) < FOREIGN:
+                    self._foreign.append(said)
         return foreign
-
-    def _hear_foreign(self, unit: int, pdu: bytes, is_request: bool) -> None:
-        """Remember what another master said, or made said; a unit that we ask may also just be wrong."""
-        asked = parse_question(pdu)
-        if asked:
-            now, lasts = time.monotonic(), self.get_timeout()
-            others = self._asked_by_others.items()
-            self._asked_by_others = {each: at for each, at in others if now - at < lasts}
-            self._asked_by_others[replies.shape(unit, asked)] = now
-        is_evidence = unit != self._unit or asked and asked.answer != pdu
-        if is_evidence and len(self._foreign) < FOREIGN:
-            what = f"asks for {pdus.describe_request(pdu)}" if is_request else "is made to answer"
-            self._foreign.append(f"unit {unit} {what}")
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
@@ -168,8 +158,7 @@ class RtuClient(Client, RtuMaster):
         self._heard_besides(heard[:at])
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
         unit, pdu = frames.take_apart(frame, self._unit_bytes)
-        asked_at = self._asked_by_others.get(replies.shape(unit, self._question), -self.get_timeout())
-        if time.monotonic() - asked_at < self.get_timeout():
+        if self._others.has_asked(replies.shape(unit, self._question), time.monotonic()):
             raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
         is_ambiguous = len(self._awaited.matching(unit, pdu)) > 1
         self._awaited.answered(unit, pdu)
