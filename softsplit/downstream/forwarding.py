@@ -1,12 +1,11 @@
 """What a mirror does with requests for what is not polled: has them forwarded, and keeps the data."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
 from softsplit.errors import NoAnswer, UpstreamError
-from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdus import Question
 from softsplit.protocol.requests import Write
@@ -46,11 +45,11 @@ class Way:
 class Kept:
     """Data that masters had read, by block, with the monotonic time when it was taken.
 
-    A block of `alone` says something else than as a part of a longer one.
+    It is served for that block alone: a part of it, asked for by itself, may say something else on a device
+    of which nothing is known.
     """
 
-    def __init__(self, alone: Set[Block] = frozenset()):
-        self._alone = alone
+    def __init__(self):
         self._data: OrderedDict[Block, tuple[float, bytes]] = OrderedDict()
 
     def put(self, block: Block, data: bytes | None, taken_at: float) -> None:
@@ -63,28 +62,14 @@ class Kept:
             self._data.popitem(last=False)
 
     def get(self, asked: Block, since: float) -> bytes | None:
-        """Return the data of a block, or of a part of one, if it was taken after `since`."""
-        if asked in self._data:
-            taken_at, data = self._data[asked]
-            return data if taken_at >= since else None
-        if asked in self._alone:
-            return None
-        for block, (taken_at, data) in reversed(self._data.items()):
-            if taken_at >= since and block.contains(asked):
-                return _part(block, data, asked)
-        return None
+        """Return the data of a block, if it was taken after `since`."""
+        taken_at, data = self._data.get(asked, (float("-inf"), None))
+        return data if taken_at >= since else None
 
     def drop(self, blocks: Sequence[Block]) -> None:
         """Forget what overlaps these blocks."""
         for block in [each for each in self._data if any(each.overlaps(block) for block in blocks)]:
             del self._data[block]
-
-
-def _part(block: Block, data: bytes, asked: Block) -> bytes:
-    items = block.span(asked)
-    if block.table.holds_bits:
-        return pdus.pack_bits(pdus.unpack_bits(data, block.count)[items])
-    return data[2 * items.start:2 * items.stop]
 
 
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:

@@ -44,7 +44,7 @@ class Mirror(Slave):
         self._step = step
         self._way = way
         self._alone = frozenset(alone)
-        self._kept = Kept(self._alone)  # what was read by forwarding
+        self._kept = Kept()  # what was read by forwarding
         self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
         self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
         for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function

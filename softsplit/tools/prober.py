@@ -117,6 +117,7 @@ class Prober:
 
     def _ask(self, unit: int, question: Question) -> bytes:
         """Return the PDU of an answer, be it an exception. Raises NoAnswer, BadAnswer or Unreachable."""
+        damaged: BadAnswer | None = None
         for tries_left in reversed(range(TRIES)):
             time.sleep(max(0.0, self._client.free_at(unit, question) - time.monotonic()))
             try:
@@ -125,9 +126,12 @@ class Prober:
                 if error.exception_code in ABSENT:
                     raise NoAnswer(str(error)) from error
                 return pdus.exception_pdu(question.function, error.exception_code)
-            except BadAnswer:
+            except NoAnswer:
+                raise damaged or NoAnswer(f"unit {unit} does not answer") from None
+            except BadAnswer as error:
+                damaged = damaged or error
                 if not tries_left:
-                    raise
+                    raise damaged from None
 
     def _time(self, question: Question) -> float:
         """Seconds for a whole answer: until it begins, and what it and the question take on the line."""

@@ -83,7 +83,7 @@ class RtuClient(Client, RtuMaster):
                 super()._ask(unit, self._probes(unit, question)[0], timeout)
             if self._hears_itself is None:
                 raise NotSent(f"unit {unit}: nothing was sent; on a line with so much noise, its answer "
-                               "could not be told from our own echo")
+                              "could not be told from our own echo")
         return super()._ask(unit, question, timeout)
 
     def _outrun(self, unit: int, question: Question, timeout: float) -> None:
