@@ -40,7 +40,7 @@ def _upstream(name: str, upstream: dict) -> list[str]:
         rows.append([number, unit["profile"], _flagged(unit["state"], unit["state"] == "answers"),
                      *span, str(unit["requests"]), str(errors["no_answer"]), str(errors["damaged"]),
                      str(sum(errors["exceptions"].values()))])
-    return ["  ".join(title), *_columns(rows)]
+    return ["  ".join(title), *columns(rows)]
 
 
 def _downstream(name: str, downstream: dict) -> list[str]:
@@ -53,7 +53,7 @@ def _downstream(name: str, downstream: dict) -> list[str]:
     for number, unit in downstream["units"].items():
         fresh = f"{unit['fresh']} of {unit['blocks']} blocks"
         units.append([number, unit["origin"], _flagged(fresh, not unit["stale"])])
-    return ["  ".join(title), *_columns(units), *_masters(downstream)]
+    return ["  ".join(title), *columns(units), *_masters(downstream)]
 
 
 def _masters(downstream: dict) -> list[str]:
@@ -66,7 +66,7 @@ def _masters(downstream: dict) -> list[str]:
         refused = "".join(f"  {_times(code, count)}" for code, count in master["exceptions"].items())
         lines.append(f"  master {address}{connections}  {_rate(master['rate'])}{refused}")
         asked = sorted(master["asked"], key=lambda each: -each["requests"])
-        lines += _columns([[_request(each), _rate(each["rate"])] for each in asked[:SHOWN]], indent=4)
+        lines += columns([[_request(each), _rate(each["rate"])] for each in asked[:SHOWN]], indent=4)
         if len(asked) > SHOWN:
             lines.append(f"    and {len(asked) - SHOWN} others; --json shows all")
     return lines
@@ -80,7 +80,7 @@ def _request(asked: dict) -> str:
     return f"unit {asked['unit']}  {what}{where}{'' if asked['count'] is None else '+' + str(asked['count'])}"
 
 
-def _columns(rows: Sequence[Sequence[str]], indent: int = 2) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], indent: int = 2) -> list[str]:
     """Align cells, which may be coloured, in columns."""
     widths = [max(len(click.unstyle(cell)) for cell in column) for column in zip(*rows)]
     return [(" " * indent + "  ".join(cell + " " * (width - len(click.unstyle(cell)))

@@ -33,6 +33,9 @@ class SocketWire:
         if self._sock is not None:
             self._sock.close()
 
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
     def send(self, frame: bytes, timeout: float) -> None:
         self._sock.settimeout(timeout)
         self._sock.sendall(frame)

@@ -1,0 +1,103 @@
+"""How fast a line is, and with which parity: found out by listening.
+
+Each usual setting is tried, and gets a score: good frames a second, less the damaged bytes a second. How
+many stop bits there are nobody can hear.
+"""
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from softsplit.errors import SoftsplitError, Unreachable
+from softsplit.line import Line
+from softsplit.protocol import frames
+from softsplit.upstream.tap import SerialTap
+from softsplit.url import Url
+
+BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most frequent first
+MODES = ("8E1", "8N1", "8O1")
+PATIENCE = 2.5  # s for each setting; most masters ask at least once a second
+LOOK = 0.2  # s between looks at what was heard
+ENOUGH = 4  # good frames in a row of nothing else, which settle it
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was heard with one setting in so many `seconds`.
+
+    `good` counts whole frames with a right CRC, `loose` the bytes that belong to none, and `errors` those with
+    a wrong parity or stop bit.
+    """
+
+    line: Line
+    seconds: float
+    good: int
+    loose: int
+    errors: int
+
+    @property
+    def score(self) -> float:
+        return (self.good - self.errors - self.loose / 8) / self.seconds if self.good else 0.0
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether no other setting needs to be tried."""
+        return self.good >= max(ENOUGH, 10 * self.errors + 1, self.loose / 8)
+
+    def __str__(self) -> str:
+        return (f"{self.line.baudrate:>6} {self.line.mode}  {self.good:3d} good frames  {self.loose:4d} bytes "
+                f"in none  {self.errors:4d} with a wrong parity or stop bit  score {self.score:.1f}")
+
+
+def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE) -> Line:
+    """Return how a serial device is spoken on, after `tell` was told of every trial.
+
+    Raises Unreachable when it cannot be opened, SoftsplitError when nothing is heard.
+    """
+    trials = []
+    for line in _usual_lines():
+        trials.append(_try(url, line, patience))
+        tell(str(trials[-1]))
+        if trials[-1].is_clear:
+            break
+    best = max(trials, key=lambda trial: trial.score)
+    if best.score <= 0:
+        heard = sum(trial.loose + trial.errors for trial in trials)
+        raise SoftsplitError(f"{url}: no setting gives Modbus frames; " + (
+            "are A and B the right way round, is it Modbus RTU?" if heard else
+            "nothing was heard; is the line wired to the adapter, does a master ask?"))
+    tell(f"{best.line.baudrate} {best.line.mode} it is: {best.good} good frames in {best.seconds:.1f} s, "
+         f"{best.loose} bytes in none, {best.errors} with a wrong parity or stop bit")
+    return best.line
+
+
+def _usual_lines() -> Iterator[Line]:
+    for baudrate in BAUDRATES:
+        for mode in MODES:
+            yield Line(baudrate, mode)
+
+
+def _try(url: Url, line: Line, patience: float) -> Trial:
+    """Listen until this setting is clear, or for a while."""
+    tap = SerialTap(url, line)
+    heard = b""
+    began = time.monotonic()
+    try:
+        tap.open()
+        poll = select.poll()
+        poll.register(tap.fileno(), select.POLLIN)
+        while True:
+            look_at = time.monotonic() + LOOK
+            while (left := look_at - time.monotonic()) > 0:
+                if poll.poll(1000 * left):
+                    heard += tap.receive()
+            seconds = time.monotonic() - began
+            good, loose = frames.split(heard)
+            trial = Trial(line, seconds, len(good), loose, tap.errors)
+            if trial.is_clear or seconds >= patience:
+                return trial
+    except OSError as error:
+        raise Unreachable(f"cannot listen at {url}: {error.strerror or error}") from error
+    finally:
+        tap.close()

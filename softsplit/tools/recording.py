@@ -1,0 +1,96 @@
+"""Recordings: the bytes of a line with their times, as text that a person can read and write.
+
+    # softsplit 0.1.0                          a comment
+    1790000000.012345 64 03 5b 00 00 01        seconds, and in hex what one read brought
+    1790000000.019000 64 03 02 08 fc reply     with two taps, or a control line, also whose it was
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from softsplit.errors import SoftsplitError
+from softsplit.trouble import show_count
+
+ROLES = ("request", "reply")
+LONGEST_LINE = 100_000  # characters
+LONGEST_SILENCE = 0.6  # s; a longer one is told as such
+PIECE = 4096  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one read brought: nothing, when there was silence up to `time`, in seconds.
+
+    `time` is None where nobody knows it; `role` is "request", "reply" or None.
+    """
+
+    time: float | None
+    data: bytes = b""
+    role: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.time:.6f} {self.data.hex(' ')}{f' {self.role}' if self.role else ''}\n"
+
+
+def parse_heard(line: str) -> Heard | None:
+    """Return what a line of a recording says; None for a comment. Raises ValueError when it is damaged."""
+    words = line.partition("#")[0].split()
+    if not words:
+        return None
+    role = words.pop() if words[-1] in ROLES else None
+    time, *octets = words
+    data = bytes.fromhex("".join(octets))
+    if not isfinite(float(time)) or not data:
+        raise ValueError(line)
+    return Heard(float(time), data, role)
+
+
+class Recording:
+    """What was heard earlier; lines that are damaged are skipped."""
+
+    def __init__(self, path: str):
+        self._path = Path(path)
+        self._damaged = 0
+
+    @property
+    def note(self) -> str:
+        """What was wrong with it, if anything."""
+        return f"{show_count(self._damaged, 'damaged line')} skipped" if self._damaged else ""
+
+    def hear(self) -> Iterator[Heard]:
+        """Raises SoftsplitError when the file cannot be read, or is no recording."""
+        latest = None
+        for heard in self._lines():
+            if latest is not None and heard.time - latest > LONGEST_SILENCE:
+                yield Heard(latest + LONGEST_SILENCE)
+            yield heard
+            latest = heard.time
+        if latest is None and self._damaged:
+            raise SoftsplitError(f"{self._path} is no recording; its lines have to be like "
+                                 '"1790000000.012 64 03 5b 00 00 01"')
+
+    def _lines(self) -> Iterator[Heard]:
+        try:
+            with open(self._path, encoding="ascii", errors="replace") as file:
+                while line := file.readline(LONGEST_LINE):
+                    try:
+                        if heard := parse_heard(line):
+                            yield heard
+                    except ValueError:
+                        self._damaged += 1
+        except OSError as error:
+            raise SoftsplitError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+class Stdin:
+    """Bytes of standard input, which have no times."""
+
+    note = ""
+
+    def hear(self) -> Iterator[Heard]:
+        """Give them as they come, up to the end."""
+        while data := os.read(0, PIECE):
+            yield Heard(None, data)

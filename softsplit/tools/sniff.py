@@ -1,0 +1,190 @@
+"""Listening to a line that others use: every transaction on it, for a person, a program, or Wireshark."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+import click
+
+from softsplit.box.logbook import hold_descriptors
+from softsplit.errors import ConfigError
+from softsplit.line import Line
+from softsplit.profiles import Profile
+from softsplit.protocol import frames
+from softsplit.protocol.pairing import Pairing, Transaction
+from softsplit.tools import transactions
+from softsplit.tools.detect import detect
+from softsplit.tools.hearing import Ear, Ears
+from softsplit.tools.longfile import STDOUT, LongFile
+from softsplit.tools.pcap import RtuCapture, TcpCapture
+from softsplit.tools.recording import Recording, Stdin
+from softsplit.tools.statistics import Statistics
+from softsplit.tools.stopping import Stop
+from softsplit.url import Url, parse_url
+
+JITTER, NETWORK_JITTER = 0.016, 0.1  # s that bytes may be late: USB adapters, networks
+REDRAW = 1.0  # s
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be heard, and what becomes of it.
+
+    `where` is a url, a device, a recording or "-"; without it `request_port` and `reply_port` are two taps.
+    `form` is "lines", "json" or "csv", `pcap_as` "rtu" or "tcp", `max_size` of a file in bytes.
+    """
+
+    where: str | None
+    request_port: str | None
+    reply_port: str | None
+    line: Line
+    detect: bool
+    pairing: str
+    half_duplex_timeout: float
+    selection: transactions.Selection
+    profile: Profile | None
+    raw: bool
+    form: str
+    output: str
+    pcap: str | None
+    pcap_as: str
+    record: str | None
+    max_size: int
+    stats: bool
+    quiet: bool
+
+    def __post_init__(self):
+        taps = [self.request_port, self.reply_port]
+        if bool(self.where) == any(taps) or any(taps) and not all(taps):
+            raise ConfigError("name what to listen to, or two taps with --request-port and --reply-port")
+        if self.detect and not (self.where and is_live(self.where) and tap_url(self.where).path):
+            raise ConfigError("--detect needs one serial device, like rtu:///dev/ttyUSB0")
+        if self.record and self.where == STDIN:
+            raise ConfigError("--record needs times, which standard input does not tell")
+        for_programs = self.has_lines and self.form != "lines" and self.output
+        if [self.pcap, self.record, for_programs].count(STDOUT) > 1:
+            raise ConfigError("only one of --pcap, --record, --json and --csv can go to stdout")
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether each transaction gets a line."""
+        is_free = not (self.stats or self.quiet) and (self.form != "lines" or not self.captures_to_stdout)
+        return self.output != STDOUT or is_free
+
+    @property
+    def captures_to_stdout(self) -> bool:
+        return STDOUT in (self.pcap, self.record)
+
+    @property
+    def feeds_a_program(self) -> bool:
+        """Whether stdout is for a program to read."""
+        return self.captures_to_stdout or self.form != "lines" and self.output == STDOUT
+
+
+def is_live(where: str) -> bool:
+    """Whether this is a url or a device, not a file."""
+    try:
+        return "://" in where or stat.S_ISCHR(os.stat(where).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def tap_url(where: str) -> Url:
+    """Return where to listen; a device can be named without rtu://. Raises ConfigError."""
+    return parse_url(f"rtu://{where}" if where.startswith("/") else where, ("rtu", "rtuovertcp"))
+
+
+def run_sniff(order: Order) -> None:
+    """Listen until the source ends, or somebody asks to stop. Raises SoftsplitError."""
+    hold_descriptors()
+    try:
+        with Stop() as stop:
+            line = order.line
+            if order.detect:
+                line = detect(tap_url(order.where), tell)
+            Sniffer(replace(order, line=line)).run(stop)
+    except BrokenPipeError:
+        pass  # who read it has seen enough
+
+
+def tell(text: str) -> None:
+    click.echo(f"softsplit: {text}", err=True)
+
+
+class Sniffer:
+    """Pairs what is heard, and hands every transaction on."""
+
+    def __init__(self, order: Order):
+        self._order = order
+        self._source = source_for(order)
+        character_time = frames.character_time(order.line.baudrate, order.line.mode)
+        is_network = isinstance(self._source, Ears) and order.where and "rtuovertcp" in order.where
+        self._pairing = Pairing(character_time, order.pairing, NETWORK_JITTER if is_network else JITTER,
+                                order.half_duplex_timeout)
+        self._statistics = Statistics(character_time)
+        self._record = order.record and LongFile(
+            order.record, order.max_size, f"# softsplit {version('softsplit')}\n".encode())
+        self._outputs = list(outputs(order))
+        self._drawn_at = 0.0  # monotonic
+        self._is_live_table = order.stats and os.isatty(1)
+
+    def run(self, stop: Stop) -> None:
+        for heard in stop.until(self._source.hear()):
+            if self._record and heard.data:
+                self._record.write(str(heard).encode())
+            self._statistics.hear(heard.time, len(heard.data))
+            self._deliver(self._pairing.feed(heard.data, heard.time, heard.role) if heard.data
+                          else self._pairing.idle(heard.time))
+            self._redraw()
+        self._deliver(self._pairing.finish())
+        if not self._order.quiet:
+            click.echo(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
+
+    def _deliver(self, found: Iterable[Transaction]) -> None:
+        for transaction in found:
+            self._statistics.count(transaction)
+            if self._order.selection.takes(transaction):
+                for write in self._outputs:
+                    write(transaction)
+
+    def _redraw(self) -> None:
+        if self._is_live_table and time.monotonic() - self._drawn_at >= REDRAW:
+            click.clear()
+            click.echo(self._statistics.draw(self._source.note), nl=False)
+            self._drawn_at = time.monotonic()
+
+
+def source_for(order: Order) -> Recording | Stdin | Ears:
+    """Return what tells what is heard. Raises ConfigError."""
+    if order.request_port and order.reply_port:
+        return Ears(Ear(tap_url(order.request_port), order.line, tell, "request"),
+                    Ear(tap_url(order.reply_port), order.line, tell, "reply"))
+    if order.where == STDIN:
+        return Stdin()
+    if is_live(order.where):
+        return Ears(Ear(tap_url(order.where), order.line, tell, by_line=order.pairing == "rts"))
+    return Recording(order.where)
+
+
+def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
+    """Open what takes each transaction. Raises SoftsplitError."""
+    if order.pcap:
+        capture = TcpCapture() if order.pcap_as == "tcp" else RtuCapture()
+        file = LongFile(order.pcap, order.max_size, capture.head)
+        yield lambda transaction: file.write(capture.packets(transaction))
+    if not order.has_lines:
+        return
+    head = transactions.CSV_HEAD if order.form == "csv" else ""
+    lines = LongFile(order.output, order.max_size, head.encode())
+    is_plain = order.output != STDOUT or not os.isatty(1)
+
+    def draw(transaction: Transaction) -> str:
+        text = transactions.draw(transaction, order.profile, order.raw)
+        return click.unstyle(text) if is_plain else text
+
+    show = {"json": transactions.as_json, "csv": transactions.as_csv}.get(order.form, draw)
+    yield lambda transaction: lines.write(show(transaction).encode(errors="replace"))

@@ -1,0 +1,164 @@
+"""What a line shows in the long run: who is asked for what and how often, and what comes of it. Bounded."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import click
+
+from softsplit.protocol.pairing import Kind, Transaction
+from softsplit.tools.table import columns
+from softsplit.tools.transactions import FUNCTIONS
+from softsplit.trouble import show_count, show_duration
+from softsplit.upstream.tally import Latencies
+
+LATEST = 1000  # latencies of one unit
+INTERVALS = 32  # of one poll
+POLLS = 200  # kinds of requests that are told apart
+SHOWN = 30  # of them
+NAMED_KINDS = (Kind.LATE, Kind.SUSPECT, Kind.ORPHAN)
+
+
+@dataclass(slots=True)
+class UnitCounts:
+    """What was heard of one unit."""
+
+    requests: int = 0
+    replies: int = 0
+    exceptions: Counter = field(default_factory=Counter)  # by code
+    kinds: Counter = field(default_factory=Counter)
+    retries: int = 0
+    latencies: Latencies = field(default_factory=lambda: Latencies(maxlen=LATEST))
+    extremes: tuple[float, float] | None = None  # of all latencies
+
+    def count(self, transaction: Transaction) -> None:
+        self.requests += transaction.request is not None
+        self.replies += transaction.reply is not None
+        self.kinds[transaction.kind] += 1
+        self.retries += bool(transaction.retry)
+        if transaction.exception is not None:
+            self.exceptions[transaction.exception] += 1
+        if transaction.kind in (Kind.OK, Kind.EXCEPTION) and transaction.latency is not None:
+            self.latencies.append(transaction.latency)
+            least, most = self.extremes or (transaction.latency, transaction.latency)
+            self.extremes = min(least, transaction.latency), max(most, transaction.latency)
+
+
+@dataclass(slots=True)
+class Poll:
+    """One request that is made again and again."""
+
+    requests: int = 0
+    asked_at: float | None = None
+    intervals: deque = field(default_factory=lambda: deque(maxlen=INTERVALS))
+
+    def count(self, transaction: Transaction) -> None:
+        if not transaction.retry:
+            self.requests += 1
+            if transaction.time is not None:
+                if self.asked_at is not None:
+                    self.intervals.append(transaction.time - self.asked_at)
+                self.asked_at = transaction.time
+
+    @property
+    def period(self) -> float | None:
+        """The median of the latest intervals, in seconds; None while there are too few."""
+        ordered = sorted(self.intervals)
+        return ordered[len(ordered) // 2] if len(ordered) >= 2 else None
+
+
+class Statistics:
+    """Counts what is heard; a byte takes `character_time` seconds."""
+
+    def __init__(self, character_time: float):
+        self._character_time = character_time
+        self._units: dict[int | None, UnitCounts] = {}
+        self._polls: dict[tuple, Poll] = {}
+        self._bytes = 0
+        self._span: tuple[float, float] | None = None  # s
+        self._unanswered: Transaction | None = None
+        self._collisions = 0
+
+    def hear(self, time: float | None, size: int) -> None:
+        """Take note of so many bytes, or of silence up to now."""
+        self._bytes += size
+        if time is not None:
+            self._span = (self._span[0] if self._span else time), time
+
+    def count(self, transaction: Transaction) -> None:
+        unit = self._units.setdefault(transaction.unit, UnitCounts())
+        unit.count(transaction)
+        self._look_for_a_second_master(transaction)
+        if transaction.request is not None and transaction.kind is not Kind.DAMAGED:
+            key = transaction.unit, transaction.function, transaction.address, transaction.count
+            if key in self._polls or len(self._polls) < POLLS:
+                self._polls.setdefault(key, Poll()).count(transaction)
+
+    def _look_for_a_second_master(self, transaction: Transaction) -> None:
+        """A master waits for a reply longer than replies take; who asks in between is another one."""
+        earlier, self._unanswered = self._unanswered, None
+        if earlier and transaction.request is not None and earlier.request != transaction.request:
+            longest = self._units[earlier.unit].extremes
+            self._collisions += bool(longest and transaction.time - earlier.time < longest[1])
+        if transaction.kind is Kind.NO_REPLY and transaction.time is not None:
+            self._unanswered = transaction
+
+    @property
+    def load(self) -> float | None:
+        """The share of the time in which the line carried a byte; None when that cannot be told."""
+        if not self._span or self._span[1] <= self._span[0]:
+            return None
+        return self._bytes * self._character_time / (self._span[1] - self._span[0])
+
+    def draw(self, note: str = "") -> str:
+        """Return the table; `note` says what was wrong with what was heard."""
+        rows = [["unit", "requests", "replies", "exceptions", "no reply", "retries", "damaged",
+                 "latency min / median / p99"]]
+        rows += [self._unit(unit) for unit in sorted(self._units, key=lambda unit: (unit is None, unit))]
+        parts = [self._totals(note), columns(rows) if self._units else [], columns(list(self._poll_rows()))
+                 if self._polls else [], list(self._notes())]
+        return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+    def _totals(self, note: str) -> list[str]:
+        span = f" in {show_duration(self._span[1] - self._span[0])}" if self._span else ""
+        parts = [show_count(self._bytes, "byte") + span]
+        if self.load is not None:
+            parts.append(f"line busy {100 * self.load:.1f} %")
+        return ["  ".join(filter(None, [*parts, note]))]
+
+    def _unit(self, unit: int | None) -> list[str]:
+        counts = self._units[unit]
+        exceptions = ", ".join(f"0x{code:02X}: {count}" for code, count in sorted(counts.exceptions.items()))
+        latency = ""
+        if counts.extremes:
+            steps = counts.extremes[0], *counts.latencies.shares(0.5, 0.99)
+            latency = " / ".join(f"{1000 * each:.1f}" for each in steps) + " ms"
+        return ["?" if unit is None else str(unit), str(counts.requests), str(counts.replies),
+                exceptions or "0", _flagged(counts.kinds[Kind.NO_REPLY]), str(counts.retries),
+                _flagged(counts.kinds[Kind.DAMAGED]), latency]
+
+    def _poll_rows(self) -> Iterator[list[str]]:
+        ordered = sorted(self._polls.items(), key=lambda each: -each[1].requests)
+        for (unit, function, address, count), poll in ordered[:SHOWN]:
+            what = FUNCTIONS.get(function, f"function {function}")
+            if address is not None:
+                what += f" 0x{address:04X}" + ("" if count is None else f"+{count}")
+            every = "" if poll.period is None else f"every {poll.period:.{1 if poll.period >= 10 else 2}f} s"
+            yield [f"unit {unit}", what, f"{poll.requests}x", every]
+        if len(ordered) > SHOWN:
+            others = f"and {len(ordered) - SHOWN} others{' or more' if len(ordered) == POLLS else ''}"
+            yield ["", others, "", ""]
+
+    def _notes(self) -> Iterator[str]:
+        kinds = sum((counts.kinds for counts in self._units.values()), Counter())
+        named = [f"{kinds[kind]} {kind}" for kind in NAMED_KINDS if kinds[kind]]
+        if named:
+            yield click.style(f"replies that nobody can vouch for: {', '.join(named)}", fg="magenta")
+        if self._collisions or kinds[Kind.SUSPECT]:
+            yield click.style("a second master is suspected: "
+                              f"{show_count(self._collisions, 'request')} came while another waited for its "
+                              f"reply, {kinds[Kind.SUSPECT]} replies may answer either", fg="red", bold=True)
+
+
+def _flagged(count: int) -> str:
+    return click.style(str(count), fg="red") if count else "0"

@@ -1,0 +1,172 @@
+"""Transactions of a line as lines for a person, and as JSON and CSV for programs."""
+
+import csv
+import io
+import json
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from softsplit.errors import ConfigError
+from softsplit.profiles import Profile
+from softsplit.protocol import pdus, values
+from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
+from softsplit.protocol.pairing import Kind, Transaction
+
+COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright_black", Kind.LATE: "magenta",
+           Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}
+GOOD = (Kind.OK, Kind.BROADCAST)
+FUNCTIONS = {**{function: f"read {table}" for function, table in READ_TABLES.items()},
+             5: "write coil", 6: "write register", 7: "read exception status", 8: "diagnostics",
+             11: "read event counter", 12: "read event log", 15: "write coils", 16: "write registers",
+             17: "report server id", 20: "read file record", 21: "write file record",
+             22: "mask write register", 23: "read and write registers", 24: "read FIFO queue",
+             43: "read device identification"}  # MAP 6
+TABLES = {**READ_TABLES, 5: Table.COILS, 15: Table.COILS, 6: Table.HOLDING_REGISTERS,
+          16: Table.HOLDING_REGISTERS, 23: Table.HOLDING_REGISTERS}  # where the values belong
+FIELDS = ("time", "kind", "unit", "function", "address", "count", "values", "exception", "latency", "retry",
+          "damage", "request", "reply")
+EPOCHAL = 1e8  # s, from which on a time is one of the calendar, and not one since a start
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The transactions somebody wants: of these units and functions, touching these addresses, gone wrong."""
+
+    units: frozenset[int] = frozenset()
+    functions: frozenset[int] = frozenset()
+    addresses: tuple[range, ...] = ()
+    errors: bool = False
+
+    def takes(self, transaction: Transaction) -> bool:
+        return ((not self.units or transaction.unit in self.units)
+                and (not self.functions or transaction.function in self.functions)
+                and (not self.addresses or any(_touches(transaction, span) for span in self.addresses))
+                and (not self.errors or transaction.kind not in GOOD))
+
+
+def parse_addresses(text: str) -> range:
+    """Read "0x5B00" or "0x5B00-0x5B41", both inclusive, in decimal or hex. Raises ConfigError."""
+    first, _, last = text.partition("-")
+    try:
+        span = range(int(first, 0), int(last or first, 0) + 1)
+    except ValueError:
+        span = range(0)
+    if not span or span.start < 0 or span.stop > ADDRESSES:
+        raise ConfigError(f'"{text}" is no address; write it like 23296, 0x5B00 or 0x5B00-0x5B41')
+    return span
+
+
+def _touches(transaction: Transaction, span: range) -> bool:
+    address, count = transaction.address, transaction.count or 1
+    return address is not None and address < span.stop and span.start < address + count
+
+
+def fields(transaction: Transaction) -> dict:
+    """Return the fields of a transaction; what is not there is None."""
+    return {
+        "time": _rounded(transaction.time), "kind": str(transaction.kind), "unit": transaction.unit,
+        "function": transaction.function, "address": transaction.address, "count": transaction.count,
+        "values": None if transaction.values is None else list(transaction.values),
+        "exception": transaction.exception, "latency": _rounded(transaction.latency),
+        "retry": bool(transaction.retry), "damage": transaction.damage or None,
+        "request": transaction.request.hex() if transaction.request else None,
+        "reply": transaction.reply.hex() if transaction.reply else None,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
+
+
+def as_json(transaction: Transaction) -> str:
+    return json.dumps(fields(transaction)) + "\n"
+
+
+CSV_HEAD = ",".join(FIELDS) + "\n"
+
+
+def as_csv(transaction: Transaction) -> str:
+    """One row; several values stand in one cell, with spaces between."""
+    row = fields(transaction)
+    row["values"] = " ".join(map(str, row["values"] or ()))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row[name] for name in FIELDS)
+    return text.getvalue()
+
+
+def draw(transaction: Transaction, profile: Profile | None = None, raw: bool = False) -> str:
+    """One line with colours, and below it what was on the line, when wanted `raw`."""
+    latency = "" if transaction.latency is None else f"{1000 * transaction.latency:.1f} ms"
+    unit = "?" if transaction.unit is None else transaction.unit
+    text = (f"{_show_time(transaction.time)}  {latency:>9}  unit {unit:>3}  {_show_request(transaction)}  "
+            f"{_show_outcome(transaction, profile)}").rstrip()
+    lines = [click.style(text, fg=COLOURS[transaction.kind]) if transaction.kind in COLOURS else text]
+    if raw:
+        lines += [f"    {mark} {frame.hex(' ')}" for mark, frame in ((">", transaction.request),
+                                                                     ("<", transaction.reply)) if frame]
+    return "\n".join(lines) + "\n"
+
+
+def _show_time(seconds: float | None) -> str:
+    if seconds is None or seconds < EPOCHAL:
+        return f"{'-' if seconds is None else f'{seconds:.3f}':>12}"
+    millis = round(1000 * seconds)
+    return f"{time.strftime('%H:%M:%S', time.localtime(millis // 1000))}.{millis % 1000:03d}"
+
+
+def _show_request(transaction: Transaction) -> str:
+    """The function, and where it reads or writes, in a column."""
+    function = transaction.function
+    text = "" if function is None else FUNCTIONS.get(function, f"function {function}")
+    if transaction.address is not None:
+        text += f" 0x{transaction.address:04X}"
+        text += "" if transaction.count is None else f"+{transaction.count}"
+    return f"{text:<34}"
+
+
+def _show_outcome(transaction: Transaction, profile: Profile | None) -> str:
+    kind = transaction.kind
+    words = [] if kind in (Kind.OK, Kind.EXCEPTION) else [kind.replace("_", " ")]
+    if transaction.retry:
+        words.append("retry")
+    if transaction.damage:
+        words.append(transaction.damage)
+    if transaction.exception is not None:
+        words.append(pdus.describe_exception(transaction.exception))
+    elif named := list(name_values(transaction, profile)) if profile else []:
+        words.append(", ".join(named))
+    elif transaction.values:
+        words.append(" ".join(map(str, transaction.values)))
+    return ": ".join(words)
+
+
+def name_values(transaction: Transaction, profile: Profile) -> Iterator[str]:
+    """Give the registers of the profile that lie whole in what was read or written, like "power 230 W"."""
+    table = TABLES.get(transaction.function)
+    if table is None or transaction.address is None or not transaction.values:
+        return
+    step = 1 if table.holds_bits else profile.step
+    if transaction.address + len(transaction.values) * step > ADDRESSES:  # some devices do not mind
+        return
+    block = Block(table, transaction.address, len(transaction.values), step)
+    for register in profile.registers:
+        if block.contains(register.block):
+            found = transaction.values[block.span(register.block)]
+            data = pdus.pack_bits(found) if table.holds_bits else struct.pack(f">{len(found)}H", *found)
+            yield f"{register.name} {_show_value(register.decode(data), register.resolution)}"
+
+
+def _show_value(value: values.Value | None, resolution: str) -> str:
+    if value is None:
+        return "not available"
+    if isinstance(value, bytes):
+        return value.hex(" ")
+    if isinstance(value, tuple):
+        return "".join(str(int(bit)) for bit in value)
+    if isinstance(value, str):
+        return value
+    return f"{value} {values.parse_resolution(resolution)[1]}".rstrip()

@@ -1,0 +1,158 @@
+"""Taps: what lets a line be heard and can never speak on it.
+
+A serial device is opened for reading only, so that the kernel refuses every write, and its output lines RTS
+and DTR are lowered at once and left so. What cannot be avoided: most drivers raise both for a moment, well
+below a millisecond, when a device is opened. An adapter that drives the line while RTS is up may disturb one
+frame then; one that switches by itself does not. On a TCP connection nothing is ever sent.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import struct
+import termios
+from array import array
+from contextlib import suppress
+
+from softsplit.adapter import PIECE, cause
+from softsplit.line import Line
+from softsplit.upstream.wire import SocketWire
+from softsplit.url import Url
+
+CONNECT = 5.0  # s for a TCP connection
+OUTPUTS = struct.pack("I", termios.TIOCM_RTS | termios.TIOCM_DTR)
+INPUTS = termios.TIOCM_CTS | termios.TIOCM_DSR
+LOW_LATENCY, FLAGS = 0x2000, 4  # of struct serial_struct: a flag, and where the flags stand; linux/serial.h
+MARK = re.compile(rb"\xff(?:(\xff)|\x00(.)|(\x00?)\Z)", re.DOTALL)
+
+
+class Marks:
+    """Takes out the marks that the kernel puts in (PARMRK in termios(3)), and counts the `errors` they tell.
+
+        ff ff      a byte ff
+        ff 00 xx   a byte xx with a wrong parity or stop bit; it is kept, for the CRC to judge
+        ff 00 00   the same, or a break, which is no byte and is dropped
+    """
+
+    def __init__(self):
+        self.errors = 0
+        self._held = b""  # a mark of which the rest is still to come
+
+    def strip(self, data: bytes) -> bytes:
+        data, self._held = self._held + data, b""
+        return MARK.sub(self._meant, data)
+
+    def _meant(self, mark: re.Match) -> bytes:
+        if mark[1]:
+            return b"\xff"
+        if mark[2] is None:
+            self._held = mark[0]
+            return b""
+        self.errors += 1
+        return mark[2].strip(b"\0")
+
+
+class SerialTap:
+    """A serial device that is only heard. Every error it raises is an OSError.
+
+    `errors` counts the bytes whose parity or stop bit was wrong.
+    """
+
+    def __init__(self, url: Url, line: Line):
+        self._url = url
+        self._line = line
+        self._marks = Marks()
+        self._fd = -1
+
+    @property
+    def errors(self) -> int:
+        return self._marks.errors
+
+    def open(self) -> None:
+        """Open and lock the device; no output of it is left up."""
+        try:
+            self._fd = os.open(self._url.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._lower_outputs()
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._set_up()
+            self._lower_outputs()
+        except OSError as error:
+            self.close()
+            raise OSError(error.errno, cause(error)) from error
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def receive(self) -> bytes:
+        """Return what has come, when a selector says that something has."""
+        try:
+            data = os.read(self._fd, PIECE)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise OSError(errno.EIO, "the device is gone")
+        return self._marks.strip(data)
+
+    def input_is_up(self) -> bool:
+        """Whether CTS or DSR is up, to which the direction of the master's driver may be wired."""
+        lines, = struct.unpack("I", fcntl.ioctl(self._fd, termios.TIOCMGET, bytes(4)))
+        return bool(lines & INPUTS)
+
+    def _lower_outputs(self) -> None:
+        with suppress(OSError):  # a pseudo-terminal has none
+            fcntl.ioctl(self._fd, termios.TIOCMBIC, OUTPUTS)
+
+    def _set_up(self) -> None:
+        bits, parity, stop = self._line.mode
+        control = termios.CREAD | termios.CLOCAL | termios.CS8  # no HUPCL: closing moves no line either
+        control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[parity]
+        control |= termios.CSTOPB * (stop == "2")
+        speed = getattr(termios, f"B{self._line.baudrate}", None)
+        if speed is None:
+            what = f"{self._line.baudrate} baud cannot be heard; usual are 9600 and 19200"
+            raise OSError(errno.EINVAL, what)
+        try:
+            characters = termios.tcgetattr(self._fd)[6]
+            settings = [termios.INPCK | termios.PARMRK, 0, control, 0, speed, speed, characters]
+            termios.tcsetattr(self._fd, termios.TCSANOW, settings)
+            termios.tcflush(self._fd, termios.TCIFLUSH)  # what was heard at another speed
+        except termios.error as error:
+            raise OSError(error.args[0], error.args[1]) from error
+        with suppress(OSError):  # most drivers have no such mode
+            driver = array("i", bytes(128))
+            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, driver)
+            driver[FLAGS] |= LOW_LATENCY
+            fcntl.ioctl(self._fd, termios.TIOCSSERIAL, driver)
+
+
+class SocketTap:
+    """What a gateway passes on of its line, over a TCP connection to which nothing is ever sent."""
+
+    errors = 0
+
+    def __init__(self, url: Url):
+        self._wire = SocketWire(url, CONNECT)
+
+    def open(self) -> None:
+        self._wire.open()
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def fileno(self) -> int:
+        return self._wire.fileno()
+
+    def receive(self) -> bytes:
+        """Return what has come, when a selector says that something has."""
+        return self._wire.pending()
+
+
+def tap_for(url: Url, line: Line) -> SerialTap | SocketTap:
+    """Return the tap, not yet open, for a url."""
+    return SerialTap(url, line) if url.path else SocketTap(url)
