@@ -26,6 +26,8 @@ from softsplit.tools.read import Whom, parse_place, profile_form, raw_form, run_
 from softsplit.tools.record import run_record, upstream_of
 from softsplit.tools.scan import plan_scan, run_scan
 from softsplit.tools.simulate import run_simulation
+from softsplit.tools.sniff import run_sniff
+from softsplit.tools.sniffoptions import HELP as SNIFF_HELP, order_from, sniff_options
 from softsplit.tools.status import as_json, read_status, save
 from softsplit.tools.table import draw_status
 from softsplit.tools.top import watch_splitter, watch_unit
@@ -336,6 +338,12 @@ def record(where, units, profile, output, duration, size, every, timeout, baudra
     """
     upstream = upstream_of(where, units, profile, every, timeout, line.Line(baudrate, mode))
     run_record(upstream, output, parse_size(size), parse_duration(duration) if duration else inf, complain)
+
+
+@main.command(short_help="Listen to a line that others use.", help=SNIFF_HELP)
+@sniff_options
+def sniff(**options):
+    run_sniff(order_from(**options))
 
 
 @main.command(short_help="Print or install what starts it by itself.")

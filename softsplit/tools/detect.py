@@ -19,15 +19,15 @@ BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most fr
 MODES = ("8E1", "8N1", "8O1")
 PATIENCE = 2.5  # s for each setting; most masters ask at least once a second
 LOOK = 0.2  # s between looks at what was heard
-ENOUGH = 4  # good frames in a row of nothing else, which settle it
+ENOUGH = 4  # good frames, which settle it
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What was heard with one setting in so many `seconds`.
 
-    `good` counts whole frames with a right CRC, `loose` the bytes that belong to none, and `errors` those with
-    a wrong parity or stop bit.
+    `good` counts whole frames with a right CRC, `loose` the bytes that belong to none, and `errors` those
+    with a wrong parity or stop bit.
     """
 
     line: Line

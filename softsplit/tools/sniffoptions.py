@@ -27,8 +27,8 @@ OPTIONS = [
                  metavar="MODE", help="Data bits, parity, stop bits of the line: 8E1, 8N1, ..."),
     click.option("--detect", is_flag=True, help="Try the usual baud rates and modes first."),
     click.option("--pairing", type=click.Choice(("auto", "alternating", "rts")), default="auto",
-                 show_default=True, help="What tells requests from replies: all there is to know, their turns, "
-                 "or also CTS and DSR, which have to be wired to the master's driver."),
+                 show_default=True, help="What tells requests from replies: all there is to know, their "
+                 "turns, or also CTS and DSR, which have to be wired to the master's driver."),
     click.option("--half-duplex-timeout", type=click.FloatRange(0.001, 3600), default=2.0, show_default=True,
                  metavar="SECONDS", help="With alternating, the silence after which a request comes."),
     click.option("-u", "--unit", "units", type=click.IntRange(0, 255), multiple=True,
