@@ -18,11 +18,12 @@ import pytest
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.protocol import frames
-from softsplit.protocol.pairing import Kind
+from softsplit.protocol.transaction import Kind
 from softsplit.tools.detect import detect
 from softsplit.tools.longfile import LongFile
-from softsplit.tools.recording import Heard, parse_heard
+from softsplit.tools.recording import parse_heard, show_heard
 from softsplit.tools.simulate import simulated_server
+from softsplit.upstream.ears import Heard
 from softsplit.upstream.tap import Marks, SerialTap
 from softsplit.url import parse_url
 from softsplit.line import Line
@@ -81,9 +82,9 @@ def recording(tmp_path) -> str:
     """All that RECORDED says, one transaction every 3 s from 1000 s on; a reply takes 5 ms."""
     lines = ["# a comment", ""]
     for number, (unit, request, reply) in enumerate(RECORDED):
-        lines.append(str(Heard(1000.0 + 3 * number, frames.rtu_frame(unit, request))).strip())
+        lines.append(show_heard(Heard(1000.0 + 3 * number, frames.rtu_frame(unit, request))).strip())
         if reply:
-            lines.append(str(Heard(1000.005 + 3 * number, frames.rtu_frame(unit, bytes.fromhex(reply)))).strip())
+            lines.append(show_heard(Heard(1000.005 + 3 * number, frames.rtu_frame(unit, bytes.fromhex(reply)))).strip())
     path = tmp_path / "recording"
     path.write_text("\n".join(lines) + "\n")
     return str(path)
@@ -168,8 +169,8 @@ def test_what_cannot_be_opened_is_one_line_and_exit_code_1(tmp_path):
     ([], "name what to listen to"), (["x", "--request-port", "/dev/x"], "name what"), (["--reply-port", "/dev/x"], "two taps"),
     (["tcp://127.0.0.1:502"], "not possible here"), (["x", "--detect"], "needs one serial device"),
     (["-", "--record", "x"], "needs times"), (["x", "--json", "--pcap", "-"], "only one of"), (["x", "--address", "y"], "no address"),
-    (["x", "--address", "2-1"], "no address"), (["x", "-p", "abb-b32"], "did you mean"), (["x", "--pairing", "dtr"], "'dtr' is not one of"),
-    (["rtuovertcp://127.0.0.1:1", "--pairing", "rts"], "no control lines"),
+    (["x", "--address", "2-1"], "no address"), (["x", "-p", "abb-b32"], "did you mean"), (["x", "--mode", "dtr"], "'dtr' is not one of"),
+    (["rtuovertcp://127.0.0.1:1", "--mode", "rts"], "no control lines"),
 ])
 def test_a_wrong_call_is_exit_code_2_and_says_why(arguments, told):
     done = sniffed(*arguments)
@@ -219,11 +220,11 @@ def test_poll_periods_and_a_second_master_are_found(tmp_path):
     other = frames.rtu_frame(2, read_request(0x50, 2))
     lines += [Heard(1010, REQUEST), Heard(1010.009, other), Heard(1010.03, REPLY)]
     path = tmp_path / "recording"
-    path.write_text("".join(map(str, lines)))
+    path.write_text("".join(map(show_heard, lines)))
     shown = sniffed(str(path)).stdout
     assert "read holding registers 0x0010+2  11x  every 1.00 s" in shown
     assert "a second master is suspected" in shown
-    path.write_text("".join(map(str, lines[:20])))
+    path.write_text("".join(map(show_heard, lines[:20])))
     assert "second master" not in sniffed(str(path)).stdout
 
 

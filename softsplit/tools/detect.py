@@ -7,6 +7,7 @@ many stop bits there are nobody can hear.
 import select
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 from softsplit.errors import SoftsplitError, Unreachable
@@ -56,11 +57,14 @@ def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE) ->
     Raises Unreachable when it cannot be opened, SoftsplitError when nothing is heard.
     """
     trials = []
-    for line in _usual_lines():
-        trials.append(_try(url, line, patience))
-        tell(str(trials[-1]))
-        if trials[-1].is_clear:
-            break
+    try:
+        for trial in _trials(SerialTap(url, Line()), patience):
+            tell(str(trial))
+            trials.append(trial)
+            if trial.is_clear:
+                break
+    except OSError as error:
+        raise Unreachable(f"cannot listen at {url}: {error.strerror or error}") from error
     best = max(trials, key=lambda trial: trial.score)
     if best.score <= 0:
         heard = sum(trial.loose + trial.errors for trial in trials)
@@ -72,32 +76,28 @@ def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE) ->
     return best.line
 
 
-def _usual_lines() -> Iterator[Line]:
-    for baudrate in BAUDRATES:
-        for mode in MODES:
-            yield Line(baudrate, mode)
-
-
-def _try(url: Url, line: Line, patience: float) -> Trial:
-    """Listen until this setting is clear, or for a while."""
-    tap = SerialTap(url, line)
-    heard = b""
-    began = time.monotonic()
-    try:
+def _trials(tap: SerialTap, patience: float) -> Iterator[Trial]:
+    """Try every usual setting, on a tap that is opened once: each opening may move its outputs."""
+    with closing(tap):
         tap.open()
-        poll = select.poll()
-        poll.register(tap.fileno(), select.POLLIN)
-        while True:
-            look_at = time.monotonic() + LOOK
-            while (left := look_at - time.monotonic()) > 0:
-                if poll.poll(1000 * left):
-                    heard += tap.receive()
-            seconds = time.monotonic() - began
-            good, loose = frames.split(heard)
-            trial = Trial(line, seconds, len(good), loose, tap.errors)
-            if trial.is_clear or seconds >= patience:
-                return trial
-    except OSError as error:
-        raise Unreachable(f"cannot listen at {url}: {error.strerror or error}") from error
-    finally:
-        tap.close()
+        for baudrate in BAUDRATES:
+            for mode in MODES:
+                yield _try(tap, Line(baudrate, mode), patience)
+
+
+def _try(tap: SerialTap, line: Line, patience: float) -> Trial:
+    """Listen until this setting is clear, or for a while."""
+    tap.tune(line)
+    poll = select.poll()
+    poll.register(tap.fileno(), select.POLLIN)
+    heard, errors, began = b"", tap.errors, time.monotonic()
+    while True:
+        look_at = time.monotonic() + min(LOOK, patience)
+        while (left := look_at - time.monotonic()) > 0:
+            if poll.poll(1000 * left):
+                heard += tap.receive()
+        seconds = time.monotonic() - began
+        good, loose = frames.split(heard)
+        trial = Trial(line, seconds, len(good), loose, tap.errors - errors)
+        if trial.is_clear or seconds >= patience:
+            return trial

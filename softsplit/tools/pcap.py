@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from softsplit.protocol import frames
-from softsplit.protocol.pairing import Kind, Transaction
+from softsplit.protocol.transaction import Kind, Transaction
 
 UPPER_PDU, RAW_IP = 252, 101  # https://www.tcpdump.org/linktypes.html
 HEAD = struct.Struct("<IHHiIII")  # magic, version (2), zone, accuracy, longest packet, link type

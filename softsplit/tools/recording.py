@@ -7,12 +7,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from softsplit.errors import SoftsplitError
 from softsplit.trouble import show_count
+from softsplit.upstream.ears import Heard
+from softsplit.upstream.tap import SerialTap
 
 ROLES = ("request", "reply")
 LONGEST_LINE = 100_000  # characters
@@ -20,19 +21,9 @@ LONGEST_SILENCE = 0.6  # s; a longer one is told as such
 PIECE = 4096  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one read brought: nothing, when there was silence up to `time`, in seconds.
-
-    `time` is None where nobody knows it; `role` is "request", "reply" or None.
-    """
-
-    time: float | None
-    data: bytes = b""
-    role: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.time:.6f} {self.data.hex(' ')}{f' {self.role}' if self.role else ''}\n"
+def show_heard(heard: Heard) -> str:
+    """Return a line of a recording."""
+    return f"{heard.time:.6f} {heard.data.hex(' ')}{f' {heard.role}' if heard.role else ''}\n"
 
 
 def parse_heard(line: str) -> Heard | None:
@@ -50,6 +41,8 @@ def parse_heard(line: str) -> Heard | None:
 
 class Recording:
     """What was heard earlier; lines that are damaged are skipped."""
+
+    jitter = SerialTap.jitter
 
     def __init__(self, path: str):
         self._path = Path(path)
@@ -88,7 +81,7 @@ class Recording:
 class Stdin:
     """Bytes of standard input, which have no times."""
 
-    note = ""
+    note, jitter = "", SerialTap.jitter
 
     def hear(self) -> Iterator[Heard]:
         """Give them as they come, up to the end."""

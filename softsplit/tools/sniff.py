@@ -14,18 +14,19 @@ from softsplit.errors import ConfigError
 from softsplit.line import Line
 from softsplit.profiles import Profile
 from softsplit.protocol import frames
-from softsplit.protocol.pairing import Pairing, Transaction
+from softsplit.protocol.pairing import Pairing
+from softsplit.protocol.transaction import Transaction
 from softsplit.tools import transactions
 from softsplit.tools.detect import detect
-from softsplit.tools.hearing import Ear, Ears
+from softsplit.tools.hearing import Clock, Live
 from softsplit.tools.longfile import STDOUT, LongFile
 from softsplit.tools.pcap import RtuCapture, TcpCapture
-from softsplit.tools.recording import Recording, Stdin
+from softsplit.tools.recording import Recording, Stdin, show_heard
 from softsplit.tools.statistics import Statistics
 from softsplit.tools.stopping import Stop
+from softsplit.upstream.ears import Ear, Ears
 from softsplit.url import Url, parse_url
 
-JITTER, NETWORK_JITTER = 0.016, 0.1  # s that bytes may be late: USB adapters, networks
 REDRAW = 1.0  # s
 STDIN = "-"
 
@@ -122,9 +123,7 @@ class Sniffer:
         self._order = order
         self._source = source_for(order)
         character_time = frames.character_time(order.line.baudrate, order.line.mode)
-        is_network = isinstance(self._source, Ears) and order.where and "rtuovertcp" in order.where
-        self._pairing = Pairing(character_time, order.pairing, NETWORK_JITTER if is_network else JITTER,
-                                order.half_duplex_timeout)
+        self._pairing = Pairing(character_time, order.pairing, self._source.jitter, order.half_duplex_timeout)
         self._statistics = Statistics(character_time)
         self._record = order.record and LongFile(
             order.record, order.max_size, f"# softsplit {version('softsplit')}\n".encode())
@@ -135,7 +134,7 @@ class Sniffer:
     def run(self, stop: Stop) -> None:
         for heard in stop.until(self._source.hear()):
             if self._record and heard.data:
-                self._record.write(str(heard).encode())
+                self._record.write(show_heard(heard).encode())
             self._statistics.hear(heard.time, len(heard.data))
             self._deliver(self._pairing.feed(heard.data, heard.time, heard.role) if heard.data
                           else self._pairing.idle(heard.time))
@@ -158,16 +157,18 @@ class Sniffer:
             self._drawn_at = time.monotonic()
 
 
-def source_for(order: Order) -> Recording | Stdin | Ears:
+def source_for(order: Order) -> Recording | Stdin | Live:
     """Return what tells what is heard. Raises ConfigError."""
     if order.request_port and order.reply_port:
-        return Ears(Ear(tap_url(order.request_port), order.line, tell, "request"),
-                    Ear(tap_url(order.reply_port), order.line, tell, "reply"))
-    if order.where == STDIN:
+        ears = [Ear(tap_url(order.request_port), order.line, tell, "request"),
+                Ear(tap_url(order.reply_port), order.line, tell, "reply")]
+    elif order.where == STDIN:
         return Stdin()
-    if is_live(order.where):
-        return Ears(Ear(tap_url(order.where), order.line, tell, by_line=order.pairing == "rts"))
-    return Recording(order.where)
+    elif is_live(order.where):
+        ears = [Ear(tap_url(order.where), order.line, tell, by_line=order.pairing == "rts")]
+    else:
+        return Recording(order.where)
+    return Live(Ears(*ears, clock=Clock().now))
 
 
 def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:

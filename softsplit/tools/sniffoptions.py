@@ -1,5 +1,7 @@
 """The options of "softsplit sniff"."""
 
+from collections.abc import Sequence
+
 import click
 
 from softsplit.line import BAUDRATES, MODES, Line
@@ -7,6 +9,7 @@ from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.tools.sniff import Order
 from softsplit.tools.transactions import Selection, parse_addresses
 
+PAIRINGS = ("auto", "alternating", "rts")
 MEGABYTE = 1_000_000  # bytes
 HELP = f"""Listen to a line that others use, and show every transaction on it. Not one bit is ever sent.
 
@@ -23,12 +26,12 @@ OPTIONS = [
     click.option("--reply-port", metavar="URL", help="With two taps, the one that hears the units."),
     click.option("--baudrate", type=click.IntRange(BAUDRATES[0], BAUDRATES[-1]), default=19200,
                  show_default=True, help="Of the line, also where it was recorded."),
-    click.option("--mode", type=click.Choice(MODES, case_sensitive=False), default="8E1", show_default=True,
-                 metavar="MODE", help="Data bits, parity, stop bits of the line: 8E1, 8N1, ..."),
+    click.option("--mode", "modes", type=click.Choice((*MODES, *PAIRINGS), case_sensitive=False), multiple=True,
+                 metavar="MODE", default=("8E1", "auto"), show_default=True,
+                 help="Data bits, parity, stop bits of the line: 8E1, 8N1, ... Given again, what tells requests "
+                 "from replies: auto is all there is to know, alternating their turns, rts also CTS and DSR, "
+                 "which have to be wired to the direction of the master's driver."),
     click.option("--detect", is_flag=True, help="Try the usual baud rates and modes first."),
-    click.option("--pairing", type=click.Choice(("auto", "alternating", "rts")), default="auto",
-                 show_default=True, help="What tells requests from replies: all there is to know, their "
-                 "turns, or also CTS and DSR, which have to be wired to the master's driver."),
     click.option("--half-duplex-timeout", type=click.FloatRange(0.001, 3600), default=2.0, show_default=True,
                  metavar="SECONDS", help="With alternating, the silence after which a request comes."),
     click.option("-u", "--unit", "units", type=click.IntRange(0, 255), multiple=True,
@@ -61,10 +64,12 @@ def sniff_options(command):
     return command
 
 
-def order_from(*, baudrate: int, mode: str, units, functions, addresses, errors: bool, profile: str | None,
-               form: str | None, max_size: float, **others) -> Order:
+def order_from(*, baudrate: int, modes: Sequence[str], units, functions, addresses, errors: bool,
+               profile: str | None, form: str | None, max_size: float, **others) -> Order:
     """Return what the options say. Raises ConfigError."""
-    spans = tuple(map(parse_addresses, addresses))
-    selection = Selection(frozenset(units), frozenset(functions), spans, errors)
-    return Order(line=Line(baudrate, mode), selection=selection, profile=profile and load_profile(profile),
-                 form=form or "lines", max_size=round(MEGABYTE * max_size), **others)
+    mode = [each for each in ("8E1", *modes) if each in MODES][-1]
+    pairing = [each for each in ("auto", *modes) if each in PAIRINGS][-1]
+    selection = Selection(frozenset(units), frozenset(functions), tuple(map(parse_addresses, addresses)), errors)
+    return Order(line=Line(baudrate, mode), pairing=pairing, selection=selection,
+                 profile=profile and load_profile(profile), form=form or "lines",
+                 max_size=round(MEGABYTE * max_size), **others)

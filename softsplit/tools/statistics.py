@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from softsplit.protocol.pairing import Kind, Transaction
+from softsplit.protocol.transaction import Kind, Transaction
 from softsplit.tools.table import columns
 from softsplit.tools.transactions import FUNCTIONS
 from softsplit.trouble import show_count, show_duration

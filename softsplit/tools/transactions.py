@@ -14,7 +14,7 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import Profile
 from softsplit.protocol import pdus, values
 from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
-from softsplit.protocol.pairing import Kind, Transaction
+from softsplit.protocol.transaction import Kind, Transaction
 
 COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright_black", Kind.LATE: "magenta",
            Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}

@@ -35,8 +35,8 @@ class Marks:
         ff 00 00   the same, or a break, which is no byte and is dropped
     """
 
-    def __init__(self):
-        self.errors = 0
+    def __init__(self, errors: int = 0):
+        self.errors = errors
         self._held = b""  # a mark of which the rest is still to come
 
     def strip(self, data: bytes) -> bytes:
@@ -59,6 +59,8 @@ class SerialTap:
     `errors` counts the bytes whose parity or stop bit was wrong.
     """
 
+    jitter = 0.016  # s that bytes may come late: the pause of USB adapters that know no low latency
+
     def __init__(self, url: Url, line: Line):
         self._url = url
         self._line = line
@@ -75,11 +77,34 @@ class SerialTap:
             self._fd = os.open(self._url.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             self._lower_outputs()
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._set_up()
+            self.tune(self._line)
             self._lower_outputs()
         except OSError as error:
             self.close()
             raise OSError(error.errno, cause(error)) from error
+        with suppress(OSError):  # most drivers have no such mode
+            driver = array("i", bytes(128))
+            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, driver)
+            driver[FLAGS] |= LOW_LATENCY
+            fcntl.ioctl(self._fd, termios.TIOCSSERIAL, driver)
+
+    def tune(self, line: Line) -> None:
+        """Hear a line that is spoken on so; what came before is forgotten."""
+        bits, parity, stop = line.mode
+        control = termios.CREAD | termios.CLOCAL | termios.CS8  # no HUPCL: closing moves no output either
+        control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[parity]
+        control |= termios.CSTOPB * (stop == "2")
+        speed = getattr(termios, f"B{line.baudrate}", None)
+        if speed is None:
+            raise OSError(errno.EINVAL, f"{line.baudrate} baud cannot be heard; usual are 9600 and 19200")
+        self._marks = Marks(self.errors)
+        try:
+            characters = termios.tcgetattr(self._fd)[6]
+            settings = [termios.INPCK | termios.PARMRK, 0, control, 0, speed, speed, characters]
+            termios.tcsetattr(self._fd, termios.TCSANOW, settings)
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+        except termios.error as error:
+            raise OSError(*error.args) from error
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -108,33 +133,12 @@ class SerialTap:
         with suppress(OSError):  # a pseudo-terminal has none
             fcntl.ioctl(self._fd, termios.TIOCMBIC, OUTPUTS)
 
-    def _set_up(self) -> None:
-        bits, parity, stop = self._line.mode
-        control = termios.CREAD | termios.CLOCAL | termios.CS8  # no HUPCL: closing moves no line either
-        control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[parity]
-        control |= termios.CSTOPB * (stop == "2")
-        speed = getattr(termios, f"B{self._line.baudrate}", None)
-        if speed is None:
-            what = f"{self._line.baudrate} baud cannot be heard; usual are 9600 and 19200"
-            raise OSError(errno.EINVAL, what)
-        try:
-            characters = termios.tcgetattr(self._fd)[6]
-            settings = [termios.INPCK | termios.PARMRK, 0, control, 0, speed, speed, characters]
-            termios.tcsetattr(self._fd, termios.TCSANOW, settings)
-            termios.tcflush(self._fd, termios.TCIFLUSH)  # what was heard at another speed
-        except termios.error as error:
-            raise OSError(error.args[0], error.args[1]) from error
-        with suppress(OSError):  # most drivers have no such mode
-            driver = array("i", bytes(128))
-            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, driver)
-            driver[FLAGS] |= LOW_LATENCY
-            fcntl.ioctl(self._fd, termios.TIOCSSERIAL, driver)
-
 
 class SocketTap:
     """What a gateway passes on of its line, over a TCP connection to which nothing is ever sent."""
 
     errors = 0
+    jitter = 0.1  # s that bytes may come late on a network
 
     def __init__(self, url: Url):
         self._wire = SocketWire(url, CONNECT)

@@ -1,0 +1,129 @@
+"""Hearing a line through one tap or two, for days: a tap that is lost is opened again."""
+
+import select
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from softsplit.errors import ConfigError, Unreachable
+from softsplit.line import Line
+from softsplit.upstream.tap import SerialTap, tap_for
+from softsplit.url import Url
+
+RETRY = 1.0  # s between tries to open a tap that is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one read brought: nothing, when there was silence up to `time`, in seconds.
+
+    `time` is None where nobody knows it; `role` is "request", "reply" or None.
+    """
+
+    time: float | None
+    data: bytes = b""
+    role: str | None = None
+
+
+class Ear:
+    """One tap, which may be lost.
+
+    `role` is "request" or "reply", None when it hears both; `by_line` has a control line of the device tell.
+    `tell` is told when the tap is lost, and when it is back. Raises ConfigError.
+    """
+
+    def __init__(self, url: Url, line: Line, tell: Callable[[str], None], role: str | None = None,
+                 by_line: bool = False):
+        self.tap = tap_for(url, line)
+        self._url = url
+        self._tell = tell
+        self._role = role
+        self._by_line = by_line
+        self._retry_at: float | None = None  # monotonic; None while it is open
+        if by_line and not isinstance(self.tap, SerialTap):
+            raise ConfigError(f"{url} has no control lines; name a serial device, or another mode")
+
+    @property
+    def is_open(self) -> bool:
+        return self._retry_at is None
+
+    def open(self) -> None:
+        """Raises Unreachable."""
+        try:
+            self.tap.open()
+        except OSError as error:
+            raise Unreachable(f"cannot listen at {self._url}: {error.strerror or error}") from error
+
+    def hear(self, now: float) -> Heard | None:
+        """Return what has come, or None when the tap is lost."""
+        try:
+            role = self._role
+            if self._by_line:
+                role = "request" if self.tap.input_is_up() else "reply"
+            return Heard(now, self.tap.receive(), role)
+        except OSError as error:
+            self._lose(error)
+            return None
+
+    def come_back(self) -> None:
+        """Open a lost tap when it is time to try."""
+        if self._retry_at is None or time.monotonic() < self._retry_at:
+            return
+        try:
+            self.tap.open()
+        except OSError as error:
+            self._lose(error)
+        else:
+            self._retry_at = None
+            self._tell(f"{self._url} is back")
+
+    def _lose(self, error: OSError) -> None:
+        self.tap.close()
+        if self._retry_at is None:
+            self._tell(f"{self._url}: {error.strerror or error}; waiting for it")
+        self._retry_at = time.monotonic() + RETRY
+
+
+class Ears:
+    """One tap or two, heard together; `clock` tells the time of what is heard."""
+
+    def __init__(self, *ears: Ear, clock: Callable[[], float] = time.monotonic):
+        self._ears = ears
+        self._clock = clock
+
+    @property
+    def jitter(self) -> float:
+        """How much later than on the line bytes may come, in seconds."""
+        return max(ear.tap.jitter for ear in self._ears)
+
+    @property
+    def errors(self) -> int:
+        """How many bytes had a wrong parity or stop bit."""
+        return sum(ear.tap.errors for ear in self._ears)
+
+    def open(self) -> None:
+        """Raises Unreachable."""
+        for ear in self._ears:
+            ear.open()
+
+    def close(self) -> None:
+        for ear in self._ears:
+            ear.tap.close()
+
+    def hear(self, patience: float) -> list[Heard]:
+        """Return what comes next, or that there was silence, after so many seconds at most."""
+        for ear in self._ears:
+            ear.come_back()
+        ready = _wait([ear for ear in self._ears if ear.is_open], patience)
+        heard = [ear.hear(self._clock()) for ear in ready]
+        return [each for each in heard if each] or [Heard(self._clock())]
+
+
+def _wait(ears: Sequence[Ear], patience: float) -> list[Ear]:
+    """Return those that have something to say, none after a while."""
+    poll = select.poll()
+    by_fd = {ear.tap.fileno(): ear for ear in ears}
+    for fd in by_fd:
+        poll.register(fd, select.POLLIN)
+    ready = {fd for fd, _ in poll.poll(1000 * patience)}
+    return [ear for fd, ear in by_fd.items() if fd in ready]
