@@ -47,8 +47,9 @@ class Trial:
         return self.good >= max(ENOUGH, 10 * self.errors + 1, self.loose / 8)
 
     def __str__(self) -> str:
-        return (f"{self.line.baudrate:>6} {self.line.mode}  {self.good:3d} good frames  {self.loose:4d} bytes "
-                f"in none  {self.errors:4d} with a wrong parity or stop bit  score {self.score:.1f}")
+        return (f"{self.line.baudrate:>6} {self.line.mode}  {self.good:3d} good frames  "
+                f"{self.loose:4d} bytes in none  {self.errors:4d} with a wrong parity or stop bit  "
+                f"score {self.score:.1f}")
 
 
 def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE) -> Line:

@@ -23,12 +23,13 @@ RTU_PORT, TCP_PORT = 5020, 502
 DISSECTOR, SOURCE, DESTINATION, PORT_TYPE, SOURCE_PORT, DESTINATION_PORT = 12, 20, 21, 24, 25, 26
 PORT_IS_TCP = 2
 PUSH_ACK = 0x18
+GIVEN_UP = 8  # requests to which a late reply may still come
 
 
 def packets(transaction: Transaction) -> Iterator[tuple[float, bytes, bool]]:
     """Give time, frame, and whether it is a request."""
     at = transaction.time or 0.0
-    if transaction.request:
+    if transaction.request and transaction.kind is not Kind.LATE:  # of which the request was shown before
         yield at, transaction.request, True
     if transaction.reply:
         yield at + (transaction.latency or 0.0), transaction.reply, False
@@ -50,18 +51,29 @@ class TcpCapture:
     head = HEAD.pack(0xA1B2C3D4, 2, 4, 0, 0, 65535, RAW_IP)
 
     def __init__(self):
-        self._transaction = 0
+        self._number = 0  # of the transaction
+        self._given_up: dict[tuple, int] = {}  # the latest numbers of those without a reply
         self._sent = {True: 1, False: 1}  # bytes, by master and units; where the sequence numbers are
 
     def packets(self, transaction: Transaction) -> bytes:
-        if transaction.kind is Kind.DAMAGED:
-            return b""
-        self._transaction = (self._transaction + 1) & 0xFFFF
-        return b"".join(_packet(at, self._segment(*frames.take_apart(frame), is_request))
-                        for at, frame, is_request in packets(transaction))
+        number = self._number_for(transaction)
+        return b"".join(_packet(at, self._segment(number, *frames.take_apart(frame), is_request))
+                        for at, frame, is_request in packets(transaction) if frames.is_rtu_frame(frame))
 
-    def _segment(self, unit: int, pdu: bytes, is_request: bool) -> bytes:
-        data = frames.tcp_frame(self._transaction, unit, pdu)
+    def _number_for(self, transaction: Transaction) -> int:
+        """Return a new number, or the one that the request of a late reply has got."""
+        key = transaction.time, transaction.request
+        if transaction.kind is Kind.LATE and key in self._given_up:
+            return self._given_up.pop(key)
+        self._number = (self._number + 1) & 0xFFFF
+        if transaction.kind in (Kind.NO_REPLY, Kind.DAMAGED):
+            self._given_up[key] = self._number
+            if len(self._given_up) > GIVEN_UP:
+                del self._given_up[next(iter(self._given_up))]
+        return self._number
+
+    def _segment(self, number: int, unit: int, pdu: bytes, is_request: bool) -> bytes:
+        data = frames.tcp_frame(number, unit, pdu)
         ports = (MASTER_PORT, TCP_PORT) if is_request else (TCP_PORT, MASTER_PORT)
         hosts = MASTER + UNITS if is_request else UNITS + MASTER
         tcp = struct.pack(">HHIIBBHHH", *ports, self._sent[is_request], self._sent[not is_request], 5 << 4,
@@ -82,7 +94,7 @@ def _tags(is_request: bool) -> bytes:
     if not is_request:
         ports.reverse()
         hosts.reverse()
-    contents = {DISSECTOR: b"mbrtu", SOURCE: hosts[0], DESTINATION: hosts[1],
+    contents = {DISSECTOR: b"mbrtu\0\0\0", SOURCE: hosts[0], DESTINATION: hosts[1],
                 PORT_TYPE: PORT_IS_TCP.to_bytes(4, "big"), SOURCE_PORT: ports[0].to_bytes(4, "big"),
                 DESTINATION_PORT: ports[1].to_bytes(4, "big")}
     tags = b"".join(struct.pack(">HH", kind, len(content)) + content for kind, content in contents.items())

@@ -26,11 +26,11 @@ OPTIONS = [
     click.option("--reply-port", metavar="URL", help="With two taps, the one that hears the units."),
     click.option("--baudrate", type=click.IntRange(BAUDRATES[0], BAUDRATES[-1]), default=19200,
                  show_default=True, help="Of the line, also where it was recorded."),
-    click.option("--mode", "modes", type=click.Choice((*MODES, *PAIRINGS), case_sensitive=False), multiple=True,
+    click.option("--mode", "modes", type=click.Choice((*MODES, *PAIRINGS), False), multiple=True,
                  metavar="MODE", default=("8E1", "auto"), show_default=True,
-                 help="Data bits, parity, stop bits of the line: 8E1, 8N1, ... Given again, what tells requests "
-                 "from replies: auto is all there is to know, alternating their turns, rts also CTS and DSR, "
-                 "which have to be wired to the direction of the master's driver."),
+                 help="Data bits, parity, stop bits of the line: 8E1, 8N1, ... Given again, what tells "
+                 "requests from replies: auto is all there is to know, alternating their turns, rts also CTS "
+                 "and DSR, which have to be wired to the direction of the master's driver."),
     click.option("--detect", is_flag=True, help="Try the usual baud rates and modes first."),
     click.option("--half-duplex-timeout", type=click.FloatRange(0.001, 3600), default=2.0, show_default=True,
                  metavar="SECONDS", help="With alternating, the silence after which a request comes."),
@@ -69,7 +69,8 @@ def order_from(*, baudrate: int, modes: Sequence[str], units, functions, address
     """Return what the options say. Raises ConfigError."""
     mode = [each for each in ("8E1", *modes) if each in MODES][-1]
     pairing = [each for each in ("auto", *modes) if each in PAIRINGS][-1]
-    selection = Selection(frozenset(units), frozenset(functions), tuple(map(parse_addresses, addresses)), errors)
+    spans = tuple(map(parse_addresses, addresses))
+    selection = Selection(frozenset(units), frozenset(functions), spans, errors)
     return Order(line=Line(baudrate, mode), pairing=pairing, selection=selection,
                  profile=profile and load_profile(profile), form=form or "lines",
                  max_size=round(MEGABYTE * max_size), **others)

@@ -32,16 +32,22 @@ class UnitCounts:
     extremes: tuple[float, float] | None = None  # of all latencies
 
     def count(self, transaction: Transaction) -> None:
-        self.requests += transaction.request is not None
-        self.replies += transaction.reply is not None
+        self.requests += has_request(transaction)
+        self.replies += transaction.reply is not None and transaction.kind is not Kind.DAMAGED
         self.kinds[transaction.kind] += 1
-        self.retries += bool(transaction.retry)
+        self.retries += transaction.retry
         if transaction.exception is not None:
             self.exceptions[transaction.exception] += 1
         if transaction.kind in (Kind.OK, Kind.EXCEPTION) and transaction.latency is not None:
             self.latencies.append(transaction.latency)
             least, most = self.extremes or (transaction.latency, transaction.latency)
             self.extremes = min(least, transaction.latency), max(most, transaction.latency)
+
+
+def has_request(transaction: Transaction) -> bool:
+    """Whether it brings an intact request that no other one has brought."""
+    is_intact = transaction.request is not None and not transaction.damage.startswith("request")
+    return is_intact and transaction.kind is not Kind.LATE
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Statistics:
         unit = self._units.setdefault(transaction.unit, UnitCounts())
         unit.count(transaction)
         self._look_for_a_second_master(transaction)
-        if transaction.request is not None and transaction.kind is not Kind.DAMAGED:
+        if has_request(transaction):
             key = transaction.unit, transaction.function, transaction.address, transaction.count
             if key in self._polls or len(self._polls) < POLLS:
                 self._polls.setdefault(key, Poll()).count(transaction)

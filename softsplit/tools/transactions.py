@@ -70,9 +70,9 @@ def fields(transaction: Transaction) -> dict:
     return {
         "time": _rounded(transaction.time), "kind": str(transaction.kind), "unit": transaction.unit,
         "function": transaction.function, "address": transaction.address, "count": transaction.count,
-        "values": None if transaction.values is None else list(transaction.values),
+        "values": transaction.values,
         "exception": transaction.exception, "latency": _rounded(transaction.latency),
-        "retry": bool(transaction.retry), "damage": transaction.damage or None,
+        "retry": transaction.retry, "damage": transaction.damage or None,
         "request": transaction.request.hex() if transaction.request else None,
         "reply": transaction.reply.hex() if transaction.reply else None,
     }
