@@ -15,7 +15,7 @@ import termios
 from array import array
 from contextlib import suppress
 
-from softsplit.adapter import PIECE, cause
+from softsplit.adapter import PIECE, cause, unsettle
 from softsplit.line import Line
 from softsplit.upstream.wire import SocketWire
 from softsplit.url import Url
@@ -101,6 +101,7 @@ class SerialTap:
         try:
             characters = termios.tcgetattr(self._fd)[6]
             settings = [termios.INPCK | termios.PARMRK, 0, control, 0, speed, speed, characters]
+            unsettle(self._fd)
             termios.tcsetattr(self._fd, termios.TCSANOW, settings)
             termios.tcflush(self._fd, termios.TCIFLUSH)
         except termios.error as error:
