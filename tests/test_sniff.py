@@ -169,6 +169,7 @@ def test_what_cannot_be_opened_is_one_line_and_exit_code_1(tmp_path):
     ([], "name what to listen to"), (["x", "--request-port", "/dev/x"], "name what"), (["--reply-port", "/dev/x"], "two taps"),
     (["tcp://127.0.0.1:502"], "not possible here"), (["x", "--detect"], "needs one serial device"),
     (["-", "--record", "x"], "needs times"), (["x", "--json", "--pcap", "-"], "only one of"), (["x", "--address", "y"], "no address"),
+    (["./x", "--record", "x"], "at once"), (["--request-port=/dev/x", "--reply-port=rtu:///dev/y", "--pcap=/dev/y"], "at once"),
     (["x", "--address", "2-1"], "no address"), (["x", "-p", "abb-b32"], "did you mean"), (["x", "--mode", "dtr"], "'dtr' is not one of"),
     (["rtuovertcp://127.0.0.1:1", "--mode", "rts"], "no control lines"),
 ])

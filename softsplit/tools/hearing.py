@@ -24,9 +24,10 @@ class Clock:
 
 
 class Live:
-    """What ears hear at this moment."""
+    """What ears hear at this moment. Raises Unreachable when one of them cannot be opened at first."""
 
     def __init__(self, ears: Ears):
+        ears.open()
         self._ears = ears
         self.jitter = ears.jitter
 
@@ -37,12 +38,8 @@ class Live:
         return f"{show_count(errors, 'byte')} with a wrong parity or stop bit" if errors else ""
 
     def hear(self) -> Iterator[Heard]:
-        """Give what is heard, also that there is nothing, without an end.
-
-        Raises Unreachable when a tap cannot be opened at first, BrokenPipeError when nobody reads stdout.
-        """
+        """Give what is heard, also that there is nothing, until nobody reads stdout: BrokenPipeError."""
         try:
-            self._ears.open()
             while not _is_left_alone():
                 yield from self._ears.hear(TICK)
             raise BrokenPipeError

@@ -8,7 +8,6 @@
 import os
 from collections.abc import Iterator
 from math import isfinite
-from pathlib import Path
 
 from softsplit.errors import SoftsplitError
 from softsplit.trouble import show_count
@@ -40,13 +39,20 @@ def parse_heard(line: str) -> Heard | None:
 
 
 class Recording:
-    """What was heard earlier; lines that are damaged are skipped."""
+    """What was heard earlier; lines that are damaged are skipped.
+
+    Raises SoftsplitError when it cannot be read.
+    """
 
     jitter = SerialTap.jitter
 
     def __init__(self, path: str):
-        self._path = Path(path)
+        self._path = path
         self._damaged = 0
+        try:
+            self._file = open(path, encoding="ascii", errors="replace")
+        except (OSError, ValueError) as error:
+            raise SoftsplitError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
 
     @property
     def note(self) -> str:
@@ -54,7 +60,7 @@ class Recording:
         return f"{show_count(self._damaged, 'damaged line')} skipped" if self._damaged else ""
 
     def hear(self) -> Iterator[Heard]:
-        """Raises SoftsplitError when the file cannot be read, or is no recording."""
+        """Give what was heard, also long silences. Raises SoftsplitError when it is no recording."""
         latest = None
         for heard in self._lines():
             if latest is not None and heard.time - latest > LONGEST_SILENCE:
@@ -66,16 +72,13 @@ class Recording:
                                  '"1790000000.012 64 03 5b 00 00 01"')
 
     def _lines(self) -> Iterator[Heard]:
-        try:
-            with open(self._path, encoding="ascii", errors="replace") as file:
-                while line := file.readline(LONGEST_LINE):
-                    try:
-                        if heard := parse_heard(line):
-                            yield heard
-                    except ValueError:
-                        self._damaged += 1
-        except OSError as error:
-            raise SoftsplitError(f"cannot read {self._path}: {error.strerror}") from error
+        with self._file:
+            while line := self._file.readline(LONGEST_LINE):
+                try:
+                    if heard := parse_heard(line):
+                        yield heard
+                except ValueError:
+                    self._damaged += 1
 
 
 class Stdin:

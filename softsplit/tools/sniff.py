@@ -69,6 +69,10 @@ class Order:
         for_programs = self.has_lines and self.form != "lines" and self.output
         if [self.pcap, self.record, for_programs].count(STDOUT) > 1:
             raise ConfigError("only one of --pcap, --record, --json and --csv can go to stdout")
+        heard = {place.removeprefix("rtu://") for place in (self.where, *taps) if place} - {STDIN}
+        written = {os.path.realpath(path) for path in (self.pcap, self.record, self.output) if path}
+        if written & set(map(os.path.realpath, heard)):
+            raise ConfigError(f"{' or '.join(heard)} cannot be heard and written at once")
 
     @property
     def has_lines(self) -> bool:
@@ -102,12 +106,11 @@ def tap_url(where: str) -> Url:
 def run_sniff(order: Order) -> None:
     """Listen until the source ends, or somebody asks to stop. Raises SoftsplitError."""
     hold_descriptors()
+    if order.detect:
+        order = replace(order, line=detect(tap_url(order.where), tell))
     try:
         with Stop() as stop:
-            line = order.line
-            if order.detect:
-                line = detect(tap_url(order.where), tell)
-            Sniffer(replace(order, line=line)).run(stop)
+            Sniffer(order).run(stop)
     except BrokenPipeError:
         pass  # who read it has seen enough
 
@@ -158,7 +161,7 @@ class Sniffer:
 
 
 def source_for(order: Order) -> Recording | Stdin | Live:
-    """Return what tells what is heard. Raises ConfigError."""
+    """Return what tells what is heard, opened. Raises SoftsplitError."""
     if order.request_port and order.reply_port:
         ears = [Ear(tap_url(order.request_port), order.line, tell, "request"),
                 Ear(tap_url(order.reply_port), order.line, tell, "reply")]

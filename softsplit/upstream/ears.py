@@ -26,7 +26,7 @@ class Heard:
 
 
 class Ear:
-    """One tap, which may be lost.
+    """One tap, which may be lost, or not be there at first.
 
     `role` is "request" or "reply", None when it hears both; `by_line` has a control line of the device tell.
     `tell` is told when the tap is lost, and when it is back. Raises ConfigError.
@@ -39,13 +39,11 @@ class Ear:
         self._tell = tell
         self._role = role
         self._by_line = by_line
-        self._retry_at: float | None = None  # monotonic; None while it is open
+        self.is_open = False
+        self._is_missed = False  # which was told
+        self._retry_at = 0.0  # monotonic
         if by_line and not isinstance(self.tap, SerialTap):
             raise ConfigError(f"{url} has no control lines; name a serial device, or another mode")
-
-    @property
-    def is_open(self) -> bool:
-        return self._retry_at is None
 
     def open(self) -> None:
         """Raises Unreachable."""
@@ -53,6 +51,11 @@ class Ear:
             self.tap.open()
         except OSError as error:
             raise Unreachable(f"cannot listen at {self._url}: {error.strerror or error}") from error
+        self.is_open = True
+
+    def close(self) -> None:
+        self.tap.close()
+        self.is_open = False
 
     def hear(self, now: float) -> Heard | None:
         """Return what has come, or None when the tap is lost."""
@@ -66,20 +69,23 @@ class Ear:
             return None
 
     def come_back(self) -> None:
-        """Open a lost tap when it is time to try."""
-        if self._retry_at is None or time.monotonic() < self._retry_at:
+        """Open a tap that is not there, when it is time to try."""
+        if self.is_open or time.monotonic() < self._retry_at:
             return
         try:
             self.tap.open()
         except OSError as error:
             self._lose(error)
-        else:
-            self._retry_at = None
+            return
+        self.is_open = True
+        if self._is_missed:
+            self._is_missed = False
             self._tell(f"{self._url} is back")
 
     def _lose(self, error: OSError) -> None:
-        self.tap.close()
-        if self._retry_at is None:
+        self.close()
+        if not self._is_missed:
+            self._is_missed = True
             self._tell(f"{self._url}: {error.strerror or error}; waiting for it")
         self._retry_at = time.monotonic() + RETRY
 
@@ -102,13 +108,13 @@ class Ears:
         return sum(ear.tap.errors for ear in self._ears)
 
     def open(self) -> None:
-        """Raises Unreachable."""
+        """Open all taps, for those who do not want to wait for them. Raises Unreachable."""
         for ear in self._ears:
             ear.open()
 
     def close(self) -> None:
         for ear in self._ears:
-            ear.tap.close()
+            ear.close()
 
     def hear(self, patience: float) -> list[Heard]:
         """Return what comes next, or that there was silence, after so many seconds at most."""
