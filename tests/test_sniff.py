@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import termios
 import threading
@@ -17,12 +19,14 @@ import pytest
 
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile
+from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import frames
-from softsplit.protocol.transaction import Kind
+from softsplit.protocol.transaction import Kind, Transaction
 from softsplit.tools.detect import detect
 from softsplit.tools.longfile import LongFile
 from softsplit.tools.recording import parse_heard, show_heard
 from softsplit.tools.simulate import simulated_server
+from softsplit.tools.transactions import draw
 from softsplit.upstream.ears import Heard
 from softsplit.upstream.tap import Marks, SerialTap
 from softsplit.url import parse_url
@@ -32,6 +36,18 @@ from tests.tapped import TappedCable
 
 POWERS = read_request(0x5B00, 6)
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
+
+
+TEXT = """
+[[block]]
+address = 0x10
+count = 2
+[[register]]
+name = "label"
+address = 0x10
+count = 2
+type = "text"
+"""
 
 
 def sniffed(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -190,6 +206,24 @@ def test_a_recording_is_decoded_with_all_its_times(recording):
     assert all(isinstance(bit, int) and not isinstance(bit, bool) for bit in found[3]["values"])
 
 
+def test_colours_are_for_terminals(recording):
+    ours, stdout = os.openpty()
+    with Child([*SOFTSPLIT, "sniff", recording], stdout=stdout) as sniff:
+        assert sniff.process.wait(10 * SLOWNESS) == 0
+    os.close(stdout)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "\x1b[31m" in shown and re.search("\x1b\\[33m.*illegal data address.*\x1b\\[0m", shown)
+    assert "\x1b" not in sniffed(recording).stdout
+
+
+def test_text_of_a_unit_cannot_move_the_cursor():
+    profile = parse_profile(TEXT, "text.toml")
+    reply = frames.rtu_frame(2, bytes((3, 4)) + b"\x1b[2J")
+    line = draw(Transaction(Kind.OK, 1.0, REQUEST, reply, 0.01), profile)
+    assert line.endswith("  label '\\x1b[2J'\n")
+
+
 def test_the_json_contract(recording):
     for each in objects(sniffed(recording, "--json").stdout):
         assert each.keys() >= {"kind", "time", "unit", "function", "address", "count", "values", "exception", "latency",
@@ -326,6 +360,13 @@ def test_a_capture_streams_live(cable):
         assert sniff.wait(10 * SLOWNESS) == 0
 
 
+def test_long_output_is_rotated(recording, tmp_path):
+    path, older = tmp_path / "lines", tmp_path / "lines.1"
+    assert sniffed(recording, "-x", "--output", str(path), "--max-size", "0.001").returncode == 0
+    assert 500 < older.stat().st_size <= 1000
+    assert sniffed(recording, "-x").stdout.startswith(older.read_text() + path.read_text())
+
+
 def test_files_are_begun_anew_and_have_their_head(tmp_path):
     path = str(tmp_path / "out")
     file = LongFile(path, 100, b"head\n")
@@ -342,15 +383,30 @@ def test_files_are_begun_anew_and_have_their_head(tmp_path):
 def test_the_kernel_refuses_to_write_to_a_tap(cable):
     tap = SerialTap(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), Line())
     tap.open()
-    with pytest.raises(OSError):
-        import os
+    with pytest.raises(OSError, match="Bad file descriptor"):
         os.write(tap.fileno(), b"x")
     with pytest.raises(OSError, match="another program uses the device"):
         SerialTap(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), Line()).open()
-    assert not termios.tcgetattr(tap.fileno())[2] & termios.HUPCL
+    assert not termios.tcgetattr(cable.tap.fd)[2] & (termios.HUPCL | termios.CRTSCTS)  # which would move RTS and DTR
     cable.tap.hear(bytes(range(256)))
     assert until(tap.receive) == bytes(range(256))  # a byte ff is marked by the kernel, and no mark is left
     tap.close()
+
+
+def test_rts_and_dtr_are_lowered_first_of_all_and_never_raised(cable, monkeypatch):
+    asked = []
+    monkeypatch.setattr("softsplit.upstream.tap.fcntl.ioctl", lambda fd, request, argument: asked.append((request, argument)))
+    tap = SerialTap(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), Line())
+    tap.open()
+    tap.close()
+    lowered = (termios.TIOCMBIC, struct.pack("I", termios.TIOCM_RTS | termios.TIOCM_DTR))
+    assert asked[:2] == [lowered] * 2
+    assert {request for request, _ in asked[2:]} <= {termios.TIOCGSERIAL, termios.TIOCSSERIAL}
+
+
+def test_a_device_without_control_lines_cannot_tell_roles(cable):
+    done = sniffed(str(cable.tap.path), "--mode", "rts")
+    assert done.returncode == 1 and "neither CTS nor DSR" in done.stderr
 
 
 def test_marks_are_taken_out_wherever_they_are_cut():
@@ -385,6 +441,20 @@ def test_the_baud_rate_is_detected_and_the_choice_explained(cable):
         line = detect(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), told.append, patience=0.1)
     assert line.baudrate == 38400
     assert "9600 8E1    0 good frames" in told[0] and told[-1].startswith("38400 8E1 it is: ")
+
+
+def test_what_is_detected_is_listened_to(cable):
+    with chattering(cable.tap, termios.B9600):
+        with sniffing(str(cable.tap.path), "--detect", "--json") as sniff:
+            assert until(lambda: objects(sniff.text()), timeout=10)[0]["kind"] == "ok"
+            assert re.search("^softsplit: 9600 8E1 it is: [4-9]|[1-9][0-9]+ good frames", sniff.log())
+
+
+def test_detection_is_ended_at_once(cable):
+    with sniffing(str(cable.tap.path), "--detect", tap=cable.tap) as sniff:
+        begin = time.monotonic()
+        assert sniff.end() == 1
+        assert time.monotonic() - begin < 1 * SLOWNESS
 
 
 def test_a_silent_line_is_not_guessed_at(cable):

@@ -168,5 +168,5 @@ def _show_value(value: values.Value | None, resolution: str) -> str:
     if isinstance(value, tuple):
         return "".join(str(int(bit)) for bit in value)
     if isinstance(value, str):
-        return value
+        return value if value.isprintable() else ascii(value)  # no unit may move the cursor of a terminal
     return f"{value} {values.parse_resolution(resolution)[1]}".rstrip()

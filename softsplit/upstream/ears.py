@@ -49,6 +49,7 @@ class Ear:
         """Raises Unreachable."""
         try:
             self.tap.open()
+            self._role_now()
         except OSError as error:
             raise Unreachable(f"cannot listen at {self._url}: {error.strerror or error}") from error
         self.is_open = True
@@ -60,10 +61,7 @@ class Ear:
     def hear(self, now: float) -> Heard | None:
         """Return what has come, or None when the tap is lost."""
         try:
-            role = self._role
-            if self._by_line:
-                role = "request" if self.tap.input_is_up() else "reply"
-            return Heard(now, self.tap.receive(), role)
+            return Heard(now, self.tap.receive(), self._role_now())
         except OSError as error:
             self._lose(error)
             return None
@@ -81,6 +79,12 @@ class Ear:
         if self._is_missed:
             self._is_missed = False
             self._tell(f"{self._url} is back")
+
+    def _role_now(self) -> str | None:
+        """Whose the bytes are that come at this moment."""
+        if not self._by_line:
+            return self._role
+        return "request" if self.tap.input_is_up() else "reply"
 
     def _lose(self, error: OSError) -> None:
         self.close()

@@ -127,7 +127,10 @@ class SerialTap:
 
     def input_is_up(self) -> bool:
         """Whether CTS or DSR is up, to which the direction of the master's driver may be wired."""
-        lines, = struct.unpack("I", fcntl.ioctl(self._fd, termios.TIOCMGET, bytes(4)))
+        try:
+            lines, = struct.unpack("I", fcntl.ioctl(self._fd, termios.TIOCMGET, bytes(4)))
+        except OSError as error:
+            raise OSError(error.errno, "the device has neither CTS nor DSR, or is gone") from error
         return bool(lines & INPUTS)
 
     def _lower_outputs(self) -> None:
