@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import termios
 import threading
@@ -28,9 +27,7 @@ from softsplit.tools.recording import parse_heard, show_heard
 from softsplit.tools.simulate import simulated_server
 from softsplit.tools.transactions import draw
 from softsplit.upstream.ears import Heard
-from softsplit.upstream.tap import Marks, SerialTap
 from softsplit.url import parse_url
-from softsplit.line import Line
 from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, read_request, running, until
 from tests.tapped import TappedCable
 
@@ -137,11 +134,15 @@ def test_lines_name_the_values_and_show_the_bytes(cable):
     assert "\x1b" not in sniff.text()
 
 
-def test_two_taps_tell_whose_the_bytes_are(cable):
+def test_two_taps_tell_whose_the_bytes_are_and_so_does_their_recording(cable, tmp_path):
     taps = [f"--request-port=rtu://{cable.request_tap.path}", f"--reply-port=rtu://{cable.reply_tap.path}"]
-    with sniffing(*taps, "--json", tap=cable.reply_tap) as sniff, RtuMaster(cable.right) as master:
+    path = tmp_path / "recording"
+    with sniffing(*taps, "--json", "--record", str(path), tap=cable.reply_tap) as sniff, RtuMaster(cable.right) as master:
         assert master.ask(2, POWERS)
         assert until(lambda: objects(sniff.text()))[0]["kind"] == "ok"
+        assert sniff.end() == 0
+    assert re.search("^[0-9.]+ 02 03 5b 00 .* request\n[0-9.]+ 02 03 0c .* reply\n", path.read_text(), re.MULTILINE)
+    assert sniffed(str(path), "--json").stdout == sniff.text()
 
 
 def test_a_pulled_adapter_is_waited_for(cable):
@@ -380,41 +381,9 @@ def test_files_are_begun_anew_and_have_their_head(tmp_path):
     assert numbers == list(range(numbers[0], 40))
 
 
-def test_the_kernel_refuses_to_write_to_a_tap(cable):
-    tap = SerialTap(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), Line())
-    tap.open()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.write(tap.fileno(), b"x")
-    with pytest.raises(OSError, match="another program uses the device"):
-        SerialTap(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), Line()).open()
-    assert not termios.tcgetattr(cable.tap.fd)[2] & (termios.HUPCL | termios.CRTSCTS)  # which would move RTS and DTR
-    cable.tap.hear(bytes(range(256)))
-    assert until(tap.receive) == bytes(range(256))  # a byte ff is marked by the kernel, and no mark is left
-    tap.close()
-
-
-def test_rts_and_dtr_are_lowered_first_of_all_and_never_raised(cable, monkeypatch):
-    asked = []
-    monkeypatch.setattr("softsplit.upstream.tap.fcntl.ioctl", lambda fd, request, argument: asked.append((request, argument)))
-    tap = SerialTap(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), Line())
-    tap.open()
-    tap.close()
-    lowered = (termios.TIOCMBIC, struct.pack("I", termios.TIOCM_RTS | termios.TIOCM_DTR))
-    assert asked[:2] == [lowered] * 2
-    assert {request for request, _ in asked[2:]} <= {termios.TIOCGSERIAL, termios.TIOCSSERIAL}
-
-
 def test_a_device_without_control_lines_cannot_tell_roles(cable):
     done = sniffed(str(cable.tap.path), "--mode", "rts")
     assert done.returncode == 1 and "neither CTS nor DSR" in done.stderr
-
-
-def test_marks_are_taken_out_wherever_they_are_cut():
-    marked, meant = bytes.fromhex("01 ffff 02 ff0003 ff0000 ffff ff0041 ffff 00"), bytes.fromhex("01 ff 02 03 ff 41 ff 00")
-    for cut in range(len(marked) + 1):
-        marks = Marks()
-        assert marks.strip(marked[:cut]) + marks.strip(marked[cut:]) == meant
-        assert marks.errors == 3
 
 
 @contextmanager

@@ -14,13 +14,16 @@ STDOUT = 1
 
 
 class Clock:
-    """Wall time that never jumps: as it was at the start, and the monotonic time since."""
+    """Wall time that never jumps: as it was at the start, and the monotonic time since.
+
+    In whole microseconds, as recordings tell it, so that these are decoded to exactly the same.
+    """
 
     def __init__(self):
         self._offset = time.time() - time.monotonic()
 
     def now(self) -> float:
-        return self._offset + time.monotonic()
+        return round(self._offset + time.monotonic(), 6)
 
 
 class Live:
