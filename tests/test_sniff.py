@@ -428,4 +428,4 @@ def test_detection_is_ended_at_once(cable):
 
 def test_a_silent_line_is_not_guessed_at(cable):
     with pytest.raises(SoftsplitError, match="nothing was heard"):
-        detect(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), lambda text: None, patience=0.01)
+        detect(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), lambda text: None, silence=0.01)

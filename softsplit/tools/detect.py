@@ -18,7 +18,8 @@ from softsplit.url import Url
 
 BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most frequent first
 MODES = ("8E1", "8N1", "8O1")
-PATIENCE = 2.5  # s for each setting; most masters ask at least once a second
+PATIENCE = 2.5  # s for each setting, from the first byte on; most masters ask at least once a second
+SILENCE = 15.0  # s without a byte after which nobody is there
 LOOK = 0.2  # s between looks at what was heard
 ENOUGH = 4  # good frames, which settle it
 
@@ -52,14 +53,15 @@ class Trial:
                 f"score {self.score:.1f}")
 
 
-def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE) -> Line:
+def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE,
+           silence: float = SILENCE) -> Line:
     """Return how a serial device is spoken on, after `tell` was told of every trial.
 
     Raises Unreachable when it cannot be opened, SoftsplitError when nothing is heard.
     """
     trials = []
     try:
-        for trial in _trials(SerialTap(url, Line()), patience):
+        for trial in _trials(SerialTap(url, Line()), patience, silence):
             tell(str(trial))
             trials.append(trial)
             if trial.is_clear:
@@ -68,34 +70,40 @@ def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE) ->
         raise Unreachable(f"cannot listen at {url}: {error.strerror or error}") from error
     best = max(trials, key=lambda trial: trial.score)
     if best.score <= 0:
-        heard = sum(trial.loose + trial.errors for trial in trials)
-        raise SoftsplitError(f"{url}: no setting gives Modbus frames; " + (
-            "are A and B the right way round, is it Modbus RTU?" if heard else
-            "nothing was heard; is the line wired to the adapter, does a master ask?"))
+        raise SoftsplitError(f"{url}: no setting gives Modbus frames; are A and B the right way round, is it "
+                             "Modbus RTU?")
     tell(f"{best.line.baudrate} {best.line.mode} it is: {best.good} good frames in {best.seconds:.1f} s, "
          f"{best.loose} bytes in none, {best.errors} with a wrong parity or stop bit")
     return best.line
 
 
-def _trials(tap: SerialTap, patience: float) -> Iterator[Trial]:
+def _trials(tap: SerialTap, patience: float, silence: float) -> Iterator[Trial]:
     """Try every usual setting, on a tap that is opened once: each opening may move its outputs."""
     with closing(tap):
         tap.open()
         for baudrate in BAUDRATES:
             for mode in MODES:
+                tap.tune(Line(baudrate, mode))
+                if not _hears(tap, silence):
+                    raise SoftsplitError(f"nothing was heard for {silence:g} s; is the line wired to the "
+                                         "adapter, does a master ask?")
                 yield _try(tap, Line(baudrate, mode), patience)
+
+
+def _hears(tap: SerialTap, seconds: float) -> bool:
+    """Whether something comes, be it noise."""
+    poll = select.poll()
+    poll.register(tap.fileno(), select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _try(tap: SerialTap, line: Line, patience: float) -> Trial:
     """Listen until this setting is clear, or for a while."""
-    tap.tune(line)
-    poll = select.poll()
-    poll.register(tap.fileno(), select.POLLIN)
     heard, errors, began = b"", tap.errors, time.monotonic()
     while True:
         look_at = time.monotonic() + min(LOOK, patience)
         while (left := look_at - time.monotonic()) > 0:
-            if poll.poll(1000 * left):
+            if _hears(tap, left):
                 heard += tap.receive()
         seconds = time.monotonic() - began
         good, loose = frames.split(heard)
