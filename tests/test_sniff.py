@@ -176,7 +176,8 @@ def test_a_gateway_that_hangs_up_is_connected_to_again_and_never_told_anything()
 
 
 def test_what_cannot_be_opened_is_one_line_and_exit_code_1(tmp_path):
-    for where, told in ((f"rtu://{tmp_path}/ttyUSB0", "there is no such device"), ("rtu:///dev/null", "no serial device"),
+    for where, told in ((f"rtu://{tmp_path}/ttyUSB0", "there is no such device"),
+                        ("/dev/ttyUSB99", "there is no such device"), ("rtu:///dev/null", "no serial device"),
                         (str(tmp_path / "none"), "No such file"), ("rtuovertcp://127.0.0.1:1", "Connection refused")):
         done = sniffed(where)
         assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1, done.stderr

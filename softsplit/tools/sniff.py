@@ -93,7 +93,7 @@ class Order:
 def is_live(where: str) -> bool:
     """Whether this is a url or a device, not a file."""
     try:
-        return "://" in where or stat.S_ISCHR(os.stat(where).st_mode)
+        return "://" in where or where.startswith("/dev/") or stat.S_ISCHR(os.stat(where).st_mode)
     except (OSError, ValueError):
         return False
 
