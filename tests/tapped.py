@@ -3,6 +3,7 @@
 import os
 import select
 import tty
+from contextlib import suppress
 from pathlib import Path
 
 from softsplit.tools.cable import Cable
@@ -32,7 +33,8 @@ class Tap:
 
     def hear(self, data: bytes) -> None:
         if self._ends:
-            os.write(self._ends[0], data)
+            with suppress(BlockingIOError):  # nobody listens, and the buffer is full
+                os.write(self._ends[0], data)
 
     def said(self) -> bytes:
         poll = select.poll()
