@@ -35,7 +35,7 @@ class UnitCounts:
         self.requests += has_request(transaction)
         self.replies += transaction.reply is not None and transaction.kind is not Kind.DAMAGED
         self.kinds[transaction.kind] += 1
-        self.retries += transaction.retry
+        self.retries += transaction.retry and has_request(transaction)
         if transaction.exception is not None:
             self.exceptions[transaction.exception] += 1
         if transaction.kind in (Kind.OK, Kind.EXCEPTION) and transaction.latency is not None:
