@@ -46,7 +46,7 @@ class UnitCounts:
 
 def has_request(transaction: Transaction) -> bool:
     """Whether it brings an intact request that no other one has brought."""
-    is_intact = transaction.request is not None and not transaction.damage.startswith("request")
+    is_intact = transaction.request is not None and not (transaction.damage or "").startswith("request")
     return is_intact and transaction.kind is not Kind.LATE
 
 

@@ -72,7 +72,7 @@ def fields(transaction: Transaction) -> dict:
         "function": transaction.function, "address": transaction.address, "count": transaction.count,
         "values": transaction.values,
         "exception": transaction.exception, "latency": _rounded(transaction.latency),
-        "retry": transaction.retry, "damage": transaction.damage or None,
+        "retry": transaction.retry, "damage": transaction.damage,
         "request": transaction.request.hex() if transaction.request else None,
         "reply": transaction.reply.hex() if transaction.reply else None,
     }
