@@ -44,7 +44,7 @@ class Transaction:
     reply: bytes | None = None
     latency: float | None = None
     retry: bool = False
-    damage: str = ""
+    damage: str | None = None
 
     @property
     def unit(self) -> int | None:
@@ -101,7 +101,7 @@ class Transaction:
     @property
     def _is_asked(self) -> bool:
         """Whether there is an intact request."""
-        return self.request is not None and not self.damage.startswith("request")
+        return self.request is not None and not (self.damage or "").startswith("request")
 
     @property
     def _is_answered(self) -> bool:

@@ -1,0 +1,190 @@
+"""A conversation: what masters and units say on a serial line, frame by frame, becomes transactions."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from softsplit.protocol.frames import crc
+from softsplit.protocol.shapes import ECHOES, answer_length, answers
+from softsplit.protocol.transaction import Kind, Transaction
+
+MEMORY = 4  # requests without a reply that a reply may still come to
+LATE_FOR = 1.0  # s after its request a reply may come at least
+PATIENT_FOR = 0.2  # s; no master asks again sooner, no unit takes longer, as far as nothing else is known
+STRAY, TORN = 2, 3  # bytes at most between two frames when a driver lets go; bytes at least of a torn frame
+UNITS = 256  # whose latency is known
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: its frame, when it ended, whether it was asked before, and how many requests were before it."""
+
+    frame: bytes
+    time: float | None
+    retry: bool
+    number: int
+
+
+class Conversation:
+    """Takes in frames and noise in the order in which they were heard; what is complete is in `told`.
+
+    Times are those of the last byte, in seconds, or None throughout; `jitter` is how late they may be.
+    """
+
+    def __init__(self, jitter: float, timeout: float):
+        self.told: list[Transaction] = []
+        self.asked: Asked | None = None
+        self._unanswered: deque[Asked] = deque(maxlen=MEMORY)
+        self._jitter, self._timeout = jitter, timeout
+        self._latencies: dict[int, float] = {}  # the longest, by unit
+        self._retry_interval: float | None = None  # the shortest
+        self._number = 0
+        self._noise, self._noise_time = b"", None
+
+    def noise(self, data: bytes, time: float | None) -> None:
+        """Bytes that are part of no frame."""
+        self._noise += data
+        self._noise_time = time
+
+    def request(self, frame: bytes, time: float | None) -> None:
+        retry = self._is_retried(frame, time)
+        self.give_up()
+        self._tell_noise()
+        self._number += 1
+        asked = Asked(frame, time, retry, self._number)
+        if frame[0] == 0:
+            self._tell(Kind.BROADCAST, asked)
+        else:
+            self.asked = asked
+
+    def reply(self, frame: bytes, time: float | None) -> None:
+        asked = self.asked
+        if asked and answers(asked.frame, frame):
+            self._tell_noise()
+            self.asked = None
+            latency = _between(asked.time, time)
+            if latency is not None and len(self._latencies) < UNITS:
+                self._latencies[frame[0]] = max(latency, self._latencies.get(frame[0], 0))
+            sure = Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
+            self._tell(Kind.SUSPECT if self._is_suspect(asked, frame, time) else sure, asked, frame, latency)
+        else:
+            self._unexpected(frame, time)
+
+    def give_up(self) -> None:
+        """No reply comes to what was asked last."""
+        asked, self.asked = self.asked, None
+        if asked is None:
+            return
+        self._unanswered.append(asked)
+        if len(self._noise) >= TORN:
+            self._tell(Kind.DAMAGED, asked, self._noise, damage=_damage(asked.frame, self._noise))
+            self._noise = b""
+        else:
+            self._tell(Kind.NO_REPLY, asked)
+
+    def expire(self, time: float) -> None:
+        """Give up what was asked too long ago, and tell of the noise."""
+        if self.asked and self.asked.time is not None and time - self.asked.time > self._timeout:
+            self.give_up()
+
+    def is_repeated(self, frame: bytes, begin: float | None) -> bool:
+        """Whether a frame, the same as the request before it, that began then is that request again."""
+        if frame[1] not in ECHOES:
+            return True
+        wait = _between(self.asked.time, begin)
+        patience = self._patience(frame[0])
+        return wait is not None and wait > patience and 2 * self._jitter <= patience
+
+    def was_asked(self, frame: bytes, time: float | None) -> Asked | None:
+        """The newest request without a reply that `frame` may be the late reply to."""
+        for asked in reversed(self._unanswered):
+            late = _between(asked.time, time) or 0
+            if (self._number - asked.number <= 2 and late <= max(LATE_FOR, 2 * (self._retry_interval or 0))
+                    and answers(asked.frame, frame)):
+                return asked
+        return None
+
+    def is_young(self, begin: float | None) -> bool:
+        """Whether what was asked last, if anything, may not have been answered yet."""
+        if self.asked is None:
+            return False
+        wait = _between(self.asked.time, begin)
+        return wait is None or wait <= self._patience(self.asked.frame[0])
+
+    def was_damaged(self, frame: bytes) -> bool:
+        """Whether the noise right before looks like `frame` with an error or two."""
+        if abs(len(self._noise) - len(frame)) > 1:
+            return False
+        if len(self._noise) == len(frame):
+            wrong = int.from_bytes(self._noise, "big") ^ int.from_bytes(frame, "big")
+            return wrong.bit_count() <= 6
+        longer, shorter = sorted((self._noise, frame), key=len, reverse=True)
+        return any(longer[:at] + longer[at + 1:] == shorter for at in range(len(longer)))
+
+    def answer_damaged(self, frame: bytes, time: float | None) -> None:
+        """`frame` is the reply to the request of which the noise right before is what remains."""
+        noise, self._noise = self._noise, b""
+        self._tell(Kind.DAMAGED, Asked(noise, self._noise_time, False, self._number), frame,
+                   _between(self._noise_time, time), f"request {_pieces(noise, len(frame))}")
+
+    def settle(self) -> None:
+        """Tell of the noise, as nothing follows that could explain it."""
+        if self.asked is None or len(self._noise) < TORN:
+            self._tell_noise()
+
+    def _patience(self, unit: int) -> float:
+        """Seconds after which a repeated frame is the request again and not its echo."""
+        longest = self._latencies.get(unit, 0)
+        patience = max(PATIENT_FOR, 3 * longest)
+        if self._retry_interval:
+            patience = min(patience, 0.75 * self._retry_interval)
+        return max(patience, 1.5 * longest)
+
+    def _is_retried(self, frame: bytes, time: float | None) -> bool:
+        last = self.asked or (self._unanswered[-1] if self._unanswered else None)
+        if last is None or last.frame != frame or self._number - last.number > 0:
+            return False
+        interval = _between(last.time, time)
+        if interval and (self._retry_interval is None or interval < self._retry_interval):
+            self._retry_interval = interval
+        return True
+
+    def _is_suspect(self, asked: Asked, frame: bytes, time: float | None) -> bool:
+        wait = _between(asked.time, time)
+        if frame[1] in ECHOES and wait is not None and wait > self._patience(frame[0]):
+            return True
+        other = self.was_asked(frame, time)
+        return other is not None and other.frame != asked.frame
+
+    def _unexpected(self, frame: bytes, time: float | None) -> None:
+        torn = len(self._noise) > TORN
+        asked = None if torn else self.was_asked(frame, time)
+        self._tell_noise()
+        if asked is None:
+            self.told.append(Transaction(Kind.ORPHAN, time, reply=frame))
+        else:
+            self._unanswered.remove(asked)
+            self._tell(Kind.LATE, asked, frame, _between(asked.time, time))
+
+    def _tell(self, kind: Kind, asked: Asked, reply: bytes | None = None, latency: float | None = None,
+              damage: str | None = None) -> None:
+        self.told.append(Transaction(kind, asked.time, asked.frame, reply, latency, asked.retry, damage))
+
+    def _tell_noise(self) -> None:
+        noise, self._noise = self._noise, b""
+        if noise:
+            self.told.append(Transaction(Kind.DAMAGED, self._noise_time, reply=noise,
+                                         damage=f"{len(noise)} bytes of no frame"))
+
+
+def _between(begin: float | None, end: float | None) -> float | None:
+    return None if begin is None or end is None else end - begin
+
+
+def _damage(request: bytes, noise: bytes) -> str:
+    return f"reply {_pieces(noise, answer_length(request, noise))}"
+
+
+def _pieces(noise: bytes, length: int) -> str:
+    """What is left of a frame of that many bytes, 0 when nobody knows."""
+    size = f"{len(noise)} of {length} bytes" if length else f"{len(noise)} bytes"
+    return f"{size}, CRC {noise[-2:].hex(' ')} instead of {crc(noise[:-2]).to_bytes(2, 'little').hex(' ')}"

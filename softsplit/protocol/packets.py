@@ -1,0 +1,58 @@
+"""Packets: a serial line of which it is known, or believed, who is talking."""
+
+from softsplit.protocol import frames
+from softsplit.protocol.conversation import Conversation
+from softsplit.protocol.frames import MAX_RTU_FRAME, crc
+
+LENGTHS = {"request": frames.request_length, "reply": frames.reply_length}
+OTHER = {"request": "reply", "reply": "request"}
+
+
+class Packets:
+    """Cuts what was read into packets as long as their heads say, and believes the role it is told.
+
+    Where none is told, requests and replies take turns; after `timeout` seconds of silence comes a request.
+    """
+
+    def __init__(self, talk: Conversation, character_time: float, timeout: float):
+        self._talk, self._character_time, self._timeout = talk, character_time, timeout
+        self._data = b""
+        self._role = "request"
+        self._time: float | None = None  # of the last read
+
+    def take(self, data: bytes, t: float | None, role: str | None = None) -> None:
+        if None not in (t, self._time) and t - self._time > self._timeout:
+            self._begin("request")
+        if role and role != self._role:
+            self._begin(role)
+        self._data += data
+        self._time = t
+        while self._data:
+            length = min(LENGTHS[self._role](self._data) or len(self._data), MAX_RTU_FRAME)
+            if len(self._data) < length or len(self._data) < 2:
+                break
+            self._packet(length)
+            self._role = role or OTHER[self._role]
+
+    def idle(self, t: float) -> None:
+        if self._time is not None and t - self._time > self._timeout:
+            self._begin("request")
+
+    def finish(self) -> None:
+        self._begin("request")
+
+    def _begin(self, role: str) -> None:
+        """Somebody begins to talk; what the last one left is part of no packet."""
+        if self._data:
+            self._talk.noise(self._data, self._time)
+        self._data, self._role = b"", role
+
+    def _packet(self, length: int) -> None:
+        packet, self._data = self._data[:length], self._data[length:]
+        time = None if self._time is None else self._time - len(self._data) * self._character_time
+        if crc(packet) or length < 4:
+            self._talk.noise(packet, time)
+        elif self._role == "request":
+            self._talk.request(packet, time)
+        else:
+            self._talk.reply(packet, time)
