@@ -8,10 +8,10 @@ from softsplit.protocol.shapes import ECHOES, answer_length, answers
 from softsplit.protocol.transaction import Kind, Transaction
 
 MEMORY = 4  # requests without a reply that a reply may still come to
-LATE_FOR = 1.0  # s after its request a reply may come at least
 PATIENT_FOR = 0.2  # s; no master asks again sooner, no unit takes longer, as far as nothing else is known
 STRAY, TORN = 2, 3  # bytes at most between two frames when a driver lets go; bytes at least of a torn frame
-UNITS = 256  # whose latency is known
+LOOK_BACK, WRONG_BITS = 24, 6  # bytes and bits, to recognise a frame in the noise
+RECENT = 15  # replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Conversation:
         self.asked: Asked | None = None
         self._unanswered: deque[Asked] = deque(maxlen=MEMORY)
         self._jitter, self._timeout = jitter, timeout
-        self._latencies: dict[int, float] = {}  # the longest, by unit
+        self._waits: dict[int, deque[float]] = {}  # until the last replies began, by unit
         self._retry_interval: float | None = None  # the shortest
         self._number = 0
         self._noise, self._noise_time = b"", None
@@ -45,7 +45,9 @@ class Conversation:
         self._noise += data
         self._noise_time = time
 
-    def request(self, frame: bytes, time: float | None) -> None:
+    def request(self, frame: bytes, begin: float | None, time: float | None) -> None:
+        if self._was_echo(begin):
+            self._correct()
         retry = self._is_retried(frame, time)
         self.give_up()
         self._tell_noise()
@@ -56,18 +58,18 @@ class Conversation:
         else:
             self.asked = asked
 
-    def reply(self, frame: bytes, time: float | None) -> None:
+    def reply(self, frame: bytes, begin: float | None, time: float | None) -> None:
         asked = self.asked
-        if asked and answers(asked.frame, frame):
-            self._tell_noise()
-            self.asked = None
-            latency = _between(asked.time, time)
-            if latency is not None and len(self._latencies) < UNITS:
-                self._latencies[frame[0]] = max(latency, self._latencies.get(frame[0], 0))
-            sure = Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
-            self._tell(Kind.SUSPECT if self._is_suspect(asked, frame, time) else sure, asked, frame, latency)
-        else:
-            self._unexpected(frame, time)
+        if asked is None or not answers(asked.frame, frame):
+            return self._unexpected(frame, time)
+        self._tell_noise()
+        self.asked = None
+        wait = _between(asked.time, begin)
+        if wait is not None and frame[1] not in ECHOES:
+            self._waits.setdefault(frame[0], deque(maxlen=RECENT)).append(wait)
+        sure = Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
+        self._tell(Kind.SUSPECT if self._is_suspect(asked, frame, begin) else sure, asked, frame,
+                   _between(asked.time, time))
 
     def give_up(self) -> None:
         """No reply comes to what was asked last."""
@@ -87,18 +89,16 @@ class Conversation:
             self.give_up()
 
     def is_repeated(self, frame: bytes, begin: float | None) -> bool:
-        """Whether a frame, the same as the request before it, that began then is that request again."""
-        if frame[1] not in ECHOES:
-            return True
-        wait = _between(self.asked.time, begin)
+        """Whether a frame that began then, the same as the request before it, is not its echo but that again."""
         patience = self._patience(frame[0])
-        return wait is not None and wait > patience and 2 * self._jitter <= patience
+        wait = _between(self.asked.time, begin)
+        return self.was_damaged(frame) or wait is not None and wait > patience and 2 * self._jitter <= patience
 
     def was_asked(self, frame: bytes, time: float | None) -> Asked | None:
         """The newest request without a reply that `frame` may be the late reply to."""
         for asked in reversed(self._unanswered):
             late = _between(asked.time, time) or 0
-            if (self._number - asked.number <= 2 and late <= max(LATE_FOR, 2 * (self._retry_interval or 0))
+            if (self._number - asked.number <= 2 and late <= max(self._timeout, 2 * (self._retry_interval or 0))
                     and answers(asked.frame, frame)):
                 return asked
         return None
@@ -112,13 +112,7 @@ class Conversation:
 
     def was_damaged(self, frame: bytes) -> bool:
         """Whether the noise right before looks like `frame` with an error or two."""
-        if abs(len(self._noise) - len(frame)) > 1:
-            return False
-        if len(self._noise) == len(frame):
-            wrong = int.from_bytes(self._noise, "big") ^ int.from_bytes(frame, "big")
-            return wrong.bit_count() <= 6
-        longer, shorter = sorted((self._noise, frame), key=len, reverse=True)
-        return any(longer[:at] + longer[at + 1:] == shorter for at in range(len(longer)))
+        return _resembles(self._noise[-LOOK_BACK:], frame)
 
     def answer_damaged(self, frame: bytes, time: float | None) -> None:
         """`frame` is the reply to the request of which the noise right before is what remains."""
@@ -133,11 +127,9 @@ class Conversation:
 
     def _patience(self, unit: int) -> float:
         """Seconds after which a repeated frame is the request again and not its echo."""
-        longest = self._latencies.get(unit, 0)
-        patience = max(PATIENT_FOR, 3 * longest)
-        if self._retry_interval:
-            patience = min(patience, 0.75 * self._retry_interval)
-        return max(patience, 1.5 * longest)
+        waits = sorted(self._waits.get(unit, ())) or [0.0]
+        patience = max(PATIENT_FOR, 3 * waits[len(waits) // 2])
+        return min(patience, 0.75 * self._retry_interval) if self._retry_interval else patience
 
     def _is_retried(self, frame: bytes, time: float | None) -> bool:
         last = self.asked or (self._unanswered[-1] if self._unanswered else None)
@@ -148,15 +140,30 @@ class Conversation:
             self._retry_interval = interval
         return True
 
-    def _is_suspect(self, asked: Asked, frame: bytes, time: float | None) -> bool:
-        wait = _between(asked.time, time)
+    def _is_suspect(self, asked: Asked, frame: bytes, begin: float | None) -> bool:
+        wait = _between(asked.time, begin)
         if frame[1] in ECHOES and wait is not None and wait > self._patience(frame[0]):
             return True
-        other = self.was_asked(frame, time)
+        other = self.was_asked(frame, begin)
         return other is not None and other.frame != asked.frame
+
+    def _was_echo(self, begin: float | None) -> bool:
+        """Whether what was taken for the request again was its late echo: the master did not wait for a reply."""
+        asked = self.asked
+        if not (asked and asked.retry and asked.frame[1] in ECHOES and len(self._noise) < TORN):
+            return False
+        wait = _between(asked.time, begin)
+        return wait is not None and wait < min(PATIENT_FOR, self._patience(asked.frame[0]))
+
+    def _correct(self) -> None:
+        echo, self.asked = self.asked, None
+        asked = self._unanswered.pop()
+        self._tell(Kind.LATE, asked, echo.frame, _between(asked.time, echo.time))
 
     def _unexpected(self, frame: bytes, time: float | None) -> None:
         torn = len(self._noise) > TORN
+        if torn or not self.was_asked(frame, time):
+            self.give_up()
         asked = None if torn else self.was_asked(frame, time)
         self._tell_noise()
         if asked is None:
@@ -174,6 +181,14 @@ class Conversation:
         if noise:
             self.told.append(Transaction(Kind.DAMAGED, self._noise_time, reply=noise,
                                          damage=f"{len(noise)} bytes of no frame"))
+
+
+def _resembles(noise: bytes, frame: bytes) -> bool:
+    """Whether a part of the noise is `frame` with at most WRONG_BITS errors, or without one of its bytes."""
+    size, whole = len(frame), int.from_bytes(frame, "big")
+    return any((int.from_bytes(noise[at:at + size], "big") ^ whole).bit_count() <= WRONG_BITS
+               for at in range(len(noise) - size + 1)) or any(
+        frame[:at] + frame[at + 1:] in noise for at in range(size))
 
 
 def _between(begin: float | None, end: float | None) -> float | None:

@@ -50,9 +50,10 @@ class Packets:
     def _packet(self, length: int) -> None:
         packet, self._data = self._data[:length], self._data[length:]
         time = None if self._time is None else self._time - len(self._data) * self._character_time
+        begin = None if time is None else time - length * self._character_time
         if crc(packet) or length < 4:
             self._talk.noise(packet, time)
         elif self._role == "request":
-            self._talk.request(packet, time)
+            self._talk.request(packet, begin, time)
         else:
-            self._talk.reply(packet, time)
+            self._talk.reply(packet, begin, time)

@@ -89,6 +89,12 @@ class Line:
     def end(self) -> int:
         return self._bytes.offset + len(self._bytes.data)
 
+    @property
+    def _begin(self) -> float | None:
+        """When the head began."""
+        time = self._time(self._bytes.offset + 1)
+        return None if time is None else time - self._character_time
+
     def take(self, data: bytes, t: float | None, role: str | None = None) -> None:
         if t is not None:
             self._listen(len(data), t)
@@ -131,7 +137,7 @@ class Line:
             if role == WAIT:
                 return
             end = self._time(self._bytes.offset + count)
-            begin = self._time(self._bytes.offset + 1)
+            begin = self._begin
             taken = self._bytes.take(count)
             while self._silences and self._silences[0] < self._bytes.offset:
                 self._silences.popleft()
@@ -145,9 +151,9 @@ class Line:
         if role == REPLY and self._talk.asked is None and frame[1] in ECHOES and self._talk.was_damaged(frame):
             self._talk.answer_damaged(frame, end)
         elif role == REPLY:
-            self._talk.reply(frame, end)
+            self._talk.reply(frame, begin, end)
         else:
-            self._talk.request(frame, end)
+            self._talk.request(frame, begin, end)
 
     def _head(self, final: bool) -> tuple[str, int]:
         """Say what the head is and how many bytes of it; WAIT when more must come to tell."""
@@ -158,7 +164,7 @@ class Line:
         if asked and self._role != REQUEST:
             length = min(answer_length(asked.frame, head), MAX_RTU_FRAME)
             if self._is_whole(length) and answers(asked.frame, frame := bytes(head[:length])):
-                if frame != asked.frame or not self._repeats(frame):
+                if frame != asked.frame or not self._talk.is_repeated(frame, self._begin):
                     return REPLY, length
             waits |= len(head) < length and not self._long_silence > self._bytes.offset
         synchronous = self._follows or self._bytes.offset in self._silences
@@ -190,9 +196,6 @@ class Line:
     def _is_whole(self, length: int) -> bool:
         return 4 <= length <= len(self._bytes.data) and self._bytes.is_good(0, length)
 
-    def _repeats(self, frame: bytes) -> bool:
-        return self._talk.is_repeated(frame, self._time(self._bytes.offset + 1))
-
     def _which(self, frame: bytes) -> str:
         """Which of both a frame is that may be request or reply, and is not the reply to the last request."""
         if self._role:
@@ -202,7 +205,7 @@ class Line:
         if frame[1] in ECHOES:
             if self._talk.asked is None:
                 return REPLY if self._talk.was_damaged(frame) else REQUEST
-            if not self._talk.is_young(self._time(self._bytes.offset + 1)):
+            if not self._talk.is_young(self._begin):
                 return REQUEST
         return REPLY if self._talk.was_asked(frame, self._time(self._bytes.offset + len(frame))) else REQUEST
 

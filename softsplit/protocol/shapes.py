@@ -142,7 +142,7 @@ def answers(request, reply) -> bool:
         return reply[:6] == request[:6]
     if request[1] == 8 and _word(request, 2):
         return reply[:4] == request[:4]
-    return request[1] not in ECHOES or reply == request
+    return (reply == request) == (request[1] in ECHOES)  # else it is the request again
 
 
 def is_alike(request, other) -> bool:

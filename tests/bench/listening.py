@@ -36,6 +36,7 @@ class Score:
     recovered: int = 0
     false: int = 0
     marked: int = 0
+    suspect: int = 0
     total: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -45,7 +46,8 @@ class Score:
 
     def __str__(self) -> str:
         delays = sorted(self.delays) or [0]
-        return (f"{100 * self.recovered / self.intact:6.2f} / {100 * self.false / self.total:5.2f}  "
+        return (f"{100 * self.recovered / self.intact:6.2f} / {100 * self.false / self.total:5.2f} "
+                f"(suspect {100 * self.suspect / self.total:4.2f})  "
                 f"{self.bytes / self.seconds / 1000:4.0f} kB/s  {1000 * delays[len(delays) // 2]:4.0f} "
                 f"{1000 * delays[len(delays) * 99 // 100]:5.0f} ms")
 
@@ -71,6 +73,7 @@ def judge(score: Score, heard: Traffic, told: list) -> None:
         if transaction.request is None or transaction.kind is Kind.DAMAGED:
             continue
         paired = transaction.kind in PAIRED
+        score.suspect += transaction.kind is Kind.SUSPECT
         truths = open_truths[transaction.request, transaction.reply]
         truth = next((each for each in truths if abs(each.request.end - transaction.time) < TOLERANCE and (
             not paired or abs(each.reply.end - transaction.time - transaction.latency) < TOLERANCE)), None)
