@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 from itertools import count
 
-from softsplit.protocol.frames import CRC_TABLE, crc, rtu_frame
+from softsplit.protocol.frames import rtu_frame
 
 TICK = 0.016  # s between two reads from a USB adapter
 IDLE = 0.1  # s after which a reader says that nothing came
@@ -174,7 +174,7 @@ class Bus:
         if self.random.random() < self.line.late:
             if self.random.random() < 0.5:
                 return self.answer(truth, late=True)
-            other = self.ask(self.random.choice(self.polls))
+            other = self.ask(self.poll(0))
             self.answer(truth, late=True)
             return self.answer(other)
         for _ in range(self.random.randrange(3)):
@@ -190,17 +190,20 @@ class Bus:
         for each in self.random.sample((truth, other), 2):
             self.answer(each)
 
-    def poll(self) -> bytes:
-        if self.random.random() < self.line.broadcasts:
+    def poll(self, broadcasts: float) -> bytes:
+        """The next request, another one than before; mostly one of those that come again and again."""
+        pick = self.random
+        if pick.random() < broadcasts:
             return rtu_frame(0, bytes((6,)) + self._values(2))
-        return self.random.choice(self.polls) if self.random.random() < 0.8 else self._request(self.random.choice(self.units))
+        request = pick.choice(self.polls) if pick.random() < 0.8 else self._request(pick.choice(self.units))
+        return request if not self.truth or request != self.truth[-1].request.frame else self.poll(broadcasts)
 
 
 def traffic(line: Line, seed: int, transactions: int, tick: float = TICK) -> Traffic:
     """What a tap reads every `tick` seconds of that many transactions."""
     bus = Bus(line, seed)
     while len(bus.truth) < transactions:
-        bus.transact(bus.poll())
+        bus.transact(bus.poll(line.broadcasts))
     return Traffic(list(_reads(bus.sent, tick)), bus.truth)
 
 

@@ -4,14 +4,14 @@ from collections import deque
 from dataclasses import dataclass
 
 from softsplit.protocol.frames import crc
-from softsplit.protocol.shapes import ECHOES, answer_length, answers
+from softsplit.protocol.shapes import ECHOES, answer_length, answers, request_length
 from softsplit.protocol.transaction import Kind, Transaction
 
 MEMORY = 4  # requests without a reply that a reply may still come to
 PATIENT_FOR = 0.2  # s; no master asks again sooner, no unit takes longer, as far as nothing else is known
 STRAY, TORN = 2, 3  # bytes at most between two frames when a driver lets go; bytes at least of a torn frame
 LOOK_BACK, WRONG_BITS = 24, 6  # bytes and bits, to recognise a frame in the noise
-RECENT = 15  # replies
+RECENT, FAMILIAR = 15, 256  # replies, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Conversation:
         self._waits: dict[int, deque[float]] = {}  # until the last replies began, by unit
         self._retry_interval: float | None = None  # the shortest
         self._number = 0
+        self._asked_before: dict[bytes, None] = {}  # what was asked, the latest last
         self._noise, self._noise_time = b"", None
 
     def noise(self, data: bytes, time: float | None) -> None:
@@ -52,6 +53,10 @@ class Conversation:
         self.give_up()
         self._tell_noise()
         self._number += 1
+        self._asked_before.pop(frame, None)
+        self._asked_before[frame] = None
+        if len(self._asked_before) > FAMILIAR:
+            del self._asked_before[next(iter(self._asked_before))]
         asked = Asked(frame, time, retry, self._number)
         if frame[0] == 0:
             self._tell(Kind.BROADCAST, asked)
@@ -88,11 +93,16 @@ class Conversation:
         if self.asked and self.asked.time is not None and time - self.asked.time > self._timeout:
             self.give_up()
 
-    def is_repeated(self, frame: bytes, begin: float | None) -> bool:
-        """Whether a frame that began then, the same as the request before it, is not its echo but that again."""
-        patience = self._patience(frame[0])
-        wait = _between(self.asked.time, begin)
-        return self.was_damaged(frame) or wait is not None and wait > patience and 2 * self._jitter <= patience
+    def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
+        """Whether a frame that began then, and may be a request as well as the reply, is not the reply."""
+        if frame == self.asked.frame and self.was_damaged(frame):
+            return True  # the noise was its echo
+        return (frame in self._asked_before and 2 * self._jitter <= self._patience(frame[0])
+                and not self.is_young(begin))
+
+    def is_familiar(self, frame: bytes) -> bool:
+        """Whether it was asked before, as far as that is remembered."""
+        return frame in self._asked_before
 
     def was_asked(self, frame: bytes, time: float | None) -> Asked | None:
         """The newest request without a reply that `frame` may be the late reply to."""
@@ -128,21 +138,22 @@ class Conversation:
     def _patience(self, unit: int) -> float:
         """Seconds after which a repeated frame is the request again and not its echo."""
         waits = sorted(self._waits.get(unit, ())) or [0.0]
-        patience = max(PATIENT_FOR, 3 * waits[len(waits) // 2])
-        return min(patience, 0.75 * self._retry_interval) if self._retry_interval else patience
+        usual = waits[len(waits) // 2]
+        patience = max(PATIENT_FOR, 3 * usual)
+        return max(min(patience, 0.75 * (self._retry_interval or patience)), 1.5 * usual)
 
     def _is_retried(self, frame: bytes, time: float | None) -> bool:
         last = self.asked or (self._unanswered[-1] if self._unanswered else None)
         if last is None or last.frame != frame or self._number - last.number > 0:
             return False
         interval = _between(last.time, time)
-        if interval and (self._retry_interval is None or interval < self._retry_interval):
+        if interval and not self._noise and (self._retry_interval is None or interval < self._retry_interval):
             self._retry_interval = interval
         return True
 
     def _is_suspect(self, asked: Asked, frame: bytes, begin: float | None) -> bool:
         wait = _between(asked.time, begin)
-        if frame[1] in ECHOES and wait is not None and wait > self._patience(frame[0]):
+        if request_length(frame) == len(frame) and wait is not None and wait > self._patience(frame[0]):
             return True
         other = self.was_asked(frame, begin)
         return other is not None and other.frame != asked.frame

@@ -164,7 +164,7 @@ class Line:
         if asked and self._role != REQUEST:
             length = min(answer_length(asked.frame, head), MAX_RTU_FRAME)
             if self._is_whole(length) and answers(asked.frame, frame := bytes(head[:length])):
-                if frame != asked.frame or not self._talk.is_repeated(frame, self._begin):
+                if not self._is_asked_anew(frame):
                     return REPLY, length
             waits |= len(head) < length and not self._long_silence > self._bytes.offset
         synchronous = self._follows or self._bytes.offset in self._silences
@@ -196,6 +196,11 @@ class Line:
     def _is_whole(self, length: int) -> bool:
         return 4 <= length <= len(self._bytes.data) and self._bytes.is_good(0, length)
 
+    def _is_asked_anew(self, frame: bytes) -> bool:
+        """Whether the frame, which fits the last request, is a request nevertheless."""
+        return (not self._role and request_length(frame) == len(frame)
+                and self._talk.is_asked_anew(frame, self._begin))
+
     def _which(self, frame: bytes) -> str:
         """Which of both a frame is that may be request or reply, and is not the reply to the last request."""
         if self._role:
@@ -207,6 +212,8 @@ class Line:
                 return REPLY if self._talk.was_damaged(frame) else REQUEST
             if not self._talk.is_young(self._begin):
                 return REQUEST
+        elif self._talk.is_familiar(frame):
+            return REQUEST
         return REPLY if self._talk.was_asked(frame, self._time(self._bytes.offset + len(frame))) else REQUEST
 
     def _silence_within(self, count: int) -> int | None:
