@@ -47,8 +47,9 @@ class Conversation:
         self._noise_time = time
 
     def request(self, frame: bytes, begin: float | None, time: float | None) -> None:
-        if self._was_echo(begin):
-            self._correct()
+        if first := self._late_echo_of(begin):
+            echo, self.asked = self.asked, None
+            self._tell_late(first, echo.frame, echo.time)
         retry = self._is_retried(frame, time)
         self.give_up()
         self._tell_noise()
@@ -98,7 +99,7 @@ class Conversation:
         if frame == self.asked.frame and self.was_damaged(frame):
             return True  # the noise was its echo
         return (frame in self._asked_before and 2 * self._jitter <= self._patience(frame[0])
-                and not self.is_young(begin))
+                and not self._is_young(self.asked, begin))
 
     def is_familiar(self, frame: bytes) -> bool:
         """Whether it was asked before, as far as that is remembered."""
@@ -113,12 +114,15 @@ class Conversation:
                 return asked
         return None
 
-    def is_young(self, begin: float | None) -> bool:
-        """Whether what was asked last, if anything, may not have been answered yet."""
-        if self.asked is None:
-            return False
-        wait = _between(self.asked.time, begin)
-        return wait is None or wait <= self._patience(self.asked.frame[0])
+    def awaits_echo(self, frame: bytes, begin: float | None) -> bool:
+        """Whether a frame that began then, and is not the reply to the last request, is the echo of one before."""
+        asked = self.was_asked(frame, begin)
+        return asked is not None and self._is_young(asked, begin) or not self.asked and self.was_damaged(frame)
+
+    def _is_young(self, asked: Asked, begin: float | None) -> bool:
+        """Whether the unit may still be at it, and no master asks again."""
+        wait = _between(asked.time, begin)
+        return wait is None or wait <= self._patience(asked.frame[0])
 
     def was_damaged(self, frame: bytes) -> bool:
         """Whether the noise right before looks like `frame` with an error or two."""
@@ -158,18 +162,15 @@ class Conversation:
         other = self.was_asked(frame, begin)
         return other is not None and other.frame != asked.frame
 
-    def _was_echo(self, begin: float | None) -> bool:
-        """Whether what was taken for the request again was its late echo: the master did not wait for a reply."""
+    def _late_echo_of(self, begin: float | None) -> Asked | None:
+        """The request of which that asked last was the late echo: the next one, which began then, came too soon
+        for a master that waits for a reply."""
         asked = self.asked
-        if not (asked and asked.retry and asked.frame[1] in ECHOES and len(self._noise) < TORN):
-            return False
+        if asked is None or asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
+            return None
         wait = _between(asked.time, begin)
-        return wait is not None and wait < min(PATIENT_FOR, self._patience(asked.frame[0]))
-
-    def _correct(self) -> None:
-        echo, self.asked = self.asked, None
-        asked = self._unanswered.pop()
-        self._tell(Kind.LATE, asked, echo.frame, _between(asked.time, echo.time))
+        too_soon = wait is not None and wait < min(PATIENT_FOR, self._patience(asked.frame[0]))
+        return self.was_asked(asked.frame, asked.time) if too_soon else None
 
     def _unexpected(self, frame: bytes, time: float | None) -> None:
         torn = len(self._noise) > TORN
@@ -180,8 +181,11 @@ class Conversation:
         if asked is None:
             self.told.append(Transaction(Kind.ORPHAN, time, reply=frame))
         else:
-            self._unanswered.remove(asked)
-            self._tell(Kind.LATE, asked, frame, _between(asked.time, time))
+            self._tell_late(asked, frame, time)
+
+    def _tell_late(self, asked: Asked, reply: bytes, time: float | None) -> None:
+        self._unanswered.remove(asked)
+        self._tell(Kind.LATE, asked, reply, _between(asked.time, time))
 
     def _tell(self, kind: Kind, asked: Asked, reply: bytes | None = None, latency: float | None = None,
               damage: str | None = None) -> None:

@@ -208,13 +208,10 @@ class Line:
         if self._talk.asked and self._talk.asked.frame == frame:
             return REQUEST
         if frame[1] in ECHOES:
-            if self._talk.asked is None:
-                return REPLY if self._talk.was_damaged(frame) else REQUEST
-            if not self._talk.is_young(self._begin):
-                return REQUEST
-        elif self._talk.is_familiar(frame):
+            return REPLY if self._talk.awaits_echo(frame, self._begin) else REQUEST
+        if self._talk.is_familiar(frame):
             return REQUEST
-        return REPLY if self._talk.was_asked(frame, self._time(self._bytes.offset + len(frame))) else REQUEST
+        return REPLY if self._talk.was_asked(frame, self._begin) else REQUEST
 
     def _silence_within(self, count: int) -> int | None:
         return next((offset - self._bytes.offset for offset in self._silences
