@@ -10,7 +10,7 @@ from softsplit.protocol.transaction import Kind, Transaction
 MEMORY = 4  # requests without a reply that a reply may still come to
 PATIENT_FOR = 0.2  # s; no master asks again sooner, no unit takes longer, as far as nothing else is known
 STRAY, TORN = 2, 3  # bytes at most between two frames when a driver lets go; bytes at least of a torn frame
-LOOK_BACK, WRONG_BITS = 24, 6  # bytes and bits, to recognise a frame in the noise
+LOOK_BACK, WRONG_BITS = 16, 6  # bytes and bits, to recognise a frame in the noise
 RECENT, FAMILIAR = 15, 256  # replies, requests
 
 
@@ -68,13 +68,17 @@ class Conversation:
         asked = self.asked
         if asked is None or not answers(asked.frame, frame):
             return self._unexpected(frame, time)
+        if frame[1] not in ECHOES and self._was_damaged(asked.frame):
+            self.give_up()  # it was asked again, and that is the noise
+            return self.answer_damaged(frame, time)
+        is_suspect = self._is_suspect(asked, frame, begin)
         self._tell_noise()
         self.asked = None
         wait = _between(asked.time, begin)
         if wait is not None and frame[1] not in ECHOES:
             self._waits.setdefault(frame[0], deque(maxlen=RECENT)).append(wait)
         sure = Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
-        self._tell(Kind.SUSPECT if self._is_suspect(asked, frame, begin) else sure, asked, frame,
+        self._tell(Kind.SUSPECT if is_suspect else sure, asked, frame,
                    _between(asked.time, time))
 
     def give_up(self) -> None:
@@ -83,7 +87,7 @@ class Conversation:
         if asked is None:
             return
         self._unanswered.append(asked)
-        if len(self._noise) >= TORN:
+        if self._is_torn_reply(asked.frame):
             self._tell(Kind.DAMAGED, asked, self._noise, damage=_damage(asked.frame, self._noise))
             self._noise = b""
         else:
@@ -96,7 +100,7 @@ class Conversation:
 
     def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
         """Whether a frame that began then, and may be a request as well as the reply, is not the reply."""
-        if frame == self.asked.frame and self.was_damaged(frame):
+        if frame == self.asked.frame and self._was_damaged(frame):
             return True  # the noise was its echo
         return (frame in self._asked_before and 2 * self._jitter <= self._patience(frame[0])
                 and not self._is_young(self.asked, begin))
@@ -117,16 +121,30 @@ class Conversation:
     def awaits_echo(self, frame: bytes, begin: float | None) -> bool:
         """Whether a frame that began then, and is not the reply to the last request, is the echo of one before."""
         asked = self.was_asked(frame, begin)
-        return asked is not None and self._is_young(asked, begin) or not self.asked and self.was_damaged(frame)
+        return asked is not None and self._is_young(asked, begin) or self.is_reply_to_damage(frame, begin)
 
     def _is_young(self, asked: Asked, begin: float | None) -> bool:
         """Whether the unit may still be at it, and no master asks again."""
         wait = _between(asked.time, begin)
         return wait is None or wait <= self._patience(asked.frame[0])
 
-    def was_damaged(self, frame: bytes) -> bool:
+    def is_reply_to_damage(self, frame: bytes, begin: float | None) -> bool:
+        """Whether a frame that began then is the echo of what the noise right before was."""
+        wait = _between(self._noise_time, begin)
+        return (not self.asked and self._was_damaged(frame)
+                and (wait is None or wait <= self._patience(frame[0])))
+
+    def _was_damaged(self, frame: bytes) -> bool:
         """Whether the noise right before looks like `frame` with an error or two."""
-        return _resembles(self._noise[-LOOK_BACK:], frame)
+        return _resembles(self._noise[-len(frame) - LOOK_BACK:], frame)
+
+    def _is_torn_reply(self, request: bytes) -> bool:
+        """Whether the noise may be what is left of the reply."""
+        noise = self._noise
+        if len(noise) < TORN or request[1] not in ECHOES and self._was_damaged(request):
+            return False
+        return any(noise[at:at + 1] == request[:1] or noise[at + 1:at + 2] == request[1:2]
+                   for at in range(STRAY + 1))
 
     def answer_damaged(self, frame: bytes, time: float | None) -> None:
         """`frame` is the reply to the request of which the noise right before is what remains."""
@@ -159,6 +177,8 @@ class Conversation:
         wait = _between(asked.time, begin)
         if request_length(frame) == len(frame) and wait is not None and wait > self._patience(frame[0]):
             return True
+        if len(self._noise) >= TORN and not self._is_young(asked, begin):
+            return True
         other = self.was_asked(frame, begin)
         return other is not None and other.frame != asked.frame
 
@@ -173,10 +193,12 @@ class Conversation:
         return self.was_asked(asked.frame, asked.time) if too_soon else None
 
     def _unexpected(self, frame: bytes, time: float | None) -> None:
-        torn = len(self._noise) > TORN
-        if torn or not self.was_asked(frame, time):
+        """A reply, but not to what was asked last; nor to one before, if the noise may have been its request."""
+        asked = self.was_asked(frame, time)
+        if len(self._noise) > TORN and not (self.asked and self._is_torn_reply(self.asked.frame)):
+            asked = None
+        if asked is None:
             self.give_up()
-        asked = None if torn else self.was_asked(frame, time)
         self._tell_noise()
         if asked is None:
             self.told.append(Transaction(Kind.ORPHAN, time, reply=frame))
@@ -195,7 +217,8 @@ class Conversation:
         noise, self._noise = self._noise, b""
         if noise:
             self.told.append(Transaction(Kind.DAMAGED, self._noise_time, reply=noise,
-                                         damage=f"{len(noise)} bytes of no frame"))
+                                         damage="1 byte of no frame" if len(noise) == 1 else
+                                         f"{len(noise)} bytes of no frame"))
 
 
 def _resembles(noise: bytes, frame: bytes) -> bool:

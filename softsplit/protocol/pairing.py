@@ -148,7 +148,7 @@ class Line:
                 self._tell(role, taken, begin, end)
 
     def _tell(self, role: str, frame: bytes, begin: float | None, end: float | None) -> None:
-        if role == REPLY and self._talk.asked is None and frame[1] in ECHOES and self._talk.was_damaged(frame):
+        if role == REPLY and frame[1] in ECHOES and self._talk.is_reply_to_damage(frame, begin):
             self._talk.answer_damaged(frame, end)
         elif role == REPLY:
             self._talk.reply(frame, begin, end)
