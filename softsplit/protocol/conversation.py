@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from softsplit.protocol.frames import crc
+from softsplit.protocol.frames import MAX_RTU_FRAME, crc
 from softsplit.protocol.shapes import ECHOES, answer_length, answers, request_length
 from softsplit.protocol.transaction import Kind, Transaction
 
@@ -31,7 +31,7 @@ class Conversation:
     """
 
     def __init__(self, jitter: float, timeout: float):
-        self.told: list[Transaction] = []
+        self._told: list[Transaction] = []
         self.asked: Asked | None = None
         self._unanswered: deque[Asked] = deque(maxlen=MEMORY)
         self._jitter, self._timeout = jitter, timeout
@@ -45,6 +45,9 @@ class Conversation:
         """Bytes that are part of no frame."""
         self._noise += data
         self._noise_time = time
+        if len(self._noise) >= MAX_RTU_FRAME:
+            self.give_up()
+            self._tell_noise()
 
     def request(self, frame: bytes, begin: float | None, time: float | None) -> None:
         if first := self._late_echo_of(begin):
@@ -66,11 +69,13 @@ class Conversation:
 
     def reply(self, frame: bytes, begin: float | None, time: float | None) -> None:
         asked = self.asked
+        if frame[1] in ECHOES and self._is_reply_to_damage(frame, begin):
+            return self._answer_damaged(frame, time)
         if asked is None or not answers(asked.frame, frame):
             return self._unexpected(frame, time)
         if frame[1] not in ECHOES and self._was_damaged(asked.frame):
             self.give_up()  # it was asked again, and that is the noise
-            return self.answer_damaged(frame, time)
+            return self._answer_damaged(frame, time)
         is_suspect = self._is_suspect(asked, frame, begin)
         self._tell_noise()
         self.asked = None
@@ -105,6 +110,10 @@ class Conversation:
         return (frame in self._asked_before and 2 * self._jitter <= self._patience(frame[0])
                 and not self._is_young(self.asked, begin))
 
+    def expects(self, frame: bytes) -> bool:
+        """Whether it is the reply to what was asked last, or was asked before."""
+        return frame in self._asked_before or self.asked is not None and answers(self.asked.frame, frame)
+
     def is_familiar(self, frame: bytes) -> bool:
         """Whether it was asked before, as far as that is remembered."""
         return frame in self._asked_before
@@ -121,14 +130,14 @@ class Conversation:
     def awaits_echo(self, frame: bytes, begin: float | None) -> bool:
         """Whether a frame that began then, and is not the reply to the last request, is the echo of one before."""
         asked = self.was_asked(frame, begin)
-        return asked is not None and self._is_young(asked, begin) or self.is_reply_to_damage(frame, begin)
+        return asked is not None and self._is_young(asked, begin) or self._is_reply_to_damage(frame, begin)
 
     def _is_young(self, asked: Asked, begin: float | None) -> bool:
         """Whether the unit may still be at it, and no master asks again."""
         wait = _between(asked.time, begin)
         return wait is None or wait <= self._patience(asked.frame[0])
 
-    def is_reply_to_damage(self, frame: bytes, begin: float | None) -> bool:
+    def _is_reply_to_damage(self, frame: bytes, begin: float | None) -> bool:
         """Whether a frame that began then is the echo of what the noise right before was."""
         wait = _between(self._noise_time, begin)
         return (not self.asked and self._was_damaged(frame)
@@ -146,16 +155,22 @@ class Conversation:
         return any(noise[at:at + 1] == request[:1] or noise[at + 1:at + 2] == request[1:2]
                    for at in range(STRAY + 1))
 
-    def answer_damaged(self, frame: bytes, time: float | None) -> None:
+    def _answer_damaged(self, frame: bytes, time: float | None) -> None:
         """`frame` is the reply to the request of which the noise right before is what remains."""
         noise, self._noise = self._noise, b""
         self._tell(Kind.DAMAGED, Asked(noise, self._noise_time, False, self._number), frame,
                    _between(self._noise_time, time), f"request {_pieces(noise, len(frame))}")
 
     def settle(self) -> None:
-        """Tell of the noise, as nothing follows that could explain it."""
-        if self.asked is None or len(self._noise) < TORN:
-            self._tell_noise()
+        """Silence: tell of the noise, as nothing follows that could explain it."""
+        if self.asked and self._is_torn_reply(self.asked.frame):
+            self.give_up()
+        self._tell_noise()
+
+    def tell(self) -> list[Transaction]:
+        """Return what is complete, once."""
+        told, self._told = self._told, []
+        return told
 
     def _patience(self, unit: int) -> float:
         """Seconds after which a repeated frame is the request again and not its echo."""
@@ -201,7 +216,7 @@ class Conversation:
             self.give_up()
         self._tell_noise()
         if asked is None:
-            self.told.append(Transaction(Kind.ORPHAN, time, reply=frame))
+            self._told.append(Transaction(Kind.ORPHAN, time, reply=frame))
         else:
             self._tell_late(asked, frame, time)
 
@@ -211,12 +226,12 @@ class Conversation:
 
     def _tell(self, kind: Kind, asked: Asked, reply: bytes | None = None, latency: float | None = None,
               damage: str | None = None) -> None:
-        self.told.append(Transaction(kind, asked.time, asked.frame, reply, latency, asked.retry, damage))
+        self._told.append(Transaction(kind, asked.time, asked.frame, reply, latency, asked.retry, damage))
 
     def _tell_noise(self) -> None:
         noise, self._noise = self._noise, b""
         if noise:
-            self.told.append(Transaction(Kind.DAMAGED, self._noise_time, reply=noise,
+            self._told.append(Transaction(Kind.DAMAGED, self._noise_time, reply=noise,
                                          damage="1 byte of no frame" if len(noise) == 1 else
                                          f"{len(noise)} bytes of no frame"))
 

@@ -30,46 +30,44 @@ INITIAL = PLACES[0xFFFF][1]
 
 
 class Bytes:
-    """The bytes that are not yet decided; `offset` is how many were before them.
+    """The bytes that are not yet decided; `offset` is how many were before them."""
 
-    `found` are the windows (begin, end), counted from the first byte ever, which have a good CRC and `shape`
-    says may be a frame, in the order in which they ended.
-    """
-
-    def __init__(self, shape):
+    def __init__(self):
         self.data = bytearray()
         self.offset = 0
-        self.found: list[tuple[int, int]] = []
-        self._shape = shape
         self._sums, self._expected, self._turn = [0], [], 0
         self._begins: dict[int, int] = {}  # by what is expected at the end
 
-    def append(self, data: bytes) -> None:
-        total, turn, place = self._sums[-1], self._turn, len(self._expected)
+    def append(self, data: bytes) -> list[tuple[int, int]]:
+        """Return the windows with a good CRC that end in `data`, counted from the first byte ever."""
+        total, turn, place = self._sums[-1], self._turn, self.offset + len(self.data)
         self.data += data
+        found = []
         for byte in data:
             expected = total ^ EVEN[INITIAL - turn]
             self._expected.append(expected)
-            self._begins[expected] = self.offset + place
+            self._begins[expected] = place
             orbit, step = PLACES[byte]
             total ^= orbit[step - turn]
             turn = (turn + BYTE) % ORDER
             place += 1
             self._sums.append(total)
             if total in self._begins:
-                begin = self._begins[total] - self.offset
-                if self._shape(self.data[begin:place]):
-                    self.found.append((begin + self.offset, place + self.offset))
+                found.append((self._begins[total], place))
         self._turn = turn
+        return found
 
-    def is_good(self, begin: int, end: int) -> bool:
-        """Whether the window, in places from the first byte here, ends in its own CRC."""
-        return self._expected[begin] == self._sums[end]
+    def window(self, begin: int, end: int) -> bytearray:
+        """The bytes from the one to the other, counted from the first byte ever."""
+        return self.data[begin - self.offset:end - self.offset]
 
-    def good_ends(self, longest: int) -> list[int]:
-        """The places at which windows end that begin with the first byte and have a good CRC."""
-        expected = self._expected[0]
-        return [end for end in range(4, min(longest, len(self.data)) + 1) if self._sums[end] == expected]
+    def is_good(self, length: int) -> bool:
+        """Whether as many of the first bytes are here, and end in their own CRC."""
+        return 4 <= length <= len(self.data) and self._expected[0] == self._sums[length]
+
+    def good_lengths(self, longest: int):
+        """Yield each length for which `is_good` holds."""
+        return filter(self.is_good, range(4, min(longest, len(self.data)) + 1))
 
     def take(self, count: int) -> bytes:
         """Remove and return the first bytes."""
@@ -78,6 +76,4 @@ class Bytes:
             self._begins.pop(expected, None)
         del self.data[:count], self._sums[:count], self._expected[:count]
         self.offset += count
-        while self.found and self.found[0][0] < self.offset:
-            del self.found[0]
         return taken

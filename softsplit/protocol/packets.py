@@ -21,8 +21,8 @@ class Packets:
         self._time: float | None = None  # of the last read
 
     def take(self, data: bytes, t: float | None, role: str | None = None) -> None:
-        if None not in (t, self._time) and t - self._time > self._timeout:
-            self._begin("request")
+        if t is not None:
+            self.is_silent(t)
         if role and role != self._role:
             self._begin(role)
         self._data += data
@@ -34,9 +34,12 @@ class Packets:
             self._packet(length)
             self._role = role or OTHER[self._role]
 
-    def idle(self, t: float) -> None:
-        if self._time is not None and t - self._time > self._timeout:
-            self._begin("request")
+    def is_silent(self, t: float) -> bool:
+        """Whether it is quiet at `t` for so long that nothing continues; what is left is noise then."""
+        silent = self._time is not None and t - self._time > self._timeout
+        if silent:
+            self.finish()
+        return silent
 
     def finish(self) -> None:
         self._begin("request")

@@ -122,7 +122,7 @@ def answer_length(request, head) -> int:
     size = _data_size(request)
     if size is None:
         return len(request) if function in ECHOES else reply_length(head)
-    return 5 + size if len(head) < 3 or head[2] == size else 0
+    return _bounded(5 + size) if len(head) < 3 or head[2] == size else 0
 
 
 def _data_size(request) -> int | None:
@@ -145,6 +145,6 @@ def answers(request, reply) -> bool:
     return (reply == request) == (request[1] in ECHOES)  # else it is the request again
 
 
-def is_alike(request, other) -> bool:
-    """Whether the replies to two requests cannot be told apart by their shape."""
-    return request[:2] == other[:2] and _data_size(request) == _data_size(other)
+def is_same_function(one, other) -> bool:
+    """Whether two frames have the same unit and function, if one of them as an exception."""
+    return len(other) >= 2 and one[0] == other[0] and (one[1] ^ other[1]) & 0x7F == 0

@@ -1,0 +1,51 @@
+"""When each byte came, as far as the reads tell."""
+
+from collections import deque
+
+FRAME_SILENCE = 3.5  # characters; MODBUS over Serial Line V1.02, 2.5.1.1
+
+
+class Clock:
+    """A read at `t` says that its last byte came at most `jitter` seconds before. So only a silence much longer
+    than that is certain; that none was seen says nothing.
+
+    Bytes are counted from the first one ever; times are in seconds, or None where none were given.
+    """
+
+    def __init__(self, character_time: float, jitter: float):
+        self._character_time, self._jitter = character_time, jitter
+        self._reads: deque[tuple[int, float]] = deque()  # how many bytes had come then
+        self._last: float | None = None
+        self.silences: deque[int] = deque()  # before which bytes
+
+    def silence(self, count: int, t: float | None) -> float:
+        """How long a silence is certain before the `count` bytes that were read at `t`."""
+        if t is None or self._last is None:
+            return 0.0
+        return t - self._last - count * self._character_time - self._jitter
+
+    def read(self, begin: int, end: int, t: float | None) -> None:
+        if self.silence(end - begin, t) > FRAME_SILENCE * self._character_time:
+            self.silences.append(begin)
+        if t is not None:
+            self._reads.append((end, t))
+            self._last = t
+
+    def silent_for(self, t: float) -> float:
+        return 0.0 if self._last is None else t - self._last
+
+    def time(self, count: int) -> float | None:
+        """When so many bytes had come."""
+        return next((t - (end - count) * self._character_time for end, t in self._reads if end >= count), None)
+
+    def begin(self, count: int) -> float | None:
+        """When the byte after so many began."""
+        time = self.time(count + 1)
+        return None if time is None else time - self._character_time
+
+    def forget(self, count: int) -> None:
+        """So many bytes are decided."""
+        while self._reads and self._reads[0][0] <= count:
+            self._reads.popleft()
+        while self.silences and self.silences[0] < count:
+            self.silences.popleft()

@@ -1,0 +1,181 @@
+"""A tap: finds the frames in what was read from a serial line.
+
+The head of what is not yet decided is tried as the reply to what was asked last, then as any request or reply whose
+length its function tells, then, where a frame must begin, as a frame of a function that nobody knows. Its CRC must
+be good, always. What may become a frame is waited for, until it cannot any more, or surer frames behind it show that
+it is noise. What is nothing is noise, byte by byte.
+"""
+
+from collections import deque
+
+from softsplit.protocol import frames
+from softsplit.protocol.clock import Clock
+from softsplit.protocol.conversation import Conversation
+from softsplit.protocol.crcs import Bytes
+from softsplit.protocol.frames import MAX_RTU_FRAME
+from softsplit.protocol.shapes import (ECHOES, answer_length, answers, is_known, is_same_function, reply_length,
+                                       request_length)
+
+REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
+LONG_SILENCE = 0.5  # s; longer than any hole in a frame
+STRAY = 2  # bytes at most between two frames, when a driver lets go of the line
+PIECE = 256  # bytes that are taken in at once, which bounds the memory
+
+
+class Tap:
+    """Tells a conversation what was said; `role`, "request" or "reply", when only that is on this line."""
+
+    def __init__(self, talk: Conversation, character_time: float, jitter: float, role: str | None = None):
+        self._talk, self._role, self._character_time = talk, role, character_time
+        self._bytes, self._clock = Bytes(), Clock(character_time, jitter)
+        self._follows = False  # the head follows a frame
+        self._ahead: deque[tuple[int, int]] = deque()  # frames behind the head, as far as their CRC and shape tell
+        self._sure: set[int] = set()  # where those of them begin that are no accident
+
+    def take(self, data: bytes, t: float | None, role: str | None = None) -> None:
+        """Take in what a read at `t` brought."""
+        if self._clock.silence(len(data), t) > LONG_SILENCE:
+            self.finish()
+        for at in range(0, len(data), PIECE):
+            piece = data[at:at + PIECE]
+            rest = len(data) - at - len(piece)
+            self._take(piece, None if t is None else t - rest * self._character_time)
+
+    def _take(self, piece: bytes, t: float | None) -> None:
+        begin = self._bytes.offset + len(self._bytes.data)
+        self._clock.read(begin, begin + len(piece), t)
+        for window in self._bytes.append(piece):
+            self._note(*window)
+        self._decide(final=False)
+
+    def is_silent(self, t: float) -> bool:
+        """Whether it is quiet at `t` for so long that nothing continues; what is not decided is decided then."""
+        silent = self._clock.silent_for(t) > LONG_SILENCE
+        if silent:
+            self.finish()
+        return silent
+
+    def finish(self) -> None:
+        """Decide with what is here."""
+        self._decide(final=True)
+
+    def _note(self, begin: int, end: int) -> None:
+        """A window with a good CRC is a frame if it has the shape of one. That is no accident if silence is
+        before it, another follows it, or it was to be expected."""
+        window = self._bytes.window(begin, end)
+        if len(window) not in self._lengths(window):
+            return
+        self._sure.update(other for other, its_end in self._ahead if 0 <= begin - its_end <= STRAY)
+        if begin in self._clock.silences or self._talk.expects(bytes(window)):
+            self._sure.add(begin)
+        self._ahead.append((begin, end))
+
+    def _decide(self, final: bool) -> None:
+        """Tell what the head is as long as that can be told; `final`: silence follows."""
+        while self._bytes.data:
+            what, count = self._head(final)
+            if what == WAIT:
+                break
+            offset = self._bytes.offset
+            begin, end = self._clock.begin(offset), self._clock.time(offset + count)
+            self._follows = what != NOISE
+            self._tell(what, self._bytes.take(count), begin, end)
+            self._forget(offset + count)
+
+    def _forget(self, offset: int) -> None:
+        self._clock.forget(offset)
+        while self._ahead and self._ahead[0][0] < offset:
+            self._ahead.popleft()
+        if self._sure:
+            self._sure = {begin for begin in self._sure if begin > offset}
+
+    def _tell(self, what: str, taken: bytes, begin: float | None, end: float | None) -> None:
+        if what == NOISE:
+            self._talk.noise(taken, end)
+        elif what == REQUEST:
+            self._talk.request(taken, begin, end)
+        else:
+            self._talk.reply(taken, begin, end)
+
+    def _head(self, final: bool) -> tuple[str, int]:
+        """Say what the head is, and how many bytes of it."""
+        head, longest = self._bytes.data, 2
+        if len(head) >= longest:
+            for rule in (self._expected, self._known, self._unknown):
+                what, length = rule(head, final)
+                if what:
+                    return what, length
+                longest = max(longest, length)
+        if final or longest <= len(head):
+            return NOISE, 1
+        return (NOISE, min(self._sure) - self._bytes.offset) if self._sure else (WAIT, 0)
+
+    # Each rule returns what the head is and its length; or None, and the length it must have to become that.
+
+    def _expected(self, head: bytearray, final: bool) -> tuple[str | None, int]:
+        """The reply to what was asked last, but not that again."""
+        asked = self._talk.asked
+        if asked is None or self._role == REQUEST:
+            return None, 0
+        length = answer_length(asked.frame, head)
+        if self._bytes.is_good(length):
+            frame = bytes(head[:length])
+            if answers(asked.frame, frame) and not self._is_asked_anew(frame):
+                return REPLY, length
+        return None, length
+
+    def _is_asked_anew(self, frame: bytes) -> bool:
+        return (self._role is None and request_length(frame) == len(frame)
+                and self._talk.is_asked_anew(frame, self._clock.begin(self._bytes.offset)))
+
+    def _known(self, head: bytearray, final: bool) -> tuple[str | None, int]:
+        """A frame whose length its function tells."""
+        lengths = asking, answering = self._lengths(head)
+        if not asking and self._is_begin and self._role != REPLY and head[0]:
+            asking = frames.request_length(head)  # odd, but a request
+        whole = [length for length in (asking, answering) if self._bytes.is_good(length)]
+        if not whole:
+            return None, 0 if self._silence_in(head) else min(max(lengths), MAX_RTU_FRAME)
+        length = min(whole)
+        if asking == answering:
+            return self._which(bytes(head[:length])), length
+        return REQUEST if length == asking else REPLY, length
+
+    def _which(self, frame: bytes) -> str:
+        """Which of both a frame is that has the shape of both, and is not the reply to what was asked last."""
+        begin = self._clock.begin(self._bytes.offset)
+        if frame[1] in ECHOES:
+            return REPLY if self._talk.awaits_echo(frame, begin) else REQUEST
+        return REPLY if self._talk.was_asked(frame, begin) and not self._talk.is_familiar(frame) else REQUEST
+
+    def _unknown(self, head: bytearray, final: bool) -> tuple[str | None, int]:
+        """A frame of a function that nobody knows; only silence or a frame that follows tells where it ends."""
+        if is_known(head[1]) or not self._is_begin:
+            return None, 0
+        silence = self._silence_in(head) or final and len(head)
+        for length in self._bytes.good_lengths(silence or MAX_RTU_FRAME):
+            if silence and not any(head[length:silence]) or self._is_frame_after(length):
+                asked = self._talk.asked
+                asks = not asked or not is_same_function(asked.frame, head)
+                return self._role or (REQUEST if asks else REPLY), length
+        return None, 0 if silence else MAX_RTU_FRAME
+
+    def _is_frame_after(self, length: int) -> bool:
+        begin = self._bytes.offset + length
+        return (is_same_function(self._bytes.data, self._bytes.data[length:length + 2])
+                or any(begin == other for other, _ in self._ahead))
+
+    @property
+    def _is_begin(self) -> bool:
+        """Whether a frame must begin at the head."""
+        return self._follows or self._bytes.offset in self._clock.silences
+
+    def _silence_in(self, head: bytearray) -> int:
+        """How many bytes of the head are before a silence; 0 when none is in it."""
+        offset = self._bytes.offset
+        return next((begin - offset for begin in self._clock.silences if begin > offset), 0)
+
+    def _lengths(self, head: bytearray) -> tuple[int, int]:
+        """The least lengths as a request and as a reply, 0 when it cannot be that."""
+        return (0 if self._role == REPLY else request_length(head),
+                0 if self._role == REQUEST else reply_length(head))
