@@ -3,20 +3,19 @@
 from collections import deque
 from dataclasses import dataclass
 
-from softsplit.protocol.frames import MAX_RTU_FRAME, crc
+from softsplit.protocol.damage import TORN, begins_like, describe, resembles
+from softsplit.protocol.frames import MAX_RTU_FRAME
+from softsplit.protocol.habits import PATIENCE, Habits
 from softsplit.protocol.shapes import ECHOES, answer_length, answers, request_length
 from softsplit.protocol.transaction import Kind, Transaction
 
-MEMORY = 4  # requests without a reply that a reply may still come to
-PATIENT_FOR = 0.2  # s; no master asks again sooner, no unit takes longer, as far as nothing else is known
-STRAY, TORN = 2, 3  # bytes at most between two frames when a driver lets go; bytes at least of a torn frame
-LOOK_BACK, WRONG_BITS = 16, 6  # bytes and bits, to recognise a frame in the noise
-RECENT, FAMILIAR = 15, 256  # replies, requests
+UNANSWERED = 4  # requests without a reply that are remembered
+STEPS_BACK = 2  # requests between a late reply and its own, at most
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: its frame, when it ended, whether it was asked before, and how many requests were before it."""
+    """A request: its frame, when it ended, whether it was asked just before, and the how many-th it is."""
 
     frame: bytes
     time: float | None
@@ -25,204 +24,198 @@ class Asked:
 
 
 class Conversation:
-    """Takes in frames and noise in the order in which they were heard; what is complete is in `told`.
+    """Takes in frames and noise in the order in which they were heard.
 
-    Times are those of the last byte, in seconds, or None throughout; `jitter` is how late they may be.
+    `begin` and `end` are when the first byte of a frame began and its last one ended, in seconds, or None
+    throughout; `jitter` is how much too late they may be, `timeout` how long a reply may take.
     """
 
     def __init__(self, jitter: float, timeout: float):
-        self._told: list[Transaction] = []
-        self.asked: Asked | None = None
-        self._unanswered: deque[Asked] = deque(maxlen=MEMORY)
-        self._jitter, self._timeout = jitter, timeout
-        self._waits: dict[int, deque[float]] = {}  # until the last replies began, by unit
-        self._retry_interval: float | None = None  # the shortest
+        self.asked: Asked | None = None  # and not yet answered
+        self._unanswered: deque[Asked] = deque(maxlen=UNANSWERED)
         self._number = 0
-        self._asked_before: dict[bytes, None] = {}  # what was asked, the latest last
-        self._noise, self._noise_time = b"", None
+        self._early: tuple | None = None  # a reply that was read before its request, from another tap
+        self._noise, self._noise_end = b"", None  # since the last frame
+        self._habits = Habits()
+        self._jitter, self._timeout = jitter, timeout
+        self._told: list[Transaction] = []
 
-    def noise(self, data: bytes, time: float | None) -> None:
+    def noise(self, data: bytes, end: float | None) -> None:
         """Bytes that are part of no frame."""
         self._noise += data
-        self._noise_time = time
+        self._noise_end = end
         if len(self._noise) >= MAX_RTU_FRAME:
-            self.give_up()
-            self._tell_noise()
+            self.settle()
 
-    def request(self, frame: bytes, begin: float | None, time: float | None) -> None:
-        if first := self._late_echo_of(begin):
+    def request(self, frame: bytes, begin: float | None, end: float | None) -> None:
+        if first := self._echoed_late(begin):
             echo, self.asked = self.asked, None
             self._tell_late(first, echo.frame, echo.time)
-        retry = self._is_retried(frame, time)
+        retry = self._is_retry(frame, end)
         self.give_up()
         self._tell_noise()
         self._number += 1
-        self._asked_before.pop(frame, None)
-        self._asked_before[frame] = None
-        if len(self._asked_before) > FAMILIAR:
-            del self._asked_before[next(iter(self._asked_before))]
-        asked = Asked(frame, time, retry, self._number)
+        asked = Asked(frame, end, retry, self._number)
+        self._habits.asked(frame)
         if frame[0] == 0:
             self._tell(Kind.BROADCAST, asked)
         else:
             self.asked = asked
+        if self._early:
+            self._recall(end)
 
-    def reply(self, frame: bytes, begin: float | None, time: float | None) -> None:
+    def reply(self, frame: bytes, begin: float | None, end: float | None, given: bool = False) -> None:
+        """`given`: that this is a reply is a fact, as it comes from a tap of its own."""
         asked = self.asked
-        if frame[1] in ECHOES and self._is_reply_to_damage(frame, begin):
-            return self._answer_damaged(frame, time)
         if asked is None or not answers(asked.frame, frame):
-            return self._unexpected(frame, time)
-        if frame[1] not in ECHOES and self._was_damaged(asked.frame):
-            self.give_up()  # it was asked again, and that is the noise
-            return self._answer_damaged(frame, time)
-        is_suspect = self._is_suspect(asked, frame, begin)
-        self._tell_noise()
-        self.asked = None
-        wait = _between(asked.time, begin)
-        if wait is not None and frame[1] not in ECHOES:
-            self._waits.setdefault(frame[0], deque(maxlen=RECENT)).append(wait)
-        sure = Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
-        self._tell(Kind.SUSPECT if is_suspect else sure, asked, frame,
-                   _between(asked.time, time))
+            self._unexpected(frame, begin, end, given)
+        elif frame != asked.frame and resembles(self._noise, asked.frame):  # the noise was that request again
+            self.give_up()
+            self._answer_noise(frame, end)
+        else:
+            suspect = self._is_suspect(asked, frame, begin, given)
+            self._tell_noise()
+            self.asked = None
+            if frame != asked.frame:  # an echo may be the request again
+                self._habits.answered(frame[0], _between(asked.time, begin))
+            kind = Kind.SUSPECT if suspect else Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
+            self._tell(kind, asked, frame, _between(asked.time, end))
 
     def give_up(self) -> None:
-        """No reply comes to what was asked last."""
+        """No reply comes to what was asked last, or the noise is what is left of it."""
         asked, self.asked = self.asked, None
         if asked is None:
             return
         self._unanswered.append(asked)
-        if self._is_torn_reply(asked.frame):
-            self._tell(Kind.DAMAGED, asked, self._noise, damage=_damage(asked.frame, self._noise))
-            self._noise = b""
+        if self._is_torn_reply(asked):
+            noise, self._noise = self._noise, b""
+            self._tell(Kind.DAMAGED, asked, noise, damage=f"reply: {_wrong_with_reply(noise, asked.frame)}")
         else:
             self._tell(Kind.NO_REPLY, asked)
 
-    def expire(self, time: float) -> None:
-        """Give up what was asked too long ago, and tell of the noise."""
-        if self.asked and self.asked.time is not None and time - self.asked.time > self._timeout:
+    def expire(self, now: float) -> None:
+        """Give up what was asked too long ago."""
+        if self.asked and (_between(self.asked.time, now) or 0.0) > self._timeout:
             self.give_up()
-
-    def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
-        """Whether a frame that began then, and may be a request as well as the reply, is not the reply."""
-        if frame == self.asked.frame and self._was_damaged(frame):
-            return True  # the noise was its echo
-        return (frame in self._asked_before and 2 * self._jitter <= self._patience(frame[0])
-                and not self._is_young(self.asked, begin))
-
-    def expects(self, frame: bytes) -> bool:
-        """Whether it is the reply to what was asked last, or was asked before."""
-        return frame in self._asked_before or self.asked is not None and answers(self.asked.frame, frame)
-
-    def is_familiar(self, frame: bytes) -> bool:
-        """Whether it was asked before, as far as that is remembered."""
-        return frame in self._asked_before
-
-    def was_asked(self, frame: bytes, time: float | None) -> Asked | None:
-        """The newest request without a reply that `frame` may be the late reply to."""
-        for asked in reversed(self._unanswered):
-            late = _between(asked.time, time) or 0
-            if (self._number - asked.number <= 2 and late <= max(self._timeout, 2 * (self._retry_interval or 0))
-                    and answers(asked.frame, frame)):
-                return asked
-        return None
-
-    def awaits_echo(self, frame: bytes, begin: float | None) -> bool:
-        """Whether a frame that began then, and is not the reply to the last request, is the echo of one before."""
-        asked = self.was_asked(frame, begin)
-        return asked is not None and self._is_young(asked, begin) or self._is_reply_to_damage(frame, begin)
-
-    def _is_young(self, asked: Asked, begin: float | None) -> bool:
-        """Whether the unit may still be at it, and no master asks again."""
-        wait = _between(asked.time, begin)
-        return wait is None or wait <= self._patience(asked.frame[0])
-
-    def _is_reply_to_damage(self, frame: bytes, begin: float | None) -> bool:
-        """Whether a frame that began then is the echo of what the noise right before was."""
-        wait = _between(self._noise_time, begin)
-        return (not self.asked and self._was_damaged(frame)
-                and (wait is None or wait <= self._patience(frame[0])))
-
-    def _was_damaged(self, frame: bytes) -> bool:
-        """Whether the noise right before looks like `frame` with an error or two."""
-        return _resembles(self._noise[-len(frame) - LOOK_BACK:], frame)
-
-    def _is_torn_reply(self, request: bytes) -> bool:
-        """Whether the noise may be what is left of the reply."""
-        noise = self._noise
-        if len(noise) < TORN or request[1] not in ECHOES and self._was_damaged(request):
-            return False
-        return any(noise[at:at + 1] == request[:1] or noise[at + 1:at + 2] == request[1:2]
-                   for at in range(STRAY + 1))
-
-    def _answer_damaged(self, frame: bytes, time: float | None) -> None:
-        """`frame` is the reply to the request of which the noise right before is what remains."""
-        noise, self._noise = self._noise, b""
-        self._tell(Kind.DAMAGED, Asked(noise, self._noise_time, False, self._number), frame,
-                   _between(self._noise_time, time), f"request {_pieces(noise, len(frame))}")
 
     def settle(self) -> None:
-        """Silence: tell of the noise, as nothing follows that could explain it."""
-        if self.asked and self._is_torn_reply(self.asked.frame):
+        """Nothing follows that could explain the noise."""
+        if self._noise and self.asked and self._is_torn_reply(self.asked):
             self.give_up()
         self._tell_noise()
+        self._tell_early()
 
     def tell(self) -> list[Transaction]:
         """Return what is complete, once."""
         told, self._told = self._told, []
         return told
 
-    def _patience(self, unit: int) -> float:
-        """Seconds after which a repeated frame is the request again and not its echo."""
-        waits = sorted(self._waits.get(unit, ())) or [0.0]
-        usual = waits[len(waits) // 2]
-        patience = max(PATIENT_FOR, 3 * usual)
-        return max(min(patience, 0.75 * (self._retry_interval or patience)), 1.5 * usual)
+    # What a tap asks about a frame that began at `begin`, and may be a request as well as a reply.
 
-    def _is_retried(self, frame: bytes, time: float | None) -> bool:
-        last = self.asked or (self._unanswered[-1] if self._unanswered else None)
-        if last is None or last.frame != frame or self._number - last.number > 0:
-            return False
-        interval = _between(last.time, time)
-        if interval and not self._noise and (self._retry_interval is None or interval < self._retry_interval):
-            self._retry_interval = interval
-        return True
+    def expects(self, frame: bytes) -> bool:
+        """Whether it is a reply to what was asked last, or a request that is known."""
+        return self._habits.is_familiar(frame) or self.asked is not None and answers(self.asked.frame, frame)
 
-    def _is_suspect(self, asked: Asked, frame: bytes, begin: float | None) -> bool:
-        wait = _between(asked.time, begin)
-        if request_length(frame) == len(frame) and wait is not None and wait > self._patience(frame[0]):
+    def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
+        """Whether it is a request although it fits what was asked last."""
+        if frame == self.asked.frame and resembles(self._noise, frame):
+            return True  # the noise was the echo
+        times_tell = 2 * self._jitter <= self._habits.patience(frame[0])
+        return times_tell and self._habits.is_familiar(frame) and self._is_overdue(self.asked, begin)
+
+    def is_reply(self, frame: bytes, begin: float | None) -> bool:
+        """Whether it is a reply although it does not fit what was asked last."""
+        asked = self._to_be_answered(frame, begin)
+        if frame[1] in ECHOES:
+            return (asked is not None and not self._is_overdue(asked, begin)
+                    or self._is_echo_of_noise(frame, begin))
+        return asked is not None and not self._habits.is_familiar(frame)
+
+    def _to_be_answered(self, frame: bytes, now: float | None) -> Asked | None:
+        """The newest of the requests without a reply that `frame` may be the late reply to."""
+        memory = self._habits.memory(self._timeout)
+        return next((asked for asked in reversed(self._unanswered)
+                     if self._number - asked.number <= STEPS_BACK
+                     and (_between(asked.time, now) or 0.0) <= memory and answers(asked.frame, frame)), None)
+
+    def _is_overdue(self, asked: Asked, now: float | None) -> bool:
+        return (_between(asked.time, now) or 0.0) > self._habits.patience(asked.frame[0])
+
+    def _is_suspect(self, asked: Asked, frame: bytes, begin: float | None, given: bool) -> bool:
+        """Whether the reply may belong to another request, which was not heard or not answered, or be one."""
+        if len(self._noise) >= TORN or self._is_overdue(asked, begin) and not given:
             return True
-        if len(self._noise) >= TORN and not self._is_young(asked, begin):
-            return True
-        other = self.was_asked(frame, begin)
+        other = self._to_be_answered(frame, begin)
         return other is not None and other.frame != asked.frame
 
-    def _late_echo_of(self, begin: float | None) -> Asked | None:
-        """The request of which that asked last was the late echo: the next one, which began then, came too soon
-        for a master that waits for a reply."""
-        asked = self.asked
-        if asked is None or asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
+    def _is_retry(self, frame: bytes, end: float | None) -> bool:
+        last = self.asked or (self._unanswered[-1] if self._unanswered else None)
+        if last is None or last.frame != frame or last.number != self._number:
+            return False
+        if not self._noise:
+            self._habits.asked_again(_between(last.time, end))
+        return True
+
+    def _echoed_late(self, begin: float | None) -> Asked | None:
+        """The request of which that asked last was but the late echo: no master that waits for a reply goes on
+        so soon."""
+        wait = _between(self.asked.time, begin) if self.asked else None
+        if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
             return None
-        wait = _between(asked.time, begin)
-        too_soon = wait is not None and wait < min(PATIENT_FOR, self._patience(asked.frame[0]))
-        return self.was_asked(asked.frame, asked.time) if too_soon else None
+        soon = wait < min(PATIENCE, self._habits.patience(self.asked.frame[0]))
+        return self._to_be_answered(self.asked.frame, self.asked.time) if soon else None
 
-    def _unexpected(self, frame: bytes, time: float | None) -> None:
-        """A reply, but not to what was asked last; nor to one before, if the noise may have been its request."""
-        asked = self.was_asked(frame, time)
-        if len(self._noise) > TORN and not (self.asked and self._is_torn_reply(self.asked.frame)):
-            asked = None
-        if asked is None:
-            self.give_up()
+    def _is_torn_reply(self, asked: Asked) -> bool:
+        """Whether the noise may be what is left of the reply, not of the request again."""
+        again = asked.frame[1] not in ECHOES and resembles(self._noise, asked.frame)
+        return begins_like(self._noise, asked.frame) and not again
+
+    def _is_echo_of_noise(self, frame: bytes, begin: float | None) -> bool:
+        """Whether a frame is the reply to a request of which the noise right before is what remains."""
+        wait = _between(self._noise_end, begin) or 0.0
+        return not self.asked and wait <= self._habits.patience(frame[0]) and resembles(self._noise, frame)
+
+    def _unexpected(self, frame: bytes, begin: float | None, end: float | None, given: bool) -> None:
+        """A reply, but not to what was asked last."""
+        asked = self._to_be_answered(frame, end)
+        torn = len(self._noise) >= TORN and not (self.asked and self._is_torn_reply(self.asked))
+        if asked and not torn:
+            self._tell_noise()
+            return self._tell_late(asked, frame, end)
+        self.give_up()
+        if begins_like(self._noise, frame):
+            return self._answer_noise(frame, end)
         self._tell_noise()
-        if asked is None:
-            self._told.append(Transaction(Kind.ORPHAN, time, reply=frame))
-        else:
-            self._tell_late(asked, frame, time)
+        self._tell_early()
+        self._early = frame, begin, end
+        if not given:
+            self._tell_early()
 
-    def _tell_late(self, asked: Asked, reply: bytes, time: float | None) -> None:
+    def _recall(self, end: float | None) -> None:
+        """The reply that was read before its request is a pair with that."""
+        frame, begin, early = self._early
+        if (_between(early, end) or 0.0) <= self._jitter and self.asked and answers(self.asked.frame, frame):
+            self._early = None
+            self.reply(frame, begin, early, True)
+        else:
+            self._tell_early()
+
+    def _tell_early(self) -> None:
+        if self._early:
+            frame, _, end = self._early
+            self._early = None
+            self._told.append(Transaction(Kind.ORPHAN, end, reply=frame))
+
+    def _answer_noise(self, frame: bytes, end: float | None) -> None:
+        """What remains of the request is the noise right before."""
+        noise, self._noise = self._noise, b""
+        asked = Asked(noise, self._noise_end, False, self._number)
+        self._tell(Kind.DAMAGED, asked, frame, _between(self._noise_end, end),
+                   f"request: {describe(noise, request_length(noise))}")
+
+    def _tell_late(self, asked: Asked, reply: bytes, end: float | None) -> None:
         self._unanswered.remove(asked)
-        self._tell(Kind.LATE, asked, reply, _between(asked.time, time))
+        self._tell(Kind.LATE, asked, reply, _between(asked.time, end))
 
     def _tell(self, kind: Kind, asked: Asked, reply: bytes | None = None, latency: float | None = None,
               damage: str | None = None) -> None:
@@ -231,28 +224,13 @@ class Conversation:
     def _tell_noise(self) -> None:
         noise, self._noise = self._noise, b""
         if noise:
-            self._told.append(Transaction(Kind.DAMAGED, self._noise_time, reply=noise,
-                                         damage="1 byte of no frame" if len(noise) == 1 else
-                                         f"{len(noise)} bytes of no frame"))
+            damage = f"{len(noise)} bytes of no frame" if len(noise) > 1 else "a byte of no frame"
+            self._told.append(Transaction(Kind.DAMAGED, self._noise_end, reply=noise, damage=damage))
 
 
-def _resembles(noise: bytes, frame: bytes) -> bool:
-    """Whether a part of the noise is `frame` with at most WRONG_BITS errors, or without one of its bytes."""
-    size, whole = len(frame), int.from_bytes(frame, "big")
-    return any((int.from_bytes(noise[at:at + size], "big") ^ whole).bit_count() <= WRONG_BITS
-               for at in range(len(noise) - size + 1)) or any(
-        frame[:at] + frame[at + 1:] in noise for at in range(size))
+def _wrong_with_reply(noise: bytes, request: bytes) -> str:
+    return describe(noise, answer_length(request, noise))
 
 
 def _between(begin: float | None, end: float | None) -> float | None:
     return None if begin is None or end is None else end - begin
-
-
-def _damage(request: bytes, noise: bytes) -> str:
-    return f"reply {_pieces(noise, answer_length(request, noise))}"
-
-
-def _pieces(noise: bytes, length: int) -> str:
-    """What is left of a frame of that many bytes, 0 when nobody knows."""
-    size = f"{len(noise)} of {length} bytes" if length else f"{len(noise)} bytes"
-    return f"{size}, CRC {noise[-2:].hex(' ')} instead of {crc(noise[:-2]).to_bytes(2, 'little').hex(' ')}"

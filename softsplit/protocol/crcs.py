@@ -10,6 +10,8 @@ expected tells of each byte, when it comes, which window with a good CRC it ends
 
 from array import array
 
+from softsplit.protocol.frames import crc
+
 ORDER = 32767  # of x
 BYTE = 8  # bits
 
@@ -77,3 +79,15 @@ class Bytes:
         del self.data[:count], self._sums[:count], self._expected[:count]
         self.offset += count
         return taken
+
+
+def wrong_bit(frame: bytes) -> tuple[int, int] | None:
+    """Return (byte, bit), from 0, the lowest bit first, of the one bit which if it were the other would make the
+    CRC good; None when there is none."""
+    remainder = crc(frame)
+    for byte in range(len(frame)):
+        steps = BYTE * (len(frame) - byte)
+        for bit in range(BYTE):
+            if ODD[(PLACES[1 << bit][1] + steps) % ORDER] == remainder:
+                return byte, bit
+    return None

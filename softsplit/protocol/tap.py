@@ -13,7 +13,7 @@ from softsplit.protocol.clock import Clock
 from softsplit.protocol.conversation import Conversation
 from softsplit.protocol.crcs import Bytes
 from softsplit.protocol.frames import MAX_RTU_FRAME
-from softsplit.protocol.shapes import (ECHOES, answer_length, answers, is_known, is_same_function, reply_length,
+from softsplit.protocol.shapes import (answer_length, answers, is_known, is_same_function, reply_length,
                                        request_length)
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
@@ -95,7 +95,7 @@ class Tap:
         elif what == REQUEST:
             self._talk.request(taken, begin, end)
         else:
-            self._talk.reply(taken, begin, end)
+            self._talk.reply(taken, begin, end, self._role is not None)
 
     def _head(self, final: bool) -> tuple[str, int]:
         """Say what the head is, and how many bytes of it."""
@@ -138,15 +138,9 @@ class Tap:
             return None, 0 if self._silence_in(head) else min(max(lengths), MAX_RTU_FRAME)
         length = min(whole)
         if asking == answering:
-            return self._which(bytes(head[:length])), length
+            begin = self._clock.begin(self._bytes.offset)
+            return REPLY if self._talk.is_reply(bytes(head[:length]), begin) else REQUEST, length
         return REQUEST if length == asking else REPLY, length
-
-    def _which(self, frame: bytes) -> str:
-        """Which of both a frame is that has the shape of both, and is not the reply to what was asked last."""
-        begin = self._clock.begin(self._bytes.offset)
-        if frame[1] in ECHOES:
-            return REPLY if self._talk.awaits_echo(frame, begin) else REQUEST
-        return REPLY if self._talk.was_asked(frame, begin) and not self._talk.is_familiar(frame) else REQUEST
 
     def _unknown(self, head: bytearray, final: bool) -> tuple[str | None, int]:
         """A frame of a function that nobody knows; only silence or a frame that follows tells where it ends."""

@@ -1,0 +1,46 @@
+"""Habits of a serial line: how soon its units answer, when its masters ask again, and what they always ask."""
+
+from collections import deque
+
+PATIENCE = 0.2  # s; no master asks again sooner and no unit takes longer, as long as nothing else is known
+RECENT = 15  # replies of each unit
+FAMILIAR = 256  # requests
+
+
+class Habits:
+    """Learns from what went well."""
+
+    def __init__(self):
+        self._waits: dict[int, deque[float]] = {}  # s until a reply began, by unit
+        self._retry_interval: float | None = None  # s, the shortest
+        self._requests: dict[bytes, None] = {}  # the latest last
+
+    def asked(self, request: bytes) -> None:
+        self._requests.pop(request, None)
+        self._requests[request] = None
+        if len(self._requests) > FAMILIAR:
+            del self._requests[next(iter(self._requests))]
+
+    def is_familiar(self, request: bytes) -> bool:
+        return request in self._requests
+
+    def answered(self, unit: int, wait: float | None) -> None:
+        if wait is not None:
+            self._waits.setdefault(unit, deque(maxlen=RECENT)).append(wait)
+
+    def asked_again(self, interval: float | None) -> None:
+        if interval:
+            self._retry_interval = min(interval, self._retry_interval or interval)
+
+    def patience(self, unit: int) -> float:
+        """Seconds after a request until its reply is overdue, and whoever asked may ask again."""
+        waits = sorted(self._waits.get(unit, ())) or [0.0]
+        usual = waits[len(waits) // 2]
+        patience = max(PATIENCE, 3 * usual)
+        if self._retry_interval:
+            patience = min(patience, 0.75 * self._retry_interval)
+        return max(patience, 1.5 * usual)
+
+    def memory(self, timeout: float) -> float:
+        """Seconds after a request until no reply comes any more, not even a late one."""
+        return max(timeout, 2 * (self._retry_interval or 0.0))
