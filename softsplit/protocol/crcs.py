@@ -38,24 +38,31 @@ class Bytes:
         self.data = bytearray()
         self.offset = 0
         self._sums, self._expected, self._turn = [0], [], 0
-        self._begins: dict[int, int] = {}  # by what is expected at the end
+        self._begins: dict[int, int] = {}  # the last place, by what is expected at the end
+        self._before: dict[int, int] = {}  # the place before it that expects the same
 
     def append(self, data: bytes) -> list[tuple[int, int]]:
-        """Return the windows with a good CRC that end in `data`, counted from the first byte ever."""
+        """Return the windows with a good CRC that end in `data`, in places from the first byte ever; of those
+        that end together at most the two shortest."""
         total, turn, place = self._sums[-1], self._turn, self.offset + len(self.data)
+        begins, found = self._begins, []
         self.data += data
-        found = []
         for byte in data:
             expected = total ^ EVEN[INITIAL - turn]
             self._expected.append(expected)
-            self._begins[expected] = place
+            if expected in begins:
+                self._before[place] = begins[expected]
+            begins[expected] = place
             orbit, step = PLACES[byte]
             total ^= orbit[step - turn]
             turn = (turn + BYTE) % ORDER
             place += 1
             self._sums.append(total)
-            if total in self._begins:
-                found.append((self._begins[total], place))
+            if total in begins:
+                begin = begins[total]
+                found.append((begin, place))
+                if begin in self._before:
+                    found.append((self._before[begin], place))
         self._turn = turn
         return found
 
@@ -74,8 +81,10 @@ class Bytes:
     def take(self, count: int) -> bytes:
         """Remove and return the first bytes."""
         taken = bytes(self.data[:count])
-        for expected in self._expected[:count]:
-            self._begins.pop(expected, None)
+        for place, expected in enumerate(self._expected[:count], self.offset):
+            if self._begins[expected] == place:
+                del self._begins[expected]
+            self._before.pop(place, None)
         del self.data[:count], self._sums[:count], self._expected[:count]
         self.offset += count
         return taken

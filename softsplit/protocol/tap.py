@@ -63,7 +63,7 @@ class Tap:
         """A window with a good CRC is a frame if it has the shape of one. That is no accident if silence is
         before it, another follows it, or it was to be expected."""
         window = self._bytes.window(begin, end)
-        if len(window) not in self._lengths(window):
+        if begin < self._bytes.offset or len(window) not in self._lengths(window):
             return
         self._sure.update(other for other, its_end in self._ahead if 0 <= begin - its_end <= STRAY)
         if begin in self._clock.silences or self._talk.expects(bytes(window)):
