@@ -74,10 +74,6 @@ class Bytes:
         """Whether as many of the first bytes are here, and end in their own CRC."""
         return 4 <= length <= len(self.data) and self._expected[0] == self._sums[length]
 
-    def good_lengths(self, longest: int):
-        """Yield each length for which `is_good` holds."""
-        return filter(self.is_good, range(4, min(longest, len(self.data)) + 1))
-
     def take(self, count: int) -> bytes:
         """Remove and return the first bytes."""
         taken = bytes(self.data[:count])

@@ -17,6 +17,7 @@ from softsplit.protocol.shapes import (answer_length, answers, is_known, is_same
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
 LONG_SILENCE = 0.5  # s; longer than any hole in a frame
+LEAST = 4  # bytes of a frame
 PIECE = 256  # bytes that are taken in at once, which bounds the memory
 
 
@@ -27,6 +28,7 @@ class Tap:
         self._talk, self._role, self._character_time = talk, role, character_time
         self._bytes, self._clock = Bytes(), Clock(character_time, jitter)
         self._follows = False  # the head follows a frame
+        self._examined = LEAST  # up to where it was looked for a reply to the head
         self._ahead: dict[int, int] = {}  # frames behind the head, by CRC and shape: where they begin and end
         self._sure: set[int] = set()  # where those of them begin that are no accident
 
@@ -76,7 +78,7 @@ class Tap:
                 break
             offset = self._bytes.offset
             begin, end = self._clock.begin(offset), self._clock.time(offset + count)
-            self._follows = what != NOISE
+            self._follows, self._examined = what != NOISE, LEAST
             self._tell(what, self._bytes.take(count), begin, end)
             self._forget(offset + count)
 
@@ -144,18 +146,26 @@ class Tap:
         if is_known(head[1]) or not self._is_begin:
             return None, 0
         silence = self._silence_in(head) or final and len(head)
-        for length in self._bytes.good_lengths(silence or MAX_RTU_FRAME):
-            if silence and not any(head[length:silence]) or self._is_frame_after(length):
-                asked = self._talk.asked
-                asks = not asked or not is_same_function(asked.frame, head)
-                return self._role or (REQUEST if asks else REPLY), length
+        length = silence and self._end_before(head[:silence])
+        length = length or next(filter(self._bytes.is_good, self._begins_after(head)), 0)
+        if length:
+            asked = self._talk.asked
+            answer = asked and is_same_function(asked.frame, head)
+            return self._role or (REPLY if answer else REQUEST), length
         return None, 0 if silence else MAX_RTU_FRAME
 
-    def _is_frame_after(self, length: int) -> bool:
-        """Whether a frame follows, or perhaps the reply to the head."""
-        head = self._bytes.data
-        return (self._bytes.offset + length in self._ahead
-                or length + 1 < len(head) and is_same_function(head, head[length:length + 2]))
+    def _end_before(self, head: bytearray) -> int:
+        """Where a frame ends when silence follows, or zeros up to it, which leave a good CRC good; or 0."""
+        length = max(LEAST, len(head.rstrip(b"\0")))
+        return length if self._bytes.is_good(length) else 0
+
+    def _begins_after(self, head: bytearray):
+        """Yield where frames begin behind the head, the reply to the head among them, as far as is new."""
+        yield from (begin - self._bytes.offset for begin in self._ahead)
+        for place in range(self._examined, len(head) - 1):
+            if is_same_function(head, head[place:place + 2]):
+                yield place
+        self._examined = max(self._examined, len(head) - 1)
 
     @property
     def _is_begin(self) -> bool:
