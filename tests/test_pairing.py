@@ -151,13 +151,15 @@ def test_the_echo_of_a_damaged_write_is_no_request():
 def test_a_late_reply_is_told_as_such():
     other, answer = PAIRS[1]
     told = hear_timed((1.0, REQUEST), (1.5, other), (1.52, REPLY), (1.54, answer))
-    assert outline(told) == [(Kind.NO_REPLY, REQUEST, None), (Kind.LATE, REQUEST, REPLY), (Kind.OK, other, answer)]
+    assert outline(told) == [(Kind.NO_REPLY, REQUEST, None), (Kind.LATE, REQUEST, REPLY),
+                             (Kind.OK, other, answer)]
     assert told[1].latency == pytest.approx(0.52)
 
 
 def test_a_late_echo_is_not_a_request():
     told = hear_timed((1.0, WRITE), (1.5, WRITE), (1.55, REQUEST), (1.57, REPLY))
-    assert outline(told) == [(Kind.NO_REPLY, WRITE, None), (Kind.LATE, WRITE, WRITE), (Kind.OK, REQUEST, REPLY)]
+    assert outline(told) == [(Kind.NO_REPLY, WRITE, None), (Kind.LATE, WRITE, WRITE),
+                             (Kind.OK, REQUEST, REPLY)]
 
 
 def test_a_reply_that_fits_two_requests_is_suspect():
@@ -220,7 +222,7 @@ def test_with_two_taps_the_roles_are_facts():
     pairing = Pairing(CHARACTER)
     told = pairing.feed(WRITE, 1.0, "request") + pairing.feed(WRITE[:3], 1.5, "reply")
     told += pairing.feed(WRITE[3:], 1.51, "reply")
-    told += pairing.feed(REPLY, 2.0, "reply") + pairing.feed(REQUEST, 2.01, "request")  # read the wrong way round
+    told += pairing.feed(REPLY, 2.0, "reply") + pairing.feed(REQUEST, 2.01, "request")  # the wrong way round
     told += pairing.feed(REPLY, 3.0, "reply") + pairing.feed(REQUEST, 4.0, "request") + pairing.finish()
     assert outline(told) == [(Kind.OK, WRITE, WRITE), (Kind.OK, REQUEST, REPLY), (Kind.ORPHAN, None, REPLY),
                              (Kind.NO_REPLY, REQUEST, None)]
@@ -249,7 +251,7 @@ def test_a_mode_that_does_not_exist_is_refused():
 @pytest.mark.parametrize("size", [1, 4096])
 def test_memory_is_bounded_whatever_comes(piece, size):
     pairing = Pairing(CHARACTER)
-    data = bytes.fromhex(piece) * 700
+    data = bytes.fromhex(piece) * 500
     tracemalloc.start()
     for number in range(4):
         for at in range(0, len(data), size):
@@ -262,4 +264,4 @@ def test_memory_is_bounded_whatever_comes(piece, size):
 
 
 def test_noise_holds_no_pair():
-    assert not pairs(hear(random.Random(5).randbytes(300000)))
+    assert not pairs(hear(random.Random(5).randbytes(100000)))

@@ -6,17 +6,17 @@ FRAME_SILENCE = 3.5  # characters; MODBUS over Serial Line V1.02, 2.5.1.1
 
 
 class Clock:
-    """A read at `t` says that its last byte came at most `jitter` seconds before. So only a silence much longer
-    than that is certain; that none was seen says nothing.
+    """A read at `t` says that its last byte came at most `jitter` seconds before. So only a silence much
+    longer than that is certain; that none was seen says nothing.
 
-    Bytes are counted from the first one ever; times are in seconds, or None where none were given.
+    Places are those of bytes, from the first one ever; times are in seconds, or None where none were given.
     """
 
     def __init__(self, character_time: float, jitter: float):
         self._character_time, self._jitter = character_time, jitter
         self._reads: deque[tuple[int, float]] = deque()  # how many bytes had come then
         self._last: float | None = None
-        self.silences: deque[int] = deque()  # before which bytes
+        self.silences: deque[int] = deque()  # the places after them
 
     def silence(self, count: int, t: float | None) -> float:
         """How long a silence is certain before the `count` bytes that were read at `t`."""
@@ -25,6 +25,7 @@ class Clock:
         return t - self._last - count * self._character_time - self._jitter
 
     def read(self, begin: int, end: int, t: float | None) -> None:
+        """The bytes from one place to the other were read at `t`."""
         if self.silence(end - begin, t) > FRAME_SILENCE * self._character_time:
             self.silences.append(begin)
         if t is not None:
@@ -32,11 +33,13 @@ class Clock:
             self._last = t
 
     def silent_for(self, t: float) -> float:
+        """Seconds since the last read."""
         return 0.0 if self._last is None else t - self._last
 
     def time(self, count: int) -> float | None:
         """When so many bytes had come."""
-        return next((t - (end - count) * self._character_time for end, t in self._reads if end >= count), None)
+        read = next(((end, t) for end, t in self._reads if end >= count), None)
+        return read and read[1] - (read[0] - count) * self._character_time
 
     def begin(self, count: int) -> float | None:
         """When the byte after so many began."""

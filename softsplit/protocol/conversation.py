@@ -157,8 +157,8 @@ class Conversation:
         return True
 
     def _echoed_late(self, begin: float | None) -> Asked | None:
-        """The request of which that asked last was but the late echo: no master that waits for a reply goes on
-        so soon."""
+        """The request of which that asked last was but the late echo: no master that waits for a reply goes
+        on so soon."""
         wait = _between(self.asked.time, begin) if self.asked else None
         if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
             return None

@@ -1,11 +1,11 @@
 """Bytes of a serial line, with the CRC of any window of them at hand.
 
 The CRC is arithmetic modulo x^16 + x^15 + x^2 + 1 = (x + 1)(x^15 + x + 1), where x has the order 32767: the
-register is multiplied by x for each bit, and that can be undone. So let each byte count as what it adds to the
-register, divided by x for each bit in front of it. The sums of that (`_sums`, one before each byte) tell of any
-window whether its CRC is good: the sum at its end is the sum at its begin and the initial FFFF, divided likewise
-(`_expected`, one for each byte). That is one comparison, however long the window is; and a dictionary of what is
-expected tells of each byte, when it comes, which window with a good CRC it ends.
+register is multiplied by x for each bit, and that can be undone. So let each byte count as what it adds to
+the register, divided by x for each bit in front of it. The sums of that (`_sums`, one before each byte) tell
+of any window whether its CRC is good: the sum at its end must be the sum at its begin and the initial FFFF,
+divided likewise (`_expected`, one for each byte). That is one comparison, however long the window is; and a
+dictionary of what is expected tells of each byte, when it comes, which windows with a good CRC it ends.
 """
 
 from array import array
@@ -74,10 +74,6 @@ class Bytes:
         """Whether as many of the first bytes are here, and end in their own CRC."""
         return 4 <= length <= len(self.data) and self._expected[0] == self._sums[length]
 
-    def good_lengths(self, longest: int):
-        """Yield each length for which `is_good` holds."""
-        return filter(self.is_good, range(4, min(longest, len(self.data)) + 1))
-
     def take(self, count: int) -> bytes:
         """Remove and return the first bytes."""
         taken = bytes(self.data[:count])
@@ -91,8 +87,8 @@ class Bytes:
 
 
 def wrong_bit(frame: bytes) -> tuple[int, int] | None:
-    """Return (byte, bit), from 0, the lowest bit first, of the one bit which if it were the other would make the
-    CRC good; None when there is none."""
+    """Return (byte, bit), from 0, the lowest bit first, of the one bit without whose error the CRC would be
+    good; None when that is none."""
     remainder = crc(frame)
     for byte in range(len(frame)):
         steps = BYTE * (len(frame) - byte)

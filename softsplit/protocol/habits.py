@@ -1,4 +1,4 @@
-"""Habits of a serial line: how soon its units answer, when its masters ask again, and what they always ask."""
+"""Habits of a serial line: how soon units answer, when masters ask again, and what they ask as always."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""Pairing: which requests and replies there are in what a half-duplex serial line carries, and which belong together.
+"""Pairing: which requests and replies a half-duplex serial line carries, and which belong together.
 
     tap (bytes -> frames; crcs, clock, shapes) -> conversation (frames -> transactions)
 """
@@ -16,8 +16,8 @@ AUTO, ALTERNATING, RTS = MODES = ("auto", "alternating", "rts")
 class Pairing:
     """Tells, from bytes and the times at which they were read, what was asked and what came of it.
 
-    `character_time` is that of one character on the line; a read tells of a byte at most `jitter` late; a reply
-    comes within `timeout`; all in seconds. What each `mode` makes of the role that comes with a read:
+    `character_time` is that of one character on the line; a read tells of a byte at most `jitter` late; a
+    reply comes within `timeout`; all in seconds. What each `mode` makes of the role that comes with a read:
 
     - auto: needs none. Where one is given it is a fact: requests and replies come from two taps, each read
       holds only the one or the other, and a frame may go on in the next read of the same role.
@@ -58,8 +58,13 @@ class Pairing:
         return self._talk.tell()
 
     def _tap(self, role: str | None) -> Tap | Packets:
-        role = role if self._mode == AUTO else None
+        if self._mode != AUTO:
+            role = None
         if role not in self._taps:
-            self._taps[role] = (Tap(self._talk, self._character_time, self._jitter, role) if self._mode == AUTO
-                                else Packets(self._talk, self._character_time, self._timeout))
+            self._taps[role] = self._new_tap(role)
         return self._taps[role]
+
+    def _new_tap(self, role: str | None) -> Tap | Packets:
+        if self._mode == AUTO:
+            return Tap(self._talk, self._character_time, self._jitter, role)
+        return Packets(self._talk, self._character_time, self._timeout)

@@ -1,24 +1,23 @@
 """A tap: finds the frames in what was read from a serial line.
 
-The head of what is not yet decided is tried as the reply to what was asked last, then as any request or reply whose
-length its function tells, then, where a frame must begin, as a frame of a function that nobody knows. Its CRC must
-be good, always. What may become a frame is waited for, until it cannot any more, or surer frames behind it show that
-it is noise. What is nothing is noise, byte by byte.
+The head of what is not yet decided is tried as the reply to what was asked last, then as any request or reply
+whose length its function tells, then, where a frame must begin, as a frame of a function that nobody knows.
+Its CRC must be good, always. What may become a frame is waited for, until it cannot any more, or surer frames
+behind it show that it is noise. What is nothing is noise, byte by byte.
 """
-
-from collections import deque
 
 from softsplit.protocol import frames
 from softsplit.protocol.clock import Clock
 from softsplit.protocol.conversation import Conversation
 from softsplit.protocol.crcs import Bytes
+from softsplit.protocol.damage import STRAY
 from softsplit.protocol.frames import MAX_RTU_FRAME
 from softsplit.protocol.shapes import (answer_length, answers, is_known, is_same_function, reply_length,
                                        request_length)
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
 LONG_SILENCE = 0.5  # s; longer than any hole in a frame
-STRAY = 2  # bytes at most between two frames, when a driver lets go of the line
+LEAST = 4  # bytes of a frame
 PIECE = 256  # bytes that are taken in at once, which bounds the memory
 
 
@@ -29,7 +28,8 @@ class Tap:
         self._talk, self._role, self._character_time = talk, role, character_time
         self._bytes, self._clock = Bytes(), Clock(character_time, jitter)
         self._follows = False  # the head follows a frame
-        self._ahead: deque[tuple[int, int]] = deque()  # frames behind the head, as far as their CRC and shape tell
+        self._examined = LEAST  # up to where it was looked for a reply to the head
+        self._ahead: dict[int, int] = {}  # frames behind the head, by CRC and shape: where they begin and end
         self._sure: set[int] = set()  # where those of them begin that are no accident
 
     def take(self, data: bytes, t: float | None, role: str | None = None) -> None:
@@ -49,7 +49,7 @@ class Tap:
         self._decide(final=False)
 
     def is_silent(self, t: float) -> bool:
-        """Whether it is quiet at `t` for so long that nothing continues; what is not decided is decided then."""
+        """Whether it is quiet at `t` for so long that nothing continues; then all is decided."""
         silent = self._clock.silent_for(t) > LONG_SILENCE
         if silent:
             self.finish()
@@ -63,12 +63,12 @@ class Tap:
         """A window with a good CRC is a frame if it has the shape of one. That is no accident if silence is
         before it, another follows it, or it was to be expected."""
         window = self._bytes.window(begin, end)
-        if begin < self._bytes.offset or len(window) not in self._lengths(window):
+        if begin <= self._bytes.offset or len(window) not in self._lengths(window):
             return
-        self._sure.update(other for other, its_end in self._ahead if 0 <= begin - its_end <= STRAY)
+        self._sure.update(other for other, its_end in self._ahead.items() if 0 <= begin - its_end <= STRAY)
         if begin in self._clock.silences or self._talk.expects(bytes(window)):
             self._sure.add(begin)
-        self._ahead.append((begin, end))
+        self._ahead[begin] = end
 
     def _decide(self, final: bool) -> None:
         """Tell what the head is as long as that can be told; `final`: silence follows."""
@@ -78,15 +78,14 @@ class Tap:
                 break
             offset = self._bytes.offset
             begin, end = self._clock.begin(offset), self._clock.time(offset + count)
-            self._follows = what != NOISE
+            self._follows, self._examined = what != NOISE, LEAST
             self._tell(what, self._bytes.take(count), begin, end)
             self._forget(offset + count)
 
     def _forget(self, offset: int) -> None:
         self._clock.forget(offset)
-        while self._ahead and self._ahead[0][0] < offset:
-            self._ahead.popleft()
-        if self._sure:
+        if self._ahead:
+            self._ahead = {begin: end for begin, end in self._ahead.items() if begin >= offset}
             self._sure = {begin for begin in self._sure if begin > offset}
 
     def _tell(self, what: str, taken: bytes, begin: float | None, end: float | None) -> None:
@@ -130,12 +129,12 @@ class Tap:
 
     def _known(self, head: bytearray, final: bool) -> tuple[str | None, int]:
         """A frame whose length its function tells."""
-        lengths = asking, answering = self._lengths(head)
+        asking, answering = self._lengths(head)
         if not asking and self._is_begin and self._role != REPLY and head[0]:
-            asking = frames.request_length(head)  # odd, but a request
+            asking = min(frames.request_length(head), MAX_RTU_FRAME)  # odd, but a request
         whole = [length for length in (asking, answering) if self._bytes.is_good(length)]
         if not whole:
-            return None, 0 if self._silence_in(head) else min(max(lengths), MAX_RTU_FRAME)
+            return None, 0 if self._silence_in(head) else max(asking, answering)
         length = min(whole)
         if asking == answering:
             begin = self._clock.begin(self._bytes.offset)
@@ -143,21 +142,30 @@ class Tap:
         return REQUEST if length == asking else REPLY, length
 
     def _unknown(self, head: bytearray, final: bool) -> tuple[str | None, int]:
-        """A frame of a function that nobody knows; only silence or a frame that follows tells where it ends."""
+        """A frame of a function that nobody knows: only silence or the next frame tells where it ends."""
         if is_known(head[1]) or not self._is_begin:
             return None, 0
         silence = self._silence_in(head) or final and len(head)
-        for length in self._bytes.good_lengths(silence or MAX_RTU_FRAME):
-            if silence and not any(head[length:silence]) or self._is_frame_after(length):
-                asked = self._talk.asked
-                asks = not asked or not is_same_function(asked.frame, head)
-                return self._role or (REQUEST if asks else REPLY), length
+        length = silence and self._end_before(head[:silence])
+        length = length or next(filter(self._bytes.is_good, self._begins_after(head)), 0)
+        if length:
+            asked = self._talk.asked
+            answer = asked and is_same_function(asked.frame, head)
+            return self._role or (REPLY if answer else REQUEST), length
         return None, 0 if silence else MAX_RTU_FRAME
 
-    def _is_frame_after(self, length: int) -> bool:
-        begin = self._bytes.offset + length
-        return (is_same_function(self._bytes.data, self._bytes.data[length:length + 2])
-                or any(begin == other for other, _ in self._ahead))
+    def _end_before(self, head: bytearray) -> int:
+        """Where a frame ends when silence follows, or zeros up to it, which leave a good CRC good; or 0."""
+        length = max(LEAST, len(head.rstrip(b"\0")))
+        return length if self._bytes.is_good(length) else 0
+
+    def _begins_after(self, head: bytearray):
+        """Yield where frames begin behind the head, the reply to the head among them, as far as is new."""
+        yield from (begin - self._bytes.offset for begin in self._ahead)
+        for place in range(self._examined, len(head) - 1):
+            if is_same_function(head, head[place:place + 2]):
+                yield place
+        self._examined = max(self._examined, len(head) - 1)
 
     @property
     def _is_begin(self) -> bool:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import READ_TABLES
 
-ADDRESSED = frozenset((1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 24))  # functions whose request begins with an address
+ADDRESSED = frozenset((1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 24))  # functions whose requests have an address
 COUNTED = frozenset((1, 2, 3, 4, 15, 16, 23))  # and goes on with a count
 OF_BITS = frozenset(function for function, table in READ_TABLES.items() if table.holds_bits)
 OF_REGISTERS = frozenset((3, 4, 23))  # functions whose reply holds a byte count and registers
@@ -32,10 +32,10 @@ class Kind(StrEnum):
 class Transaction:
     """A request and its reply, each a whole frame, or as many of its bytes as came.
 
-    `time` is that of the last byte of the request, as told by whoever heard it; without a request that of the
-    reply or the damage. `latency` is in seconds, from there to the last byte of the reply. `damage` says which
-    part is damaged and how. Bytes that are part of no frame are the `reply` of a transaction without a request.
-    Each byte that was heard is in exactly one transaction; but one that is LATE repeats the request.
+    `time` is that of the last byte of the request, as told by whoever heard it; without a request that of
+    the reply or the damage. `latency` is in seconds, from there to the last byte of the reply. `damage` says
+    which part is damaged and how. Bytes that are part of no frame are the `reply` of a transaction without a
+    request. Each byte that was heard is in exactly one transaction; but one that is LATE repeats the request.
     """
 
     kind: Kind
