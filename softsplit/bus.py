@@ -80,7 +80,7 @@ class Upstream:
     line: Line | None = field(init=False, default=None)
 
     def __post_init__(self):
-        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu")),
+        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu", "listen")),
                       units=checks.require_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))

@@ -12,7 +12,7 @@ from softsplit.topology import Downstream, Topology, check_wires
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream", "diagnostics")
-UPSTREAM_KEYS = ("url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
+UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
                  "connect_delay", "request_gap", "learn")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",

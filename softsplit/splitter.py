@@ -15,6 +15,7 @@ from softsplit.box.notify import Notifier
 from softsplit.box.verdict import judge
 from softsplit.downstream.diagnostics import Diagnostics
 from softsplit.downstream.forwarding import Way
+from softsplit.downstream.heard import HeardMirror
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.report import report_units
 from softsplit.downstream.server import Server
@@ -29,6 +30,7 @@ from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
 from softsplit.topology import Downstream, Served, Topology
 from softsplit.upstream.forwards import Forward
+from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, run_until_signal, start_all, stop_all
 
@@ -36,7 +38,7 @@ log = logging.getLogger("softsplit")
 
 
 class Splitter:
-    """One process that splits buses: servers, the sync thread and pollers, wired as the downstreams say.
+    """One process that splits buses: servers, the sync thread, pollers and listeners, as the downstreams say.
 
     `run()` does everything from a script's point of view; `start()` and `stop()`, once each, are for programs
     with a main loop of their own. `diagnostics` is the id of a unit that tells on every downstream how fresh
@@ -49,21 +51,22 @@ class Splitter:
         readings: Queue = Queue(QUEUE_SIZE)
         wanted = {(served.upstream.name, served.origin.unit)
                   for downstream in self._topology.downstreams for served in downstream.served}
-        self.pollers = {}
+        self.upstreams: dict[str, Poller | Listener] = {}
         for upstream in self._topology.served():
             served = [unit for unit in upstream.units if (upstream.name, unit.unit) in wanted]
-            self.pollers[upstream.name] = Poller(upstream, served, readings)
+            kind = Listener if upstream.is_heard else Poller
+            self.upstreams[upstream.name] = kind(upstream, served, readings)
         mirrors: dict[tuple[str, int], list[Mirror]] = {origin: [] for origin in wanted}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
-            own = [_mirror(downstream, served, self.pollers[served.upstream.name])
+            own = [_mirror(downstream, served, self.upstreams[served.upstream.name])
                    for served in downstream.served]
             for served, mirror in zip(downstream.served, own):
                 mirrors[served.upstream.name, served.origin.unit].append(mirror)
             units = [*own, *self._diagnostics(downstream, own)]
             self.servers.append(server_for(downstream.name, downstream.url, units, downstream.line,
                                            downstream.access))
-        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.pollers.values()]
+        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values()]
 
     def _diagnostics(self, downstream: Downstream, mirrors: Sequence[Mirror]) -> list[Diagnostics]:
         """The unit that tells of the others, where one is wanted."""
@@ -71,7 +74,7 @@ class Splitter:
             return []
         watched = {}
         for served, mirror in zip(downstream.served, mirrors):
-            tally = self.pollers[served.upstream.name].tally
+            tally = self.upstreams[served.upstream.name].tally
             watched[served.unit] = mirror, partial(tally.counters, served.origin.unit)
         return [Diagnostics(self._topology.diagnostics, watched)]
 
@@ -107,7 +110,7 @@ class Splitter:
         for downstream, server in zip(self._topology.downstreams, self.servers):
             units = report_units(downstream.served, server.databank.mirrors, now)
             downstreams[downstream.name] = {**server.report(now), "units": units}
-        upstreams = {name: poller.report(now) for name, poller in self.pollers.items()}
+        upstreams = {name: each.report(now) for name, each in self.upstreams.items()}
         return {"uptime": round(now - self._started_at, 1), "verdict": judge(upstreams, downstreams),
                 "upstreams": upstreams, "downstreams": downstreams}
 
@@ -161,10 +164,14 @@ def run_config(path: Path, logs: logbook.Logs) -> None:
         raise
 
 
-def _mirror(downstream: Downstream, served: Served, poller: Poller) -> Mirror:
+def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:
     profile = served.origin.profile
-    return Mirror(served.unit, served.origin.reads, profile.tables, downstream.max_age, downstream.when_stale,
-                  profile.step, _way(downstream, served, poller), profile.alone)
+    options = {"max_age": downstream.max_age, "when_stale": downstream.when_stale, "step": profile.step,
+               "alone": profile.alone}
+    if served.upstream.is_heard:
+        return HeardMirror(served.unit, profile.tables, **options)
+    way = _way(downstream, served, upstream)
+    return Mirror(served.unit, served.origin.reads, profile.tables, way=way, **options)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:

@@ -43,7 +43,7 @@ def draw(topology: Topology, name: str) -> str:
 
 def fit(topology: Topology, upstream: Upstream) -> Fit | None:
     """Return whether what is polled of an upstream fits its wire; None when nothing is."""
-    polled = _polled(topology, upstream)
+    polled = [] if upstream.is_heard else _polled(topology, upstream)
     return _fit(upstream, _costs(upstream, polled)) if polled else None
 
 
@@ -56,15 +56,19 @@ def _polled(topology: Topology, upstream: Upstream) -> list[Unit]:
 
 def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
     line = f"  {upstream.line.baudrate} {upstream.line.mode}" if upstream.line else ""
-    lines = [f"upstream {upstream.name}  {upstream.url}{line}  timeout {upstream.timeout:g} s"]
+    urls = " and ".join(map(str, upstream.urls))
+    lines = [f"upstream {upstream.name}  {urls}{line}  timeout {upstream.timeout:g} s"]
     costs = _costs(upstream, polled)
     for index, unit in enumerate(upstream.units):
         is_last = index == len(upstream.units) - 1
         title = f"  ({unit.profile.title})" if unit.profile.title else ""
-        note = "" if unit in polled else "  NOT POLLED: no downstream serves it"
+        note = "" if unit in polled else "  NOT SERVED by any downstream" if upstream.is_heard else \
+            "  NOT POLLED: no downstream serves it"
         lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}")
         lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(upstream, unit, costs)]
-    if polled:
+    if upstream.is_heard:
+        lines.append(" nothing is ever sent; what another master reads here is served, and nothing else")
+    elif polled:
         found = _fit(upstream, costs)
         lines += [f" {found.in_words}", *(f" {fault}: {why}" for fault, why in found.faults)]
     return "\n".join(lines)
@@ -73,7 +77,7 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
 def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
     """What the reads of these units cost; nothing when the line is not known."""
     reads = [(unit.unit, read) for unit in polled for read in unit.reads]
-    if upstream.line is None or not reads:
+    if upstream.line is None or upstream.is_heard or not reads:
         return []
     durations = [_duration(upstream, read, upstream.line.baudrate) for _, read in reads]
     return [Cost(*each, duration, duration / each[1].every, age)
@@ -87,6 +91,8 @@ def _duration(upstream: Upstream, read: Read, baudrate: int) -> float:
 
 def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     """One line for each read of a unit."""
+    if upstream.is_heard:
+        return
     if not unit.reads:
         yield "nothing is polled; " + ("what masters ask for is asked of the unit" if upstream.learn else
                                        "NOTHING IS SERVED, because learn is false")

@@ -47,9 +47,9 @@ def udev_text(topology: Topology, config: Path, root: Path, earlier: str) -> tup
 
 def _links(topology: Topology) -> Iterator[tuple[str, str, str]]:
     """Give every serial device: whose it is, its path, and the link that is to lead to it."""
-    ends = [(side, end.name, end.url.path) for side, ends in (("upstream", topology.upstreams),
-                                                              ("downstream", topology.downstreams))
-            for end in ends if end.url.path]
+    ends = [(side, end.name, url.path) for side, ends in (("upstream", topology.upstreams),
+                                                          ("downstream", topology.downstreams))
+            for end in ends for url in end.urls if url.path]
     taken = {link[1] for _, _, path in ends if (link := LINK.fullmatch(path))}
     for side, name, path in ends:
         if link := LINK.fullmatch(path):

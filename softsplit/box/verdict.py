@@ -15,7 +15,7 @@ def judge(upstreams: dict, downstreams: dict) -> dict:
     `troubles` say what makes the code; `notes` what is worth knowing besides.
     """
     units = [unit for each in downstreams.values() for unit in each["units"].values()]
-    served = any(unit["fresh"] or not unit["blocks"]  # of which nothing is polled
+    served = any(unit["fresh"] or not (unit["blocks"] or unit["is_heard"])  # of which nothing is polled
                  for each in downstreams.values() if each["state"] == "serving"
                  for unit in each["units"].values())
     troubles = [line for name, each in upstreams.items() for line in _upstream(name, each)]
@@ -38,7 +38,8 @@ def _upstream(name: str, upstream: dict):
         yield upstream["other_master"]
     for number, unit in upstream["units"].items():
         age = min((block["age"] for block in unit["blocks"] if block["age"] is not None), default=None)
-        if unit["state"] == "never heard" and (unit["blocks"] or unit["requests"]):
+        is_expected = unit["blocks"] or unit["requests"] or upstream["is_heard"]
+        if unit["state"] == "never heard" and is_expected:
             yield f"{name}: unit {number} has not answered yet"
         elif unit["state"] == "mute":
             since = "" if age is None else f" for {show_duration(age)}"
@@ -60,6 +61,8 @@ def _downstream(name: str, downstream: dict):
 def _notes(name: str, upstream: dict):
     if upstream["utilisation"] > FULL:
         yield f'{name}: the wire is full; "softsplit check" says what to change'
+    for number in upstream.get("unlisted", ()):
+        yield f"{name}: unit {number} is on this line too; name it in units to have it served"
     for number, unit in upstream["units"].items():
         for block in unit["blocks"]:
             if OWN_CODES & block["errors"]["exceptions"].keys() and not block["answers"]:

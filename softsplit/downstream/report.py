@@ -73,6 +73,7 @@ def _unit(served: Served, mirror: Mirror, now: float) -> dict:
     states = mirror.states(now)
     return {
         "origin": f"{served.upstream.name}/{served.origin.unit}",
+        "is_heard": served.upstream.is_heard,
         "blocks": len(states),
         "fresh": sum(state.is_fresh for state in states),
         "refused": sum(state.exception is not None for state in states),

@@ -15,7 +15,7 @@ from softsplit.tools.devices import examine_device
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.tools.running import examine_running
 from softsplit.tools.status import read_status
-from softsplit.tools.wires import examine_port, examine_upstream
+from softsplit.tools.wires import examine_port, examine_tap, examine_upstream
 from softsplit.topology import Topology
 from softsplit.trouble import show_count
 from softsplit.wiring import NARROW, fit
@@ -48,18 +48,22 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
 def _devices(topology: Topology, root: Path) -> Iterator[Finding]:
     """Look at serial devices which a running process holds."""
     for end in (*topology.downstreams, *topology.upstreams):
-        if end.url.path and os.path.exists(end.url.path):  # or the process has said so
-            yield from examine_device(end.name, end.url, end.line, root, may_open=False)
+        for url in end.urls:
+            if url.path and os.path.exists(url.path):  # or the process has said so
+                yield from examine_device(end.name, url, end.line, root, may_open=False)
 
 
 def _wires(topology: Topology, root: Path) -> Iterator[Finding]:
     """Try ports, devices and units."""
     for end in (*topology.downstreams, *topology.upstreams):
+        is_upstream = isinstance(end, Upstream)
+        is_heard = is_upstream and end.is_heard  # such a device is not opened as others are
         is_fit = True
-        if end.url.path:
-            is_fit = yield from examine_device(end.name, end.url, end.line, root, may_open=True)
-        if isinstance(end, Upstream) and is_fit:
-            yield from examine_upstream(end)
+        for url in end.urls:
+            if url.path:
+                is_fit &= yield from examine_device(end.name, url, end.line, root, may_open=not is_heard)
+        if is_upstream and is_fit:
+            yield from examine_tap(end) if is_heard else examine_upstream(end)
         elif not end.url.path:
             yield from examine_port(end)
 
@@ -68,6 +72,8 @@ def _plan(topology: Topology) -> Iterator[Finding]:
     """Say whether what is polled fits the wires."""
     for upstream in topology.upstreams:
         found = fit(topology, upstream)
+        if upstream.is_heard:
+            continue  # the other master's plan is not ours
         if found is None:
             yield note(f"{upstream.name}: it is not polled, because no downstream serves it")
         elif not found.faults:

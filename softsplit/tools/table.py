@@ -40,7 +40,20 @@ def _upstream(name: str, upstream: dict) -> list[str]:
         rows.append([number, unit["profile"], _flagged(unit["state"], unit["state"] == "answers"),
                      *span, str(unit["requests"]), str(errors["no_answer"]), str(errors["damaged"]),
                      str(sum(errors["exceptions"].values()))])
-    return ["  ".join(title), *columns(rows)]
+    return ["  ".join(title), *columns(rows), *(_heard(upstream) if upstream["is_heard"] else ())]
+
+
+def _heard(upstream: dict) -> list[str]:
+    """What the other master reads, which is what can be served."""
+    rows = [["unit", "is read", "every", "age", "requests", "no answer"]]
+    for number, unit in upstream["units"].items():
+        for block in unit["blocks"]:
+            every = "-" if block["every"] is None else f"{block['every']:.3g} s"
+            age = "never" if block["age"] is None else _age(block["age"])
+            share = 100 * block["errors"]["no_answer"] / max(block["requests"], 1)
+            rows.append([number, f"{block['table']} 0x{block['address']:04X}+{block['count']}", every, age,
+                         str(block["requests"]), f"{share:.0f} %"])
+    return ["", *columns(rows)] if rows[1:] else []
 
 
 def _downstream(name: str, downstream: dict) -> list[str]:

@@ -8,15 +8,20 @@ from dataclasses import replace
 from softsplit.bus import Unit, Upstream
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.protocol import frames
+from softsplit.protocol.pairing import Pairing
 from softsplit.protocol.pdus import OWN_EXCEPTIONS
+from softsplit.protocol.transaction import Kind, Transaction
 from softsplit.tools.finding import Finding, note, well, wrong
 from softsplit.tools.reader import read_patiently
 from softsplit.topology import Downstream
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
+from softsplit.upstream.listener import ears_for
 from softsplit.url import Url
 
 LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
+LISTEN_TO_MASTER = 3.0  # s
 READS = 3  # of each unit
 MUTE = 2  # reads without an answer in a row, after which a unit is mute
 
@@ -58,6 +63,29 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
         yield from _other_protocol(upstream, answering)
     finally:
         client.close()
+
+
+def examine_tap(upstream: Upstream) -> Iterator[Finding]:
+    """Listen for a while to a line that is only heard."""
+    ears = ears_for(upstream, lambda text: None)
+    pairing = Pairing(frames.character_time(upstream.line.baudrate, upstream.line.mode), jitter=ears.jitter)
+    found: list[Transaction] = []
+    try:
+        ears.open()
+        end = time.monotonic() + LISTEN_TO_MASTER
+        while time.monotonic() < end:
+            for heard in ears.hear(end - time.monotonic()):
+                found += pairing.feed(heard.data, heard.time, heard.role)
+    except Unreachable as error:
+        yield wrong(f"{upstream.name}: {error}")
+        return
+    finally:
+        ears.close()
+    good = {each.unit for each in found if each.kind in (Kind.OK, Kind.EXCEPTION)}
+    for unit in upstream.units:
+        who = f"{upstream.name}: unit {unit.unit}"
+        yield well(f"{who} is asked and answers") if unit.unit in good else wrong(
+            f"{who} was not heard in {LISTEN_TO_MASTER:g} s; {look_at(upstream)}")
 
 
 def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]:

@@ -111,6 +111,11 @@ class Ears:
         """How many bytes had a wrong parity or stop bit."""
         return sum(ear.tap.errors for ear in self._ears)
 
+    @property
+    def are_open(self) -> bool:
+        """Whether no tap is lost."""
+        return all(ear.is_open for ear in self._ears)
+
     def open(self) -> None:
         """Open all taps, for those who do not want to wait for them. Raises Unreachable."""
         for ear in self._ears:

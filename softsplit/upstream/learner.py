@@ -62,4 +62,4 @@ class Learner:
             return
         if read := self._plan.learn(unit, block, every, self._took[unit, block], now):
             self._learned[unit, block] = read
-            self._tally.learn(unit, read)
+            self._tally.learn(unit, block, read.name, read.every)

@@ -215,7 +215,9 @@ class Poller(Worker):
     def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None,
                data: bytes | None = None) -> None:
         """Note a request and what came of it: the gateway, at least, was there."""
-        self.tally.count(unit, block, self._client.asked_at, error, self._client.request_gap, data)
+        took = time.monotonic() - self._client.asked_at
+        self.tally.count(unit, block, self._client.asked_at, took, error, data)
+        self.tally.busy += took + self._client.request_gap
         self._words.reached()
         if self._down_until is not None:
             self._down_until = None

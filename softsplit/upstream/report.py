@@ -1,7 +1,6 @@
 """What `status.json` says of an upstream."""
 
 from softsplit.bus import Upstream
-from softsplit.protocol.blocks import Read
 from softsplit.upstream.tally import BlockTally, Counts, Latencies, Tally, total
 
 FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
@@ -21,6 +20,7 @@ def report(upstream: Upstream, tally: Tally, utilisation: float, now: float) -> 
         **_counts(counts),
         "unreachable": tally.missed,
         "latency": _latency(tally.wire_latencies),
+        "is_heard": upstream.is_heard,
         "foreign_frames": tally.foreign,
         "other_master": tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
         "units": {str(unit): _unit(upstream, unit, tally, now) for unit in tally.blocks},
@@ -42,18 +42,18 @@ def _unit(upstream: Upstream, unit: int, tally: Tally, now: float) -> dict:
         **_counts(counts),
         "latency": _latency(tally.latencies[unit]),
         "forwarded": _counts(tally.forwarded[unit]),
-        "blocks": [_block(block.read, block, now) for block in tuple(tally.blocks[unit].values())],
+        "blocks": [_block(block, now) for block in tuple(tally.blocks[unit].values())],
     }
 
 
-def _block(read: Read, tally: BlockTally, now: float) -> dict:
+def _block(tally: BlockTally, now: float) -> dict:
     taken_at, data = tally.latest
     return {
-        "name": read.name,
-        "table": str(read.block.table),
-        "address": read.block.address,
-        "count": read.block.count,
-        "every": read.every,
+        "name": tally.name,
+        "table": str(tally.block.table),
+        "address": tally.block.address,
+        "count": tally.block.count,
+        "every": _rounded(tally.every),
         "age": None if taken_at is None else _rounded(now - taken_at),
         "data": data and data.hex(),
         **_counts(tally),

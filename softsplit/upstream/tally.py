@@ -62,9 +62,11 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 @dataclass(slots=True)
 class BlockTally(Counts):
-    """One block of one unit: what is read, its latest data and when that was taken, what went wrong last."""
+    """One block of one unit: how often it is read, its latest data and since when, what went wrong last."""
 
-    read: Read | None = None
+    name: str = ""
+    block: Block | None = None
+    every: float | None = None  # s; None when nobody knows
     latest: tuple[float | None, bytes | None] = None, None  # monotonic, before the request; data
     error: str = ""
     failed_at: float | None = None  # monotonic
@@ -105,8 +107,10 @@ class Tally:
     """
 
     def __init__(self, reads: Mapping[int, Sequence[Read]]):
-        self.blocks = {unit: {read.block: BlockTally(read=read) for read in each}
-                       for unit, each in reads.items()}
+        self.blocks: dict[int, dict[Block, BlockTally]] = {unit: {} for unit in reads}
+        for unit, each in reads.items():
+            for read in each:
+                self.learn(unit, read.block, read.name, read.every)
         self.forwarded = {unit: Counts() for unit in reads}
         self.latencies = {unit: Latencies(maxlen=LATENCIES) for unit in reads}
         self.wire_latencies = Latencies(maxlen=LATENCIES)
@@ -124,30 +128,29 @@ class Tally:
         self.missed += 1
         self.unreachable = str(error)
 
-    def learn(self, unit: int, read: Read) -> None:  # poller thread
-        """A block is polled from now on."""
-        self.blocks[unit][read.block] = BlockTally(read=read)
+    def learn(self, unit: int, block: Block, name: str, every: float | None) -> None:  # poller thread
+        """A block is read from now on, or read every so many seconds."""
+        known = self.blocks[unit].setdefault(block, BlockTally(name=name, block=block))
+        known.every = every
 
     def forget(self, unit: int, block: Block) -> None:  # poller thread
-        """A block is polled no more."""
+        """A block is read no more."""
         self.forwarded[unit] = total((self.forwarded[unit], self.blocks[unit].pop(block)))
 
-    def count(self, unit: int, block: Block | None, asked_at: float, error: UpstreamError | None,
-              gap: float, data: bytes | None = None) -> None:  # poller thread
-        """Add a request that was sent at `asked_at` and what came of it; the wire is kept free for `gap`.
+    def count(self, unit: int, block: Block | None, asked_at: float, took: float,
+              error: UpstreamError | None, data: bytes | None = None) -> None:  # poller thread
+        """Add a request that was sent at `asked_at`, what came of it, and how long that took.
 
         `data` is that of the answer to a read.
         """
-        now = time.monotonic()
         self.unreachable, self.asked_at = "", asked_at
-        self.busy += now - asked_at + gap
         tally = self.blocks[unit].get(block, self.forwarded[unit])
         tally.count(error)
         if isinstance(tally, BlockTally):
             tally.note(asked_at, error, data)
         if error is None or isinstance(error, Refused):
-            self.latencies[unit].append(now - asked_at)
-            self.wire_latencies.append(now - asked_at)
+            self.latencies[unit].append(took)
+            self.wire_latencies.append(took)
 
     def unit(self, unit: int) -> Counts:
         """Everything counted of one unit."""

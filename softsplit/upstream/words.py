@@ -1,11 +1,14 @@
 """What the log says of one wire: of its gateway, its units and blocks, its load, and other masters on it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from softsplit.errors import UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdus import describe_exception
 from softsplit.trouble import Allowance, Condition
+
+log = logging.getLogger("softsplit")
 
 TRIED_AGAIN = "; it is tried again every few seconds"
 BURST = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
@@ -64,6 +67,10 @@ class Words:
                                'stretched; "softsplit check" says what to change')
         elif demand < ENOUGH:
             self._load.well(f"{self._name}: the wire carries all reads in their periods again")
+
+    def is_there_too(self, unit: int) -> None:
+        if self._allowance.take():
+            log.info("%s: unit %s is on this line too; name it in units to have it served", self._name, unit)
 
     def is_not_alone(self, what: str) -> None:
         self._line.trouble(what)

@@ -1,0 +1,217 @@
+"""Fills mirrors from what another master asks and its units answer, on a line that is only heard."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from queue import Queue
+
+from softsplit.bus import Unit, Upstream
+from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.protocol import frames
+from softsplit.protocol.blocks import READ_TABLES, Block, Doubt, Reading, Table
+from softsplit.protocol.overheard import Overheard, overheard
+from softsplit.protocol.pairing import Pairing
+from softsplit.protocol.patience import MUTE_AFTER
+from softsplit.protocol.pdus import OWN_EXCEPTIONS, asked_block, describe_exception
+from softsplit.protocol.periods import Periods
+from softsplit.protocol.transaction import Kind, Transaction
+from softsplit.rates import Rates
+from softsplit.upstream.ears import Ear, Ears
+from softsplit.upstream.report import report
+from softsplit.upstream.tally import Tally
+from softsplit.upstream.words import Words
+from softsplit.worker import Worker
+
+TICK = 0.1  # s
+OPEN_AGAIN = 1.0  # s between tries to open a tap that was never there
+PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
+STALLED = 0.25  # s between two looks, after which nobody knows when what has come was said; most is far less
+QUIET = 10.0  # s without a byte, after which the other master is missed
+JUDGED = 2000  # bytes, of which the latest are judged to be noise or not
+NOISE = 0.5  # share of them
+COUNTED = {Kind.OK: None, Kind.EXCEPTION: None, Kind.NO_REPLY: NoAnswer, Kind.DAMAGED: BadAnswer,
+           Kind.SUSPECT: BadAnswer}  # what ends a request, and how
+
+
+class Listener(Worker):
+    """Hears one line, and puts what was said beyond doubt of these units into `readings`."""
+
+    def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
+        super().__init__(f"listener {upstream.name}")
+        self._upstream = upstream
+        self._readings = readings
+        self._steps = {unit.unit: unit.profile.step for unit in units}
+        self._ears = ears_for(upstream, self._hear_of_tap)
+        self._character_time = frames.character_time(upstream.line.baudrate, upstream.line.mode)
+        self._pairing = self._begin()
+        self._periods = {unit: Periods() for unit in self._steps}
+        self._unanswered: Counter = Counter()  # reads in a row, by unit
+        self.tally = Tally({unit: () for unit in self._steps})
+        self._words = Words(upstream.name, str(upstream.url), self._steps)
+        self._rates = Rates()  # main thread
+        self._is_open = False
+        self._lost = ""  # why a tap is not heard
+        self._looked_at = self._heard_at = time.monotonic()
+        self._good, self._bad = 0, 0  # bytes
+        self._unlisted: set[int] = set()
+
+    def step(self) -> None:
+        if not self._is_open and not self._open():
+            self.pause(OPEN_AGAIN)
+            return
+        heard = self._ears.hear(TICK)
+        now = time.monotonic()
+        is_dated = now - self._looked_at < STALLED
+        self._looked_at = now
+        if self._ears.are_open and is_dated:
+            for each in heard:
+                self._heard_at = now if each.data else self._heard_at
+                found = self._pairing.feed(each.data, each.time, each.role) if each.data \
+                    else self._pairing.idle(each.time)
+                for transaction in found:
+                    self._take(transaction)
+        else:
+            self._pairing = self._begin()
+        self._say_how_it_is(now)
+
+    def close(self) -> None:
+        self._ears.close()
+
+    def report(self, now: float) -> dict:  # main thread
+        """What `status.json` says of this upstream."""
+        busy = self._rates.update({"busy": self.tally.busy}, now)["busy"]
+        return {**report(self._upstream, self.tally, busy, now), "unlisted": sorted(self._unlisted)}
+
+    def _begin(self) -> Pairing:
+        """Forget what was heard in part."""
+        return Pairing(self._character_time, jitter=self._ears.jitter, timeout=self._upstream.timeout)
+
+    def _open(self) -> bool:
+        try:
+            self._ears.open()
+        except Unreachable as error:
+            self._ears.close()
+            self._ail(str(error))
+            return False
+        self._is_open = True
+        self._looked_at = self._heard_at = time.monotonic()
+        return True
+
+    def _hear_of_tap(self, text: str) -> None:
+        """An ear tells that its tap is lost, or back."""
+        self._lost = text
+
+    def _say_how_it_is(self, now: float) -> None:
+        """Tell when nothing can be learned here, and why."""
+        line = self._upstream.line
+        if not self._ears.are_open:
+            self._ail(self._lost)
+        elif now - self._heard_at > QUIET:
+            self._ail(f"nothing is heard at {self._upstream.url}; is the other master on, and the tap "
+                      "connected?")
+        elif self._bad > NOISE * (self._good + self._bad) and self._good + self._bad > JUDGED / 4:
+            self._ail(f"what is heard at {self._upstream.url} is mostly noise; is the line {line.baudrate} "
+                      f"{line.mode}, are A and B the right way round?")
+        elif self.tally.asked_at is not None:
+            self.tally.unreachable = ""
+            self._words.reached()
+
+    def _ail(self, why: str) -> None:
+        if self.tally.unreachable != why:
+            self.tally.miss(Unreachable(why))
+        self._words.unreachable(Unreachable(why))
+
+    def _take(self, heard: Transaction) -> None:
+        """Draw from a transaction what it tells."""
+        size = len(heard.request or b"") + len(heard.reply or b"")
+        self.tally.busy += size * self._character_time
+        self._judge(size, heard.kind is Kind.DAMAGED)
+        if heard.kind is Kind.BROADCAST:
+            for unit, step in self._steps.items():
+                self._doubt(unit, [each.block for each in overheard(heard, step)])
+        elif heard.unit in self._steps:
+            self._take_of(heard.unit, heard)
+        elif heard.kind in (Kind.OK, Kind.EXCEPTION) and heard.unit not in self._unlisted:
+            self._unlisted.add(heard.unit)
+            self._words.is_there_too(heard.unit)
+
+    def _judge(self, size: int, is_noise: bool) -> None:
+        self._good, self._bad = self._good + size * (not is_noise), self._bad + size * is_noise
+        if self._good + self._bad > JUDGED:
+            self._good, self._bad = self._good // 2, self._bad // 2
+
+    def _take_of(self, unit: int, heard: Transaction) -> None:
+        """Hand over what a transaction tells of one of our units."""
+        facts = list(overheard(heard, self._steps[unit]))
+        asked_at = (heard.time or 0.0) - len(heard.request or b"") * self._character_time - STALLED
+        error = self._error(unit, heard)
+        has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
+        for fact in facts:
+            if fact.is_read:
+                self._learn(unit, fact.block, heard.time)
+        if heard.kind in COUNTED:
+            block = _asked(heard, self._steps[unit])
+            data = next((fact.data for fact in facts if fact.block == block), None)
+            self.tally.count(unit, block, asked_at, heard.latency or 0.0, error, data)
+            self._note_answer(unit, has_answered, error)
+        self._doubt(unit, [fact.block for fact in facts if fact.is_doubt])
+        for fact in facts:
+            if not fact.is_doubt:
+                self._hand_over(unit, fact, asked_at)
+        if heard.kind in COUNTED and not has_answered:
+            self._put(Reading(self._upstream.name, unit, None, asked_at))
+
+    @staticmethod
+    def _error(unit: int, heard: Transaction) -> UpstreamError | None:
+        """What came of a request, as the poller would say it."""
+        if heard.exception is not None:
+            return Refused(f"unit {unit}: {describe_exception(heard.exception)}", heard.exception)
+        kind = COUNTED.get(heard.kind)
+        return kind and kind(f"unit {unit} does not answer" if kind is NoAnswer else
+                             f"unit {unit}: the answer is {heard.damage or 'not certain'}")
+
+    def _learn(self, unit: int, block: Block, now: float) -> None:
+        """A read was heard, which may come again and again."""
+        periods = self._periods[unit]
+        periods.note(block, now)
+        self.tally.learn(unit, block, str(block), periods.every(block) or None)
+        for forgotten in periods.forget(now):
+            self.tally.forget(unit, forgotten)
+
+    def _note_answer(self, unit: int, has_answered: bool, error: UpstreamError | None) -> None:
+        self._unanswered[unit] = 0 if has_answered else self._unanswered[unit] + 1
+        if has_answered:
+            self.tally.mute.discard(unit)
+            self._words.answers(unit)
+        elif self._unanswered[unit] >= MUTE_AFTER:
+            self.tally.mute.add(unit)
+            self._words.is_mute(unit, error)
+
+    def _hand_over(self, unit: int, fact: Overheard, asked_at: float) -> None:
+        periods = self._periods[unit]
+        every = periods.every(fact.block) if fact.is_read else 0.0
+        self._put(Reading(self._upstream.name, unit, fact.block, asked_at, fact.data, fact.exception, every,
+                          periods.beat(asked_at + STALLED)))
+
+    def _doubt(self, unit: int, blocks: list[Block]) -> None:
+        if blocks:
+            self._put(Doubt(self._upstream.name, unit, tuple(blocks), lambda: None))
+
+    def _put(self, what: Reading | Doubt) -> None:
+        self._readings.put(what, timeout=PATIENCE)
+
+
+def ears_for(upstream: Upstream, tell) -> Ears:
+    """One tap that hears everything, or one for requests and one for replies."""
+    if upstream.reply_url is None:
+        return Ears(Ear(upstream.url, upstream.line, tell))
+    return Ears(Ear(upstream.url, upstream.line, tell, "request"),
+                Ear(upstream.reply_url, upstream.line, tell, "reply"))
+
+
+def _asked(heard: Transaction, step: int) -> Block | None:
+    """The block that was to be read, if it was such a request."""
+    if heard.function not in READ_TABLES or not heard.request:
+        return None
+    asked = asked_block(heard.request[1:-2], tuple(Table), step)
+    return asked if isinstance(asked, Block) else None
