@@ -83,10 +83,10 @@ class Downstream:
             heard = {each.upstream.name for each in self.served if each.upstream.is_heard}
             for each in found:
                 checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
-                served = self.served[origins.index(f"{each.upstream}/{each.unit}")]
-                _require_writable(each, served.origin.profile)
                 if each.upstream in heard:
                     raise ConfigError(f"{each.upstream} is only heard; nothing can be written there")
+                served = self.served[origins.index(f"{each.upstream}/{each.unit}")]
+                _require_writable(each, served.origin.profile)
         return found
 
     def _refuse(self, kind: type, why: str) -> None:

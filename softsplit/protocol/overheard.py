@@ -43,7 +43,7 @@ def overheard(heard: Transaction, step: int = 1) -> Iterator[Overheard]:
         elif isinstance(block, Block) and heard.kind is Kind.EXCEPTION and heard.exception in OWN_EXCEPTIONS:
             yield Overheard(block, exception=heard.exception, is_read=True)
     elif heard.function in WRITE_FUNCTIONS:
-        write = parse_write(asked, step) if asked and not heard.damage.startswith("request") else None
+        write = parse_write(asked, step) if asked and not (heard.damage or "").startswith("request") else None
         if isinstance(write, Write):
             yield from _written(heard, write)
         elif block := _named_by_reply(heard, step):
