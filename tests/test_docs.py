@@ -3,8 +3,10 @@
 import re
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,6 +24,7 @@ from softsplit.tools.simulate import SimulatedUnit
 from softsplit.topology import Topology
 from softsplit.url import EXAMPLES, parse_url
 from tests.support import Child, RtuMaster, TcpMaster, running, until
+from tests.tapped import TappedCable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -78,7 +81,8 @@ def test_the_commented_configuration_is_right_and_shows_every_key():
     victron, maxem, evcc = topology.downstreams
     assert (victron.max_age, victron.when_stale) == (10.0, "exception")
     assert (victron.access, maxem.line) == (Access(), Line())
-    meters, garage, cellar = topology.upstreams
+    meters, garage, cellar, tap = topology.upstreams
+    assert tap.is_heard and tap.line == Line(9600, "8N1")
     assert (meters.timeout, meters.connect_delay, meters.request_gap, meters.line) == (1.0, 0.0, 0.0, None)
     assert (garage.line, cellar.line) == (Line(9600, "8N1"), None)
 
@@ -93,12 +97,39 @@ def wiring_of(script: str, monkeypatch) -> Topology:
 
 
 @contextmanager
+def a_line_with_its_own_master(tap: Upstream):
+    """A line on which somebody polls the units of a tap; gives the url of the tap."""
+    with TemporaryDirectory() as directory, running(cable := TappedCable(Path(directory))):
+        units = [SimulatedUnit(unit.unit, unit.profile, Faults()) for unit in tap.units]
+        server = server_for("meter", parse_url(f"rtu://{cable.left}", EXAMPLES), units, Line(mode="8N1"))
+        server.open()
+        is_over = threading.Event()
+
+        def poll() -> None:
+            with RtuMaster(cable.right) as master:
+                while not is_over.wait(0.05):
+                    for unit in tap.units:
+                        master.ask(unit.unit, pdus.read_question(unit.probe).pdu)
+
+        polling = threading.Thread(target=poll)
+        with running(server):
+            polling.start()
+            yield f"listen://{cable.tap.path}"
+            is_over.set()
+            polling.join()
+            assert cable.tap.said() == b""
+
+
+@contextmanager
 def simulated(topology: Topology):
     """Everything that a wiring has at its ends; gives what to replace its urls with, and the far ends of its lines."""
     urls, far_ends = {}, {}
     with ExitStack() as stack:
         for end in (*topology.upstreams, *topology.downstreams):
             here = there = f"{end.url.scheme}://127.0.0.1:0"
+            if isinstance(end, Upstream) and end.is_heard:
+                urls[str(end.url)] = stack.enter_context(a_line_with_its_own_master(end))
+                continue
             if end.url.path:
                 cable = Cable()
                 stack.enter_context(running(cable))
