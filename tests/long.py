@@ -302,9 +302,10 @@ MAX_AGE = 0.6  # s
 
 
 def dated_answer(unit: int, pdu: bytes) -> bytes:
-    """Four registers that tell unit, address, and the monotonic time in milliseconds."""
-    address = int.from_bytes(pdu[1:3], "big")
-    return bytes((3, 8)) + struct.pack(">HHI", unit, address, int(1000 * time.monotonic()) & 0xFFFFFFFF)
+    """Registers of which the first four tell unit, address, and the monotonic time in milliseconds."""
+    function, address, count = struct.unpack(">BHH", pdu)
+    told = struct.pack(">HHI", unit, address, int(1000 * time.monotonic()) & 0xFFFFFFFF)
+    return bytes((function, 2 * count)) + told.ljust(2 * count, b"\0")[:2 * count]
 
 
 class Watch(threading.Thread):

@@ -185,6 +185,23 @@ def test_a_unit_that_refuses_all_but_its_only_block_is_read_again_after_one_lost
     assert not line.client._awaited.has(1)
 
 
+def test_a_unit_that_answers_nothing_but_its_only_block_is_read_again_after_the_longest_stall(line, monkeypatch):
+    def fault(say, frame, unit, pdu):
+        if pdu == read_question(POWERS).pdu:
+            say(frame(unit, good_answer(unit, pdu)))
+
+    def is_back() -> bool:
+        with suppress(NoAnswer):
+            return line.is_right()
+
+    monkeypatch.setattr(line.client, "_awaited", Awaited(3 * TIMEOUT))
+    line.once(lambda say, unit, pdu: setattr(line.bus, "fault", fault))
+    line.fails(NoAnswer, "does not answer")
+    asked_at = line.client.asked_at
+    until(is_back)
+    assert line.client.asked_at > asked_at + 3 * TIMEOUT and line.is_right()
+
+
 def test_a_block_that_is_refused_is_refused_again_after_one_lost_answer(line):
     line.once(lambda say, unit, pdu: setattr(
         line.bus, "fault", lambda say, frame, unit, pdu: say(frame(unit, bytes((pdu[0] | 0x80, 2))))))

@@ -115,7 +115,7 @@ def test_all_usual_ways_are_tried_once_unless_some_are_given():
 def test_damaged_answers_are_told_and_are_no_unit(tmp_path):
     def damaged(say, frame, unit, pdu):
         if unit == 1:
-            say(frame(unit, bytes.fromhex("03020007"))[:-1] + b"?")
+            say(frame(unit, good_answer(unit, pdu))[:-1] + b"?")
         if unit == 2:
             say(frame(unit, bytes.fromhex("8302")))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from softsplit.errors import NoAnswer, UpstreamError
+from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdus import Question
 from softsplit.protocol.requests import Write
@@ -81,7 +81,7 @@ def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
     answer.cancel = future.cancel
 
     def settle(done: Future) -> None:
-        error = NoAnswer("taken back") if done.cancelled() else done.exception()
+        error = NotSent("taken back") if done.cancelled() else done.exception()
         if error is None:
             answer.set_result(done.result())
         elif isinstance(error, UpstreamError):
