@@ -56,8 +56,14 @@ def test_the_configuration_of_the_readme_is_right():
     assert [downstream.name for downstream in with_more.downstreams] == ["victron", "maxem", "evcc"]
 
 
+def test_the_tap_of_the_readme_is_only_heard():
+    text, = [text for text in fenced("toml") if "listen://" in text]
+    topology = parse_config(text + '[downstream.all]\nurl = "tcp://0.0.0.0:502"', "README.md", ROOT)
+    assert topology.upstreams[0].is_heard
+
+
 def test_the_profile_of_the_readme_is_right_and_shows_every_key():
-    text = fenced("toml")[4]
+    text, = [text for text in fenced("toml") if "[[register]]" in text]
     assert parse_profile(text, "README.md").registers[0].name == "temperature_1"
     for key in {*PROFILE_KEYS, *IDENTIFY_KEYS, *READ_KEYS, *REGISTER_KEYS}:
         assert re.search(rf"\b{key}\b", text), key

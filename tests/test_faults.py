@@ -166,7 +166,7 @@ PUMPS = LongUnit(0x0012D687), LongUnit(0x0012D688)
 
 @pytest.mark.parametrize("kind", ["rtuovertcp", "rtu"])
 def test_units_with_addresses_of_four_bytes_are_simulated(kind):
-    faults = Faults([Fault("damaged", unit=PUMPS[0], every=2), Fault("foreign", unit=PUMPS[1], every=2)])
+    faults = Faults([Fault("damaged", unit=PUMPS[0], every=3), Fault("foreign", unit=PUMPS[1], every=3)])
     cable = Cable()
     there = f"rtu://{cable.left}" if kind == "rtu" else "rtuovertcp://127.0.0.1:0"
     server = simulated_server(load_profile("abb-b23"), PUMPS, parse_url(there, WIRES, 0), faults, mode="8N1")
@@ -175,7 +175,8 @@ def test_units_with_addresses_of_four_bytes_are_simulated(kind):
         url = parse_url(f"rtu://{cable.right}", WIRES) if kind == "rtu" else server.url
         client, model = client_for(url, TIMEOUT, Line(19200, "8N1"), unit_bytes=4), Block(Table.HOLDING_REGISTERS, 0x8960, 2)
         for unit, message in ((PUMPS[0], "a wrong CRC"), (PUMPS[1], "unit 0x0012D689 instead of 0x0012D688")):
-            assert client.read(unit, model, 5 * TIMEOUT) == b"B23 "
+            for _ in range(2):
+                assert client.read(unit, model, 5 * TIMEOUT) == b"B23 "
             with pytest.raises(BadAnswer, match=message):
                 client.read(unit, model, TIMEOUT)
             assert client.read(unit, model, 5 * TIMEOUT) == b"B23 "
