@@ -178,6 +178,22 @@ def test_a_unit_that_was_mute_at_first_is_mute_at_first():
     assert [played.at(now, 0x5000, 1) for now in (0, 1, 9)] == ["", "", "03020000"]
 
 
+def test_what_a_unit_says_of_a_block_alone_is_not_cut_out_of_a_longer_one(tmp_path):
+    profile, path = tmp_path / "pump.toml", tmp_path / "house.jsonl"
+    profile.write_text("alone = [{ address = 0x5B01, count = 1 }]\n" + PROFILE)
+
+    def meter(transaction: int, unit: int, pdu: bytes) -> bytes:
+        is_alone = pdu == read_request(0x5B01, 1)
+        return frames.tcp_frame(transaction, unit, bytes.fromhex("0302ABCD")) if is_alone else device(transaction, unit, pdu)
+
+    with ScriptedGateway(meter) as gateway:
+        assert call("record", gateway.url, "-u", f"7={profile}", "-o", path, "--for", "0.3s").returncode == 0
+    played = Played(*read_house(str(path)).answers)
+    assert played.at(1, 0x5B01, 1) == "0302abcd"
+    for address, count in ((0x5B00, 4), (0x5B01, 2), (0x5B00, 1)):
+        assert played.at(1, address, count) == bus.good_answer(7, read_request(address, count)).hex()
+
+
 def test_bits_and_registers_at_byte_addresses_are_played_too():
     coils = Answer(0, 7, Block(COILS, 1, 10), b"\x05\x02")
     pairs = Answer(0, 7, Block(HOLDING, 0x10, 3, 2), words(1, 2, 3))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from math import inf
 
-from softsplit.bus import Upstream
+from softsplit.bus import Unit, Upstream
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdus import read_question
@@ -16,24 +16,29 @@ from softsplit.upstream.clients import client_for
 from softsplit.url import Url
 
 STOOD_STILL = 10.0  # s; no step takes that long by itself
+ALONE_EVERY = 10.0  # s
+
+
+def _reads_of(unit: Unit) -> tuple[Read, ...]:
+    """What is polled, and the blocks which no longer read can stand for."""
+    return (*unit.reads, *(Read(block, f"alone {block}", ALONE_EVERY) for block in unit.profile.alone))
 
 
 class Recorder:
-    """Reads all that is polled of the units of a bus, whenever it is due.
+    """Reads all that is polled of the units of a bus, whenever it is due, and what they say of a block alone.
 
     `tell` is told why somebody else is asked in their place, and what else is strange. Raises SoftsplitError.
     """
 
     def __init__(self, upstream: Upstream, tell: Callable[[str], None]):
         self._tell = tell
-        self._units = upstream.units
+        self._reads = {unit.unit: _reads_of(unit) for unit in upstream.units}
         self._longest_step = STOOD_STILL + 2 * upstream.timeout
         self._clients: dict[Url, Client] = {}
-        self._ways = {unit.unit: self._way_to(unit.unit, upstream) for unit in self._units}
+        self._ways = {unit: self._way_to(unit, upstream) for unit in self._reads}
         self._begun_at = time.monotonic()
         gap = max(client.request_gap for client in self._clients.values())
-        self._plan = Plan({unit.unit: unit.reads for unit in self._units}, upstream.timeout,
-                          self._begun_at, gap, self._free_at)
+        self._plan = Plan(self._reads, upstream.timeout, self._begun_at, gap, self._free_at)
         self._has_reached = False  # anybody
         self._is_told = False  # that there is another master
 
@@ -68,9 +73,9 @@ class Recorder:
 
     def _gap(self, since: float) -> Iterator[Answer]:
         """The process stood still, suspended perhaps: nobody knows what the units said meanwhile."""
-        for unit in self._units:
-            for read in unit.reads:
-                yield Answer(since, unit.unit, read.block, silence="nobody recorded")
+        for unit, reads in self._reads.items():
+            for read in reads:
+                yield Answer(since, unit, read.block, silence="nobody recorded")
 
     def close(self) -> None:
         for client in self._clients.values():

@@ -58,14 +58,19 @@ class RecordedUnit(FaultyUnit):
         asked = pdus.asked_block(pdu, tuple(Table), self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(pdu[0], asked)
-        track = next((track for block, track in self._tracks.items() if block.contains(asked)), None)
-        if track is None:
+        track = self._find(asked)
+        if not track:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         position = bisect(track, self._now(), key=lambda answer: answer.time)
         answer = track[max(0, position - 1)]
         if answer.data is not None:
             return bytes((pdu[0], asked.byte_count)) + _part(answer, asked)
         return pdus.exception_pdu(pdu[0], answer.exception) if answer.exception else SILENCE
+
+    def _find(self, asked: Block) -> list[Answer]:
+        """Return the answers to that very read, or else to one that contains it."""
+        longer = (track for block, track in self._tracks.items() if block.contains(asked))
+        return self._tracks.get(asked) or next(longer, [])
 
 
 def _tracks(answers: Sequence[Answer]) -> dict[Block, list[Answer]]:
