@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from softsplit.protocol.damage import TORN, begins_like, describe, resembles
+from softsplit.protocol.damage import STRAY, TORN, begins_like, describe, resembles
 from softsplit.protocol.frames import MAX_RTU_FRAME
 from softsplit.protocol.habits import PATIENCE, Habits
 from softsplit.protocol.shapes import ECHOES, answer_length, answers, request_length
@@ -32,7 +32,9 @@ class Conversation:
 
     def __init__(self, jitter: float, timeout: float):
         self.asked: Asked | None = None  # and not yet answered
-        self._unanswered: deque[Asked] = deque(maxlen=UNANSWERED)
+        self._given_up: Asked | None = None  # last
+        self._unanswered: deque[Asked] = deque(maxlen=UNANSWERED)  # those to which a reply may still come
+        self._ghost: Asked | None = None  # noise that perhaps was a request
         self._number = 0
         self._early: tuple | None = None  # a reply that was read before its request, from another tap
         self._noise, self._noise_end = b"", None  # since the last frame
@@ -86,11 +88,11 @@ class Conversation:
         asked, self.asked = self.asked, None
         if asked is None:
             return
-        self._unanswered.append(asked)
+        self._given_up = asked
         if self._is_torn_reply(asked):
-            noise, self._noise = self._noise, b""
-            self._tell(Kind.DAMAGED, asked, noise, damage=f"reply: {_wrong_with_reply(noise, asked.frame)}")
+            self._tell_torn(asked)
         else:
+            self._unanswered.append(asked)
             self._tell(Kind.NO_REPLY, asked)
 
     def expire(self, now: float) -> None:
@@ -133,10 +135,13 @@ class Conversation:
 
     def _to_be_answered(self, frame: bytes, now: float | None) -> Asked | None:
         """The newest of the requests without a reply that `frame` may be the late reply to."""
-        memory = self._habits.memory(self._timeout)
         return next((asked for asked in reversed(self._unanswered)
-                     if self._number - asked.number <= STEPS_BACK
-                     and (_between(asked.time, now) or 0.0) <= memory and answers(asked.frame, frame)), None)
+                     if self._is_recent(asked, now) and answers(asked.frame, frame)), None)
+
+    def _is_recent(self, asked: Asked, now: float | None) -> bool:
+        """Whether its reply may come yet."""
+        return (self._number - asked.number <= STEPS_BACK
+                and (_between(asked.time, now) or 0.0) <= self._habits.memory(self._timeout))
 
     def _is_overdue(self, asked: Asked, now: float | None) -> bool:
         return (_between(asked.time, now) or 0.0) > self._habits.patience(asked.frame[0])
@@ -145,11 +150,13 @@ class Conversation:
         """Whether the reply may belong to another request, which was not heard or not answered, or be one."""
         if len(self._noise) >= TORN or self._is_overdue(asked, begin) and not given:
             return True
+        if self._ghost and self._is_recent(self._ghost, begin) and begins_like(self._ghost.frame, frame):
+            return True
         other = self._to_be_answered(frame, begin)
         return other is not None and other.frame != asked.frame
 
     def _is_retry(self, frame: bytes, end: float | None) -> bool:
-        last = self.asked or (self._unanswered[-1] if self._unanswered else None)
+        last = self.asked or self._given_up
         if last is None or last.frame != frame or last.number != self._number:
             return False
         if not self._noise:
@@ -206,6 +213,16 @@ class Conversation:
             self._early = None
             self._told.append(Transaction(Kind.ORPHAN, end, reply=frame))
 
+    def _tell_torn(self, asked: Asked) -> None:
+        """The noise is what is left of the reply; if its size is another, also or instead of another request."""
+        noise, self._noise = self._noise, b""
+        length = answer_length(asked.frame, noise)
+        if length and len(noise) < length - STRAY:
+            self._unanswered.append(asked)
+        if length and abs(len(noise) - length) > 2 * STRAY:
+            self._ghost = Asked(noise, self._noise_end, False, self._number)
+        self._tell(Kind.DAMAGED, asked, noise, damage=f"reply: {describe(noise, length)}")
+
     def _answer_noise(self, frame: bytes, end: float | None) -> None:
         """What remains of the request is the noise right before."""
         noise, self._noise = self._noise, b""
@@ -224,12 +241,10 @@ class Conversation:
     def _tell_noise(self) -> None:
         noise, self._noise = self._noise, b""
         if noise:
+            if len(noise) >= TORN:
+                self._ghost = Asked(noise, self._noise_end, False, self._number)
             damage = f"{len(noise)} bytes of no frame" if len(noise) > 1 else "a byte of no frame"
             self._told.append(Transaction(Kind.DAMAGED, self._noise_end, reply=noise, damage=damage))
-
-
-def _wrong_with_reply(noise: bytes, request: bytes) -> str:
-    return describe(noise, answer_length(request, noise))
 
 
 def _between(begin: float | None, end: float | None) -> float | None:
