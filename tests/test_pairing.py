@@ -7,7 +7,7 @@ import pytest
 
 from softsplit.protocol.frames import rtu_frame
 from softsplit.protocol.pairing import Kind, Pairing
-from tests.bench.listening import LINES, Score, judge, listen
+from tests.bench.listening import LINES, SLOW, Score, judge, listen
 from tests.traffic import Line, traffic
 
 CHARACTER = 11 / 9600  # s
@@ -198,6 +198,17 @@ def test_a_broadcast_waits_for_no_reply():
         (Kind.BROADCAST, everybody, None), (Kind.OK, REQUEST, REPLY)]
 
 
+def test_what_victron_finds_the_baud_rate_with_is_a_broadcast():
+    probe = bytes.fromhex("00 08 00 00 55 55 1e b5")
+    assert outline(hear(12 * probe, 1)) == 12 * [(Kind.BROADCAST, probe, None)]
+
+
+def test_an_odd_request_is_one_where_a_frame_must_begin():
+    odd, refusal = frame("01 03 00 00 01 00"), frame("01 83 03")  # 256 registers
+    told = hear(REQUEST + REPLY + odd + refusal, 1)
+    assert outline(told) == [(Kind.OK, REQUEST, REPLY), (Kind.EXCEPTION, odd, refusal)]
+
+
 def test_a_frame_of_an_unknown_function_ends_at_the_silence_but_for_zeros():
     asked, reply = frame("01 41 05 06 07"), frame("01 41 09 09")
     told = hear_timed((1.0, REQUEST), (1.02, REPLY), (1.2, asked + b"\0\0"), (1.3, reply), (1.4, REQUEST),
@@ -247,11 +258,11 @@ def test_a_mode_that_does_not_exist_is_refused():
         Pairing(CHARACTER, mode="automatic")
 
 
-@pytest.mark.parametrize("piece", ["00", "01 03 fa", "01 10 00 01 00 7b f6", "a8 ea", "01 07 41 e2 01 03 fa"])
+@pytest.mark.parametrize("name", SLOW)
 @pytest.mark.parametrize("size", [1, 4096])
-def test_memory_is_bounded_whatever_comes(piece, size):
+def test_memory_is_bounded_whatever_comes(name, size):
     pairing = Pairing(CHARACTER)
-    data = bytes.fromhex(piece) * 500
+    data = SLOW[name] * (3000 // len(SLOW[name]))
     tracemalloc.start()
     for number in range(4):
         for at in range(0, len(data), size):

@@ -1,26 +1,11 @@
 """A conversation: what masters and units say on a serial line, frame by frame, becomes transactions."""
 
-from collections import deque
-from dataclasses import dataclass
-
-from softsplit.protocol.damage import TORN, begins_like, describe, resembles
+from softsplit.protocol.damage import STRAY, TORN, begins_like, describe, resembles
 from softsplit.protocol.frames import MAX_RTU_FRAME
 from softsplit.protocol.habits import PATIENCE, Habits
+from softsplit.protocol.past import Asked, Past, between
 from softsplit.protocol.shapes import ECHOES, answer_length, answers, request_length
 from softsplit.protocol.transaction import Kind, Transaction
-
-UNANSWERED = 4  # requests without a reply that are remembered
-STEPS_BACK = 2  # requests between a late reply and its own, at most
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request: its frame, when it ended, whether it was asked just before, and the how many-th it is."""
-
-    frame: bytes
-    time: float | None
-    retry: bool
-    number: int
 
 
 class Conversation:
@@ -32,12 +17,11 @@ class Conversation:
 
     def __init__(self, jitter: float, timeout: float):
         self.asked: Asked | None = None  # and not yet answered
-        self._unanswered: deque[Asked] = deque(maxlen=UNANSWERED)
-        self._number = 0
-        self._early: tuple | None = None  # a reply that was read before its request, from another tap
-        self._noise, self._noise_end = b"", None  # since the last frame
-        self._habits = Habits()
         self._jitter, self._timeout = jitter, timeout
+        self._habits = Habits()
+        self._past = Past(self._habits, timeout)
+        self._noise, self._noise_end = b"", None  # since the last frame
+        self._early: tuple | None = None  # a reply that was read before its request, from another tap
         self._told: list[Transaction] = []
 
     def noise(self, data: bytes, end: float | None) -> None:
@@ -51,12 +35,10 @@ class Conversation:
         if first := self._echoed_late(begin):
             echo, self.asked = self.asked, None
             self._tell_late(first, echo.frame, echo.time)
-        retry = self._is_retry(frame, end)
+        undisturbed = not self._noise
         self.give_up()
         self._tell_noise()
-        self._number += 1
-        asked = Asked(frame, end, retry, self._number)
-        self._habits.asked(frame)
+        asked = self._past.ask(frame, end, undisturbed)
         if frame[0] == 0:
             self._tell(Kind.BROADCAST, asked)
         else:
@@ -73,34 +55,32 @@ class Conversation:
             self.give_up()
             self._answer_noise(frame, end)
         else:
-            suspect = self._is_suspect(asked, frame, begin, given)
+            suspect = (len(self._noise) >= TORN or self._past.may_claim(frame, asked, begin)
+                       or not given and self._past.is_overdue(asked, begin))
             self._tell_noise()
             self.asked = None
             if frame != asked.frame:  # an echo may be the request again
-                self._habits.answered(frame[0], _between(asked.time, begin))
+                self._habits.answered(frame[0], between(asked.time, begin))
             kind = Kind.SUSPECT if suspect else Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
-            self._tell(kind, asked, frame, _between(asked.time, end))
+            self._tell(kind, asked, frame, between(asked.time, end))
 
     def give_up(self) -> None:
         """No reply comes to what was asked last, or the noise is what is left of it."""
         asked, self.asked = self.asked, None
-        if asked is None:
-            return
-        self._unanswered.append(asked)
-        if self._is_torn_reply(asked):
-            noise, self._noise = self._noise, b""
-            self._tell(Kind.DAMAGED, asked, noise, damage=f"reply: {_wrong_with_reply(noise, asked.frame)}")
-        else:
+        if asked and self._is_torn_reply(asked):
+            self._tell_torn(asked)
+        elif asked:
+            self._past.give_up(asked, unanswered=True)
             self._tell(Kind.NO_REPLY, asked)
 
     def expire(self, now: float) -> None:
         """Give up what was asked too long ago."""
-        if self.asked and (_between(self.asked.time, now) or 0.0) > self._timeout:
+        if self.asked and (between(self.asked.time, now) or 0.0) > self._timeout:
             self.give_up()
 
     def settle(self) -> None:
         """Nothing follows that could explain the noise."""
-        if self._noise and self.asked and self._is_torn_reply(self.asked):
+        if self.asked and self._is_torn_reply(self.asked):
             self.give_up()
         self._tell_noise()
         self._tell_early()
@@ -121,63 +101,37 @@ class Conversation:
         if frame == self.asked.frame and resembles(self._noise, frame):
             return True  # the noise was the echo
         times_tell = 2 * self._jitter <= self._habits.patience(frame[0])
-        return times_tell and self._habits.is_familiar(frame) and self._is_overdue(self.asked, begin)
+        return times_tell and self._habits.is_familiar(frame) and self._past.is_overdue(self.asked, begin)
 
     def is_reply(self, frame: bytes, begin: float | None) -> bool:
         """Whether it is a reply although it does not fit what was asked last."""
-        asked = self._to_be_answered(frame, begin)
+        asked = self._past.unanswered(frame, begin)
         if frame[1] in ECHOES:
-            return (asked is not None and not self._is_overdue(asked, begin)
+            return (asked is not None and not self._past.is_overdue(asked, begin)
                     or self._is_echo_of_noise(frame, begin))
         return asked is not None and not self._habits.is_familiar(frame)
 
-    def _to_be_answered(self, frame: bytes, now: float | None) -> Asked | None:
-        """The newest of the requests without a reply that `frame` may be the late reply to."""
-        memory = self._habits.memory(self._timeout)
-        return next((asked for asked in reversed(self._unanswered)
-                     if self._number - asked.number <= STEPS_BACK
-                     and (_between(asked.time, now) or 0.0) <= memory and answers(asked.frame, frame)), None)
-
-    def _is_overdue(self, asked: Asked, now: float | None) -> bool:
-        return (_between(asked.time, now) or 0.0) > self._habits.patience(asked.frame[0])
-
-    def _is_suspect(self, asked: Asked, frame: bytes, begin: float | None, given: bool) -> bool:
-        """Whether the reply may belong to another request, which was not heard or not answered, or be one."""
-        if len(self._noise) >= TORN or self._is_overdue(asked, begin) and not given:
-            return True
-        other = self._to_be_answered(frame, begin)
-        return other is not None and other.frame != asked.frame
-
-    def _is_retry(self, frame: bytes, end: float | None) -> bool:
-        last = self.asked or (self._unanswered[-1] if self._unanswered else None)
-        if last is None or last.frame != frame or last.number != self._number:
-            return False
-        if not self._noise:
-            self._habits.asked_again(_between(last.time, end))
-        return True
-
-    def _echoed_late(self, begin: float | None) -> Asked | None:
-        """The request of which that asked last was but the late echo: no master that waits for a reply goes
-        on so soon."""
-        wait = _between(self.asked.time, begin) if self.asked else None
-        if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
-            return None
-        soon = wait < min(PATIENCE, self._habits.patience(self.asked.frame[0]))
-        return self._to_be_answered(self.asked.frame, self.asked.time) if soon else None
+    def _is_echo_of_noise(self, frame: bytes, begin: float | None) -> bool:
+        wait = between(self._noise_end, begin) or 0.0
+        return not self.asked and wait <= self._habits.patience(frame[0]) and resembles(self._noise, frame)
 
     def _is_torn_reply(self, asked: Asked) -> bool:
         """Whether the noise may be what is left of the reply, not of the request again."""
         again = asked.frame[1] not in ECHOES and resembles(self._noise, asked.frame)
         return begins_like(self._noise, asked.frame) and not again
 
-    def _is_echo_of_noise(self, frame: bytes, begin: float | None) -> bool:
-        """Whether a frame is the reply to a request of which the noise right before is what remains."""
-        wait = _between(self._noise_end, begin) or 0.0
-        return not self.asked and wait <= self._habits.patience(frame[0]) and resembles(self._noise, frame)
+    def _echoed_late(self, begin: float | None) -> Asked | None:
+        """The request of which that asked last was but the late echo: no master that waits for a reply goes
+        on so soon."""
+        wait = between(self.asked.time, begin) if self.asked else None
+        if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
+            return None
+        soon = wait < min(PATIENCE, self._habits.patience(self.asked.frame[0]))
+        return self._past.unanswered(self.asked.frame, self.asked.time) if soon else None
 
     def _unexpected(self, frame: bytes, begin: float | None, end: float | None, given: bool) -> None:
         """A reply, but not to what was asked last."""
-        asked = self._to_be_answered(frame, end)
+        asked = self._past.unanswered(frame, end)
         torn = len(self._noise) >= TORN and not (self.asked and self._is_torn_reply(self.asked))
         if asked and not torn:
             self._tell_noise()
@@ -194,9 +148,9 @@ class Conversation:
     def _recall(self, end: float | None) -> None:
         """The reply that was read before its request is a pair with that."""
         frame, begin, early = self._early
-        if (_between(early, end) or 0.0) <= self._jitter and self.asked and answers(self.asked.frame, frame):
+        if (between(early, end) or 0.0) <= self._jitter and self.asked and answers(self.asked.frame, frame):
             self._early = None
-            self.reply(frame, begin, early, True)
+            self.reply(frame, begin, early, given=True)
         else:
             self._tell_early()
 
@@ -206,16 +160,25 @@ class Conversation:
             self._early = None
             self._told.append(Transaction(Kind.ORPHAN, end, reply=frame))
 
-    def _answer_noise(self, frame: bytes, end: float | None) -> None:
-        """What remains of the request is the noise right before."""
+    def _tell_torn(self, asked: Asked) -> None:
+        """The noise is what is left of the reply; if its size is another, perhaps of a request as well."""
         noise, self._noise = self._noise, b""
-        asked = Asked(noise, self._noise_end, False, self._number)
-        self._tell(Kind.DAMAGED, asked, frame, _between(self._noise_end, end),
-                   f"request: {describe(noise, request_length(noise))}")
+        length = answer_length(asked.frame, noise)
+        if length and abs(len(noise) - length) > 2 * STRAY:
+            self._past.haunt(noise, self._noise_end)
+        self._past.give_up(asked, unanswered=len(noise) + STRAY < length)
+        self._tell(Kind.DAMAGED, asked, noise, damage=f"reply: {describe(noise, length)}")
+
+    def _answer_noise(self, frame: bytes, end: float | None) -> None:
+        """What is left of the request is the noise right before."""
+        noise, self._noise = self._noise, b""
+        damage = f"request: {describe(noise, request_length(noise))}"
+        self._told.append(Transaction(Kind.DAMAGED, self._noise_end, noise, frame,
+                                      between(self._noise_end, end), damage=damage))
 
     def _tell_late(self, asked: Asked, reply: bytes, end: float | None) -> None:
-        self._unanswered.remove(asked)
-        self._tell(Kind.LATE, asked, reply, _between(asked.time, end))
+        self._past.answer(asked)
+        self._tell(Kind.LATE, asked, reply, between(asked.time, end))
 
     def _tell(self, kind: Kind, asked: Asked, reply: bytes | None = None, latency: float | None = None,
               damage: str | None = None) -> None:
@@ -223,14 +186,8 @@ class Conversation:
 
     def _tell_noise(self) -> None:
         noise, self._noise = self._noise, b""
+        if len(noise) >= TORN:
+            self._past.haunt(noise, self._noise_end)
         if noise:
             damage = f"{len(noise)} bytes of no frame" if len(noise) > 1 else "a byte of no frame"
             self._told.append(Transaction(Kind.DAMAGED, self._noise_end, reply=noise, damage=damage))
-
-
-def _wrong_with_reply(noise: bytes, request: bytes) -> str:
-    return describe(noise, answer_length(request, noise))
-
-
-def _between(begin: float | None, end: float | None) -> float | None:
-    return None if begin is None or end is None else end - begin

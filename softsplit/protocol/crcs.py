@@ -14,6 +14,7 @@ from softsplit.protocol.frames import crc
 
 ORDER = 32767  # of x
 BYTE = 8  # bits
+LEAST = 4  # bytes of a frame
 
 
 def _orbit(value: int) -> array:
@@ -64,7 +65,7 @@ class Bytes:
                 if begin in self._before:
                     found.append((self._before[begin], place))
         self._turn = turn
-        return found
+        return [(begin, end) for begin, end in found if end - begin >= LEAST]
 
     def window(self, begin: int, end: int) -> bytearray:
         """The bytes from the one to the other, counted from the first byte ever."""
@@ -72,7 +73,7 @@ class Bytes:
 
     def is_good(self, length: int) -> bool:
         """Whether as many of the first bytes are here, and end in their own CRC."""
-        return 4 <= length <= len(self.data) and self._expected[0] == self._sums[length]
+        return LEAST <= length <= len(self.data) and self._expected[0] == self._sums[length]
 
     def take(self, count: int) -> bytes:
         """Remove and return the first bytes."""

@@ -9,7 +9,7 @@ behind it show that it is noise. What is nothing is noise, byte by byte.
 from softsplit.protocol import frames
 from softsplit.protocol.clock import Clock
 from softsplit.protocol.conversation import Conversation
-from softsplit.protocol.crcs import Bytes
+from softsplit.protocol.crcs import LEAST, Bytes
 from softsplit.protocol.damage import STRAY
 from softsplit.protocol.frames import MAX_RTU_FRAME
 from softsplit.protocol.shapes import (answer_length, answers, is_known, is_same_function, reply_length,
@@ -17,7 +17,6 @@ from softsplit.protocol.shapes import (answer_length, answers, is_known, is_same
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
 LONG_SILENCE = 0.5  # s; longer than any hole in a frame
-LEAST = 4  # bytes of a frame
 PIECE = 256  # bytes that are taken in at once, which bounds the memory
 
 
