@@ -75,7 +75,7 @@ def test_a_newer_write_never_overtakes_an_older_one_of_its_unit():
 def test_a_write_whose_master_is_gone_is_not_sent(tmp_path):
     with house(tmp_path, allow_writes=ALL) as (bus, device, splitter, _):
         bus.vanish()
-        poller = splitter.pollers["meters"]
+        poller = splitter.upstreams["meters"]
         write = forwarding(1, WRITE)
         write.future.cancel()
         poller.forward(write)

@@ -270,11 +270,11 @@ def test_an_adapter_that_is_away_is_trouble(house):
 def test_judgement():
     def upstreams(state="answers", age=0.5, **others):
         block = {"name": "powers", "age": age, "answers": 5, "errors": {"exceptions": {}}, "last_error": ""}
-        return {"meters": {"state": "connected", "error": "", "other_master": "", "utilisation": 0.3,
+        return {"meters": {"state": "connected", "error": "", "other_master": "", "utilisation": 0.3, "is_heard": False,
                            "units": {"1": {"state": state, "requests": 5, "blocks": [block]}}, **others}}
 
     def downstreams(fresh=1, stale=(), state="serving"):
-        unit = {"origin": "meters/1", "blocks": 1, "fresh": fresh, "refused": 0, "stale": list(stale)}
+        unit = {"origin": "meters/1", "blocks": 1, "fresh": fresh, "refused": 0, "stale": list(stale), "is_heard": False}
         return {"victron": {"state": state, "masters": {}, "units": {"1": unit}}}
 
     def told(*given) -> tuple:
@@ -296,6 +296,8 @@ def test_judgement():
     nothing_polled = downstreams(0)
     nothing_polled["victron"]["units"]["1"]["blocks"] = 0
     assert told(unasked, nothing_polled) == (0,)
+    unasked["meters"]["is_heard"] = nothing_polled["victron"]["units"]["1"]["is_heard"] = True
+    assert told(unasked, nothing_polled) == (2, "meters: unit 1 has not answered yet"), "nothing was heard, so nothing is served"
     assert "the wire is full" in judge(upstreams(utilisation=0.99), downstreams())["notes"][0]
 
 

@@ -212,14 +212,14 @@ def test_lines():
 def test_data_and_its_age_change_together_in_the_tally():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 1), "a")
     tally = Tally({1: [read]})
-    tally.count(1, read.block, 5.0, None, 0.0, b"\0\1")
-    tally.count(1, read.block, 6.0, NoAnswer("it does not answer"), 0.0)
+    tally.count(1, read.block, 5.0, 0.0, None, b"\0\1")
+    tally.count(1, read.block, 6.0, 0.0, NoAnswer("it does not answer"))
     assert tally.blocks[1][read.block].latest == (5.0, b"\0\1")
-    tally.count(1, read.block, 7.0, Refused("busy", 0x0B), 0.0)  # that is the gateway's
+    tally.count(1, read.block, 7.0, 0.0, Refused("busy", 0x0B))  # that is the gateway's
     assert tally.blocks[1][read.block].latest == (5.0, b"\0\1")
-    tally.count(1, read.block, 8.0, Refused("no such address", 2), 0.0)
+    tally.count(1, read.block, 8.0, 0.0, Refused("no such address", 2))
     assert tally.blocks[1][read.block].latest == (5.0, None)
-    tally.count(1, read.block, 9.0, None, 0.0, b"\0\2")
+    tally.count(1, read.block, 9.0, 0.0, None, b"\0\2")
     assert tally.blocks[1][read.block].latest == (9.0, b"\0\2")
 
 
