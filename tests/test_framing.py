@@ -5,7 +5,8 @@ import random
 import pytest
 
 from softsplit.protocol import frames
-from softsplit.protocol.frames import JOIN, Framer, rtu_frame
+from softsplit.protocol.frames import JOIN, rtu_frame
+from softsplit.protocol.framing import Framer
 from tests.support import read_request
 
 OURS, FOREIGN = (100, 2), (1, 5, 16, 247)

@@ -16,6 +16,7 @@ from softsplit.downstream.server import TICK, Server
 from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.errors import DownstreamError
 from softsplit.protocol import frames
+from softsplit.protocol.framing import Framer
 from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.units import unit_of
 from softsplit.line import Line
@@ -70,7 +71,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         Server.__init__(self, name, url, databank)
         self._silence = frames.frame_silence(line.baudrate, line.mode)
         self._character = frames.character_time(line.baudrate, line.mode)
-        self._framer = frames.Framer(databank.mirrors)
+        self._framer = Framer(databank.mirrors)
         self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
         self._cause = ""  # of its absence

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from softsplit.downstream.connection import Connection
 from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.protocol import frames
+from softsplit.protocol.framing import STREAM_JOIN, Framer
 from softsplit.protocol.pdus import SILENCE
 from softsplit.protocol.units import unit_of
 
@@ -20,7 +21,7 @@ class RtuConnection(Connection):
 
     def __init__(self, sock, databank, *others):
         super().__init__(sock, databank, *others)
-        self._framer = frames.Framer(databank.mirrors, frames.STREAM_JOIN)
+        self._framer = Framer(databank.mirrors, STREAM_JOIN)
 
     @property
     def expires_at(self) -> float | None:
