@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from softsplit.protocol.frames import rtu_frame
+from softsplit.protocol.frames import crc, rtu_frame
 from softsplit.protocol.pairing import Kind, Pairing
 from tests.bench.listening import LINES, SLOW, Score, judge, listen
 from tests.traffic import Line, traffic
@@ -100,6 +100,14 @@ def test_false_bytes_at_each_turnaround_lose_nothing(false):
     assert b"".join(each.reply for each in told if each.kind is Kind.DAMAGED) == false * 8
 
 
+def test_a_frame_is_found_that_begins_anew_in_the_middle():
+    """A CRC over all of it is good, and one over its end alone."""
+    twice = next(each for each in (frame(f"{unit:02x} 03 {address:04x} 00 01") for unit in range(1, 248)
+                                   for address in range(0xFF00)) if crc(each[:4]) == 0xFFFF)
+    reply = frame(f"{twice[0]:02x} 03 02 00 07")
+    assert pairs(hear(REQUEST + REPLY + b"\xff" + twice + b"\xff" + reply, 1)) == [(REQUEST, REPLY), (twice, reply)]
+
+
 def test_each_byte_is_told_once():
     heard = traffic(Line(bit_errors=1e-3, lost_bytes=1e-3, false_bytes=True, no_reply=0.1), 3, 500)
     told = [each for each, _ in listen(Pairing(CHARACTER), heard)]
@@ -172,6 +180,14 @@ def test_a_reply_behind_what_may_have_been_a_request_is_suspect():
     other = frame("01 03 5b 20 00 02")
     told = hear_timed((1.0, REQUEST), (1.1, b"\xff\xff\xff\xff" + other[4:-1] + b"\0"), (1.12, REPLY))
     assert Kind.SUSPECT in [each.kind for each in told] and not pairs(told)
+
+
+def test_a_reply_is_suspect_while_the_request_of_another_may_be_what_was_damaged():
+    lost = b"\xff\xff\xff" + frame("01 03 5b 20 00 02")[3:-1]
+    told = hear_timed((1.0, lost), (1.5, REQUEST), (1.52, REPLY), (1.6, PAIRS[1][0]), (1.62, PAIRS[1][1]))
+    assert [each.kind for each in told] == [Kind.DAMAGED, Kind.OK, Kind.OK]  # nothing is left of unit and function
+    told = hear_timed((1.0, b"\x01" + lost[1:]), (1.5, REQUEST), (1.52, REPLY), (4.0, REQUEST), (4.02, REPLY))
+    assert [each.kind for each in told] == [Kind.DAMAGED, Kind.SUSPECT, Kind.OK]
 
 
 def test_a_reply_to_nothing_is_an_orphan():
@@ -272,6 +288,23 @@ def test_memory_is_bounded_whatever_comes(name, size):
     grown = tracemalloc.get_traced_memory()[0] - settled
     tracemalloc.stop()
     assert grown < 20000
+
+
+def test_endless_noise_is_told_in_pieces():
+    told = hear(REQUEST + 5000 * b"\xff")
+    assert max(len(each.reply) for each in told if each.reply) <= 512
+
+
+def test_only_so_many_requests_are_familiar():
+    pairing = Pairing(CHARACTER)
+    tracemalloc.start()
+    for address in range(3000):
+        pairing.feed(frame(f"01 03 {address:04x} 00 01"))
+        if address == 600:
+            settled = tracemalloc.get_traced_memory()[0]
+    grown = tracemalloc.get_traced_memory()[0] - settled
+    tracemalloc.stop()
+    assert grown < 30000
 
 
 def test_noise_holds_no_pair():
