@@ -102,10 +102,10 @@ def test_false_bytes_at_each_turnaround_lose_nothing(false):
 
 def test_a_frame_is_found_that_begins_anew_in_the_middle():
     """A CRC over all of it is good, and one over its end alone."""
-    twice = next(each for each in (frame(f"{unit:02x} 03 {address:04x} 00 01") for unit in range(1, 248)
+    twice = next(each for each in (frame(f"07 {function:02x} {address:04x} 00 01") for function in (1, 2, 3, 4)
                                    for address in range(0xFF00)) if crc(each[:4]) == 0xFFFF)
-    reply = frame(f"{twice[0]:02x} 03 02 00 07")
-    assert pairs(hear(REQUEST + REPLY + b"\xff" + twice + b"\xff" + reply, 1)) == [(REQUEST, REPLY), (twice, reply)]
+    told = hear(REQUEST + REPLY + b"\x01\x03\x50" + twice + REQUEST + REPLY)  # what looks like a long reply
+    assert outline(told)[2] == (Kind.NO_REPLY, twice, None)
 
 
 def test_each_byte_is_told_once():
@@ -185,7 +185,7 @@ def test_a_reply_behind_what_may_have_been_a_request_is_suspect():
 def test_a_reply_is_suspect_while_the_request_of_another_may_be_what_was_damaged():
     lost = b"\xff\xff\xff" + frame("01 03 5b 20 00 02")[3:-1]
     told = hear_timed((1.0, lost), (1.5, REQUEST), (1.52, REPLY), (1.6, PAIRS[1][0]), (1.62, PAIRS[1][1]))
-    assert [each.kind for each in told] == [Kind.DAMAGED, Kind.OK, Kind.OK]  # nothing is left of unit and function
+    assert [each.kind for each in told] == [Kind.DAMAGED, Kind.OK, Kind.OK]  # its unit and function are lost
     told = hear_timed((1.0, b"\x01" + lost[1:]), (1.5, REQUEST), (1.52, REPLY), (4.0, REQUEST), (4.02, REPLY))
     assert [each.kind for each in told] == [Kind.DAMAGED, Kind.SUSPECT, Kind.OK]
 
@@ -223,6 +223,14 @@ def test_an_odd_request_is_one_where_a_frame_must_begin():
     odd, refusal = frame("01 03 00 00 01 00"), frame("01 83 03")  # 256 registers
     told = hear(REQUEST + REPLY + odd + refusal, 1)
     assert outline(told) == [(Kind.OK, REQUEST, REPLY), (Kind.EXCEPTION, odd, refusal)]
+
+
+def test_the_begin_of_a_reply_is_no_odd_request():
+    asked = frame("1b 03 ad 3d 00 05")
+    data = bytes.fromhex("1b 03 0a")
+    begin = data + crc(data).to_bytes(2, "little") + bytes(8)  # its CRC is good after 5 bytes, and after 8
+    reply = frame(begin.hex())
+    assert outline(hear(asked + reply, 1)) == [(Kind.OK, asked, reply)]
 
 
 def test_a_frame_of_an_unknown_function_ends_at_the_silence_but_for_zeros():

@@ -6,6 +6,7 @@ from itertools import count
 
 from softsplit.protocol.frames import rtu_frame
 
+CHARACTER_BITS = 11
 TICK = 0.016  # s between two reads from a USB adapter
 IDLE = 0.1  # s after which a reader says that nothing came
 TIMEOUTS = (0.3, 0.5, 1.0)  # s a master waits
@@ -39,7 +40,7 @@ class Said:
 
 @dataclass
 class Truth:
-    """One transaction: its request and the reply to it, if any; `late` when the master had given up before."""
+    """One transaction: its request and the reply, if any; `late` when the master had given up before."""
 
     request: Said
     reply: Said | None = None
@@ -52,7 +53,7 @@ class Truth:
 
 @dataclass
 class Traffic:
-    """The reads (bytes, time, who talked last; no bytes: nothing came) and the truth, in order of the requests."""
+    """The reads (bytes, time, who talked last; no bytes: nothing came), and the truth by request."""
 
     reads: list[tuple[bytes, float, str | None]] = field(default_factory=list)
     truth: list[Truth] = field(default_factory=list)
@@ -62,16 +63,16 @@ class Traffic:
         return b"".join(data for data, _, _ in self.reads)
 
 
-def _word(value: int) -> bytes:
-    return value.to_bytes(2, "big")
+def _words(*values: int) -> bytes:
+    return b"".join(value.to_bytes(2, "big") for value in values)
 
 
 class Bus:
     """Units, and the masters that ask them; `say` puts bytes on the line."""
 
-    def __init__(self, line: Line, seed: int, baudrate_bits: int = 11):
+    def __init__(self, line: Line, seed: int):
         self.line, self.random = line, random.Random(seed)
-        self.character_time = baudrate_bits / line.baudrate
+        self.character_time = CHARACTER_BITS / line.baudrate
         self.now = 0.1
         self.sent: list[tuple[float, int, str | None]] = []  # when a byte ended, the byte, whose it is
         self.truth: list[Truth] = []
@@ -81,46 +82,51 @@ class Bus:
         self.polls = [self._request(unit) for unit in self.units for _ in range(6)]
 
     def _request(self, unit: int) -> bytes:
-        pick, function = self.random, self.random.choice(self.line.functions)
-        address, registers = pick.choice((0x5B00, pick.randrange(0xFF00), 0x0300 + pick.randrange(256))), pick.randint(1, 60)
+        """Any request; its address is often one that makes it look like a reply."""
+        pick = self.random
+        function, registers = pick.choice(self.line.functions), pick.randint(1, 60)
+        address = pick.choice((0x5B00, pick.randrange(0xFF00), 0x0300 + pick.randrange(256)))
         if function in (1, 2):
-            bits = pick.choice((pick.randint(17, 24), pick.randint(1, 200)))
-            return rtu_frame(unit, bytes((function,)) + _word(address) + _word(bits))
-        if function in (3, 4):
-            return rtu_frame(unit, bytes((function,)) + _word(address) + _word(registers))
-        if function == 5:
-            return rtu_frame(unit, bytes((5,)) + _word(address) + pick.choice((b"\xff\0", b"\0\0")))
-        if function == 6:
-            return rtu_frame(unit, bytes((6,)) + _word(address) + self._values(1))
-        if function == 15:
+            data = _words(address, pick.choice((pick.randint(17, 24), pick.randint(1, 200))))
+        elif function in (3, 4):
+            data = _words(address, registers)
+        elif function == 5:
+            data = _words(address, pick.choice((0xFF00, 0)))
+        elif function == 6:
+            data = _words(address) + self._values(1)
+        elif function == 15:
             bits = pick.randint(1, 40)
-            return rtu_frame(unit, bytes((15,)) + _word(address) + _word(bits) + self._bits(bits, True))
-        if function == 16:
+            data = _words(address, bits) + self._bits(bits)
+        elif function == 16:
             some = pick.randint(1, 20)
-            return rtu_frame(unit, bytes((16,)) + _word(address) + _word(some) + bytes((2 * some,))
-                             + self._values(some))
-        if function == 22:
-            return rtu_frame(unit, bytes((22,)) + _word(address) + self._values(2))
-        some = pick.randint(1, 3)  # function 23, at addresses that look like the byte count of a reply
-        address = pick.choice((address, (8 + 2 * some) << 8 | pick.randrange(256)))
-        return rtu_frame(unit, bytes((23,)) + _word(address) + _word(registers) + _word(pick.randrange(0xFF00))
-                         + _word(some) + bytes((2 * some,)) + self._values(some))
+            data = _words(address, some) + bytes((2 * some,)) + self._values(some)
+        elif function == 22:
+            data = _words(address) + self._values(2)
+        else:  # 23
+            some = pick.randint(1, 3)
+            address = pick.choice((address, (8 + 2 * some) << 8 | pick.randrange(256)))
+            data = (_words(address, registers, pick.randrange(0xFF00), some) + bytes((2 * some,))
+                    + self._values(some))
+        return rtu_frame(unit, bytes((function,)) + data)
 
     def _values(self, some: int) -> bytes:
-        return b"".join(_word(self.random.choice((0, 0, 0xFFFF, self.random.randrange(256),
-                                                  self.random.randrange(0x10000)))) for _ in range(some))
+        """Registers as meters have them: many are 0, or not available."""
+        pick = self.random
+        return _words(*(pick.choice((0, 0, 0xFFFF, pick.randrange(256), pick.randrange(0x10000)))
+                        for _ in range(some)))
 
-    def _bits(self, bits: int, sized: bool) -> bytes:
-        """Sparse: most bytes are 0."""
-        data = bytes(self.random.choice((0, 0, 0, 1, 0x10, self.random.randrange(256))) for _ in range((bits + 7) // 8))
-        return bytes((len(data),)) + data if sized else data
+    def _bits(self, bits: int) -> bytes:
+        """How many bytes, and the bytes; most are 0."""
+        pick = self.random
+        data = bytes(pick.choice((0, 0, 0, 1, 0x10, pick.randrange(256))) for _ in range((bits + 7) // 8))
+        return bytes((len(data),)) + data
 
     def _reply(self, request: bytes) -> bytes:
         unit, function = request[:2]
         if self.random.random() < self.line.exceptions:
             return rtu_frame(unit, bytes((function | 0x80, self.random.choice((1, 2, 3, 4, 6)))))
         if function in (1, 2):
-            return rtu_frame(unit, bytes((function,)) + self._bits(int.from_bytes(request[4:6], "big"), True))
+            return rtu_frame(unit, bytes((function,)) + self._bits(int.from_bytes(request[4:6], "big")))
         if function in (3, 4, 23):
             return rtu_frame(unit, bytes((function, 2 * request[5])) + self._values(request[5]))
         return rtu_frame(unit, request[1:6]) if function in (15, 16) else request
@@ -195,8 +201,11 @@ class Bus:
         pick = self.random
         if pick.random() < broadcasts:
             return rtu_frame(0, bytes((6,)) + self._values(2))
-        request = pick.choice(self.polls) if pick.random() < 0.8 else self._request(pick.choice(self.units))
-        return request if not self.truth or request != self.truth[-1].request.frame else self.poll(broadcasts)
+        request = pick.choice(self.polls)
+        if pick.random() < 0.2:
+            request = self._request(pick.choice(self.units))
+        is_same = self.truth and request == self.truth[-1].request.frame
+        return self.poll(broadcasts) if is_same else request
 
 
 def traffic(line: Line, seed: int, transactions: int, tick: float = TICK) -> Traffic:

@@ -112,15 +112,16 @@ class Tap:
 
     def _expected(self, head: bytearray, final: bool) -> tuple[str | None, int]:
         """The reply to what was asked last, but not that again."""
-        asked = self._talk.asked
-        if asked is None or self._role == REQUEST:
-            return None, 0
-        length = answer_length(asked.frame, head)
+        length = self._expected_length(head)
         if self._bytes.is_good(length):
             frame = bytes(head[:length])
-            if answers(asked.frame, frame) and not self._is_asked_anew(frame):
+            if answers(self._talk.asked.frame, frame) and not self._is_asked_anew(frame):
                 return REPLY, length
         return None, length
+
+    def _expected_length(self, head: bytearray) -> int:
+        asked = self._talk.asked
+        return 0 if asked is None or self._role == REQUEST else answer_length(asked.frame, head)
 
     def _is_asked_anew(self, frame: bytes) -> bool:
         return (self._role is None and request_length(frame) == len(frame)
@@ -129,8 +130,8 @@ class Tap:
     def _known(self, head: bytearray, final: bool) -> tuple[str | None, int]:
         """A frame whose length its function tells."""
         asking, answering = self._lengths(head)
-        if not asking and self._is_begin and self._role != REPLY and head[0]:
-            asking = min(frames.request_length(head), MAX_RTU_FRAME)  # odd, but a request
+        if not asking and head[0] and self._may_be_odd(head):
+            asking = min(frames.request_length(head), MAX_RTU_FRAME)
         whole = [length for length in (asking, answering) if self._bytes.is_good(length)]
         if not whole:
             return None, 0 if self._silence_in(head) else max(asking, answering)
@@ -139,6 +140,10 @@ class Tap:
             begin = self._clock.begin(self._bytes.offset)
             return REPLY if self._talk.is_reply(bytes(head[:length]), begin) else REQUEST, length
         return REQUEST if length == asking else REPLY, length
+
+    def _may_be_odd(self, head: bytearray) -> bool:
+        """Whether the head may be a request for what no unit has, and not the expected reply so far."""
+        return self._is_begin and self._role != REPLY and self._expected_length(head) <= len(head)
 
     def _unknown(self, head: bytearray, final: bool) -> tuple[str | None, int]:
         """A frame of a function that nobody knows: only silence or the next frame tells where it ends."""

@@ -2,10 +2,10 @@
 
     python -m tests.bench.listening [--quick]
 
-For each mode: the share of the intact transactions that are told as they were, and the pairs that never were and are
-not marked late or suspect, as a share of all. For auto also: the share that is marked suspect, bytes per second, and
-how long after the last byte of a reply its transaction is told (half of them, 99 %). The hint for rts is who talked
-last when a read ended, as a modem line shows. At the end: bytes per second of input that was made to be slow.
+For each mode: the share of the intact transactions that are told as they were, and the pairs that never were and
+are not marked late or suspect, as a share of all. For auto also: the share that is marked suspect, bytes per second,
+and how long after the last byte of a reply its transaction is told (half of them, 99 %). The hint for rts is who
+talked last when a read ended, as a modem line shows. At the end: what input made to be slow costs.
 """
 
 import sys
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from softsplit.protocol.frames import rtu_frame
 from softsplit.protocol.pairing import AUTO, MODES, RTS, Kind, Pairing
-from tests.traffic import Line, Traffic, traffic
+from tests.traffic import CHARACTER_BITS, Line, Traffic, traffic
 
 LINES = {
     "FC 3/4 only, no errors": Line(functions=(3, 3, 4), broadcasts=0),
@@ -36,7 +36,6 @@ SLOW = {  # found by search
     "an unknown function without an end": POLL + b"\x01\x41" + bytes(range(1, 255)),
     "frames that are no sure ones": POLL + b"\x01\x03\xfa" + 30 * (EXCEPTION + b"\xff\xff\xff"),
 }
-CHARACTER_BITS = 11
 TOLERANCE = 0.04  # s between a time that was told and the true one
 PAIRED = (Kind.OK, Kind.EXCEPTION, Kind.LATE, Kind.SUSPECT)
 
@@ -128,7 +127,8 @@ def speed(data: bytes, size: int) -> float:
 def main() -> None:
     quick = "--quick" in sys.argv
     seeds, transactions = (range(1), 500) if quick else (range(5), 2000)
-    print(f"{'recovered / false, %':28} | {' | '.join(f'{mode:14}' for mode in MODES)} | suspect |  kB/s | delay, ms")
+    modes = " | ".join(f"{mode:14}" for mode in MODES)
+    print(f"{'recovered / false, %':28} | {modes} | suspect |  kB/s | delay, ms")
     for name, line in LINES.items():
         scores = [run(line, mode, seeds, transactions) for mode in MODES]
         shares = " | ".join(score.shares for score in scores)
