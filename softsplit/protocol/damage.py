@@ -9,9 +9,9 @@ WRONG_BITS = 6  # at most, to recognise a frame
 
 
 def resembles(noise: bytes, frame: bytes) -> bool:
-    """Whether the end of the noise is `frame` with a few wrong bits, or without one byte."""
+    """Whether the noise ends in about as many bytes that are `frame`, but for a few bits or one byte."""
     size, whole = len(frame), int.from_bytes(frame, "big")
-    noise = noise[-size - 2 * (size + STRAY):]  # behind it, at most as much again
+    noise = noise[-3 * size:]
     return any((int.from_bytes(noise[at:at + size], "big") ^ whole).bit_count() <= WRONG_BITS
                for at in range(len(noise) - size + 1)) or any(
         frame[:at] + frame[at + 1:] in noise for at in range(size))

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from softsplit.protocol import pdus
-from softsplit.protocol.blocks import READ_TABLES
+from softsplit.protocol.shapes import BITS, READ_FIFO, REGISTERS
 
 ADDRESSED = frozenset((1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 24))  # functions whose requests have an address
-COUNTED = frozenset((1, 2, 3, 4, 15, 16, 23))  # and goes on with a count
-OF_BITS = frozenset(function for function, table in READ_TABLES.items() if table.holds_bits)
-OF_REGISTERS = frozenset((3, 4, 23))  # functions whose reply holds a byte count and registers
+COUNTED = frozenset((1, 2, 3, 4, 15, 16, 23))  # and then a count
 SINGLE_WRITES, WRITES_OF_BITS, WRITES_OF_REGISTERS = frozenset((5, 6)), 15, 16
-READ_FIFO = 24  # reply: function, two bytes of byte count, two of count, registers; MAP 6.18
 
 
 class Kind(StrEnum):
@@ -22,7 +19,7 @@ class Kind(StrEnum):
     EXCEPTION = "exception"  # the unit refused
     NO_REPLY = "no_reply"
     LATE = "late"  # a reply to a request that was given up, and shown as NO_REPLY, before
-    SUSPECT = "suspect"  # a pair, but the reply fits another request too, or is perhaps the request again
+    SUSPECT = "suspect"  # a pair, but the reply may belong to another request, or be the request again
     ORPHAN = "orphan"  # a reply to nothing that was heard
     BROADCAST = "broadcast"
     DAMAGED = "damaged"  # a request, its reply, or what nobody can tell, in pieces
@@ -77,10 +74,10 @@ class Transaction:
         """The registers or bits that the reply brought; or what the request writes, unless it was refused."""
         if self.exception is not None:
             return None
-        if self._is_answered and self.function in OF_BITS:
+        if self._is_answered and self.function in BITS:
             data = self.reply[3:-2]
             return list(pdus.unpack_bits(data, 8 * len(data) if self.count is None else self.count))
-        if self._is_answered and self.function in OF_REGISTERS:
+        if self._is_answered and self.function in REGISTERS:
             return _registers(self.reply[3:-2])
         if self._is_answered and self.function == READ_FIFO:
             return _registers(self.reply[6:-2])
