@@ -287,7 +287,7 @@ def check_leaks():
         before = use(10_000, 500)
         after = use(200_000, 5_000)
         yield f"memory {before[0]:.1f} MB, then {after[0]:.1f} MB; descriptors {before[1]}, then {after[1]}"
-        assert after[0] - before[0] < 2 and after[1] == before[1]
+        assert after[0] - before[0] < 2 and after[1] <= before[1]
 
 
 def check_turnaround():
