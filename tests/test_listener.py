@@ -3,6 +3,7 @@
 import logging
 import shutil
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 
@@ -179,6 +180,36 @@ def test_what_came_while_nobody_looked_cannot_be_dated_and_is_not_taken(tmp_path
         assert other.ask(1, POWERS) == REFUSED
         monkeypatch.undo()
         until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
+
+
+def test_all_that_has_piled_up_meanwhile_is_dropped(tmp_path, monkeypatch):
+    with Bus("rtuovertcp", tmp_path) as bus:
+        tap = Upstream(bus.url.replace("rtuovertcp", "listen"), [Unit(1, "any")], mode="8N1", name="tap")
+        with splitting(Downstream("tcp://127.0.0.1:0", [tap])) as splitter, TcpMaster(splitter.servers[0].url.port) as other:
+            until(lambda: len(bus._ends) == 2)
+            listener, stands, goes_on = splitter.upstreams["tap"], threading.Event(), threading.Event()
+            monkeypatch.setattr(listener, "_say_how_it_is", lambda now: stands.set() or goes_on.wait(10))
+            stands.wait()
+            stood_since = listener._looked_at
+            said = frames.rtu_frame(1, read_request(0, 125)) + frames.rtu_frame(1, b"\x03\xfa" + bytes(250))
+            bus._ends[1].sendall(40 * said)  # more than is read at a time
+            until(lambda: time.monotonic() - stood_since > listener_module.STALLED)
+            goes_on.set()
+            until(lambda: not listener._is_behind and listener._looked_at > stood_since)
+            assert other.ask(1, POWERS) == REFUSED
+            bus._ends[1].sendall(said)
+            until(lambda: other.ask(1, POWERS)[0] == 3)
+
+
+def test_a_late_reply_is_not_taken_for_that_to_the_next_request(tmp_path):
+    with listening(tmp_path) as (line, master, other, splitter):
+        until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
+        line.is_mute, master.port.timeout = True, 1.2  # a master that gives up later than ours would
+        assert master.ask(1, read_request(6, 6)) == b""
+        line.is_mute, line.device = False, lambda unit, pdu: b"\x03\x0c" + bytes(12)
+        assert master.ask(1, read_request(12, 6)), "it takes this for the reply"
+        until(lambda: splitter.status()["upstreams"]["tap"]["units"]["1"]["errors"]["damaged"] == 1)
+        assert other.ask(1, read_request(12, 6)) == REFUSED
 
 
 def test_a_serial_server_can_be_listened_to(tmp_path):

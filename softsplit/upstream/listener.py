@@ -26,6 +26,8 @@ TICK = 0.1  # s
 OPEN_AGAIN = 1.0  # s between tries to open a tap that was never there
 PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 STALLED = 0.25  # s between two looks, after which nobody knows when what has come was said; most is far less
+CAUGHT_UP = 0.005  # s without a byte, after which nothing of that is left; the kernel hands it over in pieces
+LATE = 5.0  # s a reply is expected at least: nobody knows how soon the other master gives up
 QUIET = 10.0  # s without a byte, after which the other master is missed
 JUDGED = 2000  # bytes, of which the latest are judged to be noise or not
 NOISE = 0.5  # share of them
@@ -49,7 +51,7 @@ class Listener(Worker):
         self.tally = Tally({unit: () for unit in self._steps})
         self._words = Words(upstream.name, str(upstream.url), self._steps)
         self._rates = Rates()  # main thread
-        self._is_open = False
+        self._is_open = self._is_behind = False
         self._lost = ""  # why a tap is not heard
         self._looked_at = self._heard_at = time.monotonic()
         self._good, self._bad = 0, 0  # bytes
@@ -59,11 +61,11 @@ class Listener(Worker):
         if not self._is_open and not self._open():
             self.pause(OPEN_AGAIN)
             return
-        heard = self._ears.hear(TICK)
+        heard = self._ears.hear(CAUGHT_UP if self._is_behind else TICK)
         now = time.monotonic()
-        is_dated = now - self._looked_at < STALLED
-        self._looked_at = now
-        if self._ears.are_open and is_dated:
+        is_stalled, self._looked_at = now - self._looked_at > STALLED, now
+        self._is_behind = is_stalled or self._is_behind and any(each.data for each in heard)
+        if self._ears.are_open and not self._is_behind:
             for each in heard:
                 self._heard_at = now if each.data else self._heard_at
                 found = self._pairing.feed(each.data, each.time, each.role) if each.data \
@@ -84,7 +86,8 @@ class Listener(Worker):
 
     def _begin(self) -> Pairing:
         """Forget what was heard in part."""
-        return Pairing(self._character_time, jitter=self._ears.jitter, timeout=self._upstream.timeout)
+        timeout = max(LATE, self._upstream.timeout)
+        return Pairing(self._character_time, jitter=self._ears.jitter, timeout=timeout)
 
     def _open(self) -> bool:
         try:
