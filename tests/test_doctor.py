@@ -209,6 +209,11 @@ def another_master(path: str):
         os.close(device)
 
 
+def test_no_port_is_tried_in_place_of_a_gateway_that_is_listened_to(tmp_path):
+    config = configured(tmp_path, "listen://127.0.0.1:1", f'reply_url = "listen://{tmp_path}/missing"', timeout=1)
+    assert not [each for each in told(config) if "127.0.0.1:1 " in each]
+
+
 def test_another_master_on_the_line_is_heard(tmp_path):
     cable = Cable()
     with running(cable):

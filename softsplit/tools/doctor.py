@@ -62,8 +62,9 @@ def _wires(topology: Topology, root: Path) -> Iterator[Finding]:
         for url in end.urls:
             if url.path:
                 is_fit &= yield from examine_device(end.name, url, end.line, root, may_open=not is_heard)
-        if is_upstream and is_fit:
-            yield from examine_tap(end) if is_heard else examine_upstream(end)
+        if is_upstream:
+            if is_fit:
+                yield from examine_tap(end) if is_heard else examine_upstream(end)
         elif not end.url.path:
             yield from examine_port(end)
 
