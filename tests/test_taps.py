@@ -1,15 +1,17 @@
 """Serial devices, and taps, which only hear them: opened again and again, and never made to speak."""
 
 import os
+import socket
 import struct
 import termios
+from contextlib import closing
 
 import pytest
 
 from softsplit.adapter import Adapter
 from softsplit.line import Line
 from softsplit.upstream.ears import Ear, Ears
-from softsplit.upstream.tap import Marks, SerialTap
+from softsplit.upstream.tap import Marks, SerialTap, SocketTap
 from softsplit.url import parse_url
 from tests.support import running, until
 from tests.tapped import TappedCable
@@ -60,6 +62,17 @@ def test_rts_and_dtr_are_lowered_first_of_all_and_never_raised(cable, monkeypatc
     lowered = (termios.TIOCMBIC, struct.pack("I", termios.TIOCM_RTS | termios.TIOCM_DTR))
     assert asked[:2] == [lowered] * 2
     assert {request for request, _ in asked[2:]} <= {termios.TIOCGSERIAL, termios.TIOCSSERIAL}
+
+
+def test_a_network_that_has_failed_is_noticed_before_what_it_holds_back_is_old():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        tap = SocketTap(parse_url("rtuovertcp://127.0.0.1:%d" % server.getsockname()[1], ("rtuovertcp",)))
+        tap.open()
+        with closing(socket.socket(fileno=os.dup(tap.fileno()))) as sock:
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            idle, between, count = (sock.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) and idle + count * between <= 5
+        tap.close()
 
 
 def test_marks_are_taken_out_wherever_they_are_cut():

@@ -21,6 +21,7 @@ from softsplit.upstream.wire import SocketWire
 from softsplit.url import Url
 
 CONNECT = 5.0  # s for a TCP connection
+KEEPALIVE = 1  # s; what a network holds back for longer than it takes to find that out must not come at all
 OUTPUTS = struct.pack("I", termios.TIOCM_RTS | termios.TIOCM_DTR)
 INPUTS = termios.TIOCM_CTS | termios.TIOCM_DSR
 LOW_LATENCY, FLAGS = 0x2000, 4  # of struct serial_struct: a flag, and where the flags stand; linux/serial.h
@@ -145,7 +146,7 @@ class SocketTap:
     jitter = 0.1  # s that bytes may come late on a network
 
     def __init__(self, url: Url):
-        self._wire = SocketWire(url, CONNECT)
+        self._wire = SocketWire(url, CONNECT, KEEPALIVE)
 
     def open(self) -> None:
         self._wire.open()

@@ -8,7 +8,8 @@ from softsplit.adapter import Adapter, cause
 from softsplit.line import Line
 from softsplit.url import Url
 
-KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there
+KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there, and until it asks again
+UNANSWERED = 3  # of its questions, after which the connection is lost
 PIECE = 4096  # bytes taken at a time
 AT_ONCE = struct.pack("ii", 1, 0)  # a close drops what the peer has not taken: it would come too late
 
@@ -16,9 +17,10 @@ AT_ONCE = struct.pack("ii", 1, 0)  # a close drops what the peer has not taken: 
 class SocketWire:
     """One TCP connection. Its methods raise OSError when it is lost."""
 
-    def __init__(self, url: Url, timeout: float):
+    def __init__(self, url: Url, timeout: float, keepalive: int = KEEPALIVE):
         self._address = url.host, url.port
         self._timeout = timeout
+        self._keepalive = keepalive
         self._sock: socket.socket | None = None
 
     def open(self) -> None:
@@ -26,7 +28,9 @@ class SocketWire:
         self._sock = socket.create_connection(self._address, self._timeout)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._keepalive)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, self._keepalive)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, UNANSWERED)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
 
     def close(self) -> None:
