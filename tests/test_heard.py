@@ -193,6 +193,12 @@ def test_what_may_have_been_changed_is_not_served_before_it_was_heard_again(copy
     assert copy.read(0x5B00, 2) == b"\x03\x04\x00\x01\x12\x34"
 
 
+def test_what_may_have_been_changed_is_not_refused_either_before_it_was_heard_again(copy):
+    copy.hears(BLOCK, None, exception=2)
+    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)])
+    assert copy.read(0x5B00, 4) == REFUSED and not copy.mirror._heard.refused, "and nothing piles up"
+
+
 def test_nothing_is_ever_written(copy):
     for pdu in ("06 0010 1234", "05 0010 ff00", "10 0010 0001 02 0001", "16 0010 0000 0000", "17 0000 0001 0000 0001 02 0001"):
         assert copy.mirror.handle_request(bytes.fromhex(pdu)) == bytes((int(pdu[:2], 16) | 0x80, 1))

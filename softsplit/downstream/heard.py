@@ -97,6 +97,7 @@ class HeardMirror(Mirror):
             for heard in (self._heard, self._heard_alone):
                 heard.drop(in_both_tables(blocks))
             for block in [each for each in self._latest if any(each.overlaps(block) for block in blocks)]:
+                self._find(block).refused.pop(block, None)
                 del self._latest[block]
 
     def states(self, now: float) -> list[BlockState]:  # any thread
