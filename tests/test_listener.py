@@ -14,7 +14,7 @@ from softsplit.config import parse_config
 from softsplit.errors import ConfigError
 from softsplit.protocol import frames
 from softsplit.upstream import listener as listener_module
-from tests.bus import Bus
+from tests.bus import Bus, good_answer
 from tests.support import RtuMaster, TcpMaster, read_request, running, splitting, until
 from tests.tapped import TappedCable
 from tests.test_forwarding import Device
@@ -102,6 +102,41 @@ def test_a_write_that_was_heard_changes_the_copy_once_the_unit_has_said_so(tmp_p
         assert master.ask(1, b"\x06\x00\x03\x12\x34") == b""
         until(lambda: not master.ask(1, read_request(0, 1)) and other.ask(1, read_request(3, 1)) == REFUSED)
         assert other.ask(1, read_request(0, 3))[0] == 3, "what it does not cover is as it was"
+
+
+def test_a_write_makes_its_like_in_the_other_table_stale(tmp_path):
+    with listening(tmp_path) as (line, master, other, _):
+        line.device = lambda unit, pdu: pdu if pdu[0] == 6 else good_answer(unit, pdu)
+        until(lambda: master.ask(1, read_request(0, 6, 4)) and other.ask(1, read_request(0, 6, 4))[0] == 4)
+        master.ask(1, b"\x06\x00\x02\x12\x34")
+        until(lambda: other.ask(1, read_request(2, 1)) == b"\x03\x02\x12\x34")
+        assert other.ask(1, read_request(2, 1, 4)) == b"\x84\x0b" and other.ask(1, read_request(3, 1, 4))[0] == 4
+
+
+def test_a_reply_to_a_retry_may_be_as_old_as_the_try_before(tmp_path):
+    with listening(tmp_path, max_age=3.0, units=(1,)) as (line, master, other, splitter):
+        master.ask(1, POWERS)
+        until(lambda: other.ask(1, POWERS)[0] == 3)
+        before = splitter.status()["upstreams"]["tap"]["units"]["1"]["answers"]
+        line.is_mute, master.port.timeout = True, 0.8
+        asked_at = time.monotonic()
+        assert not master.ask(1, POWERS)
+        line.is_mute = False
+        assert master.ask(1, POWERS)
+        counts = until(lambda: (unit := splitter.status()["upstreams"]["tap"]["units"]["1"])["answers"] > before and unit)
+        assert counts["blocks"][0]["age"] >= time.monotonic() - asked_at - 0.1
+
+
+def test_a_period_is_that_of_the_requests_not_of_the_answers(tmp_path):
+    with listening(tmp_path, units=(1,)) as (line, master, _, splitter):
+        master.port.timeout = 0.05
+        for answered in (True, False, False, True, False, False, True, False, False):
+            begun, line.is_mute = time.monotonic(), not answered
+            master.ask(1, POWERS)
+            master.ask(2, POWERS)  # so that nothing is a retry
+            until(lambda begun=begun: time.monotonic() > begun + 0.2)
+        block, = until(lambda: splitter.status()["upstreams"]["tap"]["units"]["1"]["blocks"])
+        assert (block["answers"], block["errors"]["no_answer"]) == (3, 6) and 0.15 < block["every"] < 0.3
 
 
 def test_a_broadcast_makes_what_it_covers_stale_in_all_units(tmp_path):

@@ -48,8 +48,9 @@ class Listener(Worker):
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
         self._unanswered: Counter = Counter()  # reads in a row, by unit
+        self._tries: dict[int, float] = {}  # when that was asked which nobody answered, right before
         self.tally = Tally({unit: () for unit in self._steps})
-        self._words = Words(upstream.name, str(upstream.url), self._steps)
+        self._words = Words(upstream.name, str(upstream.url), self._steps, tries=False)
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
         self._lost = ""  # why a tap is not heard
@@ -73,7 +74,7 @@ class Listener(Worker):
                 for transaction in found:
                     self._take(transaction)
         else:
-            self._pairing = self._begin()
+            self._pairing, self._heard_at = self._begin(), now
         self._say_how_it_is(now)
 
     def close(self) -> None:
@@ -146,23 +147,31 @@ class Listener(Worker):
     def _take_of(self, unit: int, heard: Transaction) -> None:
         """Hand over what a transaction tells of one of our units."""
         facts = list(overheard(heard, self._steps[unit]))
-        asked_at = (heard.time or 0.0) - len(heard.request or b"") * self._character_time - STALLED
+        asked_at = self._asked_at(unit, heard)
         error = self._error(unit, heard)
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
-        for fact in facts:
-            if fact.is_read:
-                self._learn(unit, fact.block, heard.time)
+        block = _asked(heard, self._steps[unit])
+        if not heard.retry:
+            for read in {block, *(fact.block for fact in facts if fact.is_read)} - {None}:
+                self._learn(unit, read, heard.time)
         if heard.kind in COUNTED:
-            block = _asked(heard, self._steps[unit])
             data = next((fact.data for fact in facts if fact.block == block), None)
             self.tally.count(unit, block, asked_at, heard.latency or 0.0, error, data)
             self._note_answer(unit, has_answered, error)
-        self._doubt(unit, [fact.block for fact in facts if fact.is_doubt])
+        self._doubt(unit, [fact.block for fact in facts if not fact.is_read])  # the other table, too
         for fact in facts:
             if not fact.is_doubt:
                 self._hand_over(unit, fact, asked_at)
         if heard.kind in COUNTED and not has_answered:
             self._put(Reading(self._upstream.name, unit, None, asked_at))
+
+    def _asked_at(self, unit: int, heard: Transaction) -> float:
+        """When, at the earliest, that was asked for which a reply came: perhaps by the try before."""
+        tried_at = self._tries.pop(unit, None)
+        if heard.kind is Kind.NO_REPLY:
+            self._tries[unit] = heard.time
+        asked_at = tried_at if heard.retry and tried_at else heard.time or 0.0
+        return asked_at - len(heard.request or b"") * self._character_time - STALLED
 
     @staticmethod
     def _error(unit: int, heard: Transaction) -> UpstreamError | None:
@@ -213,8 +222,8 @@ def ears_for(upstream: Upstream, tell) -> Ears:
 
 
 def _asked(heard: Transaction, step: int) -> Block | None:
-    """The block that was to be read, if it was such a request."""
-    if heard.function not in READ_TABLES or not heard.request:
+    """The block that was to be read, if it was such a request, and heard whole."""
+    if heard.function not in READ_TABLES or heard.address is None:
         return None
     asked = asked_block(heard.request[1:-2], tuple(Table), step)
     return asked if isinstance(asked, Block) else None

@@ -1,10 +1,10 @@
 """What the log says of one wire: of its gateway, its units and blocks, its load, and other masters on it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 
 from softsplit.errors import UpstreamError
-from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdus import describe_exception
 from softsplit.trouble import Allowance, Condition
 
@@ -16,16 +16,20 @@ TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, an
 
 
 class Words:
-    """Tells of each change once, and of what lasts ever more seldom. For the poller's thread."""
+    """Tells of each change once, and of what lasts ever more seldom. For the thread that owns the wire.
 
-    def __init__(self, name: str, url: str, reads: Mapping[int, Sequence[Read]]):
+    `tries` is false where nothing is ever sent.
+    """
+
+    def __init__(self, name: str, url: str, units: Collection[int], tries: bool = True):
         self._name = name
         self._url = url
-        self._allowance = Allowance(burst=min(5 + len(reads), BURST))  # what a start takes, and an outage
-        self._gateway = Condition(self._allowance)
+        self._outlook, counted = (TRIED_AGAIN, "tries") if tries else ("", "")
+        self._allowance = Allowance(burst=min(5 + len(units), BURST))  # what a start takes, and an outage
+        self._gateway = Condition(self._allowance, tries=counted)
         self._load = Condition(self._allowance, well_at_first=True, tries="")
         self._line = Condition(self._allowance, well_at_first=True, tries="")
-        self._units = {unit: Condition(self._allowance) for unit in reads}
+        self._units = {unit: Condition(self._allowance, tries=counted) for unit in units}
         self._blocks_that_are_written = Condition(self._allowance, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block], Condition] = {}
 
@@ -33,13 +37,13 @@ class Words:
         self._gateway.well(f"{self._name}: connected to {self._url}")
 
     def unreachable(self, error: UpstreamError) -> None:
-        self._gateway.trouble(f"{self._name}: {error}", TRIED_AGAIN)
+        self._gateway.trouble(f"{self._name}: {error}", self._outlook)
 
     def answers(self, unit: int) -> None:
         self._units[unit].well(f"{self._name}: unit {unit} answers")
 
     def is_mute(self, unit: int, error: UpstreamError) -> None:
-        self._units[unit].trouble(f"{self._name}: {error}", TRIED_AGAIN)
+        self._units[unit].trouble(f"{self._name}: {error}", self._outlook)
 
     def answers_block(self, unit: int, block: Block) -> None:
         if (unit, block) in self._blocks:
