@@ -276,12 +276,20 @@ def test_csv_has_a_row_for_each(recording, tmp_path):
 def test_damaged_lines_are_skipped_and_counted(recording, tmp_path):
     text = open(recording).read()
     path = tmp_path / "damaged"
-    path.write_text("nonsense\n1.0 zz\n1e999 01\n1.5\n" + text.replace("02 03 00 10", "02 03 0", 1))
+    path.write_text("nonsense\n1.0 zz\n1e999 01\n1e300 01\n1.5\n" + text.replace("02 03 00 10", "02 03 0", 1))
     done = sniffed(str(path))
-    assert done.returncode == 0 and "5 damaged lines skipped" in done.stdout, done.stdout
+    assert done.returncode == 0 and "6 damaged lines skipped" in done.stdout, done.stdout
     path.write_bytes(bytes(range(256)) * 10)
     done = sniffed(str(path))
     assert done.returncode == 1 and "is no recording" in done.stderr
+
+
+def test_no_reply_comes_before_its_request_where_time_goes_back(tmp_path):
+    path = tmp_path / "two"
+    path.write_text("\ufeff9.0 01 03 00 00 00 02 c4 0b\n8.0 01 03 04 00 01 00 02 2a 32\n9.0 01 03 00 00 00 02 c4 0b\n")
+    done = sniffed(str(path), "--json")
+    assert [(each["kind"], each["time"]) for each in objects(done.stdout)] == [("no_reply", 9), ("orphan", 8), ("no_reply", 9)]
+    assert done.stderr.startswith("25 bytes in 1 s ")
 
 
 def test_a_recording_of_a_recording_is_the_same(recording, tmp_path):

@@ -7,7 +7,6 @@
 
 import os
 from collections.abc import Iterator
-from math import isfinite
 
 from softsplit.errors import SoftsplitError
 from softsplit.trouble import show_count
@@ -17,6 +16,7 @@ from softsplit.upstream.tap import SerialTap
 ROLES = ("request", "reply")
 LONGEST_LINE = 100_000  # characters
 LONGEST_SILENCE = 0.6  # s; a longer one is told as such
+LATEST = 1e11  # s; the year 5138
 PIECE = 4096  # bytes
 
 
@@ -33,7 +33,7 @@ def parse_heard(line: str) -> Heard | None:
     role = words.pop() if words[-1] in ROLES else None
     time, *octets = words
     data = bytes.fromhex("".join(octets))
-    if not isfinite(float(time)) or not data:
+    if not abs(float(time)) < LATEST or not data:
         raise ValueError(line)
     return Heard(float(time), data, role)
 
@@ -50,7 +50,7 @@ class Recording:
         self._path = path
         self._damaged = 0
         try:
-            self._file = open(path, encoding="ascii", errors="replace")
+            self._file = open(path, encoding="utf-8-sig", errors="replace")
         except (OSError, ValueError) as error:
             raise SoftsplitError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
 

@@ -125,9 +125,9 @@ class Sniffer:
     def __init__(self, order: Order):
         self._order = order
         self._source = source_for(order)
-        character_time = frames.character_time(order.line.baudrate, order.line.mode)
-        self._pairing = Pairing(character_time, order.pairing, self._source.jitter, order.half_duplex_timeout)
-        self._statistics = Statistics(character_time)
+        self._character_time = frames.character_time(order.line.baudrate, order.line.mode)
+        self._pairing = self._begin()
+        self._statistics = Statistics(self._character_time)
         self._record = order.record and LongFile(
             order.record, order.max_size, f"# softsplit {version('softsplit')}\n".encode())
         self._outputs = list(outputs(order))
@@ -138,6 +138,9 @@ class Sniffer:
         for heard in stop.until(self._source.hear()):
             if self._record and heard.data:
                 self._record.write(show_heard(heard).encode())
+            if self._statistics.is_later_than(heard.time):  # two recordings in one
+                self._deliver(self._pairing.finish())
+                self._pairing = self._begin()
             self._statistics.hear(heard.time, len(heard.data))
             self._deliver(self._pairing.feed(heard.data, heard.time, heard.role) if heard.data
                           else self._pairing.idle(heard.time))
@@ -145,6 +148,10 @@ class Sniffer:
         self._deliver(self._pairing.finish())
         if not self._order.quiet:
             click.echo(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
+
+    def _begin(self) -> Pairing:
+        order = self._order
+        return Pairing(self._character_time, order.pairing, self._source.jitter, order.half_duplex_timeout)
 
     def _deliver(self, found: Iterable[Transaction]) -> None:
         for transaction in found:

@@ -81,15 +81,21 @@ class Statistics:
         self._units: dict[int | None, UnitCounts] = {}
         self._polls: dict[tuple, Poll] = {}
         self._bytes = 0
-        self._span: tuple[float, float] | None = None  # s
+        self._time: float | None = None  # of what was heard last
+        self._seconds = 0.0
         self._unanswered: Transaction | None = None
         self._collisions = 0
+
+    def is_later_than(self, time: float | None) -> bool:
+        """Whether it has heard something that is later."""
+        return None not in (time, self._time) and time < self._time
 
     def hear(self, time: float | None, size: int) -> None:
         """Take note of so many bytes, or of silence up to now."""
         self._bytes += size
         if time is not None:
-            self._span = (self._span[0] if self._span else time), time
+            self._seconds += 0.0 if self._time is None else max(0.0, time - self._time)
+            self._time = time
 
     def count(self, transaction: Transaction) -> None:
         unit = self._units.setdefault(transaction.unit, UnitCounts())
@@ -112,9 +118,7 @@ class Statistics:
     @property
     def load(self) -> float | None:
         """The share of the time in which the line carried a byte; None when that cannot be told."""
-        if not self._span or self._span[1] <= self._span[0]:
-            return None
-        return self._bytes * self._character_time / (self._span[1] - self._span[0])
+        return self._bytes * self._character_time / self._seconds if self._seconds else None
 
     def draw(self, note: str = "") -> str:
         """Return the table; `note` says what was wrong with what was heard."""
@@ -126,7 +130,7 @@ class Statistics:
         return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
     def _totals(self, note: str) -> list[str]:
-        span = f" in {show_duration(self._span[1] - self._span[0])}" if self._span else ""
+        span = "" if self._time is None else f" in {show_duration(self._seconds)}"
         parts = [show_count(self._bytes, "byte") + span]
         if self.load is not None:
             parts.append(f"line busy {100 * self.load:.1f} %")
