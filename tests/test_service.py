@@ -441,6 +441,17 @@ def test_names_are_safe_and_no_two_are_the_same(tmp_path):
                     "softsplit-downstream-a_b": {"ttyUSB2"}, "softsplit-__x___k__": {"ttyUSB3"}}
 
 
+def test_two_taps_get_two_names_and_are_told_apart(tmp_path):
+    for number in range(2):
+        plug(tmp_path, f"ttyUSB{number}", f"1-1.{number + 1}", FTDI, f"FT{number}A")
+    path = tmp_path / "softsplit.toml"
+    path.write_text('[upstream.tap]\nurl = "listen:///dev/ttyUSB0"\nreply_url = "listen:///dev/ttyUSB1"\nunits = { 1 = "any" }\n'
+                    '[downstream.victron]\nurl = "tcp://0.0.0.0:502"\n')
+    notes = "\n".join(finish(Order("udev", str(path), tmp_path, is_live=False)).notes)
+    assert '; now url = "listen:///dev/softsplit-tap" will do' in notes
+    assert '; now reply_url = "listen:///dev/softsplit-upstream-tap" will do' in notes
+
+
 def test_ftdi_adapters_answer_at_once(tmp_path):
     rule, = (line for line in rules_for(tmp_path)[0].splitlines() if "latency_timer" in line)
     assert rule == ('ACTION=="add|bind|change", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", '

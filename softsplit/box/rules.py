@@ -25,12 +25,13 @@ def udev_text(topology: Topology, config: Path, root: Path, earlier: str) -> tup
     adapters = find_adapters(root / "sys")
     kept = _rules_in(earlier) if is_own(earlier) else {}
     rules, notes = [], []
-    for who, path, link in _links(topology):
+    for who, key, path, link in _links(topology):
         device = Path(os.path.realpath(root / path[1:]))
         adapter = next((each for each in adapters if each.tty == device.name), None)
         is_linked = path == f"/dev/{link}"
         if adapter:
-            rule, note = _rule(adapter, adapters, link, is_linked)
+            rule, note = _rule(adapter, adapters, link)
+            note += "" if is_linked else f'; now {key}:///dev/{link}" will do'
         elif is_linked and link in kept:
             rule, note = kept[link], "it is not here; its rule stays as it was"
         elif (root / "sys/class/tty" / device.name).exists():
@@ -45,30 +46,29 @@ def udev_text(topology: Topology, config: Path, root: Path, earlier: str) -> tup
     return fill("99-softsplit.rules", config=str(config), names=names), notes
 
 
-def _links(topology: Topology) -> Iterator[tuple[str, str, str]]:
-    """Give every serial device: whose it is, its path, and the link that is to lead to it."""
-    ends = [(side, end.name, url.path) for side, ends in (("upstream", topology.upstreams),
-                                                          ("downstream", topology.downstreams))
-            for end in ends for url in end.urls if url.path]
-    taken = {link[1] for _, _, path in ends if (link := LINK.fullmatch(path))}
-    for side, name, path in ends:
+def _links(topology: Topology) -> Iterator[tuple[str, str, str, str]]:
+    """Give every serial device: whose it is, how its key begins, its path, and the link to lead to it."""
+    sides = ("upstream", topology.upstreams), ("downstream", topology.downstreams)
+    ends = [(side, end.name, f'{key} = "{url.scheme}', url.path) for side, ends in sides for end in ends
+            for key, url in zip(("url", "reply_url"), end.urls) if url.path]
+    taken = {link[1] for *_, path in ends if (link := LINK.fullmatch(path))}
+    for side, name, key, path in ends:
         if link := LINK.fullmatch(path):
-            yield f"{side} {name}", path, link[1]
+            yield f"{side} {name}", key, path, link[1]
             continue
         plain = NOT_IN_LINKS.sub("_", name)
         choice = chain((plain, f"{side}-{plain}"), (f"{plain}-{number}" for number in count(2)))
         free = next(link for each in choice if (link := f"softsplit-{each}") not in taken)
         taken.add(free)
-        yield f"{side} {name}", path, free
+        yield f"{side} {name}", key, path, free
 
 
-def _rule(adapter: UsbAdapter, adapters: list[UsbAdapter], link: str, is_linked: bool) -> tuple[str, str]:
+def _rule(adapter: UsbAdapter, adapters: list[UsbAdapter], link: str) -> tuple[str, str]:
     conditions, by_port = marks(adapter, adapters)
     rule = ", ".join(['SUBSYSTEM=="tty"', *conditions, f'SYMLINK+="{link}"', 'ENV{ID_MM_PORT_IGNORE}="1"'])
     known = (f"by its USB port {adapter.port}, so plug it in nowhere else" if by_port else
              f"by its serial number {adapter.serial}")
-    url = "" if is_linked else f'; now url = "rtu:///dev/{link}" will do'
-    return rule, f"known {known}{url}"
+    return rule, f"known {known}"
 
 
 def _rules_in(text: str) -> dict[str, str]:
