@@ -60,6 +60,17 @@ def test_what_a_transaction_tells(kind, request_pdu, reply_pdu, facts):
     assert told(transaction(kind, request_pdu, reply_pdu)) == facts
 
 
+@pytest.mark.parametrize("kind, request_pdu, reply_pdu, blocks", [
+    (Kind.OK, "03 5b00 0002", "03 04 0102 0304", []),
+    (Kind.OK, "06 0010 1234", "06 0010 1234", ["input registers 0x0010+1"]),
+    (Kind.OK, "05 0010 ff00", "05 0010 ff00", ["discrete inputs 0x0010+1"]),
+    (Kind.NO_REPLY, "06 0010 1234", "", ["holding registers 0x0010+1", "input registers 0x0010+1"]),
+])
+def test_what_a_write_leaves_in_doubt(kind, request_pdu, reply_pdu, blocks):
+    (fact,) = overheard(transaction(kind, request_pdu, reply_pdu))
+    assert list(map(str, fact.doubtful)) == blocks
+
+
 def test_a_device_that_counts_addresses_in_bytes_is_understood():
     heard = transaction(Kind.OK, "03 0010 0002", "03 04 0102 0304")
     (fact,) = overheard(heard, step=2)

@@ -93,11 +93,13 @@ def test_a_unit_that_does_not_answer_turns_stale_though_it_was_slow(tmp_path):
 
 
 def test_a_write_that_was_heard_changes_the_copy_once_the_unit_has_said_so(tmp_path):
-    with listening(tmp_path) as (line, master, other, _):
-        master.ask(1, POWERS)
+    with listening(tmp_path) as (line, master, other, splitter):
+        for _ in range(3):
+            master.ask(1, POWERS)
         until(lambda: other.ask(1, POWERS)[0] == 3)
         assert master.ask(1, b"\x06\x00\x02\x12\x34") == b"\x06\x00\x02\x12\x34"
         until(lambda: other.ask(1, read_request(2, 1)) == b"\x03\x02\x12\x34")
+        assert splitter.status()["downstreams"]["copy"]["units"]["1"]["blocks"] == 1, "the whole is still known"
         line.is_mute, master.port.timeout = True, 0.05
         assert master.ask(1, b"\x06\x00\x03\x12\x34") == b""
         until(lambda: not master.ask(1, read_request(0, 1)) and other.ask(1, read_request(3, 1)) == REFUSED)

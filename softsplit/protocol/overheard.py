@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from softsplit.protocol.blocks import READ_TABLES, Block, Table
+from softsplit.protocol.blocks import READ_TABLES, Block, Table, in_both_tables
 from softsplit.protocol.pdus import OWN_EXCEPTIONS, asked_block
 from softsplit.protocol.requests import WRITE_FUNCTIONS, Write, parse_write
 from softsplit.protocol.transaction import Kind, Transaction
@@ -27,6 +27,14 @@ class Overheard:
     def is_doubt(self) -> bool:
         """Whether somebody may have changed it, and nobody can know to what."""
         return self.data is None and self.exception is None
+
+    @property
+    def doubtful(self) -> list[Block]:
+        """The blocks of which nobody can know what they hold now: a device may show in the other table, too,
+        what was written in one."""
+        if self.is_read:
+            return []
+        return [each for each in in_both_tables([self.block]) if self.is_doubt or each != self.block]
 
 
 def overheard(heard: Transaction, step: int = 1) -> Iterator[Overheard]:

@@ -132,7 +132,7 @@ class Listener(Worker):
         self._judge(size, heard.kind is Kind.DAMAGED)
         if heard.kind is Kind.BROADCAST:
             for unit, step in self._steps.items():
-                self._doubt(unit, [each.block for each in overheard(heard, step)])
+                self._doubt(unit, [block for fact in overheard(heard, step) for block in fact.doubtful])
         elif heard.unit in self._steps:
             self._take_of(heard.unit, heard)
         elif heard.kind in (Kind.OK, Kind.EXCEPTION) and heard.unit not in self._unlisted:
@@ -158,7 +158,7 @@ class Listener(Worker):
             data = next((fact.data for fact in facts if fact.block == block), None)
             self.tally.count(unit, block, asked_at, heard.latency or 0.0, error, data)
             self._note_answer(unit, has_answered, error)
-        self._doubt(unit, [fact.block for fact in facts if not fact.is_read])  # the other table, too
+        self._doubt(unit, [block for fact in facts for block in fact.doubtful])
         for fact in facts:
             if not fact.is_doubt:
                 self._hand_over(unit, fact, asked_at)
