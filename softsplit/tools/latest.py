@@ -80,9 +80,8 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     for each, age, is_fresh in ages(look, upstream, unit):
         table = Table(each["table"])
         block = Block(table, each["address"], each["count"], 1 if table.holds_bits else profile.step)
-        registers = [register for register in profile.registers if block.contains(register.block)]
-        named = (named_values(registers, block, bytes.fromhex(each["data"])) if is_fresh else
-                 [Named(register, None) for register in registers])
+        named = (named_values(profile, block, bytes.fromhex(each["data"])) if is_fresh else
+                 [Named(register, None) for register in profile.registers_in(block)])
         found |= {one.register: Latest(one, age, is_fresh) for one in named}
     return [found[register] for register in profile.registers if register in found]
 
