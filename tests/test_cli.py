@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,13 @@ def test_the_version_is_shown():
 def test_help_teaches(arguments):
     shown = call(*arguments, "--help")
     assert shown.returncode == 0 and "Usage:" in shown.stdout and len(shown.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "-c", str(Path(__file__).parent.parent / "examples" / "softsplit.toml")]])
+def test_a_full_disk_is_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "softsplit: cannot print it: No space left on device\n")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
