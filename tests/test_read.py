@@ -256,7 +256,7 @@ def test_addresses_that_cannot_be_meant(text, table):
 def splitter(tmp_path, upstream: str, downstreams: str):
     """A running program that owns a wire; gives the child."""
     config = tmp_path / "softsplit.toml"
-    config.write_text(f'[upstream.bms]\nurl = "{upstream}"\nunits = {{ 1 = "anzen-bms" }}\n{downstreams}')
+    config.write_text(f'[upstream.bms]\nurl = "{upstream}"\ntimeout = 0.2\nunits = {{ 1 = "anzen-bms" }}\n{downstreams}')
     with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
         until(lambda: "unit 1 answers" in child.log())
         yield child

@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -335,23 +336,37 @@ POWER = r"active_power_total +\d+ W  "
 needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
 
 
+SIZES = (80, 24), (160, 50)
+
+
+def in_each_size(shown: Screen, is_right: Callable[[str], bool]) -> Iterator[str]:
+    """What a screen shows in each size, as soon as that fills it and is right."""
+    for width, height in SIZES:
+        shown.call("resize-window", "-x", str(width), "-y", str(height))
+
+        def right_text(width=width, lines=height) -> str:
+            text = shown.text()
+            rows = text.splitlines()
+            return text if (max(map(len, rows)), len(rows)) == (width, lines) and "q quit" in rows[-1] and is_right(text) else ""
+
+        yield until(right_text, timeout=15)
+
+
 @needs_tmux
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-def test_a_unit_dies_and_returns_on_the_screen(house, size):
+def test_a_unit_dies_and_returns_on_the_screen(house):
     config, _, faults = house
-    with screen(f"local{size[0]}", size, "-c", str(config)) as shown:
+    with screen("local", SIZES[0], "-c", str(config)) as shown:
         until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text())
         shown.press("Down")
         until(lambda: re.search(r">└ unit 2 .*── .* s ──>", shown.text()))
         faults.scheduled.append(Fault("silent", unit=2))
-        text = until(lambda: "━ STALE" in (found := shown.text()) and "MUTE" in found and found, timeout=15)
-        assert not re.search(POWER, text) and re.search(r"active_power_total +STALE", text)
-        assert "unit 2 has not answered" in text and "STALE 2 of 2" in text
-        assert len(text.splitlines()) == size[1] and max(map(len, text.splitlines())) == size[0]
-        assert "\x1b[7m" in shown.call("capture-pane", "-p", "-e") or ";7m" in shown.call("capture-pane", "-p", "-e")
+        for text in in_each_size(shown, lambda text: "━ STALE" in text and "MUTE" in text):
+            assert not re.search(POWER, text) and re.search(r"active_power_total +STALE", text)
+            assert "unit 2 has not answered" in text and "STALE 2 of 2" in text
+            assert "\x1b[7m" in shown.call("capture-pane", "-p", "-e") or ";7m" in shown.call("capture-pane", "-p", "-e")
         faults.scheduled.clear()
-        until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text(), timeout=15)
-        assert "STALE" not in shown.text()
+        for text in in_each_size(shown, lambda text: "STALE" not in text):
+            assert re.search(POWER, text) and "all is well" in text
         shown.press("Right")
         until(lambda: "─ master 127.0.0.1 of victron" in shown.text() and "fresh data" in shown.text())
         shown.press("q")
@@ -402,11 +417,12 @@ def test_it_never_clears_the_screen_and_leaves_the_terminal_as_it_was(house, end
     os.close(master)
 
 
-def test_a_terminal_that_is_not_known_is_said():
+@pytest.mark.parametrize("name", ["no-such-thing", "dumb"])
+def test_a_terminal_that_cannot_is_said(name):
     master, slave = os.openpty()
     with simulated_gateway(load_profile("anzen-bms"), (1,)) as gateway, \
             Child([*SOFTSPLIT, "top", "-a", str(gateway.url), "-p", "anzen-bms"], stdin=slave, stdout=slave,
-                  env=os.environ | {"TERM": "no-such-thing"}) as child:
+                  env=os.environ | {"TERM": name}) as child:
         assert child.process.wait(10) == 1
         assert re.fullmatch(r"softsplit: this terminal cannot show it \(.*\); set TERM, or use --once\n", child.log())
     os.close(master)
