@@ -264,6 +264,7 @@ def demo():
     with Child([*COMMAND, "run", "--demo", "--port", "0"]) as child:
         until(lambda: child.log().count("answers") == 2)
         yield child
+        assert child.end() == 0 and "WARNING" not in child.log()
 
 
 def test_the_demo_prints_commands_that_work(demo):
