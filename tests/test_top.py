@@ -53,7 +53,7 @@ def status(powers: dict | None = None, stale: tuple[str, ...] = (), alarms: str 
              {"unit": 9, "function": 3, "table": "holding registers", "address": 0, "count": 2, "requests": 4, "rate": 0.1},
              {"unit": 7, "function": 3, "table": "holding registers", "address": 99, "count": 1, "requests": 3, "rate": 0.1}]
     master = {"requests": 97, "rate": 1.7, "exceptions": {"11": 4}, "silences": 0, "asked": asked}
-    served = {"origin": "house/2", "blocks": 2, "fresh": 2 - len(stale), "stale": list(stale)}
+    served = {"origin": "house/2", "blocks": 2, "fresh": 2 - len(stale), "stale": list(stale), "is_heard": False}
     return {
         "age": 0.1, "uptime": 75.0, "process": {"pid": 42, "config": "/etc/house.toml"},
         "verdict": {"code": 0, "summary": "2 of 2 blocks fresh, 1 master", "troubles": [], "notes": []},
@@ -206,6 +206,21 @@ def test_lines():
     assert plain(fit(line("abc", ("def", "bad")), 4)) == "abc…" and plain(fit(line("ab"), 4)) == "ab  "
     assert plain(fit(line("abcd", "e"), 4)) == "abc…" and plain(fit(line("abcd"), 4)) == "abcd" and plain(fit(line("ab"), 0)) == ""
     assert bar(0.5, 4) == "██··" and bar(7, 2) == "██" and heights([1, None, 3]) == "▁ █" and heights([]) == ""
+
+
+def test_of_two_blocks_that_another_master_reads_the_newer_counts():
+    document = status()
+    long, short = block("long", "holding registers", 10, struct.pack(">10H", *WORDS).hex(), 9.0), \
+        block("short", "holding registers", 2, struct.pack(">2H", 5001, 7).hex(), 0.3)
+    long["every"] = None  # read once so far
+    document["upstreams"]["house"]["units"]["2"]["blocks"] = [short, long]
+    document["downstreams"]["victron"]["units"]["7"]["is_heard"] = True
+    shown = drawn(view(document))
+    assert re.search(r"^frequency +50.01 Hz", shown, re.MULTILINE) and re.search(r"^active_power_total +7 W", shown, re.MULTILINE)
+    assert re.search(r"^state +STALE 9.1 s$", shown, re.MULTILINE)
+    assert drawn(view(document, MASTER)).count("what was heard") == 2
+    long["age"] = 0.2
+    assert re.search(r"^frequency +49.99 Hz", drawn(view(document)), re.MULTILINE)
 
 
 # Where the values come from.
