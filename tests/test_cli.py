@@ -236,10 +236,10 @@ def test_what_was_suspended_for_a_while_goes_on():
         for _ in range(2):
             child.process.send_signal(signal.SIGSTOP)
             stopped_at = time.monotonic()
-            until(lambda: time.monotonic() - stopped_at > 1.2)  # longer than it waits for a signal
+            until(lambda: time.monotonic() - stopped_at > 1.05)  # longer than it waits for a signal
             child.process.send_signal(signal.SIGCONT)
             with TcpMaster(int(port)) as master:
-                until(lambda: time.monotonic() - stopped_at > 1.5)
+                until(lambda: time.monotonic() - stopped_at > 1.25)
                 assert master.ask(7, read_request(0x8960, 2)) == b"\x03\x04B23 "
         assert child.process.poll() is None and child.end() == 0
 
