@@ -10,7 +10,7 @@ from softsplit.tools.cable import Cable
 from softsplit.tools.simulate import simulated_server
 from softsplit.topology import Downstream
 from softsplit.url import Url
-from softsplit.worker import Worker, run_until_signal
+from softsplit.worker import Worker, run_until_signal, stop_all
 
 UNITS = (100, 2)
 PORT = 5020
@@ -40,11 +40,12 @@ def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) ->
     `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is
     that of the TCP server, 0 for any.
     """
+    cable = Cable()
+
     def build() -> list[Worker]:
         meter = load_profile("abb-b23")
         gateway = simulated_server(meter, UNITS, Url("tcp", "127.0.0.1", 0), baudrate=BAUDRATE)
         gateway.open()
-        cable = Cable()
         meters = Upstream(gateway.url, [Unit(unit, meter) for unit in UNITS], name="meters")
         tcp = Downstream(Url("tcp", "127.0.0.1", port), [meters], name="victron")
         serial = Downstream(Url("rtu", path=cable.left), [meters], baudrate=BAUDRATE, mode="8N1",
@@ -53,7 +54,11 @@ def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) ->
         splitter.open()
         url = splitter.servers[0].url
         say(TEXT.format(program=program, tcp=url, serial=cable.right, port=url.port, baudrate=BAUDRATE))
-        return [gateway, cable, *splitter.workers]
+        cable.start()
+        return [gateway, *splitter.workers]
 
     set_up_logging(logs)
-    run_until_signal(build)
+    try:
+        run_until_signal(build)
+    finally:
+        stop_all([cable])  # last, or the server at its end would say that its device is gone

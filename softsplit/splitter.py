@@ -129,7 +129,8 @@ class Splitter:
         for read in served.origin.reads:
             data = self.servers[index].databank.mirrors[unit].data(read.block)
             if data is not None:
-                found |= served.origin.profile.decode(read.block, data)
+                said = served.origin.profile.decode(read.block, data)
+                found |= {register.name: value for register, value in said.items()}
         return found
 
     def run(self, attend: Callable[[dict], None] | None = None) -> None:

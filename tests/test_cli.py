@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,13 @@ def test_the_version_is_shown():
 def test_help_teaches(arguments):
     shown = call(*arguments, "--help")
     assert shown.returncode == 0 and "Usage:" in shown.stdout and len(shown.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "-c", str(Path(__file__).parent.parent / "examples" / "softsplit.toml")]])
+def test_a_full_disk_is_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "softsplit: cannot print it: No space left on device\n")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -228,10 +236,10 @@ def test_what_was_suspended_for_a_while_goes_on():
         for _ in range(2):
             child.process.send_signal(signal.SIGSTOP)
             stopped_at = time.monotonic()
-            until(lambda: time.monotonic() - stopped_at > 1.2)  # longer than it waits for a signal
+            until(lambda: time.monotonic() - stopped_at > 1.05)  # longer than it waits for a signal
             child.process.send_signal(signal.SIGCONT)
             with TcpMaster(int(port)) as master:
-                until(lambda: time.monotonic() - stopped_at > 1.5)
+                until(lambda: time.monotonic() - stopped_at > 1.25)
                 assert master.ask(7, read_request(0x8960, 2)) == b"\x03\x04B23 "
         assert child.process.poll() is None and child.end() == 0
 
@@ -256,6 +264,7 @@ def demo():
     with Child([*COMMAND, "run", "--demo", "--port", "0"]) as child:
         until(lambda: child.log().count("answers") == 2)
         yield child
+        assert child.end() == 0 and "WARNING" not in child.log()
 
 
 def test_the_demo_prints_commands_that_work(demo):

@@ -97,7 +97,7 @@ def test_the_splitter_survives_all_of_them_and_never_serves_a_wrong_number(kind)
         upstream = Upstream(str(url), [Unit(unit, PROFILE) for unit in (100, 2)], timeout=TIMEOUT, name="meters", **line)
         with splitting(Downstream("tcp://127.0.0.1:0", [upstream], max_age=1.0 * SLOWNESS)) as splitter, \
                 TcpMaster(splitter.servers[0].url.port) as master:
-            seen, end = set(), time.monotonic() + 2 * SLOWNESS
+            seen, end = set(), time.monotonic() + 1.2 * SLOWNESS
             while time.monotonic() < end:
                 for unit in (100, 2):
                     for block in (POWERS, ENERGIES):

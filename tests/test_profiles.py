@@ -166,7 +166,7 @@ def test_a_poll_of_the_anzen_bms_means_what_its_users_know():
     said = {}
     for read, ((function, address), items) in zip(profile.reads, ANZEN.items(), strict=True):
         assert (read.block.table.function, read.block.address, read.block.count) == (function, address, len(items))
-        said |= profile.decode(read.block, encoded(function, items))
+        said |= {each.name: value for each, value in profile.decode(read.block, encoded(function, items)).items()}
     assert list(said) == [register.name for register in profile.registers]
     assert [said[f"{name}_voltage"] for name in ("system", "inverter", "psu")] == [497.4, 0.0, 24.4]
     assert [said[f"system_temperature_{number}"] for number in range(1, 6)] == [34, 26, 32, 34, 63]

@@ -12,7 +12,9 @@ import pytest
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
+from softsplit.protocol import frames
 from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.pdus import asked_block
 from softsplit.tools.cable import Cable
 from softsplit.tools.entrance import find_entrance
 from softsplit.tools.forms import Text
@@ -184,16 +186,44 @@ def test_bits_are_bits(battery):
     assert shown.stdout == "coils 0x0028+4\n  0x0028  1\n  0x0029  0\n  0x002A  1\n  0x002B  0\n"
 
 
-def test_values_of_a_worked_example():
-    image = bytes.fromhex("00000FCA00000FC000000065000000C90000012E00000086")  # devices.md, 1: from 0x5B08 on
-    named = named_values(load_profile("abb-b23").registers, Block(HOLDING, 0x5B08, 12), image)
-    assert [str(each) for each in named] == ["404.2 V", "403.2 V", "1.01 A", "2.01 A", "3.02 A", "1.34 A"]
+WORKED_EXAMPLE = """00000FCA 00000FC0 | 00000065 000000C9 0000012E 00000086 | 0001E8E4 00005AE2 0000B097 0000DD6B |
+    00007541 0000001C FFFFD04A 0000A4DB | 000225C3 00005AE2 0000B6DF 00011402 | 1383 | 0087 0000 FF6A 016F |
+    0000 04AF FB4E | FFFF FFFF FFFF | FFF3 0409 FCAE | 03CC 03E8 03C6 0322 | 0001 0001"""  # of the meter's manual, from 0x5B08 on
+PHASES = ("l1", "l2", "l3")
+WORKED_VALUES = {  # by registers that follow one another
+    ("voltage_l3_l2", "voltage_l1_l3"): "404.2 V, 403.2 V",
+    ("current_l1", "current_l2", "current_l3", "current_n"): "1.01 A, 2.01 A, 3.02 A, 1.34 A",
+    tuple(f"active_power_{each}" for each in ("total", *PHASES)): "1251.56 W, 232.66 W, 452.07 W, 566.83 W",
+    tuple(f"reactive_power_{each}" for each in ("total", *PHASES)): "300.17 var, 0.28 var, -122.14 var, 422.03 var",
+    tuple(f"apparent_power_{each}" for each in ("total", *PHASES)): "1407.39 VA, 232.66 VA, 468.15 VA, 706.58 VA",
+    ("frequency",): "49.95 Hz",
+    tuple(f"phase_angle_power_{each}" for each in ("total", *PHASES)): "13.5 deg, 0.0 deg, -15.0 deg, 36.7 deg",
+    tuple(f"phase_angle_voltage_{each}" for each in PHASES): "0.0 deg, 119.9 deg, -120.2 deg",
+    tuple(f"phase_angle_current_{each}" for each in PHASES): "-1.3 deg, 103.3 deg, -85.0 deg",
+    tuple(f"power_factor_{each}" for each in ("total", *PHASES)): "0.972, 1.000, 0.966, 0.802",
+    ("current_quadrant_total", "current_quadrant_l1"): "1, 1",
+}
 
 
-def test_what_is_not_available_is_absent():
-    named = dict((each.name, str(each)) for each in named_values(
-        load_profile("abb-b23").registers, Block(HOLDING, 0x5B3B, 1), bytes.fromhex("7fff")))
-    assert named == {"power_factor_l1": "absent"}
+@pytest.mark.parametrize("name", ["abb-b23", "abb-b24"])
+def test_every_register_of_the_worked_example_says_what_the_manual_says(name):
+    image = bytes.fromhex(WORKED_EXAMPLE.replace("|", ""))
+    named = named_values(load_profile(name), Block(HOLDING, 0x5B08, len(image) // 2), image)
+    assert [each.name for each in named] == [register for run in WORKED_VALUES for register in run]
+    assert ", ".join(map(str, named)) == ", ".join(WORKED_VALUES.values())
+
+
+@pytest.mark.parametrize("request_frame, reply_frame, said", [  # of real meters; the last request is made up
+    ("01 03 5b 14 00 02 97 2b", "01 03 04 00 00 00 36 7a 25", "active_power_total 0.54 W"),
+    ("01 03 5b 3b 00 01 e6 e3", "01 03 02 7f ff d8 34", "power_factor_l1 absent"),
+    ("01 03 50 04 00 04 14 c8", "01 03 08 ff ff ff ff ff ff ff ff d4 53", "active_energy_export_total absent"),
+    ("01 03 50 00 00 04 55 09", "01 03 08 00 00 00 00 00 00 0d 5e 10 bf", "active_energy_import_total 34.22 kWh"),
+])
+def test_what_real_meters_said_means_what_is_known_of_it(request_frame, reply_frame, said):
+    (unit, asked), (answering, answer) = (frames.take_apart(bytes.fromhex(frame)) for frame in (request_frame, reply_frame))
+    assert unit == answering == 1 and frames.crc(bytes.fromhex(request_frame)) == frames.crc(bytes.fromhex(reply_frame)) == 0
+    named, = named_values(load_profile("abb-b23"), asked_block(asked, [HOLDING]), answer[2:])
+    assert f"{named.name} {named}" == said
 
 
 @pytest.mark.parametrize("text, table, expected", [
@@ -226,7 +256,7 @@ def test_addresses_that_cannot_be_meant(text, table):
 def splitter(tmp_path, upstream: str, downstreams: str):
     """A running program that owns a wire; gives the child."""
     config = tmp_path / "softsplit.toml"
-    config.write_text(f'[upstream.bms]\nurl = "{upstream}"\nunits = {{ 1 = "anzen-bms" }}\n{downstreams}')
+    config.write_text(f'[upstream.bms]\nurl = "{upstream}"\ntimeout = 0.2\nunits = {{ 1 = "anzen-bms" }}\n{downstreams}')
     with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
         until(lambda: "unit 1 answers" in child.log())
         yield child

@@ -89,13 +89,13 @@ def are_in_order(some: list, among: list) -> bool:
 
 
 def test_a_session_played_back_serves_the_same_values(tmp_path):
-    path, profile, original, again = tmp_path / "house.jsonl", brisk_profile(0.2), {}, {}
+    path, profile, original, again = tmp_path / "house.jsonl", brisk_profile(0.1), {}, {}
     with simulated_gateway(profile) as gateway, \
             splitting(Downstream("tcp://127.0.0.1:0", [upstream_at(gateway, profile)])) as splitter:
         until(lambda: collect(splitter, original) or len(original) == 4)
-        with recording(splitter.servers[0].url, path, "-u", "100", "-u", "2", "-p", "abb-b23", "--every", "0.04") as child:
+        with recording(splitter.servers[0].url, path, "-u", "100", "-u", "2", "-p", "abb-b23", "--every", "0.03") as child:
             until(lambda: collect(splitter, original) or is_recorded(path))
-            end = time.monotonic() + 2.5
+            end = time.monotonic() + 1.2
             until(lambda: collect(splitter, original) or time.monotonic() > end)
             assert child.end() == 0
     recorded = {}
@@ -325,13 +325,13 @@ def test_while_the_recorder_stood_still_nothing_is_known(monkeypatch, pump):
         recording_it = Recorder(upstream_of(str(gateway.url), [f"7={pump}"], None, None, 0.1, Line()), print)
         answers = recording_it.answers()
         before = [next(answers) for _ in range(3)]
-        suspended_until = time.monotonic() + 1.5
+        suspended_until = time.monotonic() + 0.7
         until(lambda: time.monotonic() > suspended_until)
         gap, after = [next(answers) for _ in range(3)], next(answers)
         recording_it.close()
     assert all(answer.data for answer in (*before, after))
     assert {answer.block for answer in gap} == {answer.block for answer in before}
-    assert {answer.silence for answer in gap} == {"nobody recorded"} and before[-1].time <= gap[0].time < after.time - 1
+    assert {answer.silence for answer in gap} == {"nobody recorded"} and before[-1].time <= gap[0].time < after.time - 0.6
 
 
 def test_a_recording_never_becomes_larger_than_wanted(tmp_path, pump):
@@ -410,9 +410,9 @@ def test_units_with_addresses_of_four_bytes_are_recorded_and_played_on_a_serial_
         for played, path in zip(what, (tmp_path / "first.jsonl", tmp_path / "second.jsonl")):
             with Child([*SOFTSPLIT, "simulate", played, f"rtu://{cable.left}", "--mode=8N1", "--unit", "0x0012D687"]) as child:
                 served_at(child)
-                done = call("record", f"rtu://{cable.right}", "--mode=8N1", "-u", "0x0012D687=abb-b23", "-o", path,
-                            "--for", 1)
-                assert done.returncode == 0 and " 0 exceptions, 0 silences" in done.stderr
+                with recording(f"rtu://{cable.right}", path, "--mode=8N1", "-u", "0x0012D687=abb-b23") as other:
+                    until(lambda path=path: is_recorded(path, 9))
+                    assert other.end() == 0 and " 0 exceptions, 0 silences" in other.log()
                 houses.append(read_house(str(path)))
     for house in houses:
         assert house.units == [0x12D687] and isinstance(house.units[0], LongUnit)
@@ -437,6 +437,8 @@ METER = ["-u", "1=abb-b23"]
     (["record", "127.0.0.1:1", *METER, "--every", "0"], "0.0 s is not possible"),
     (["record", "127.0.0.1:1", *METER, "-o", "house"], '-o: "house" would not be known for a recording; call it FILE.jsonl'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--speed", "2"], "--speed: only a recording, FILE.jsonl, can"),
+    (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "nan"], "--speed: nan is not possible; allowed are 0.01 to 1000"),
+    (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "0"], "--speed: 0 is not possible; allowed are 0.01 to 1000"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--fault", "lat:3"], '--fault lat:3: unknown fault "lat"; did '),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--unit", "8"], 'unknown unit of house.jsonl "8" (allowed: 7)'),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--fault", "silent,unit=8"], '--fault silent,unit=8: unknown unit "8"'),

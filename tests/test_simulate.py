@@ -107,7 +107,7 @@ def decoded(name: str, t: float, unit: int = 1) -> dict:
     profile = load_profile(name)
     simulated, said = SimulatedUnit(unit, profile, Faults()), {}
     for read in profile.reads:
-        said |= profile.decode(read.block, simulated.data(read.block, t))
+        said |= {each.name: value for each, value in profile.decode(read.block, simulated.data(read.block, t)).items()}
     return said
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -52,7 +53,7 @@ def status(powers: dict | None = None, stale: tuple[str, ...] = (), alarms: str 
              {"unit": 9, "function": 3, "table": "holding registers", "address": 0, "count": 2, "requests": 4, "rate": 0.1},
              {"unit": 7, "function": 3, "table": "holding registers", "address": 99, "count": 1, "requests": 3, "rate": 0.1}]
     master = {"requests": 97, "rate": 1.7, "exceptions": {"11": 4}, "silences": 0, "asked": asked}
-    served = {"origin": "house/2", "blocks": 2, "fresh": 2 - len(stale), "stale": list(stale)}
+    served = {"origin": "house/2", "blocks": 2, "fresh": 2 - len(stale), "stale": list(stale), "is_heard": False}
     return {
         "age": 0.1, "uptime": 75.0, "process": {"pid": 42, "config": "/etc/house.toml"},
         "verdict": {"code": 0, "summary": "2 of 2 blocks fresh, 1 master", "troubles": [], "notes": []},
@@ -207,6 +208,21 @@ def test_lines():
     assert bar(0.5, 4) == "██··" and bar(7, 2) == "██" and heights([1, None, 3]) == "▁ █" and heights([]) == ""
 
 
+def test_of_two_blocks_that_another_master_reads_the_newer_counts():
+    document = status()
+    long, short = block("long", "holding registers", 10, struct.pack(">10H", *WORDS).hex(), 9.0), \
+        block("short", "holding registers", 2, struct.pack(">2H", 5001, 7).hex(), 0.3)
+    long["every"] = None  # read once so far
+    document["upstreams"]["house"]["units"]["2"]["blocks"] = [short, long]
+    document["downstreams"]["victron"]["units"]["7"]["is_heard"] = True
+    shown = drawn(view(document))
+    assert re.search(r"^frequency +50.01 Hz", shown, re.MULTILINE) and re.search(r"^active_power_total +7 W", shown, re.MULTILINE)
+    assert re.search(r"^state +STALE 9.1 s$", shown, re.MULTILINE)
+    assert drawn(view(document, MASTER)).count("what was heard") == 2
+    long["age"] = 0.2
+    assert re.search(r"^frequency +49.99 Hz", drawn(view(document)), re.MULTILINE)
+
+
 # Where the values come from.
 
 def test_data_and_its_age_change_together_in_the_tally():
@@ -335,23 +351,37 @@ POWER = r"active_power_total +\d+ W  "
 needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
 
 
+SIZES = (80, 24), (160, 50)
+
+
+def in_each_size(shown: Screen, is_right: Callable[[str], bool]) -> Iterator[str]:
+    """What a screen shows in each size, as soon as that fills it and is right."""
+    for width, height in SIZES:
+        shown.call("resize-window", "-x", str(width), "-y", str(height))
+
+        def right_text(width=width, lines=height) -> str:
+            text = shown.text()
+            rows = text.splitlines()
+            return text if (max(map(len, rows)), len(rows)) == (width, lines) and "q quit" in rows[-1] and is_right(text) else ""
+
+        yield until(right_text, timeout=15)
+
+
 @needs_tmux
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-def test_a_unit_dies_and_returns_on_the_screen(house, size):
+def test_a_unit_dies_and_returns_on_the_screen(house):
     config, _, faults = house
-    with screen(f"local{size[0]}", size, "-c", str(config)) as shown:
+    with screen("local", SIZES[0], "-c", str(config)) as shown:
         until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text())
         shown.press("Down")
         until(lambda: re.search(r">└ unit 2 .*── .* s ──>", shown.text()))
         faults.scheduled.append(Fault("silent", unit=2))
-        text = until(lambda: "━ STALE" in (found := shown.text()) and "MUTE" in found and found, timeout=15)
-        assert not re.search(POWER, text) and re.search(r"active_power_total +STALE", text)
-        assert "unit 2 has not answered" in text and "STALE 2 of 2" in text
-        assert len(text.splitlines()) == size[1] and max(map(len, text.splitlines())) == size[0]
-        assert "\x1b[7m" in shown.call("capture-pane", "-p", "-e") or ";7m" in shown.call("capture-pane", "-p", "-e")
+        for text in in_each_size(shown, lambda text: "━ STALE" in text and "MUTE" in text):
+            assert not re.search(POWER, text) and re.search(r"active_power_total +STALE", text)
+            assert "unit 2 has not answered" in text and "STALE 2 of 2" in text
+            assert "\x1b[7m" in shown.call("capture-pane", "-p", "-e") or ";7m" in shown.call("capture-pane", "-p", "-e")
         faults.scheduled.clear()
-        until(lambda: re.search(POWER, shown.text()) and "all is well" in shown.text(), timeout=15)
-        assert "STALE" not in shown.text()
+        for text in in_each_size(shown, lambda text: "STALE" not in text):
+            assert re.search(POWER, text) and "all is well" in text
         shown.press("Right")
         until(lambda: "─ master 127.0.0.1 of victron" in shown.text() and "fresh data" in shown.text())
         shown.press("q")
@@ -402,11 +432,12 @@ def test_it_never_clears_the_screen_and_leaves_the_terminal_as_it_was(house, end
     os.close(master)
 
 
-def test_a_terminal_that_is_not_known_is_said():
+@pytest.mark.parametrize("name", ["no-such-thing", "dumb"])
+def test_a_terminal_that_cannot_is_said(name):
     master, slave = os.openpty()
     with simulated_gateway(load_profile("anzen-bms"), (1,)) as gateway, \
             Child([*SOFTSPLIT, "top", "-a", str(gateway.url), "-p", "anzen-bms"], stdin=slave, stdout=slave,
-                  env=os.environ | {"TERM": "no-such-thing"}) as child:
+                  env=os.environ | {"TERM": name}) as child:
         assert child.process.wait(10) == 1
         assert re.fullmatch(r"softsplit: this terminal cannot show it \(.*\); set TERM, or use --once\n", child.log())
     os.close(master)

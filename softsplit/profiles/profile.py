@@ -176,16 +176,18 @@ class Profile:
             if name in names[:index]:
                 raise ConfigError(f'"{name[1]}" stands twice', f"{what}[{index + 1}].name")
 
-    def decode(self, block: Block, data: bytes) -> dict[str, values.Value | None]:
-        """Return what the registers in a block say, by name, from its data as it came over the wire."""
-        items = unpack_bits(data, block.count) if block.table.holds_bits else data
-        width = 1 if block.table.holds_bits else 2  # bytes
+    def registers_in(self, block: Block) -> list[Register]:
+        """The registers that lie whole in a block, in their own order."""
+        return [register for register in self.registers if block.contains(register.block)]
+
+    def decode(self, block: Block, data: bytes) -> dict[Register, values.Value | None]:
+        """Return what the registers in a block say, from its data as it came over the wire."""
+        bits = unpack_bits(data, block.count) if block.table.holds_bits else b""
         found = {}
-        for register in self.registers:
-            if block.contains(register.block):
-                span = block.span(register.block)
-                own = bytes(items[width * span.start:width * span.stop])
-                found[register.name] = register.decode(pack_bits(own) if block.table.holds_bits else own)
+        for register in self.registers_in(block):
+            span = block.span(register.block)
+            own = pack_bits(bits[span]) if bits else data[2 * span.start:2 * span.stop]
+            found[register] = register.decode(own)
         return found
 
     @property

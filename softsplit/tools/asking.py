@@ -31,6 +31,8 @@ def _gets(document: dict, downstream: dict, asked: dict) -> tuple[str, str]:
     unit = downstream["units"].get(str(asked["unit"]))
     if unit is None:
         return "no such unit", "note"
+    if unit["is_heard"]:
+        return "what was heard", ""
     name, _, number = unit["origin"].rpartition("/")
     touched = [block["name"] for block in document["upstreams"][name]["units"][number]["blocks"]
                if block["table"] == asked["table"] and block["address"] < asked["address"] + asked["count"]

@@ -33,7 +33,7 @@ class Text:
             return []
         if not self.decodes:
             return [f"{title_of(read)}  {items_of(read.block, outcome.data)}"]
-        found = list(named_values(self.profile.registers, read.block, outcome.data))
+        found = named_values(self.profile, read.block, outcome.data)
         width = max((len(named.name) for named in found), default=0)
         rows = ([f"{named.name:{width}}  {named}" for named in found]
                 or tabulate(read.block, outcome.data, self.orders))
@@ -55,7 +55,7 @@ class Json:
             return [json.dumps(found | {"error": str(outcome.error)}, ensure_ascii=False)]
         found["items"] = items_of(block, outcome.data)
         found["values"] = {named.name: {"value": _plain(named), "measure": named.measure}
-                           for named in named_values(self.profile.registers, block, outcome.data)}
+                           for named in named_values(self.profile, block, outcome.data)}
         return [json.dumps(found, ensure_ascii=False)]
 
 
@@ -71,7 +71,7 @@ class Csv:
         start = (time, unit, outcome.read.name, block.table)
         if outcome.data is None:
             return [_row(*start, f"0x{block.address:04X}", "", "", "", outcome.error)]
-        found = list(named_values(self.profile.registers, block, outcome.data))
+        found = named_values(self.profile, block, outcome.data)
         if found:
             return [_row(*start, f"0x{named.register.block.address:04X}", named.name,
                          "" if named.value is None else named.text, named.measure, "") for named in found]

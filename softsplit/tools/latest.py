@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from softsplit.profiles import Profile, Register
 from softsplit.protocol.blocks import Block, Table
@@ -68,23 +69,31 @@ def ages(look: Look, upstream: str, unit: str) -> list[tuple[dict, float | None,
     is_silent = report["state"] == "mute" or bus["state"] == "unreachable"
     newest = min((age for age in now if age is not None), default=0.0)
     is_gone = is_silent and newest > max_age
-    return [(block, age, block["data"] is not None and age <= max(max_age, 3 * block["every"])
+    return [(block, age, block["data"] is not None and age <= max(max_age, 3 * (block["every"] or 0))
              and block["name"] not in stale and not is_gone)
             for block, age in zip(report["blocks"], now)]
 
 
 def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
-    """Return every register of a unit that is polled, in the order of the profile."""
+    """Return every register of a unit that is read, in the order of the profile.
+
+    Another master may read a register in two blocks: then the newer counts.
+    """
     profile = look.watched[upstream, unit].profile
     found: dict[Register, Latest] = {}
-    for each, age, is_fresh in ages(look, upstream, unit):
+    for each, age, is_fresh in sorted(ages(look, upstream, unit), key=_newness):
         table = Table(each["table"])
         block = Block(table, each["address"], each["count"], 1 if table.holds_bits else profile.step)
-        registers = [register for register in profile.registers if block.contains(register.block)]
-        named = (named_values(registers, block, bytes.fromhex(each["data"])) if is_fresh else
-                 [Named(register, None) for register in registers])
+        named = (named_values(profile, block, bytes.fromhex(each["data"])) if is_fresh else
+                 [Named(register, None) for register in profile.registers_in(block)])
         found |= {one.register: Latest(one, age, is_fresh) for one in named}
     return [found[register] for register in profile.registers if register in found]
+
+
+def _newness(one: tuple[dict, float | None, bool]) -> tuple[bool, float]:
+    """What puts the ages of blocks in order, the newest last."""
+    _, age, is_fresh = one
+    return is_fresh, -inf if age is None else -age
 
 
 class History:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from softsplit import checks
 from softsplit.downstream.server import Server
+from softsplit.errors import ConfigError
 from softsplit.line import Line
 from softsplit.protocol import pdus
 from softsplit.protocol.blocks import Block, Table
@@ -26,6 +27,7 @@ from softsplit.url import Url
 log = logging.getLogger("softsplit")
 
 LAST = 1.0  # s for which the last answers are played
+SPEEDS = 0.01, 1000.0  # times as fast
 
 
 class Playback:
@@ -96,8 +98,10 @@ def recorded_server(house: House, units: Sequence[int], url: Url, faults: Faults
                     mode: str = "8E1", speed: float = 1.0) -> Server:
     """Return a server, not yet open, behind which these units of a recording live; without any, all of them.
 
-    Raises ConfigError when one is not in the recording.
+    Raises ConfigError when one is not in the recording, or the speed is not possible.
     """
+    if not SPEEDS[0] <= speed <= SPEEDS[1]:  # nor what is no number
+        raise ConfigError(f"{speed:g} is not possible; allowed are {SPEEDS[0]:g} to {SPEEDS[1]:g}", "--speed")
     for unit in units:
         checks.require_word(str(unit), map(str, house.units), f"unit of {house.path}")
     chosen = list(units) or house.units

@@ -1,11 +1,10 @@
 """Values as a person reads them: text and units of measure. Pure."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from softsplit.profiles import Register
+from softsplit.profiles import Profile, Register
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import pack_bits, unpack_bits
+from softsplit.protocol.pdus import unpack_bits
 from softsplit.protocol.values import Value, parse_resolution
 
 DIGITS = {"f32": 7, "f64": 15}  # that a float has
@@ -49,14 +48,9 @@ class Named:
         return f"{self.text} {self.measure}".rstrip()
 
 
-def named_values(registers: Sequence[Register], block: Block, data: bytes) -> Iterator[Named]:
-    """Give what the registers that lie in a block say, in their own order; `data` is as over the wire."""
-    bits = unpack_bits(data, block.count) if block.table.holds_bits else b""
-    for register in registers:
-        if block.contains(register.block):
-            span = block.span(register.block)
-            part = pack_bits(bits[span]) if bits else data[2 * span.start:2 * span.stop]
-            yield Named(register, register.decode(part))
+def named_values(profile: Profile, block: Block, data: bytes) -> list[Named]:
+    """Return what the registers that lie in a block say, in their own order; `data` is as over the wire."""
+    return [Named(register, value) for register, value in profile.decode(block, data).items()]
 
 
 def items_of(block: Block, data: bytes) -> list[int]:

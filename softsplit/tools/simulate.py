@@ -157,7 +157,7 @@ def run_simulation(what: str, units: Iterable[str], url: Url, faults: Faults, ba
 def _server_of(what: str, units: Sequence[int], speed: float | None) -> Callable[..., Server]:
     """Return what makes the server of these units: of a recording, FILE.jsonl, or of a profile."""
     if RECORDING in os.path.basename(what):  # an older part can be played alone
-        return partial(recorded_server, read_house(what), units, speed=speed or 1.0)
+        return partial(recorded_server, read_house(what), units, speed=1.0 if speed is None else speed)
     if speed is not None:
         raise ConfigError(f"only a recording, FILE{RECORDING}, can be played faster", "--speed")
     if not units:

@@ -53,7 +53,9 @@ def _run(screen: curses.window, latest: Callable[[], Look]) -> None:
 
 
 def _prepare(screen: curses.window) -> dict[str, int]:
-    """Set up the terminal; return what each style looks like there."""
+    """Set up the terminal; return what each style looks like there. Raises curses.error."""
+    if not curses.tigetstr("cup"):
+        raise curses.error("it cannot move its cursor")
     with suppress(curses.error):  # not every terminal can hide its cursor
         curses.curs_set(0)
     screen.timeout(WAIT)

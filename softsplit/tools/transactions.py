@@ -153,11 +153,10 @@ def name_values(transaction: Transaction, profile: Profile) -> Iterator[str]:
     if transaction.address + len(transaction.values) * step > ADDRESSES:  # some devices do not mind
         return
     block = Block(table, transaction.address, len(transaction.values), step)
-    for register in profile.registers:
-        if block.contains(register.block):
-            found = transaction.values[block.span(register.block)]
-            data = pdus.pack_bits(found) if table.holds_bits else struct.pack(f">{len(found)}H", *found)
-            yield f"{register.name} {_show_value(register.decode(data), register.resolution)}"
+    items = transaction.values
+    data = pdus.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
+    for register, value in profile.decode(block, data).items():
+        yield f"{register.name} {_show_value(value, register.resolution)}"
 
 
 def _show_value(value: values.Value | None, resolution: str) -> str:
