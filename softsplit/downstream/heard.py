@@ -73,13 +73,9 @@ class HeardMirror(Mirror):
     def update(self, reading: Reading) -> None:  # sync thread
         """Take over what was heard, whole."""
         with self._data_lock:
-            self.known.clear()
-            if not reading.answered:
-                self._unanswered += 1
+            if not self._has_block(reading):
                 return
-            self._unanswered, self._answered_at, self._beat = 0, reading.taken_at, reading.beat
-            if reading.block is None:
-                return
+            self._beat = reading.beat
             good_until = reading.taken_at + self._fresh_for(reading.every)
             heard = self._find(reading.block)
             if reading.data is None:

@@ -57,13 +57,7 @@ class Mirror(Slave):
     def update(self, reading: Reading) -> None:  # sync thread
         """Take over what a read brought home, whole."""
         with self._data_lock:
-            self.known.clear()
-            if not reading.answered:
-                self._unanswered += 1
-                return
-            self._unanswered = 0
-            self._answered_at = reading.taken_at
-            if reading.block is None:
+            if not self._has_block(reading):
                 return
             polled = self._polled.get(reading.block)
             if polled is None:
@@ -75,6 +69,15 @@ class Mirror(Slave):
             if reading.data is not None:
                 self._find(reading.block).put(reading.block, reading.data)
                 polled.taken_at = reading.taken_at
+
+    def _has_block(self, reading: Reading) -> bool:
+        """Note whether the unit answers; return whether there is a block to take over."""
+        self.known.clear()
+        if not reading.answered:
+            self._unanswered += 1
+            return False
+        self._unanswered, self._answered_at = 0, reading.taken_at
+        return reading.block is not None
 
     def doubt(self, blocks: Sequence[Block], until: float = NEVER) -> None:  # sync thread
         """These blocks are being changed, up to `until` perhaps: they have to be read again after that."""
