@@ -6,24 +6,37 @@ from pathlib import Path
 
 import click
 
-from softsplit import config, line
-from softsplit.box.keeper import keep_running
-from softsplit.box.logbook import Logs, chosen_level
-from softsplit.box.service import KINDS, Order, explain, finish, put_in_place, take_back
-from softsplit.bus import Unit
-from softsplit.demo import PORT, run_demo
+from softsplit.commands.check.wiring import draw
+from softsplit.commands.doctor.doctor import examine
+from softsplit.commands.doctor.finding import draw_finding
+from softsplit.commands.read.read import parse_place
+from softsplit.commands.registry import COMMANDS
+from softsplit.commands.run.demo import PORT, run_demo
+from softsplit.commands.shared.options import (
+    UNIT,
+    baudrate_option,
+    complain,
+    mode_option,
+    timeout_option,
+)
+from softsplit.commands.status.prometheus import as_prometheus
+from softsplit.commands.status.status import as_json, read_status, save
+from softsplit.commands.status.table import draw_status
+from softsplit.commands.top.top import watch_splitter, watch_unit
+from softsplit.config import line, loader
+from softsplit.config.upstream import Unit
+from softsplit.daemon.keepalive import keep_running
 from softsplit.errors import SoftsplitError
+from softsplit.install.service import (
+    KINDS,
+    Order,
+    explain,
+    finish,
+    put_in_place,
+    take_back,
+)
+from softsplit.logs.setup import Logs, chosen_level
 from softsplit.splitter import run_config
-from softsplit.tools.commands import COMMANDS
-from softsplit.tools.doctor import examine
-from softsplit.tools.finding import draw_finding
-from softsplit.tools.prometheus import as_prometheus
-from softsplit.tools.options import UNIT, baudrate_option, complain, mode_option, timeout_option
-from softsplit.tools.read import parse_place
-from softsplit.tools.status import as_json, read_status, save
-from softsplit.tools.table import draw_status
-from softsplit.tools.top import watch_splitter, watch_unit
-from softsplit.wiring import draw
 
 
 class Commands(click.Group):
@@ -98,17 +111,17 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     if demo:
         run_demo(click.echo, program(), port, logs)
     elif if_needed:
-        keep_running(config.find_config(path), logs)
+        keep_running(loader.find_config(path), logs)
     else:
-        run_config(config.find_config(path), logs)
+        run_config(loader.find_config(path), logs)
 
 
 @main.command(short_help="Say what the configuration means.")
 @config_option
 def check(path):
     """Say what the configuration means: who is wired to whom, and what is read how often."""
-    found = config.find_config(path)
-    click.echo(draw(config.load_config(found), str(found)))
+    found = loader.find_config(path)
+    click.echo(draw(loader.load_config(found), str(found)))
 
 
 @main.command(short_help="Say how a running splitter is.")
@@ -123,7 +136,7 @@ def status(path, form, output):
     \b
     Exit codes: 0 everything is fresh, 1 something is stale or down, 2 nothing is served, 3 it does not run.
     """
-    document = read_status(config.find_config(path))
+    document = read_status(loader.find_config(path))
     text = {"json": as_json, "prometheus": as_prometheus}.get(form, draw_status)(document)
     if output:
         save(Path(output), click.unstyle(text))
@@ -155,7 +168,7 @@ def top(path, where, profile, unit, once, timeout, baudrate, mode):
     say = click.echo if once else None
     if where:
         sys.exit(watch_unit(parse_place(where), Unit(unit, profile), timeout, line.Line(baudrate, mode), say))
-    sys.exit(watch_splitter(config.find_config(path), say))
+    sys.exit(watch_splitter(loader.find_config(path), say))
 
 
 @main.command(short_help="Check an installation, and say what to do.")
@@ -168,7 +181,7 @@ def doctor(path):
     Exit codes: 0 nothing is wrong, else those of "softsplit --help".
     """
     is_well = True
-    for finding in examine(config.find_config(path)):
+    for finding in examine(loader.find_config(path)):
         click.echo(draw_finding(finding))
         is_well = is_well and not finding.is_wrong
     sys.exit(0 if is_well else 1)

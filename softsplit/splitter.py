@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from queue import Queue
 
-from softsplit import checks, config
-from softsplit.box import logbook
-from softsplit.box.instance import Instance
-from softsplit.box.notify import Notifier
-from softsplit.box.verdict import judge
+from softsplit import checks
+from softsplit.config import loader
+from softsplit.config.permission import FILES
+from softsplit.config.topology import Downstream, Served, Topology
+from softsplit.daemon.health import judge
+from softsplit.daemon.instance import Instance
+from softsplit.daemon.notify import Notifier
 from softsplit.downstream.diagnostics import Diagnostics
 from softsplit.downstream.forwarding import Way
-from softsplit.downstream.heard import HeardMirror
+from softsplit.downstream.heardmirror import HeardMirror
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.report import report_units
 from softsplit.downstream.server import Server
@@ -23,15 +25,14 @@ from softsplit.downstream.servers import server_for
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import make_room
 from softsplit.errors import SoftsplitError
-from softsplit.permission import FILES
+from softsplit.logs import setup
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import Question
+from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
-from softsplit.topology import Downstream, Served, Topology
-from softsplit.upstream.forwards import Forward
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
+from softsplit.upstream.queue import Forward
 from softsplit.worker import Worker, run_until_signal, start_all, stop_all
 
 log = logging.getLogger("softsplit")
@@ -140,7 +141,7 @@ class Splitter:
         `attend` is given the status once a second. Raises SoftsplitError when it cannot start, or when a
         thread fails or hangs.
         """
-        logbook.set_up_logging()
+        setup.set_up_logging()
         notifier = Notifier()
 
         def look_around() -> None:
@@ -152,11 +153,11 @@ class Splitter:
         run_until_signal(self.open, look_around, notifier.stopping)
 
 
-def run_config(path: Path, logs: logbook.Logs) -> None:
+def run_config(path: Path, logs: setup.Logs) -> None:
     """Run what a configuration file states, as the only process that does. Raises SoftsplitError."""
-    logbook.set_up_logging(logs)
+    setup.set_up_logging(logs)
     try:
-        topology = config.load_config(path)
+        topology = loader.load_config(path)
         with Instance(path) as instance:
             Splitter(topology).run(instance.attend)
     except SoftsplitError as error:

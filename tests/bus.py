@@ -13,7 +13,8 @@ import tty
 from contextlib import suppress
 from pathlib import Path
 
-from softsplit.protocol import frames, pdus
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import READ_TABLES
 
 KINDS = ("tcp", "rtuovertcp", "rtu")
@@ -149,18 +150,18 @@ class Bus:
             request, heard = heard[:size], heard[size:]
             if self.kind == "tcp":
                 unit, pdu, head = request[6], request[7:], request[:2]
-                self._reply(unit, pdu, say, lambda unit, pdu, head=head: frames.tcp_frame(
+                self._reply(unit, pdu, say, lambda unit, pdu, head=head: adu.tcp_frame(
                     int.from_bytes(head, "big"), unit, pdu))
             else:
-                assert frames.is_rtu_frame(request, self.unit_bytes), request.hex(" ")
-                self._reply(*frames.take_apart(request, self.unit_bytes), say, frames.rtu_frame)
+                assert adu.is_rtu_frame(request, self.unit_bytes), request.hex(" ")
+                self._reply(*adu.take_apart(request, self.unit_bytes), say, adu.rtu_frame)
         return heard
 
     def _size(self, heard: bytes) -> int:
         """Bytes of the request at the head."""
         if self.kind == "tcp":
             return 6 + int.from_bytes(heard[4:6], "big")
-        return frames.request_length(heard, self.unit_bytes)
+        return adu.request_length(heard, self.unit_bytes)
 
     def _reply(self, unit: int, pdu: bytes, say, frame) -> None:
         self.requests.append((unit, pdu, time.monotonic()))

@@ -4,7 +4,7 @@ import random
 import socket
 import struct
 
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from tests.support import SLOWNESS, read_request
 
 GOOD = read_request(100, 4)
@@ -43,9 +43,9 @@ def fuzz_tcp(server, rng: random.Random, rounds: int) -> None:
         sock = sock or socket.create_connection(("127.0.0.1", server.url.port), 10 * SLOWNESS)
         pdu, unit = random_pdu(rng), rng.choice((100, 100, 0, 5, 255))
         is_broken = rng.random() < 0.1
-        frame = rng.randbytes(rng.randrange(1, 40)) if is_broken else frames.tcp_frame(number % 65536, unit, pdu)
+        frame = rng.randbytes(rng.randrange(1, 40)) if is_broken else adu.tcp_frame(number % 65536, unit, pdu)
         try:
-            sock.sendall(frame + frames.tcp_frame(0xABCD, 100, GOOD))
+            sock.sendall(frame + adu.tcp_frame(0xABCD, 100, GOOD))
             while is_good := receive_tcp(sock, number % 65536, pdu if not is_broken else None):
                 if is_good == "the last":
                     break
@@ -85,11 +85,11 @@ def receive_tcp(sock: socket.socket, transaction: int, pdu: bytes | None) -> str
 
 def fuzz_rtu(server, rng: random.Random, rounds: int) -> None:
     """Any bytes, then a request: it is answered, and what else is answered is well-formed."""
-    good, expected = frames.rtu_frame(100, GOOD), frames.rtu_frame(100, b"\x03\x08" + DATA)
+    good, expected = adu.rtu_frame(100, GOOD), adu.rtu_frame(100, b"\x03\x08" + DATA)
     with socket.create_connection(("127.0.0.1", server.url.port), 10 * SLOWNESS) as sock:
         for number in range(rounds):
             pdu = random_pdu(rng)
-            frame = frames.rtu_frame(rng.choice((100, 5, 0)), pdu) if rng.random() < 0.5 else pdu
+            frame = adu.rtu_frame(rng.choice((100, 5, 0)), pdu) if rng.random() < 0.5 else pdu
             sock.sendall(frame + good)
             heard = b""
             while not heard.endswith(expected):

@@ -10,8 +10,16 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from softsplit.box.presence import Process
-from tests.support import SOFTSPLIT, ScriptedGateway, connected, free_port, good_answer, read_request, until
+from softsplit.daemon.presence import Process
+from tests.support import (
+    SOFTSPLIT,
+    ScriptedGateway,
+    connected,
+    free_port,
+    good_answer,
+    read_request,
+    until,
+)
 
 POWERS = read_request(0x5B00, 62)
 CRON = {"PATH": "/usr/bin:/bin", "HOME": "/", "SHELL": "/bin/sh"}

@@ -20,22 +20,32 @@ from pathlib import Path
 from queue import Queue
 
 from softsplit import Unit, Upstream
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.simulate import SimulatedUnit, simulated_server
+from softsplit.config.url import parse_url
 from softsplit.downstream.tcp import RtuOverTcpServer
+from softsplit.polling import busload
 from softsplit.profiles import load_profile
-from softsplit.protocol import budget, frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
-from softsplit.tools.cable import Cable
-from softsplit.tools.faults import Faults
-from softsplit.tools.simulate import SimulatedUnit, simulated_server
 from softsplit.upstream.poller import Poller
-from softsplit.url import parse_url
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.bench.upstream import PEERS, best_age, measure, saturated
 from tests.bus import KINDS, Bus, HangUp
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401: run by main()
-from tests.support import (SOFTSPLIT, Child, RtuMaster, ScriptedGateway, TcpMaster, good_answer, read_request, running,
-                           until)
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    RtuMaster,
+    ScriptedGateway,
+    TcpMaster,
+    good_answer,
+    read_request,
+    running,
+    until,
+)
 from tests.test_access import serving
 from tests.test_framing import FOREIGN_REPLY, campaign, traffic
 from tests.test_poller import FAST, Wire
@@ -261,7 +271,7 @@ def check_noise_on_a_line():
         for _ in range(600):
             noise = b"".join(traffic(rng) for _ in range(rng.randrange(3)))
             is_last = rng.random() < 0.7
-            master.port.write(noise + frames.rtu_frame(100, REQUEST) + (b"" if is_last else FOREIGN_REPLY))
+            master.port.write(noise + adu.rtu_frame(100, REQUEST) + (b"" if is_last else FOREIGN_REPLY))
             if is_last:
                 assert master.answer(100) == ANSWER, noise.hex(" ")
                 answered += 1
@@ -271,7 +281,7 @@ def check_noise_on_a_line():
 
 def check_leaks():
     """Memory stays within 2 MB and descriptors level over 200,000 requests and 5,000 connections."""
-    request = frames.tcp_frame(1, 1, read_request(0, 48))
+    request = adu.tcp_frame(1, 1, read_request(0, 48))
     with Peer("softsplit", [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"]) as server:
         def use(requests: int, connections: int) -> tuple[float, int]:
             for _ in range(connections):
@@ -433,7 +443,7 @@ def check_a_saturated_serial_line():
         end = time.monotonic() + 25
         until(lambda: time.monotonic() > end, timeout=30)
     taken = [reading for reading in readings.queue if reading.taken_at > end - 15]
-    takes = {read.block: budget.duration(read, 19200, "8N1", delay=0.0) for read in meter.reads}
+    takes = {read.block: busload.duration(read, 19200, "8N1", delay=0.0) for read in meter.reads}
     busy = sum(takes[reading.block] for reading in taken[:-1]) / (taken[-1].taken_at - taken[0].taken_at)
     fast = meter.reads[0].block
     best = 2 * takes[fast] + max(takes.values()) + takes[fast]

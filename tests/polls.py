@@ -2,8 +2,8 @@
 
 import struct
 
-from softsplit.protocol import frames
-from softsplit.protocol.pdus import pack_bits
+from softsplit.protocol import adu
+from softsplit.protocol.pdu import pack_bits
 
 # Of an Anzen BMS, by function and address, in the order in which its users' client prints it: devices.md, section 2;
 # the voltages and temperatures that are abridged there stand in its users' manual.
@@ -40,6 +40,6 @@ class Device:
             return b""
         items = self.poll.get((function, address), [])
         if len(items) != count:
-            return frames.tcp_frame(transaction, unit, bytes((function | 0x80, 2)))
+            return adu.tcp_frame(transaction, unit, bytes((function | 0x80, 2)))
         data = encoded(function, items)
-        return frames.tcp_frame(transaction, unit, bytes((function, len(data))) + data)
+        return adu.tcp_frame(transaction, unit, bytes((function, len(data))) + data)

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 import serial
 
 from softsplit import Downstream, Profile, Splitter, Unit, Upstream
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.simulate import simulated_server
+from softsplit.config.topology import Topology
+from softsplit.config.url import parse_url
 from softsplit.profiles import load_profile
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Read
-from softsplit.tools.faults import Faults
-from softsplit.tools.simulate import simulated_server
-from softsplit.topology import Topology
-from softsplit.url import parse_url
 from softsplit.worker import start_all, stop_all
 
 SLOWNESS = float(os.environ.get("SOFTSPLIT_TEST_SLOWNESS", "1"))  # more on a slow machine
@@ -106,7 +106,7 @@ class TcpMaster:
     def ask(self, unit: int, pdu: bytes) -> bytes:
         """Return the answer PDU, after a look at its header."""
         self.transaction = (self.transaction + 1) & 0xFFFF
-        self.sock.sendall(frames.tcp_frame(self.transaction, unit, pdu))
+        self.sock.sendall(adu.tcp_frame(self.transaction, unit, pdu))
         transaction, protocol, length, answering = struct.unpack(">HHHB", self.receive(7))
         assert (transaction, protocol, answering) == (self.transaction, 0, unit)
         return self.receive(length - 1)
@@ -154,15 +154,15 @@ class RtuMaster:
 
     def ask(self, unit: int, pdu: bytes) -> bytes:
         """Return the answer PDU, after a look at unit and CRC; empty when there is silence."""
-        self.port.write(frames.rtu_frame(unit, pdu))
+        self.port.write(adu.rtu_frame(unit, pdu))
         return self.answer(unit)
 
     def answer(self, unit: int) -> bytes:
         frame = self.port.read(3)
         if not frame:
             return b""
-        frame += self.port.read(frames.reply_length(frame) - 3)
-        assert frame[0] == unit and frames.is_rtu_frame(frame), frame.hex(" ")
+        frame += self.port.read(adu.reply_length(frame) - 3)
+        assert frame[0] == unit and adu.is_rtu_frame(frame), frame.hex(" ")
         return frame[1:-2]
 
     def hears_nothing(self, seconds: float = 0.1) -> bool:
@@ -249,7 +249,7 @@ class ScriptedGateway:
 def good_answer(transaction: int, unit: int, pdu: bytes, word: int = 7) -> bytes:
     """The answer of a device in which every register holds `word`."""
     count = int.from_bytes(pdu[3:5], "big")
-    return frames.tcp_frame(transaction, unit, bytes((pdu[0], 2 * count)) + word.to_bytes(2, "big") * count)
+    return adu.tcp_frame(transaction, unit, bytes((pdu[0], 2 * count)) + word.to_bytes(2, "big") * count)
 
 
 class Child:

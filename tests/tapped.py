@@ -6,7 +6,7 @@ import tty
 from contextlib import suppress
 from pathlib import Path
 
-from softsplit.tools.cable import Cable
+from softsplit.commands.simulate.pty import Cable
 
 
 class Tap:

@@ -11,16 +11,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from softsplit.config.access import Access
 from softsplit.downstream import connection as connection_module
-from softsplit.downstream import rtuconnection as rtuconnection_module
+from softsplit.downstream import rtuovertcp as rtuconnection_module
 from softsplit.downstream import tcp as tcp_module
-from softsplit.downstream.door import Door
+from softsplit.downstream.addressfilter import Door
 from softsplit.downstream.forwarding import outcome
 from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from softsplit.access import Access
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.support import TcpMaster, read_request, running, until
 from tests.test_tcp_server import ANSWER, READ, REQUEST, server_at
@@ -220,7 +220,7 @@ def test_an_answer_that_comes_later_holds_up_its_own_connection_only(monkeypatch
 
         monkeypatch.setattr(server.databank, "answer", answer_or_wait)
         with TcpMaster(server.url.port) as waiting, TcpMaster(server.url.port) as other:
-            waiting.sock.sendall(frames.tcp_frame(1, 100, read_request(0x1000, 1)) + REQUEST)
+            waiting.sock.sendall(adu.tcp_frame(1, 100, read_request(0x1000, 1)) + REQUEST)
             until(lambda: later)
             for _ in range(20):
                 assert other.ask(100, REQUEST[7:]) == ANSWER[7:]
@@ -230,7 +230,7 @@ def test_an_answer_that_comes_later_holds_up_its_own_connection_only(monkeypatch
             waiting.sock.sendall(REQUEST)
             waiting.sock.settimeout(5)
             later[0].set_result(bytes.fromhex("03020bad"))
-            assert waiting.receive(11) == frames.tcp_frame(1, 100, bytes.fromhex("03020bad"))
+            assert waiting.receive(11) == adu.tcp_frame(1, 100, bytes.fromhex("03020bad"))
             assert waiting.receive(2 * len(ANSWER)) == 2 * ANSWER
 
 
@@ -241,7 +241,7 @@ def test_a_later_answer_may_be_an_exception(monkeypatch):
         master.sock.sendall(REQUEST)
         until(lambda: later)
         later[0].set_result(b"\x83\x0b")
-        assert master.receive(9) == frames.tcp_frame(7, 100, b"\x83\x0b")
+        assert master.receive(9) == adu.tcp_frame(7, 100, b"\x83\x0b")
         assert server.masters["127.0.0.1"].exceptions == {0x0B: 1}
 
 
@@ -257,7 +257,7 @@ def test_many_answers_that_are_there_at_once_do_not_stop_the_server(monkeypatch)
         for master in masters:
             master.sock.sendall(REQUEST * 200)
         for master in masters:
-            assert master.receive(200 * 9) == frames.tcp_frame(7, 100, b"\x83\x02") * 200
+            assert master.receive(200 * 9) == adu.tcp_frame(7, 100, b"\x83\x02") * 200
             master.sock.close()
 
 
@@ -282,7 +282,7 @@ def waiting(monkeypatch, kind, pdu):
     """A server whose master has asked what has to be forwarded; gives the master's socket, what is awaited, and the server."""
     monkeypatch.setattr(rtuconnection_module, "ANSWER_WITHIN", 5.0)
     later = Future()
-    frame = frames.rtu_frame(100, pdu) if kind is RtuOverTcpServer else frames.tcp_frame(1, 100, pdu)
+    frame = adu.rtu_frame(100, pdu) if kind is RtuOverTcpServer else adu.tcp_frame(1, 100, pdu)
     with serving(kind) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as sock:
         monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: outcome(later, lambda code: bytes((0x80 | pdu[0], code))))
         sock.sendall(frame)
@@ -328,7 +328,7 @@ def test_what_comes_while_an_answer_is_awaited_is_bounded(monkeypatch):
         assert connection.piece <= len(connection._inbox) < 2 * connection.piece
         monkeypatch.undo()
         later.set_result(bytes.fromhex("03020bad"))
-        answers = frames.tcp_frame(1, 100, bytes.fromhex("03020bad")) + 500 * ANSWER
+        answers = adu.tcp_frame(1, 100, bytes.fromhex("03020bad")) + 500 * ANSWER
         assert sock.makefile("rb").read(len(answers)) == answers
 
 
@@ -368,7 +368,7 @@ def reading(data: bytes, taken_at: float | None = None):
 
 # Modbus RTU on a TCP connection
 
-RTU_REQUEST, RTU_ANSWER = frames.rtu_frame(100, REQUEST[7:]), frames.rtu_frame(100, ANSWER[7:])
+RTU_REQUEST, RTU_ANSWER = adu.rtu_frame(100, REQUEST[7:]), adu.rtu_frame(100, ANSWER[7:])
 
 
 def test_rtu_over_tcp_is_served():
@@ -376,7 +376,7 @@ def test_rtu_over_tcp_is_served():
         for _ in range(3):
             master.sendall(RTU_REQUEST)
             assert master.recv(100) == RTU_ANSWER
-        for noise in (b"\0", frames.rtu_frame(5, REQUEST[7:]), frames.rtu_frame(0, b"\x06\0\x64\0\1")):
+        for noise in (b"\0", adu.rtu_frame(5, REQUEST[7:]), adu.rtu_frame(0, b"\x06\0\x64\0\1")):
             master.sendall(noise + RTU_REQUEST)
             assert master.recv(100) == RTU_ANSWER
         master.sendall(RTU_REQUEST[:4])
@@ -394,7 +394,7 @@ def test_rtu_over_tcp_is_not_taken_for_modbus_tcp():
     """A foreign read of address 0 with a CRC that would be one of our units and its function."""
     with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
         mirror = server.databank.mirrors[100]
-        mirror.known[read_request(0, 2)] = float("inf"), frames.tcp_frame(0, 100, b"\x03\x04\0\0\0\0")[4:]
+        mirror.known[read_request(0, 2)] = float("inf"), adu.tcp_frame(0, 100, b"\x03\x04\0\0\0\0")[4:]
         server.databank.mirrors[0xC5] = mirror
         master.sendall(bytes.fromhex("0d0300000006c504") + b"\0\0\0\2")
         mirror.known[bytes.fromhex("0400000002")] = mirror.known[read_request(0, 2)]
@@ -439,7 +439,7 @@ def test_rtu_over_tcp_waits_for_a_later_answer(monkeypatch):
         until(lambda: later)
         monkeypatch.undo()
         later[0].set_result(b"\x83\x0b")
-        assert master.recv(100) == frames.rtu_frame(100, b"\x83\x0b")
+        assert master.recv(100) == adu.rtu_frame(100, b"\x83\x0b")
         master.sendall(RTU_REQUEST)
         assert master.recv(100) == RTU_ANSWER
 

@@ -8,20 +8,28 @@ from pathlib import Path
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
-from softsplit.config import parse_config
+from softsplit.commands.check.wiring import draw
+from softsplit.config.line import Line
+from softsplit.config.loader import parse_config
+from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, ConfigError, NoAnswer, Refused
-from softsplit.line import Line
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames, values
+from softsplit.protocol import adu, values
+from softsplit.protocol.addresses import LongUnit, parse_long_unit
 from softsplit.protocol.blocks import Block, Table, merge
-from softsplit.protocol.pdus import asked_block, read_question
-from softsplit.protocol.units import LongUnit, parse_long_unit
+from softsplit.protocol.pdu import asked_block, read_question
 from softsplit.upstream.clients import client_for
-from softsplit.url import parse_url
-from softsplit.wiring import draw
 from tests.bus import KINDS, Bus, good_answer
-from tests.support import SLOWNESS, TcpMaster, read_request, simulated_gateway, splitting, until, upstream_of
+from tests.support import (
+    SLOWNESS,
+    TcpMaster,
+    read_request,
+    simulated_gateway,
+    splitting,
+    until,
+    upstream_of,
+)
 
 HOLDING = Table.HOLDING_REGISTERS
 ORDERS = [("big", "big"), ("big", "little"), ("little", "big"), ("little", "little")]
@@ -321,17 +329,17 @@ def data_of(unit: int, block: Block) -> bytes:
 
 
 def answer(unit: LongUnit, pdu: bytes) -> bytes:
-    return frames.rtu_frame(unit, good_answer(unit & 7, pdu))
+    return adu.rtu_frame(unit, good_answer(unit & 7, pdu))
 
 
 def test_a_frame_may_have_a_unit_address_of_four_bytes():
-    frame = frames.rtu_frame(PUMP, bytes.fromhex("03 5b14 0002"))
-    assert frame[:-2] == bytes.fromhex("0012d687 03 5b14 0002") and frames.crc(frame) == 0
-    assert frames.take_apart(frame, 4) == (PUMP, bytes.fromhex("03 5b14 0002"))
-    assert frames.request_length(frame, 4) == len(frame) == 11 and frames.request_length(frame[:4], 4) == 7
-    assert frames.is_rtu_frame(frames.rtu_frame(PUMP, bytes(253)), 4)
-    assert not frames.is_rtu_frame(frames.rtu_frame(PUMP, bytes(254)), 4)
-    assert frames.split(b"\0" + frame + answer(PUMP, frame[4:-2]) + b"\0\x12", 4) == ([frame, answer(PUMP, frame[4:-2])], 3)
+    frame = adu.rtu_frame(PUMP, bytes.fromhex("03 5b14 0002"))
+    assert frame[:-2] == bytes.fromhex("0012d687 03 5b14 0002") and adu.crc(frame) == 0
+    assert adu.take_apart(frame, 4) == (PUMP, bytes.fromhex("03 5b14 0002"))
+    assert adu.request_length(frame, 4) == len(frame) == 11 and adu.request_length(frame[:4], 4) == 7
+    assert adu.is_rtu_frame(adu.rtu_frame(PUMP, bytes(253)), 4)
+    assert not adu.is_rtu_frame(adu.rtu_frame(PUMP, bytes(254)), 4)
+    assert adu.split(b"\0" + frame + answer(PUMP, frame[4:-2]) + b"\0\x12", 4) == ([frame, answer(PUMP, frame[4:-2])], 3)
 
 
 def test_it_is_written_in_eight_hex_digits():
@@ -350,7 +358,7 @@ def test_units_with_four_bytes_are_read(bus, pump):
 
 
 def test_their_answers_are_found_behind_those_of_others_and_beside_an_echo(bus, pump):
-    once(bus, lambda say, pdu: say(b"\0" + frames.rtu_frame(PUMP, pdu) + frames.rtu_frame(OTHER, pdu) + answer(OTHER, pdu)
+    once(bus, lambda say, pdu: say(b"\0" + adu.rtu_frame(PUMP, pdu) + adu.rtu_frame(OTHER, pdu) + answer(OTHER, pdu)
                                    + answer(PUMP, pdu) + b"\0"))
     assert pump.read(PUMP, LONGER, TIMEOUT) == data_of(PUMP, LONGER)
     assert pump.take_foreign() == ["unit 0x0012D688 asks for holding registers 0x0200+9", "unit 0x0012D688 is made to answer"]
@@ -358,7 +366,7 @@ def test_their_answers_are_found_behind_those_of_others_and_beside_an_echo(bus, 
 
 
 def test_a_header_of_theirs_found_by_chance_does_not_end_the_wait(bus, pump):
-    other = frames.rtu_frame(OTHER, bytes((3, 12)) + answer(PUMP, read_request(0x5B14, 2))[:6] + bytes(6))
+    other = adu.rtu_frame(OTHER, bytes((3, 12)) + answer(PUMP, read_request(0x5B14, 2))[:6] + bytes(6))
     once(bus, lambda say, pdu: (say(other), threading.Timer(0.5 * TIMEOUT, say, (answer(PUMP, pdu),)).start()))
     assert pump.read(PUMP, POWERS, TIMEOUT) == data_of(PUMP, POWERS)
 
@@ -377,9 +385,9 @@ def test_their_late_answers_are_not_mistaken(bus, pump):
 @pytest.mark.parametrize("reply, error, message", [
     (lambda pdu: answer(PUMP, pdu)[:-1] + b"\0", BadAnswer, "unit 0x0012D687: the answer has a wrong CRC"),
     (lambda pdu: answer(OTHER, pdu), BadAnswer, "unit 0x0012D687: the answer has unit 0x0012D688 instead of 0x0012D687"),
-    (lambda pdu: frames.rtu_frame(PUMP, b"\x83\2"), Refused, "unit 0x0012D687: exception 0x02"),
-    (lambda pdu: frames.rtu_frame(PUMP, pdu), NoAnswer, "unit 0x0012D687 does not answer"),
-    (lambda pdu: frames.rtu_frame(0x87, good_answer(7, pdu)), BadAnswer, "9 bytes without a meaning"),
+    (lambda pdu: adu.rtu_frame(PUMP, b"\x83\2"), Refused, "unit 0x0012D687: exception 0x02"),
+    (lambda pdu: adu.rtu_frame(PUMP, pdu), NoAnswer, "unit 0x0012D687 does not answer"),
+    (lambda pdu: adu.rtu_frame(0x87, good_answer(7, pdu)), BadAnswer, "9 bytes without a meaning"),
 ])
 def test_what_is_not_their_answer_is_named(bus, pump, reply, error, message):
     once(bus, lambda say, pdu: say(reply(pdu)))

@@ -12,12 +12,22 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit.box import instance as instance_module
-from softsplit.box import keeper, presence
-from softsplit.box.instance import Instance
-from softsplit.box.presence import NO_STATUS, Process
+from softsplit.daemon import instance as instance_module
+from softsplit.daemon import keepalive, presence
+from softsplit.daemon.instance import Instance
+from softsplit.daemon.presence import NO_STATUS, Process
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from tests.support import SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, connected, free_port, good_answer, read_request, until
+from tests.support import (
+    SLOWNESS,
+    SOFTSPLIT,
+    Child,
+    ScriptedGateway,
+    connected,
+    free_port,
+    good_answer,
+    read_request,
+    until,
+)
 
 POWERS = read_request(0x5B00, 62)
 
@@ -151,15 +161,15 @@ def test_a_deleted_state_directory_leaves_one_process_and_comes_back(box):
 
 
 def test_a_process_that_hangs_is_replaced_with_one_line_of_log(box, monkeypatch, caplog):
-    monkeypatch.setattr(keeper, "HUNG", 1.0 * SLOWNESS)
-    monkeypatch.setattr(keeper, "GRACE", 0.2)
+    monkeypatch.setattr(keepalive, "HUNG", 1.0 * SLOWNESS)
+    monkeypatch.setattr(keepalive, "GRACE", 0.2)
     assert box.keep().returncode == 0
     hung = box.pid()
     stand_still(hung)
-    assert not keeper.is_well(box.config), "and whoever calls it starts another"
+    assert not keepalive.is_well(box.config), "and whoever calls it starts another"
     assert box.pid() is None and box.keep().returncode == 0
     assert box.pid() not in (None, hung)
-    assert [record.message for record in caplog.records] == [f"process {hung} has not answered for {keeper.HUNG:.0f} s; it is replaced"]
+    assert [record.message for record in caplog.records] == [f"process {hung} has not answered for {keepalive.HUNG:.0f} s; it is replaced"]
     until(box.serves)
 
 
@@ -322,7 +332,7 @@ def test_systemd_is_told_on_a_real_socket(box, tmp_path, monkeypatch, kind):
 
 
 def test_a_service_manager_that_wants_no_signs_of_life_gets_none(monkeypatch, tmp_path):
-    from softsplit.box.notify import Notifier
+    from softsplit.daemon.notify import Notifier
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     with notified(monkeypatch, str(tmp_path / "notify")) as manager:
         Notifier().ready("fine")

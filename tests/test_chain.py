@@ -8,16 +8,27 @@ from contextlib import contextmanager
 import pytest
 
 from softsplit import Downstream, Splitter, Unit, Upstream
+from softsplit.commands.simulate.faults import Fault, Faults
+from softsplit.commands.simulate.pty import Cable
 from softsplit.errors import DownstreamError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
-from softsplit.tools.cable import Cable
-from softsplit.tools.faults import Fault, Faults
 from tests.polls import ANZEN, Device, encoded
-from tests.support import (RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request, running,
-                           simulated_gateway, splitting, until, upstream_of)
+from tests.support import (
+    RtuMaster,
+    ScriptedGateway,
+    TcpMaster,
+    brisk_profile,
+    good_answer,
+    read_request,
+    running,
+    simulated_gateway,
+    splitting,
+    until,
+    upstream_of,
+)
 
 POWERS = read_request(0x5B00, 62)
 STALE = bytes((0x83, 0x0B))
@@ -121,7 +132,7 @@ def test_silence_instead_of_an_exception_when_stale():
     faults = Faults([Fault("silent", unit=2)])
     with house(brisk_profile(), faults, max_age=0.3, when_stale="silent") as (splitter, _, tcp, rtu):
         until(lambda: is_good(splitter.servers[0].databank.answer(100, POWERS)))
-        tcp.sock.sendall(frames.tcp_frame(1, 2, POWERS))
+        tcp.sock.sendall(adu.tcp_frame(1, 2, POWERS))
         assert is_good(tcp.ask(100, POWERS)), "the answer to the second request is the first to come"
         rtu.port.timeout = 0.4
         assert rtu.ask(2, POWERS) == b""
@@ -152,7 +163,7 @@ def test_a_gateway_killed_and_restarted(caplog):
 def test_the_units_own_exception_reaches_the_masters(caplog):
     def reply(transaction, unit, pdu):
         if pdu[1:3] == b"\x50\x00":
-            return frames.tcp_frame(transaction, unit, b"\x83\x02")
+            return adu.tcp_frame(transaction, unit, b"\x83\x02")
         return good_answer(transaction, unit, pdu)
 
     with ScriptedGateway(reply) as gateway:
@@ -173,7 +184,7 @@ def test_an_exception_of_the_gateway_counts_as_no_answer(code):
         with splitting(Downstream("tcp://127.0.0.1:0", [meters], max_age=0.4)) as splitter, \
                 TcpMaster(splitter.servers[0].url.port) as master:
             until(lambda: is_good(master.ask(1, POWERS)))
-            gateway.reply = lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, bytes((0x83, code)))
+            gateway.reply = lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, bytes((0x83, code)))
             seen = set()
             until(lambda: seen.add(master.ask(1, POWERS)[:2]) or STALE in seen, timeout=2)
             assert seen <= {STALE, b"\x03\x7c"}
@@ -185,7 +196,7 @@ def test_damaged_and_foreign_answers_are_never_served():
             1: good_answer(transaction + 9, unit, pdu, word=0xDEAD) + good_answer(transaction, unit, pdu),
             3: good_answer(transaction, unit + 1, pdu, word=0xDEAD),
             5: good_answer(transaction, unit, pdu[:4] + bytes((pdu[4] - 1,)), word=0xDEAD),
-            7: frames.tcp_frame(transaction, unit, b"\x04" + good_answer(transaction, unit, pdu, word=0xDEAD)[8:]),
+            7: adu.tcp_frame(transaction, unit, b"\x04" + good_answer(transaction, unit, pdu, word=0xDEAD)[8:]),
             9: None,
         }.get(len(gateway.requests) % 10, good_answer(transaction, unit, pdu))
 
@@ -209,7 +220,7 @@ def test_all_four_tables_are_polled_and_served():
 
     def reply(transaction, unit, pdu):
         data = {1: "0105", 2: "025501", 3: "0400010002", 4: "06000300040005"}[pdu[0]]
-        return frames.tcp_frame(transaction, unit, pdu[:1] + bytes.fromhex(data))
+        return adu.tcp_frame(transaction, unit, pdu[:1] + bytes.fromhex(data))
 
     with ScriptedGateway(reply) as gateway:
         device = Upstream(str(gateway.url), [Unit(1, profile)])
@@ -271,8 +282,8 @@ def test_a_downstream_serves_chosen_units_under_its_own_ids_over_any_wire():
                 assert master.ask(100, serial_number)[2:] == struct.pack(">I", 1_000_002)
                 assert master.ask(2, serial_number) == b"\x83\x0a"
                 for unit in (100, 2):
-                    stream.sendall(frames.rtu_frame(unit, serial_number))
-                    assert stream.recv(300) == frames.rtu_frame(unit, b"\x03\x04" + struct.pack(">I", 1_000_000 + unit))
+                    stream.sendall(adu.rtu_frame(unit, serial_number))
+                    assert stream.recv(300) == adu.rtu_frame(unit, b"\x03\x04" + struct.pack(">I", 1_000_000 + unit))
 
 
 @pytest.mark.parametrize("name", ["anzen-bms", "carlo-gavazzi-em340", "eastron-sdm630"])

@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from softsplit.commands.simulate.pty import Cable
 from softsplit.profiles import load_profile
-from softsplit.tools.cable import Cable
-from tests.support import Child, RtuMaster, TcpMaster, read_request, running, simulated_gateway, until
+from tests.support import (
+    Child,
+    RtuMaster,
+    TcpMaster,
+    read_request,
+    running,
+    simulated_gateway,
+    until,
+)
 
 COMMAND = [sys.executable, "-m", "softsplit"]
 MODEL = """\

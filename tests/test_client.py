@@ -5,11 +5,11 @@ import time
 
 import pytest
 
+from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
 from softsplit.upstream.tcp import TcpClient
-from softsplit.url import parse_url
 from tests.support import SLOWNESS, ScriptedGateway, good_answer, until
 
 BLOCK = Block(Table.HOLDING_REGISTERS, 0x5B14, 2)
@@ -40,13 +40,13 @@ def test_an_answer_is_returned_as_it_came(ask):
 
 
 def test_bits_are_returned_packed(ask):
-    with ScriptedGateway(lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, b"\x01\x02\xcd\x01")) as gateway:
+    with ScriptedGateway(lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x01\x02\xcd\x01")) as gateway:
         assert ask(gateway, block=Block(Table.COILS, 3, 10)) == b"\xcd\x01"
 
 
 @pytest.mark.parametrize("code", [1, 2, 4, 6, 0x0A, 0x0B])
 def test_an_exception_is_told_with_its_code_and_keeps_the_connection(ask, code):
-    with ScriptedGateway(lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, bytes((0x83, code)))) as gateway:
+    with ScriptedGateway(lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, bytes((0x83, code)))) as gateway:
         for _ in range(5):
             with pytest.raises(Refused) as raised:
                 ask(gateway)
@@ -59,12 +59,12 @@ def test_an_exception_is_told_with_its_code_and_keeps_the_connection(ask, code):
     (lambda transaction, unit, pdu: good_answer(transaction, unit, b"\x04" + pdu[1:]), "function 4 instead of 3"),
     (lambda transaction, unit, pdu: good_answer(transaction, unit, pdu[:4] + b"\x01"), "2 bytes of data instead of 4"),
     (lambda transaction, unit, pdu: good_answer(transaction, unit, pdu[:4] + b"\x03"), "6 bytes of data instead of 4"),
-    (lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, b"\x03\x04\0\0"), "2 bytes of data"),
-    (lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, b"\x03"), "bytes of data"),
-    (lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, b"\x83"), "an exception of 1 bytes"),
+    (lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x03\x04\0\0"), "2 bytes of data"),
+    (lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x03"), "bytes of data"),
+    (lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x83"), "an exception of 1 bytes"),
     (lambda transaction, unit, pdu: b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak Modbus TCP"),
-    (lambda transaction, unit, pdu: frames.HEADER.pack(transaction, 1, 3, unit) + b"\x83\x02", "protocol id 0001"),
-    (lambda transaction, unit, pdu: frames.HEADER.pack(transaction, 0, 255, unit), "length 255"),
+    (lambda transaction, unit, pdu: adu.HEADER.pack(transaction, 1, 3, unit) + b"\x83\x02", "protocol id 0001"),
+    (lambda transaction, unit, pdu: adu.HEADER.pack(transaction, 0, 255, unit), "length 255"),
 ])
 def test_what_is_not_the_answer_is_never_taken_for_it(ask, reply, fault):
     with ScriptedGateway(reply) as gateway:

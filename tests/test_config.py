@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from softsplit import Downstream, Profile, Splitter, Unit, Upstream
-from softsplit.config import find_config, load_config, parse_config
+from softsplit.config.access import Access
+from softsplit.config.line import Line
+from softsplit.config.loader import find_config, load_config, parse_config
+from softsplit.config.topology import Topology
+from softsplit.config.url import Url, parse_url
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
-from softsplit.access import Access
-from softsplit.line import Line
-from softsplit.topology import Topology
-from softsplit.url import Url, parse_url
 
 HOUSE = """
 [upstream.meters]

@@ -9,20 +9,32 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from softsplit.cli import main
-from softsplit.config import DIAGNOSTICS_KEYS, DOWNSTREAM_KEYS, UPSTREAM_KEYS, load_config, parse_config
-from softsplit.profiles import shipped_profiles
-from softsplit.profiles.loader import IDENTIFY_KEYS, PROFILE_KEYS, READ_KEYS, REGISTER_KEYS, parse_profile
 from softsplit import Downstream, Splitter, Upstream
-from softsplit.access import Access
+from softsplit.cli import main
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.simulate import SimulatedUnit
+from softsplit.config.access import Access
+from softsplit.config.line import Line
+from softsplit.config.loader import (
+    DIAGNOSTICS_KEYS,
+    DOWNSTREAM_KEYS,
+    UPSTREAM_KEYS,
+    load_config,
+    parse_config,
+)
+from softsplit.config.topology import Topology
+from softsplit.config.url import EXAMPLES, parse_url
 from softsplit.downstream.servers import server_for
-from softsplit.line import Line
-from softsplit.protocol import pdus
-from softsplit.tools.cable import Cable
-from softsplit.tools.faults import Faults
-from softsplit.tools.simulate import SimulatedUnit
-from softsplit.topology import Topology
-from softsplit.url import EXAMPLES, parse_url
+from softsplit.profiles import shipped_profiles
+from softsplit.profiles.loader import (
+    IDENTIFY_KEYS,
+    PROFILE_KEYS,
+    READ_KEYS,
+    REGISTER_KEYS,
+    parse_profile,
+)
+from softsplit.protocol import pdu
 from tests.support import Child, RtuMaster, TcpMaster, running, until
 from tests.tapped import TappedCable
 
@@ -113,7 +125,7 @@ def a_line_with_its_own_master(tap: Upstream):
             with RtuMaster(cable.right) as master:
                 while not is_over.wait(0.05):
                     for unit in tap.units:
-                        master.ask(unit.unit, pdus.read_question(unit.probe).pdu)
+                        master.ask(unit.unit, pdu.read_question(unit.probe).pdu)
 
         polling = threading.Thread(target=poll)
         with running(server):
@@ -151,7 +163,7 @@ def simulated(topology: Topology):
 
 def is_served(master, downstream: Downstream) -> bool:
     """Whether a master gets every unit of a downstream."""
-    return all(master.ask(each.unit, pdus.read_question(each.origin.probe).pdu)[:1] == bytes((each.origin.probe.table.function,))
+    return all(master.ask(each.unit, pdu.read_question(each.origin.probe).pdu)[:1] == bytes((each.origin.probe.table.function,))
                for each in downstream.served)
 
 

@@ -12,22 +12,32 @@ from pathlib import Path
 
 import pytest
 
-from softsplit.adapter import Adapter
-from softsplit.box.service import Order, put_in_place
+from softsplit.commands.doctor import ports
+from softsplit.commands.doctor.devices import examine_device
+from softsplit.commands.doctor.doctor import examine
+from softsplit.commands.simulate.faults import Fault, Faults
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.simulate import simulated_server
+from softsplit.commands.status import status
+from softsplit.config.line import Line
+from softsplit.config.url import parse_url
 from softsplit.errors import ConfigError
-from softsplit.line import Line
+from softsplit.install.service import Order, put_in_place
 from softsplit.profiles import load_profile
-from softsplit.protocol import frames
-from softsplit.tools import status, wires
-from softsplit.tools.cable import Cable
-from softsplit.tools.devices import examine_device
-from softsplit.tools.doctor import examine
-from softsplit.tools.faults import Fault, Faults
-from softsplit.tools.simulate import simulated_server
-from softsplit.url import parse_url
+from softsplit.protocol import adu
+from softsplit.transport.serialport import Adapter
 from tests.bus import Bus, HangUp
-from tests.support import (SLOWNESS, Child, ScriptedGateway, TcpMaster, good_answer, read_request, running, simulated_gateway,
-                           until)
+from tests.support import (
+    SLOWNESS,
+    Child,
+    ScriptedGateway,
+    TcpMaster,
+    good_answer,
+    read_request,
+    running,
+    simulated_gateway,
+    until,
+)
 
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 METER = '[[block]]\nname = "powers"\naddress = 0x5B00\ncount = 62\nevery = 0.3\n'
@@ -37,7 +47,7 @@ ANYWHERE = '[downstream.victron]\nurl = "tcp://127.0.0.1:0"\n'
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch):
-    monkeypatch.setattr(wires, "LISTEN", 0.25 * SLOWNESS)
+    monkeypatch.setattr(ports, "LISTEN", 0.25 * SLOWNESS)
 
 
 def configured(place: Path, url: str, *more: str, units=(100, 2), downstream: str = ANYWHERE, where="house.toml",
@@ -138,7 +148,7 @@ def test_an_upstream_that_is_away_is_one_finding(tmp_path, url):
     (2, "note", "unit 2 answers within"), (4, "note", "device failure"), (0x0B, "wrong", "unit 2: exception 0x0B")])
 def test_a_unit_that_refuses_its_block_answers_but_a_gateway_in_its_place_does_not(tmp_path, code, level, what):
     def reply(transaction, unit, pdu):
-        refusal = frames.tcp_frame(transaction, unit, bytes((pdu[0] | 0x80, code)))
+        refusal = adu.tcp_frame(transaction, unit, bytes((pdu[0] | 0x80, code)))
         return refusal if unit == 2 else good_answer(transaction, unit, pdu)
 
     with ScriptedGateway(reply) as gateway:
@@ -197,7 +207,7 @@ def another_master(path: str):
 
     def talk():
         while not ended.wait(0.1 * SLOWNESS):
-            os.write(device, frames.rtu_frame(7, read_request(0x5B14, 2)))
+            os.write(device, adu.rtu_frame(7, read_request(0x5B14, 2)))
 
     thread = threading.Thread(target=talk)
     thread.start()
@@ -535,7 +545,7 @@ def test_a_configuration_that_changed_since_the_start_is_noted_and_what_is_not_s
 
 
 def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):
-    monkeypatch.setattr("softsplit.box.presence.HUNG", 0.2)
+    monkeypatch.setattr("softsplit.daemon.presence.HUNG", 0.2)
     monkeypatch.setattr(status, "PATIENCE", 0.2)
     house.child.process.send_signal(signal.SIGSTOP)
     try:
@@ -552,7 +562,7 @@ def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
     with running(cable):
         house = House(tmp_path, cable)
         house.faults[2] = lambda *asked: b""
-        house.faults[100] = lambda transaction, unit, pdu: frames.tcp_frame(transaction, unit, b"\x03\x01\x07")
+        house.faults[100] = lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x03\x01\x07")
         with house.gateway, house.child:
             until(lambda: [unit for unit, _ in house.gateway.requests].count(100) > 1)
             del house.faults[100]

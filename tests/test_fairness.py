@@ -7,14 +7,14 @@ import pytest
 
 from softsplit import Downstream, Profile, Unit, Upstream
 from softsplit.errors import ConfigError
+from softsplit.polling.plan import Plan
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.plan import Plan
-from softsplit.upstream import forwards as forwards_module
-from softsplit.upstream.forwards import Forward, Forwards
-from softsplit.protocol.pdus import read_question
+from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
+from softsplit.upstream import queue as forwards_module
+from softsplit.upstream.queue import Forward, Forwards
 from tests.bus import Bus
 from tests.support import TcpMaster, read_request, splitting, until
 from tests.test_forwarding import HOLDING, PROFILE, Device, house

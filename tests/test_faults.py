@@ -7,17 +7,17 @@ from contextlib import contextmanager
 import pytest
 
 from softsplit import Downstream, Profile, Unit, Upstream
+from softsplit.commands.simulate.faults import Fault, Faults, parse_fault
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.servers import faulty_server
+from softsplit.commands.simulate.simulate import SimulatedUnit, simulated_server
+from softsplit.config.line import Line
+from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, ConfigError, NoAnswer, Refused
-from softsplit.line import Line
 from softsplit.profiles import load_profile
+from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.units import LongUnit
-from softsplit.tools.cable import Cable
-from softsplit.tools.faults import Fault, Faults, parse_fault
-from softsplit.tools.faulty import faulty_server
-from softsplit.tools.simulate import SimulatedUnit, simulated_server
 from softsplit.upstream.clients import client_for
-from softsplit.url import parse_url
 from tests.support import SLOWNESS, TcpMaster, read_request, running, splitting, until
 
 WIRES = ("tcp", "rtuovertcp", "rtu")

@@ -12,26 +12,37 @@ from dataclasses import dataclass, field
 import pytest
 
 from softsplit import Downstream, Profile, Unit, Upstream
-from softsplit.errors import ConfigError, NoAnswer, Refused
+from softsplit.commands.check.wiring import draw
+from softsplit.commands.simulate.pty import Cable
+from softsplit.config.permission import parse_permission
+from softsplit.config.topology import Topology
+from softsplit.downstream import lateanswers as undelivered_module
 from softsplit.downstream.forwarding import Kept, outcome
-from softsplit.downstream import undelivered as undelivered_module
-from softsplit.downstream.undelivered import Undelivered
-from softsplit.permission import parse_permission
+from softsplit.downstream.lateanswers import Undelivered
+from softsplit.errors import ConfigError, NoAnswer, Refused
+from softsplit.polling import demand as learning_module
+from softsplit.polling import plan as plan_module
+from softsplit.polling.demand import FORGET, Learning
+from softsplit.polling.fairness import Turns
 from softsplit.profiles import load_profile
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol import learning as learning_module
-from softsplit.protocol import plan as plan_module
-from softsplit.protocol.learning import FORGET, Learning
 from softsplit.protocol.requests import parse_file_read, parse_write
-from softsplit.protocol.turns import Turns
-from softsplit.tools.cable import Cable
-from softsplit.topology import Topology
-from softsplit.upstream import forwards as forwards_module
 from softsplit.upstream import learner as learner_module
-from softsplit.wiring import draw
+from softsplit.upstream import queue as forwards_module
 from tests.bus import KINDS, Bus, HangUp
-from tests.support import SLOWNESS, Clock, RtuMaster, TcpMaster, read_request, running, simulated_gateway, splitting, until, upstream_of
+from tests.support import (
+    SLOWNESS,
+    Clock,
+    RtuMaster,
+    TcpMaster,
+    read_request,
+    running,
+    simulated_gateway,
+    splitting,
+    until,
+    upstream_of,
+)
 
 HOLDING = Table.HOLDING_REGISTERS
 PROFILE = Profile("polled", (Read(Block(HOLDING, 0, 4), "polled", 0.1),), readable=(Block(HOLDING, 0, 1000), Block(Table.COILS, 0, 64)),
@@ -182,7 +193,7 @@ def test_the_same_read_of_many_masters_is_sent_once(tmp_path):
         masters = [TcpMaster(splitter.servers[0].url.port) for _ in range(8)]
         bus.fault = lambda say, frame, unit, pdu: time.sleep(0.1) or slow(say, frame, unit, pdu)
         for each in masters:
-            each.sock.sendall(frames.tcp_frame(1, 1, OTHER))
+            each.sock.sendall(adu.tcp_frame(1, 1, OTHER))
         for each in masters:
             assert each.receive(7 + 10)[7:] == device(1, OTHER)
             each.sock.close()
@@ -192,7 +203,7 @@ def test_the_same_read_of_many_masters_is_sent_once(tmp_path):
 def test_who_waits_for_a_forwarded_answer_holds_up_nobody(tmp_path):
     with house(tmp_path, timeout=1.0) as (bus, device, splitter, master), TcpMaster(splitter.servers[0].url.port) as other:
         bus.fault = lambda say, frame, unit, pdu: pdu == OTHER or say(frame(unit, device(unit, pdu)))
-        master.sock.sendall(frames.tcp_frame(1, 1, OTHER) + frames.tcp_frame(2, 1, POLLED))
+        master.sock.sendall(adu.tcp_frame(1, 1, OTHER) + adu.tcp_frame(2, 1, POLLED))
         until(lambda: asked(bus, OTHER))
         begin = time.monotonic()
         for _ in range(50):
@@ -301,7 +312,7 @@ def test_ten_masters_that_ask_in_vain_do_not_age_a_healthy_unit(tmp_path):
         mirror = splitter.servers[0].databank.mirrors[1]
         for number in range(15):
             for offset, each in enumerate(masters):
-                each.sock.sendall(frames.tcp_frame(number, 1 + offset % 2, read_request(500 + 10 * number + offset, 1)))
+                each.sock.sendall(adu.tcp_frame(number, 1 + offset % 2, read_request(500 + 10 * number + offset, 1)))
             end = time.monotonic() + 0.1
             while time.monotonic() < end:
                 assert master.ask(1, POLLED) == device(1, POLLED)
@@ -376,7 +387,7 @@ def test_over_rtu_nothing_is_sent_when_the_next_request_has_begun(tmp_path, kind
     with line(tmp_path, kind=kind) as (bus, device, master):
         slow = read_request(200, 4)
         answers_after(bus, device, seconds, slow)
-        master.port.write(frames.rtu_frame(1, slow))
+        master.port.write(adu.rtu_frame(1, slow))
         until(lambda: asked(bus, slow))
         begin = time.monotonic()
         assert master.ask(1, POLLED) == device(1, POLLED)
@@ -530,7 +541,7 @@ def test_an_outcome_is_an_answer_whatever_it_is():
 
 def test_only_the_very_next_request_can_be_a_retry():
     kept, answer = Undelivered(), forwards_module._done(b"\x06\x00\x01\x00\x02")
-    write, read = frames.rtu_frame(1, b"\x06\x00\x01\x00\x02"), frames.rtu_frame(1, POLLED)
+    write, read = adu.rtu_frame(1, b"\x06\x00\x01\x00\x02"), adu.rtu_frame(1, POLLED)
     kept.keep(write, answer)
     assert kept.take(write) is answer and kept.take(write) is None
     kept.keep(write, answer)
@@ -541,7 +552,7 @@ def test_only_the_very_next_request_can_be_a_retry():
 
 def test_a_retry_shares_what_is_on_its_way_and_gets_what_is_not_too_old(monkeypatch):
     monkeypatch.setattr(undelivered_module, "time", clock := Clock())
-    write, both = (frames.rtu_frame(1, WRITES[name][0]) for name in ("register", "write and read"))
+    write, both = (adu.rtu_frame(1, WRITES[name][0]) for name in ("register", "write and read"))
     kept, done, coming = Undelivered(), forwards_module._done(b""), Future()
     for frame, answer, after, is_shared in ((write, coming, 9.0, True), (write, done, 0.9, True), (write, done, 1.1, False),
                                             (both, coming, 9.0, True), (both, done, 0.0, False)):
@@ -569,12 +580,12 @@ def test_a_write_whose_master_has_hung_up_before_it_was_sent_is_not_sent(tmp_pat
         with splitting(*here) as splitter, TcpMaster(splitter.servers[1].url.port) as master:
             until(lambda: master.ask(1, POLLED)[0] == 3)
             bus.fault = lambda say, frame, unit, pdu: pdu == OTHER or say(frame(unit, device(unit, pdu)))
-            master.sock.sendall(frames.tcp_frame(9, 1, OTHER))
+            master.sock.sendall(adu.tcp_frame(9, 1, OTHER))
             until(lambda: asked(bus, OTHER))
             with TcpMaster(splitter.servers[0].url.port) as leaving:
-                leaving.sock.sendall(frames.tcp_frame(1, 1, write) if kind == "tcp" else frames.rtu_frame(1, write))
+                leaving.sock.sendall(adu.tcp_frame(1, 1, write) if kind == "tcp" else adu.rtu_frame(1, write))
                 until(lambda: any(each._awaited for each in tuple(splitter.servers[0].connections)))
-            assert master.receive(9) == frames.tcp_frame(9, 1, b"\x83\x0b")
+            assert master.receive(9) == adu.tcp_frame(9, 1, b"\x83\x0b")
             assert master.ask(1, other[0]) == other[1] and device.written == [(1, other[0])]
 
 
@@ -582,7 +593,7 @@ def test_a_read_that_two_masters_share_survives_when_one_hangs_up(tmp_path):
     with house(tmp_path) as (bus, device, splitter, master):
         answers_after(bus, device, 0.2, OTHER)
         with TcpMaster(splitter.servers[0].url.port) as leaving:
-            leaving.sock.sendall(frames.tcp_frame(1, 1, OTHER))
+            leaving.sock.sendall(adu.tcp_frame(1, 1, OTHER))
             until(lambda: asked(bus, OTHER))
         assert master.ask(1, OTHER) == device(1, OTHER) and asked(bus, OTHER) == 1
 

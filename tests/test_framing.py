@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from softsplit.protocol import frames
-from softsplit.protocol.frames import JOIN, rtu_frame
-from softsplit.protocol.framing import Framer
+from softsplit.downstream.framing import Framer
+from softsplit.protocol import adu
+from softsplit.protocol.adu import JOIN, rtu_frame
 from tests.support import read_request
 
 OURS, FOREIGN = (100, 2), (1, 5, 16, 247)
@@ -149,6 +149,6 @@ def test_a_campaign_of_noise(seed):
 
 
 def test_lengths_are_told_by_the_function():
-    assert frames.request_length(REQUEST) == 8 and frames.reply_length(FOREIGN_REPLY) == len(FOREIGN_REPLY)
-    assert frames.request_length(rtu_frame(1, bytes.fromhex("1000000001020001"))) == 11
-    assert frames.request_length(b"\x01\x41") == 0 and frames.reply_length(b"\x01\x83") == 5
+    assert adu.request_length(REQUEST) == 8 and adu.reply_length(FOREIGN_REPLY) == len(FOREIGN_REPLY)
+    assert adu.request_length(rtu_frame(1, bytes.fromhex("1000000001020001"))) == 11
+    assert adu.request_length(b"\x01\x41") == 0 and adu.reply_length(b"\x01\x83") == 5

@@ -4,14 +4,14 @@ import struct
 
 import pytest
 
-from softsplit.downstream import heard as heard_module
+from softsplit.decoder.facts import overheard
+from softsplit.decoder.periods import FORGET, Periods
+from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.downstream import heardmirror as heard_module
 from softsplit.downstream import mirror as mirror_module
-from softsplit.downstream.heard import HeardMirror
-from softsplit.protocol import frames
+from softsplit.downstream.heardmirror import HeardMirror
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Reading, Table
-from softsplit.protocol.overheard import overheard
-from softsplit.protocol.periods import FORGET, Periods
-from softsplit.protocol.transaction import Kind, Transaction
 from tests.support import Clock, read_request
 
 HOLDING, COILS = Table.HOLDING_REGISTERS, Table.COILS
@@ -22,7 +22,7 @@ REFUSED = b"\x83\x0b"
 
 def transaction(kind: Kind, request: str = "", reply: str = "", **more) -> Transaction:
     """What was said to unit 1 and back, as PDUs in hex."""
-    request, reply = (frames.rtu_frame(1, bytes.fromhex(pdu)) if pdu else None for pdu in (request, reply))
+    request, reply = (adu.rtu_frame(1, bytes.fromhex(pdu)) if pdu else None for pdu in (request, reply))
     return Transaction(kind, 1000.0, request, reply, 0.05, **more)
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
-from softsplit.config import parse_config
+from softsplit.config.loader import parse_config
 from softsplit.errors import ConfigError
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.upstream import listener as listener_module
 from tests.bus import Bus, good_answer
 from tests.support import RtuMaster, TcpMaster, read_request, running, splitting, until
@@ -37,11 +37,11 @@ class Line(TappedCable):
         if sender != self._right:
             return
         self._heard += data
-        while len(self._heard) >= 8 and len(self._heard) >= (size := frames.request_length(self._heard) or len(self._heard)):
+        while len(self._heard) >= 8 and len(self._heard) >= (size := adu.request_length(self._heard) or len(self._heard)):
             request, self._heard = self._heard[:size], self._heard[size:]
-            unit, pdu = frames.take_apart(request)
-            if unit in (1, 2) and not self.is_mute and frames.is_rtu_frame(request):
-                super().carry(receiver, sender, frames.rtu_frame(unit, self.device(unit, pdu)))
+            unit, pdu = adu.take_apart(request)
+            if unit in (1, 2) and not self.is_mute and adu.is_rtu_frame(request):
+                super().carry(receiver, sender, adu.rtu_frame(unit, self.device(unit, pdu)))
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def test_a_broadcast_makes_what_it_covers_stale_in_all_units(tmp_path):
     with listening(tmp_path) as (_, master, other, _):
         for unit in (1, 2):
             until(lambda unit=unit: master.ask(unit, POWERS) and other.ask(unit, POWERS)[0] == 3)
-        master.port.write(frames.rtu_frame(0, b"\x06\x00\x02\x12\x34"))
+        master.port.write(adu.rtu_frame(0, b"\x06\x00\x02\x12\x34"))
         until(lambda: other.ask(1, POWERS) == other.ask(2, POWERS) == REFUSED)
         assert other.ask(1, read_request(0, 2))[0] == other.ask(2, read_request(3, 3))[0] == 3
 
@@ -228,7 +228,7 @@ def test_all_that_has_piled_up_meanwhile_is_dropped(tmp_path, monkeypatch):
             monkeypatch.setattr(listener, "_say_how_it_is", lambda now: stands.set() or goes_on.wait(10))
             stands.wait()
             stood_since = listener._looked_at
-            said = frames.rtu_frame(1, read_request(0, 125)) + frames.rtu_frame(1, b"\x03\xfa" + bytes(250))
+            said = adu.rtu_frame(1, read_request(0, 125)) + adu.rtu_frame(1, b"\x03\xfa" + bytes(250))
             bus._ends[1].sendall(40 * said)  # more than is read at a time
             until(lambda: time.monotonic() - stood_since > listener_module.STALLED)
             goes_on.set()
@@ -254,7 +254,7 @@ def test_a_serial_server_can_be_listened_to(tmp_path):
         tap = Upstream(bus.url.replace("rtuovertcp", "listen"), [Unit(1, "any")], mode="8N1", name="tap")
         with splitting(Downstream("tcp://127.0.0.1:0", [tap])) as splitter, TcpMaster(splitter.servers[0].url.port) as other:
             until(lambda: len(bus._ends) == 2)
-            bus._ends[1].sendall(frames.rtu_frame(1, POWERS) + frames.rtu_frame(1, b"\x03\x0c" + bytes(range(12))))
+            bus._ends[1].sendall(adu.rtu_frame(1, POWERS) + adu.rtu_frame(1, b"\x03\x0c" + bytes(range(12))))
             assert until(lambda: other.ask(1, POWERS)[0] == 3 and other.ask(1, POWERS))[2:] == bytes(range(12))
             assert not bus.requests
 

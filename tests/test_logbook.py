@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from softsplit.box import logbook
-from softsplit.box.logbook import LogFile, Logbook, Logs, Stderr, chosen_level
+from softsplit.logs import setup
+from softsplit.logs.setup import Logbook, LogFile, Logs, Stderr, chosen_level
 from tests.support import SOFTSPLIT, Child, connected, free_port, read_request, until
 
 
@@ -35,17 +35,17 @@ def text(path) -> str:
 
 def test_logging_that_is_set_up_already_is_left_alone():
     before = list(logging.getLogger().handlers)
-    logbook.set_up_logging()
+    setup.set_up_logging()
     assert logging.getLogger().handlers == before
 
 
 def test_an_output_that_is_stuck_holds_up_nobody_and_lost_lines_are_counted(log, monkeypatch):
-    monkeypatch.setattr(logbook, "LAST_WORDS", 0.01)
+    monkeypatch.setattr(setup, "LAST_WORDS", 0.01)
     there, here = os.pipe()
     fcntl.fcntl(here, fcntl.F_SETPIPE_SZ, 4096)
     output = logging.StreamHandler(os.fdopen(here, "w"))
     log.addHandler(Logbook([output]))
-    for number in range(3 * logbook.BACKLOG):
+    for number in range(3 * setup.BACKLOG):
         log.warning("line %d", number)
     seen = b""
     os.set_blocking(there, False)
@@ -56,12 +56,12 @@ def test_an_output_that_is_stuck_holds_up_nobody_and_lost_lines_are_counted(log,
             seen += os.read(there, 65536)
         except BlockingIOError:
             pass
-        return f"line {logbook.BACKLOG - 1}\n".encode() in seen
+        return f"line {setup.BACKLOG - 1}\n".encode() in seen
 
     until(drained)
     log.warning("the last line")
     until(lambda: drained() and b"the last line" in seen)
-    lost = 3 * logbook.BACKLOG - len(re.findall(rb"^line ", seen, re.MULTILINE))
+    lost = 3 * setup.BACKLOG - len(re.findall(rb"^line ", seen, re.MULTILINE))
     told = sum(int(count) for count in re.findall(rb"(\d+) lines of this log were lost", seen))
     assert 0 < told == lost
 
@@ -86,7 +86,7 @@ def test_what_no_output_takes_is_counted_and_told_when_one_does_again(log, tmp_p
 
 
 def test_a_file_is_begun_anew_when_it_is_long(log, tmp_path, monkeypatch):
-    monkeypatch.setattr(logbook, "LONGEST_FILE", 1000)
+    monkeypatch.setattr(setup, "LONGEST_FILE", 1000)
     log.addHandler(Logbook([LogFile(str(tmp_path / "file.log"))]))
     for number in range(200):
         log.warning("line %d", number)
@@ -133,7 +133,7 @@ def test_syslog_gets_our_name(log, tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(str(tmp_path / "log"))
         daemon.settimeout(5)
-        log.addHandler(Logbook([logbook.Syslog(str(tmp_path / "log"), logbook.Syslog.LOG_DAEMON)]))
+        log.addHandler(Logbook([setup.Syslog(str(tmp_path / "log"), setup.Syslog.LOG_DAEMON)]))
         log.warning("unit 2 does not answer")
         assert daemon.recv(1000).rstrip(b"\0") == f"<28>softsplit[{os.getpid()}]: unit 2 does not answer".encode()
 
@@ -164,7 +164,7 @@ def test_a_pipe_that_nobody_drains_stops_neither_the_serving_nor_the_end():
 
 
 def test_closed_descriptors_are_not_taken_by_sockets(tmp_path):
-    code = ("import os; from softsplit.box.logbook import hold_descriptors; hold_descriptors(); "
+    code = ("import os; from softsplit.logs.setup import hold_descriptors; hold_descriptors(); "
             f"open({str(tmp_path / 'out')!r}, 'w').write(str([os.readlink(f'/proc/self/fd/{{fd}}') for fd in range(3)]))")
     subprocess.run(["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=True)
     assert (tmp_path / "out").read_text() == str(3 * ["/dev/null"])

@@ -7,7 +7,7 @@ import pytest
 
 from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.heard import HeardMirror
+from softsplit.downstream.heardmirror import HeardMirror
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from tests.support import Clock, read_request

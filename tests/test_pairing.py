@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from softsplit.protocol.frames import crc, rtu_frame
-from softsplit.protocol.pairing import Kind, Pairing
+from softsplit.decoder.decoder import Kind, Pairing
+from softsplit.protocol.adu import crc, rtu_frame
 from tests.bench.listening import LINES, SLOW, Score, judge, listen
 from tests.traffic import Line, traffic
 

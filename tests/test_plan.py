@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from softsplit.commands.check import forecast
+from softsplit.polling import busload
+from softsplit.polling.plan import Plan
 from softsplit.profiles import load_profile
-from softsplit.protocol import budget, forecast
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.plan import Plan
 
 
 def read(name: str, every: float, address: int = 0) -> Read:
@@ -42,7 +43,7 @@ def simulate(plan: Plan, until: float, duration: float, mute=lambda unit, now: F
 
 def run_on_a_line(reads, baudrate: int, seconds: float):
     """Run a plan at a baud rate; return the greatest age of each read's data, once all are known, and how busy it is."""
-    durations = {each: budget.duration(each[1], baudrate, "8E1") for each in reads}
+    durations = {each: busload.duration(each[1], baudrate, "8E1") for each in reads}
     plan = Plan({unit: [read for whose, read in reads if whose == unit] for unit, _ in reads}, 1.0, now=0.0)
     now, busy, last, oldest = 0.0, 0.0, {}, {}
     while now < seconds:
@@ -71,14 +72,14 @@ def abb(units, fast: float = 1.0):
 def test_no_data_gets_older_than_the_forecast_says(units, fast, baudrate):
     reads = abb(units, fast)
     actual, _ = run_on_a_line(reads, baudrate, 1500)
-    durations = [budget.duration(each, baudrate, "8E1") for _, each in reads]
+    durations = [busload.duration(each, baudrate, "8E1") for _, each in reads]
     for each, age in zip(reads, forecast.oldest(reads, durations)):
         assert actual.get(each, 0.0) < 1.1 * age, each
 
 
 def test_the_forecast_of_the_house_is_the_best_possible_age():
     reads = abb((100, 2))
-    ages = forecast.oldest(reads, [budget.duration(each, 19200, "8E1") for _, each in reads])
+    ages = forecast.oldest(reads, [busload.duration(each, 19200, "8E1") for _, each in reads])
     assert ages[0] == pytest.approx(1.09, abs=0.01)
 
 
@@ -86,7 +87,7 @@ def test_the_forecast_of_the_house_is_the_best_possible_age():
 def test_on_a_saturated_wire_a_fast_block_is_as_young_as_possible_and_the_wire_never_rests(fast, nearly):
     reads = abb((100, 2), fast)
     oldest, busy = run_on_a_line(reads, 19200, 400)
-    durations = {each: budget.duration(each[1], 19200, "8E1") for each in reads}
+    durations = {each: busload.duration(each[1], 19200, "8E1") for each in reads}
     quick = [each for each in reads if each[1].every == fast]
     best = max(fast, sum(durations[each] for each in quick) + max(durations.values())) + durations[quick[0]]
     assert all(oldest[each] < nearly * best for each in quick)
@@ -96,21 +97,21 @@ def test_on_a_saturated_wire_a_fast_block_is_as_young_as_possible_and_the_wire_n
 def test_periods_stretch_in_proportion():
     reads = [(1, read("fast", 1.0)), *((1, read(str(address), 5.0, address)) for address in range(100, 1400, 50))]
     oldest, busy = run_on_a_line(reads, 2400, 600)
-    needed = sum(budget.duration(each[1], 2400, "8E1") / each[1].every for each in reads)
+    needed = sum(busload.duration(each[1], 2400, "8E1") / each[1].every for each in reads)
     assert needed == pytest.approx(1.16, abs=0.05) and busy > 0.999
     assert max(oldest[each] / each[1].every for each in reads) < 1.7 * needed
 
 
 def test_one_round_of_all_is_the_shortest_period_there_can_be():
-    assert budget.spread([(0.1, 0.2), (0.1, 0.2), (10.0, 1.0)]) == pytest.approx([0.44, 0.44, 11.0])
-    assert budget.spread([(1.0, 0.2), (5.0, 1.0)]) == [1.0, 5.0]
+    assert busload.spread([(0.1, 0.2), (0.1, 0.2), (10.0, 1.0)]) == pytest.approx([0.44, 0.44, 11.0])
+    assert busload.spread([(1.0, 0.2), (5.0, 1.0)]) == [1.0, 5.0]
 
 
 def test_what_a_read_costs():
     powers = abb((100, 2))[0][1]
-    assert (budget.size(powers), powers.block.count) == (145, 66)
-    assert budget.duration(powers, 19200, "8E1") == pytest.approx(145 * 11 / 19200 + 2 * 3.5 * 11 / 19200 + 0.003)
-    assert budget.duration(powers, 9600, "8N1", delay=0.0) == pytest.approx(152 * 10 / 9600)
+    assert (busload.size(powers), powers.block.count) == (145, 66)
+    assert busload.duration(powers, 19200, "8E1") == pytest.approx(145 * 11 / 19200 + 2 * 3.5 * 11 / 19200 + 0.003)
+    assert busload.duration(powers, 9600, "8N1", delay=0.0) == pytest.approx(152 * 10 / 9600)
 
 
 def times_of(sent, unit: int, each: Read) -> list[float]:

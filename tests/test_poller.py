@@ -6,16 +6,16 @@ from queue import Queue
 import pytest
 
 from softsplit import Unit, Upstream
+from softsplit.config.url import parse_url
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.sync import Sync
+from softsplit.polling import plan as plan_module
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames
-from softsplit.protocol import plan as plan_module
+from softsplit.protocol import adu
+from softsplit.transport import wire as wire_module
 from softsplit.upstream import poller as poller_module
-from softsplit.upstream import wire as wire_module
-from softsplit.upstream.tcp import TcpClient
 from softsplit.upstream.poller import Poller
-from softsplit.url import parse_url
+from softsplit.upstream.tcp import TcpClient
 from tests.support import ScriptedGateway, good_answer, read_request, running, until
 
 FAST_AND_RARE = parse_profile("""
@@ -111,7 +111,7 @@ def test_a_late_answer_shows_that_a_unit_lives_unless_it_is_the_gateways(pdu, li
     def reply(transaction, unit, request):
         if len(gateway.requests) == 1:
             return b""
-        return frames.tcp_frame(transaction - 1, 9, bytes.fromhex(pdu)) + good_answer(transaction, unit, request)
+        return adu.tcp_frame(transaction - 1, 9, bytes.fromhex(pdu)) + good_answer(transaction, unit, request)
 
     with ScriptedGateway(reply) as gateway:
         client = TcpClient(gateway.url, 1.0)

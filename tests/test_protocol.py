@@ -3,7 +3,8 @@
 import pytest
 
 from softsplit.errors import ConfigError
-from softsplit.protocol import frames, pdus, values
+from softsplit.protocol import adu, values
+from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Read, Table, merge
 
 HOLDING = Table.HOLDING_REGISTERS
@@ -23,8 +24,8 @@ REAL_FRAMES = [  # of real ABB meters
 @pytest.mark.parametrize("text", REAL_FRAMES)
 def test_real_frames_end_in_their_crc(text):
     frame = bytes.fromhex(text)
-    assert frames.is_rtu_frame(frame)
-    assert frames.rtu_frame(frame[0], frame[1:-2]) == frame
+    assert adu.is_rtu_frame(frame)
+    assert adu.rtu_frame(frame[0], frame[1:-2]) == frame
 
 
 @pytest.mark.parametrize("text", REAL_FRAMES)
@@ -33,13 +34,13 @@ def test_a_frame_with_one_bit_wrong_is_no_frame(text):
     for bit in range(8 * len(frame)):
         damaged = bytearray(frame)
         damaged[bit // 8] ^= 1 << bit % 8
-        assert not frames.is_rtu_frame(damaged)
+        assert not adu.is_rtu_frame(damaged)
 
 
 def test_a_frame_has_four_to_256_bytes():
-    assert not frames.is_rtu_frame(b"") and not frames.is_rtu_frame(b"\xff\xff")
-    assert frames.is_rtu_frame(frames.rtu_frame(1, bytes(253)))
-    assert not frames.is_rtu_frame(frames.rtu_frame(1, bytes(254)))
+    assert not adu.is_rtu_frame(b"") and not adu.is_rtu_frame(b"\xff\xff")
+    assert adu.is_rtu_frame(adu.rtu_frame(1, bytes(253)))
+    assert not adu.is_rtu_frame(adu.rtu_frame(1, bytes(254)))
 
 
 def test_a_block_ends_within_its_table():
@@ -98,11 +99,11 @@ def test_an_answer_is_checked_against_the_question(reply, fault):
 
 
 def test_the_length_field_says_where_a_frame_ends():
-    frame = frames.tcp_frame(7, 1, b"\x03\x00\x00\x00\x01")
-    assert [frames.tcp_frame_length(frame[:size]) for size in (0, 5, 6, 12)] == [None, None, 12, 12]
+    frame = adu.tcp_frame(7, 1, b"\x03\x00\x00\x00\x01")
+    assert [adu.tcp_frame_length(frame[:size]) for size in (0, 5, 6, 12)] == [None, None, 12, 12]
     for length in (0, 1, 255, 0xFFFF):
         with pytest.raises(ValueError):
-            frames.tcp_frame_length(b"\0\0\0\0" + length.to_bytes(2, "big"))
+            adu.tcp_frame_length(b"\0\0\0\0" + length.to_bytes(2, "big"))
 
 
 @pytest.mark.parametrize("flags, data", [
@@ -114,10 +115,10 @@ def test_bits_are_packed_from_the_least_significant_on(flags, data):
 
 
 def test_times_on_the_wire():
-    assert frames.character_time(9600, "8N1") == pytest.approx(10 / 9600)
-    assert frames.character_time(19200, "8E1") == pytest.approx(11 / 19200)
-    assert frames.frame_silence(19200, "8E1") == pytest.approx(3.5 * 11 / 19200)
-    assert frames.frame_silence(115200, "8E1") == 0.00175
+    assert adu.character_time(9600, "8N1") == pytest.approx(10 / 9600)
+    assert adu.character_time(19200, "8E1") == pytest.approx(11 / 19200)
+    assert adu.frame_silence(19200, "8E1") == pytest.approx(3.5 * 11 / 19200)
+    assert adu.frame_silence(115200, "8E1") == 0.00175
 
 
 @pytest.mark.parametrize("text, worth, measure", [

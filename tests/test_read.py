@@ -9,22 +9,31 @@ from contextlib import contextmanager
 
 import pytest
 
+from softsplit.commands.read.addresses import parse_address
+from softsplit.commands.read.formats import Text
+from softsplit.commands.read.guess import tabulate
+from softsplit.commands.read.read import parse_place, raw_form
+from softsplit.commands.shared.display import named_values
+from softsplit.commands.shared.reader import Outcome
+from softsplit.commands.shared.route import find_entrance
+from softsplit.commands.simulate.pty import Cable
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.pdus import asked_block
-from softsplit.tools.cable import Cable
-from softsplit.tools.entrance import find_entrance
-from softsplit.tools.forms import Text
-from softsplit.tools.notation import parse_address
-from softsplit.tools.plausible import tabulate
-from softsplit.tools.read import parse_place, raw_form
-from softsplit.tools.reader import Outcome
-from softsplit.tools.shown import named_values
+from softsplit.protocol.pdu import asked_block
 from tests.polls import ANZEN, Device
-from tests.support import SOFTSPLIT, Child, ScriptedGateway, TcpMaster, free_port, read_request, running, until
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    ScriptedGateway,
+    TcpMaster,
+    free_port,
+    read_request,
+    running,
+    until,
+)
 
 HOLDING = Table.HOLDING_REGISTERS
 
@@ -220,8 +229,8 @@ def test_every_register_of_the_worked_example_says_what_the_manual_says(name):
     ("01 03 50 00 00 04 55 09", "01 03 08 00 00 00 00 00 00 0d 5e 10 bf", "active_energy_import_total 34.22 kWh"),
 ])
 def test_what_real_meters_said_means_what_is_known_of_it(request_frame, reply_frame, said):
-    (unit, asked), (answering, answer) = (frames.take_apart(bytes.fromhex(frame)) for frame in (request_frame, reply_frame))
-    assert unit == answering == 1 and frames.crc(bytes.fromhex(request_frame)) == frames.crc(bytes.fromhex(reply_frame)) == 0
+    (unit, asked), (answering, answer) = (adu.take_apart(bytes.fromhex(frame)) for frame in (request_frame, reply_frame))
+    assert unit == answering == 1 and adu.crc(bytes.fromhex(request_frame)) == adu.crc(bytes.fromhex(reply_frame)) == 0
     named, = named_values(load_profile("abb-b23"), asked_block(asked, [HOLDING]), answer[2:])
     assert f"{named.name} {named}" == said
 

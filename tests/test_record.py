@@ -11,23 +11,44 @@ from itertools import groupby
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
+from softsplit.commands.record import recorder
+from softsplit.commands.record.record import upstream_of
+from softsplit.commands.record.recorder import Recorder
+from softsplit.commands.record.recording import (
+    Answer,
+    House,
+    parse_answer,
+    read_house,
+    show_answer,
+)
+from softsplit.commands.shared.quantities import parse_duration, parse_size, show_size
+from softsplit.commands.simulate import replay
+from softsplit.commands.simulate.faults import Fault, Faults
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.replay import Playback, RecordedUnit
+from softsplit.config.line import Line
 from softsplit.errors import ConfigError, SoftsplitError
-from softsplit.line import Line
 from softsplit.profiles import load_profile
+from softsplit.protocol import adu
+from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.units import LongUnit
-from softsplit.tools import recorder, replay
-from softsplit.tools.cable import Cable
-from softsplit.tools.faults import Fault, Faults
-from softsplit.tools.housefile import Answer, House, parse_answer, read_house, show_answer
-from softsplit.tools.quantities import parse_duration, parse_size, show_size
-from softsplit.tools.record import upstream_of
-from softsplit.tools.recorder import Recorder
-from softsplit.tools.replay import Playback, RecordedUnit
-from softsplit.protocol import frames
 from tests import bus
-from tests.support import (SOFTSPLIT, Child, Clock, ScriptedGateway, TcpMaster, brisk_profile, connected, free_port, read_request,
-                           running, simulated_gateway, splitting, until, upstream_of as upstream_at)
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    Clock,
+    ScriptedGateway,
+    TcpMaster,
+    brisk_profile,
+    connected,
+    free_port,
+    read_request,
+    running,
+    simulated_gateway,
+    splitting,
+    until,
+)
+from tests.support import upstream_of as upstream_at
 
 HOLDING, COILS = Table.HOLDING_REGISTERS, Table.COILS
 POWERS, ENERGIES = Block(HOLDING, 0x5B00, 4), Block(HOLDING, 0x5000, 2)
@@ -50,7 +71,7 @@ def call(*arguments, **options) -> subprocess.CompletedProcess:
 
 
 def device(transaction: int, unit: int, pdu: bytes) -> bytes:
-    return frames.tcp_frame(transaction, unit, bus.good_answer(unit, pdu))
+    return adu.tcp_frame(transaction, unit, bus.good_answer(unit, pdu))
 
 
 def recording(url, path, *options: str, **more) -> Child:
@@ -184,7 +205,7 @@ def test_what_a_unit_says_of_a_block_alone_is_not_cut_out_of_a_longer_one(tmp_pa
 
     def meter(transaction: int, unit: int, pdu: bytes) -> bytes:
         is_alone = pdu == read_request(0x5B01, 1)
-        return frames.tcp_frame(transaction, unit, bytes.fromhex("0302ABCD")) if is_alone else device(transaction, unit, pdu)
+        return adu.tcp_frame(transaction, unit, bytes.fromhex("0302ABCD")) if is_alone else device(transaction, unit, pdu)
 
     with ScriptedGateway(meter) as gateway:
         assert call("record", gateway.url, "-u", f"7={profile}", "-o", path, "--for", "0.3s").returncode == 0

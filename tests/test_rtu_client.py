@@ -8,17 +8,19 @@ from contextlib import suppress
 
 import pytest
 
+from softsplit.config.line import Line
+from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
-from softsplit.line import Line
-from softsplit.protocol import frames, pdus, replies
-from softsplit.protocol.awaited import Awaited, probes
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.foreign import Foreign
-from softsplit.protocol.pdus import read_question
+from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_question, parse_write
+from softsplit.transport.wire import SocketWire
+from softsplit.upstream import replies
 from softsplit.upstream.clients import client_for
-from softsplit.upstream.wire import SocketWire
-from softsplit.url import parse_url
+from softsplit.upstream.foreign import Foreign
+from softsplit.upstream.outstanding import Awaited, probes
 from tests.bus import KINDS, Bus, HangUp, good_answer
 from tests.support import SLOWNESS, read_request, until
 from tests.test_upstreams import Copy, running
@@ -73,7 +75,7 @@ def line(request, tmp_path):
 
 
 def answer(unit: int, pdu: bytes) -> bytes:
-    return frames.rtu_frame(unit, good_answer(unit, pdu))
+    return adu.rtu_frame(unit, good_answer(unit, pdu))
 
 
 def test_all_four_tables_are_read_over_one_connection(line):
@@ -104,15 +106,15 @@ def test_what_stands_around_an_answer_is_overheard(line, noise):
 @pytest.mark.parametrize("noise", [b"", b"\0"])
 @pytest.mark.parametrize("block", [POWERS, INPUTS])
 def test_its_own_echo_is_never_the_answer(line, block, noise):
-    line.once(lambda say, unit, pdu: say(noise + frames.rtu_frame(unit, pdu) + answer(unit, pdu)))
+    line.once(lambda say, unit, pdu: say(noise + adu.rtu_frame(unit, pdu) + answer(unit, pdu)))
     assert line.is_right(block)
-    line.once(lambda say, unit, pdu: say(noise + frames.rtu_frame(unit, pdu)))
+    line.once(lambda say, unit, pdu: say(noise + adu.rtu_frame(unit, pdu)))
     line.fails(NoAnswer, "does not answer", block)
     assert not line.client.take_foreign()
 
 
 def test_an_exception_is_told_with_its_code(line):
-    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, b"\x83\x02")))
+    line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, b"\x83\x02")))
     with pytest.raises(Refused) as raised:
         line.ask()
     assert raised.value.exception_code == 2 and line.is_right()
@@ -230,7 +232,7 @@ def test_a_late_answer_is_overheard_and_its_unit_known_to_live(line):
 def test_an_exception_that_may_be_late_is_not_believed(line):
     line.once(lambda say, unit, pdu: None)
     line.fails(NoAnswer, "unit 1 does not answer")
-    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, b"\x83\x02")))
+    line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, b"\x83\x02")))
     line.fails(BadAnswer, "may be the late answer", LONGER)
 
 
@@ -256,7 +258,7 @@ def test_what_is_not_the_answer_is_named(line, reply, fault):
 
 
 def test_the_answer_is_found_behind_those_of_others(line):
-    line.once(lambda say, unit, pdu: say(answer(9, pdu) + frames.rtu_frame(9, pdu) + answer(unit, pdu)))
+    line.once(lambda say, unit, pdu: say(answer(9, pdu) + adu.rtu_frame(9, pdu) + answer(unit, pdu)))
     assert line.is_right()
     assert line.client.take_foreign() == ["unit 9 is made to answer", "unit 9 asks for holding registers 0x5B14+2"]
     assert line.client.take_foreign() == []
@@ -264,7 +266,7 @@ def test_the_answer_is_found_behind_those_of_others(line):
 
 def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
     stolen = read_request(OTHERS.address, OTHERS.count)
-    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, stolen) + answer(unit, stolen)))
+    line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, stolen) + answer(unit, stolen)))
     line.fails(BadAnswer, "another master asked the same")
 
 
@@ -275,7 +277,7 @@ def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
     (b"\x14\7\6\0\4\0\1\0\2", b"\x14\7\6\0\4\0\x63\0\2", b"\x14\6\5\6\xde\xad\xbe\xef"),
 ])
 def test_so_is_one_to_a_write_or_a_file_record(line, ours, theirs, reply):
-    line.once(lambda say, unit, pdu: say(frames.rtu_frame(unit, theirs) + frames.rtu_frame(unit, reply)))
+    line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, theirs) + adu.rtu_frame(unit, reply)))
     with pytest.raises(BadAnswer, match="another master asked the same"):
         line.client.ask(1, parse_question(ours), TIMEOUT, may_repeat=False)
     assert line.client.take_foreign() == [f"unit 1 asks for {pdus.describe_request(theirs)}"]
@@ -296,7 +298,7 @@ def test_another_masters_question_may_come_in_pieces(line, gap):
     assert line.is_right(LONGER)
 
     def intrude():
-        for byte in frames.rtu_frame(1, stolen):
+        for byte in adu.rtu_frame(1, stolen):
             say[0](bytes((byte,)))
             threading.Event().wait(gap)
         threading.Event().wait(0.06)
@@ -314,7 +316,7 @@ def test_another_masters_question_may_come_in_pieces(line, gap):
 
 def test_a_header_found_by_chance_does_not_end_the_wait(line):
     """A frame of another unit whose data looks like the beginning of the answer."""
-    other = frames.rtu_frame(2, bytes((3, 4, 1, 3, 4, 0)))
+    other = adu.rtu_frame(2, bytes((3, 4, 1, 3, 4, 0)))
     line.once(lambda say, unit, pdu: (
         say(other), threading.Timer(0.5 * TIMEOUT, say, (answer(unit, pdu),)).start()))
     assert line.is_right()
@@ -413,7 +415,7 @@ def test_an_adapter_that_is_pulled_and_returns(tmp_path):
 
 def test_a_second_master_is_named_once(tmp_path, caplog):
     def fault(say, frame, unit, pdu):
-        say(frames.rtu_frame(9, read_request(0x10, 5)) + answer(9, read_request(0x10, 5)) + answer(unit, pdu))
+        say(adu.rtu_frame(9, read_request(0x10, 5)) + answer(9, read_request(0x10, 5)) + answer(unit, pdu))
 
     with Bus("rtu", tmp_path) as bus:
         bus.fault = fault
@@ -454,7 +456,7 @@ def test_a_stop_does_not_wait_for_an_answer(kind, tmp_path):
 def test_what_the_wire_shows_is_counted(tmp_path, caplog):
     def fault(say, frame, unit, pdu):
         if unit == 1:
-            say(answer(unit, pdu) if pdu[0] == 3 else frames.rtu_frame(unit, bytes((pdu[0] | 0x80, 2))))
+            say(answer(unit, pdu) if pdu[0] == 3 else adu.rtu_frame(unit, bytes((pdu[0] | 0x80, 2))))
 
     caplog.set_level("INFO")
     with Bus("rtuovertcp", tmp_path) as bus:
@@ -486,13 +488,13 @@ def test_a_dead_upstream_never_delays_another(tmp_path):
 
 
 def test_frames_are_told_from_noise():
-    one, two = frames.rtu_frame(9, read_request(1, 2)), answer(9, read_request(1, 2))
-    assert frames.split(b"") == ([], 0)
-    assert frames.split(b"\0" + one + b"\1\2" + two + b"\x09\x03") == ([one, two], 5)
+    one, two = adu.rtu_frame(9, read_request(1, 2)), answer(9, read_request(1, 2))
+    assert adu.split(b"") == ([], 0)
+    assert adu.split(b"\0" + one + b"\1\2" + two + b"\x09\x03") == ([one, two], 5)
 
 
 def test_a_reply_is_found_at_any_place_and_nothing_else_is():
-    request, reply = frames.rtu_frame(1, read_request(0x5B14, 2)), answer(1, read_request(0x5B14, 2))
+    request, reply = adu.rtu_frame(1, read_request(0x5B14, 2)), answer(1, read_request(0x5B14, 2))
     for before in (b"", b"\1", b"\1\3", b"\1\3\4", reply[:-1], request):
         assert replies.find_reply(before + reply + b"\0", request, read_question(POWERS)) == (len(before), reply)
     for bit in range(8 * len(reply)):
@@ -536,7 +538,7 @@ def test_nothing_is_written_while_nobody_can_know_whose_word_would_come_back(lin
 def test_a_late_answer_to_a_write_is_not_taken_for_an_echo(line):
     one, two = (parse_write(b"\x06\x00\x01\x00" + value).question for value in (b"\1", b"\2"))
     assert line.is_right()
-    line.once(lambda say, unit, pdu: threading.Timer(1.3 * TIMEOUT, say, (frames.rtu_frame(unit, pdu),)).start())
+    line.once(lambda say, unit, pdu: threading.Timer(1.3 * TIMEOUT, say, (adu.rtu_frame(unit, pdu),)).start())
     with pytest.raises(NoAnswer):
         line.client.ask(1, one, TIMEOUT, may_repeat=False)
     until(lambda: time.monotonic() > line.client.asked_at + 1.6 * TIMEOUT)

@@ -6,16 +6,16 @@ import time
 
 import pytest
 
+from softsplit.commands.simulate.pty import Cable
+from softsplit.config.line import Line
+from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
-from softsplit import adapter as adapter_module
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.rtu import RtuServer
 from softsplit.errors import DownstreamError
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from softsplit.tools.cable import Cable
-from softsplit.line import Line
-from softsplit.url import parse_url
+from softsplit.transport import serialport as adapter_module
 from tests.support import RtuMaster, read_request, running, until
 
 READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)
@@ -60,8 +60,8 @@ def test_each_request_gets_the_answer_of_the_specification(master, pdu, answer):
 
 
 @pytest.mark.parametrize("frame", [
-    frames.rtu_frame(5, REQUEST), frames.rtu_frame(0, b"\x06\0\x64\0\1"), frames.rtu_frame(100, REQUEST)[:-1] + b"\0",
-    frames.rtu_frame(100, b"\x83\x02"), b"\x00", b"\x64\x03", bytes.fromhex("00 08 00 00 55 55 1e b5"),
+    adu.rtu_frame(5, REQUEST), adu.rtu_frame(0, b"\x06\0\x64\0\1"), adu.rtu_frame(100, REQUEST)[:-1] + b"\0",
+    adu.rtu_frame(100, b"\x83\x02"), b"\x00", b"\x64\x03", bytes.fromhex("00 08 00 00 55 55 1e b5"),
 ], ids=["foreign unit", "broadcast", "wrong CRC", "function 0x83", "noise", "short", "baud rate search"])
 def test_nobody_else_is_answered_and_the_next_request_is(master, frame):
     master.port.write(frame)
@@ -75,7 +75,7 @@ def test_a_bug_costs_one_request_and_is_logged_once(cable, caplog, monkeypatch):
     with running(server), RtuMaster(cable.right) as master:
         monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: 1 / 0)
         for _ in range(3):
-            master.port.write(frames.rtu_frame(100, REQUEST))
+            master.port.write(adu.rtu_frame(100, REQUEST))
             assert master.hears_nothing()
         monkeypatch.undo()
         assert master.ask(100, REQUEST) == ANSWER
@@ -90,7 +90,7 @@ def test_nothing_is_sent_when_the_next_request_has_begun_to_arrive(cable, monkey
 
         def slow_answer(unit, pdu):
             if pdu == REQUEST:
-                master.port.write(frames.rtu_frame(100, read_request(101, 1)))
+                master.port.write(adu.rtu_frame(100, read_request(101, 1)))
                 until(lambda: server.selector.select(0))
             return answer(unit, pdu)
 
@@ -105,7 +105,7 @@ def test_a_line_that_takes_no_bytes_is_survived(cable, monkeypatch):
     with running(server), RtuMaster(cable.right) as master:
         with monkeypatch.context() as patch:
             patch.setattr(adapter_module.os, "write", lambda fd, data: 3 if fd == server._serial.fd else write(fd, data))
-            master.port.write(frames.rtu_frame(100, REQUEST))
+            master.port.write(adu.rtu_frame(100, REQUEST))
             assert master.hears_nothing()
         assert master.ask(100, REQUEST) == ANSWER
     assert server.error is None
@@ -138,8 +138,8 @@ def test_an_adapter_that_hears_itself_does_not_answer_itself(damage, options, mo
         assert master.hears_nothing()
         assert asked == [REQUEST] * 3
         monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or pdu)
-        master.port.write(frames.rtu_frame(100, b"\x06\0\x64\0\1"))  # a write, whose answer equals the request
-        assert master.port.read(8) == frames.rtu_frame(100, b"\x06\0\x64\0\1")
+        master.port.write(adu.rtu_frame(100, b"\x06\0\x64\0\1"))  # a write, whose answer equals the request
+        assert master.port.read(8) == adu.rtu_frame(100, b"\x06\0\x64\0\1")
         assert master.hears_nothing() and len(asked) == 4
 
 
@@ -177,7 +177,7 @@ def test_a_request_soon_after_an_echo_that_was_cut_short_is_answered():
 def test_a_request_in_lumps_is_answered(cable, gap):
     server = server_at(cable.left)
     server.open()
-    frame = frames.rtu_frame(100, REQUEST)
+    frame = adu.rtu_frame(100, REQUEST)
     with running(server), RtuMaster(cable.right) as master:
         for cut in range(1, len(frame)):
             master.port.write(frame[:cut])
@@ -188,26 +188,26 @@ def test_a_request_in_lumps_is_answered(cable, gap):
 
 
 @pytest.mark.parametrize("before", [
-    b"\0", b"\xff", frames.rtu_frame(5, REQUEST), frames.rtu_frame(5, ANSWER), frames.rtu_frame(100, REQUEST)[:-1],
-    bytes.fromhex("0008000055551eb5") * 12, frames.rtu_frame(5, ANSWER) + b"\0",
+    b"\0", b"\xff", adu.rtu_frame(5, REQUEST), adu.rtu_frame(5, ANSWER), adu.rtu_frame(100, REQUEST)[:-1],
+    bytes.fromhex("0008000055551eb5") * 12, adu.rtu_frame(5, ANSWER) + b"\0",
 ], ids=["zero", "noise", "foreign request", "foreign reply", "damaged request", "baud rate search", "reply and noise"])
 def test_a_request_glued_to_something_else_is_answered(master, before):
-    master.port.write(before + frames.rtu_frame(100, REQUEST))
+    master.port.write(before + adu.rtu_frame(100, REQUEST))
     assert master.answer(100) == ANSWER
     assert master.hears_nothing()
 
 
 def test_no_answer_starts_before_the_silence_is_over(master):
-    silence = frames.frame_silence(19200, "8N1")
+    silence = adu.frame_silence(19200, "8N1")
     for _ in range(50):
         begin = time.monotonic()
-        master.port.write(frames.rtu_frame(100, REQUEST))
+        master.port.write(adu.rtu_frame(100, REQUEST))
         assert master.answer(100) == ANSWER
         assert time.monotonic() - begin >= silence
 
 
 def test_a_request_that_no_silence_follows_is_not_answered(master):
-    master.port.write(frames.rtu_frame(100, REQUEST) + frames.rtu_frame(5, ANSWER))
+    master.port.write(adu.rtu_frame(100, REQUEST) + adu.rtu_frame(5, ANSWER))
     assert master.hears_nothing()
     assert master.ask(100, REQUEST) == ANSWER
 
@@ -217,7 +217,7 @@ def test_a_babbler_is_survived_and_the_request_after_it_answered(cable):
     server.open()
     with running(server), RtuMaster(cable.right) as master:
         master.port.write(b"\x64\x10\0" * 3000)
-        master.port.write(b"\xff" + frames.rtu_frame(100, REQUEST))
+        master.port.write(b"\xff" + adu.rtu_frame(100, REQUEST))
         assert master.answer(100) == ANSWER
         is_over = threading.Event()
         babble = threading.Thread(target=lambda: [master.port.write(b"\xff" * 64) for _ in iter(is_over.is_set, True)])

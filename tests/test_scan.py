@@ -11,23 +11,40 @@ from pathlib import Path
 
 import pytest
 
-from softsplit.config import parse_config
+from softsplit.commands.scan.prober import Found
+from softsplit.commands.scan.scan import (
+    draw_section,
+    parse_units,
+    plan_scan,
+    show_units,
+)
+from softsplit.commands.scan.scanner import Scan
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.pty import SimulatedLine
+from softsplit.commands.simulate.simulate import SimulatedUnit
+from softsplit.config.line import Line
+from softsplit.config.loader import parse_config
+from softsplit.config.url import Url, parse_url
 from softsplit.downstream.servers import server_for
 from softsplit.errors import ConfigError, Unreachable
-from softsplit.line import Line
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames, pdus
-from softsplit.tools.cable import SimulatedLine
-from softsplit.tools.prober import Found
-from softsplit.tools.scan import draw_section, parse_units, plan_scan, show_units
-from softsplit.tools.scanner import Scan
-from softsplit.tools.faults import Faults
-from softsplit.tools.simulate import SimulatedUnit
-from softsplit.url import Url, parse_url
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
 from tests.bus import Bus, good_answer
-from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, TcpMaster, connected, free_port, read_request,
-                           running, simulated_gateway, until)
+from tests.support import (
+    SLOWNESS,
+    SOFTSPLIT,
+    Child,
+    ScriptedGateway,
+    TcpMaster,
+    connected,
+    free_port,
+    read_request,
+    running,
+    simulated_gateway,
+    until,
+)
 
 B23 = load_profile("abb-b23")
 UNKNOWN = parse_profile("block = [{ address = 0, count = 10 }]", "unknown")
@@ -131,7 +148,7 @@ def test_damaged_answers_are_told_and_are_no_unit(tmp_path):
 def test_another_master_on_the_line_is_told(tmp_path):
     def with_another(say, frame, unit, pdu):
         if unit == 1:
-            say(frames.rtu_frame(9, read_request(0x10, 2)))
+            say(adu.rtu_frame(9, read_request(0x10, 2)))
         else:
             say(frame(unit, bytes.fromhex("8302")))
 
@@ -155,7 +172,7 @@ def test_what_a_gateway_says_of_units_that_are_not_there_is_no_answer_of_theirs(
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8])
 def test_an_exception_shows_that_a_unit_is_there_unless_the_gateway_makes_it(code):
     def reply(transaction, unit, pdu):
-        return frames.tcp_frame(transaction, unit, pdus.exception_pdu(pdu[0], {3: code, 4: 0x0B}.get(unit, 0x0A)))
+        return adu.tcp_frame(transaction, unit, pdus.exception_pdu(pdu[0], {3: code, 4: 0x0B}.get(unit, 0x0A)))
 
     with ScriptedGateway(reply) as gateway:
         assert named(scan_of(str(gateway.url), "1-5")) == {3: "any"}
@@ -207,7 +224,7 @@ def test_what_was_found_is_printed_though_the_gateway_goes_away():
         if unit == 3:
             gateway.close()
             return None
-        return frames.tcp_frame(transaction, unit, pdus.exception_pdu(pdu[0], 2 if unit == 1 else 0x0A))
+        return adu.tcp_frame(transaction, unit, pdus.exception_pdu(pdu[0], 2 if unit == 1 else 0x0A))
 
     with ScriptedGateway(reply) as gateway:
         done = call(str(gateway.url), "--units", "1-5", "--timeout", str(SHORT))
@@ -308,7 +325,7 @@ def test_a_wire_that_a_running_splitter_owns_is_left_alone(tmp_path):
 @pytest.mark.parametrize("units, shown", [("2,90-247", '2 = "any"'), ("90-247", "")])
 def test_ctrl_c_shows_what_was_found_so_far(units, shown, tmp_path):
     def only_2(transaction, unit, pdu):
-        return frames.tcp_frame(transaction, unit, b"\x83\x02") if unit == 2 else b""
+        return adu.tcp_frame(transaction, unit, b"\x83\x02") if unit == 2 else b""
 
     with ScriptedGateway(only_2) as gateway:
         with Child([*SOFTSPLIT, "scan", str(gateway.url), "--units", units, "--timeout", "0.1"]) as child:

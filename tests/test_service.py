@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from softsplit.box import files, starters
-from softsplit.box.service import Order, explain, finish, put_in_place, take_back
-from softsplit.box.presence import Process
+from softsplit.daemon.presence import Process
 from softsplit.errors import SoftsplitError
+from softsplit.install import files
+from softsplit.install import units as starters
+from softsplit.install.service import Order, explain, finish, put_in_place, take_back
 from tests.support import Child, until
 
 SERVICE = [sys.executable, "-m", "softsplit", "service"]
@@ -263,7 +264,7 @@ def test_a_live_machine_is_told(live):
     assert told(live) == again
     put_in_place(Order("cron", config, live, user="root"))
     assert not told(live) and (live / CRON).exists()
-    code = f"import signal; from softsplit.box.instance import Instance; held = Instance({config!r}); signal.pause()"
+    code = f"import signal; from softsplit.daemon.instance import Instance; held = Instance({config!r}); signal.pause()"
     with Child([sys.executable, "-c", code]) as child:
         until(lambda: Process.that_runs(Path(config)))
         assert take_back(Order("cron", config, live))[-1] == f"ended: process {child.process.pid}"

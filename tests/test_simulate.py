@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from softsplit.commands.simulate.faults import Fault, Faults, parse_mute
+from softsplit.commands.simulate.meter import shown_by_meter
+from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Table
-from softsplit.tools.faults import Fault, Faults, parse_mute
-from softsplit.tools.house import shown_by_meter
-from softsplit.tools.simulate import SimulatedUnit
 from tests.support import TcpMaster, read_request, simulated_gateway
 
 NOON = 1_790_000_000.0

@@ -16,19 +16,27 @@ from contextlib import contextmanager
 
 import pytest
 
+from softsplit.commands.shared.outputfile import LongFile
+from softsplit.commands.simulate.simulate import simulated_server
+from softsplit.commands.sniff.capturefile import parse_heard, show_heard
+from softsplit.commands.sniff.detect import detect
+from softsplit.commands.sniff.format import draw
+from softsplit.config.url import parse_url
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol import frames
-from softsplit.protocol.transaction import Kind, Transaction
-from softsplit.tools.detect import detect
-from softsplit.tools.longfile import LongFile
-from softsplit.tools.recording import parse_heard, show_heard
-from softsplit.tools.simulate import simulated_server
-from softsplit.tools.transactions import draw
-from softsplit.upstream.ears import Heard
-from softsplit.url import parse_url
-from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, read_request, running, until
+from softsplit.protocol import adu
+from softsplit.transport.receiver import Heard
+from tests.support import (
+    SLOWNESS,
+    SOFTSPLIT,
+    Child,
+    RtuMaster,
+    read_request,
+    running,
+    until,
+)
 from tests.tapped import TappedCable
 
 POWERS = read_request(0x5B00, 6)
@@ -81,8 +89,8 @@ def listens(tap) -> bool:
     return bool(termios.tcgetattr(tap.fd)[0] & termios.PARMRK)
 
 
-REQUEST = frames.rtu_frame(2, read_request(0x10, 2))
-REPLY = frames.rtu_frame(2, bytes.fromhex("03 04 0102 ffff"))
+REQUEST = adu.rtu_frame(2, read_request(0x10, 2))
+REPLY = adu.rtu_frame(2, bytes.fromhex("03 04 0102 ffff"))
 RECORDED = [  # unit, request PDU, reply PDU or none
     (2, read_request(0x10, 2), "03040102ffff"), (2, read_request(0x20, 1), "8302"), (7, read_request(0, 1), None),
     (3, read_request(0x100, 10, 1), "0102ff01"), (3, bytes.fromhex("06 0040 0007"), "0600400007"),
@@ -95,9 +103,9 @@ def recording(tmp_path) -> str:
     """All that RECORDED says, one transaction every 3 s from 1000 s on; a reply takes 5 ms."""
     lines = ["# a comment", ""]
     for number, (unit, request, reply) in enumerate(RECORDED):
-        lines.append(show_heard(Heard(1000.0 + 3 * number, frames.rtu_frame(unit, request))).strip())
+        lines.append(show_heard(Heard(1000.0 + 3 * number, adu.rtu_frame(unit, request))).strip())
         if reply:
-            lines.append(show_heard(Heard(1000.005 + 3 * number, frames.rtu_frame(unit, bytes.fromhex(reply)))).strip())
+            lines.append(show_heard(Heard(1000.005 + 3 * number, adu.rtu_frame(unit, bytes.fromhex(reply)))).strip())
     path = tmp_path / "recording"
     path.write_text("\n".join(lines) + "\n")
     return str(path)
@@ -115,7 +123,7 @@ def test_a_real_master_and_a_meter_are_heard(cable, tmp_path):
         assert time.monotonic() - begin < 1 * SLOWNESS
     good, refused = objects(sniff.text())
     assert good.items() >= {"kind": "ok", "unit": 2, "function": 3, "address": 0x5B00, "count": 6, "exception": None,
-                            "retry": False, "request": frames.rtu_frame(2, POWERS).hex()}.items()
+                            "retry": False, "request": adu.rtu_frame(2, POWERS).hex()}.items()
     assert 2200 < good["values"][1] < 2400 and 0 < good["latency"] < 1 and abs(good["time"] - time.time()) < 60
     assert (refused["kind"], refused["exception"], refused["values"]) == ("exception", 2, None)
     assert bytes.fromhex(good["reply"])[:3] == b"\x02\x03\x0c"
@@ -130,7 +138,7 @@ def test_lines_name_the_values_and_show_the_bytes(cable):
     line, request, reply, *_ = sniff.text().splitlines()
     assert re.search(r"^\d\d:\d\d:\d\d\.\d{3} +\d+\.\d ms  unit   2  read holding registers 0x5B00\+6 +"
                      r"voltage_l1_n 2\d\d\.\d V, voltage_l2_n", line)
-    assert request == f"    > {frames.rtu_frame(2, POWERS).hex(' ')}" and reply.startswith("    < 02 03 0c")
+    assert request == f"    > {adu.rtu_frame(2, POWERS).hex(' ')}" and reply.startswith("    < 02 03 0c")
     assert "\x1b" not in sniff.text()
 
 
@@ -221,7 +229,7 @@ def test_colours_are_for_terminals(recording):
 
 def test_text_of_a_unit_cannot_move_the_cursor():
     profile = parse_profile(TEXT, "text.toml")
-    reply = frames.rtu_frame(2, bytes((3, 4)) + b"\x1b[2J")
+    reply = adu.rtu_frame(2, bytes((3, 4)) + b"\x1b[2J")
     line = draw(Transaction(Kind.OK, 1.0, REQUEST, reply, 0.01), profile)
     assert line.endswith("  label '\\x1b[2J'\n")
 
@@ -254,7 +262,7 @@ def test_poll_periods_and_a_second_master_are_found(tmp_path):
     lines = []
     for number in range(10):
         lines += [Heard(1000 + number, REQUEST), Heard(1000.02 + number, REPLY)]
-    other = frames.rtu_frame(2, read_request(0x50, 2))
+    other = adu.rtu_frame(2, read_request(0x50, 2))
     lines += [Heard(1010, REQUEST), Heard(1010.009, other), Heard(1010.03, REPLY)]
     path = tmp_path / "recording"
     path.write_text("".join(map(show_heard, lines)))
@@ -364,7 +372,7 @@ def test_a_capture_streams_live(cable):
         until(lambda: listens(cable.tap), timeout=10)
         for _ in range(2):
             assert master.ask(2, POWERS)
-            assert sniff.stdout.read(16 + 56 + 8).endswith(frames.rtu_frame(2, POWERS))
+            assert sniff.stdout.read(16 + 56 + 8).endswith(adu.rtu_frame(2, POWERS))
             assert sniff.stdout.read(16 + 56 + 17)[-17:-14] == b"\x02\x03\x0c"
         sniff.send_signal(signal.SIGINT)
         assert sniff.wait(10 * SLOWNESS) == 0

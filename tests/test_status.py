@@ -10,20 +10,34 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit import Downstream, Upstream, Unit
-from softsplit.box.instance import Instance
-from softsplit.box.verdict import judge
-from softsplit.downstream import tally as tally_module
-from softsplit.downstream.tally import Masters
+from softsplit import Downstream, Unit, Upstream
+from softsplit.commands.simulate.faults import Fault, Faults
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.status.status import read_status
+from softsplit.config.topology import Topology
+from softsplit.daemon.health import judge
+from softsplit.daemon.instance import Instance
+from softsplit.downstream import masters as tally_module
+from softsplit.downstream.masters import Masters
 from softsplit.errors import ConfigError
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.rates import Rates
-from softsplit.tools.cable import Cable
-from softsplit.tools.faults import Fault, Faults
-from softsplit.tools.status import read_status
-from softsplit.topology import Topology
-from tests.support import (SOFTSPLIT, Child, RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, free_port, good_answer,
-                           read_request, running, simulated_gateway, splitting, until, upstream_of)
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    RtuMaster,
+    ScriptedGateway,
+    TcpMaster,
+    brisk_profile,
+    free_port,
+    good_answer,
+    read_request,
+    running,
+    simulated_gateway,
+    splitting,
+    until,
+    upstream_of,
+)
 
 POWERS, ENERGIES = read_request(0x5B00, 62), read_request(0x5000, 8)
 PROFILE = """
@@ -53,8 +67,8 @@ class Meters:
         what = self.faults.get((unit, address), "answer")
         time.sleep(self.delay)  # the time of a real wire
         self.outcomes.append((unit, address, what))
-        return {"answer": good_answer(transaction, unit, pdu), "refusal": frames.tcp_frame(transaction, unit, b"\x83\x02"),
-                "silence": b"", "damage": frames.tcp_frame(transaction, unit, b"\x03\x02\x00\x00")}[what]
+        return {"answer": good_answer(transaction, unit, pdu), "refusal": adu.tcp_frame(transaction, unit, b"\x83\x02"),
+                "silence": b"", "damage": adu.tcp_frame(transaction, unit, b"\x03\x02\x00\x00")}[what]
 
     def count(self, what: str, *whose) -> int:
         return sum(outcome[:len(whose)] == whose and outcome[2] == what for outcome in self.outcomes)

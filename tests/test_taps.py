@@ -8,11 +8,11 @@ from contextlib import closing
 
 import pytest
 
-from softsplit.adapter import Adapter
-from softsplit.line import Line
-from softsplit.upstream.ears import Ear, Ears
-from softsplit.upstream.tap import Marks, SerialTap, SocketTap
-from softsplit.url import parse_url
+from softsplit.config.line import Line
+from softsplit.config.url import parse_url
+from softsplit.transport.receiver import Ear, Ears
+from softsplit.transport.serialport import Adapter
+from softsplit.transport.tap import Marks, SerialTap, SocketTap
 from tests.support import running, until
 from tests.tapped import TappedCable
 
@@ -55,7 +55,7 @@ def test_the_kernel_refuses_to_write_to_a_tap(cable):
 
 def test_rts_and_dtr_are_lowered_first_of_all_and_never_raised(cable, monkeypatch):
     asked = []
-    monkeypatch.setattr("softsplit.upstream.tap.fcntl.ioctl", lambda fd, request, argument: asked.append((request, argument)))
+    monkeypatch.setattr("softsplit.transport.tap.fcntl.ioctl", lambda fd, request, argument: asked.append((request, argument)))
     tap = SerialTap(url_of(cable.tap), Line())
     tap.open()
     tap.close()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from softsplit.config.access import Access
+from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from softsplit.access import Access
-from softsplit.url import parse_url
 from tests.support import TcpMaster, read_request, running, until
 
 READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)

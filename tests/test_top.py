@@ -11,18 +11,25 @@ from contextlib import contextmanager
 
 import pytest
 
+from softsplit.commands.simulate.faults import Fault, Faults
+from softsplit.commands.top.history import History, Look, Watched, latest_values
+from softsplit.commands.top.screen import View, draw, draw_all, press
+from softsplit.commands.top.text import bar, fit, heights, line, plain
+from softsplit.commands.top.top import watch_splitter
+from softsplit.commands.top.wiring import Item
 from softsplit.errors import NoAnswer, Refused, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.tools.latest import History, Look, Watched, latest_values
-from softsplit.tools.lines import bar, fit, heights, line, plain
-from softsplit.tools.picture import Item
-from softsplit.tools.screen import View, draw, draw_all, press
-from softsplit.tools.faults import Fault, Faults
-from softsplit.tools.top import watch_splitter
-from softsplit.upstream.tally import Tally
-from tests.support import SOFTSPLIT, Child, TcpMaster, free_port, simulated_gateway, until
+from softsplit.upstream.counters import Tally
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    TcpMaster,
+    free_port,
+    simulated_gateway,
+    until,
+)
 
 METER = """
     block = [{ name = "powers", address = 0, count = 10, every = 0.2 }, { name = "alarms", table = "coils", address = 0, count = 5, every = 0.2 }]

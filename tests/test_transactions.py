@@ -5,17 +5,17 @@ import json
 import click
 import pytest
 
-from softsplit.protocol import frames
-from softsplit.protocol.transaction import Kind, Transaction
-from softsplit.tools.pcap import RtuCapture, TcpCapture
-from softsplit.tools.statistics import POLLS, SHOWN, Statistics
-from softsplit.tools.transactions import Selection, as_csv, as_json, draw
+from softsplit.commands.sniff.format import Selection, as_csv, as_json, draw
+from softsplit.commands.sniff.pcap import RtuCapture, TcpCapture
+from softsplit.commands.sniff.statistics import POLLS, SHOWN, Statistics
+from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.protocol import adu
 from tests.support import read_request
 
-ASKED = frames.rtu_frame(2, read_request(0x10, 2))
-REPLY = frames.rtu_frame(2, bytes.fromhex("03040102ffff"))
-REFUSAL = frames.rtu_frame(2, bytes.fromhex("8302"))
-BROADCAST = frames.rtu_frame(0, bytes.fromhex("0600100007"))
+ASKED = adu.rtu_frame(2, read_request(0x10, 2))
+REPLY = adu.rtu_frame(2, bytes.fromhex("03040102ffff"))
+REFUSAL = adu.rtu_frame(2, bytes.fromhex("8302"))
+BROADCAST = adu.rtu_frame(0, bytes.fromhex("0600100007"))
 OK = Transaction(Kind.OK, 10.0, ASKED, REPLY, 0.01)
 EACH = {
     Kind.OK: OK,
@@ -88,7 +88,7 @@ def test_statistics_count_a_late_reply_but_not_its_request_again():
 def test_statistics_stay_small_whatever_is_asked():
     statistics = Statistics(0.001)
     for number in range(3 * POLLS):
-        request = frames.rtu_frame(number % 256, read_request(number, 1))
+        request = adu.rtu_frame(number % 256, read_request(number, 1))
         statistics.count(Transaction(Kind.NO_REPLY, float(number), request))
     shown = statistics.draw()
     assert len(shown.splitlines()) < 256 + SHOWN + 10 and f"and {POLLS - SHOWN} others or more" in shown

@@ -2,11 +2,11 @@
 
 import pytest
 
-from softsplit import trouble as trouble_module
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
-from softsplit.trouble import Allowance, Condition
-from softsplit.upstream.words import BURST
+from softsplit.logs import conditions as trouble_module
+from softsplit.logs.conditions import Allowance, Condition
+from softsplit.upstream.eventlog import BURST
 from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock
 

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 from itertools import count
 
-from softsplit.protocol.frames import rtu_frame
+from softsplit.protocol.adu import rtu_frame
 
 CHARACTER_BITS = 11
 TICK = 0.016  # s between two reads from a USB adapter

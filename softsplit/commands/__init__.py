@@ -1,1 +1,1 @@
-"""What a person runs beside the daemon."""
+"""What a person runs, a folder for each command that has more than one file."""

@@ -5,21 +5,29 @@ from math import inf
 
 import click
 
-from softsplit import line
+from softsplit.commands.read.guess import WORD_ORDERS
+from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
+from softsplit.commands.record.record import run_record, upstream_of
+from softsplit.commands.scan.scan import plan_scan, run_scan
+from softsplit.commands.shared.options import (
+    BAUDRATE,
+    UNIT,
+    Number,
+    baudrate_option,
+    complain,
+    mode_option,
+    timeout_option,
+)
+from softsplit.commands.shared.quantities import parse_duration, parse_size
+from softsplit.commands.simulate.faults import Fault, Faults, parse_fault, parse_mute
+from softsplit.commands.simulate.simulate import run_simulation
+from softsplit.commands.sniff.command import HELP as SNIFF_HELP
+from softsplit.commands.sniff.command import order_from, sniff_options
+from softsplit.commands.sniff.sniff import run_sniff
+from softsplit.config import line
+from softsplit.config.url import parse_url
 from softsplit.profiles import shipped_profiles
 from softsplit.protocol.blocks import Table
-from softsplit.tools.faults import Fault, Faults, parse_fault, parse_mute
-from softsplit.tools.options import (BAUDRATE, UNIT, Number, baudrate_option, complain, mode_option,
-                                     timeout_option)
-from softsplit.tools.plausible import WORD_ORDERS
-from softsplit.tools.quantities import parse_duration, parse_size
-from softsplit.tools.read import Whom, profile_form, raw_form, run_read
-from softsplit.tools.record import run_record, upstream_of
-from softsplit.tools.scan import plan_scan, run_scan
-from softsplit.tools.simulate import run_simulation
-from softsplit.tools.sniff import run_sniff
-from softsplit.tools.sniffoptions import HELP as SNIFF_HELP, order_from, sniff_options
-from softsplit.url import parse_url
 
 
 @click.command(short_help="Read a unit, by its profile or raw.")

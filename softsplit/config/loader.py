@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from softsplit import checks, tomlfile
-from softsplit.bus import Unit, Upstream
+from softsplit.config.topology import Downstream, Topology, check_wires
+from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
-from softsplit.protocol.units import parse_long_unit
-from softsplit.topology import Downstream, Topology, check_wires
+from softsplit.protocol.addresses import parse_long_unit
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream", "diagnostics")

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from softsplit import checks
-from softsplit.access import Access
-from softsplit.bus import Unit, Upstream, require_unit
+from softsplit.config.access import Access
+from softsplit.config.line import Line
+from softsplit.config.permission import Permission, parse_permission
+from softsplit.config.upstream import Unit, Upstream, require_unit
+from softsplit.config.url import Url, as_url
 from softsplit.errors import ConfigError
-from softsplit.line import Line
-from softsplit.permission import Permission, parse_permission
 from softsplit.profiles import Profile
-from softsplit.url import Url, as_url
 
 WHEN_STALE = ("exception", "silent")
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from softsplit import checks
+from softsplit.config.line import Line
+from softsplit.config.url import Url, as_url, parse_url
 from softsplit.errors import ConfigError
-from softsplit.line import Line
 from softsplit.profiles import Profile, load_profile
+from softsplit.protocol.addresses import SIZES, LongUnit, parse_long_unit
 from softsplit.protocol.blocks import UNITS, Block, Read, Table
-from softsplit.protocol.units import SIZES, LongUnit, parse_long_unit
-from softsplit.url import Url, as_url, parse_url
 
 
 @dataclass(frozen=True)

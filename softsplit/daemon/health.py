@@ -1,7 +1,7 @@
 """Whether all is well, and what is wrong in words, from what upstreams and downstreams report."""
 
-from softsplit.protocol.pdus import OWN_EXCEPTIONS
-from softsplit.trouble import show_count, show_duration
+from softsplit.logs.conditions import show_count, show_duration
+from softsplit.protocol.pdu import OWN_EXCEPTIONS
 
 FRESH, DEGRADED, NOTHING_SERVED, NOT_RUNNING = range(4)  # exit codes of "softsplit status"
 OWN_CODES = set(map(str, OWN_EXCEPTIONS))  # the unit's own, as JSON writes them

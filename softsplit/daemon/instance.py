@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from softsplit.box.files import write_atomic
-from softsplit.box.presence import Presence, key_of
+from softsplit.daemon.atomicfile import write_atomic
+from softsplit.daemon.presence import Presence, key_of
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from softsplit.trouble import Allowance, Condition
+from softsplit.logs.conditions import Allowance, Condition
 from softsplit.worker import stop_all
 
 FORMAT = 1  # of status.json

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from softsplit.box.logbook import Logs, set_up_logging
-from softsplit.box.presence import HUNG, Gone, Hung, Process
-from softsplit.config import load_config
+from softsplit.config.loader import load_config
+from softsplit.daemon.presence import HUNG, Gone, Hung, Process
 from softsplit.errors import AlreadyRunning, SoftsplitError
+from softsplit.logs.setup import Logs, set_up_logging
 
 log = logging.getLogger("softsplit")
 

@@ -1,10 +1,10 @@
 """Packets: a serial line of which it is known, or believed, who is talking."""
 
-from softsplit.protocol import frames
-from softsplit.protocol.conversation import Conversation
-from softsplit.protocol.frames import MAX_RTU_FRAME, crc
+from softsplit.decoder.pairing import Conversation
+from softsplit.protocol import adu
+from softsplit.protocol.adu import MAX_RTU_FRAME, crc
 
-LENGTHS = {"request": frames.request_length, "reply": frames.reply_length}
+LENGTHS = {"request": adu.request_length, "reply": adu.reply_length}
 OTHER = {"request": "reply", "reply": "request"}
 
 

@@ -10,7 +10,7 @@ dictionary of what is expected tells of each byte, when it comes, which windows 
 
 from array import array
 
-from softsplit.protocol.frames import crc
+from softsplit.protocol.adu import crc
 
 ORDER = 32767  # of x
 BYTE = 8  # bits

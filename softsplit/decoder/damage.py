@@ -1,7 +1,7 @@
 """Damage: what the bytes that are part of no frame were meant to be."""
 
-from softsplit.protocol.crcs import wrong_bit
-from softsplit.protocol.frames import crc
+from softsplit.decoder.crcwindows import wrong_bit
+from softsplit.protocol.adu import crc
 
 STRAY = 2  # bytes at most that appear when a driver lets go of the line
 TORN = 3  # bytes at least that are left of a frame

@@ -3,10 +3,10 @@
     tap (bytes -> frames; crcs, clock, shapes) -> conversation (frames -> transactions)
 """
 
-from softsplit.protocol.conversation import Conversation
-from softsplit.protocol.packets import Packets
-from softsplit.protocol.tap import Tap
-from softsplit.protocol.transaction import Kind, Transaction
+from softsplit.decoder.alternating import Packets
+from softsplit.decoder.framefinder import Tap
+from softsplit.decoder.pairing import Conversation
+from softsplit.decoder.transaction import Kind, Transaction
 
 __all__ = ["MODES", "Kind", "Pairing", "Transaction"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.blocks import READ_TABLES, Block, Table, in_both_tables
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, asked_block
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block
 from softsplit.protocol.requests import WRITE_FUNCTIONS, Write, parse_write
-from softsplit.protocol.transaction import Kind, Transaction
 
 BOTH_WAYS = {5: Table.COILS, 6: Table.HOLDING_REGISTERS, 15: Table.COILS, 16: Table.HOLDING_REGISTERS}
 SINGLE = (5, 6)

@@ -6,14 +6,20 @@ Its CRC must be good, always. What may become a frame is waited for, until it ca
 behind it show that it is noise. What is nothing is noise, byte by byte.
 """
 
-from softsplit.protocol import frames
-from softsplit.protocol.clock import Clock
-from softsplit.protocol.conversation import Conversation
-from softsplit.protocol.crcs import LEAST, Bytes
-from softsplit.protocol.damage import STRAY
-from softsplit.protocol.frames import MAX_RTU_FRAME
-from softsplit.protocol.shapes import (answer_length, answers, is_known, is_same_function, reply_length,
-                                       request_length)
+from softsplit.decoder.arrival import Clock
+from softsplit.decoder.crcwindows import LEAST, Bytes
+from softsplit.decoder.damage import STRAY
+from softsplit.decoder.lengths import (
+    answer_length,
+    answers,
+    is_known,
+    is_same_function,
+    reply_length,
+    request_length,
+)
+from softsplit.decoder.pairing import Conversation
+from softsplit.protocol import adu
+from softsplit.protocol.adu import MAX_RTU_FRAME
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
 LONG_SILENCE = 0.5  # s; longer than any hole in a frame
@@ -131,7 +137,7 @@ class Tap:
         """A frame whose length its function tells."""
         asking, answering = self._lengths(head)
         if not asking and head[0] and self._may_be_odd(head):
-            asking = min(frames.request_length(head), MAX_RTU_FRAME)
+            asking = min(adu.request_length(head), MAX_RTU_FRAME)
         whole = [length for length in (asking, answering) if self._bytes.is_good(length)]
         if not whole:
             return None, 0 if self._silence_in(head) else max(asking, answering)

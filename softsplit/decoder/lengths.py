@@ -4,9 +4,9 @@ Whole frames are meant: unit (1), function (1), what the function demands, CRC (
 section 6 of the MODBUS Application Protocol Specification V1.1b3 (MAP).
 """
 
-from softsplit.protocol import frames
+from softsplit.protocol import adu
+from softsplit.protocol.adu import EXCEPTION_LENGTH, MAX_RTU_FRAME
 from softsplit.protocol.blocks import ADDRESSES, MAX_BITS, MAX_REGISTERS
-from softsplit.protocol.frames import EXCEPTION_LENGTH, MAX_RTU_FRAME
 
 BITS, REGISTERS = frozenset((1, 2)), frozenset((3, 4, 23))  # what functions read
 ECHOES = frozenset((5, 6, 8, 21, 22))  # the reply repeats the request; 8: with sub-function 0
@@ -67,7 +67,7 @@ def request_length(head) -> int:
         return 4
     if head[0] == 0 and head[1] not in BROADCASTS or not _is_possible(head, _REQUESTS):
         return 0
-    return _bounded(frames.request_length(head))
+    return _bounded(adu.request_length(head))
 
 
 def reply_length(head) -> int:
@@ -81,7 +81,7 @@ def reply_length(head) -> int:
         return EXCEPTION_LENGTH if possible else 0
     if head[1] == READ_FIFO:
         return 6 + _word(head, 2) if len(head) >= 6 else 8
-    return _objects_length(head) if head[1] == READ_DEVICE else _bounded(frames.reply_length(head))
+    return _objects_length(head) if head[1] == READ_DEVICE else _bounded(adu.reply_length(head))
 
 
 def _bounded(length: int) -> int:
@@ -101,7 +101,7 @@ def _objects_length(head) -> int:
 
 def is_known(function: int) -> bool:
     """Whether the lengths of the frames of a function, or of its exception, are known."""
-    return function & 0x7F in frames.REQUEST_LENGTHS
+    return function & 0x7F in adu.REQUEST_LENGTHS
 
 
 def answer_length(request, head) -> int:

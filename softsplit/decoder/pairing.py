@@ -1,11 +1,11 @@
 """A conversation: what masters and units say on a serial line, frame by frame, becomes transactions."""
 
-from softsplit.protocol.damage import STRAY, TORN, begins_like, describe, resembles
-from softsplit.protocol.frames import MAX_RTU_FRAME
-from softsplit.protocol.habits import PATIENCE, Habits
-from softsplit.protocol.past import Asked, Past, between
-from softsplit.protocol.shapes import ECHOES, answer_length, answers, request_length
-from softsplit.protocol.transaction import Kind, Transaction
+from softsplit.decoder.damage import STRAY, TORN, begins_like, describe, resembles
+from softsplit.decoder.lengths import ECHOES, answer_length, answers, request_length
+from softsplit.decoder.requests import Asked, Past, between
+from softsplit.decoder.timing import PATIENCE, Habits
+from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.protocol.adu import MAX_RTU_FRAME
 
 
 class Conversation:

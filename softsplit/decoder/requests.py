@@ -3,9 +3,9 @@
 from collections import deque
 from dataclasses import dataclass
 
-from softsplit.protocol.damage import begins_like
-from softsplit.protocol.habits import Habits
-from softsplit.protocol.shapes import answers
+from softsplit.decoder.damage import begins_like
+from softsplit.decoder.lengths import answers
+from softsplit.decoder.timing import Habits
 
 UNANSWERED = 4  # requests without a reply that are remembered
 STEPS_BACK = 2  # requests between a late reply and its own, at most

@@ -4,8 +4,8 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-from softsplit.protocol import pdus
-from softsplit.protocol.shapes import BITS, READ_FIFO, REGISTERS
+from softsplit.decoder.lengths import BITS, READ_FIFO, REGISTERS
+from softsplit.protocol import pdu
 
 ADDRESSED = frozenset((1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 24))  # functions whose requests have an address
 COUNTED = frozenset((1, 2, 3, 4, 15, 16, 23))  # and then a count
@@ -76,7 +76,7 @@ class Transaction:
             return None
         if self._is_answered and self.function in BITS:
             data = self.reply[3:-2]
-            return list(pdus.unpack_bits(data, 8 * len(data) if self.count is None else self.count))
+            return list(pdu.unpack_bits(data, 8 * len(data) if self.count is None else self.count))
         if self._is_answered and self.function in REGISTERS:
             return _registers(self.reply[3:-2])
         if self._is_answered and self.function == READ_FIFO:
@@ -87,7 +87,7 @@ class Transaction:
         if self.function in SINGLE_WRITES:
             return [self._word(4)]
         if self.function == WRITES_OF_BITS:
-            return list(pdus.unpack_bits(self.request[7:-2], self._word(4)))
+            return list(pdu.unpack_bits(self.request[7:-2], self._word(4)))
         return _registers(self.request[7:-2]) if self.function == WRITES_OF_REGISTERS else None
 
     @property

@@ -5,8 +5,8 @@ import time
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
 
-from softsplit.access import Access
-from softsplit.trouble import Allowance
+from softsplit.config.access import Access
+from softsplit.logs.conditions import Allowance
 
 log = logging.getLogger("softsplit")
 

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from selectors import EVENT_READ, EVENT_WRITE
 
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.tally import MasterTally
-from softsplit.protocol import frames
+from softsplit.downstream.masters import MasterTally
+from softsplit.protocol import adu
 from softsplit.protocol.requests import WRITE_FUNCTIONS
 
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
@@ -128,7 +128,7 @@ class Connection:
         begin = 0
         while len(data) - begin >= 6 and self._awaited is None:
             length = data[begin + 4] << 8 | data[begin + 5]
-            if not frames.MIN_LENGTH <= length <= frames.MAX_LENGTH:
+            if not adu.MIN_LENGTH <= length <= adu.MAX_LENGTH:
                 self._has_ended = True  # this is not Modbus
                 return b""
             end = begin + 6 + length

@@ -6,9 +6,9 @@ from concurrent.futures import Future
 from modbus_tk import modbus
 
 from softsplit.downstream.mirror import Mirror
-from softsplit.protocol import pdus
-from softsplit.protocol.pdus import SILENCE
-from softsplit.trouble import Allowance
+from softsplit.logs.conditions import Allowance
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
 

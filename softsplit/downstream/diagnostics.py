@@ -19,10 +19,10 @@ from collections.abc import Callable, Mapping
 from modbus_tk.modbus import Slave
 
 from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.polled import NEVER
-from softsplit.protocol import pdus
+from softsplit.downstream.store import NEVER
+from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.pdus import SILENCE
+from softsplit.protocol.pdu import SILENCE
 
 VERSION = 1
 PER_UNIT = 16  # registers
@@ -45,12 +45,12 @@ class Diagnostics(Slave):
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        asked = pdus.asked_block(request_pdu, (Table.INPUT_REGISTERS,))
+        asked = pdu.asked_block(request_pdu, (Table.INPUT_REGISTERS,))
         if isinstance(asked, int):
-            return pdus.exception_pdu(request_pdu[0], asked)
+            return pdu.exception_pdu(request_pdu[0], asked)
         data = self._data(asked, time.monotonic())
         if len(data) < asked.byte_count:
-            return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
+            return pdu.exception_pdu(request_pdu[0], pdu.ILLEGAL_ADDRESS)
         return bytes((request_pdu[0], asked.byte_count)) + data
 
     def _data(self, asked: Block, now: float) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import Question
+from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
 
 KEPT = 300  # blocks of one unit

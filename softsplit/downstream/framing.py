@@ -1,7 +1,7 @@
 """Framing: which request on a serial line is to be answered, among all that is said there."""
 
-from softsplit.protocol import frames
-from softsplit.protocol.units import size_of, unit_of
+from softsplit.protocol import adu
+from softsplit.protocol.addresses import size_of, unit_of
 
 STREAM_JOIN = 0.25  # s, like JOIN on a TCP connection, where a delayed acknowledgement may hold up a piece
 
@@ -15,7 +15,7 @@ class Framer:
     seconds. `size` is that of the addresses of our units.
     """
 
-    def __init__(self, units, join: float = frames.JOIN):
+    def __init__(self, units, join: float = adu.JOIN):
         self._units = frozenset(units)
         self.size = size_of(self._units)
         self._join = join
@@ -30,10 +30,10 @@ class Framer:
         begin, rest = self._walk(data)
         if not rest:
             return self._ours(data[begin:])
-        if frames.is_rtu_frame(rest, self.size):  # its function does not tell its length, or a wrong one
+        if adu.is_rtu_frame(rest, self.size):  # its function does not tell its length, or a wrong one
             return rest if unit_of(rest, self.size) in self._units else None
-        length = max(frames.request_length(rest, self.size), frames.reply_length(rest, self.size))
-        if length > len(rest) and len(rest) < frames.MAX_RTU_FRAME:
+        length = max(adu.request_length(rest, self.size), adu.reply_length(rest, self.size))
+        if length > len(rest) and len(rest) < adu.MAX_RTU_FRAME:
             self._held, self.expires_at = rest, ended + self._join
             return None
         return self._suffix(rest)
@@ -47,7 +47,7 @@ class Framer:
         """Walk over whole known frames; return where the last one begins, and what follows it."""
         begin = at = 0
         while at < len(data):
-            length = frames.known_length(data[at:at + frames.MAX_RTU_FRAME - 1 + self.size], self.size)
+            length = adu.known_length(data[at:at + adu.MAX_RTU_FRAME - 1 + self.size], self.size)
             if not length:
                 break
             begin, at = at, at + length
@@ -56,12 +56,12 @@ class Framer:
     def _ours(self, frame: bytes) -> bytes | None:
         """Return the frame if it is a request for one of our units."""
         is_ours = frame and unit_of(frame, self.size) in self._units
-        return frame if is_ours and frames.request_length(frame, self.size) == len(frame) else None
+        return frame if is_ours and adu.request_length(frame, self.size) == len(frame) else None
 
     def _suffix(self, data: bytes) -> bytes | None:
         """Return the longest suffix that is a request for one of our units."""
-        for begin in range(max(0, len(data) - frames.MAX_RTU_FRAME), len(data) - 2 - self.size):
+        for begin in range(max(0, len(data) - adu.MAX_RTU_FRAME), len(data) - 2 - self.size):
             frame = data[begin:]
-            if self._ours(frame) and frames.crc(frame) == 0:
+            if self._ours(frame) and adu.crc(frame) == 0:
                 return frame
         return None

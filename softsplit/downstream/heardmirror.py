@@ -7,10 +7,10 @@ as the block in which it was heard last. When the other master falls silent, all
 from collections.abc import Sequence
 
 from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.polled import NEVER, BlockState
-from softsplit.protocol import pdus
+from softsplit.downstream.store import NEVER, BlockState
+from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, Reading, Table, in_both_tables
-from softsplit.protocol.patience import MUTE_AFTER
 
 BLOCKS = 500  # of one unit that are remembered; those heard longest ago are forgotten
 FORGET = 600.0  # s without a block, while its unit is heard, after which nobody misses it
@@ -29,7 +29,7 @@ class HeardItems:
     def put(self, block: Block, data: bytes, good_until: float) -> None:
         """Take over a block as it came over the wire. Raises ValueError when it has not the block's size."""
         width = 1 if block.table.holds_bits else 2
-        data = pdus.unpack_bits(data, block.count) if width == 1 else data
+        data = pdu.unpack_bits(data, block.count) if width == 1 else data
         items = [(data[at:at + width], good_until) for at in range(0, len(data), width)]
         self._items[block.table].update(zip(_addresses(block), items, strict=True))
         self.refused.pop(block, None)
@@ -51,13 +51,13 @@ class HeardItems:
             return exception, now
         items = self._items[asked.table]
         good_until = min(items.get(address, (b"", NEVER))[1] for address in _addresses(asked))
-        return (None if now <= good_until else pdus.GATEWAY_NO_ANSWER), good_until
+        return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
 
     def get(self, asked: Block) -> bytes:
         """Return the data of an answer."""
         items = self._items[asked.table]
         data = b"".join(items[address][0] for address in _addresses(asked))
-        return pdus.pack_bits(data) if asked.table.holds_bits else data
+        return pdu.pack_bits(data) if asked.table.holds_bits else data
 
 
 class HeardMirror(Mirror):

@@ -5,9 +5,9 @@ The server's thread counts; the main thread looks on, at numbers that may be one
 
 from collections import Counter
 
-from softsplit.downstream.undelivered import Undelivered
-from softsplit.protocol.pdus import SILENCE
-from softsplit.protocol.units import unit_bytes
+from softsplit.downstream.lateanswers import Undelivered
+from softsplit.protocol.addresses import unit_bytes
+from softsplit.protocol.pdu import SILENCE
 
 ASKED = 100  # different requests of one master that are told apart
 MASTERS = 100  # that are told apart

@@ -13,12 +13,18 @@ from functools import partial
 from modbus_tk.modbus import Slave
 
 from softsplit.downstream.forwarding import Kept, Way, outcome
-from softsplit.downstream.polled import NEVER, BlockState, MergedBlock, PolledBlock
-from softsplit.protocol import frames, pdus
+from softsplit.downstream.store import NEVER, BlockState, MergedBlock, PolledBlock
+from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, in_both_tables, merge
-from softsplit.protocol.pdus import SILENCE
-from softsplit.protocol.patience import MUTE_AFTER
-from softsplit.protocol.requests import READ_FILES, WRITE_FUNCTIONS, parse_file_read, parse_write
+from softsplit.protocol.pdu import SILENCE
+from softsplit.protocol.requests import (
+    READ_FILES,
+    WRITE_FUNCTIONS,
+    parse_file_read,
+    parse_write,
+)
 
 # Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
 # good, and the TCP frame from its length field on.
@@ -194,6 +200,6 @@ class Mirror(Slave):
                 answer = bytes((asked.table.function, asked.byte_count)) + found.get(asked)
                 if len(self.known) < KNOWN_ANSWERS:
                     self.known[request_pdu] = (min(good_until, block_good_until),
-                                               frames.tcp_frame(0, self.unit, answer)[4:])
+                                               adu.tcp_frame(0, self.unit, answer)[4:])
                 return answer
         return self._refuse(asked.table.function, code)

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from softsplit.config.topology import Served
+from softsplit.downstream.masters import OTHER, Masters, MasterTally
 from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.tally import OTHER, Masters, MasterTally
 from softsplit.protocol.blocks import READ_TABLES
 from softsplit.rates import Rates
-from softsplit.topology import Served
 
 
 class Reporter:

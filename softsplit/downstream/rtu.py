@@ -10,18 +10,18 @@ from concurrent.futures import Future
 
 from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
 
-from softsplit.adapter import Adapter, cause
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.framing import Framer
+from softsplit.downstream.lateanswers import ANSWER_WITHIN
 from softsplit.downstream.server import TICK, Server
-from softsplit.downstream.undelivered import ANSWER_WITHIN
 from softsplit.errors import DownstreamError
-from softsplit.protocol import frames
-from softsplit.protocol.framing import Framer
-from softsplit.protocol.pdus import SILENCE
-from softsplit.protocol.units import unit_of
-from softsplit.line import Line
-from softsplit.url import Url
-from softsplit.trouble import Condition
+from softsplit.logs.conditions import Condition
+from softsplit.protocol import adu
+from softsplit.protocol.addresses import unit_of
+from softsplit.protocol.pdu import SILENCE
+from softsplit.transport.serialport import Adapter, cause
 
 OPEN_AGAIN = 1.0  # s between tries to open an adapter that is away
 LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
@@ -46,7 +46,7 @@ class Echo:
         It is known from what no master says: an answer that cannot be a request. A damaged echo is left to
         the framer, as any noise.
         """
-        if data == self._sent and now <= self._until and frames.request_length(data) != len(data):
+        if data == self._sent and now <= self._until and adu.request_length(data) != len(data):
             self._is_expected = True
         size = min(len(data), self._missing)
         begin = len(self._sent) - self._missing
@@ -69,8 +69,8 @@ class RtuServer(Server, ModbusTkRtuServer):
     def __init__(self, name: str, url: Url, line: Line, databank: Databank):
         ModbusTkRtuServer.__init__(self, Adapter(url, line), databank=databank)
         Server.__init__(self, name, url, databank)
-        self._silence = frames.frame_silence(line.baudrate, line.mode)
-        self._character = frames.character_time(line.baudrate, line.mode)
+        self._silence = adu.frame_silence(line.baudrate, line.mode)
+        self._character = adu.character_time(line.baudrate, line.mode)
         self._framer = Framer(databank.mirrors)
         self._echo = Echo(line.echo)
         self._adapter = Condition(self.allowance)
@@ -142,7 +142,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.beat = time.monotonic()
             segment += more
             if len(segment) > LONGEST_SEGMENT:  # a babbler; what matters is how it ends
-                segment = segment[-frames.MAX_RTU_FRAME:]
+                segment = segment[-adu.MAX_RTU_FRAME:]
         segment = self._echo.strip(segment, began)
         request = self._framer.segment(segment, began, time.monotonic()) if segment else None
         return None if request and self._echo.is_heard(request, began) else request
@@ -157,7 +157,7 @@ class RtuServer(Server, ModbusTkRtuServer):
 
     def _serve(self, request: bytes) -> None:
         """Answer a request, unless the next one has begun to arrive meanwhile."""
-        unit, pdu = frames.take_apart(request, self._framer.size)
+        unit, pdu = adu.take_apart(request, self._framer.size)
         self._master.count_request(unit, pdu)
         try:
             answer = self._master.undelivered.take(request) or self.databank.answer(unit, pdu)
@@ -189,9 +189,9 @@ class RtuServer(Server, ModbusTkRtuServer):
         return answer.result() if answer.done() else SILENCE
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return frames.rtu_frame(unit_of(request, self._framer.size), answer)
+        return adu.rtu_frame(unit_of(request, self._framer.size), answer)
 
     def _send(self, frame: bytes) -> None:
         duration = len(frame) * self._character
-        self._echo.expect(frame, time.monotonic() + duration + frames.JOIN)
+        self._echo.expect(frame, time.monotonic() + duration + adu.JOIN)
         self._serial.send(frame)

@@ -4,11 +4,11 @@ import time
 from concurrent.futures import Future
 
 from softsplit.downstream.connection import Connection
-from softsplit.downstream.undelivered import ANSWER_WITHIN
-from softsplit.protocol import frames
-from softsplit.protocol.framing import STREAM_JOIN, Framer
-from softsplit.protocol.pdus import SILENCE
-from softsplit.protocol.units import unit_of
+from softsplit.downstream.framing import STREAM_JOIN, Framer
+from softsplit.downstream.lateanswers import ANSWER_WITHIN
+from softsplit.protocol import adu
+from softsplit.protocol.addresses import unit_of
+from softsplit.protocol.pdu import SILENCE
 
 
 class RtuConnection(Connection):
@@ -68,7 +68,7 @@ class RtuConnection(Connection):
 
     def _ask_frame(self, frame: bytes | None) -> None:
         if frame:
-            self._ask(frame, *frames.take_apart(frame, self._framer.size))
+            self._ask(frame, *adu.take_apart(frame, self._framer.size))
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return frames.rtu_frame(unit_of(request, self._framer.size), answer)
+        return adu.rtu_frame(unit_of(request, self._framer.size), answer)

@@ -5,11 +5,11 @@ import selectors
 import socket
 from contextlib import suppress
 
+from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.masters import Masters
 from softsplit.downstream.report import Reporter
-from softsplit.downstream.tally import Masters
-from softsplit.url import Url
-from softsplit.trouble import Allowance
+from softsplit.logs.conditions import Allowance
 from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")

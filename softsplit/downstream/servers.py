@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from modbus_tk.modbus import Slave
 
+from softsplit.config.access import Access
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.rtu import RtuServer
 from softsplit.downstream.server import Server
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
-from softsplit.protocol.pdus import GATEWAY_NO_PATH
-from softsplit.access import Access
-from softsplit.line import Line
-from softsplit.url import Url
+from softsplit.protocol.pdu import GATEWAY_NO_PATH
 
 
 def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None,

@@ -6,7 +6,7 @@ from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock
 
-from softsplit.protocol import pdus
+from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, Read
 
 NEVER = float("-inf")
@@ -51,12 +51,12 @@ class MergedBlock(ModbusBlock):
 
     def put(self, block: Block, data: bytes) -> None:
         """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
-        self._view[self._span(block)] = data if self._width == 2 else pdus.unpack_bits(data, block.count)
+        self._view[self._span(block)] = data if self._width == 2 else pdu.unpack_bits(data, block.count)
 
     def get(self, block: Block) -> bytes:
         """Return the data of an answer."""
         data = bytes(self._view[self._span(block)])
-        return data if self._width == 2 else pdus.pack_bits(data)
+        return data if self._width == 2 else pdu.pack_bits(data)
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
         """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
@@ -65,7 +65,7 @@ class MergedBlock(ModbusBlock):
             if polled.exception is not None:
                 return polled.exception, now
         good_until = min(polled.taken_at + polled.fresh_for for polled in touched)
-        return (None if now <= good_until else pdus.GATEWAY_NO_ANSWER), good_until
+        return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
 
     def __getitem__(self, item):
         return unpack(f">{self.size}{'H' if self._width == 2 else 'B'}", self._data)[item]

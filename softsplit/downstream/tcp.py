@@ -16,15 +16,15 @@ from selectors import EVENT_READ
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 
+from softsplit.config.access import Access
+from softsplit.config.url import Url, show_address
+from softsplit.downstream.addressfilter import Door
 from softsplit.downstream.connection import NOTHING, OVER, Connection
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.door import Door
-from softsplit.downstream.rtuconnection import RtuConnection
+from softsplit.downstream.rtuovertcp import RtuConnection
 from softsplit.downstream.server import TICK, Server
 from softsplit.errors import DownstreamError
-from softsplit.access import Access
-from softsplit.trouble import Condition
-from softsplit.url import Url, show_address
+from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")
 

@@ -1,1 +1,1 @@
-"""Living unattended: one process, watched and started anew, which says how it is."""
+"""What starts softsplit by itself and names its adapters: systemd units, cron lines, udev rules."""

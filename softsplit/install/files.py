@@ -1,28 +1,14 @@
 """Files that softsplit writes: whole or not at all, and never over what a person has changed."""
 
 import hashlib
-import os
 import re
 from importlib.metadata import version
 from pathlib import Path
 
+from softsplit.daemon.atomicfile import write_atomic
 from softsplit.errors import SoftsplitError
 
 FIRST_LINE = re.compile(r"# Written by softsplit \S+; checksum of what follows: ([0-9a-f]{16})\n")
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a file for everybody to read, in a way that nobody ever sees half of it. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def sign(text: str) -> str:

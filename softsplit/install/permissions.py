@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from softsplit.topology import Topology
+from softsplit.config.topology import Topology
 
 PACKAGE = Path(__file__).parents[1]
 HIDDEN = tuple(map(Path, ("/tmp", "/var/tmp")))  # by PrivateTmp=yes

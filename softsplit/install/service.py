@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from softsplit.box import files, places, reach, rules, starters
-from softsplit.box.keeper import GRACE
-from softsplit.box.presence import Process
-from softsplit.config import find_config, load_config
+from softsplit.config.loader import find_config, load_config
+from softsplit.daemon.keepalive import GRACE
+from softsplit.daemon.presence import Process
 from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.install import files, permissions, places, udev, units
 
 KINDS = ("systemd", "cron", "udev")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
@@ -80,20 +80,20 @@ def finish(order: Order) -> ServiceFile:
     """Return the file that is wanted. Raises ConfigError when the configuration is wrong."""
     found = None if order.template else find_config(order.config)
     topology = found and load_config(found)
-    config = order.own(found) if found else starters.INSTANCE_CONFIG
-    first, *rest = starters.program()
+    config = order.own(found) if found else units.INSTANCE_CONFIG
+    first, *rest = units.program()
     command = [str(order.own(first)), *rest]
     notes, obstacle = _rivals(order), ""
     if order.kind == "udev":
         earlier = files.read_if_there(order.target) or ""
-        text, notes = rules.udev_text(topology, config, order.root, earlier)
+        text, notes = udev.udev_text(topology, config, order.root, earlier)
     elif order.kind == "cron":
-        text = starters.cron_text(command, config, order.user or "root")
+        text = units.cron_text(command, config, order.user or "root")
     else:
         groups = files.read_if_there(order.seen("/etc/group")) or ""
-        needed = [order.own(path) for path in reach.needed_paths(found, topology)]
-        text = starters.systemd_text(command, config, groups, needed)
-        obstacle = reach.obstacle(needed, order.root)
+        needed = [order.own(path) for path in permissions.needed_paths(found, topology)]
+        text = units.systemd_text(command, config, groups, needed)
+        obstacle = permissions.obstacle(needed, order.root)
     return ServiceFile(files.sign(text), notes, obstacle)
 
 
@@ -107,7 +107,7 @@ def _rivals(order: Order) -> list[str]:
 
 def explain(order: Order, file: ServiceFile) -> list[str]:
     """Say what there is to know about a file that was printed: where it goes, and how it gets there."""
-    words = [*starters.program(), "service", order.kind]
+    words = [*units.program(), "service", order.kind]
     words += ["--template"] if order.template else ["-c", os.path.abspath(find_config(order.config))]
     words += ["--user", order.user] if order.user else []
     words += ["--install"] if order.is_live else ["--root", str(order.root), "--install"]
@@ -159,7 +159,7 @@ def take_back(order: Order, force: bool = False) -> list[str]:
 
 
 def _end_what_cron_started(order: Order, text: str) -> list[str]:
-    config = starters.config_of_cron(text)
+    config = units.config_of_cron(text)
     process = config and Process.that_runs(order.seen(config))
     if not process:
         return []

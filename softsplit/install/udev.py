@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import chain, count
 from pathlib import Path
 
-from softsplit.box.adapters import UsbAdapter, find_adapters, marks
-from softsplit.box.files import is_own
-from softsplit.box.starters import fill, require_printable
-from softsplit.topology import Topology
+from softsplit.config.topology import Topology
+from softsplit.install.files import is_own
+from softsplit.install.units import fill, require_printable
+from softsplit.install.usb import UsbAdapter, find_adapters, marks
 
 LINK = re.compile(r"/dev/(softsplit-[A-Za-z0-9_.-]+)")
 NOT_IN_LINKS = re.compile(r"[^A-Za-z0-9_.-]")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import Read
 
 REQUEST_SIZE = 8  # bytes: unit (of one), function, address, count, CRC
@@ -35,7 +35,7 @@ def size(read: Read, unit_bytes: int = 1) -> int:
 
 def duration(read: Read, baudrate: int, mode: str, delay: float = DEVICE_DELAY, unit_bytes: int = 1) -> float:
     """Seconds a read takes on a serial line: request and reply, with the silence after each."""
-    return delay + sum(frames.wire_time(each, baudrate, mode) for each in _sizes(read, unit_bytes))
+    return delay + sum(adu.wire_time(each, baudrate, mode) for each in _sizes(read, unit_bytes))
 
 
 def _sizes(read: Read, unit_bytes: int) -> tuple[int, int]:

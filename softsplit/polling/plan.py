@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from softsplit.protocol import budget
+from softsplit.polling import busload
+from softsplit.polling.backoff import ALONE, MUTE_AFTER, RETRIES, Patience
+from softsplit.polling.demand import OFTEN
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.learning import OFTEN
-from softsplit.protocol.patience import ALONE, MUTE_AFTER, RETRIES, Patience
 
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
 FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
@@ -164,7 +164,7 @@ class Plan:
 
     def learn(self, unit: int, block: Block, every: float, duration: float, now: float) -> Read | None:
         """Poll a block, a read of which takes `duration`, if the wire has room; return the read then."""
-        room = budget.ROOMY - sum(due.duration / due.read.every for due in self._dues)  # of mute units too
+        room = busload.ROOMY - sum(due.duration / due.read.every for due in self._dues)  # of mute units too
         every = max(every, duration / room) if room > 0 else float("inf")
         if every > OFTEN:
             return None
@@ -198,13 +198,13 @@ class Plan:
     def _spread(self) -> None:
         """Set the periods which the wire can carry, as far as the answers have shown."""
         healthy = [due for due in self._dues if not self.is_mute(due.unit)]
-        periods = budget.spread([(due.read.every, due.duration) for due in healthy])
+        periods = busload.spread([(due.read.every, due.duration) for due in healthy])
         for due, period in zip(healthy, periods):
             due.period = period
 
     def _gives_way(self, first: _Due, now: float) -> bool:
         """Whether what is due would hold up a shorter period that is about to be due, and can wait for it."""
-        if self.demand > budget.ROOMY:
+        if self.demand > busload.ROOMY:
             return False
         is_mute = self.is_mute(first.unit)
         duration = self.timeout(first.unit) if is_mute else first.duration

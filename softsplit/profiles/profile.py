@@ -9,7 +9,7 @@ from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.protocol import values
 from softsplit.protocol.blocks import WRITE_FUNCTIONS, Block, Read, Table, merge
-from softsplit.protocol.pdus import pack_bits, unpack_bits
+from softsplit.protocol.pdu import pack_bits, unpack_bits
 
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 20, 21, 22, 23)  # a device may know; MAP 6
 

@@ -7,7 +7,7 @@ V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 
 import struct
 
-from softsplit.protocol.units import unit_bytes, unit_of
+from softsplit.protocol.addresses import unit_bytes, unit_of
 
 HEADER = struct.Struct(">HHHB")  # transaction id, protocol id, length, unit id; MTI 3.1.3
 MIN_LENGTH, MAX_LENGTH = 2, 254  # of the length field: unit id and a PDU of 1 to 253 bytes; MAP 4.1

@@ -8,7 +8,13 @@ import struct
 from dataclasses import dataclass
 
 from softsplit.protocol.blocks import ADDRESSES, MAX_REGISTERS, Block, Table
-from softsplit.protocol.pdus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Question, asked_block, read_question
+from softsplit.protocol.pdu import (
+    ILLEGAL_ADDRESS,
+    ILLEGAL_VALUE,
+    Question,
+    asked_block,
+    read_question,
+)
 
 READ_FILES, WRITE_FILES, WRITE_AND_READ = 20, 21, 23
 WRITE_FUNCTIONS = frozenset((5, 6, 15, 16, 21, 22, 23))

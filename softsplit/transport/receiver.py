@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.errors import ConfigError, Unreachable
-from softsplit.line import Line
-from softsplit.upstream.tap import SerialTap, tap_for
-from softsplit.url import Url
+from softsplit.transport.tap import SerialTap, tap_for
 
 RETRY = 1.0  # s between tries to open a tap that is lost
 

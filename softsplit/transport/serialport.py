@@ -8,8 +8,8 @@ from contextlib import suppress
 import serial
 from serial.rs485 import RS485Settings
 
-from softsplit.line import Line
-from softsplit.url import Url
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 
 PIECE = 4096  # bytes taken at a time
 CURES = {

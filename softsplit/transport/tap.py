@@ -15,10 +15,10 @@ import termios
 from array import array
 from contextlib import suppress
 
-from softsplit.adapter import PIECE, cause, unsettle
-from softsplit.line import Line
-from softsplit.upstream.wire import SocketWire
-from softsplit.url import Url
+from softsplit.config.line import Line
+from softsplit.config.url import Url
+from softsplit.transport.serialport import PIECE, cause, unsettle
+from softsplit.transport.wire import SocketWire
 
 CONNECT = 5.0  # s for a TCP connection
 KEEPALIVE = 1  # s; what a network holds back for longer than it takes to find that out must not come at all

@@ -4,9 +4,9 @@ import select
 import socket
 import struct
 
-from softsplit.adapter import Adapter, cause
-from softsplit.line import Line
-from softsplit.url import Url
+from softsplit.config.line import Line
+from softsplit.config.url import Url
+from softsplit.transport.serialport import Adapter, cause
 
 KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there, and until it asks again
 UNANSWERED = 3  # of its questions, after which the connection is lost

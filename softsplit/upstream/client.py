@@ -10,12 +10,12 @@ from collections.abc import Callable
 from modbus_tk import defines
 from modbus_tk.exceptions import ModbusError
 
+from softsplit.config.url import Url
 from softsplit.errors import NoAnswer, Refused, Unreachable
-from softsplit.protocol import pdus
+from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import Question
-from softsplit.upstream.wire import SerialWire, SocketWire
-from softsplit.url import Url
+from softsplit.protocol.pdu import Question
+from softsplit.transport.wire import SerialWire, SocketWire
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
 SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
@@ -49,7 +49,7 @@ class Client:
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
         """Return the data of the unit's answer to a read of `block`, as it came over the wire; see `ask`."""
-        return self.ask(unit, pdus.read_question(block), timeout)[2:]
+        return self.ask(unit, pdu.read_question(block), timeout)[2:]
 
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.
@@ -118,7 +118,7 @@ class Client:
             return question.pdu[:1] + rest
         except ModbusError as error:
             code = error.get_exception_code()
-            raise Refused(f"unit {unit}: {pdus.describe_exception(code)}", code) from error
+            raise Refused(f"unit {unit}: {pdu.describe_exception(code)}", code) from error
         except TimeoutError as error:
             raise NoAnswer(f"unit {unit} does not answer") from error
         except OSError as error:

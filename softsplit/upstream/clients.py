@@ -1,10 +1,10 @@
 """The client for a url."""
 
-from softsplit.line import Line
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.upstream.client import Client
 from softsplit.upstream.rtu import RtuClient
 from softsplit.upstream.tcp import TcpClient
-from softsplit.url import Url
 
 
 def client_for(url: Url, timeout: float, line: Line | None = None, unit_bytes: int = 1,

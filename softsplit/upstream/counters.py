@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdus import OWN_EXCEPTIONS
+from softsplit.protocol.pdu import OWN_EXCEPTIONS
 
 LATENCIES = 300  # the latest, of one unit
 

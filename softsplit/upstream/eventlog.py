@@ -4,9 +4,9 @@ import logging
 from collections.abc import Collection
 
 from softsplit.errors import UpstreamError
+from softsplit.logs.conditions import Allowance, Condition
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import describe_exception
-from softsplit.trouble import Allowance, Condition
+from softsplit.protocol.pdu import describe_exception
 
 log = logging.getLogger("softsplit")
 

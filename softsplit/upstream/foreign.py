@@ -1,7 +1,8 @@
 """What other masters say on a line that should be ours alone, as far as it can be mistaken. Pure."""
 
-from softsplit.protocol import pdus, replies
+from softsplit.protocol import pdu as pdus
 from softsplit.protocol.requests import parse_question
+from softsplit.upstream import replies
 
 
 class Foreign:

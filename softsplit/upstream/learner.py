@@ -3,11 +3,11 @@
 import time
 from collections import deque
 
+from softsplit.polling.demand import REMEMBERED, Learning
+from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.learning import REMEMBERED, Learning
-from softsplit.protocol.plan import Plan
-from softsplit.upstream.tally import Tally
-from softsplit.upstream.words import Words
+from softsplit.upstream.counters import Tally
+from softsplit.upstream.eventlog import Words
 
 LEARN_EVERY = 1.0  # s between looks
 WAITING = 10_000  # notes

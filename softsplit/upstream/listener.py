@@ -5,21 +5,21 @@ from collections import Counter
 from collections.abc import Sequence
 from queue import Queue
 
-from softsplit.bus import Unit, Upstream
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.decoder.decoder import Pairing
+from softsplit.decoder.facts import Overheard, overheard
+from softsplit.decoder.periods import Periods
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
-from softsplit.protocol import frames
+from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.protocol import adu
 from softsplit.protocol.blocks import READ_TABLES, Block, Doubt, Reading, Table
-from softsplit.protocol.overheard import Overheard, overheard
-from softsplit.protocol.pairing import Pairing
-from softsplit.protocol.patience import MUTE_AFTER
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, asked_block, describe_exception
-from softsplit.protocol.periods import Periods
-from softsplit.protocol.transaction import Kind, Transaction
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block, describe_exception
 from softsplit.rates import Rates
-from softsplit.upstream.ears import Ear, Ears
+from softsplit.transport.receiver import Ear, Ears
+from softsplit.upstream.counters import Tally
+from softsplit.upstream.eventlog import Words
 from softsplit.upstream.report import report
-from softsplit.upstream.tally import Tally
-from softsplit.upstream.words import Words
 from softsplit.worker import Worker
 
 TICK = 0.1  # s
@@ -44,7 +44,7 @@ class Listener(Worker):
         self._readings = readings
         self._steps = {unit.unit: unit.profile.step for unit in units}
         self._ears = ears_for(upstream, self._hear_of_tap)
-        self._character_time = frames.character_time(upstream.line.baudrate, upstream.line.mode)
+        self._character_time = adu.character_time(upstream.line.baudrate, upstream.line.mode)
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
         self._unanswered: Counter = Counter()  # reads in a row, by unit

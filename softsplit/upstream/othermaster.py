@@ -3,8 +3,8 @@
 import time
 from collections import deque
 
-from softsplit.upstream.tally import Tally
-from softsplit.upstream.words import Words
+from softsplit.upstream.counters import Tally
+from softsplit.upstream.eventlog import Words
 
 ENOUGH, WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
 

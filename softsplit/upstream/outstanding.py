@@ -6,8 +6,8 @@ back everything for a while, and then let it through in order.
 """
 
 from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
-from softsplit.protocol.pdus import Question, read_question
-from softsplit.protocol.replies import Shape, has_shape
+from softsplit.protocol.pdu import Question, read_question
+from softsplit.upstream.replies import Shape, has_shape
 
 WITHOUT_ADDRESS = (20, 21, 43)  # functions; MAP 6.14, 6.15, 6.21
 

@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Queue
 
-from softsplit.bus import Unit, Upstream
+from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import NoAnswer, NotSent, Refused, Unreachable, UpstreamError
-from softsplit.protocol import pdus, replies
+from softsplit.polling.fairness import Turns
+from softsplit.polling.plan import Plan
+from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, Doubt, Read, Reading, in_both_tables
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, describe_request, read_question
-from softsplit.protocol.plan import Plan
-from softsplit.protocol.turns import Turns
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, describe_request, read_question
 from softsplit.rates import Rates
+from softsplit.upstream import replies
 from softsplit.upstream.clients import client_for
-from softsplit.upstream.forwards import LONGEST_WAIT, Forward, Forwards
+from softsplit.upstream.counters import Tally
+from softsplit.upstream.eventlog import Words
 from softsplit.upstream.learner import Learner
-from softsplit.upstream.others import OtherMaster
+from softsplit.upstream.othermaster import OtherMaster
+from softsplit.upstream.queue import LONGEST_WAIT, Forward, Forwards
 from softsplit.upstream.report import report
-from softsplit.upstream.tally import Tally
-from softsplit.upstream.words import Words
 from softsplit.worker import HUNG, Worker
 
 log = logging.getLogger("softsplit")
@@ -150,7 +151,7 @@ class Poller(Worker):
             self._forwards.answered(forward, reason)
             return
         except Refused as reason:
-            error, result = reason, pdus.exception_pdu(question.function, reason.exception_code)
+            error, result = reason, pdu.exception_pdu(question.function, reason.exception_code)
         except UpstreamError as reason:
             error = result = reason
         self._count(unit, forward.block, error, None if error or not forward.block else result[2:])

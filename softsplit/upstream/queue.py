@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from softsplit.errors import NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, Question
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, Question
 
 WAITING = 200  # requests, of one wire; more find it busy
 LONGEST_WAIT = 5.0  # s; no master waits longer

@@ -4,8 +4,9 @@ A question stands in `request`, a whole frame, which tells how long unit address
 unit, of another function or of another size is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
 """
 
-from softsplit.protocol import frames, pdus
-from softsplit.protocol.pdus import Question
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.pdu import Question
 
 Shape = tuple[int, bytes, int]  # unit, begin and size of the PDU: replies of one shape cannot be told apart
 
@@ -30,7 +31,7 @@ def find_reply(heard: bytes, request: bytes, question: Question,
     size = _unit_size(request, question)
     replies = sorted((at, heard[at:at + _length(heard[at + size:], told, size)])
                      for header, told in _headers(request, question) for at in _places(heard, header))
-    good = [found for found in replies if frames.is_rtu_frame(found[1], size)
+    good = [found for found in replies if adu.is_rtu_frame(found[1], size)
             and not pdus.reply_fault(question, found[1][size:-2])]
     echoes = [found for found in good if found[1] == request]
     if question.answer == question.pdu:
@@ -44,7 +45,7 @@ def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:
     if header not in heard:
         return False
     size = _unit_size(request, question)
-    others, _ = frames.split(heard, size)
+    others, _ = adu.split(heard, size)
     for frame in (request, *others):  # in which it may stand by chance
         heard = heard.replace(frame, b"")
     return any(len(heard) >= at + _length(heard[at + size:], told, size) for at in _places(heard, header))
@@ -60,7 +61,7 @@ def fault(others: list[tuple[int, bytes]], loose: int, unit: int, question: Ques
             return f"unit {other} instead of {unit}"
         if wrong := pdus.reply_fault(question, pdu):
             return wrong
-    return f"{loose} bytes without a meaning" if loose >= frames.EXCEPTION_LENGTH else None
+    return f"{loose} bytes without a meaning" if loose >= adu.EXCEPTION_LENGTH else None
 
 
 def _headers(request: bytes, question: Question) -> list[tuple[bytes, int]]:

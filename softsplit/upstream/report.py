@@ -1,7 +1,7 @@
 """What `status.json` says of an upstream."""
 
-from softsplit.bus import Upstream
-from softsplit.upstream.tally import BlockTally, Counts, Latencies, Tally, total
+from softsplit.config.upstream import Upstream
+from softsplit.upstream.counters import BlockTally, Counts, Latencies, Tally, total
 
 FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
 

@@ -12,18 +12,20 @@ from contextlib import suppress
 from modbus_tk.modbus import Master
 from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, NotSent, Refused
-from softsplit.line import Line
-from softsplit.protocol import frames, pdus, replies
-from softsplit.protocol.awaited import Awaited, probes
-from softsplit.protocol.foreign import Foreign
-from softsplit.protocol.pdus import Question
-from softsplit.protocol.units import unit_of
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.addresses import unit_of
+from softsplit.protocol.pdu import Question
+from softsplit.transport.wire import SerialWire, SocketWire
+from softsplit.upstream import replies
 from softsplit.upstream.client import Client
-from softsplit.upstream.wire import SerialWire, SocketWire
-from softsplit.url import Url
+from softsplit.upstream.foreign import Foreign
+from softsplit.upstream.outstanding import Awaited, probes
 
-QUIET = frames.JOIN  # s without a byte, after which a line that was disturbed is quiet
+QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet
 GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
 TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
 LATEST = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
@@ -39,10 +41,10 @@ class Query(RtuQuery):
         self._unit_bytes = unit_bytes
 
     def build_request(self, pdu, slave):
-        return frames.rtu_frame(slave, pdu)
+        return adu.rtu_frame(slave, pdu)
 
     def parse_response(self, response):  # which RtuClient._recv has checked
-        return frames.take_apart(response, self._unit_bytes)[1]
+        return adu.take_apart(response, self._unit_bytes)[1]
 
 
 class RtuClient(Client, RtuMaster):
@@ -58,7 +60,7 @@ class RtuClient(Client, RtuMaster):
                  unit_bytes: int = 1, **others):
         Master.__init__(self, timeout)
         wire = SerialWire(url, line) if line else SocketWire(url, timeout)
-        silence = frames.frame_silence(line.baudrate, line.mode) if line else 0.0
+        silence = adu.frame_silence(line.baudrate, line.mode) if line else 0.0
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._unit_bytes = unit_bytes
         self._request, self._unit = b"", 0  # the latest request, and whom it asks
@@ -134,18 +136,18 @@ class RtuClient(Client, RtuMaster):
 
         Return what nobody can have sent whom we asked, each a unit and a PDU.
         """
-        data, self._stray = self._stray[-2 * frames.MAX_RTU_FRAME:], b""
+        data, self._stray = self._stray[-2 * adu.MAX_RTU_FRAME:], b""
         foreign = []
         size = self._unit_bytes
-        for frame in frames.split(data, size)[0]:
-            unit, pdu = frames.take_apart(frame, size)
+        for frame in adu.split(data, size)[0]:
+            unit, pdu = adu.take_apart(frame, size)
             if frame == self._request and (self._hears_itself or not self._is_mirrored):
                 self._hears_itself = True
             elif self._awaited.matching(unit, pdu):
                 self._late.add(unit)
             else:
                 foreign.append((unit, pdu))
-                is_request = frames.request_length(frame, size) == len(frame)
+                is_request = adu.request_length(frame, size) == len(frame)
                 said = self._others.hear(unit, pdu, is_request, time.monotonic(), doubtful=self._unit)
                 if said and len(self._foreign) < FOREIGN:
                     self._foreign.append(said)
@@ -157,7 +159,7 @@ class RtuClient(Client, RtuMaster):
         self._sort()
         self._heard_besides(heard[:at])
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
-        unit, pdu = frames.take_apart(frame, self._unit_bytes)
+        unit, pdu = adu.take_apart(frame, self._unit_bytes)
         if self._others.has_asked(replies.shape(unit, self._question), time.monotonic()):
             raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
         is_ambiguous = len(self._awaited.matching(unit, pdu)) > 1
@@ -205,7 +207,7 @@ class RtuClient(Client, RtuMaster):
         self._stray = heard
         foreign = self._sort()
         self._heard_besides(heard)
-        _, loose = frames.split(heard.replace(self._request, b""), self._unit_bytes)
+        _, loose = adu.split(heard.replace(self._request, b""), self._unit_bytes)
         fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._unit, self._question)
         if fault:
             raise BadAnswer(f"unit {self._unit}: the answer has {fault}")

@@ -2,11 +2,11 @@
 
 from modbus_tk.modbus_tcp import TcpMaster
 
+from softsplit.config.url import Url
 from softsplit.errors import BadAnswer
-from softsplit.protocol import frames, pdus
+from softsplit.protocol import adu, pdu
+from softsplit.transport.wire import SocketWire
 from softsplit.upstream.client import Client
-from softsplit.upstream.wire import SocketWire
-from softsplit.url import Url
 
 REMEMBERED = 32  # unanswered requests whose late answers are recognised
 
@@ -27,13 +27,13 @@ class TcpClient(Client, TcpMaster):
     @staticmethod
     def _is_from_unit(frame: bytes) -> bool:
         """Whether an answer shows that its unit lives: a gateway may say 0x0A or 0x0B in its place."""
-        return frame[7] < 0x80 or frame[8:9] in map(int.to_bytes, pdus.OWN_EXCEPTIONS)
+        return frame[7] < 0x80 or frame[8:9] in map(int.to_bytes, pdu.OWN_EXCEPTIONS)
 
     def _next_frame(self) -> bytes:
         """Return the next whole frame: header (7) and PDU. Raises TimeoutError, OSError or BadAnswer."""
         while True:
             try:
-                length = frames.tcp_frame_length(self._inbox)
+                length = adu.tcp_frame_length(self._inbox)
             except ValueError as error:
                 raise self._bad(f"{self._url} does not speak Modbus TCP: {error}") from error
             if length and len(self._inbox) >= length:
@@ -80,7 +80,7 @@ class TcpClient(Client, TcpMaster):
                 break
             if unit is not None and self._is_from_unit(frame):
                 self._late.add(unit)
-        fault = pdus.reply_fault(self._question, frame[7:])
+        fault = pdu.reply_fault(self._question, frame[7:])
         if frame[6] != unit:
             fault = f"unit {frame[6]} instead of {unit}"
         if fault:

@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 
-from softsplit.profiles import load_profile
-from softsplit.protocol import frames
-from softsplit.protocol.blocks import Block
+from softsplit.commands.simulate.faults import Fault, Faults
+from softsplit.commands.simulate.simulate import SimulatedUnit
+from softsplit.config.url import parse_url
 from softsplit.downstream.servers import server_for
-from softsplit.tools.faults import Fault, Faults
-from softsplit.tools.simulate import SimulatedUnit
-from softsplit.url import parse_url
+from softsplit.profiles import load_profile
+from softsplit.protocol import adu
+from softsplit.protocol.blocks import Block
 from softsplit.worker import run_until_signal
 
 UNITS = (100, 2)
@@ -47,7 +47,7 @@ def report() -> None:
 def main(baudrate: int, mute: int) -> None:
     faults = Faults([Fault("silent", unit=mute)] if mute else [])
     meter = load_profile("abb-b23")
-    units = [Clock(unit, meter, faults, lambda size: frames.wire_time(size, baudrate, "8E1")) for unit in UNITS]
+    units = [Clock(unit, meter, faults, lambda size: adu.wire_time(size, baudrate, "8E1")) for unit in UNITS]
     server = server_for("bus", parse_url("tcp://127.0.0.1:0", ("tcp",), 0), units)
     server.open()
     print(server.url.port, flush=True)

@@ -20,8 +20,8 @@ from pathlib import Path
 import click
 import serial
 
-from softsplit.protocol import frames
-from softsplit.tools.cable import Cable
+from softsplit.commands.simulate.pty import Cable
+from softsplit.protocol import adu
 from tests.bench.hostile import BEHAVIOURS
 from tests.support import read_request, running
 
@@ -170,7 +170,7 @@ def hostile(port: int, kind: str):
 def beside_hostile(seconds: float) -> list[dict]:
     """The latency of a master that reads ten times a second, alone and beside others."""
     rows = []
-    request = frames.tcp_frame(1, 1, read_request(0, 48))
+    request = adu.tcp_frame(1, 1, read_request(0, 48))
     for kind in ("nobody", *BEHAVIOURS):
         with Peer("softsplit", [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"]) as server, \
                 hostile(server.port, kind), socket.create_connection(("127.0.0.1", server.port), 5) as master:
@@ -195,7 +195,7 @@ def turnaround(reads: int = 300) -> dict:
     cable = Cable()
     command = [sys.executable, "-c", OURS, f"rtu://{cable.left}"]
     with running(cable), Peer("softsplit", command), serial.Serial(cable.right, 19200, timeout=1) as port:
-        request = frames.rtu_frame(1, read_request(0, 48))
+        request = adu.rtu_frame(1, read_request(0, 48))
         times = []
         for _ in range(reads):
             begin = time.perf_counter()
@@ -205,7 +205,7 @@ def turnaround(reads: int = 300) -> dict:
             port.read(5 + 96 - 1)
             time.sleep(0.005)
         times.sort()
-        silence = frames.frame_silence(19200, "8N1") * 1e3
+        silence = adu.frame_silence(19200, "8N1") * 1e3
         return {"p50": statistics.median(times), "p99": times[reads * 99 // 100], "silence": silence}
 
 

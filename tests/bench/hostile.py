@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 
-from softsplit.protocol import frames
+from softsplit.protocol import adu
 from tests.support import read_request
 
 DRIPPING, IDLE, FLOODING = 500, 1000, 8  # masters
@@ -21,7 +21,7 @@ def drip(port: int) -> None:
     """Half of them send a byte a second; twice as many say nothing at all."""
     idle = [connect(port) for _ in range(IDLE)]
     dripping = [connect(port) for _ in range(DRIPPING)]
-    request = frames.tcp_frame(1, 1, read_request(0, 48))
+    request = adu.tcp_frame(1, 1, read_request(0, 48))
     print(len(idle), flush=True)
     position = 0
     while True:
@@ -37,7 +37,7 @@ def drip(port: int) -> None:
 
 def flood(port: int) -> None:
     """They send requests as fast as they can, and never take an answer."""
-    requests = frames.tcp_frame(1, 1, read_request(0, 125)) * 100
+    requests = adu.tcp_frame(1, 1, read_request(0, 125)) * 100
     flooding = [connect(port) for _ in range(FLOODING)]
     print(len(flooding), flush=True)
     while True:

@@ -13,8 +13,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from softsplit.protocol.frames import rtu_frame
-from softsplit.protocol.pairing import AUTO, MODES, RTS, Kind, Pairing
+from softsplit.decoder.decoder import AUTO, MODES, RTS, Kind, Pairing
+from softsplit.protocol.adu import rtu_frame
 from tests.traffic import CHARACTER_BITS, Line, Traffic, traffic
 
 LINES = {

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import click
 
+from softsplit.polling import busload
 from softsplit.profiles import load_profile
-from softsplit.protocol import budget
 from tests.bench.bus import UNITS
 from tests.support import TcpMaster, read_request
 
@@ -164,7 +164,7 @@ def measure(peer, masters: int, mute: int, seconds: float, period: float = 1.0, 
 def best_age(every: float = FASTEST) -> float:
     """The best possible age of the powers, in seconds, when they are read as often as the wire allows."""
     reads = load_profile("abb-b23").reads
-    durations = {read.name: budget.duration(read, BAUDRATE, "8E1", delay=0.0) for read in reads}
+    durations = {read.name: busload.duration(read, BAUDRATE, "8E1", delay=0.0) for read in reads}
     fast = durations.pop("instantaneous values")
     return max(every, len(UNITS) * fast + max(durations.values())) + fast
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from softsplit.protocol import budget
+from softsplit.polling import busload
+from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
-from softsplit.protocol.plan import Plan
 
 SECONDS = 400.0  # s of the wire's time that are run
 WORK = 200_000  # reads looked at; a plan of very many reads is run for less time
@@ -37,5 +37,5 @@ def _gap(times: list[float]) -> float:
 def _estimate(each: tuple[int, Read], takes: Mapping[tuple[int, Read], float]) -> float:
     """The age that a read of a long period can have, when all others are in its way once."""
     needed = sum(duration / read.every for (_, read), duration in takes.items())
-    is_roomy = needed <= budget.ROOMY
+    is_roomy = needed <= busload.ROOMY
     return (1.0 if is_roomy else LATENESS) * each[1].every * max(1.0, needed) + sum(takes.values())

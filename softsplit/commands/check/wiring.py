@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from softsplit.bus import Unit, Upstream
-from softsplit.protocol import budget, forecast
+from softsplit.commands.check import forecast
+from softsplit.config.topology import Downstream, Topology
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.polling import busload
 from softsplit.protocol.blocks import Read
-from softsplit.topology import Downstream, Topology
 
 USUAL_BAUDRATES = (9600, 19200, 38400, 57600, 115200)  # baud
 TOO_SHORT, TOO_MUCH, NARROW = "TOO SHORT", "TOO MUCH", "NARROW"
@@ -85,7 +86,7 @@ def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
 
 
 def _duration(upstream: Upstream, read: Read, baudrate: int) -> float:
-    seconds = budget.duration(read, baudrate, upstream.line.mode, unit_bytes=upstream.unit_bytes)
+    seconds = busload.duration(read, baudrate, upstream.line.mode, unit_bytes=upstream.unit_bytes)
     return seconds + upstream.request_gap
 
 
@@ -101,7 +102,7 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     for read in unit.reads:
         line = f"{read.name:{width}}  {str(read.block):28}  every {f'{read.every:g} s':6}"
         if cost := own.get(read):
-            line += (f"  {budget.size(read, upstream.unit_bytes):3} bytes  {1000 * cost.duration:4.0f} ms"
+            line += (f"  {busload.size(read, upstream.unit_bytes):3} bytes  {1000 * cost.duration:4.0f} ms"
                      f"  {100 * cost.share:5.1f} %  at worst {_seconds(cost.oldest)} old")
         yield line.rstrip()
 
@@ -120,12 +121,12 @@ def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
         faults.append((TOO_SHORT, f"timeout {upstream.timeout:g} s, because {slowest.read.name} of unit "
                                   f"{slowest.unit} takes {_seconds(slowest.duration)}; set timeout to at "
                                   f"least {_seconds(2 * slowest.duration)}"))
-    if needed > budget.ROOMY:
+    if needed > busload.ROOMY:
         fault, what = ((TOO_MUCH, "periods will be stretched") if needed > 1 else
                        (NARROW, "there is hardly any room"))
         faults.append((fault, f"{what}; {_cure(upstream, costs, needed)}"))
     return Fit(needed, f"the reads need {100 * needed:.0f} % of the wire, when devices begin to answer after "
-                       f"{1000 * budget.DEVICE_DELAY:g} ms", tuple(faults))
+                       f"{1000 * busload.DEVICE_DELAY:g} ms", tuple(faults))
 
 
 def _cure(upstream: Upstream, costs: list[Cost], needed: float) -> str:
@@ -133,13 +134,13 @@ def _cure(upstream: Upstream, costs: list[Cost], needed: float) -> str:
     cures = []
     for baudrate in USUAL_BAUDRATES:
         less = sum(_duration(upstream, cost.read, baudrate) / cost.read.every for cost in costs)
-        if baudrate > upstream.line.baudrate and less <= budget.ROOMY:
+        if baudrate > upstream.line.baudrate and less <= busload.ROOMY:
             cures.append(f"{baudrate} baud would need {100 * less:.0f} %")
             break
     costliest = max(costs, key=lambda cost: cost.share).read
     alike = [cost for cost in costs
              if (cost.read.name, cost.read.every) == (costliest.name, costliest.every)]
-    rest = budget.ROOMY - needed + sum(cost.share for cost in alike)
+    rest = busload.ROOMY - needed + sum(cost.share for cost in alike)
     if rest > 0:
         every = _round_up(sum(cost.duration for cost in alike) / rest)
         units = ", ".join(str(cost.unit) for cost in alike)

@@ -8,12 +8,12 @@ import stat
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-from softsplit.adapter import Adapter, cause
-from softsplit.box.adapters import find_adapters
-from softsplit.box.starters import GROUPS
-from softsplit.line import Line
-from softsplit.tools.finding import Finding, note, well, wrong
-from softsplit.url import Url
+from softsplit.commands.doctor.finding import Finding, note, well, wrong
+from softsplit.config.line import Line
+from softsplit.config.url import Url
+from softsplit.install.units import GROUPS
+from softsplit.install.usb import find_adapters
+from softsplit.transport.serialport import Adapter, cause
 
 QUICK = 2  # ms an FTDI chip may keep to itself what it has received
 NUMBERED = ("ttyUSB", "ttyACM")  # names in the order in which adapters happened to come

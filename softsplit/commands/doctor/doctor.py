@@ -6,19 +6,19 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from softsplit.box import places, reach, starters
-from softsplit.box.service import Order
-from softsplit.box.verdict import NOT_RUNNING
-from softsplit.bus import Upstream
-from softsplit.config import load_config
-from softsplit.tools.devices import examine_device
-from softsplit.tools.finding import Finding, note, well, wrong
-from softsplit.tools.running import examine_running
-from softsplit.tools.status import read_status
-from softsplit.tools.wires import examine_port, examine_tap, examine_upstream
-from softsplit.topology import Topology
-from softsplit.trouble import show_count
-from softsplit.wiring import NARROW, fit
+from softsplit.commands.check.wiring import NARROW, fit
+from softsplit.commands.doctor.devices import examine_device
+from softsplit.commands.doctor.finding import Finding, note, well, wrong
+from softsplit.commands.doctor.ports import examine_port, examine_tap, examine_upstream
+from softsplit.commands.doctor.running import examine_running
+from softsplit.commands.status.status import read_status
+from softsplit.config.loader import load_config
+from softsplit.config.topology import Topology
+from softsplit.config.upstream import Upstream
+from softsplit.daemon.health import NOT_RUNNING
+from softsplit.install import permissions, places, units
+from softsplit.install.service import Order
+from softsplit.logs.conditions import show_count
 
 PATIENCE = 10.0  # s for systemd
 ACTIVE = ("active", "reloading")
@@ -95,7 +95,7 @@ def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterat
         if _starts(order, place, names):
             count += 1
             yield _unit(order, unit, runs)
-            if obstacle := reach.obstacle(map(order.own, reach.needed_paths(config, topology)), root):
+            if obstacle := permissions.obstacle(map(order.own, permissions.needed_paths(config, topology)), root):
                 yield wrong(obstacle)
     if _starts(order, places.CRON, names):
         count += 1
@@ -115,7 +115,7 @@ def _starts(order: Order, place: places.Place, names: list[Path]) -> bool:
     except OSError:
         return False
     if place is places.TEMPLATE:
-        return names[0].parent == starters.INSTANCE_CONFIG.parent and names[0].suffix == ".toml"
+        return names[0].parent == units.INSTANCE_CONFIG.parent and names[0].suffix == ".toml"
     plain = text.replace("%%", "%").replace("\\%", "%")  # as it was before systemd's and cron's quoting
     return any(re.search(rf"""-c ["']?{re.escape(str(name))}["'\s]""", plain) for name in names)
 

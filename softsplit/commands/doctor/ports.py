@@ -5,20 +5,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from softsplit.bus import Unit, Upstream
+from softsplit.commands.doctor.finding import Finding, note, well, wrong
+from softsplit.commands.shared.reader import read_patiently
+from softsplit.config.topology import Downstream
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.url import Url
+from softsplit.decoder.decoder import Pairing
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.protocol import frames
-from softsplit.protocol.pairing import Pairing
-from softsplit.protocol.pdus import OWN_EXCEPTIONS
-from softsplit.protocol.transaction import Kind, Transaction
-from softsplit.tools.finding import Finding, note, well, wrong
-from softsplit.tools.reader import read_patiently
-from softsplit.topology import Downstream
+from softsplit.protocol import adu
+from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.listener import ears_for
-from softsplit.url import Url
 
 LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
 LISTEN_TO_MASTER = 3.0  # s
@@ -68,7 +68,7 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     """Listen for a while to a line that is only heard."""
     ears = ears_for(upstream, lambda text: None)
-    pairing = Pairing(frames.character_time(upstream.line.baudrate, upstream.line.mode), jitter=ears.jitter)
+    pairing = Pairing(adu.character_time(upstream.line.baudrate, upstream.line.mode), jitter=ears.jitter)
     found: list[Transaction] = []
     try:
         ears.open()

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from softsplit.bus import Upstream
+from softsplit.commands.doctor.finding import Finding, note, well, wrong
+from softsplit.commands.doctor.ports import look_at, look_for
+from softsplit.commands.shared.route import here, obstacle_at
+from softsplit.config.topology import Downstream, Topology
+from softsplit.config.upstream import Upstream
+from softsplit.config.url import EXAMPLES, Url, parse_url
 from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.protocol.pdus import GATEWAY_NO_PATH, OWN_EXCEPTIONS
-from softsplit.tools.entrance import here, obstacle_at
-from softsplit.tools.finding import Finding, note, well, wrong
-from softsplit.tools.wires import look_at, look_for
-from softsplit.topology import Downstream, Topology
-from softsplit.trouble import show_count, show_duration
+from softsplit.logs.conditions import show_count, show_duration
+from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.upstream.clients import client_for
-from softsplit.url import EXAMPLES, Url, parse_url
 
 PATIENCE = 2.0  # s for an answer of our own server
 SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong

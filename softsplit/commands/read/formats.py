@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from softsplit.commands.read.guess import WORD_ORDERS, tabulate
+from softsplit.commands.shared.display import Named, items_of, named_values
+from softsplit.commands.shared.reader import Outcome, title_of
 from softsplit.profiles import Profile
-from softsplit.tools.plausible import WORD_ORDERS, tabulate
-from softsplit.tools.reader import Outcome, title_of
-from softsplit.tools.shown import Named, items_of, named_values
 
 COLUMNS = ("time", "unit", "block", "table", "address", "name", "value", "measure", "error")
 

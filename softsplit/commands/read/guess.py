@@ -6,9 +6,9 @@ when taken for a float; so at most one of the two is plausible.
 
 from collections.abc import Sequence
 
+from softsplit.commands.shared.display import items_of
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
-from softsplit.tools.shown import items_of
 
 WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
                "dcba": ("little", "little")}  # word_order and byte_order

@@ -7,19 +7,19 @@ from datetime import datetime
 from itertools import cycle
 
 from softsplit import checks
+from softsplit.commands.read.addresses import parse_address
+from softsplit.commands.read.formats import Csv, Json, Text
+from softsplit.commands.read.guess import WORD_ORDERS
+from softsplit.commands.shared.reader import read_all, title_of
+from softsplit.commands.shared.route import find_entrance
+from softsplit.config.line import Line
+from softsplit.config.url import Url, parse_url
 from softsplit.errors import ConfigError
-from softsplit.line import Line
 from softsplit.profiles import Profile, Register, load_profile
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.tools.entrance import find_entrance
-from softsplit.tools.forms import Csv, Json, Text
-from softsplit.tools.notation import parse_address
-from softsplit.tools.plausible import WORD_ORDERS
-from softsplit.tools.reader import read_all, title_of
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
-from softsplit.url import Url, parse_url
 
 SCHEMES = ("tcp", "rtuovertcp", "rtu")
 

@@ -8,18 +8,23 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from softsplit.bus import Unit, Upstream
+from softsplit.commands.read.read import parse_place
+from softsplit.commands.record.recorder import Recorder
+from softsplit.commands.record.recording import (
+    RECORDING,
+    Answer,
+    show_answer,
+    show_head,
+)
+from softsplit.commands.shared.interrupt import Stop
+from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, LongFile
+from softsplit.commands.shared.quantities import show_size
+from softsplit.config.line import Line
+from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, SoftsplitError
-from softsplit.line import Line
+from softsplit.logs.conditions import show_count, show_duration
 from softsplit.profiles import load_profile
-from softsplit.protocol.units import parse_unit, size_of
-from softsplit.tools.housefile import RECORDING, Answer, show_answer, show_head
-from softsplit.tools.longfile import OLDER_FILES, STDOUT, LongFile
-from softsplit.tools.quantities import show_size
-from softsplit.tools.read import parse_place
-from softsplit.tools.recorder import Recorder
-from softsplit.tools.stopping import Stop
-from softsplit.trouble import show_count, show_duration
+from softsplit.protocol.addresses import parse_unit, size_of
 
 SMALLEST = 10_000  # bytes of a recording
 REDRAW = 1.0  # s

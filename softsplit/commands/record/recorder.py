@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from math import inf
 
-from softsplit.bus import Unit, Upstream
+from softsplit.commands.record.recording import Answer
+from softsplit.commands.shared.route import find_entrance
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.url import Url
 from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdus import read_question
-from softsplit.protocol.plan import Plan
-from softsplit.tools.entrance import find_entrance
-from softsplit.tools.housefile import Answer
+from softsplit.protocol.pdu import read_question
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
-from softsplit.url import Url
 
 STOOD_STILL = 10.0  # s; no step takes that long by itself
 ALONE_EVERY = 10.0  # s

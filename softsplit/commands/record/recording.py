@@ -20,12 +20,12 @@ from itertools import chain
 from math import inf
 
 from softsplit import checks
-from softsplit.bus import Upstream
+from softsplit.commands.shared.outputfile import OLDER_FILES
+from softsplit.config.upstream import Upstream
 from softsplit.errors import SoftsplitError
+from softsplit.protocol.addresses import LongUnit, parse_unit
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.pdus import OWN_EXCEPTIONS, pack_bits, unpack_bits
-from softsplit.protocol.units import LongUnit, parse_unit
-from softsplit.tools.longfile import OLDER_FILES
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, pack_bits, unpack_bits
 
 RECORDING = ".jsonl"  # how the name of one ends
 FORMAT = 1

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from softsplit.box.logbook import Logs, set_up_logging
-from softsplit.bus import Unit, Upstream
+from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.simulate import simulated_server
+from softsplit.config.topology import Downstream
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.url import Url
+from softsplit.logs.setup import Logs, set_up_logging
 from softsplit.profiles import load_profile
 from softsplit.splitter import Splitter
-from softsplit.tools.cable import Cable
-from softsplit.tools.simulate import simulated_server
-from softsplit.topology import Downstream
-from softsplit.url import Url
 from softsplit.worker import Worker, run_until_signal, stop_all
 
 UNITS = (100, 2)

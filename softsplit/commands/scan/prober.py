@@ -4,20 +4,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
-from softsplit.line import Line
 from softsplit.profiles import Profile
-from softsplit.protocol import frames, pdus
+from softsplit.protocol import adu, pdu
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.pdus import Question
+from softsplit.protocol.pdu import Question
 from softsplit.protocol.values import Value
 from softsplit.upstream.clients import client_for
-from softsplit.url import Url
 
-PROBE = pdus.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no such register says so
+PROBE = pdu.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no such register says so
 PAUSE = 0.02  # s between an answer and the next request, at least
 TRIES = 2  # of a question whose answer comes damaged
-ABSENT = (pdus.GATEWAY_NO_PATH, pdus.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
+ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
 LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
 OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # MAP 6.21
 
@@ -49,7 +49,7 @@ class Prober:
     patience = 1
 
     def __init__(self, url: Url, timeout: float, line: Line | None = None):
-        self._character = frames.character_time(line.baudrate, line.mode) if line else 0.0
+        self._character = adu.character_time(line.baudrate, line.mode) if line else 0.0
         self._timeout = timeout
         self._client = client_for(url, self._time(PROBE), line, request_gap=PAUSE)
 
@@ -84,7 +84,7 @@ class Prober:
         for profile in profiles:
             register = profile.identify.register
             if register.block not in answers:
-                answers[register.block] = self._learn(unit, pdus.read_question(register.block))
+                answers[register.block] = self._learn(unit, pdu.read_question(register.block))
             data = answers[register.block][2:]
             if data and profile.identify.fits(said := register.decode(data)):
                 return profile, said
@@ -94,10 +94,10 @@ class Prober:
         """Give what a unit calls itself, if it knows how to (MAP 6.21)."""
         following, named = 0, {}
         for _ in OBJECTS:
-            answer = self._learn(unit, pdus.identification_question(following))
+            answer = self._learn(unit, pdu.identification_question(following))
             if not answer:
                 break
-            objects, following = pdus.parse_identification(answer)
+            objects, following = pdu.parse_identification(answer)
             named |= objects
             if not following:
                 break
@@ -125,7 +125,7 @@ class Prober:
             except Refused as error:
                 if error.exception_code in ABSENT:
                     raise NoAnswer(str(error)) from error
-                return pdus.exception_pdu(question.function, error.exception_code)
+                return pdu.exception_pdu(question.function, error.exception_code)
             except NoAnswer:
                 raise damaged or NoAnswer(f"unit {unit} does not answer") from None
             except BadAnswer as error:

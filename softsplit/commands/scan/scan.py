@@ -7,14 +7,14 @@ from itertools import product
 import click
 
 from softsplit import checks
-from softsplit.bus import Upstream, require_unit
+from softsplit.commands.doctor.ports import other_protocol
+from softsplit.commands.scan.scanner import Scan
+from softsplit.commands.shared.route import require_free
+from softsplit.config.line import Line
+from softsplit.config.upstream import Upstream, require_unit
+from softsplit.config.url import Url
 from softsplit.errors import ConfigError, SoftsplitError
-from softsplit.line import Line
 from softsplit.profiles import Profile, load_profile, shipped_profiles
-from softsplit.tools.entrance import require_free
-from softsplit.tools.scanner import Scan
-from softsplit.tools.wires import other_protocol
-from softsplit.url import Url
 
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
 MODES = (("8E1", "8N1"), ("8O1",))  # the second group after all baud rates with the first

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from softsplit.commands.scan.prober import Found, Prober
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.errors import BadAnswer
-from softsplit.line import Line
 from softsplit.profiles import Profile
-from softsplit.tools.prober import Found, Prober
-from softsplit.url import Url
 
 STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
 PATIENCE = 5  # time-outs for a unit that has answered too late

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from softsplit.profiles import Profile, Register
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdus import unpack_bits
+from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import Value, parse_resolution
 
 DIGITS = {"f32": 7, "f64": 15}  # that a float has

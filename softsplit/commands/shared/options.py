@@ -2,7 +2,7 @@
 
 import click
 
-from softsplit import line
+from softsplit.config import line
 
 
 class Number(click.ParamType):

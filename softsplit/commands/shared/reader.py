@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from softsplit.errors import Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdus import read_question
+from softsplit.protocol.pdu import read_question
 from softsplit.upstream.client import Client
 
 

@@ -5,12 +5,12 @@ import socket
 from ipaddress import ip_address
 from pathlib import Path
 
-from softsplit.box.presence import Process
-from softsplit.config import load_config
+from softsplit.commands.status.status import read_status_of
+from softsplit.config.loader import load_config
+from softsplit.config.topology import Downstream
+from softsplit.config.url import EXAMPLES, Url, parse_url
+from softsplit.daemon.presence import Process
 from softsplit.errors import SoftsplitError
-from softsplit.tools.status import read_status_of
-from softsplit.topology import Downstream
-from softsplit.url import EXAMPLES, Url, parse_url
 
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is at every address
 

@@ -15,7 +15,7 @@ from math import inf, isfinite
 
 from softsplit import checks
 from softsplit.errors import ConfigError
-from softsplit.protocol.units import parse_unit
+from softsplit.protocol.addresses import parse_unit
 
 KINDS = ("exception", "late", "damaged", "foreign", "silent")
 LATEST = 10.0  # s

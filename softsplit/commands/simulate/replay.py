@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from softsplit import checks
+from softsplit.commands.record.recording import Answer, House
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.servers import FaultyUnit, faulty_server, wire_time_at
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.downstream.server import Server
 from softsplit.errors import ConfigError
-from softsplit.line import Line
-from softsplit.protocol import pdus
+from softsplit.logs.conditions import show_count, show_duration
+from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.patience import MUTE_AFTER
-from softsplit.protocol.pdus import SILENCE
-from softsplit.tools.faults import Faults
-from softsplit.tools.faulty import FaultyUnit, faulty_server, wire_time_at
-from softsplit.tools.housefile import Answer, House
-from softsplit.trouble import show_count, show_duration
-from softsplit.url import Url
+from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
 

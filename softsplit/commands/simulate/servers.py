@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 
 from modbus_tk.modbus import Slave
 
-from softsplit.access import Access
+from softsplit.commands.simulate.faults import Faults
+from softsplit.config.access import Access
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.downstream.connection import Connection
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.rtu import RtuServer
-from softsplit.downstream.rtuconnection import RtuConnection
+from softsplit.downstream.rtuovertcp import RtuConnection
 from softsplit.downstream.server import Server
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
 from softsplit.errors import ConfigError
-from softsplit.line import Line
-from softsplit.protocol import frames, pdus
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.addresses import LongUnit, unit_bytes, unit_of
 from softsplit.protocol.blocks import UNITS
-from softsplit.protocol.pdus import GATEWAY_NO_PATH, SILENCE
-from softsplit.protocol.units import LongUnit, unit_bytes, unit_of
-from softsplit.tools.faults import Faults
-from softsplit.url import Url
+from softsplit.protocol.pdu import GATEWAY_NO_PATH, SILENCE
 
 FLIPPED = 0x40  # the bit of a damaged byte that is wrong
 
@@ -104,7 +105,7 @@ class _FaultyRtu:
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         frame = super()._frame(request, _content(answer))
         if _has(answer, "foreign"):
-            frame = frames.rtu_frame(_another(unit_of(request, self._framer.size)), _content(answer))
+            frame = adu.rtu_frame(_another(unit_of(request, self._framer.size)), _content(answer))
         if _has(answer, "damaged"):
             frame = frame[:-1] + bytes((frame[-1] ^ FLIPPED,))
         return frame
@@ -151,5 +152,5 @@ def wire_time_at(url: Url, baudrate: int | None, mode: str) -> Callable[[int], f
     if not baudrate or url.path and not os.path.realpath(url.path).startswith("/dev/pts/"):
         return lambda size: 0.0
     if url.path:
-        return lambda size: size * frames.character_time(baudrate, mode)
-    return lambda size: frames.wire_time(size, baudrate, mode)
+        return lambda size: size * adu.character_time(baudrate, mode)
+    return lambda size: adu.wire_time(size, baudrate, mode)

@@ -6,22 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import sin
 
-from softsplit.box.logbook import set_up_logging
+from softsplit.commands.record.recording import RECORDING, read_house
+from softsplit.commands.simulate.battery import shown_by_battery
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.meter import shown_by_meter
+from softsplit.commands.simulate.pty import SimulatedLine
+from softsplit.commands.simulate.replay import recorded_server
+from softsplit.commands.simulate.servers import FaultyUnit, faulty_server, wire_time_at
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.downstream.server import Server
 from softsplit.errors import ConfigError
+from softsplit.logs.setup import set_up_logging
 from softsplit.profiles import Identify, Profile, Register, load_profile
-from softsplit.protocol import pdus, values
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol import values
+from softsplit.protocol.addresses import parse_unit
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.units import parse_unit
-from softsplit.line import Line
-from softsplit.tools.battery import shown_by_battery
-from softsplit.tools.cable import SimulatedLine
-from softsplit.tools.faults import Faults
-from softsplit.tools.faulty import FaultyUnit, faulty_server, wire_time_at
-from softsplit.tools.house import shown_by_meter
-from softsplit.tools.housefile import RECORDING, read_house
-from softsplit.tools.replay import recorded_server
-from softsplit.url import Url
 from softsplit.worker import Worker, run_until_signal
 
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}

@@ -9,9 +9,9 @@ import os
 from collections.abc import Iterator
 
 from softsplit.errors import SoftsplitError
-from softsplit.trouble import show_count
-from softsplit.upstream.ears import Heard
-from softsplit.upstream.tap import SerialTap
+from softsplit.logs.conditions import show_count
+from softsplit.transport.receiver import Heard
+from softsplit.transport.tap import SerialTap
 
 ROLES = ("request", "reply")
 LONGEST_LINE = 100_000  # characters

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import click
 
-from softsplit.line import BAUDRATES, MODES, Line
+from softsplit.commands.sniff.format import Selection, parse_addresses
+from softsplit.commands.sniff.sniff import Order
+from softsplit.config.line import BAUDRATES, MODES, Line
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.tools.sniff import Order
-from softsplit.tools.transactions import Selection, parse_addresses
 
 PAIRINGS = ("auto", "alternating", "rts")
 MEGABYTE = 1_000_000  # bytes

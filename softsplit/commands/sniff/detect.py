@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from softsplit.config.line import Line
+from softsplit.config.url import Url
 from softsplit.errors import SoftsplitError, Unreachable
-from softsplit.line import Line
-from softsplit.protocol import frames
-from softsplit.upstream.tap import SerialTap
-from softsplit.url import Url
+from softsplit.protocol import adu
+from softsplit.transport.tap import SerialTap
 
 BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most frequent first
 MODES = ("8E1", "8N1", "8O1")
@@ -106,7 +106,7 @@ def _try(tap: SerialTap, line: Line, patience: float) -> Trial:
             if _hears(tap, left):
                 heard += tap.receive()
         seconds = time.monotonic() - began
-        good, loose = frames.split(heard)
+        good, loose = adu.split(heard)
         trial = Trial(line, seconds, len(good), loose, tap.errors - errors)
         if trial.is_clear or seconds >= patience:
             return trial

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import click
 
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError
 from softsplit.profiles import Profile
-from softsplit.protocol import pdus, values
+from softsplit.protocol import pdu, values
 from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
-from softsplit.protocol.transaction import Kind, Transaction
 
 COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright_black", Kind.LATE: "magenta",
            Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}
@@ -136,7 +136,7 @@ def _show_outcome(transaction: Transaction, profile: Profile | None) -> str:
     if transaction.damage:
         words.append(transaction.damage)
     if transaction.exception is not None:
-        words.append(pdus.describe_exception(transaction.exception))
+        words.append(pdu.describe_exception(transaction.exception))
     elif named := list(name_values(transaction, profile)) if profile else []:
         words.append(", ".join(named))
     elif transaction.values:
@@ -154,7 +154,7 @@ def name_values(transaction: Transaction, profile: Profile) -> Iterator[str]:
         return
     block = Block(table, transaction.address, len(transaction.values), step)
     items = transaction.values
-    data = pdus.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
+    data = pdu.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
     for register, value in profile.decode(block, data).items():
         yield f"{register.name} {_show_value(value, register.resolution)}"
 

@@ -6,8 +6,8 @@ import stat
 import time
 from collections.abc import Iterator
 
-from softsplit.trouble import show_count
-from softsplit.upstream.ears import Ears, Heard
+from softsplit.logs.conditions import show_count
+from softsplit.transport.receiver import Ears, Heard
 
 TICK = 0.1  # s
 STDOUT = 1

@@ -11,8 +11,8 @@ nothing that is damaged.
 import struct
 from collections.abc import Iterator
 
-from softsplit.protocol import frames
-from softsplit.protocol.transaction import Kind, Transaction
+from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.protocol import adu
 
 UPPER_PDU, RAW_IP = 252, 101  # https://www.tcpdump.org/linktypes.html
 HEAD = struct.Struct("<IHHiIII")  # magic, version (2), zone, accuracy, longest packet, link type
@@ -57,8 +57,8 @@ class TcpCapture:
 
     def packets(self, transaction: Transaction) -> bytes:
         number = self._number_for(transaction)
-        return b"".join(_packet(at, self._segment(number, *frames.take_apart(frame), is_request))
-                        for at, frame, is_request in packets(transaction) if frames.is_rtu_frame(frame))
+        return b"".join(_packet(at, self._segment(number, *adu.take_apart(frame), is_request))
+                        for at, frame, is_request in packets(transaction) if adu.is_rtu_frame(frame))
 
     def _number_for(self, transaction: Transaction) -> int:
         """Return a new number, or the one that the request of a late reply has got."""
@@ -73,7 +73,7 @@ class TcpCapture:
         return self._number
 
     def _segment(self, number: int, unit: int, pdu: bytes, is_request: bool) -> bytes:
-        data = frames.tcp_frame(number, unit, pdu)
+        data = adu.tcp_frame(number, unit, pdu)
         ports = (MASTER_PORT, TCP_PORT) if is_request else (TCP_PORT, MASTER_PORT)
         hosts = MASTER + UNITS if is_request else UNITS + MASTER
         tcp = struct.pack(">HHIIBBHHH", *ports, self._sent[is_request], self._sent[not is_request], 5 << 4,

@@ -9,23 +9,23 @@ from importlib.metadata import version
 
 import click
 
-from softsplit.box.logbook import hold_descriptors
+from softsplit.commands.shared.interrupt import Stop
+from softsplit.commands.shared.outputfile import STDOUT, LongFile
+from softsplit.commands.sniff import format
+from softsplit.commands.sniff.capturefile import Recording, Stdin, show_heard
+from softsplit.commands.sniff.detect import detect
+from softsplit.commands.sniff.live import Clock, Live
+from softsplit.commands.sniff.pcap import RtuCapture, TcpCapture
+from softsplit.commands.sniff.statistics import Statistics
+from softsplit.config.line import Line
+from softsplit.config.url import Url, parse_url
+from softsplit.decoder.decoder import Pairing
+from softsplit.decoder.transaction import Transaction
 from softsplit.errors import ConfigError
-from softsplit.line import Line
+from softsplit.logs.setup import hold_descriptors
 from softsplit.profiles import Profile
-from softsplit.protocol import frames
-from softsplit.protocol.pairing import Pairing
-from softsplit.protocol.transaction import Transaction
-from softsplit.tools import transactions
-from softsplit.tools.detect import detect
-from softsplit.tools.hearing import Clock, Live
-from softsplit.tools.longfile import STDOUT, LongFile
-from softsplit.tools.pcap import RtuCapture, TcpCapture
-from softsplit.tools.recording import Recording, Stdin, show_heard
-from softsplit.tools.statistics import Statistics
-from softsplit.tools.stopping import Stop
-from softsplit.upstream.ears import Ear, Ears
-from softsplit.url import Url, parse_url
+from softsplit.protocol import adu
+from softsplit.transport.receiver import Ear, Ears
 
 REDRAW = 1.0  # s
 STDIN = "-"
@@ -46,7 +46,7 @@ class Order:
     detect: bool
     pairing: str
     half_duplex_timeout: float
-    selection: transactions.Selection
+    selection: format.Selection
     profile: Profile | None
     raw: bool
     form: str
@@ -125,7 +125,7 @@ class Sniffer:
     def __init__(self, order: Order):
         self._order = order
         self._source = source_for(order)
-        self._character_time = frames.character_time(order.line.baudrate, order.line.mode)
+        self._character_time = adu.character_time(order.line.baudrate, order.line.mode)
         self._pairing = self._begin()
         self._statistics = Statistics(self._character_time)
         self._record = order.record and LongFile(
@@ -189,13 +189,13 @@ def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
         yield lambda transaction: file.write(capture.packets(transaction))
     if not order.has_lines:
         return
-    head = transactions.CSV_HEAD if order.form == "csv" else ""
+    head = format.CSV_HEAD if order.form == "csv" else ""
     lines = LongFile(order.output, order.max_size, head.encode())
     is_plain = order.output != STDOUT or not os.isatty(1)
 
     def draw(transaction: Transaction) -> str:
-        text = transactions.draw(transaction, order.profile, order.raw)
+        text = format.draw(transaction, order.profile, order.raw)
         return click.unstyle(text) if is_plain else text
 
-    show = {"json": transactions.as_json, "csv": transactions.as_csv}.get(order.form, draw)
+    show = {"json": format.as_json, "csv": format.as_csv}.get(order.form, draw)
     yield lambda transaction: lines.write(show(transaction).encode(errors="replace"))

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import click
 
-from softsplit.protocol.transaction import Kind, Transaction
-from softsplit.tools.table import columns
-from softsplit.tools.transactions import FUNCTIONS
-from softsplit.trouble import show_count, show_duration
-from softsplit.upstream.tally import Latencies
+from softsplit.commands.sniff.format import FUNCTIONS
+from softsplit.commands.status.table import columns
+from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.logs.conditions import show_count, show_duration
+from softsplit.upstream.counters import Latencies
 
 LATEST = 1000  # latencies of one unit
 INTERVALS = 32  # of one poll

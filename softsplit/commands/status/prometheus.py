@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from softsplit.box.verdict import NOT_RUNNING
+from softsplit.daemon.health import NOT_RUNNING
 
 Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
 

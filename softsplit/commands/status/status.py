@@ -4,12 +4,12 @@ import json
 import time
 from pathlib import Path
 
-from softsplit.box.files import write_atomic
-from softsplit.box.instance import FORMAT
-from softsplit.box.presence import NO_STATUS, Gone, Hung, Process
-from softsplit.box.verdict import DEGRADED, NOT_RUNNING, NOTHING_SERVED
+from softsplit.daemon.atomicfile import write_atomic
+from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED
+from softsplit.daemon.instance import FORMAT
+from softsplit.daemon.presence import NO_STATUS, Gone, Hung, Process
 from softsplit.errors import SoftsplitError
-from softsplit.trouble import show_duration
+from softsplit.logs.conditions import show_duration
 
 PATIENCE = 5.0  # s for an answer, which comes within one
 OLD = 10.0  # s, an age that a status file reaches only when it cannot be written

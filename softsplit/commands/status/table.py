@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import click
 
-from softsplit.box.verdict import DEGRADED, FRESH
-from softsplit.trouble import show_count, show_duration
+from softsplit.daemon.health import DEGRADED, FRESH
+from softsplit.logs.conditions import show_count, show_duration
 
 SHOWN = 8  # of the requests of one master, the most frequent
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
+from softsplit.commands.shared.display import Named, named_values
+from softsplit.logs.conditions import show_duration
 from softsplit.profiles import Profile, Register
 from softsplit.protocol.blocks import Block, Table
-from softsplit.tools.shown import Named, named_values
-from softsplit.trouble import show_duration
 
 KEPT = 240  # values of each register, about one a second
 

@@ -1,8 +1,8 @@
 """What a master asks, and what it gets. Pure."""
 
-from softsplit.tools.lines import Line, columns, line
-from softsplit.tools.picture import Item
-from softsplit.trouble import show_count
+from softsplit.commands.top.text import Line, columns, line
+from softsplit.commands.top.wiring import Item
+from softsplit.logs.conditions import show_count
 
 
 def draw_master(document: dict, item: Item, height: int | None = None) -> list[Line]:

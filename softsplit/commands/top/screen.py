@@ -3,13 +3,19 @@
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
-from softsplit.box.verdict import FRESH
-from softsplit.tools.asking import draw_master
-from softsplit.tools.details import draw_unit
-from softsplit.tools.latest import History, Look
-from softsplit.tools.lines import Line, fit, line, plain, rule
-from softsplit.tools.picture import MIDDLE, Item, draw_picture, find_items, left_side
-from softsplit.trouble import show_count, show_duration
+from softsplit.commands.top.history import History, Look
+from softsplit.commands.top.master import draw_master
+from softsplit.commands.top.text import Line, fit, line, plain, rule
+from softsplit.commands.top.unit import draw_unit
+from softsplit.commands.top.wiring import (
+    MIDDLE,
+    Item,
+    draw_picture,
+    find_items,
+    left_side,
+)
+from softsplit.daemon.health import FRESH
+from softsplit.logs.conditions import show_count, show_duration
 
 TROUBLES = 2  # lines of them
 KEYS = " q quit   ↑ ↓ choose   ← → buses, masters   ? help"

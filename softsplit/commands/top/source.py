@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from softsplit.box.verdict import DEGRADED, FRESH, judge
-from softsplit.bus import Unit, Upstream
-from softsplit.config import load_config
+from softsplit.commands.shared.route import find_entrance
+from softsplit.commands.status.status import read_status
+from softsplit.commands.top.history import Look, Watched
+from softsplit.config.line import Line
+from softsplit.config.loader import load_config
+from softsplit.config.topology import Topology
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.url import Url
+from softsplit.daemon.health import DEGRADED, FRESH, judge
 from softsplit.errors import SoftsplitError
-from softsplit.line import Line
-from softsplit.tools.entrance import find_entrance
-from softsplit.tools.latest import Look, Watched
-from softsplit.tools.status import read_status
-from softsplit.topology import Topology
 from softsplit.upstream.poller import Poller
-from softsplit.url import Url
 from softsplit.worker import Worker, start_all, stop_all
 
 LOOK = 1.0  # s between looks, as often as a status is written

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from softsplit.commands.top.history import History, Look
+from softsplit.commands.top.screen import View, draw, press
+from softsplit.commands.top.text import Line
 from softsplit.errors import SoftsplitError
-from softsplit.tools.latest import History, Look
-from softsplit.tools.lines import Line
-from softsplit.tools.screen import View, draw, press
 
 WAIT = 500  # ms for a key, after which everything is painted again
 KEYS = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_LEFT: "left", curses.KEY_RIGHT: "right",

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from softsplit.bus import Unit
+from softsplit.commands.top.history import History, Look, ages
+from softsplit.commands.top.screen import View, draw_all
+from softsplit.commands.top.source import Endpoint, RunningSplitter, watching
+from softsplit.commands.top.terminal import show_screen
+from softsplit.config.line import Line
+from softsplit.config.upstream import Unit
+from softsplit.config.url import Url
 from softsplit.errors import SoftsplitError
-from softsplit.line import Line
-from softsplit.tools.latest import History, Look, ages
-from softsplit.tools.screen import View, draw_all
-from softsplit.tools.terminal import show_screen
-from softsplit.tools.watching import Endpoint, RunningSplitter, watching
-from softsplit.url import Url
 from softsplit.worker import Worker
 
 NARROWEST = 80  # columns

@@ -4,9 +4,16 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from softsplit.tools.latest import History, Latest, Look, ages, latest_values, show_age
-from softsplit.tools.lines import Line, bar, beside, fit, heights, line
-from softsplit.tools.picture import Item
+from softsplit.commands.top.history import (
+    History,
+    Latest,
+    Look,
+    ages,
+    latest_values,
+    show_age,
+)
+from softsplit.commands.top.text import Line, bar, beside, fit, heights, line
+from softsplit.commands.top.wiring import Item
 
 RANKS = [re.compile(each) for each in (  # what matters most comes first; the rest as the profile has it
     "state_of_charge", "state", "active_power_total", r"active_power_l\d", r"(system_)?voltage(_l\d_n)?",

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from softsplit.tools.latest import Look, ages, show_age
-from softsplit.tools.lines import Line, beside, line
+from softsplit.commands.top.history import Look, ages, show_age
+from softsplit.commands.top.text import Line, beside, line
 
 MIDDLE = 18  # columns between buses and masters
 

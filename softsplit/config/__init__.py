@@ -1,0 +1,1 @@
+"""softsplit.toml, or a script, to frozen values that validate themselves."""

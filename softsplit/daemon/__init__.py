@@ -1,0 +1,1 @@
+"""One process for each configuration: lock, presence, watchdog, notification, health."""

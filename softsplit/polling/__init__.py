@@ -1,0 +1,1 @@
+"""What is read when: pure, without I/O; time is an argument."""
