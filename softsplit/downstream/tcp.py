@@ -30,6 +30,7 @@ log = logging.getLogger("softsplit")
 
 BACKLOG = 1024  # connections not yet accepted
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
+SEND_BUFFER = 65536  # bytes of answers, some 250 of the longest, that the kernel keeps for one master
 SPARE = 256  # descriptors for everything but connections
 KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
 CURES = {
@@ -65,6 +66,7 @@ class TcpServer(Server, ModbusTkTcpServer):
                 self.url.host, self.url.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             self._sock = socket.socket(family, kind, proto)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # for those it accepts
             self._sock.setblocking(False)
             self._sock.bind(address)
             self._sock.listen(BACKLOG)
