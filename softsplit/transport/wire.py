@@ -6,6 +6,7 @@ import struct
 
 from softsplit.config.line import Line
 from softsplit.config.url import Url
+from softsplit.transport import names
 from softsplit.transport.serialport import Adapter, cause
 
 KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there, and until it asks again
@@ -24,8 +25,8 @@ class SocketWire:
         self._sock: socket.socket | None = None
 
     def open(self) -> None:
-        """Connect, after a look-up of the host."""
-        self._sock = socket.create_connection(self._address, self._timeout)
+        """Connect, after a look-up of the host; each may take as long as the time-out."""
+        self._sock = names.connect(*self._address, self._timeout)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._keepalive)
