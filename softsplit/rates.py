@@ -16,7 +16,7 @@ class Rates:
     def update(self, counters: Mapping[Hashable, float], now: float) -> dict[Hashable, float]:
         """Return the rate of each counter, per second; at first, when nothing was counted before, 0.
 
-        `now` is monotonic time.
+        `now` is when they were counted.
         """
         while len(self._kept) > 1 and self._kept[1][0] <= now - WINDOW:
             self._kept.popleft()

@@ -1,14 +1,13 @@
 """Builds the parts from a topology, starts them, watches them, stops them."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from queue import Queue
 
-from softsplit import checks
+from softsplit import checks, clock
 from softsplit.config import loader
 from softsplit.config.permission import FILES
 from softsplit.config.topology import Downstream, Served, Topology
@@ -48,7 +47,7 @@ class Splitter:
 
     def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None):
         self._topology = wiring if isinstance(wiring, Topology) else Topology(wiring, diagnostics=diagnostics)
-        self._started_at = time.monotonic()
+        self._started_at = clock.now()
         readings: Queue = Queue(QUEUE_SIZE)
         wanted = {(served.upstream.name, served.origin.unit)
                   for downstream in self._topology.downstreams for served in downstream.served}
@@ -106,7 +105,7 @@ class Splitter:
 
     def status(self) -> dict:
         """How everything stands, as JSON takes it; ages are in seconds. For the main thread."""
-        now = time.monotonic()
+        now = clock.now()
         downstreams = {}
         for downstream, server in zip(self._topology.downstreams, self.servers):
             units = report_units(downstream.served, server.databank.mirrors, now)

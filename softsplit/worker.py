@@ -4,10 +4,10 @@ import logging
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 
+from softsplit import clock
 from softsplit.errors import SoftsplitError
 
 log = logging.getLogger("softsplit")
@@ -23,7 +23,7 @@ class Worker:
     """A thread that repeats `step()` until it is stopped. What `step()` lets through is a bug and ends it.
 
     Subclasses override `step()`, `close()`, which runs in the thread at its end, and `wake()`, which gets
-    `step()` out of its pause. `beat` is the monotonic time of the latest step or pause; without one for
+    `step()` out of its pause. `beat` is the time of the latest step or pause; without one for
     `hung_after` seconds the thread has hung.
     """
 
@@ -31,7 +31,7 @@ class Worker:
 
     def __init__(self, name: str):
         self.name = name
-        self.beat = time.monotonic()
+        self.beat = clock.now()
         self.error: Exception | None = None
         self.stopping = threading.Event()
         self._worker_thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -55,9 +55,9 @@ class Worker:
 
     def pause(self, seconds: float) -> bool:
         """Wait, with a heart that beats; return whether all is to stop."""
-        end = time.monotonic() + seconds
+        end = clock.now() + seconds
         while True:
-            self.beat = time.monotonic()
+            self.beat = clock.now()
             left = end - self.beat
             if self.stopping.wait(min(max(left, 0.0), WATCH)) or left <= WATCH:
                 return self.stopping.is_set()
@@ -74,7 +74,7 @@ class Worker:
     def _work(self) -> None:
         try:
             while not self.stopping.is_set():
-                self.beat = time.monotonic()
+                self.beat = clock.now()
                 self.step()
         except Exception as error:
             log.critical("%s has failed, which is a bug", self.name, exc_info=True)
@@ -92,9 +92,9 @@ def stop_all(workers: Sequence[Worker]) -> None:
     """End all threads, within two seconds."""
     for worker in workers:
         worker.stop()
-    deadline = time.monotonic() + STOP_TIME
+    deadline = clock.now() + STOP_TIME
     for worker in workers:
-        if not worker.join(max(0.0, deadline - time.monotonic())):
+        if not worker.join(max(0.0, deadline - clock.now())):
             log.warning("%s did not end in time", worker.name)
 
 
@@ -103,11 +103,11 @@ class Watchdog:
 
     def __init__(self, workers: Sequence[Worker]):
         self._workers = workers
-        self._looked_at = self._awake_since = time.monotonic()
+        self._looked_at = self._awake_since = clock.now()
 
     def look(self) -> None:
         """Raise SoftsplitError when a worker has hung, after all stacks were logged."""
-        now = time.monotonic()
+        now = clock.now()
         if now - self._looked_at > HUNG / 2:  # the whole process stood still
             self._awake_since = now
         self._looked_at = now

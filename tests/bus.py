@@ -8,11 +8,11 @@ import select
 import socket
 import struct
 import threading
-import time
 import tty
 from contextlib import suppress
 from pathlib import Path
 
+from softsplit import clock
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import READ_TABLES
@@ -164,7 +164,7 @@ class Bus:
         return adu.request_length(heard, self.unit_bytes)
 
     def _reply(self, unit: int, pdu: bytes, say, frame) -> None:
-        self.requests.append((unit, pdu, time.monotonic()))
+        self.requests.append((unit, pdu, clock.now()))
         if self.fault:
             self.fault(say, frame, unit, pdu)
         else:

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Queue
 
-from softsplit import Unit, Upstream
+from softsplit import Unit, Upstream, clock
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import SimulatedUnit, simulated_server
@@ -91,7 +91,7 @@ class Gateway:
         units = [f"--unit={unit}" for unit in UNITS]
         self.child = Child([*SOFTSPLIT, "simulate", "abb-b23", f"tcp://127.0.0.1:{self.port}", *units,
                             "--baudrate=19200", *self.options])
-        self.started_at = time.monotonic()
+        self.started_at = clock.now()
         self.port = int(until(lambda: re.search(r"serving .*:(\d+)$", self.child.log(), re.MULTILINE))[1])
 
     def kill(self) -> None:
@@ -120,8 +120,8 @@ def house(*options: str, more_units: str = ""):
 def oldest(masters, seconds: float, units=UNITS) -> float:
     """The greatest age any master is served, over a while; all of them must be served."""
     ages = []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    end = clock.now() + seconds
+    while clock.now() < end:
         for master in masters:
             for unit in units:
                 answer = master.ask(unit, POWERS)
@@ -146,11 +146,11 @@ def check_ages_and_cost():
     with house() as (gateway, splitter, tcp, rtu):
         pid = splitter.process.pid
         age = oldest((tcp, rtu), 40)
-        before, begin = cpu_seconds(pid), time.monotonic()
-        while time.monotonic() < begin + 30:  # two masters as a Victron and a Maxem are
+        before, begin = cpu_seconds(pid), clock.now()
+        while clock.now() < begin + 30:  # two masters as a Victron and a Maxem are
             assert all(master.ask(unit, POWERS)[0] == 3 for master in (tcp, rtu) for unit in UNITS)
             time.sleep(0.5)
-        load = (cpu_seconds(pid) - before) / (time.monotonic() - begin)
+        load = (cpu_seconds(pid) - before) / (clock.now() - begin)
         memory = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
         connections = connections_to(gateway.port)
         yield f"oldest {age:.2f} s, load {100 * load:.1f} %, memory {memory:.1f} MB, {connections} connection"
@@ -160,16 +160,16 @@ def check_ages_and_cost():
 def check_a_mute_unit():
     """The other unit is never older than 2.5 s; the mute one is refused 11 s after its last answer at the latest."""
     with house("--mute=2@20-60") as (gateway, splitter, tcp, rtu):
-        until(lambda: time.monotonic() > gateway.started_at + 20, timeout=30)
+        until(lambda: clock.now() > gateway.started_at + 20, timeout=30)
         mute_at, refused_at, ages = gateway.started_at + 20, None, []
-        while time.monotonic() < gateway.started_at + 59:
+        while clock.now() < gateway.started_at + 59:
             ages.append(oldest((tcp, rtu), 0.2, units=(100,)))
             if refused_at is None and tcp.ask(2, POWERS) == b"\x83\x0b" == rtu.ask(2, POWERS):
-                refused_at = time.monotonic()
+                refused_at = clock.now()
             assert refused_at is None or tcp.ask(2, POWERS) == b"\x83\x0b"
         until(lambda: tcp.ask(2, POWERS)[0] == 3, timeout=10)
         yield (f"unit 100 oldest {max(ages):.2f} s; unit 2 refused {refused_at - mute_at:.1f} s after it went mute, "
-               f"back {time.monotonic() - gateway.started_at - 60:.1f} s after its return")
+               f"back {clock.now() - gateway.started_at - 60:.1f} s after its return")
         assert max(ages) <= 2.5 and refused_at - mute_at <= 11
 
 
@@ -200,17 +200,17 @@ def check_a_killed_gateway():
         for outage in (3, 60):
             lines = splitter.log().count("\n")
             gateway.kill()
-            killed_at = time.monotonic()
+            killed_at = clock.now()
             if outage > 11:
                 until(lambda: all(master.ask(unit, POWERS) == b"\x83\x0b" for master in (tcp, rtu) for unit in UNITS),
                       timeout=20)
-                refused = time.monotonic() - killed_at
+                refused = clock.now() - killed_at
                 assert refused <= 11
-            until(lambda: time.monotonic() > killed_at + outage, timeout=2 * outage)
+            until(lambda: clock.now() > killed_at + outage, timeout=2 * outage)
             gateway.start()
             until(lambda: all(is_recent(age_of(unit, master.ask(unit, POWERS), time.time()))
                               for master in (tcp, rtu) for unit in UNITS), timeout=20)
-            back = time.monotonic() - gateway.started_at
+            back = clock.now() - gateway.started_at
             until(lambda: "connected" in splitter.log().splitlines()[-1], timeout=10)
             told = splitter.log().count("\n") - lines
             yield f"outage of {outage} s: back after {back:.1f} s, {told} lines of log"
@@ -232,8 +232,8 @@ def check_a_slow_unit():
     def reply(transaction, unit, pdu):
         if delay is None:
             return b""
-        answer_at = time.monotonic() + delay
-        until(lambda: time.monotonic() >= answer_at)
+        answer_at = clock.now() + delay
+        until(lambda: clock.now() >= answer_at)
         return good_answer(transaction, unit, pdu)
 
     with ScriptedGateway(reply) as gateway:
@@ -243,9 +243,9 @@ def check_a_slow_unit():
             delay = None
             until(lambda: wire.poller._plan.is_mute(1), timeout=6)
             delay = 0.6
-            began = time.monotonic()
+            began = clock.now()
             until(lambda: not wire.poller._plan.is_mute(1), timeout=20)
-            yield f"back after {time.monotonic() - began:.1f} s"
+            yield f"back after {clock.now() - began:.1f} s"
 
 
 def check_random_frames():
@@ -314,7 +314,7 @@ MAX_AGE = 0.6  # s
 def dated_answer(unit: int, pdu: bytes) -> bytes:
     """Registers of which the first four tell unit, address, and the monotonic time in milliseconds."""
     function, address, count = struct.unpack(">BHH", pdu)
-    told = struct.pack(">HHI", unit, address, int(1000 * time.monotonic()) & 0xFFFFFFFF)
+    told = struct.pack(">HHI", unit, address, int(1000 * clock.now()) & 0xFFFFFFFF)
     return bytes((function, 2 * count)) + told.ljust(2 * count, b"\0")[:2 * count]
 
 
@@ -332,7 +332,7 @@ class Watch(threading.Thread):
         while not self.is_over.wait(0.005):
             for unit, address in self.ages:
                 answer = self._master.ask(unit, BLOCKS[address])
-                now = time.monotonic()
+                now = clock.now()
                 self.ages[unit, address] = math.inf
                 if answer[0] == 3:
                     whose, where, stamp = struct.unpack(">HHI", answer[2:])
@@ -392,15 +392,15 @@ def check_fifty_outages():
                     bus.reset()
                 if event == "restart":
                     bus.come_back()
-            end = time.monotonic() + rng.uniform(0.05, 1.5)
-            until(lambda: time.monotonic() > end)
+            end = clock.now() + rng.uniform(0.05, 1.5)
+            until(lambda: clock.now() > end)
             for bus, event in zip(buses, events):
                 bus.fault = None
                 if event == "kill":
                     bus.come_back()
-            fixed_at = time.monotonic()
-            until(lambda: time.monotonic() > fixed_at + 0.1 and is_well(), timeout=10)
-            recoveries.append((time.monotonic() - fixed_at, *events))
+            fixed_at = clock.now()
+            until(lambda: clock.now() > fixed_at + 0.1 and is_well(), timeout=10)
+            recoveries.append((clock.now() - fixed_at, *events))
         until(lambda: held() == before)
         lines = splitter.log().count("\n")
         slowest = max(recoveries)
@@ -440,8 +440,8 @@ def check_a_saturated_serial_line():
     upstream = Upstream(f"rtu://{cable.right}", [Unit(unit, meter, {"instantaneous values": 0.1}) for unit in UNITS],
                         mode="8N1", name="bus")
     with running(cable, server, Poller(upstream, upstream.units, readings)):
-        end = time.monotonic() + 25
-        until(lambda: time.monotonic() > end, timeout=30)
+        end = clock.now() + 25
+        until(lambda: clock.now() > end, timeout=30)
     taken = [reading for reading in readings.queue if reading.taken_at > end - 15]
     takes = {read.block: busload.duration(read, 19200, "8N1", delay=0.0) for read in meter.reads}
     busy = sum(takes[reading.block] for reading in taken[:-1]) / (taken[-1].taken_at - taken[0].taken_at)

@@ -30,12 +30,12 @@ SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 
 
 class Clock:
-    """A clock that stands still until the test moves it; takes the place of `time` in a module."""
+    """A clock that stands still until the test moves it; takes the place of `softsplit.clock.now`."""
 
     def __init__(self):
         self.now = 1000.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
 
 

@@ -5,12 +5,12 @@ import random
 import socket
 import struct
 import threading
-import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
 
+from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.downstream import connection as connection_module
 from softsplit.downstream import rtuovertcp as rtuconnection_module
@@ -188,17 +188,17 @@ def test_a_master_that_drips_is_dropped_too_but_not_one_that_asks_in_pieces(monk
     monkeypatch.setattr(connection_module, "HANGING", 0.5)
     with serving() as server:
         dripping, slow = connect(server, 2)
-        begin = time.monotonic()
+        begin = clock.now()
         for number in range(1000):
             try:
                 dripping.sock.sendall(b"\0")
             except OSError:
                 break
-            assert slow.ask() and time.monotonic() < begin + 5
+            assert slow.ask() and clock.now() < begin + 5
             slow.sock.sendall(REQUEST[:6])
             slow.sock.sendall(REQUEST[6:])
             assert slow.sock.recv(100) == ANSWER
-            until(lambda: time.monotonic() > begin + 0.2 * number)
+            until(lambda: clock.now() > begin + 0.2 * number)
         assert slow.ask()
 
 
@@ -358,17 +358,17 @@ def test_an_answer_is_forgotten_when_a_reading_arrives():
 def test_an_answer_seen_before_turns_stale_like_any():
     with serving() as server, TcpMaster(server.url.port) as master:
         mirror = server.databank.get_slave(100)
-        taken_at = time.monotonic() - 1000 + 0.4  # max_age is 1000 s
+        taken_at = clock.now() - 1000 + 0.4  # max_age is 1000 s
         mirror.update(reading(bytes(8), taken_at))
         assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + bytes(8)
         until(lambda: master.ask(100, REQUEST[7:]) == b"\x83\x0b")
-        assert time.monotonic() >= taken_at + 1000
+        assert clock.now() >= taken_at + 1000
 
 
 def test_no_more_than_256_answers_are_kept():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 125), "all")
     mirror = Mirror(1, (read,), frozenset({Table.HOLDING_REGISTERS}))
-    mirror.update(Reading("meters", 1, read.block, time.monotonic(), bytes(250)))
+    mirror.update(Reading("meters", 1, read.block, clock.now(), bytes(250)))
     for address in range(100):
         for count in range(1, 25):
             assert mirror.handle_request(read_request(address, count))[0] == 3
@@ -376,7 +376,7 @@ def test_no_more_than_256_answers_are_kept():
 
 
 def reading(data: bytes, taken_at: float | None = None):
-    return Reading("meters", 100, READ.block, time.monotonic() if taken_at is None else taken_at, data)
+    return Reading("meters", 100, READ.block, clock.now() if taken_at is None else taken_at, data)
 
 
 # Modbus RTU on a TCP connection

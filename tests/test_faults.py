@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit import Downstream, Profile, Unit, Upstream
+from softsplit import Downstream, Profile, Unit, Upstream, clock
 from softsplit.commands.simulate.faults import Fault, Faults, parse_fault
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.servers import faulty_server
@@ -32,7 +32,7 @@ class Telltale(SimulatedUnit):
     """A unit whose registers tell unit, address and time, all words of an answer the same time."""
 
     def data(self, block: Block, t: float) -> bytes:
-        now = int(100 * time.monotonic())
+        now = int(100 * clock.now())
         return struct.pack(f">{block.count}H", *(self.unit * 1000 + address + now & 0xFFFF
                                                  for address in range(block.address, block.end)))
 
@@ -42,7 +42,7 @@ def age_of(unit: int, block: Block, data: bytes) -> float:
     words = enumerate(struct.unpack(f">{block.count}H", data), block.address)
     told = {word - unit * 1000 - address & 0xFFFF for address, word in words}
     assert len(told) == 1, "words of two answers, or of another unit or place"
-    return ((int(100 * time.monotonic()) - told.pop()) & 0xFFFF) / 100
+    return ((int(100 * clock.now()) - told.pop()) & 0xFFFF) / 100
 
 
 @contextmanager
@@ -97,8 +97,8 @@ def test_the_splitter_survives_all_of_them_and_never_serves_a_wrong_number(kind)
         upstream = Upstream(str(url), [Unit(unit, PROFILE) for unit in (100, 2)], timeout=TIMEOUT, name="meters", **line)
         with splitting(Downstream("tcp://127.0.0.1:0", [upstream], max_age=1.0 * SLOWNESS)) as splitter, \
                 TcpMaster(splitter.servers[0].url.port) as master:
-            seen, end = set(), time.monotonic() + 1.2 * SLOWNESS
-            while time.monotonic() < end:
+            seen, end = set(), clock.now() + 1.2 * SLOWNESS
+            while clock.now() < end:
                 for unit in (100, 2):
                     for block in (POWERS, ENERGIES):
                         answer = master.ask(unit, read_request(block.address, block.count))
@@ -115,11 +115,11 @@ def test_the_splitter_survives_all_of_them_and_never_serves_a_wrong_number(kind)
 
 def test_each_fault_has_its_unit_its_time_and_its_turn():
     faults = Faults([Fault("silent", unit=2, begin=10.0, end=20.0), Fault("damaged", every=2), Fault("foreign", every=3)])
-    faults.started_at = time.monotonic() - 15
+    faults.started_at = clock.now() - 15
     assert [fault.kind for fault in faults.due(2)] == ["silent"]
     came = [[fault.kind for fault in faults.due(100)] for _ in range(5)]
     assert came == [["damaged"], ["foreign"], ["damaged"], [], ["damaged", "foreign"]]
-    faults.started_at = time.monotonic() - 25
+    faults.started_at = clock.now() - 25
     assert not faults.due(2)
 
 

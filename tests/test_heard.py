@@ -8,7 +8,6 @@ from softsplit.decoder.facts import overheard
 from softsplit.decoder.periods import FORGET, Periods
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream import heardmirror as heard_module
-from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.heardmirror import HeardMirror
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Reading, Table
@@ -98,7 +97,7 @@ def test_a_period_is_learnt_from_three_reads_and_forgotten():
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(mirror_module, "time", clock)
+    monkeypatch.setattr("softsplit.clock.now", clock)
     return clock
 
 

@@ -2,11 +2,13 @@
 
 import ast
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import softsplit
+from softsplit import clock
 
 ROOT = Path(softsplit.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
@@ -14,11 +16,11 @@ MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in R
 FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
     ["__main__"], ["cli"], ["commands"], ["__init__"], ["install"], ["splitter"], ["daemon"], ["upstream", "downstream"],
     ["transport", "logs"], ["config"], ["profiles"], ["polling", "decoder"], ["tomlfile", "checks"], ["protocol"],
-    ["worker", "rates"], ["errors"],
+    ["worker", "rates"], ["clock", "errors"],
 ]
 PURE = {  # rooms without I/O, threads or a clock, and all that they import
     "protocol": ["errors"], "polling": ["protocol", "errors"], "decoder": ["protocol", "errors"],
-    "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["errors"],
+    "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["clock", "errors"],
 }
 FOREIGN = {
     "modbus_tk": ["upstream/client", "upstream/tcp", "upstream/rtu", "downstream/mirror", "downstream/store", "downstream/databank",
@@ -70,6 +72,21 @@ def test_foreign_packages_stay_in_their_rooms(module):
                        for place in FOREIGN[package]), f"{module} imports {package}"
         else:
             assert package == "softsplit" or package in sys.stdlib_module_names, f"{module} imports {package}"
+
+
+OTHER_CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "clock_gettime", "clock_gettime_ns"}
+
+
+def test_only_the_programs_clock_tells_how_old_something_is():
+    for module in MODULES:
+        for node in ast.walk(ast.parse((ROOT / f"{module}.py").read_text())):
+            names = {getattr(node, "attr", None), getattr(node, "id", None), getattr(node, "name", None)}
+            assert module == "clock" or not names & OTHER_CLOCKS, f"{module} has a clock of its own"
+
+
+def test_the_programs_clock_goes_on_while_the_machine_sleeps():
+    before, now, after = time.clock_gettime(time.CLOCK_BOOTTIME), clock.now(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= now <= after
 
 
 def test_hooks_of_modbus_tk_are_used_nowhere():

@@ -4,12 +4,11 @@ import logging
 import shutil
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
 
-from softsplit import Downstream, Unit, Upstream
+from softsplit import Downstream, Unit, Upstream, clock
 from softsplit.config.loader import parse_config
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
@@ -73,10 +72,10 @@ def test_a_second_master_gets_what_the_first_one_was_answered(tmp_path, taps):
 def test_it_turns_stale_when_the_first_master_stops(tmp_path):
     with listening(tmp_path, max_age=0.6) as (_, master, other, splitter):
         master.ask(1, POWERS)
-        heard_at = time.monotonic()
+        heard_at = clock.now()
         until(lambda: other.ask(1, POWERS)[0] == 3)
         until(lambda: other.ask(1, POWERS) == REFUSED)
-        assert 0.2 < time.monotonic() - heard_at < 0.7
+        assert 0.2 < clock.now() - heard_at < 0.7
         master.ask(1, POWERS)
         until(lambda: other.ask(1, POWERS)[0] == 3)
 
@@ -121,22 +120,22 @@ def test_a_reply_to_a_retry_may_be_as_old_as_the_try_before(tmp_path):
         until(lambda: other.ask(1, POWERS)[0] == 3)
         before = splitter.status()["upstreams"]["tap"]["units"]["1"]["answers"]
         line.is_mute, master.port.timeout = True, 0.8
-        asked_at = time.monotonic()
+        asked_at = clock.now()
         assert not master.ask(1, POWERS)
         line.is_mute = False
         assert master.ask(1, POWERS)
         counts = until(lambda: (unit := splitter.status()["upstreams"]["tap"]["units"]["1"])["answers"] > before and unit)
-        assert counts["blocks"][0]["age"] >= time.monotonic() - asked_at - 0.1
+        assert counts["blocks"][0]["age"] >= clock.now() - asked_at - 0.1
 
 
 def test_a_period_is_that_of_the_requests_not_of_the_answers(tmp_path):
     with listening(tmp_path, units=(1,)) as (line, master, _, splitter):
         master.port.timeout = 0.05
         for answered in (True, False, False, True, False, False, True, False, False):
-            begun, line.is_mute = time.monotonic(), not answered
+            begun, line.is_mute = clock.now(), not answered
             master.ask(1, POWERS)
             master.ask(2, POWERS)  # so that nothing is a retry
-            until(lambda begun=begun: time.monotonic() > begun + 0.2)
+            until(lambda begun=begun: clock.now() > begun + 0.2)
         block, = until(lambda: splitter.status()["upstreams"]["tap"]["units"]["1"]["blocks"])
         assert (block["answers"], block["errors"]["no_answer"]) == (3, 6) and 0.15 < block["every"] < 0.3
 
@@ -162,10 +161,10 @@ def test_the_status_shows_what_the_first_master_reads_and_how_often(tmp_path):
         status = splitter.status()
         assert status["verdict"]["code"] == 2 and "tap: unit 1 has not answered yet" in status["verdict"]["troubles"]
         for _ in range(4):
-            begun = time.monotonic()
+            begun = clock.now()
             master.ask(1, POWERS)
             master.ask(2, POWERS)
-            until(lambda begun=begun: time.monotonic() > begun + 0.1)
+            until(lambda begun=begun: clock.now() > begun + 0.1)
         until(lambda: splitter.status()["upstreams"]["tap"]["unlisted"] == [2])
         upstream = splitter.status()["upstreams"]["tap"]
         block, = upstream["units"]["1"]["blocks"]
@@ -230,7 +229,7 @@ def test_all_that_has_piled_up_meanwhile_is_dropped(tmp_path, monkeypatch):
             stood_since = listener._looked_at
             said = adu.rtu_frame(1, read_request(0, 125)) + adu.rtu_frame(1, b"\x03\xfa" + bytes(250))
             bus._ends[1].sendall(40 * said)  # more than is read at a time
-            until(lambda: time.monotonic() - stood_since > listener_module.STALLED)
+            until(lambda: clock.now() - stood_since > listener_module.STALLED)
             goes_on.set()
             until(lambda: not listener._is_behind and listener._looked_at > stood_since)
             assert other.ask(1, POWERS) == REFUSED
@@ -270,9 +269,9 @@ def test_mbpoll_keeps_its_bus_and_another_master_gets_a_copy(tmp_path):
             while changed < 10:
                 changed += 1
                 line.device.registers[1, 0] = changed
-                begun = time.monotonic()
+                begun = clock.now()
                 until(lambda: other.ask(1, read_request(0, 1)) == bytes((3, 2, 0, changed)))
-                assert time.monotonic() - begun < 0.1 + 0.1 + 0.1, "one poll, and 100 ms"
+                assert clock.now() - begun < 0.1 + 0.1 + 0.1, "one poll, and 100 ms"
         finally:
             polling.kill()
             polling.wait()

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from softsplit import clock as program_clock
 from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.heardmirror import HeardMirror
@@ -25,7 +26,7 @@ STALE = bytes((0x83, 0x0B))
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(mirror_module, "time", clock)
+    monkeypatch.setattr("softsplit.clock.now", clock)
     return clock
 
 
@@ -201,7 +202,7 @@ def test_a_master_never_sees_half_of_a_reading(monkeypatch):
     is_half_done, may_go_on = threading.Event(), threading.Event()
     mirror = Mirror(7, (FAST,), frozenset({HOLDING}), 10.0)
     monkeypatch.setattr(mirror_module.MergedBlock, "put", slow_put)
-    now = mirror_module.time.monotonic()
+    now = program_clock.now()
     writer = threading.Thread(target=lambda: mirror.update(good(FAST, now)))
     writer.start()
     assert is_half_done.wait(5)

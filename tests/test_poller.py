@@ -1,11 +1,10 @@
 """The poller's promises about outages, in real time."""
 
-import time
 from queue import Queue
 
 import pytest
 
-from softsplit import Unit, Upstream
+from softsplit import Unit, Upstream, clock
 from softsplit.config.url import parse_url
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.sync import Sync
@@ -51,7 +50,7 @@ def test_a_gateway_that_is_down_is_not_tried_all_the_time(monkeypatch):
     tries = []
 
     def create_connection(address, timeout):
-        tries.append(time.monotonic())
+        tries.append(clock.now())
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(wire_module.socket, "create_connection", create_connection)

@@ -22,7 +22,6 @@ from softsplit.commands.record.recording import (
     show_answer,
 )
 from softsplit.commands.shared.quantities import parse_duration, parse_size, show_size
-from softsplit.commands.simulate import replay
 from softsplit.commands.simulate.faults import Fault, Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.replay import Playback, RecordedUnit
@@ -136,7 +135,7 @@ def test_a_session_played_back_serves_the_same_values(tmp_path):
 
 def test_it_is_played_faster_and_again_and_again(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(replay, "time", clock)
+    monkeypatch.setattr("softsplit.clock.now", clock)
     house = House("house.jsonl", [Answer(at, 1, POWERS, bytes(8)) for at in (5.0, 8.0, 14.0)], 0)
     playback = Playback(house, speed=10)
     times = []

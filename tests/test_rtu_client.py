@@ -3,11 +3,11 @@
 import itertools
 import socket
 import threading
-import time
 from contextlib import suppress
 
 import pytest
 
+from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
@@ -140,15 +140,15 @@ def stalls(line, seconds: float) -> None:
 def test_after_a_stall_no_answer_is_taken_for_that_to_a_later_question(line, stall):
     assert line.is_right()
     stalls(line, stall * TIMEOUT)
-    fixed_at = time.monotonic() + stall * TIMEOUT
+    fixed_at = clock.now() + stall * TIMEOUT
     line.fails(NoAnswer, "does not answer")
     answered = 0
     for block in itertools.cycle((OTHERS, POWERS)):
-        until(lambda: line.client.free_at(1, read_question(block)) <= time.monotonic())
+        until(lambda: line.client.free_at(1, read_question(block)) <= clock.now())
         with suppress(NoAnswer):
             assert line.is_right(block)
             answered += 1
-        if answered > 10 and time.monotonic() > fixed_at:
+        if answered > 10 and clock.now() > fixed_at:
             break
     assert not line.client.take_foreign()
 
@@ -168,7 +168,7 @@ def test_after_a_stall_no_answer_to_one_write_is_taken_for_that_to_another(line)
     with pytest.raises(NoAnswer):
         line.client.ask(1, one, TIMEOUT, may_repeat=False)
     for _ in range(3):
-        until(lambda: time.monotonic() > line.client.free_at(1, two))
+        until(lambda: clock.now() > line.client.free_at(1, two))
         with pytest.raises(NoAnswer):
             line.client.ask(1, two, TIMEOUT, may_repeat=False)
     assert two.pdu in heard, "which the unit does not answer"
@@ -238,10 +238,10 @@ def test_an_exception_that_may_be_late_is_not_believed(line):
 
 def test_a_damaged_answer_is_not_waited_out(line):
     line.once(lambda say, unit, pdu: say(answer(unit, pdu)[:-1] + b"\0"))
-    begin = time.monotonic()
+    begin = clock.now()
     with pytest.raises(BadAnswer, match="a wrong CRC"):
         line.ask(timeout=5.0)
-    assert time.monotonic() - begin < 2.0
+    assert clock.now() - begin < 2.0
     assert line.is_right(LONGER) and line.client.free_at(1, read_question(POWERS)) == 0.0 and line.is_right()
 
 
@@ -333,7 +333,7 @@ def test_what_is_awaited_is_forgotten_after_the_longest_stall_and_not_before():
 
 def test_a_long_timeout_is_waited_out():
     client = client_for(parse_url("rtuovertcp://gateway:502", KINDS), 40.0)
-    shape, now = replies.shape(1, read_question(POWERS)), time.monotonic()
+    shape, now = replies.shape(1, read_question(POWERS)), clock.now()
     client._awaited.ask(shape, now - 69.0)
     client._awaited.ask(replies.shape(2, read_question(POWERS)), now)
     assert client.free_at(1, read_question(POWERS)) == pytest.approx(now + 1.0)
@@ -389,7 +389,7 @@ def test_a_line_that_babbles_gets_no_request(line):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gateways_get_the_time_they_need(kind, tmp_path):
     line = Talk(kind, tmp_path, connect_delay=0.3, request_gap=0.15)
-    begin = time.monotonic()
+    begin = clock.now()
     for _ in range(3):
         assert line.is_right()
     times = [at for _, _, at in line.bus.requests]
@@ -437,8 +437,8 @@ def test_a_wire_that_breaks_at_every_touch_is_not_hammered(kind, tmp_path):
         bus.fault = fault
         copy = Copy(bus.url)
         with running(*copy.workers):
-            end = time.monotonic() + 0.5
-            until(lambda: time.monotonic() > end)
+            end = clock.now() + 0.5
+            until(lambda: clock.now() > end)
         assert bus.connections < 10 and len(bus.requests) < 10 and copy.poller.tally.utilisation <= 1
 
 
@@ -449,8 +449,8 @@ def test_a_stop_does_not_wait_for_an_answer(kind, tmp_path):
         copy = Copy(bus.url, timeout=20.0)
         with running(*copy.workers):
             until(lambda: bus.requests)
-            begin = time.monotonic()
-        assert time.monotonic() - begin < 1.0 * SLOWNESS and copy.poller.join(0)
+            begin = clock.now()
+        assert clock.now() - begin < 1.0 * SLOWNESS and copy.poller.join(0)
 
 
 def test_what_the_wire_shows_is_counted(tmp_path, caplog):
@@ -480,9 +480,9 @@ def test_a_dead_upstream_never_delays_another(tmp_path):
         copies = Copy(dead.url, timeout=5.0), Copy(alive.url)
         with running(*copies[0].workers, *copies[1].workers):
             until(lambda: copies[1].is_fresh(0.0))
-            since = time.monotonic()
+            since = clock.now()
             ages = []
-            until(lambda: ages.append(copies[1].age(1)) or time.monotonic() > since + 1.0)
+            until(lambda: ages.append(copies[1].age(1)) or clock.now() > since + 1.0)
             assert max(ages) < 0.5 * SLOWNESS
             assert len(dead.requests) == 1
 
@@ -541,7 +541,7 @@ def test_a_late_answer_to_a_write_is_not_taken_for_an_echo(line):
     line.once(lambda say, unit, pdu: threading.Timer(1.3 * TIMEOUT, say, (adu.rtu_frame(unit, pdu),)).start())
     with pytest.raises(NoAnswer):
         line.client.ask(1, one, TIMEOUT, may_repeat=False)
-    until(lambda: time.monotonic() > line.client.asked_at + 1.6 * TIMEOUT)
+    until(lambda: clock.now() > line.client.asked_at + 1.6 * TIMEOUT)
     assert line.is_right(LONGER, unit=2) and line.client.take_late() == {1}
     line.bus.fault = lambda say, frame, unit, pdu: say(frame(unit, pdu if pdu[0] == 6 else good_answer(unit, pdu)))
     for write in (two, one, two):

@@ -1,11 +1,11 @@
 """The simulated meter: the house it measures, and how it answers."""
 
 import struct
-import time
 from datetime import UTC, datetime
 
 import pytest
 
+from softsplit import clock
 from softsplit.commands.simulate.faults import Fault, Faults, parse_mute
 from softsplit.commands.simulate.meter import shown_by_meter
 from softsplit.commands.simulate.simulate import SimulatedUnit
@@ -181,14 +181,14 @@ def test_a_unit_is_mute_for_its_time():
     faults = Faults([Fault("silent", unit=2, begin=10.0, end=20.0)])
     unit, other = SimulatedUnit(2, B23, faults), SimulatedUnit(3, B23, faults)
     for age, answers in ((5, True), (15, False), (25, True)):
-        faults.started_at = time.monotonic() - age
+        faults.started_at = clock.now() - age
         assert bool(unit.handle_request(read_request(0x5B00, 1))) is answers
         assert other.handle_request(read_request(0x5B00, 1))
 
 
 def test_wire_time_is_imitated():
     with simulated_gateway(B23, baudrate=19200) as gateway, TcpMaster(gateway.url.port) as master:
-        begin = time.monotonic()
+        begin = clock.now()
         for _ in range(3):
             assert master.read(100, 0x5B00, 66)
-        assert time.monotonic() - begin >= 3 * (8 + 137) * 11 / 19200
+        assert clock.now() - begin >= 3 * (8 + 137) * 11 / 19200

@@ -1,14 +1,13 @@
 """One suite for every kind of upstream: whatever a bus does wrong, no value is, and all is well again soon."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import Queue
 
 import pytest
 
-from softsplit import Profile, Unit, Upstream
+from softsplit import Profile, Unit, Upstream, clock
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.sync import Sync
 from softsplit.profiles.loader import parse_profile
@@ -62,7 +61,7 @@ class Copy:
 
     def age(self, unit: int) -> float:
         """The age of the oldest block of a unit."""
-        return time.monotonic() - min(polled.taken_at for polled in self.mirrors[unit]._polled.values())
+        return clock.now() - min(polled.taken_at for polled in self.mirrors[unit]._polled.values())
 
 
 def exception(say, frame, unit, pdu):
@@ -151,8 +150,8 @@ def suffer(kind: str, fault, directory, timeout: float = TIMEOUT, seconds: float
         with running(*copy.workers):
             until(lambda: copy.is_fresh(0.0))
             bus.fault, ages = faulty, []
-            end = time.monotonic() + seconds
-            until(lambda: copy.check() or ages.append(copy.age(1)) or time.monotonic() > end, timeout=2 * seconds + 5)
+            end = clock.now() + seconds
+            until(lambda: copy.check() or ages.append(copy.age(1)) or clock.now() > end, timeout=2 * seconds + 5)
             assert seconds > 1 or max(ages) < 1.5
             bus.fault = None
             if seconds < 1:  # or the unit is tried every 5 s only, by now
@@ -181,7 +180,7 @@ def suffer_wholly(kind: str, name: str, directory) -> None:
 
 
 def recovers(copy: Copy) -> None:
-    fixed_at = time.monotonic()
+    fixed_at = clock.now()
     until(lambda: copy.check() or copy.is_fresh(fixed_at), timeout=RECOVERY + 1)  # the long check allows no more than it
     copy.check()
     assert not any(worker.error for worker in copy.workers)

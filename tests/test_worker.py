@@ -4,7 +4,6 @@ import pytest
 
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
-from softsplit.logs import conditions as trouble_module
 from softsplit.logs.conditions import Allowance, Condition
 from softsplit.upstream.eventlog import BURST
 from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
@@ -14,7 +13,7 @@ from tests.support import Clock
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(trouble_module, "time", clock)
+    monkeypatch.setattr("softsplit.clock.now", clock)
     return clock
 
 
@@ -155,7 +154,7 @@ def test_all_stacks_are_logged_when_a_worker_hangs(caplog, monkeypatch):
 
 def test_a_process_that_stood_still_as_a_whole_is_given_time(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(worker_module, "time", clock)
+    monkeypatch.setattr("softsplit.clock.now", clock)
     waiting = Waiting("waiting")
     watchdog = Watchdog([waiting])
     for _ in range(20):

@@ -11,11 +11,11 @@ import select
 import signal
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from softsplit import clock
 from softsplit.errors import AlreadyRunning, SoftsplitError
 from softsplit.worker import Worker
 
@@ -54,7 +54,7 @@ class Presence(Worker):
 
     def __init__(self, config: Path):
         super().__init__("presence")
-        self._told = time.monotonic(), NO_STATUS
+        self._told = clock.now(), NO_STATUS
         self._is_beating = False
         self._address = _address(config)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -68,7 +68,7 @@ class Presence(Worker):
         self._listener.settimeout(1.0)
 
     def beats(self, status: Path | None) -> None:  # main thread
-        self._told = time.monotonic(), str(status or NO_STATUS)
+        self._told = clock.now(), str(status or NO_STATUS)
         if not self._is_beating:
             self._is_beating = True
             self.start()
@@ -84,7 +84,7 @@ class Presence(Worker):
         beat, status = self._told
         with peer, suppress(OSError):
             peer.setblocking(False)
-            peer.send(f"{time.monotonic() - beat:.1f} {status}\n".encode())
+            peer.send(f"{clock.now() - beat:.1f} {status}\n".encode())
 
     def wake(self) -> None:  # any thread
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, suppress(OSError):

@@ -1,10 +1,10 @@
 """Who may connect to a server, by address."""
 
 import logging
-import time
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
 
+from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.logs.conditions import Allowance
 
@@ -45,7 +45,7 @@ class Door:
         return any(found in network for network in networks)
 
     def _say_refused(self, address: str) -> None:
-        now = time.monotonic()
+        now = clock.now()
         if now - self._said_at.get(address, float("-inf")) < SAY_AGAIN or not self._allowance.take():
             return
         if len(self._said_at) >= REMEMBERED:

@@ -1,11 +1,11 @@
 """One master on a TCP connection: bytes in, requests answered in their order, bytes out. Nothing waits."""
 
 import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from selectors import EVENT_READ, EVENT_WRITE
 
+from softsplit import clock
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.masters import MasterTally
 from softsplit.protocol import adu
@@ -33,12 +33,12 @@ class Connection:
         self.sock = sock
         self.peer = peer  # its address and port
         self.requests = 0
-        self.opened_at = time.monotonic()
+        self.opened_at = clock.now()
         self.tally = MasterTally()  # of its master, which may have other connections
         self.events = EVENT_READ
         self.is_preferred = False
         self.is_served = False  # it has made one whole request
-        self.asked_at = time.monotonic()  # when its latest whole request came; at first: when it connected
+        self.asked_at = clock.now()  # when its latest whole request came; at first: when it connected
         self._databank = databank
         self._mirrors = databank.mirrors
         self._on_later = on_later
@@ -74,7 +74,7 @@ class Connection:
             return False
         mirror = self._mirrors.get(data[6])
         known = mirror.known.get(data[7:]) if mirror is not None else None
-        now = time.monotonic()
+        now = clock.now()
         if known is None or now > known[0]:
             return False
         self.asked_at = now
@@ -113,7 +113,7 @@ class Connection:
             except BlockingIOError:
                 pass
         if self._outbox or self._inbox and not self._awaited:
-            self._hangs_since = self._hangs_since or time.monotonic()
+            self._hangs_since = self._hangs_since or clock.now()
         else:
             self._hangs_since = None
         if self._outbox:
@@ -140,7 +140,7 @@ class Connection:
         return data[begin:]
 
     def _ask(self, request: bytes, unit: int, pdu: bytes) -> None:
-        self.asked_at = time.monotonic()
+        self.asked_at = clock.now()
         self.is_served = True
         self.requests += 1
         self._hangs_since = None

@@ -13,11 +13,11 @@ those of the upstream.
 """
 
 import struct
-import time
 from collections.abc import Callable, Mapping
 
 from modbus_tk.modbus import Slave
 
+from softsplit import clock
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.store import NEVER
 from softsplit.protocol import pdu
@@ -40,7 +40,7 @@ class Diagnostics(Slave):
         self.unit = unit
         self.known: dict = {}  # nothing: what it answers changes all the time
         self._watched = watched
-        self._started_at = time.monotonic()
+        self._started_at = clock.now()
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
@@ -48,7 +48,7 @@ class Diagnostics(Slave):
         asked = pdu.asked_block(request_pdu, (Table.INPUT_REGISTERS,))
         if isinstance(asked, int):
             return pdu.exception_pdu(request_pdu[0], asked)
-        data = self._data(asked, time.monotonic())
+        data = self._data(asked, clock.now())
         if len(data) < asked.byte_count:
             return pdu.exception_pdu(request_pdu[0], pdu.ILLEGAL_ADDRESS)
         return bytes((request_pdu[0], asked.byte_count)) + data

@@ -43,7 +43,7 @@ class Way:
 
 
 class Kept:
-    """Data that masters had read, by block, with the monotonic time when it was taken.
+    """Data that masters had read, by block, with the time when it was taken.
 
     It is served for that block alone: a part of it, asked for by itself, may say something else on a device
     of which nothing is known.

@@ -11,8 +11,8 @@ class Framer:
 
     Bytes up to a silence are a segment. Known frames of anybody are walked from its front, and a request that
     ends it is found. After noise, the longest suffix that is a request counts. What may be the beginning of a
-    frame waits for the next segment, at most `join` seconds: `expires_at` tells until when, in monotonic
-    seconds. `size` is that of the addresses of our units.
+    frame waits for the next segment, at most `join` seconds: `expires_at` tells until when, on the
+    clock. `size` is that of the addresses of our units.
     """
 
     def __init__(self, units, join: float = adu.JOIN):

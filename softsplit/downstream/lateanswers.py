@@ -1,8 +1,8 @@
 """Answers that come too late for a master which knows a late one by nothing but the time."""
 
-import time
 from concurrent.futures import Future
 
+from softsplit import clock
 from softsplit.protocol.requests import WRITE_AND_READ, WRITE_FUNCTIONS
 
 ANSWER_WITHIN = 0.4  # s after its request, or not at all: the shortest patience of a known master is 0.5 s
@@ -25,14 +25,14 @@ class Undelivered:
     def keep(self, frame: bytes, answer: Future) -> None:
         """The answer to this request, which may be still to come, will not be delivered."""
         if frame[1] in WRITE_FUNCTIONS:
-            self._frame, self._answer, self._kept_at = frame, answer, time.monotonic()
+            self._frame, self._answer, self._kept_at = frame, answer, clock.now()
 
     def take(self, frame: bytes) -> Future | None:
         """Return the answer, if `frame` is the retry of a request whose answer was not delivered."""
         answer, self._answer = self._answer, None
         if answer is None or frame != self._frame:
             return None
-        is_good = frame[1] != WRITE_AND_READ and time.monotonic() - self._kept_at <= KEEP
+        is_good = frame[1] != WRITE_AND_READ and clock.now() - self._kept_at <= KEEP
         return answer if is_good or not answer.done() else None
 
     def withdraw(self) -> None:

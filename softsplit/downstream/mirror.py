@@ -5,13 +5,13 @@ master asks, by the rule that everything else here serves: a number that no mete
 never served as good.
 """
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 
 from modbus_tk.modbus import Slave
 
+from softsplit import clock
 from softsplit.downstream.forwarding import Kept, Way, outcome
 from softsplit.downstream.store import NEVER, BlockState, MergedBlock, PolledBlock
 from softsplit.polling.backoff import MUTE_AFTER
@@ -119,7 +119,7 @@ class Mirror(Slave):
 
     def _forward_read(self, asked: Block) -> bytes | Future:
         """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
-        now, function = time.monotonic(), asked.table.function
+        now, function = clock.now(), asked.table.function
         with self._data_lock:
             data = self._kept.get(asked, now - self._max_age) if now <= self._good_until() else None
             is_mute = self._unanswered >= MUTE_AFTER
@@ -174,7 +174,7 @@ class Mirror(Slave):
         return answer[2:] if is_data else None
 
     def states(self, now: float) -> list[BlockState]:  # any thread
-        """Return how each block stands at the monotonic time `now`, in the order of the reads."""
+        """Return how each block stands at the time `now`, in the order of the reads."""
         with self._data_lock:
             good_until = self._good_until()
             return [BlockState(each.name, each.taken_at, each.exception is None
@@ -192,7 +192,7 @@ class Mirror(Slave):
 
     def _answer(self, found: MergedBlock, asked: Block, request_pdu: bytes) -> bytes:
         with self._data_lock:
-            now, good_until = time.monotonic(), self._good_until()
+            now, good_until = clock.now(), self._good_until()
             code, block_good_until = found.state(asked, now)
             if now > good_until:
                 code = pdus.GATEWAY_NO_ANSWER

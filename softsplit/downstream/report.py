@@ -18,7 +18,7 @@ class Reporter:
         self._rates = Rates()
 
     def report(self, now: float) -> dict:
-        """Return requests, exceptions by code, silences, and the masters one by one; `now` is monotonic."""
+        """Return requests, exceptions by code, silences, and the masters one by one."""
         masters = dict(self._masters)
         tallies = [*masters.values(), self._masters.others]
         counters = {(address, asked): count for address, tally in masters.items()

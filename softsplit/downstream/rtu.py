@@ -5,11 +5,11 @@ modbus-tk's loop spins at full load once the adapter is pulled, and never serves
 
 import errno
 import selectors
-import time
 from concurrent.futures import Future
 
 from modbus_tk.modbus_rtu import RtuServer as ModbusTkRtuServer
 
+from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
@@ -113,7 +113,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         self.selector.register(self._serial.fd, selectors.EVENT_READ)
 
     def _reopen(self) -> None:
-        pause = self._open_at - time.monotonic()
+        pause = self._open_at - clock.now()
         if pause > 0:
             self._receive(pause)
         else:
@@ -125,7 +125,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         if self._serial.is_open:
             self.selector.unregister(self._serial.fd)
             self._serial.close()
-        self._open_at = time.monotonic() + OPEN_AGAIN
+        self._open_at = clock.now() + OPEN_AGAIN
         self._cause = cause(error)
         self._adapter.trouble(f"{self.label}: {self.url}: {self._cause}",
                               "; it is opened as soon as it can be")
@@ -133,18 +133,18 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _request(self) -> bytes | None:
         """Return the next request for one of our units, or None when there is none for a while."""
         expires_at = self._framer.expires_at
-        pause = TICK if expires_at is None else max(0.0, expires_at - time.monotonic())
+        pause = TICK if expires_at is None else max(0.0, expires_at - clock.now())
         segment = self._receive(pause)
-        began = time.monotonic()
+        began = clock.now()
         if not segment:
             return self._framer.expire() if expires_at is not None and began >= expires_at else None
         while (more := self._receive(self._silence)) and not self.stopping.is_set():
-            self.beat = time.monotonic()
+            self.beat = clock.now()
             segment += more
             if len(segment) > LONGEST_SEGMENT:  # a babbler; what matters is how it ends
                 segment = segment[-adu.MAX_RTU_FRAME:]
         segment = self._echo.strip(segment, began)
-        request = self._framer.segment(segment, began, time.monotonic()) if segment else None
+        request = self._framer.segment(segment, began, clock.now()) if segment else None
         return None if request and self._echo.is_heard(request, began) else request
 
     def _receive(self, timeout: float) -> bytes:
@@ -176,10 +176,10 @@ class RtuServer(Server, ModbusTkRtuServer):
 
     def _await(self, request: bytes, answer: Future) -> bytes:
         """Return the answer which the unit itself has to give, or SILENCE when it comes too late."""
-        deadline = time.monotonic() + ANSWER_WITHIN
+        deadline = clock.now() + ANSWER_WITHIN
         answer.add_done_callback(lambda _: self.wake())
         while not answer.done() and not self.stopping.is_set():
-            left = deadline - time.monotonic()
+            left = deadline - clock.now()
             events = self.selector.select(max(0.0, left))
             if left <= 0 or any(key.fd == self._serial.fd for key, _ in events):  # the next request has begun
                 self._master.undelivered.keep(request, answer)
@@ -193,5 +193,5 @@ class RtuServer(Server, ModbusTkRtuServer):
 
     def _send(self, frame: bytes) -> None:
         duration = len(frame) * self._character
-        self._echo.expect(frame, time.monotonic() + duration + adu.JOIN)
+        self._echo.expect(frame, clock.now() + duration + adu.JOIN)
         self._serial.send(frame)

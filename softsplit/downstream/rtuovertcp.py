@@ -1,8 +1,8 @@
 """One master behind a serial server: Modbus RTU frames on a TCP connection."""
 
-import time
 from concurrent.futures import Future
 
+from softsplit import clock
 from softsplit.downstream.connection import Connection
 from softsplit.downstream.framing import STREAM_JOIN, Framer
 from softsplit.downstream.lateanswers import ANSWER_WITHIN
@@ -38,7 +38,7 @@ class RtuConnection(Connection):
 
     def resume(self) -> None:
         """An answer is there, perhaps to a request before the awaited one. Raises OSError."""
-        if self._awaited and self._awaited[1].done() and time.monotonic() < self.expires_at:
+        if self._awaited and self._awaited[1].done() and clock.now() < self.expires_at:
             super().resume()
 
     def withdraw(self) -> None:
@@ -59,7 +59,7 @@ class RtuConnection(Connection):
         if self._awaited and data:
             self._give_up()
         if not self._awaited:
-            now = time.monotonic()
+            now = clock.now()
             self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
         return b""
 

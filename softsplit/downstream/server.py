@@ -47,7 +47,7 @@ class Server(Worker):
         return f"serving {name}on {self.url}"
 
     def report(self, now: float) -> dict:  # main thread
-        """What `status.json` says of this server; `now` is monotonic."""
+        """What `status.json` says of this server."""
         return {"url": str(self.url), "state": self.state, "connections": [], "refused_peers": {},
                 **self._reporter.report(now)}
 

@@ -26,7 +26,7 @@ class PolledBlock:
 
 @dataclass(frozen=True, slots=True)
 class BlockState:
-    """How a block stands: since when, in monotonic time, or NEVER; whether it is served."""
+    """How a block stands: since when, by the program's clock, or NEVER; whether it is served."""
 
     name: str
     taken_at: float

@@ -8,7 +8,6 @@ import errno
 import logging
 import resource
 import socket
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from selectors import EVENT_READ
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 
+from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.config.url import Url, show_address
 from softsplit.downstream.addressfilter import Door
@@ -94,7 +94,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             connection = self._resumable.popleft()
             if connection in self.connections:
                 self._attend(connection, connection.resume)
-        self._look_around(time.monotonic())
+        self._look_around(clock.now())
 
     def close(self) -> None:
         for connection in self.connections:
@@ -113,7 +113,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         if not self._expiring:
             return TICK
         first = min(connection.expires_at for connection in self._expiring)
-        return min(TICK, max(0.0, first - time.monotonic()))
+        return min(TICK, max(0.0, first - clock.now()))
 
     def _look_around(self, now: float) -> None:
         """Do what no event of a connection tells to do."""
@@ -174,7 +174,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             return  # it has gone again
         except OSError as error:
             self.selector.unregister(self._sock)
-            self._accept_at = time.monotonic() + ACCEPT_AGAIN
+            self._accept_at = clock.now() + ACCEPT_AGAIN
             self._acceptance.trouble(f"{self.label}: cannot accept a connection: {error.strerror}")
             return
         self._acceptance.well(f"{self.label}: connections are accepted again")

@@ -1,7 +1,8 @@
 """Words in the log about what comes and goes: once for each change, then ever more seldom, never a flood."""
 
 import logging
-import time
+
+from softsplit import clock
 
 log = logging.getLogger("softsplit")
 
@@ -19,11 +20,11 @@ class Allowance:
         self._burst = burst
         self._every = every
         self._left = float(burst)
-        self._counted_at = time.monotonic()
+        self._counted_at = clock.now()
 
     def take(self) -> bool:
         """Return whether one more line is allowed, and count it."""
-        now = time.monotonic()
+        now = clock.now()
         self._left = min(self._burst, self._left + (now - self._counted_at) / self._every)
         self._counted_at = now
         if self._left < 1:
@@ -56,7 +57,7 @@ class Condition:
 
         `outlook` follows when the cause is told for the first time.
         """
-        now = time.monotonic()
+        now = clock.now()
         if self._in_trouble_since is None:
             self._in_trouble_since, self._tries, self._summaries = now, 0, 0
             self._unsaid += self._is_logged_as_well is False
@@ -77,7 +78,7 @@ class Condition:
         if self._is_logged_as_well is not True:
             if self._allowance.take():
                 self._is_logged_as_well = True
-                lasted = "" if since is None else f" after {show_duration(time.monotonic() - since)}"
+                lasted = "" if since is None else f" after {show_duration(clock.now() - since)}"
                 log.info(f"{text}{lasted}{self._flapping()}")
         elif since is not None:
             self._unsaid += 1

@@ -146,7 +146,7 @@ class Read:
 class Doubt:
     """What one unit may have changed, or is about to: no master gets it until it was read again.
 
-    A reading from before `until`, in monotonic time, does not count: a write that was not answered may still
+    A reading from before `until` does not count: a write that was not answered may still
     be done by then. `done` is called when every mirror knows.
     """
 
@@ -161,7 +161,7 @@ class Doubt:
 class Reading:
     """What one read brought home: data, or the unit's own exception, or nothing at all.
 
-    `taken_at` is the monotonic time just before the request was sent. `data` is as it came over the wire:
+    `taken_at` is the time just before the request was sent. `data` is as it came over the wire:
     registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's
     own. When both are None the unit did not answer. `block` is None when that is all there is to tell.
 

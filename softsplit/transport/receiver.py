@@ -1,10 +1,10 @@
 """Hearing a line through one tap or two, for days: a tap that is lost is opened again."""
 
 import select
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import ConfigError, Unreachable
@@ -41,7 +41,7 @@ class Ear:
         self._by_line = by_line
         self.is_open = False
         self._is_missed = False  # which was told
-        self._retry_at = 0.0  # monotonic
+        self._retry_at = 0.0
         if by_line and not isinstance(self.tap, SerialTap):
             raise ConfigError(f"{url} has no control lines; name a serial device, or another mode")
 
@@ -68,7 +68,7 @@ class Ear:
 
     def come_back(self) -> None:
         """Open a tap that is not there, when it is time to try."""
-        if self.is_open or time.monotonic() < self._retry_at:
+        if self.is_open or clock.now() < self._retry_at:
             return
         try:
             self.tap.open()
@@ -91,15 +91,15 @@ class Ear:
         if not self._is_missed:
             self._is_missed = True
             self._tell(f"{self._url}: {error.strerror or error}; waiting for it")
-        self._retry_at = time.monotonic() + RETRY
+        self._retry_at = clock.now() + RETRY
 
 
 class Ears:
-    """One tap or two, heard together; `clock` tells the time of what is heard."""
+    """One tap or two, heard together; `now()` tells the time of what is heard."""
 
-    def __init__(self, *ears: Ear, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, *ears: Ear, now: Callable[[], float] = clock.now):
         self._ears = ears
-        self._clock = clock
+        self._now = now
 
     @property
     def jitter(self) -> float:
@@ -130,8 +130,8 @@ class Ears:
         for ear in self._ears:
             ear.come_back()
         ready = _wait([ear for ear in self._ears if ear.is_open], patience)
-        heard = [ear.hear(self._clock()) for ear in ready]
-        return [each for each in heard if each] or [Heard(self._clock())]
+        heard = [ear.hear(self._now()) for ear in ready]
+        return [each for each in heard if each] or [Heard(self._now())]
 
 
 def _wait(ears: Sequence[Ear], patience: float) -> list[Ear]:

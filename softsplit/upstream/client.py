@@ -10,6 +10,7 @@ from collections.abc import Callable
 from modbus_tk import defines
 from modbus_tk.exceptions import ModbusError
 
+from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.errors import NoAnswer, Refused, Unreachable
 from softsplit.protocol import pdu
@@ -25,7 +26,7 @@ class Client:
     """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
     Stands before one of modbus-tk's masters, which builds requests and takes replies apart. `asked_at` is
-    the monotonic time just before the latest request. After connecting, `connect_delay` passes before the
+    the time just before the latest request. After connecting, `connect_delay` passes before the
     first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
     for so long, and returns true when all is to stop.
     """
@@ -66,7 +67,7 @@ class Client:
         except ConnectionResetError as error:
             lost = error
         if was_open and self.tells_late and may_repeat:  # most likely closed while idle
-            left = self._deadline - time.monotonic()
+            left = self._deadline - clock.now()
             self._connect()
             try:
                 return self._ask(unit, question, left)
@@ -75,7 +76,7 @@ class Client:
         raise NoAnswer(f"unit {unit} does not answer: {self._url}: {lost}") from lost
 
     def free_at(self, unit: int, question: Question) -> float:
-        """Return the monotonic time from which on no late answer can be mistaken for the one to this."""
+        """Return the time from which on no late answer can be mistaken for the one to this."""
         return 0.0
 
     def take_late(self) -> set[int]:
@@ -101,7 +102,7 @@ class Client:
 
     def _settle(self, timeout: float) -> None:
         """Wait until a request may be sent."""
-        left = self._free_at - time.monotonic()
+        left = self._free_at - clock.now()
         if left > 0:
             self._pause(left)
 
@@ -109,10 +110,10 @@ class Client:
         """Ask once. Raises NoAnswer, BadAnswer, Refused, or ConnectionResetError when the wire is lost."""
         self._question = question
         self._silent += 1
-        self.asked_at = time.monotonic()
+        self.asked_at = clock.now()
         try:
             self._settle(timeout)
-            self.asked_at = time.monotonic()
+            self.asked_at = clock.now()
             self._deadline = self.asked_at + timeout
             rest = self.execute(unit, defines.RAW, 0, pdu=question.pdu, returns_raw=True, threadsafe=False)
             return question.pdu[:1] + rest
@@ -125,13 +126,13 @@ class Client:
             self.close()
             raise ConnectionResetError(error.strerror or str(error)) from error
         finally:
-            self._free_at = time.monotonic() + self.request_gap
+            self._free_at = clock.now() + self.request_gap
 
     def _receive(self, timeout: float) -> bytes:
         """Return what comes within `timeout`. Raises TimeoutError when nothing does, or all is to stop."""
-        end = time.monotonic() + timeout
+        end = clock.now() + timeout
         while True:
-            left = end - time.monotonic()
+            left = end - clock.now()
             try:
                 return self._wire.receive(max(0.0, min(left, SLICE)))
             except TimeoutError:
@@ -140,7 +141,7 @@ class Client:
 
     def _left(self) -> float:
         """Seconds until the deadline. Raises TimeoutError when it has passed."""
-        left = self._deadline - time.monotonic()
+        left = self._deadline - clock.now()
         if left <= 0:
             raise TimeoutError
         return left

@@ -3,11 +3,11 @@
 The poller counts; the main thread and servers look on, at numbers that may be one request apart.
 """
 
-import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from softsplit import clock
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
@@ -67,9 +67,9 @@ class BlockTally(Counts):
     name: str = ""
     block: Block | None = None
     every: float | None = None  # s; None when nobody knows
-    latest: tuple[float | None, bytes | None] = None, None  # monotonic, before the request; data
+    latest: tuple[float | None, bytes | None] = None, None  # before the request; data
     error: str = ""
-    failed_at: float | None = None  # monotonic
+    failed_at: float | None = None
 
     @property
     def taken_at(self) -> float | None:
@@ -83,7 +83,7 @@ class BlockTally(Counts):
         if error is None:
             self.latest = asked_at, data
             return
-        self.error, self.failed_at = str(error), time.monotonic()
+        self.error, self.failed_at = str(error), clock.now()
         if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
             self.latest = self.taken_at, None
 
@@ -114,14 +114,14 @@ class Tally:
         self.forwarded = {unit: Counts() for unit in reads}
         self.latencies = {unit: Latencies(maxlen=LATENCIES) for unit in reads}
         self.wire_latencies = Latencies(maxlen=LATENCIES)
-        self.asked_at: float | None = None  # monotonic
+        self.asked_at: float | None = None
         self.mute: set[int] = set()
         self.missed = 0
         self.unreachable = ""
         self.foreign = 0
-        self.foreigner, self.foreigner_at = "", float("-inf")  # monotonic
+        self.foreigner, self.foreigner_at = "", float("-inf")
         self.busy = 0.0  # s, from a request to the end of its answer or of the wait for it
-        self.since = time.monotonic()
+        self.since = clock.now()
 
     def miss(self, error: UpstreamError) -> None:  # poller thread
         """The gateway or the adapter is away."""
@@ -170,4 +170,4 @@ class Tally:
     @property
     def utilisation(self) -> float:
         """The share of the time in which the wire was busy."""
-        return self.busy / max(time.monotonic() - self.since, 1e-6)
+        return self.busy / max(clock.now() - self.since, 1e-6)

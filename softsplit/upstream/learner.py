@@ -1,8 +1,8 @@
 """Polls what masters ask for often, and no more what they do not."""
 
-import time
 from collections import deque
 
+from softsplit import clock
 from softsplit.polling.demand import REMEMBERED, Learning
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
@@ -28,7 +28,7 @@ class Learner:
 
     def note(self, unit: int, block: Block) -> None:  # server thread
         """A master has asked for a block that is not polled."""
-        self._noted.append((unit, block, time.monotonic()))
+        self._noted.append((unit, block, clock.now()))
 
     def took(self, unit: int, block: Block, seconds: float) -> None:
         """A forwarded read has brought home this block; only what has been read before is learned."""

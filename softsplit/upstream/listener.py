@@ -1,10 +1,10 @@
 """Fills mirrors from what another master asks and its units answer, on a line that is only heard."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from queue import Queue
 
+from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Pairing
 from softsplit.decoder.facts import Overheard, overheard
@@ -54,7 +54,7 @@ class Listener(Worker):
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
         self._lost = ""  # why a tap is not heard
-        self._looked_at = self._heard_at = time.monotonic()
+        self._looked_at = self._heard_at = clock.now()
         self._good, self._bad = 0, 0  # bytes
         self._unlisted: set[int] = set()
 
@@ -63,7 +63,7 @@ class Listener(Worker):
             self.pause(OPEN_AGAIN)
             return
         heard = self._ears.hear(CAUGHT_UP if self._is_behind else TICK)
-        now = time.monotonic()
+        now = clock.now()
         is_stalled, self._looked_at = now - self._looked_at > STALLED, now
         self._is_behind = is_stalled or self._is_behind and any(each.data for each in heard)
         if self._ears.are_open and not self._is_behind:
@@ -98,7 +98,7 @@ class Listener(Worker):
             self._ail(str(error))
             return False
         self._is_open = True
-        self._looked_at = self._heard_at = time.monotonic()
+        self._looked_at = self._heard_at = clock.now()
         return True
 
     def _hear_of_tap(self, text: str) -> None:

@@ -1,8 +1,8 @@
 """Another master on a line of which softsplit has to be the only one."""
 
-import time
 from collections import deque
 
+from softsplit import clock
 from softsplit.upstream.counters import Tally
 from softsplit.upstream.eventlog import Words
 
@@ -22,7 +22,7 @@ class OtherMaster:
     def heard(self, what: str) -> None:
         """Take note of it; often enough, it is another master."""
         self._tally.foreign += 1
-        self._heard_at.append(time.monotonic())
+        self._heard_at.append(clock.now())
         self._proof = self._proof or (
             f"{self._upstream}: another master is on this line: {what}; take it off, softsplit has to be the "
             "only one")

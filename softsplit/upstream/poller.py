@@ -2,11 +2,11 @@
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import Queue
 
+from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import NoAnswer, NotSent, Refused, Unreachable, UpstreamError
 from softsplit.polling.fairness import Turns
@@ -47,7 +47,7 @@ class Poller(Worker):
                                   connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
                                   pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
-        self._plan = Plan(self._reads, upstream.timeout, time.monotonic(), self._client.request_gap,
+        self._plan = Plan(self._reads, upstream.timeout, clock.now(), self._client.request_gap,
                           lambda unit, block: self._client.free_at(unit, read_question(block)))
         self.tally = Tally(self._reads)
         self._words = Words(upstream.name, str(upstream.url), self._reads)
@@ -73,7 +73,7 @@ class Poller(Worker):
         self._bell.set()
 
     def step(self) -> None:
-        now = time.monotonic()
+        now = clock.now()
         self._learner.look(now)
         self._forwards.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
                                lambda each: not self._plan.may_ask(each.unit, now)
@@ -112,7 +112,7 @@ class Poller(Worker):
 
     def _read(self, unit: int, read: Read) -> None:
         """Read what the plan wants."""
-        self._tried_at = time.monotonic()
+        self._tried_at = clock.now()
         try:
             data = self._client.read(unit, read.block, self._plan.timeout(unit))
         except Unreachable as error:
@@ -134,7 +134,7 @@ class Poller(Worker):
     def _forward(self, forward: Forward) -> None:
         """Send a master's own request, and hand back what the unit says."""
         unit, question = forward.unit, forward.question
-        self._tried_at = time.monotonic()
+        self._tried_at = clock.now()
         if forward.is_write and not forward.future.set_running_or_notify_cancel():
             self._forwards.drop(forward)  # its master is gone
             return
@@ -147,7 +147,7 @@ class Poller(Worker):
         except (Unreachable, NotSent) as reason:
             if isinstance(reason, Unreachable):
                 self._unreachable(reason)
-            self._plan.hurry(unit, in_both_tables(forward.changes), time.monotonic())
+            self._plan.hurry(unit, in_both_tables(forward.changes), clock.now())
             self._forwards.answered(forward, reason)
             return
         except Refused as reason:
@@ -157,13 +157,13 @@ class Poller(Worker):
         self._count(unit, forward.block, error, None if error or not forward.block else result[2:])
         self._take_home(forward, result, error)
         self._forwards.answered(forward, result)
-        self._turns.forwarded(time.monotonic() - self._client.asked_at)
+        self._turns.forwarded(clock.now() - self._client.asked_at)
         self._listen()
 
     def _take_home(self, forward: Forward, result: bytes | UpstreamError,
                    error: UpstreamError | None) -> None:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
-        unit, now, asked_at = forward.unit, time.monotonic(), self._client.asked_at
+        unit, now, asked_at = forward.unit, clock.now(), self._client.asked_at
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
         is_known = forward.block is not None and self._learner.is_known(unit, forward.block)
         self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
@@ -188,7 +188,7 @@ class Poller(Worker):
 
     def _read_again(self, write: Forward, at: float) -> None:
         """See that what a write covers is read, at this time or after it; nothing older counts."""
-        if at > time.monotonic():
+        if at > clock.now():
             self._tell_mirrors(write.unit, write.changes, at)
         self._plan.hurry(write.unit, in_both_tables(write.changes), at)
 
@@ -207,7 +207,7 @@ class Poller(Worker):
 
     def _is_free(self, forward: Forward) -> bool:
         """Whether no late answer can be mistaken for that to this request, and polling waits for no such."""
-        now, unit, question = time.monotonic(), forward.unit, forward.question
+        now, unit, question = clock.now(), forward.unit, forward.question
         if self._client.tells_late:
             return True
         wanted = [replies.shape(unit, read_question(block)) for block in self._plan.wanted(unit, now)]
@@ -216,24 +216,24 @@ class Poller(Worker):
     def _count(self, unit: int, block: Block | None, error: UpstreamError | None = None,
                data: bytes | None = None) -> None:
         """Note a request and what came of it: the gateway, at least, was there."""
-        took = time.monotonic() - self._client.asked_at
+        took = clock.now() - self._client.asked_at
         self.tally.count(unit, block, self._client.asked_at, took, error, data)
         self.tally.busy += took + self._client.request_gap
         self._words.reached()
         if self._down_until is not None:
             self._down_until = None
-            self._plan.restart(time.monotonic())
+            self._plan.restart(clock.now())
 
     def _listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
         for late in self._client.take_late():
-            self._plan.heard(late, time.monotonic())
+            self._plan.heard(late, clock.now())
         for what in self._client.take_foreign():
             self._others.heard(what)
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:
-        now = time.monotonic()
+        now = clock.now()
         self._plan.answered(unit, read, self._client.asked_at, now)
         self._turns.polled(now - self._client.asked_at)
         self._words.weigh(self._plan.demand)
@@ -246,7 +246,7 @@ class Poller(Worker):
             self._words.refuses_block(unit, read.block, exception)
 
     def _unanswered(self, unit: int, read: Read, error: UpstreamError) -> None:
-        self._plan.unanswered(unit, read, self._client.asked_at, time.monotonic())
+        self._plan.unanswered(unit, read, self._client.asked_at, clock.now())
         self._hand_over(unit, read.block)
         if self._plan.is_mute(unit):
             self.tally.mute.add(unit)
@@ -255,7 +255,7 @@ class Poller(Worker):
             self._words.leaves_block(unit, read.block, error)
 
     def _unreachable(self, error: Unreachable) -> None:
-        now = time.monotonic()
+        now = clock.now()
         self._down_until = max(now, self._tried_at + (OPEN_AGAIN if self._upstream.url.path else REACH_AGAIN))
         self.tally.miss(error)
         self._words.unreachable(error)

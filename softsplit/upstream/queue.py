@@ -1,12 +1,12 @@
 """Requests of masters that wait for their turn on a wire, to be sent once."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from softsplit import clock
 from softsplit.errors import NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, Question
@@ -31,7 +31,7 @@ class Forward:
     block: Block | None = None
     is_write: bool = False
     changes: tuple[Block, ...] = ()
-    asked_at: float = field(default_factory=time.monotonic)
+    asked_at: float = field(default_factory=clock.now)
     future: Future = field(default_factory=Future)
 
 
@@ -126,7 +126,7 @@ class Forwards:
         self._remembered.pop(key, None)
         is_own = not isinstance(result, UpstreamError) and result[1] in OWN_EXCEPTIONS
         lasts = REMEMBER if is_own else REMEMBER_SILENCE
-        self._remembered[key] = time.monotonic() + lasts, result
+        self._remembered[key] = clock.now() + lasts, result
         if len(self._remembered) > REMEMBERED:
             self._remembered.popitem(last=False)
 

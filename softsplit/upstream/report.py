@@ -9,7 +9,7 @@ FOREIGNER_FOR = 600.0  # s that another master is reported for after it was hear
 def report(upstream: Upstream, tally: Tally, utilisation: float, now: float) -> dict:
     """Return the state of one upstream, as JSON takes it; ages and latencies are in seconds.
 
-    `utilisation` is the share of the latest minute in which the wire was busy; `now` is monotonic.
+    `utilisation` is the share of the latest minute in which the wire was busy.
     """
     counts = total(tally.unit(unit) for unit in tally.blocks)
     return {

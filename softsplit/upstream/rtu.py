@@ -6,12 +6,12 @@ shows that the missing one cannot come any more. Who asks has to keep to `free_a
 answer may come without being asked for.
 """
 
-import time
 from contextlib import suppress
 
 from modbus_tk.modbus import Master
 from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 
+from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, NotSent, Refused
@@ -116,7 +116,7 @@ class RtuClient(Client, RtuMaster):
         """Wait until the line is quiet. Raises BadAnswer when it never is."""
         super()._settle(timeout)
         self._stray += self._wire.pending()
-        end = time.monotonic() + timeout
+        end = clock.now() + timeout
         while self._is_disturbed or self._stray:
             is_glitch = not self._is_disturbed and not self._stray.strip(GLITCHES)
             try:
@@ -124,7 +124,7 @@ class RtuClient(Client, RtuMaster):
             except TimeoutError:
                 self._is_disturbed = False
                 self._sort()
-            if len(self._stray) > TOO_MUCH or time.monotonic() > end:
+            if len(self._stray) > TOO_MUCH or clock.now() > end:
                 self._sort()
                 raise BadAnswer(f"{self._url}: the line is never quiet")
 
@@ -148,7 +148,7 @@ class RtuClient(Client, RtuMaster):
             else:
                 foreign.append((unit, pdu))
                 is_request = adu.request_length(frame, size) == len(frame)
-                said = self._others.hear(unit, pdu, is_request, time.monotonic(), doubtful=self._unit)
+                said = self._others.hear(unit, pdu, is_request, clock.now(), doubtful=self._unit)
                 if said and len(self._foreign) < FOREIGN:
                     self._foreign.append(said)
         return foreign
@@ -160,7 +160,7 @@ class RtuClient(Client, RtuMaster):
         self._heard_besides(heard[:at])
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
         unit, pdu = adu.take_apart(frame, self._unit_bytes)
-        if self._others.has_asked(replies.shape(unit, self._question), time.monotonic()):
+        if self._others.has_asked(replies.shape(unit, self._question), clock.now()):
             raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
         is_ambiguous = len(self._awaited.matching(unit, pdu)) > 1
         self._awaited.answered(unit, pdu)
@@ -187,7 +187,7 @@ class RtuClient(Client, RtuMaster):
     def _send(self, request):
         self._request, self._unit = request, unit_of(request, self._unit_bytes)
         self._is_mirrored = not pdus.reply_fault(self._question, self._question.pdu)
-        self._awaited.ask(replies.shape(self._unit, self._question), time.monotonic())
+        self._awaited.ask(replies.shape(self._unit, self._question), clock.now())
         self._wire.send(request, self._left())
 
     def _recv(self, expected_length=-1):

@@ -8,8 +8,8 @@ import json
 import struct
 import sys
 import threading
-import time
 
+from softsplit import clock
 from softsplit.commands.simulate.faults import Fault, Faults
 from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.config.url import parse_url
@@ -35,7 +35,7 @@ class Clock(SimulatedUnit):
         totals["busy"] += self._wire_time(len(pdu) + 3) if pdu else 0.0
 
     def data(self, block: Block, t: float) -> bytes:
-        stamp = struct.pack(">I", int(1000 * time.monotonic()) & 0xFFFFFFFF)
+        stamp = struct.pack(">I", int(1000 * clock.now()) & 0xFFFFFFFF)
         return (stamp * block.count)[:2 * block.count]
 
 

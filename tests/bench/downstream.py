@@ -32,18 +32,19 @@ PERIOD = 0.1  # s between the reads of the well-behaved master
 
 OURS = """
 import sys
+from softsplit import clock
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.servers import server_for
 from softsplit.protocol.blocks import Block, Read, Reading, Table
-from softsplit.access import Access
-from softsplit.line import Line
-from softsplit.url import parse_url
+from softsplit.config.access import Access
+from softsplit.config.line import Line
+from softsplit.config.url import parse_url
 from softsplit.worker import run_until_signal
 url = parse_url(sys.argv[1], ("tcp", "rtu"), 0)
 blocks = [Block(Table.HOLDING_REGISTERS, 0, 125), Block(Table.HOLDING_REGISTERS, 125, 125)]
 mirror = Mirror(1, [Read(block, str(block)) for block in blocks], frozenset({Table.HOLDING_REGISTERS}), 86400.0)
 for block in blocks:
-    mirror.update(Reading("bench", 1, block, __import__("time").monotonic(), bytes(2 * block.count)))
+    mirror.update(Reading("bench", 1, block, clock.now(), bytes(2 * block.count)))
 server = server_for("bench", url, [mirror], Line(mode="8N1"), Access(max_connections=2000))
 server.open()
 print(server.url.port, flush=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import click
 
+from softsplit import clock
 from softsplit.polling import busload
 from softsplit.profiles import load_profile
 from tests.bench.bus import UNITS
@@ -105,9 +106,9 @@ class Asker(threading.Thread):
         self._port, self._begin, self._end, self._units, self._period = port, begin, end, units, period
 
     def run(self) -> None:
-        due = {(unit, pdu): time.monotonic() for unit in self._units for pdu, _ in ASKS}
+        due = {(unit, pdu): clock.now() for unit in self._units for pdu, _ in ASKS}
         master = None
-        while (now := time.monotonic()) < self._end:
+        while (now := clock.now()) < self._end:
             (unit, pdu), at = min(due.items(), key=lambda item: item[1])
             if at > now:
                 time.sleep(min(at, self._end) - now)
@@ -123,7 +124,7 @@ class Asker(threading.Thread):
                     master = None
 
     def _note(self, asked_at: float, pdu: bytes, answer: bytes) -> None:
-        now = time.monotonic()
+        now = clock.now()
         if asked_at < self._begin:
             return
         if answer[0] >= 0x80:
@@ -141,12 +142,12 @@ def percentile(values: list[float], share: float) -> float:
 def measure(peer, masters: int, mute: int, seconds: float, period: float = 1.0, warm_up: float = WARM_UP) -> dict:
     """What masters get through a peer, and what that costs the wire; they ask only the units which are not mute."""
     with Bus(mute) as bus, peer(bus) as port:
-        begin = time.monotonic() + warm_up
+        begin = clock.now() + warm_up
         askers = [Asker(port, begin, begin + seconds, [unit for unit in UNITS if unit != mute] if period < 1 else UNITS,
                         period) for _ in range(masters)]
         for asker in askers:
             asker.start()
-        time.sleep(max(0.0, begin - time.monotonic()))
+        time.sleep(max(0.0, begin - clock.now()))
         before = bus.totals()
         time.sleep(seconds)
         after = bus.totals()

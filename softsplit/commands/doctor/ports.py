@@ -1,10 +1,10 @@
 """What ports and wires say to somebody who tries them while no splitter does."""
 
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.shared.reader import read_patiently
 from softsplit.config.topology import Downstream
@@ -72,9 +72,9 @@ def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     found: list[Transaction] = []
     try:
         ears.open()
-        end = time.monotonic() + LISTEN_TO_MASTER
-        while time.monotonic() < end:
-            for heard in ears.hear(end - time.monotonic()):
+        end = clock.now() + LISTEN_TO_MASTER
+        while clock.now() < end:
+            for heard in ears.hear(end - clock.now()):
                 found += pairing.feed(heard.data, heard.time, heard.role)
     except Unreachable as error:
         yield wrong(f"{upstream.name}: {error}")
@@ -105,7 +105,7 @@ def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]
                 unanswered += 1
                 continue
             refusal = error
-        latencies.append(time.monotonic() - client.asked_at)
+        latencies.append(clock.now() - client.asked_at)
     return _judge(upstream, unit, latencies, refusal, failure), bool(latencies)
 
 

@@ -1,10 +1,10 @@
 """What a running splitter says of itself, and its servers to a master; no wire is touched."""
 
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.doctor.ports import look_at, look_for
 from softsplit.commands.shared.route import here, obstacle_at
@@ -118,7 +118,7 @@ def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
             except UpstreamError as error:
                 yield _refused(downstream, error)
             else:
-                latencies.append(time.monotonic() - client.asked_at)
+                latencies.append(clock.now() - client.asked_at)
     finally:
         client.close()
     if latencies:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
 
-from softsplit import checks
+from softsplit import checks, clock
 from softsplit.commands.read.addresses import parse_address
 from softsplit.commands.read.formats import Csv, Json, Text
 from softsplit.commands.read.guess import WORD_ORDERS
@@ -121,11 +121,11 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     is_well = True
     try:
         while True:
-            begin = time.monotonic()
+            begin = clock.now()
             is_well = _read_once(client, unit, whom, form, say, tell) and is_well
             if not whom.every:
                 return is_well
-            time.sleep(max(0.0, begin + whom.every - time.monotonic()))
+            time.sleep(max(0.0, begin + whom.every - clock.now()))
     except KeyboardInterrupt:
         if not whom.every:
             raise

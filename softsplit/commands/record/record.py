@@ -2,12 +2,12 @@
 
 import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import click
 
+from softsplit import clock
 from softsplit.commands.read.read import parse_place
 from softsplit.commands.record.recorder import Recorder
 from softsplit.commands.record.recording import (
@@ -57,7 +57,7 @@ class Progress:
     """What has been recorded so far."""
 
     def __init__(self):
-        self._begun_at = time.monotonic()
+        self._begun_at = clock.now()
         self._counts: Counter[str] = Counter()
         self._size = 0  # bytes
         self._drawn_at = 0.0
@@ -69,11 +69,11 @@ class Progress:
 
     def __str__(self) -> str:
         counts = ", ".join(show_count(self._counts[what], what) for what in KINDS)
-        return f"{counts} in {show_duration(time.monotonic() - self._begun_at)}, {show_size(self._size)}"
+        return f"{counts} in {show_duration(clock.now() - self._begun_at)}, {show_size(self._size)}"
 
     def draw(self) -> None:
         """Show it on a terminal, in one line, once in a while."""
-        now = time.monotonic()
+        now = clock.now()
         if now - self._drawn_at >= REDRAW and sys.stderr.isatty():
             click.echo(f"{CLEAR}{self}", nl=False, err=True)
             self._drawn_at = now

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from math import inf
 
+from softsplit import clock
 from softsplit.commands.record.recording import Answer
 from softsplit.commands.shared.route import find_entrance
 from softsplit.config.upstream import Unit, Upstream
@@ -36,7 +37,7 @@ class Recorder:
         self._longest_step = STOOD_STILL + 2 * upstream.timeout
         self._clients: dict[Url, Client] = {}
         self._ways = {unit: self._way_to(unit, upstream) for unit in self._reads}
-        self._begun_at = time.monotonic()
+        self._begun_at = clock.now()
         gap = max(client.request_gap for client in self._clients.values())
         self._plan = Plan(self._reads, upstream.timeout, self._begun_at, gap, self._free_at)
         self._has_reached = False  # anybody
@@ -60,7 +61,7 @@ class Recorder:
     def answers(self, seconds: float = inf) -> Iterator[Answer]:
         """Give what comes of each read, for so many seconds. Raises Unreachable when nobody is there."""
         moved_at, latest = self._begun_at, 0.0
-        while (now := time.monotonic()) - self._begun_at < seconds:
+        while (now := clock.now()) - self._begun_at < seconds:
             if now - moved_at > self._longest_step:
                 yield from self._gap(latest)
             moved_at = now
@@ -83,7 +84,7 @@ class Recorder:
 
     def _read(self, unit: int, read: Read) -> Answer:
         client, served_as = self._ways[unit]
-        asked_at, what = time.monotonic(), {}
+        asked_at, what = clock.now(), {}
         try:
             what["data"] = client.read(served_as, read.block, self._plan.timeout(unit))
         except Refused as error:
@@ -96,7 +97,7 @@ class Recorder:
         asked_at = max(asked_at, client.asked_at)  # it may have taken a while to connect
         answer = Answer(asked_at - self._begun_at, unit, read.block, **what)
         note = self._plan.answered if answer.is_of_unit else self._plan.unanswered
-        note(unit, read, asked_at, time.monotonic())
+        note(unit, read, asked_at, clock.now())
         self._listen(client)
         return answer
 
@@ -105,7 +106,7 @@ class Recorder:
         late = client.take_late()
         for unit, (asked, served_as) in self._ways.items():
             if asked is client and served_as in late:
-                self._plan.heard(unit, time.monotonic())
+                self._plan.heard(unit, clock.now())
         foreign = client.take_foreign()
         if foreign and not self._is_told:
             self._is_told = True

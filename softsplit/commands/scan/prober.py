@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
@@ -119,7 +120,7 @@ class Prober:
         """Return the PDU of an answer, be it an exception. Raises NoAnswer, BadAnswer or Unreachable."""
         damaged: BadAnswer | None = None
         for tries_left in reversed(range(TRIES)):
-            time.sleep(max(0.0, self._client.free_at(unit, question) - time.monotonic()))
+            time.sleep(max(0.0, self._client.free_at(unit, question) - clock.now()))
             try:
                 return self._client.ask(unit, question, self._time(question))
             except Refused as error:

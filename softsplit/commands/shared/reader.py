@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from softsplit import clock
 from softsplit.errors import Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import read_question
@@ -40,5 +41,5 @@ def read_all(client: Client, unit: int, reads: Iterable[Read], timeout: float) -
 
 def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> bytes:
     """Read when no late answer can be mistaken for the one to this. Raises UpstreamError."""
-    time.sleep(max(0.0, client.free_at(unit, read_question(block)) - time.monotonic()))
+    time.sleep(max(0.0, client.free_at(unit, read_question(block)) - clock.now()))
     return client.read(unit, block, timeout)

@@ -7,13 +7,12 @@
     silent          it does not answer
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from softsplit import checks
+from softsplit import checks, clock
 from softsplit.errors import ConfigError
 from softsplit.protocol.addresses import parse_unit
 
@@ -56,12 +55,12 @@ class Faults:
 
     def __init__(self, faults: Iterable[Fault] = ()):
         self.scheduled = list(faults)
-        self.started_at = time.monotonic()
+        self.started_at = clock.now()
         self._requests: Counter[Fault] = Counter()
 
     def due(self, unit: int) -> list[Fault]:  # server thread
         """What goes wrong with the answer to the request which this unit has just got."""
-        now = time.monotonic() - self.started_at
+        now = clock.now() - self.started_at
         return [fault for fault in self.scheduled
                 if fault.unit in (None, unit) and fault.begin <= now < fault.end and self._is_its_turn(fault)]
 

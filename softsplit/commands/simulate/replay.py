@@ -5,12 +5,11 @@ What was never recorded is refused with 0x02.
 """
 
 import logging
-import time
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from softsplit import checks
+from softsplit import checks, clock
 from softsplit.commands.record.recording import Answer, House
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.servers import FaultyUnit, faulty_server, wire_time_at
@@ -37,10 +36,10 @@ class Playback:
         self._first = house.answers[0].time
         self.duration = house.answers[-1].time - self._first + LAST
         self._speed = speed
-        self._begun_at = time.monotonic()
+        self._begun_at = clock.now()
 
     def now(self) -> float:
-        played = (time.monotonic() - self._begun_at) * self._speed
+        played = (clock.now() - self._begun_at) * self._speed
         return self._first + played % self.duration
 
 

@@ -5,11 +5,11 @@ many stop bits there are nobody can hear.
 """
 
 import select
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import SoftsplitError, Unreachable
@@ -99,13 +99,13 @@ def _hears(tap: SerialTap, seconds: float) -> bool:
 
 def _try(tap: SerialTap, line: Line, patience: float) -> Trial:
     """Listen until this setting is clear, or for a while."""
-    heard, errors, began = b"", tap.errors, time.monotonic()
+    heard, errors, began = b"", tap.errors, clock.now()
     while True:
-        look_at = time.monotonic() + min(LOOK, patience)
-        while (left := look_at - time.monotonic()) > 0:
+        look_at = clock.now() + min(LOOK, patience)
+        while (left := look_at - clock.now()) > 0:
             if _hears(tap, left):
                 heard += tap.receive()
-        seconds = time.monotonic() - began
+        seconds = clock.now() - began
         good, loose = adu.split(heard)
         trial = Trial(line, seconds, len(good), loose, tap.errors - errors)
         if trial.is_clear or seconds >= patience:

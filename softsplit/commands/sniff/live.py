@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Iterator
 
+from softsplit import clock
 from softsplit.logs.conditions import show_count
 from softsplit.transport.receiver import Ears, Heard
 
@@ -14,16 +15,16 @@ STDOUT = 1
 
 
 class Clock:
-    """Wall time that never jumps: as it was at the start, and the monotonic time since.
+    """Wall time that never jumps: as it was at the start, and the time since.
 
     In whole microseconds, as recordings tell it, so that these are decoded to exactly the same.
     """
 
     def __init__(self):
-        self._offset = time.time() - time.monotonic()
+        self._offset = time.time() - clock.now()
 
     def now(self) -> float:
-        return round(self._offset + time.monotonic(), 6)
+        return round(self._offset + clock.now(), 6)
 
 
 class Live:

@@ -2,13 +2,13 @@
 
 import os
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import click
 
+from softsplit import clock
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.outputfile import STDOUT, LongFile
 from softsplit.commands.sniff import format
@@ -131,7 +131,7 @@ class Sniffer:
         self._record = order.record and LongFile(
             order.record, order.max_size, f"# softsplit {version('softsplit')}\n".encode())
         self._outputs = list(outputs(order))
-        self._drawn_at = 0.0  # monotonic
+        self._drawn_at = 0.0
         self._is_live_table = order.stats and os.isatty(1)
 
     def run(self, stop: Stop) -> None:
@@ -161,10 +161,10 @@ class Sniffer:
                     write(transaction)
 
     def _redraw(self) -> None:
-        if self._is_live_table and time.monotonic() - self._drawn_at >= REDRAW:
+        if self._is_live_table and clock.now() - self._drawn_at >= REDRAW:
             click.clear()
             click.echo(self._statistics.draw(self._source.note), nl=False)
-            self._drawn_at = time.monotonic()
+            self._drawn_at = clock.now()
 
 
 def source_for(order: Order) -> Recording | Stdin | Live:
@@ -178,7 +178,7 @@ def source_for(order: Order) -> Recording | Stdin | Live:
         ears = [Ear(tap_url(order.where), order.line, tell, by_line=order.pairing == "rts")]
     else:
         return Recording(order.where)
-    return Live(Ears(*ears, clock=Clock().now))
+    return Live(Ears(*ears, now=Clock().now))
 
 
 def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:

@@ -48,7 +48,7 @@ class Look:
 
     document: dict
     watched: Mapping[tuple[str, str], Watched]
-    seen_at: float  # monotonic
+    seen_at: float
 
 
 def show_age(seconds: float) -> str:

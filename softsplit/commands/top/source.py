@@ -1,12 +1,12 @@
 """What `softsplit top` watches: a running splitter by its status, or one unit that it polls itself."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from softsplit import clock
 from softsplit.commands.shared.route import find_entrance
 from softsplit.commands.status.status import read_status
 from softsplit.commands.top.history import Look, Watched
@@ -51,7 +51,7 @@ def watching(look: Callable[[], Look], *others: Worker) -> Iterator[Callable[[],
             if worker.error:
                 raise SoftsplitError(f"{worker.name} has failed: {worker.error}") from worker.error
         seen = watcher.seen
-        age = seen.document.get("age", 0.0) + time.monotonic() - seen.seen_at
+        age = seen.document.get("age", 0.0) + clock.now() - seen.seen_at
         return replace(seen, document=seen.document | {"age": age})
 
     start_all(workers)
@@ -72,11 +72,11 @@ class RunningSplitter:
     def look(self) -> Look:
         document = read_status(self._config)
         if "process" not in document:
-            return Look(document, {}, time.monotonic())
+            return Look(document, {}, clock.now())
         if document["process"]["pid"] != self._pid:  # it may have read another configuration
             self._pid = document["process"]["pid"]
             self._topology = load_config(self._config)
-        return Look(document, _known(self._topology, document), time.monotonic())
+        return Look(document, _known(self._topology, document), clock.now())
 
 
 def _known(topology: Topology, document: dict) -> dict[tuple[str, str], Watched]:
@@ -125,14 +125,14 @@ class Endpoint:
         return cls(Upstream(where, [Unit(number, unit.profile)], timeout, **how), why)
 
     def look(self) -> Look:
-        upstreams = {self._upstream.name: self.poller.report(time.monotonic())}
+        upstreams = {self._upstream.name: self.poller.report(clock.now())}
         troubles = judge(upstreams, {})["troubles"]
         verdict = {"code": DEGRADED if troubles else FRESH, "summary": f"{self._upstream.url} answers",
                    "troubles": troubles, "notes": self._notes}
         watched = {(self._upstream.name, str(unit.unit)): Watched(unit.profile, YOUNG)
                    for unit in self._upstream.units}
         document = {"verdict": verdict, "upstreams": upstreams, "downstreams": {}, "age": 0.0}
-        return Look(document, watched, time.monotonic())
+        return Look(document, watched, clock.now())
 
     def look_once(self) -> Look:
         """Poll until everything was asked for, or nobody answers, and return how it is then."""
