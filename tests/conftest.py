@@ -1,0 +1,204 @@
+"""Tests run side by side: most of them wait most of the time, so several processes take turns on the cores.
+
+After collection the process forks workers. Each takes pieces (a few tests of one module, in their order) from
+a pipe and sends its reports back, so that what pytest prints and its exit code are the usual ones. Tests run
+in one process when they are few, or when somebody wants to watch (-s, --pdb, -x).
+
+`--shuffle SEED` runs pieces and tests in another order, to show that none needs another.
+"""
+
+import os
+import pickle
+import random
+import selectors
+import struct
+from itertools import groupby
+
+import pytest
+
+WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 2 * (os.cpu_count() or 1)))
+PIECE = 8  # tests that a worker takes at a time
+FEW = 12  # tests that are not worth a second process
+LENGTH = struct.Struct(">I")  # before each report on its pipe
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in another order")
+
+
+def pytest_collection_modifyitems(config, items):
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        pieces = pieces_of(items)
+        dice = random.Random(seed)
+        dice.shuffle(pieces)
+        for piece in pieces:
+            dice.shuffle(piece)
+        items[:] = [item for piece in pieces for item in piece]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    config = session.config
+    watched = config.option.usepdb or config.option.capture == "no" or config.option.maxfail
+    if config.option.collectonly or session.testsfailed or watched or len(session.items) <= FEW or WORKERS < 2:
+        return None  # pytest's own loop
+    SideBySide(session).run()
+    if session.testsfailed:
+        raise session.Failed(f"{session.testsfailed} failed")
+    return True
+
+
+def pieces_of(items: list) -> list[list]:
+    """Cut tests into pieces; those of one piece stand together in one module."""
+    pieces = []
+    for _, group in groupby(items, key=lambda item: item.path):
+        tests = list(group)
+        pieces += [tests[at:at + PIECE] for at in range(0, len(tests), PIECE)]
+    return pieces
+
+
+class Worker:
+    """A forked process that runs pieces: their numbers go in, their reports come out."""
+
+    def __init__(self, session, pieces: list[list], others: list["Worker"]):
+        orders, self.orders = os.pipe()
+        self.reports, reports = os.pipe()
+        self.piece: int | None = None
+        self._buffer = b""
+        self.process = os.fork()
+        if not self.process:
+            os.close(self.orders)
+            os.close(self.reports)
+            for each in others:
+                os.close(each.reports)
+                if each.piece is not None:
+                    os.close(each.orders)
+            status = 1
+            try:
+                work(session, pieces, orders, reports)
+                status = 0
+            finally:
+                os._exit(status)  # nothing of the parent's ends here
+        os.close(orders)
+        os.close(reports)
+
+    def give(self, piece: int | None) -> None:
+        """Order a piece; None ends the worker."""
+        self.piece = piece
+        if piece is None:
+            os.close(self.orders)
+        else:
+            os.write(self.orders, LENGTH.pack(piece))
+
+    def receive(self) -> list[tuple[str, dict]] | None:
+        """Return the reports that have arrived, or None when the worker has ended."""
+        more = os.read(self.reports, 1 << 16)
+        if not more:
+            return None
+        self._buffer += more
+        found = []
+        while len(self._buffer) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._buffer)[0]
+            if len(self._buffer) < end:
+                break
+            found.append(pickle.loads(self._buffer[LENGTH.size:end]))
+            self._buffer = self._buffer[end:]
+        return found
+
+
+class SideBySide:
+    """The loop that hands out pieces and shows what comes back."""
+
+    def __init__(self, session):
+        self._session = session
+        self._hook = session.config.hook
+        self._pieces = pieces_of(session.items)
+        self._left = list(reversed(range(len(self._pieces))))
+        self._started: dict[int, list[str]] = {}  # node ids, by piece
+        self._selector = selectors.DefaultSelector()
+        self._workers: list[Worker] = []
+
+    def run(self) -> None:
+        self._session.config._tmp_path_factory.getbasetemp()  # one for all, and removed by this process
+        for _ in range(min(WORKERS, len(self._pieces))):
+            self._employ()
+        while self._workers:
+            for key, _ in self._selector.select():
+                self._attend(key.data)
+
+    def _employ(self) -> None:
+        worker = Worker(self._session, self._pieces, self._workers)
+        self._workers.append(worker)
+        self._selector.register(worker.reports, selectors.EVENT_READ, worker)
+        worker.give(self._left.pop() if self._left else None)
+
+    def _attend(self, worker: Worker) -> None:
+        """Take in what a worker has to say; it may be that it has ended."""
+        messages = worker.receive()
+        if messages is None:
+            self._selector.unregister(worker.reports)
+            self._workers.remove(worker)
+            os.close(worker.reports)
+            os.waitpid(worker.process, 0)
+            if worker.piece is not None:
+                self._crashed(worker)
+            return
+        for kind, what in messages:
+            if kind == "done":
+                worker.give(self._left.pop() if self._left else None)
+            elif kind == "started":
+                self._started.setdefault(worker.piece, []).append(what["nodeid"])
+                self._hook.pytest_runtest_logstart(**what)
+            else:
+                self._hook.pytest_runtest_logreport(
+                    report=self._hook.pytest_report_from_serializable(config=self._session.config, data=what))
+
+    def _crashed(self, worker: Worker) -> None:
+        """A worker ended in the middle of a piece: its latest test did that, the rest of the piece was not run."""
+        started = self._started.get(worker.piece, [])
+        for item in self._pieces[worker.piece]:
+            if item.nodeid not in started[:-1]:
+                why = "ended its process" if item.nodeid in started else "not run: the test before ended the process"
+                self._hook.pytest_runtest_logreport(
+                    report=pytest.TestReport(item.nodeid, item.location, {}, "failed", why, "call"))
+        os.close(worker.orders)
+        if self._left:
+            self._employ()
+
+
+def work(session, pieces: list[list], orders: int, reports: int) -> None:
+    """Run pieces as they are ordered, in a forked process."""
+    config = session.config
+    capture = config.pluginmanager.getplugin("capturemanager")
+    capture.stop_global_capturing()  # its files are the parent's, too
+    capture.start_global_capturing()
+    config.pluginmanager.unregister(name="terminalreporter")
+    config.pluginmanager.register(Messenger(config, reports))
+    while order := os.read(orders, LENGTH.size):
+        piece = pieces[LENGTH.unpack(order)[0]]
+        for item, following in zip(piece, [*piece[1:], None], strict=True):
+            config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        send(reports, "done", None)
+
+
+class Messenger:
+    """Sends what pytest reports to the parent process."""
+
+    def __init__(self, config, reports: int):
+        self._config = config
+        self._reports = reports
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        send(self._reports, "started", {"nodeid": nodeid, "location": location})
+
+    def pytest_runtest_logreport(self, report):
+        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        send(self._reports, "report", data)
+
+
+def send(reports: int, kind: str, what) -> None:
+    packed = pickle.dumps((kind, what))
+    message = memoryview(LENGTH.pack(len(packed)) + packed)
+    while message:
+        message = message[os.write(reports, message):]
