@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from softsplit import Downstream, Splitter, Upstream
-from softsplit.cli import main
+from softsplit.cli import COMMANDS
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import SimulatedUnit
@@ -54,7 +54,7 @@ def test_the_test_command_of_the_readme_is_what_ci_runs():
 
 
 def test_the_readme_names_every_command_that_exists_and_no_other():
-    assert set(re.findall(r"`softsplit (\w+)", README)) == set(main.commands)
+    assert set(re.findall(r"`softsplit (\w+)", README)) == set(COMMANDS)
 
 
 def test_the_configuration_of_the_readme_is_right():

@@ -17,12 +17,11 @@ class Number(click.ParamType):
             self.fail(f"{value!r} is neither decimal (23296) nor hex (0x5B00)", param, context)
 
 
-def complain(what: str) -> None:
-    click.echo(f"softsplit: {what}", err=True)
-
-
 UNIT = click.IntRange(1, 247)
 BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
+config_option = click.option(
+    "-c", "--config", "path", metavar="FILE",
+    help="The configuration. Without it: $SOFTSPLIT_CONFIG, ./softsplit.toml, /etc/softsplit.toml.")
 mode_option = click.option(
     "--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1", show_default=True,
     metavar="MODE", help="Data bits, parity, stop bits of a serial line: 8E1, 8N1, ...")

@@ -1,11 +1,11 @@
-"""The options of "softsplit sniff"."""
+"""softsplit sniff"""
 
 from collections.abc import Sequence
 
 import click
 
 from softsplit.commands.sniff.format import Selection, parse_addresses
-from softsplit.commands.sniff.sniff import Order
+from softsplit.commands.sniff.sniff import Order, run_sniff
 from softsplit.config.line import BAUDRATES, MODES, Line
 from softsplit.profiles import load_profile, shipped_profiles
 
@@ -74,3 +74,9 @@ def order_from(*, baudrate: int, modes: Sequence[str], units, functions, address
     return Order(line=Line(baudrate, mode), pairing=pairing, selection=selection,
                  profile=profile and load_profile(profile), form=form or "lines",
                  max_size=round(MEGABYTE * max_size), **others)
+
+
+@click.command(help=HELP)
+@sniff_options
+def sniff(**options):
+    run_sniff(order_from(**options))

@@ -1,0 +1,40 @@
+"""softsplit record"""
+
+from math import inf
+
+import click
+
+from softsplit.commands.record.record import run_record, upstream_of
+from softsplit.commands.shared.messages import complain
+from softsplit.commands.shared.options import baudrate_option, mode_option, timeout_option
+from softsplit.commands.shared.quantities import parse_duration, parse_size
+from softsplit.config import line
+
+
+@click.command()
+@click.argument("where", metavar="HOST[:PORT]|URL")
+@click.option("-u", "--unit", "units", multiple=True, required=True, metavar="UNIT[=PROFILE]",
+              help="Unit id, as in 100 or 100=abb-b24; give one for each device.")
+@click.option("-p", "--profile", metavar="PROFILE", help="The profile of all units that name none.")
+@click.option("-o", "--output", default="house.jsonl", show_default=True, metavar="FILE",
+              help="Where to, or - for stdout. FILE.1 to FILE.3 are older parts.")
+@click.option("--for", "duration", metavar="TIME", help="How long: 90s, 15m, 1h or 2d; else until Ctrl-C.")
+@click.option("--size", default="50M", show_default=True, metavar="SIZE",
+              help="How large, together; the oldest quarter makes room.")
+@click.option("--every", type=float, metavar="S",
+              help="Read everything every so many seconds, not as often as the profiles say.")
+@timeout_option
+@baudrate_option
+@mode_option
+def record(where, units, profile, output, duration, size, every, timeout, baudrate, mode):
+    """Keep what units answer to everything that their profiles poll, one JSON object in each line.
+
+    "softsplit simulate house.jsonl URL" plays that back. A URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or
+    rtu:///dev/ttyUSB0. While a running softsplit owns that wire, its server is asked instead.
+
+    \b
+    Examples: softsplit record 192.168.1.140 -u 1 -p anzen-bms --for 1h
+              softsplit record tcp://192.168.1.140:8899 -u 100=abb-b24 -u 2=abb-b23 -o house.jsonl
+    """
+    upstream = upstream_of(where, units, profile, every, timeout, line.Line(baudrate, mode))
+    run_record(upstream, output, parse_size(size), parse_duration(duration) if duration else inf, complain)

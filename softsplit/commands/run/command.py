@@ -1,0 +1,44 @@
+"""softsplit run"""
+
+import click
+
+from softsplit.commands.run.demo import PORT, run_demo
+from softsplit.commands.shared.messages import program
+from softsplit.commands.shared.options import config_option
+from softsplit.config import loader
+from softsplit.daemon.keepalive import keep_running
+from softsplit.logs.setup import Logs, chosen_level
+from softsplit.splitter import run_config
+
+
+@click.command()
+@config_option
+@click.option("--if-needed", is_flag=True,
+              help="For cron: start one in the background unless a healthy one runs.")
+@click.option("--log-file", metavar="FILE",
+              help="Log to a file, which is begun anew at 1 MB; 3 older ones are kept.")
+@click.option("--syslog", is_flag=True, help="Log to syslog; the default with --if-needed.")
+@click.option("-v", "--verbose", count=True, help="Log more; twice or more is the same.")
+@click.option("-q", "--quiet", count=True, help="Log warnings and errors only; -qq errors only.")
+@click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
+              help="TCP port of the demo; 0 takes any.")
+def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
+    """Run the splitter in the foreground, until Ctrl-C or SIGTERM.
+
+    \b
+    For cron:  * * * * * softsplit run --if-needed -c /etc/softsplit.toml
+    It is silent while a healthy process runs that configuration, starts one when there is none, and replaces
+    one that has not answered for 30 s.
+
+    Exit codes: 3 when another process runs the same configuration already, else those of "softsplit --help".
+    """
+    if demo and (path or if_needed):
+        raise click.UsageError("--demo has its own wiring; leave out -c and --if-needed")
+    logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
+    if demo:
+        run_demo(click.echo, program(), port, logs)
+    elif if_needed:
+        keep_running(loader.find_config(path), logs)
+    else:
+        run_config(loader.find_config(path), logs)

@@ -1,0 +1,37 @@
+"""softsplit top"""
+
+import sys
+
+import click
+
+from softsplit.commands.read.read import parse_place
+from softsplit.commands.shared.options import UNIT, baudrate_option, config_option, mode_option, timeout_option
+from softsplit.commands.top.top import watch_splitter, watch_unit
+from softsplit.config import line, loader
+from softsplit.config.upstream import Unit
+
+
+@click.command()
+@config_option
+@click.option("-a", "--at", "where", metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
+@click.option("-p", "--profile", metavar="PROFILE", help="Of that unit.")
+@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Its id, 1 to 247.")
+@click.option("--once", is_flag=True, help="Print it as plain text, and end.")
+@timeout_option
+@baudrate_option
+@mode_option
+def top(path, where, profile, unit, once, timeout, baudrate, mode):
+    """Watch a running splitter: buses, ages, masters, and the values of its units.
+
+    \b
+    Examples: softsplit top
+              softsplit top -a 192.168.1.140 -p anzen-bms -u 1
+
+    Exit codes with --once: those of "softsplit status"; with -a 1 when something is stale.
+    """
+    if bool(where) != bool(profile) or where and path:
+        raise click.UsageError("-a and -p belong together, and not to -c")
+    say = click.echo if once else None
+    if where:
+        sys.exit(watch_unit(parse_place(where), Unit(unit, profile), timeout, line.Line(baudrate, mode), say))
+    sys.exit(watch_splitter(loader.find_config(path), say))
