@@ -50,7 +50,7 @@ def test_all_that_a_script_imports_is_there_when_it_asks_for_it():
     assert "class Splitter" in python("-c", "import softsplit; help(softsplit)").stdout
 
 
-@pytest.mark.parametrize("moment", ["click", "click.types", "softsplit.errors", "softsplit.commands.check.command", "difflib",
+@pytest.mark.parametrize("moment", ["click", "click.types", "softsplit.errors", "softsplit.commands.check.wiring", "difflib",
                                     "softsplit.polling.plan", "/nowhere.toml", "end"])
 def test_ctrl_c_ends_a_command_without_a_word_whatever_it_does(moment):
     """While it imports, while it works, while Python ends."""
