@@ -1,6 +1,8 @@
 """The RTU server on a pseudo-terminal, byte by byte, and with its adapter pulled."""
 
+import fcntl
 import os
+import termios
 import threading
 import time
 
@@ -234,12 +236,26 @@ def test_a_driver_without_rs485_is_named(cable):
         server_at(cable.left, rs485="kernel").open()
 
 
-def test_a_device_in_use_is_named_with_the_cure(cable):
-    first = server_at(cable.left)
-    first.open()
-    with pytest.raises(DownstreamError, match="maxem: cannot serve on rtu:///dev/pts/.*: another program uses the dev"):
-        server_at(cable.left).open()
-    first.close()
+@pytest.mark.parametrize("hold", [lambda fd: fcntl.flock(fd, fcntl.LOCK_EX), lambda fd: fcntl.ioctl(fd, termios.TIOCEXCL)],
+                         ids=["flock", "TIOCEXCL"])
+def test_a_device_that_another_program_holds_is_left_as_it_is_and_served_when_it_is_free(cable, caplog, hold):
+    caplog.set_level("INFO")
+    held = os.open(cable.left, os.O_RDWR | os.O_NOCTTY)
+    hold(held)
+    settings = termios.tcgetattr(held)
+    server = server_at(cable.left)
+    server.open()
+    with running(server):
+        until(lambda: caplog.records)
+        assert server.state == "away: another program uses the device; stop it, or name another device"
+        assert termios.tcgetattr(held) == settings
+        os.close(held)
+        until(lambda: server.state == "serving")
+        with RtuMaster(cable.right) as master:
+            assert master.ask(100, REQUEST) == ANSWER
+    assert [record.message.split(" after ")[0] for record in caplog.records] == [
+        f"maxem: rtu://{cable.left}: another program uses the device; stop it, or name another device; "
+        "it is opened as soon as it can be", f"serving maxem on rtu://{cable.left}"]
 
 
 def test_what_is_no_serial_device_is_refused(tmp_path):

@@ -192,14 +192,19 @@ def test_a_port_that_is_taken_is_named_with_the_cure(server):
         server_at(str(server.url)).open()
 
 
-def test_an_address_of_another_machine_is_named_with_the_cure():
-    with pytest.raises(DownstreamError, match="this machine has no such address"):
-        server_at("tcp://192.0.2.1:0").open()
-
-
-def test_a_name_nobody_knows_is_named():
-    with pytest.raises(DownstreamError, match="cannot serve on tcp://nowhere.invalid:0: "):
-        server_at("tcp://nowhere.invalid:0").open()
+@pytest.mark.parametrize("url, cause", [
+    ("tcp://192.0.2.1:0", "this machine has no such address; 0.0.0.0 stands for all it has"),
+    ("tcp://nowhere.invalid:0", "Name or service not known")])
+def test_an_address_that_is_not_there_yet_is_told_once_and_waited_for(url, cause, caplog):
+    server = server_at(url)
+    server.open()
+    assert server.state == f"away: {cause}"
+    tries = []
+    acquire, server.acquire = server.acquire, lambda: (tries.append(1), acquire())
+    with running(server):
+        until(lambda: len(tries) > 1)
+    assert [record.message for record in caplog.records] == [f"test: {url}: {cause}; it is opened as soon as it can be"]
+    assert server.error is None
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/sys/net/ipv6"), reason="no IPv6 here")

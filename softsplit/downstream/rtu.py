@@ -3,7 +3,6 @@
 modbus-tk's loop spins at full load once the adapter is pulled, and never serves again.
 """
 
-import errno
 import selectors
 from concurrent.futures import Future
 
@@ -16,16 +15,12 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.framing import Framer
 from softsplit.downstream.lateanswers import ANSWER_WITHIN
 from softsplit.downstream.server import TICK, Server
-from softsplit.errors import DownstreamError
-from softsplit.logs.conditions import Condition
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
 from softsplit.transport.serialport import Adapter, cause
 
-OPEN_AGAIN = 1.0  # s between tries to open an adapter that is away
 LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
-ABSENT = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 
 
 class Echo:
@@ -73,62 +68,33 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._character = adu.character_time(line.baudrate, line.mode)
         self._framer = Framer(databank.mirrors)
         self._echo = Echo(line.echo)
-        self._adapter = Condition(self.allowance)
-        self._cause = ""  # of its absence
         self._master = self.masters.meet(url.path)  # all that ask on this line
-        self._open_at = 0.0  # when an adapter that is away is tried again
 
-    def open(self) -> None:
-        try:
-            self._open()
-        except OSError as error:
-            if error.errno not in ABSENT:
-                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {cause(error)}") from error
-            self._lose(error)
-
-    def start(self) -> None:
-        if self._serial.is_open:
-            self._adapter.well(self.announcement)
-        super().start()
-
-    def step(self) -> None:
-        try:
-            if not self._serial.is_open:
-                self._reopen()
-            elif request := self._request():
-                self._serve(request)
-        except OSError as error:
-            self._lose(error)
+    def acquire(self) -> None:
+        self._serial.open()
+        self.selector.register(self._serial.fd, selectors.EVENT_READ)
 
     @property
-    def state(self) -> str:  # main thread
-        return "serving" if self._serial.is_open else f"away: {self._cause}"
+    def is_open(self) -> bool:
+        return self._serial.is_open
+
+    cause = staticmethod(cause)
+
+    def step(self) -> None:
+        if not self.is_open:
+            self.open_again()
+            return
+        try:
+            if request := self._request():
+                self._serve(request)
+        except OSError as error:
+            self.selector.unregister(self._serial.fd)
+            self._serial.close()
+            self.lose(error)
 
     def close(self) -> None:
         self._serial.close()
         super().close()
-
-    def _open(self) -> None:
-        self._serial.open()
-        self.selector.register(self._serial.fd, selectors.EVENT_READ)
-
-    def _reopen(self) -> None:
-        pause = self._open_at - clock.now()
-        if pause > 0:
-            self._receive(pause)
-        else:
-            self._open()
-            self._adapter.well(self.announcement)
-
-    def _lose(self, error: OSError) -> None:
-        """The adapter is away: let go of it, and try again in a while."""
-        if self._serial.is_open:
-            self.selector.unregister(self._serial.fd)
-            self._serial.close()
-        self._open_at = clock.now() + OPEN_AGAIN
-        self._cause = cause(error)
-        self._adapter.trouble(f"{self.label}: {self.url}: {self._cause}",
-                              "; it is opened as soon as it can be")
 
     def _request(self) -> bytes | None:
         """Return the next request for one of our units, or None when there is none for a while."""

@@ -1,20 +1,27 @@
 """What the two kinds of server share: a thread which waits for masters, and the databank it answers from."""
 
+import errno
 import logging
 import selectors
 import socket
 from contextlib import suppress
 
+from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.masters import Masters
 from softsplit.downstream.report import Reporter
-from softsplit.logs.conditions import Allowance
+from softsplit.errors import DownstreamError
+from softsplit.logs.conditions import Allowance, Condition
 from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
 
 TICK = 1.0  # s, the longest wait for a master
+OPEN_AGAIN = 1.0  # s between tries to open what could not be had
+AWAITED = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO,  # the adapter is not plugged in
+           errno.EAGAIN, errno.EBUSY,  # another program holds the adapter
+           errno.EADDRNOTAVAIL, errno.ETIMEDOUT)  # the network, or its name server, is not up yet
 REMEMBERED = 100  # bugs that were logged
 
 
@@ -30,6 +37,9 @@ class Server(Worker):
         self.label = name
         self._is_named = name != str(url)
         self.allowance = Allowance()
+        self._opening = Condition(self.allowance)
+        self._cause = ""  # why it could not be opened
+        self._open_at = 0.0  # when that is tried again
         self._bugs: set[str] = set()
         self.selector = selectors.DefaultSelector()
         self._alarm, self._bell = socket.socketpair()  # wake() rings, the selector hears
@@ -37,7 +47,57 @@ class Server(Worker):
         self.selector.register(self._alarm, selectors.EVENT_READ)
 
     def open(self) -> None:  # main thread
-        """Get hold of the port or device before anything starts. Raises DownstreamError."""
+        """Open the port or device before anything starts. Raises DownstreamError when a person has to help.
+
+        What may come by itself is told, and tried again every second while everything else runs: an adapter
+        that is not plugged in or that another program holds, an address that this machine does not have yet,
+        a name that cannot be looked up. All else ends the start, so that whoever is at the terminal learns it
+        at once: a port in use, a permission, a path that is no serial device, a setting that the adapter does
+        not take. Once the thread has started, nothing ends it any more; whatever is wrong is tried again.
+        """
+        try:
+            self.acquire()
+        except OSError as error:
+            if error.errno not in AWAITED and not isinstance(error, socket.gaierror):
+                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {self.cause(error)}") from error
+            self.lose(error)
+
+    def start(self) -> None:  # main thread
+        if self.is_open:
+            self._opening.well(self.announcement)
+        super().start()
+
+    def open_again(self) -> None:
+        """Wait until it is time to try, then try to open the port or device."""
+        pause = self._open_at - clock.now()
+        if pause > 0:
+            if self.selector.select(pause):
+                self.hear()
+            return
+        try:
+            self.acquire()
+        except OSError as error:
+            self.lose(error)
+        else:
+            self._opening.well(self.announcement)
+
+    def lose(self, error: OSError) -> None:
+        """Take note that the port or device cannot be had now."""
+        self._open_at = clock.now() + OPEN_AGAIN
+        self._cause = self.cause(error)
+        self._opening.trouble(f"{self.label}: {self.url}: {self._cause}", "; it is opened as soon as it can be")
+
+    def acquire(self) -> None:
+        """Open the port or device, and have the selector watch it. Raises OSError, with nothing left open."""
+        raise NotImplementedError
+
+    @property
+    def is_open(self) -> bool:
+        raise NotImplementedError
+
+    @staticmethod
+    def cause(error: OSError) -> str:
+        """Say why the port or device cannot be had, and the cure where there is one."""
         raise NotImplementedError
 
     @property
@@ -54,7 +114,7 @@ class Server(Worker):
     @property
     def state(self) -> str:  # main thread
         """Whether masters can ask: "serving" or why not."""
-        return "serving"
+        return "serving" if self.is_open else f"away: {self._cause}"
 
     def wake(self) -> None:  # any thread
         with suppress(OSError):  # the thread has ended already

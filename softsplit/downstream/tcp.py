@@ -1,7 +1,7 @@
 """Modbus TCP servers: modbus-tk's, with an event loop of their own.
 
 modbus-tk's loop reads byte by byte, makes all masters wait a second for the rest of one's frame, and binds in
-its own thread. Here nothing waits for one master, and `open()` tells at once when the port is not to be had.
+its own thread. Here nothing waits for one master, and `open()` tells at once when the port is taken.
 """
 
 import errno
@@ -23,14 +23,15 @@ from softsplit.downstream.connection import NOTHING, OVER, Connection
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.rtuovertcp import RtuConnection
 from softsplit.downstream.server import TICK, Server
-from softsplit.errors import DownstreamError
 from softsplit.logs.conditions import Condition
+from softsplit.transport import names
 
 log = logging.getLogger("softsplit")
 
 BACKLOG = 1024  # connections not yet accepted
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 SEND_BUFFER = 65536  # bytes of answers, some 250 of the longest, that the kernel keeps for one master
+LOOK_UP = 1.0  # s for the name of an address to listen on; a look-up that takes longer goes on meanwhile
 SPARE = 256  # descriptors for everything but connections
 KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
 CURES = {
@@ -61,26 +62,25 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def open(self) -> None:
         make_room(self._max_connections)
-        try:
-            family, kind, proto, _, address = socket.getaddrinfo(
-                self.url.host, self.url.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-            self._sock = socket.socket(family, kind, proto)
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # for those it accepts
-            self._sock.setblocking(False)
-            self._sock.bind(address)
-            self._sock.listen(BACKLOG)
-        except OSError as error:
-            cure = CURES.get(error.errno, error.strerror or str(error))
-            raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {cure}") from error
+        super().open()
+
+    def acquire(self) -> None:
+        self._sock = listening_socket(self.url)
         self.url = Url(self.url.scheme, self.url.host, self._sock.getsockname()[1])
         self.selector.register(self._sock, EVENT_READ)
 
-    def start(self) -> None:
-        super().start()
-        log.info(self.announcement)
+    @property
+    def is_open(self) -> bool:
+        return self._sock is not None
+
+    @staticmethod
+    def cause(error: OSError) -> str:
+        return CURES.get(error.errno) or error.strerror or str(error)
 
     def step(self) -> None:
+        if not self.is_open:
+            self.open_again()
+            return
         for key, events in self.selector.select(self._pause()):
             connection = key.data
             if connection is not None:
@@ -223,6 +223,28 @@ class RtuOverTcpServer(TcpServer):
     """Serves a databank to masters that speak Modbus RTU on a TCP connection, as behind a serial server."""
 
     connection_class = RtuConnection
+
+
+def listening_socket(url: Url) -> socket.socket:
+    """Return a socket that listens at the first of the url's addresses that this machine has. Raises OSError."""
+    absent = None
+    for family, kind, proto, _, address in names.addresses(url.host, url.port, LOOK_UP):
+        sock = None
+        try:
+            sock = socket.socket(family, kind, proto)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # for those it accepts
+            sock.setblocking(False)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+            return sock
+        except OSError as error:
+            if sock:
+                sock.close()
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+            absent = error
+    raise absent or OSError(errno.EADDRNOTAVAIL, "the name has no address")
 
 
 def make_room(connections: int) -> None:

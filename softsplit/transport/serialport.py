@@ -1,6 +1,7 @@
 """A serial device, such as a USB RS-485 adapter: ours alone while it is open, and gone when it is pulled."""
 
 import errno
+import fcntl
 import os
 import termios
 from contextlib import suppress
@@ -11,6 +12,7 @@ from serial.rs485 import RS485Settings
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 
+TIOCGEXCL = 0x80045440  # whether a terminal is another's alone; ioctl_tty(2)
 PIECE = 4096  # bytes taken at a time
 CURES = {
     errno.EACCES: 'forbidden; let the user join the group that owns the device ("usermod -aG dialout USER")',
@@ -47,6 +49,7 @@ class Adapter(serial.Serial):
             self.set_low_latency_mode(True)
 
     def _reconfigure_port(self, force_update=False):  # of pyserial, which calls it when a device is opened
+        require_free(self.fd)
         with suppress(termios.error):  # no terminal, as pyserial says
             unsettle(self.fd)
         super()._reconfigure_port(force_update)
@@ -72,6 +75,17 @@ class Adapter(serial.Serial):
                 self.reset_output_buffer()
             except termios.error as error:
                 raise OSError(errno.EIO, "the device is gone") from error
+
+
+def require_free(fd: int) -> None:
+    """Lock a device before anything is changed for another program that holds it. Raises OSError then."""
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        is_taken = any(fcntl.ioctl(fd, TIOCGEXCL, bytes(4)))  # which keeps out everybody but root
+    except OSError:  # no terminal
+        return
+    if is_taken:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
 
 def unsettle(fd: int) -> None:
