@@ -35,7 +35,7 @@ class AlreadyRunning(SoftsplitError):
 
 
 class DownstreamError(SoftsplitError, OSError):
-    """A port cannot be bound, or a serial device cannot be opened, when the servers start."""
+    """A port cannot be bound, or a serial device cannot be opened, at the start, and waiting is of no use."""
 
 
 class UpstreamError(SoftsplitError):

@@ -249,6 +249,7 @@ def test_a_device_that_another_program_holds_is_left_as_it_is_and_served_when_it
         until(lambda: caplog.records)
         assert server.state == "away: another program uses the device; stop it, or name another device"
         assert termios.tcgetattr(held) == settings
+        fcntl.ioctl(held, termios.TIOCNXCL)  # the other end of the cable keeps the device open
         os.close(held)
         until(lambda: server.state == "serving")
         with RtuMaster(cable.right) as master:
