@@ -7,9 +7,10 @@ import errno
 import signal
 import socket
 import threading
-import time
 from concurrent.futures import Future
 from contextlib import suppress
+
+from softsplit import clock
 
 KEEP = 10.0  # s that an answer which came too late is kept for whoever asks again
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -36,11 +37,11 @@ class _LookUp:
             self.answer.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
         else:
             self.answer.set_result(found)
-        self._answered_at = time.monotonic()
+        self._answered_at = clock.now()
 
     @property
     def is_outdated(self) -> bool:
-        return self._answered_at is not None and time.monotonic() - self._answered_at > KEEP
+        return self._answered_at is not None and clock.now() - self._answered_at > KEEP
 
 
 def addresses(host: str, port: int, timeout: float) -> list[tuple]:
@@ -71,11 +72,11 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
     The look-up has `timeout` seconds, and so has connecting, which all addresses of the host share.
     """
     found = addresses(host, port, timeout)
-    end = time.monotonic() + timeout
+    end = clock.now() + timeout
     for left, (family, kind, proto, _, address) in zip(range(len(found), 0, -1), found):
         sock = socket.socket(family, kind, proto)
         try:
-            sock.settimeout(max(0.001, (end - time.monotonic()) / left))
+            sock.settimeout(max(0.001, (end - clock.now()) / left))
             sock.connect(address)
             return sock
         except OSError:
