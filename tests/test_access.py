@@ -304,8 +304,12 @@ def waiting(monkeypatch, kind, pdu):
 
 
 @pytest.mark.parametrize("kind", [TcpServer, RtuOverTcpServer])
-def test_a_write_that_was_not_sent_is_taken_back_when_its_master_hangs_up(monkeypatch, kind):
+def test_a_write_that_was_not_sent_is_taken_back_when_its_master_hangs_up_after_a_while(monkeypatch, kind):
+    monkeypatch.setattr(connection_module, "LAST_WORD", 0.05)
     with waiting(monkeypatch, kind, WRITE) as (sock, later, server):
+        asked_at = next(iter(server.connections)).asked_at
+        until(lambda: clock.now() - asked_at > 0.06)
+        assert not later.cancelled()
         sock.shutdown(socket.SHUT_WR)
         until(later.cancelled)
         assert b"\x86\x0b" in sock.recv(100), "who still listens is told that it was not done"

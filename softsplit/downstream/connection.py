@@ -12,6 +12,7 @@ from softsplit.protocol import adu
 from softsplit.protocol.requests import WRITE_FUNCTIONS
 
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
+LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
@@ -47,12 +48,13 @@ class Connection:
         self._hangs_since: float | None = None
         self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
         self._has_ended = False  # the master says no more
+        self._answered_at = self.asked_at  # when the latest awaited answer came
 
     def is_due(self, now: float, idle_timeout: float) -> bool:
         """Whether it has hung, or been idle, for too long."""
         if self._hangs_since is not None and now - self._hangs_since > HANGING:
             return True
-        return now - self.asked_at > idle_timeout
+        return not self._awaited and now - max(self.asked_at, self._answered_at) > idle_timeout
 
     def receive(self) -> None:
         """Take what has come, and answer it. Raises OSError when the connection is lost."""
@@ -64,7 +66,8 @@ class Connection:
             return
         if not data:
             self._has_ended = True
-            self.withdraw()
+            if clock.now() - self.asked_at > LAST_WORD:
+                self.withdraw()
         self._inbox = self._answer(self._inbox + data)
         self.send()
 
@@ -94,6 +97,7 @@ class Connection:
     def resume(self) -> None:
         """The awaited answer is there; go on with what has come since. Raises OSError."""
         (request, future), self._awaited = self._awaited, None
+        self._answered_at = clock.now()
         answer = future.result()
         self.tally.count_answer(answer)
         self._reply(request, answer)
@@ -101,7 +105,7 @@ class Connection:
         self.send()
 
     def withdraw(self) -> None:
-        """The master has hung up: what it wanted written is not sent any more, if it was not sent yet."""
+        """The master does not wait any more: what it wanted written is not sent, if it was not sent yet."""
         if self._awaited and self._awaited[0][7] in WRITE_FUNCTIONS:
             self._awaited[1].cancel()
 

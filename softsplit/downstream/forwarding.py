@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdu import Question
+from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
 from softsplit.protocol.requests import Write
 
 KEPT = 300  # blocks of one unit
+FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions which say that the unit was not heard; MAP 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Kept:
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
     """Return the answer PDU, or its future; of what has failed, `refuse` makes an answer for its code.
 
-    To cancel it takes back the request, if it was not sent yet.
+    It has failed, too, when a gateway says so in the place of the unit. To cancel the future takes back the
+    request, if it was not sent yet.
     """
     answer: Future = Future()
     answer.cancel = future.cancel
@@ -83,7 +85,8 @@ def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
     def settle(done: Future) -> None:
         error = NotSent("taken back") if done.cancelled() else done.exception()
         if error is None:
-            answer.set_result(done.result())
+            result = done.result()
+            answer.set_result(refuse(result[1]) if result[0] & 0x80 and result[1] in FROM_GATEWAY else result)
         elif isinstance(error, UpstreamError):
             answer.set_result(refuse(error.exception_code))
         else:
