@@ -16,7 +16,6 @@ import pytest
 from softsplit.commands.simulate.pty import Cable
 from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, free_port, read_request, running, until
 
-METER = 'profile = "abb-b23"'
 POWERS = read_request(0x5B14, 2)
 needs_namespaces = pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("ip", "unshare", "nsenter"))) or
@@ -67,3 +66,62 @@ def test_adapters_that_another_program_holds_are_waited_for_on_both_sides_while_
                 until(lambda: master.ask(7, POWERS)[:2] == b"\x03\x04")
             assert child.end() == 0
         assert child.log().count("another program uses the device") == 3, child.log()
+
+
+class Box:
+    """A machine whose network is not up yet, and whose name server is the file `hosts`."""
+
+    def __init__(self, directory: Path):
+        self.hosts = directory / "hosts"
+        self.hosts.write_text("127.0.0.1 localhost\n")
+        script = 'mount --bind "$0" /etc/hosts && ip link set lo up && exec sleep 600'
+        self._child = Child(["unshare", "--net", "--mount", "sh", "-c", script, str(self.hosts)])
+        self.enter = ["nsenter", "--net", "--mount", f"--wd={directory}", "-t", str(self._child.process.pid)]
+        until(lambda: subprocess.run([*self.enter, "ip", "link", "show", "up"], capture_output=True).stdout)
+
+    def name(self, host: str, address: str) -> None:
+        with open(self.hosts, "a") as file:
+            file.write(f"{address} {host}\n")
+
+    def add(self, address: str) -> None:
+        subprocess.run([*self.enter, "ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+
+    def read(self, host: str) -> bool:
+        """Whether a master gets an answer of unit 7 at port 1502 of a host."""
+        script = ("import socket, sys; sock = socket.create_connection((sys.argv[1], 1502), 2)\n"
+                  "sock.sendall(bytes.fromhex('000700000006 07 03 5b14 0002')); sys.exit(len(sock.recv(100)) != 13)")
+        return subprocess.run([*self.enter, sys.executable, "-c", script, host], capture_output=True).returncode == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._child.__exit__()
+
+
+@needs_namespaces
+def test_without_a_network_it_starts_at_once_and_addresses_and_names_are_used_when_they_come(tmp_path):
+    line, bus = Cable(), Cable()
+    (tmp_path / "softsplit.toml").write_text(
+        '[upstream.meters]\nurl = "tcp://meter.example:5020"\nunits = { 7 = "abb-b23" }\n'
+        f'[upstream.garage]\nurl = "rtu://{bus.left}"\nunits = {{ 2 = "abb-b23" }}\n'
+        '[downstream.numbered]\nurl = "tcp://192.0.2.7:1502"\n[downstream.named]\nurl = "tcp://box.example:1502"\n'
+        f'[downstream.maxem]\nurl = "rtu://{line.left}"\n')
+    with running(line, bus), Box(tmp_path) as box:
+        simulate = [*SOFTSPLIT, "simulate", "abb-b23"]
+        with Child([*simulate, f"rtu://{bus.right}", "--unit", "2"]), RtuMaster(line.right) as master, \
+                Child([*box.enter, *simulate, "tcp://127.0.0.1:5020", "--unit", "7"]) as gateway, \
+                Child([*box.enter, *SOFTSPLIT, "run", "-c", "softsplit.toml"]) as child:
+            until(lambda: "serving maxem" in child.log() and "unit 2 answers" in child.log())
+            assert until(lambda: master.ask(2, POWERS))[:2] == b"\x03\x04"
+            absent = "numbered: tcp://192.0.2.7:1502: this machine has no such address"
+            until(lambda: absent in child.log() and "named: tcp://box.example:1502: " in child.log())
+            until(lambda: "meters: cannot reach tcp://meter.example:5020: " in child.log())
+            for address in ("192.0.2.7", "192.0.2.8"):
+                box.add(address)
+            until(lambda: "serving numbered on tcp://192.0.2.7:1502" in child.log() and gateway.log())
+            box.name("meter.example", "127.0.0.1")
+            box.name("box.example", "192.0.2.8")
+            until(lambda: box.read("192.0.2.7") and box.read("box.example"), timeout=10)
+            assert child.log().count(absent) == 1 and child.log().count("meters: cannot reach") == 1, child.log()
+            assert child.end(signal.SIGTERM) == 0
