@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.protocol.blocks import ADDRESSES, Block, Table
+from softsplit.protocol.functions import WRITE_FILES, writing
 
 FILES = "files"  # numbered ones, in which records are written
 KINDS = (Table.COILS.value, Table.HOLDING_REGISTERS.value, FILES)
-WRITTEN_BY = {Table.COILS.value: (5, 15), Table.HOLDING_REGISTERS.value: (6, 16, 22, 23), FILES: (21,)}
+WRITTEN_BY = {**{table.value: writing(table) for table in (Table.COILS, Table.HOLDING_REGISTERS)},
+              FILES: (WRITE_FILES,)}
 PERMISSION = re.compile(r"(?P<upstream>.+)/(?P<unit>\w+) +(?P<kind>[a-z ]+?) +"
                         r"(?P<first>0x[0-9A-Fa-f]{1,4}|[0-9]{1,5})\+(?P<count>[0-9]{1,5})", re.ASCII)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.blocks import READ_TABLES, Block, Table, in_both_tables
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block
-from softsplit.protocol.requests import WRITE_FUNCTIONS, Write, parse_write
+from softsplit.protocol.functions import WRITING
+from softsplit.protocol.requests import Write, parse_write
 
 BOTH_WAYS = {5: Table.COILS, 6: Table.HOLDING_REGISTERS, 15: Table.COILS, 16: Table.HOLDING_REGISTERS}
 SINGLE = (5, 6)
@@ -50,7 +51,7 @@ def overheard(heard: Transaction, step: int = 1) -> Iterator[Overheard]:
             yield Overheard(block, heard.reply[3:-2], is_read=True)
         elif isinstance(block, Block) and heard.kind is Kind.EXCEPTION and heard.exception in OWN_EXCEPTIONS:
             yield Overheard(block, exception=heard.exception, is_read=True)
-    elif heard.function in WRITE_FUNCTIONS:
+    elif heard.function in WRITING:
         write = parse_write(asked, step) if asked and not (heard.damage or "").startswith("request") else None
         if isinstance(write, Write):
             yield from _written(heard, write)

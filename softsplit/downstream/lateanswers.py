@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 from softsplit import clock
-from softsplit.protocol.requests import WRITE_AND_READ, WRITE_FUNCTIONS
+from softsplit.protocol.functions import READ_AND_WRITE, WRITING
 
 ANSWER_WITHIN = 0.4  # s after its request, or not at all: the shortest patience of a known master is 0.5 s
 KEEP = 1.0  # s that the retry may take; the same write after that is another one
@@ -24,7 +24,7 @@ class Undelivered:
 
     def keep(self, frame: bytes, answer: Future) -> None:
         """The answer to this request, which may be still to come, will not be delivered."""
-        if frame[1] in WRITE_FUNCTIONS:
+        if frame[1] in WRITING:
             self._frame, self._answer, self._kept_at = frame, answer, clock.now()
 
     def take(self, frame: bytes) -> Future | None:
@@ -32,7 +32,7 @@ class Undelivered:
         answer, self._answer = self._answer, None
         if answer is None or frame != self._frame:
             return None
-        is_good = frame[1] != WRITE_AND_READ and clock.now() - self._kept_at <= KEEP
+        is_good = frame[1] != READ_AND_WRITE and clock.now() - self._kept_at <= KEEP
         return answer if is_good or not answer.done() else None
 
     def withdraw(self) -> None:

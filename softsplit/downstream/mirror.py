@@ -19,12 +19,8 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, in_both_tables, merge
 from softsplit.protocol.pdu import SILENCE
-from softsplit.protocol.requests import (
-    READ_FILES,
-    WRITE_FUNCTIONS,
-    parse_file_read,
-    parse_write,
-)
+from softsplit.protocol.functions import READ_FILES, WRITING
+from softsplit.protocol.requests import parse_file_read, parse_write
 
 # Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
 # good, and the TCP frame from its length field on.
@@ -103,7 +99,7 @@ class Mirror(Slave):
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        if self._way and request_pdu[0] in WRITE_FUNCTIONS:
+        if self._way and request_pdu[0] in WRITING:
             return self._write(request_pdu)
         if self._way and request_pdu[0] == READ_FILES:
             return self._read_files(request_pdu)

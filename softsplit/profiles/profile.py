@@ -8,7 +8,8 @@ from math import isfinite
 from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.protocol import values
-from softsplit.protocol.blocks import WRITE_FUNCTIONS, Block, Read, Table, merge
+from softsplit.protocol.blocks import Block, Read, Table, merge
+from softsplit.protocol.functions import writing
 from softsplit.protocol.pdu import pack_bits, unpack_bits
 
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 20, 21, 22, 23)  # a device may know; MAP 6
@@ -152,7 +153,7 @@ class Profile:
         """Settle what the device knows, and whether that reads all that is to be read."""
         if self.functions is None:
             tables = {block.table for block in self.readable or blocks}
-            usual = {code for table in tables for code in (table.function, *WRITE_FUNCTIONS.get(table, ()))}
+            usual = {code for table in tables for code in (table.function, *writing(table, plainly=True))}
             checks.settle(self, functions=frozenset(usual))
             return
         functions = sorted(_function(code) for code in self.functions)

@@ -6,11 +6,14 @@ V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 """
 
 import struct
+from collections.abc import Iterable
 
 from softsplit.protocol.addresses import unit_bytes, unit_of
+from softsplit.protocol.functions import FUNCTIONS, Length
 
 HEADER = struct.Struct(">HHHB")  # transaction id, protocol id, length, unit id; MTI 3.1.3
 MIN_LENGTH, MAX_LENGTH = 2, 254  # of the length field: unit id and a PDU of 1 to 253 bytes; MAP 4.1
+Bytes = bytes | bytearray | memoryview
 MAX_RTU_FRAME = 256  # bytes; MSL 2.5.1; with a unit address of 1 byte
 
 
@@ -19,7 +22,7 @@ def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
     return HEADER.pack(transaction, 0, len(pdu) + 1, unit) + pdu
 
 
-def tcp_frame_length(buffer) -> int | None:
+def tcp_frame_length(buffer: Bytes) -> int | None:
     """Length of the frame at the head of `buffer`, in bytes, or None while its header is incomplete.
 
     Raises ValueError when the length field says that this is not Modbus (MAP 4.1).
@@ -44,7 +47,7 @@ def _crc_table() -> list[int]:
 CRC_TABLE = _crc_table()
 
 
-def crc(data) -> int:
+def crc(data: Iterable[int]) -> int:
     """The CRC-16 of a serial frame (MSL 6.2.2); 0 over a whole frame which ends in its own CRC."""
     value = 0xFFFF
     for byte in data:
@@ -63,7 +66,7 @@ def take_apart(frame: bytes, size: int = 1) -> tuple[int, bytes]:
     return unit_of(frame, size), frame[size:-2]
 
 
-def is_rtu_frame(frame, size: int = 1) -> bool:
+def is_rtu_frame(frame: Bytes, size: int = 1) -> bool:
     """Whether `frame` has a legal length and ends in its own CRC."""
     return 3 + size <= len(frame) <= MAX_RTU_FRAME - 1 + size and crc(frame) == 0
 
@@ -83,28 +86,19 @@ def frame_silence(baudrate: int, mode: str) -> float:
     return 3.5 * character_time(baudrate, mode) if baudrate <= 19200 else 0.00175
 
 
-# What tells the length of a serial frame, by function: a number of bytes, or where the byte count stands and
-# how many bytes are around the data (MAP 6), with a unit address of 1 byte. Functions that are not here do
-# not tell.
-REQUEST_LENGTHS = {
-    1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8, 7: 4, 8: 8, 11: 4, 12: 4, 15: (6, 9), 16: (6, 9), 17: 4,
-    20: (2, 5), 21: (2, 5), 22: 10, 23: (10, 13), 24: 6, 43: 7,
-}
-REPLY_LENGTHS = {
-    1: (2, 5), 2: (2, 5), 3: (2, 5), 4: (2, 5), 5: 8, 6: 8, 7: 5, 8: 8, 11: 8, 12: (2, 5), 15: 8, 16: 8,
-    17: (2, 5), 20: (2, 5), 21: (2, 5), 22: 10, 23: (2, 5),
-}
+REQUEST_LENGTHS = {code: row.request for code, row in FUNCTIONS.items()}
+REPLY_LENGTHS = {code: row.reply for code, row in FUNCTIONS.items() if row.reply}
 EXCEPTION_LENGTH = 5  # bytes
 JOIN = 0.025  # s, as long as a gap inside a frame may be: USB adapters deliver in lumps, up to 20 ms apart
 
 
-def _length(frame, lengths: dict, size: int) -> int:
+def _length(frame: Bytes, lengths: dict[int, Length], size: int) -> int:
     """Length in bytes of the frame at the head, or the least it can have; 0 when nobody can tell."""
     length = _short_length(frame[size - 1:], lengths)
     return length and length + size - 1
 
 
-def _short_length(frame, lengths: dict) -> int:
+def _short_length(frame: Bytes, lengths: dict[int, Length]) -> int:
     """The same for a frame of which all but the last byte of its unit address is left out."""
     if len(frame) < 2:
         return 4
@@ -117,17 +111,17 @@ def _short_length(frame, lengths: dict) -> int:
     return frame[position] + around if frame[position] else 0  # no frame of these has no data
 
 
-def request_length(frame, size: int = 1) -> int:
+def request_length(frame: Bytes, size: int = 1) -> int:
     """Length of the request at the head, or the least it can have; 0 when its function does not tell."""
     return _length(frame, REQUEST_LENGTHS, size) if len(frame) <= size or frame[size] < 0x80 else 0
 
 
-def reply_length(frame, size: int = 1) -> int:
+def reply_length(frame: Bytes, size: int = 1) -> int:
     """Length of the reply at the head, or the least it can have; 0 when its function does not tell."""
     return _length(frame, REPLY_LENGTHS, size)
 
 
-def known_length(data, size: int = 1) -> int:
+def known_length(data: Bytes, size: int = 1) -> int:
     """Length of the whole request or reply at the head, its CRC checked; 0 when there is none."""
     return next((length for length in (request_length(data, size), reply_length(data, size))
                  if 3 + size <= length <= len(data) and crc(data[:length]) == 0), 0)

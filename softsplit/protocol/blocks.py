@@ -5,46 +5,16 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from softsplit.errors import ConfigError
+from softsplit.protocol.functions import MAX_BITS as MAX_BITS
+from softsplit.protocol.functions import MAX_REGISTERS as MAX_REGISTERS
+from softsplit.protocol.functions import READ_TABLES as READ_TABLES
+from softsplit.protocol.functions import Table as Table
 
 ADDRESSES = 0x10000  # addresses in one table; MAP 4.3
-MAX_REGISTERS = 125  # registers in one read; MAP 6.3, 6.4
-MAX_BITS = 2000  # bits in one read; MAP 6.1, 6.2
 LONGEST_PERIOD = 86400.0  # s
 UNITS = range(1, 248)  # unit ids a device may have; MODBUS over Serial Line V1.02, 2.2
-
-
-class Table(Enum):
-    """One of the four tables of a unit; the value is its name, as configurations and logs write it."""
-
-    COILS = "coils"
-    DISCRETE_INPUTS = "discrete inputs"
-    HOLDING_REGISTERS = "holding registers"
-    INPUT_REGISTERS = "input registers"
-
-    @property
-    def function(self) -> int:
-        """The function code which reads this table (MAP 6.1 to 6.4)."""
-        return READ_FUNCTIONS[self]
-
-    @property
-    def holds_bits(self) -> bool:
-        return self in (Table.COILS, Table.DISCRETE_INPUTS)
-
-    @property
-    def max_count(self) -> int:
-        """How many registers or bits one read may ask for."""
-        return MAX_BITS if self.holds_bits else MAX_REGISTERS
-
-    def __str__(self) -> str:
-        return self.value
-
-
-READ_FUNCTIONS = {table: function for function, table in enumerate(Table, 1)}
-READ_TABLES = {function: table for table, function in READ_FUNCTIONS.items()}
-WRITE_FUNCTIONS = {Table.COILS: (5, 15), Table.HOLDING_REGISTERS: (6, 16)}  # MAP 6.5, 6.11, 6.6, 6.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +31,7 @@ class Block:
     count: int
     step: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.address < ADDRESSES:
             raise ConfigError(f"{self.address} is not an address; allowed are 0x0000 to 0xFFFF", "address")
         if self.step != 1 and (self.step != 2 or self.table.holds_bits):
@@ -98,7 +68,7 @@ class Block:
         return f"{self.table} 0x{self.address:04X}+{self.count}"
 
 
-def merge(blocks) -> list[Block]:
+def merge(blocks: Iterable[Block]) -> list[Block]:
     """Join blocks which touch or overlap, and whose registers begin alike; sorted by table and address."""
     runs: list[Block] = []
     for block in sorted(blocks, key=lambda block: (_grid(block), block.address)):
@@ -133,7 +103,7 @@ class Read:
     name: str
     every: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.every, (int, float)) or not 0 < self.every <= LONGEST_PERIOD:
             raise ConfigError(f"{self.every} s is no period; allowed is from 0 up to {LONGEST_PERIOD:g} s",
                               "every")

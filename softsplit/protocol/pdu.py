@@ -4,9 +4,11 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
 
 import struct
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block
+from softsplit.protocol.blocks import ADDRESSES, Block
+from softsplit.protocol.functions import READ_DEVICE, READ_TABLES, Table
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = OWN_EXCEPTIONS = 1, 2, 3, 4  # MAP 7
 GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = 0x0A, 0x0B  # MAP 7
@@ -26,14 +28,14 @@ def exception_pdu(function: int, code: int) -> bytes:
     return bytes((function | 0x80, code))
 
 
-def asked_block(pdu: bytes, tables, step: int = 1) -> Block | int:
+def asked_block(pdu: bytes, tables: Container[Table], step: int = 1) -> Block | int:
     """Return the block for which a request asks, or an exception code when it is no proper read of one of
     `tables`; each register takes `step` addresses.
 
     Checks function, then count and length, then whether the addresses exist (MAP figures 11 to 14).
     """
     table = READ_TABLES.get(pdu[0])
-    if table not in tables:
+    if table is None or table not in tables:
         return ILLEGAL_FUNCTION
     if len(pdu) != 5:
         return ILLEGAL_VALUE
@@ -79,7 +81,7 @@ def read_question(block: Block) -> Question:
 
 def identification_question(first: int = 0) -> Question:
     """The request for vendor, product and revision, from object `first` on (MAP 6.21)."""
-    return Question(bytes((43, 14, 1, first)), bytes((43, 14, 1)), 0)
+    return Question(bytes((READ_DEVICE, 14, 1, first)), bytes((READ_DEVICE, 14, 1)), 0)
 
 
 def identification_size(pdu: bytes) -> int:
@@ -120,7 +122,7 @@ def reply_fault(question: Question, pdu: bytes) -> str | None:
     return None
 
 
-def pack_bits(flags) -> bytes:
+def pack_bits(flags: Sequence[object]) -> bytes:
     """Bits, one per item, to bytes, the first in the least significant bit (MAP 6.1)."""
     value = 0
     for position, flag in enumerate(flags):

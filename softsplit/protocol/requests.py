@@ -7,7 +7,8 @@ such addresses, only it knows.
 import struct
 from dataclasses import dataclass
 
-from softsplit.protocol.blocks import ADDRESSES, MAX_REGISTERS, Block, Table
+from softsplit.protocol.blocks import ADDRESSES, Block
+from softsplit.protocol.functions import FUNCTIONS, READ_FILES, WRITING, Table
 from softsplit.protocol.pdu import (
     ILLEGAL_ADDRESS,
     ILLEGAL_VALUE,
@@ -16,9 +17,6 @@ from softsplit.protocol.pdu import (
     read_question,
 )
 
-READ_FILES, WRITE_FILES, WRITE_AND_READ = 20, 21, 23
-WRITE_FUNCTIONS = frozenset((5, 6, 15, 16, 21, 22, 23))
-MAX_WRITTEN_BITS, MAX_WRITTEN, MAX_WRITTEN_WITH_READ = 1968, 123, 121  # MAP 6.11, 6.12, 6.17
 FILE_BYTES = range(7, 246)  # in one request; MAP 6.14, 6.15
 RECORD = struct.Struct(">BHHH")  # reference type, file, record, count; MAP 6.14
 
@@ -34,7 +32,7 @@ class Write:
 
 
 def parse_write(pdu: bytes, step: int = 1) -> Write | int:
-    """Return what a request with one of WRITE_FUNCTIONS changes, or the exception code that it deserves.
+    """Return what a request with one of WRITING changes, or the exception code that it deserves.
 
     A register takes `step` addresses.
     """
@@ -78,13 +76,13 @@ def _register(pdu: bytes, step: int) -> Write:
 
 def _coils(pdu: bytes, step: int) -> Write:
     address, count, size = struct.unpack(">HHB", pdu[1:6])
-    _require(1 <= count <= MAX_WRITTEN_BITS and size == (count + 7) // 8 == len(pdu) - 6)
+    _require(1 <= count <= FUNCTIONS[pdu[0]].max_written and size == (count + 7) // 8 == len(pdu) - 6)
     return Write(Question(pdu, pdu[:5], 5), (_coils_at(address, count),))
 
 
 def _registers(pdu: bytes, step: int) -> Write:
     address, count, size = struct.unpack(">HHB", pdu[1:6])
-    _require(1 <= count <= MAX_WRITTEN and size == 2 * count == len(pdu) - 6)
+    _require(1 <= count <= FUNCTIONS[pdu[0]].max_written and size == 2 * count == len(pdu) - 6)
     return Write(Question(pdu, pdu[:5], 5), (_registers_at(address, count, step),))
 
 
@@ -95,9 +93,10 @@ def _masked(pdu: bytes, step: int) -> Write:
 
 def _registers_and_read(pdu: bytes, step: int) -> Write:
     address, count, written, written_count, size = struct.unpack(">HHHHB", pdu[1:10])
-    _require(1 <= count <= MAX_REGISTERS and 1 <= written_count <= MAX_WRITTEN_WITH_READ)
+    row = FUNCTIONS[pdu[0]]
+    _require(1 <= count <= row.max_read and 1 <= written_count <= row.max_written)
     _require(size == 2 * written_count == len(pdu) - 10)
-    return Write(Question(pdu, bytes((23, 2 * count)), 2 + 2 * count),
+    return Write(Question(pdu, bytes((pdu[0], 2 * count)), 2 + 2 * count),
                  (_registers_at(written, written_count, step),),
                  reads=_registers_at(address, count, step))
 
@@ -132,7 +131,7 @@ def parse_file_read(pdu: bytes) -> Question | int:
 
 def parse_question(pdu: bytes) -> Question | None:
     """Return the question in any request whose answer can be foretold, or None."""
-    if pdu[0] in WRITE_FUNCTIONS:
+    if pdu[0] in WRITING:
         write = parse_write(pdu)
         return write.question if isinstance(write, Write) else None
     if pdu[0] == READ_FILES:
