@@ -58,6 +58,12 @@ class NotSent(NoAnswer):
     """What was to be sent to a unit has not been sent, and will not be."""
 
 
+class Busy(UpstreamError):
+    """More requests wait for the wire than each master's share."""
+
+    exception_code = 0x06
+
+
 class BadAnswer(UpstreamError):
     """What arrived is not the answer to what was asked (CRC, header, unit, function, byte count)."""
 

@@ -29,6 +29,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
+from softsplit.upstream.deadlines import Deadlines
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.queue import Forward
@@ -66,7 +67,9 @@ class Splitter:
             units = [*own, *self._diagnostics(downstream, own)]
             self.servers.append(server_for(downstream.name, downstream.url, units, downstream.line,
                                            downstream.access))
-        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values()]
+        deadlines = Deadlines([each for each in self.upstreams.values() if isinstance(each, Poller)])
+        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values(),
+                                      deadlines]
 
     def _diagnostics(self, downstream: Downstream, mirrors: Sequence[Mirror]) -> list[Diagnostics]:
         """The unit that tells of the others, where one is wanted."""
@@ -179,9 +182,9 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
     """How requests of masters get to the unit itself, as far as they may."""
     unit, profile = served.origin.unit, served.origin.profile
 
-    def ask(question: Question, block: Block | None, write: Write | None) -> Future:
+    def ask(question: Question, block: Block | None, write: Write | None, master: str) -> Future:
         changes = write.blocks if write else ()
-        return poller.forward(Forward(unit, question, block, write is not None, changes))
+        return poller.forward(Forward(unit, question, block, write is not None, changes, master))
 
     permissions = [each for each in downstream.allow_writes
                    if (each.upstream, each.unit) == (served.upstream.name, str(unit))]

@@ -159,7 +159,7 @@ class Connection:
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
         """Return the answer PDU, or its future."""
-        return self._databank.answer(unit, pdu)
+        return self._databank.answer(unit, pdu, self.peer)
 
     def _reply(self, request: bytes, answer: bytes) -> None:
         """Queue the answer to a request."""

@@ -36,11 +36,14 @@ class Databank(modbus.Databank):
         """The mirrors by unit."""
         return self._slaves
 
-    def answer(self, unit: int, pdu: bytes) -> bytes | Future:  # server thread
-        """Return the answer PDU to a request PDU of at least one byte, or SILENCE, or its future."""
+    def answer(self, unit: int, pdu: bytes, master: str = "") -> bytes | Future:  # server thread
+        """Return the answer PDU to a request PDU of at least one byte, or SILENCE, or its future.
+
+        `master` is who asks, "host:port": requests that have to wait are served in turn among masters.
+        """
         mirror = self._slaves.get(unit)
         if mirror is not None:
-            answer = mirror.handle_request(pdu)
+            answer = mirror.handle_request(pdu, master=master)
             if isinstance(answer, bytes) and answer[:1] >= b"\x80" and answer[1] in NOTED:
                 self._note(f"unit {unit}: {pdus.describe_request(pdu)}", answer[1])
             return answer

@@ -42,7 +42,8 @@ class Diagnostics(Slave):
         self._watched = watched
         self._started_at = clock.now()
 
-    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False,
+                       master: str = "") -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         asked = pdu.asked_block(request_pdu, (Table.INPUT_REGISTERS,))

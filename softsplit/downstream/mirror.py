@@ -92,17 +92,18 @@ class Mirror(Slave):
                     polled.taken_at = NEVER
                     polled.doubtful_until = max(polled.doubtful_until, until)
 
-    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes | Future:  # server thread
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False,
+                       master: str = "") -> bytes | Future:  # server thread
         """Return the answer PDU, SILENCE, or the future of an answer which the unit itself has to give.
 
-        The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
+        `master` is who asks. The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         if self._way and request_pdu[0] in WRITING:
-            return self._write(request_pdu)
+            return self._write(request_pdu, master)
         if self._way and request_pdu[0] == READ_FILES:
-            return self._read_files(request_pdu)
+            return self._read_files(request_pdu, master)
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
@@ -110,10 +111,10 @@ class Mirror(Slave):
         if found is not None:
             return self._answer(found, asked, request_pdu)
         if self._way and self._way.reads(asked):
-            return self._forward_read(asked)
+            return self._forward_read(asked, master)
         return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
 
-    def _forward_read(self, asked: Block) -> bytes | Future:
+    def _forward_read(self, asked: Block, master: str) -> bytes | Future:
         """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
         now, function = clock.now(), asked.table.function
         with self._data_lock:
@@ -122,11 +123,11 @@ class Mirror(Slave):
         self._way.note(asked)
         if data is not None:
             return bytes((function, asked.byte_count)) + data
-        future = self._way.ask(pdus.read_question(asked), asked, None)
+        future = self._way.ask(pdus.read_question(asked), asked, None, master)
         answer = outcome(future, partial(self._refuse, function))
         return self._refuse(function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
 
-    def _read_files(self, pdu: bytes) -> bytes | Future:
+    def _read_files(self, pdu: bytes, master: str) -> bytes | Future:
         """Have file records read."""
         if READ_FILES not in self._way.functions or not self._way.readable:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
@@ -135,9 +136,9 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], question)
         if self._is_known_as_mute():
             return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        return outcome(self._way.ask(question, None, None), partial(self._refuse, pdu[0]))
+        return outcome(self._way.ask(question, None, None, master), partial(self._refuse, pdu[0]))
 
-    def _write(self, pdu: bytes) -> bytes | Future:
+    def _write(self, pdu: bytes, master: str) -> bytes | Future:
         """Have something written, if that is allowed; nothing is sent to a mute unit."""
         if pdu[0] not in self._way.functions or not self._way.writes_anything:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
@@ -150,7 +151,7 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         if self._is_known_as_mute():
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        return outcome(self._way.ask(write.question, None, write), partial(pdus.exception_pdu, pdu[0]))
+        return outcome(self._way.ask(write.question, None, write, master), partial(pdus.exception_pdu, pdu[0]))
 
     def _is_known_as_mute(self) -> bool:
         """Whether the unit does not answer, and its polling will tell when it does again."""

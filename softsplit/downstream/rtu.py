@@ -126,7 +126,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         unit, pdu = adu.take_apart(request, self._framer.size)
         self._master.count_request(unit, pdu)
         try:
-            answer = self._master.undelivered.take(request) or self.databank.answer(unit, pdu)
+            answer = self._master.undelivered.take(request) or self.databank.answer(unit, pdu, self.name)
             if isinstance(answer, Future):
                 answer = self._await(request, answer)
         except Exception as error:

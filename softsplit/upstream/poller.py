@@ -21,7 +21,7 @@ from softsplit.upstream.counters import Tally
 from softsplit.upstream.eventlog import Words
 from softsplit.upstream.learner import Learner
 from softsplit.upstream.othermaster import OtherMaster
-from softsplit.upstream.queue import LONGEST_WAIT, Forward, Forwards
+from softsplit.upstream.queue import Forward, Forwards
 from softsplit.upstream.report import report
 from softsplit.worker import HUNG, Worker
 
@@ -65,6 +65,10 @@ class Poller(Worker):
         """Have a master's own request sent once; the future gets the answer PDU, or an UpstreamError."""
         return self._forwards.hand_in(forward)
 
+    def give_up_late(self, now: float) -> None:  # deadlines thread
+        """No master waits longer for its turn, whatever the wire is busy with."""
+        self._forwards.give_up_late(now)
+
     def note(self, unit: int, block: Block) -> None:  # server thread
         """A master has asked for a block that is not polled; what is asked often is learned."""
         self._learner.note(unit, block)
@@ -75,9 +79,8 @@ class Poller(Worker):
     def step(self) -> None:
         now = clock.now()
         self._learner.look(now)
-        self._forwards.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
-                               lambda each: not self._plan.may_ask(each.unit, now)
-                               or now - each.asked_at > LONGEST_WAIT)
+        self._forwards.give_up(NoAnswer("the unit does not answer"),
+                               lambda each: not self._plan.may_ask(each.unit, now))
         if self._down_until is not None and now < self._down_until:
             self._forwards.give_up(Unreachable(self.tally.unreachable))
             self._wait(self._down_until - now)
@@ -135,9 +138,8 @@ class Poller(Worker):
         """Send a master's own request, and hand back what the unit says."""
         unit, question = forward.unit, forward.question
         self._tried_at = clock.now()
-        if forward.is_write and not forward.future.set_running_or_notify_cancel():
-            self._forwards.drop(forward)  # its master is gone
-            return
+        if forward.is_write and not self._forwards.begin(forward):
+            return  # its master is gone, or has waited long enough
         error = None
         try:
             if forward.is_write and not self._tell_mirrors(unit, forward.changes):

@@ -2,28 +2,29 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from softsplit import clock
-from softsplit.errors import NoAnswer, UpstreamError
+from softsplit.errors import Busy, NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, Question
 
-WAITING = 200  # requests, of one wire; more find it busy
+SHARE, HOST_SHARE, WAITING = 5, 64, 200  # requests of a master, a host, all that may wait; more find it busy
 LONGEST_WAIT = 5.0  # s; no master waits longer
 REMEMBER = 10.0  # s for which what the unit itself refuses is not asked again
 REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway, or of a unit that is busy
 LOOK_AGAIN = 0.02  # s
 REMEMBERED = 500  # of those
+TURNS = 1000  # masters and hosts whose latest turn is known
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Forward:
     """One request for a unit: the `block` it reads, if it is such, or the blocks it changes.
 
-    `future` gets the answer PDU, or an UpstreamError.
+    `master` is who asks, "host:port". `future` gets the answer PDU, or an UpstreamError.
     """
 
     unit: int
@@ -31,8 +32,14 @@ class Forward:
     block: Block | None = None
     is_write: bool = False
     changes: tuple[Block, ...] = ()
+    master: str = ""
     asked_at: float = field(default_factory=clock.now)
     future: Future = field(default_factory=Future)
+
+    @property
+    def key(self) -> tuple[int, bytes]:
+        """What the same read of another master has in common with it."""
+        return self.unit, self.question.pdu
 
 
 class Forwards:
@@ -41,63 +48,74 @@ class Forwards:
     def __init__(self, wake: Callable[[], None]):
         self._wake = wake
         self._lock = threading.Lock()
-        self._reads: OrderedDict[tuple[int, bytes], Forward] = OrderedDict()
-        self._writes: list[Forward] = []
+        self._reads: dict[tuple[int, bytes], Forward] = {}
+        self._writes: dict[int, Forward] = {}  # by identity, oldest first
+        self._sharers: dict[tuple[int, bytes], list[str]] = {}  # who waits for the same read
         self._latest: Forward | None = None  # that was taken
+        self._turns: OrderedDict[str, int] = OrderedDict()  # of masters and hosts; the last one is the latest
         self._remembered: OrderedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = OrderedDict()
+        self._unsettled: dict[int, float] = {}  # until when a write may change what a unit refuses
 
     def hand_in(self, forward: Forward) -> Future:  # server thread
         """Return the future of a request; one for the same read that waits already is shared."""
-        key = forward.unit, forward.question.pdu
         with self._lock:
+            if not forward.is_write:
+                if known := self._recall(forward.key, forward.asked_at):
+                    return known
+                if forward.key in self._reads:
+                    self._sharers[forward.key].append(forward.master)
+                    return self._reads[forward.key].future
+            if self._is_full(forward.master):
+                return _done(Busy(f"unit {forward.unit}: too many requests wait for their turn"))
             if forward.is_write:
-                self._writes.append(forward)
-            elif known := self._recall(key, forward.asked_at):
-                return known
-            elif key in self._reads:
-                return self._reads[key].future
-            elif len(self._reads) >= WAITING:
-                return _done(NoAnswer(f"unit {forward.unit}: too many requests wait for their turn"))
+                self._writes[id(forward)] = forward
             else:
-                self._reads[key] = forward
+                self._reads[forward.key] = forward
+                self._sharers[forward.key] = [forward.master]
+        if forward.is_write:
+            forward.future.add_done_callback(lambda future: future.cancelled() and self._remove(forward))
         self._wake()
         return forward.future
 
     def take(self, may_ask: Callable[[Forward], bool]) -> Forward | None:  # poller thread
         """Return the next request that may be asked now; None when there is none.
 
-        Writes come first, but not twice in a row when reads wait, and those of one unit in their order;
-        reads of the unit that was asked last come last. It is shared until it is `answered`.
+        Writes come first, but not twice in a row when reads wait, and those of one unit in their order. The
+        master that has had no turn for longest comes first; reads of the unit that was asked last come last.
+        A read is shared until it is `answered`.
         """
         with self._lock:
-            writes = list({write.unit: write for write in reversed(self._writes)}.values())  # oldest of each
-            reads = list(self._reads.values())
-            latest = self._latest
-            if latest:
-                reads.sort(key=lambda read: read.unit == latest.unit)
-            in_turn = (*reads, *writes) if latest and latest.is_write else (*writes, *reads)
-            for forward in in_turn:
+            for forward in self._in_turn():
                 if may_ask(forward):
                     self._latest = forward
+                    self._note_turn(forward.master)
                     return forward
         return None
 
+    def begin(self, write: Forward) -> bool:  # poller thread
+        """A write is about to be sent; return whether it is still wanted."""
+        with self._lock:
+            if id(write) not in self._writes:
+                return False
+            if write.future.set_running_or_notify_cancel():
+                return True
+            del self._writes[id(write)]
+            return False
+
     def answered(self, forward: Forward, result: bytes | UpstreamError) -> None:  # poller thread
         """Hand back what came of a request; remember what is not worth to be asked again at once."""
-        key = forward.unit, forward.question.pdu
-        with self._lock:
-            if forward.is_write:
-                self._writes.remove(forward)
-            else:
-                self._reads.pop(key, None)
-                if isinstance(result, UpstreamError) or result[0] & 0x80:
-                    self._remember(key, result)
-        _settle(forward.future, result)
+        is_refusal = isinstance(result, UpstreamError) or result[0] & 0x80
+        if is_refusal and not forward.is_write:
+            self._remember(forward, result)
+        if self._remove(forward):  # or its master has waited long enough
+            _settle(forward.future, result)
 
-    def drop(self, write: Forward) -> None:  # poller thread
-        """A write is not wanted any more."""
+    def forget(self, unit: int, until: float = 0.0) -> None:  # poller thread
+        """Something was written to a unit: what it refused before, it may answer now, or `until` then."""
         with self._lock:
-            self._writes.remove(write)
+            for key in [each for each in self._remembered if each[0] == unit]:
+                del self._remembered[key]
+            self._unsettled[unit] = max(until, self._unsettled.get(unit, 0.0))
 
     @property
     def pause(self) -> float:
@@ -105,30 +123,73 @@ class Forwards:
         return LOOK_AGAIN if self._reads or self._writes else LONGEST_WAIT
 
     def give_up(self, error: UpstreamError,
-                is_lost: Callable[[Forward], bool] = lambda each: True) -> None:  # poller thread
+                is_lost: Callable[[Forward], bool] = lambda each: True) -> None:  # any thread
         """Fail requests that cannot be answered any more."""
-        if not self._reads and not self._writes:
-            return
         with self._lock:
-            late = [each for each in (*self._writes, *self._reads.values()) if is_lost(each)]
-            self._writes = [each for each in self._writes if each not in late]
-            for each in late:
-                self._reads.pop((each.unit, each.question.pdu), None)
-        for each in late:
-            if each.future.set_running_or_notify_cancel():  # or its master is gone
+            waiting = (*self._writes.values(), *self._reads.values())
+        for each in waiting:
+            if is_lost(each) and self._remove(each) and \
+                    (not each.is_write or each.future.running() or each.future.set_running_or_notify_cancel()):
                 _settle(each.future, error)
+
+    def give_up_late(self, now: float) -> None:  # any thread
+        """Fail requests whose masters have waited long enough, whatever the poller does."""
+        self.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
+                     lambda each: now - each.asked_at > LONGEST_WAIT)
+
+    def _in_turn(self) -> Iterable[Forward]:
+        latest = self._latest
+        oldest = {write.unit: write for write in reversed(self._writes.values())}  # of each unit
+        writes = sorted(oldest.values(), key=lambda write: self._turn(write.master))
+        reads = sorted(self._reads.values(), key=lambda read: (
+            min(map(self._turn, self._sharers[read.key])), latest is not None and read.unit == latest.unit))
+        return (*reads, *writes) if latest and latest.is_write else (*writes, *reads)
+
+    def _turn(self, master: str) -> tuple[int, int]:
+        """When a master had its latest turn, first of all its host."""
+        return self._turns.get(_host(master), 0), self._turns.get(master, 0)
+
+    def _note_turn(self, master: str) -> None:
+        number = next(reversed(self._turns.values()), 0) + 1
+        for each in (_host(master), master):
+            self._turns.pop(each, None)
+            self._turns[each] = number
+        while len(self._turns) > TURNS:
+            self._turns.popitem(last=False)
+
+    def _is_full(self, master: str) -> bool:
+        waiting = [each.master for each in (*self._reads.values(), *self._writes.values())]
+        return len(waiting) >= WAITING or waiting.count(master) >= SHARE \
+            or sum(_host(each) == _host(master) for each in waiting) >= HOST_SHARE
+
+    def _remove(self, forward: Forward) -> bool:  # any thread
+        """A request waits no more; return whether it did."""
+        with self._lock:
+            if forward.is_write:
+                return self._writes.pop(id(forward), None) is not None
+            if self._reads.get(forward.key) is not forward:
+                return False
+            del self._reads[forward.key], self._sharers[forward.key]
+            return True
 
     def _recall(self, key: tuple[int, bytes], now: float) -> Future | None:
         until, result = self._remembered.get(key, (0.0, b""))
         return _done(result) if now < until else None
 
-    def _remember(self, key: tuple[int, bytes], result: bytes | UpstreamError) -> None:
-        self._remembered.pop(key, None)
+    def _remember(self, forward: Forward, result: bytes | UpstreamError) -> None:
         is_own = not isinstance(result, UpstreamError) and result[1] in OWN_EXCEPTIONS
-        lasts = REMEMBER if is_own else REMEMBER_SILENCE
-        self._remembered[key] = clock.now() + lasts, result
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
+        now = clock.now()
+        with self._lock:
+            self._remembered.pop(forward.key, None)
+            if is_own and now < self._unsettled.get(forward.unit, 0.0):
+                return
+            self._remembered[forward.key] = now + (REMEMBER if is_own else REMEMBER_SILENCE), result
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+
+
+def _host(master: str) -> str:
+    return master.rpartition(":")[0]
 
 
 def _settle(future: Future, result: bytes | UpstreamError) -> None:

@@ -68,7 +68,8 @@ class FaultyUnit(Slave):
         """Return the PDU of the answer to a request, or SILENCE."""
         raise NotImplementedError
 
-    def handle_request(self, request_pdu: bytes, broadcast: bool = False) -> bytes:  # server thread
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False,
+                       master: str = "") -> bytes:  # server thread
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
         self._occupy_wire(request_pdu)

@@ -1,0 +1,25 @@
+"""The thread that ends the wait of masters, whatever holds up the pollers."""
+
+from collections.abc import Sequence
+
+from softsplit import clock
+from softsplit.upstream.poller import Poller
+from softsplit.worker import Worker
+
+LOOK_AGAIN = 0.1  # s
+
+
+class Deadlines(Worker):
+    """Fails the requests of masters that have waited long enough for their turn, or for an answer.
+
+    A poller cannot do that itself: it may be connecting, or waiting for an answer.
+    """
+
+    def __init__(self, pollers: Sequence[Poller]):
+        super().__init__("deadlines")
+        self._pollers = pollers
+
+    def step(self) -> None:
+        for poller in self._pollers:
+            poller.give_up_late(clock.now())
+        self.pause(LOOK_AGAIN)
