@@ -1,5 +1,46 @@
 """Everything softsplit raises on purpose: one sentence for a user, which names the thing and the cure."""
 
+from datetime import date, datetime, time
+from itertools import islice
+
+LONGEST_SHOWN = 80  # characters
+HIGHEST_SHOWN = 1 << 128
+DEEPEST_SHOWN = 3  # tables and lists inside each other
+
+
+def show(value, depth: int = 0) -> str:
+    """Write a value as a configuration file would, in one line that is not too long."""
+    match value:
+        case bool():
+            text = str(value).lower()
+        case str():
+            text = f'"{repr(value[:2 * LONGEST_SHOWN])[1:-1]}"'
+        case int() if abs(value) >= HIGHEST_SHOWN:  # Python refuses to write those of thousands of digits
+            text = "a number beyond all bounds"
+        case datetime() | date() | time():
+            text = value.isoformat()
+        case dict() | list() | tuple():
+            text = _show_many(value, depth + 1) if depth < DEEPEST_SHOWN else "..."
+        case int() | float() | bytes() | None:
+            text = repr(value)
+        case _:
+            text = f"a {type(value).__name__}"  # of a script
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _show_many(values: dict | list | tuple, depth: int) -> str:
+    """Write what is in a table or a list, as much of it as fits."""
+    if isinstance(values, dict):
+        pairs = islice(values.items(), LONGEST_SHOWN)
+        return f"{{ {', '.join(f'{_show_key(key)} = {show(value, depth)}' for key, value in pairs)} }}"
+    each = ", ".join(show(value, depth) for value in islice(values, LONGEST_SHOWN))
+    return f"[{each}]" if isinstance(values, list) else f"({each})"
+
+
+def _show_key(key) -> str:
+    is_bare = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if is_bare else show(key)
+
 
 class SoftsplitError(Exception):
     """Something a user can put right; the command line prints it and exits with `exit_code`."""

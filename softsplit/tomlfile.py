@@ -1,24 +1,133 @@
-"""TOML files, with errors that name the file."""
+"""TOML files, with errors that name the line and the cure. What nobody writes is refused before it costs anything."""
 
+import errno
+import os
+import re
+import select
+import stat
 import tomllib
 from pathlib import Path
 
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
+
+LARGEST = 1_000_000  # bytes
+PATIENCE = 5.0  # s for what a pipe gives
+LONGEST_NUMBER = 2000  # bits: all registers of one read
+MANY_DOTS = re.compile(r"""(?<![\w.-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII)
+PLACE = re.compile(r" *\(at (?:line (\d+), column (\d+)|end of document)\)")
+BACKSLASH = "in a text in double quotes a backslash is written twice; or put the text in single quotes"
+CURES = {  # what a message of tomllib begins with, and what we say
+    "Invalid statement": "a line is [a section], key = value, or begins with # for a comment",
+    "Expected '=' after a key": "a key is followed by = and a value",
+    "Expected newline or end of document": "the line goes on after its value; a text stands in quotes, and "
+                                           "the next key in a line of its own",
+    "Cannot declare": "the section stands twice",
+    "Cannot overwrite": "the key stands twice",
+    "Cannot mutate": "what was written in one piece, { ... } or [ ... ], cannot be continued here",
+    "Cannot redefine": "the key stands twice",
+    "Duplicate inline table key": "the key stands twice",
+    "Unclosed array": "the list has no ] at its end",
+    "Unclosed inline table": "the table has no } at its end, which stands in the same line",
+    "Expected ']": "the section has no ] at its end",
+    "Expected \"'\"": "the text has no quotes at its end",
+    "Unterminated string": "the text has no quotes at its end",
+    "Illegal character": "the text has no quotes at its end, or there is a control character",
+    "Found invalid character": "there is a control character",
+    "Unescaped": BACKSLASH,
+    "Invalid hex value": BACKSLASH,
+    "Escaped character": BACKSLASH,
+    "Invalid initial character for a key": "a key has letters, digits, - and _; another stands in quotes",
+    "Invalid date": "there is no such date",
+}
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file. Raises ConfigError when it cannot be read."""
+    """Return the text of a file. Raises ConfigError when it cannot be read, or is too large."""
     try:
-        return path.read_text(encoding="utf-8")
+        data = _read(path)
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}") from error
-    except ValueError as error:  # of the encoding, or of a path with a zero byte
-        raise ConfigError("cannot read it: not UTF-8 text") from error
+    except ValueError as error:  # a path with a zero byte
+        raise ConfigError("cannot read it: no file has such a name") from error
+    if len(data) > LARGEST:
+        raise ConfigError(f"is too large; allowed are {LARGEST} bytes")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError("cannot read it: not UTF-8 text but UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"cannot read it: not UTF-8 text in line {line}; save it as UTF-8") from error
+
+
+def _read(path: Path) -> bytes:
+    """Return what a file holds, up to a byte more than is allowed; a pipe nobody writes to is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        data = b""
+        while len(data) <= LARGEST:
+            if not is_file and not select.select([descriptor], [], [], PATIENCE)[0]:
+                raise TimeoutError(errno.ETIMEDOUT, f"nothing came for {PATIENCE:g} s")
+            piece = os.read(descriptor, LARGEST + 1 - len(data))
+            if not piece:
+                break
+            data += piece
+        return data
+    finally:
+        os.close(descriptor)
 
 
 def parse(text: str) -> dict:
     """Return the content of a TOML text. Raises ConfigError when it is none."""
+    deep = MANY_DOTS.search(text)
+    if deep:
+        raise ConfigError(f"no TOML: line {_line(text, deep.start())} has a key of too many parts")
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # it does not foresee numbers or depths beyond bounds
-        raise ConfigError(f"no TOML: {error}") from error
+        content = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError("no TOML: there are too many lists or tables inside each other") from error
+    except ValueError as error:
+        raise ConfigError(f"no TOML: {_explain(text, str(error))}") from error
+    _check_numbers(content, "")
+    return content
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _explain(text: str, message: str) -> str:
+    """Return what is wrong with a TOML text, in our words."""
+    found = PLACE.search(message)
+    if not found:
+        return "it has a number beyond all bounds" if "digits" in message else show(message)
+    lines = text.split("\n")
+    number = int(found[1]) if found[1] else len(text.rstrip("\n").split("\n"))
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    cures = [cure for start, cure in CURES.items() if message.startswith(start)]
+    if message.startswith("Invalid value"):
+        cures = [_cure_of_value(line)]
+    return f"line {number}, {show(line)}: {cures[0] if cures else 'it cannot be understood'}"
+
+
+def _cure_of_value(line: str) -> str:
+    """Return how the value in a line is written right."""
+    key, equals, value = (part.strip() for part in line.partition("="))
+    word = value.split("#")[0].strip()
+    if word.lower() in ("true", "false"):
+        return f"write it {key} = {word.lower()}"
+    if equals and word and word[0] not in "\"'[{" and "\"" not in word:
+        return f'a text stands in quotes: {key} = "{word}"'
+    return "a value is a text in quotes, a number, true, false, a [list] or a { table }"
+
+
+def _check_numbers(content, key: str) -> None:
+    """Raise ConfigError for a number that no register can hold; some cannot even be shown."""
+    entries = content.items() if isinstance(content, dict) else enumerate(content, 1)
+    for each, value in entries:
+        place = f"{key}.{each}".lstrip(".") if isinstance(content, dict) else f"{key}[{each}]"
+        if isinstance(value, (dict, list)):
+            _check_numbers(value, place)
+        elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            raise ConfigError("a number beyond all bounds", place)
