@@ -4,6 +4,7 @@ from datetime import date, datetime, time
 from itertools import islice
 
 LONGEST_SHOWN = 80  # characters
+MOST_SHOWN = 20  # entries of a table or a list
 HIGHEST_SHOWN = 1 << 128
 DEEPEST_SHOWN = 3  # tables and lists inside each other
 
@@ -30,11 +31,10 @@ def show(value, depth: int = 0) -> str:
 
 def _show_many(values: dict | list | tuple, depth: int) -> str:
     """Write what is in a table or a list, as much of it as fits."""
-    if isinstance(values, dict):
-        pairs = islice(values.items(), LONGEST_SHOWN)
-        return f"{{ {', '.join(f'{_show_key(key)} = {show(value, depth)}' for key, value in pairs)} }}"
-    each = ", ".join(show(value, depth) for value in islice(values, LONGEST_SHOWN))
-    return f"[{each}]" if isinstance(values, list) else f"({each})"
+    shown = [f"{_show_key(each)} = {show(values[each], depth)}" if isinstance(values, dict) else show(each, depth)
+             for each in islice(values, MOST_SHOWN)]
+    text = ", ".join(shown + ["..."] * (len(values) > MOST_SHOWN))
+    return f"{{ {text} }}" if isinstance(values, dict) else f"[{text}]" if isinstance(values, list) else f"({text})"
 
 
 def _show_key(key) -> str:
