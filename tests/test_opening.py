@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from softsplit.commands.simulate.pty import Cable
+from softsplit.config.url import parse_url
+from softsplit.downstream.servers import server_for
+from softsplit.worker import stop_all
 from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, free_port, read_request, running, until
 
 POWERS = read_request(0x5B14, 2)
@@ -125,3 +128,32 @@ def test_without_a_network_it_starts_at_once_and_addresses_and_names_are_used_wh
             until(lambda: box.read("192.0.2.7") and box.read("box.example"), timeout=10)
             assert child.log().count(absent) == 1 and child.log().count("meters: cannot reach") == 1, child.log()
             assert child.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_after_an_adapter_has_come_and_gone_many_times_the_last_word_of_the_log_is_true(tmp_path, caplog, monkeypatch, is_here):
+    monkeypatch.setattr("softsplit.downstream.server.OPEN_AGAIN", 0.01)
+    monkeypatch.setattr("softsplit.downstream.rtu.TICK", 0.1)
+    monkeypatch.setattr("softsplit.logs.conditions.SETTLED", 0.3)
+    caplog.set_level("INFO")
+    path, first, cables = tmp_path / "ttyUSB0", Cable(), [Cable() for _ in range(12)]
+    server = server_for("maxem", parse_url(f"rtu://{path}", ("rtu",)), [])
+    with running(first, *cables):
+        if is_here:  # the log begins with what is true in the end, and the allowance ends on the contrary
+            path.symlink_to(first.left)
+        server.open()
+        with running(server):
+            for cable in cables:
+                path.unlink(missing_ok=True)
+                stop_all([first])
+                until(lambda: server.state != "serving")
+                path.symlink_to(cable.left)
+                until(lambda: server.state == "serving")
+                first = cable
+            if not is_here:
+                path.unlink()
+                stop_all([first])
+            last = f"serving maxem on rtu://{path}" if is_here else f"maxem: rtu://{path}: "
+            until(lambda: "changes since the last line" in caplog.records[-1].message)
+            assert caplog.records[-1].message.startswith(last) and (server.state == "serving") is is_here
+    assert len(caplog.records) <= 6

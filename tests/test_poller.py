@@ -49,11 +49,11 @@ def test_rare_blocks_turn_stale_too_when_the_gateway_is_gone():
 def test_a_gateway_that_is_down_is_not_tried_all_the_time(monkeypatch):
     tries = []
 
-    def create_connection(address, timeout):
+    def connect(host, port, timeout):
         tries.append(clock.now())
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(wire_module.socket, "create_connection", create_connection)
+    monkeypatch.setattr(wire_module.names, "connect", connect)
     monkeypatch.setattr(poller_module, "REACH_AGAIN", 0.5)
     with ScriptedGateway(good_answer) as gateway:
         with running(*Wire(gateway).workers):
@@ -94,11 +94,11 @@ def test_a_block_that_is_never_answered_is_named_once(caplog):
 def test_connecting_has_the_whole_timeout_even_for_a_mute_unit(monkeypatch):
     given = []
 
-    def create_connection(address, timeout):
+    def connect(host, port, timeout):
         given.append(timeout)
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(wire_module.socket, "create_connection", create_connection)
+    monkeypatch.setattr(wire_module.names, "connect", connect)
     client = TcpClient(parse_url("tcp://127.0.0.1:1", ("tcp",)), timeout=1.5)
     with pytest.raises(ConnectionError):
         client.read(1, FAST_AND_RARE.reads[0].block, timeout=0.1)

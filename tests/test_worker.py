@@ -112,7 +112,7 @@ def test_trouble_that_lasts_is_summed_up_ever_more_seldom(clock, caplog):
 
 def test_what_flaps_tells_how_often_it_did(clock, caplog):
     caplog.set_level("INFO")
-    condition = Condition(Allowance(burst=2, every=600.0))
+    condition = Condition(Allowance(burst=4, every=600.0))
     for _ in range(10):
         condition.trouble("it is silent")
         clock.now += 1
@@ -121,10 +121,47 @@ def test_what_flaps_tells_how_often_it_did(clock, caplog):
     clock.now += 600
     condition.trouble("it is silent")
     assert [record.message for record in caplog.records] == [
-        "it is silent", "it answers after 1 s", "it is silent (9 changes since the last line)"]
+        "it is silent", "it answers after 1 s", "it is silent (18 changes since the last line)"]
 
 
-@pytest.mark.parametrize("period", [0.5, 20.0, 700.0, 4000.0])
+@pytest.mark.parametrize("last", ["it is pulled; it is tried again", "it is here after 1 s"])
+def test_the_last_word_about_what_came_and_went_is_true_soon_although_it_is_never_reported_again(clock, caplog, last):
+    caplog.set_level("INFO")
+    allowance = Allowance()
+    condition = Condition(allowance)
+    for second in range(101 if last.startswith("it is pulled") else 100):
+        condition.well("it is here") if second % 2 else condition.trouble("it is pulled", "; it is tried again")
+        clock.now += 1
+        allowance.catch_up()
+    assert len(caplog.records) < 6
+    for _ in range(12):
+        clock.now += 1
+        allowance.catch_up()
+    assert caplog.records[-1].message.partition(" (")[0] == last and len(caplog.records) <= 6
+    said = len(caplog.records)
+    clock.now += 3600
+    allowance.catch_up()
+    assert len(caplog.records) == said
+
+
+def test_what_is_true_of_a_whole_bus_after_an_outage_is_told_in_a_line(clock, caplog):
+    caplog.set_level("INFO")
+    allowance = Allowance(burst=BURST)
+    units = [Condition(allowance) for _ in range(60)]
+    for report in (Condition.trouble, Condition.well, Condition.trouble, Condition.well):
+        for number, unit in enumerate(units):
+            report(unit, f"{number} {report.__name__}")
+        clock.now += 5
+    clock.now += 10
+    allowance.catch_up()
+    assert len(caplog.records) <= BURST
+    last = {}
+    for record in caplog.records:
+        last |= {line.split()[0]: line.split()[1] for line in record.message.split("; ")}
+    assert last == {str(number): "well" for number in range(60)}
+
+
+@pytest.mark.parametrize("period", [20.0, 700.0, 4000.0])
 @pytest.mark.parametrize("units", [2, 60])
 def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, caplog, units, period):
     caplog.set_level("INFO")
@@ -138,7 +175,8 @@ def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, 
             else:
                 condition.well(f"unit {number} answers")
         is_down = not is_down
-        clock.now += max(period, 20.0)
+        clock.now += period
+        allowance.catch_up()  # as a poller does once a second
     assert 10 < len(caplog.records) < 200
 
 

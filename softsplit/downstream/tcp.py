@@ -79,6 +79,7 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def step(self) -> None:
         if not self.is_open:
+            self.allowance.catch_up()
             self.open_again()
             return
         for key, events in self.selector.select(self._pause()):
@@ -122,6 +123,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         if now < self._sweep_at:
             return
         self._sweep_at = now + TICK
+        self.allowance.catch_up()
         for connection in [each for each in self.connections if each.is_due(now, self._idle_timeout)]:
             self._drop(connection)
         if self._accept_at is not None and now >= self._accept_at:

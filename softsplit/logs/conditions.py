@@ -8,12 +8,15 @@ log = logging.getLogger("softsplit")
 
 SAY_AGAIN = 60.0  # s, after which another cause of the same trouble is worth a line
 SUM_UP = (600.0, 3600.0, 21600.0)  # s of trouble until each summary; the last one is repeated
+SETTLED = 10.0  # s that a state has lasted when it is logged although much came and went before
+RESERVE = 2  # lines kept for that
 
 
 class Allowance:
     """How many lines may still be logged: `burst` at once, one more every `every` seconds.
 
-    So a day, whatever happens in it, has 144 lines and a burst.
+    So a day, whatever happens in it, has 144 lines and a burst. The last lines of a burst are kept for states
+    that last: `catch_up()` logs those which were not logged when they began. For one thread.
     """
 
     def __init__(self, burst: int = 6, every: float = 600.0):
@@ -21,33 +24,57 @@ class Allowance:
         self._every = every
         self._left = float(burst)
         self._counted_at = clock.now()
+        self._owed: dict[Condition, None] = {}  # whose present state is not in the log
 
-    def take(self) -> bool:
-        """Return whether one more line is allowed, and count it."""
+    def take(self, reserve: int = RESERVE) -> bool:
+        """Return whether one more line is allowed besides the reserve, and count it."""
         now = clock.now()
         self._left = min(self._burst, self._left + (now - self._counted_at) / self._every)
         self._counted_at = now
-        if self._left < 1:
+        if self._left < 1 + min(reserve, self._burst - 1):
             return False
         self._left -= 1
         return True
+
+    def owe(self, condition: "Condition") -> None:
+        self._owed[condition] = None
+
+    def settle(self, condition: "Condition") -> None:
+        """What the log says of a condition is true, or nobody wants to know any more."""
+        self._owed.pop(condition, None)
+
+    def catch_up(self) -> None:
+        """Log states that have lasted and are not in the log yet, in one line for each level.
+
+        To be called about once a second: what has come and gone many times may never be reported again, and
+        the last word of the log has to be true.
+        """
+        if not self._owed:
+            return
+        now = clock.now()
+        lasting = [each for each in self._owed if now - each.changed_at >= SETTLED]
+        for is_well, level in ((False, logging.WARNING), (True, logging.INFO)):
+            told = [each for each in lasting if each.is_well is is_well]
+            if told and self.take(reserve=0):
+                log.log(level, "%s", "; ".join(each.told() for each in told))
 
 
 class Condition:
     """Something that is well or in trouble: each change is logged once, within the allowance.
 
-    A change that could not be logged is logged later, if it still holds when it is reported again. At first
-    its state is not known, so that either report is a change, unless it is `well_at_first`. Trouble that
-    lasts is summed up: since when, and how many `tries` there were, unless those do not matter.
+    A change that could not be logged is logged later, if it lasts; see `Allowance.catch_up`. At first its
+    state is not known, so that either report is a change, unless it is `well_at_first`. Trouble that lasts is
+    summed up: since when, and how many `tries` there were, unless those do not matter.
     """
 
     def __init__(self, allowance: Allowance, well_at_first: bool = False, tries: str = "tries"):
         self._allowance = allowance
         self._tries_are_called = tries
-        self._is_logged_as_well = True if well_at_first else None
-        self._logged_cause = ""
+        self.is_well = self._is_logged_as_well = True if well_at_first else None
+        self.changed_at = 0.0
+        self._text = ""  # what is to be logged of the present state
+        self._cause = self._logged_cause = ""
         self._logged_at = 0.0
-        self._in_trouble_since: float | None = None
         self._tries = 0  # of this trouble
         self._summaries = 0  # of this trouble
         self._unsaid = 0  # changes that were not logged
@@ -58,40 +85,58 @@ class Condition:
         `outlook` follows when the cause is told for the first time.
         """
         now = clock.now()
-        if self._in_trouble_since is None:
-            self._in_trouble_since, self._tries, self._summaries = now, 0, 0
-            self._unsaid += self._is_logged_as_well is False
+        if self.is_well is not False:
+            self._tries = self._summaries = 0
+            self._change(False, now)
         self._tries += 1
+        self._cause, self._text = cause, f"{cause}{outlook}"
         is_other_cause = cause != self._logged_cause and now - self._logged_at >= SAY_AGAIN
         if self._is_logged_as_well is not False or is_other_cause:
-            if self._allowance.take():
-                self._is_logged_as_well, self._logged_cause, self._logged_at = False, cause, now
-                log.warning(f"{cause}{outlook}{self._flapping()}")
-        elif now - self._in_trouble_since >= self._next_summary() and self._allowance.take():
+            self._log(logging.WARNING)
+        elif now - self.changed_at >= self._next_summary() and self._allowance.take():
             self._summaries += 1
             tries = f", {self._tries} {self._tries_are_called}" if self._tries_are_called else ""
-            log.warning(f"{cause}, for {show_duration(now - self._in_trouble_since)}{tries}")
+            log.warning(f"{cause}, for {show_duration(now - self.changed_at)}{tries}")
 
     def well(self, text: str) -> None:
         """Report that it is well."""
-        since, self._in_trouble_since = self._in_trouble_since, None
+        if self.is_well is not True:
+            now = clock.now()
+            lasted = "" if self.is_well is None else f" after {show_duration(now - self.changed_at)}"
+            self._text = f"{text}{lasted}"
+            self._change(True, now)
         if self._is_logged_as_well is not True:
-            if self._allowance.take():
-                self._is_logged_as_well = True
-                lasted = "" if since is None else f" after {show_duration(clock.now() - since)}"
-                log.info(f"{text}{lasted}{self._flapping()}")
-        elif since is not None:
-            self._unsaid += 1
+            self._log(logging.INFO)
+
+    def forget(self) -> None:
+        """It does not exist any more."""
+        self._allowance.settle(self)
+
+    def told(self) -> str:
+        """Return what is to be logged of the present state, which is in the log from now on."""
+        self._is_logged_as_well, self._logged_cause, self._logged_at = self.is_well, self._cause, clock.now()
+        self._allowance.settle(self)
+        unsaid, self._unsaid = self._unsaid - 1, 0
+        return f"{self._text} ({unsaid} changes since the last line)" if unsaid > 0 else self._text
+
+    def _change(self, is_well: bool, now: float) -> None:
+        self.is_well, self.changed_at = is_well, now
+        self._unsaid += 1
+        if is_well is self._is_logged_as_well:
+            self._allowance.settle(self)
+
+    def _log(self, level: int) -> None:
+        """Log the present state, now or when it has lasted."""
+        has_lasted = clock.now() - self.changed_at >= SETTLED
+        if self._allowance.take(reserve=0 if has_lasted else RESERVE):
+            log.log(level, "%s", self.told())
+        else:
+            self._allowance.owe(self)
 
     def _next_summary(self) -> float:
         """Seconds of trouble until the next summary."""
         beyond = max(0, self._summaries - len(SUM_UP) + 1)
         return SUM_UP[min(self._summaries, len(SUM_UP) - 1)] + beyond * SUM_UP[-1]
-
-    def _flapping(self) -> str:
-        """Say how often it came and went since the last line."""
-        unsaid, self._unsaid = self._unsaid, 0
-        return f" ({unsaid} changes since the last line)" if unsaid else ""
 
 
 def show_count(count: int, what: str) -> str:

@@ -54,7 +54,12 @@ class Words:
             f"{self._name}: unit {unit} refuses {block} with {describe_exception(exception)}")
 
     def forgets_block(self, unit: int, block: Block) -> None:
-        self._blocks.pop((unit, block), None)
+        if condition := self._blocks.pop((unit, block), None):
+            condition.forget()
+
+    def catch_up(self) -> None:
+        """Log what lasts and could not be logged when it began; to be called about once a second."""
+        self._allowance.catch_up()
 
     def does_not_say(self, unit: int, what: str, error: UpstreamError) -> None:
         """The outcome of a write is not known."""

@@ -59,6 +59,7 @@ class Listener(Worker):
         self._unlisted: set[int] = set()
 
     def step(self) -> None:
+        self._words.catch_up()
         if not self._is_open and not self._open():
             self.pause(OPEN_AGAIN)
             return

@@ -79,6 +79,7 @@ class Poller(Worker):
     def step(self) -> None:
         now = clock.now()
         self._learner.look(now)
+        self._words.catch_up()
         self._forwards.give_up(NoAnswer("the unit does not answer"),
                                lambda each: not self._plan.may_ask(each.unit, now))
         if self._down_until is not None and now < self._down_until:
