@@ -9,6 +9,7 @@ import click
 from softsplit.commands.shared import leaving
 from softsplit.commands.shared.messages import complain
 from softsplit.errors import SoftsplitError
+from softsplit.logs.streams import prepare_streams
 
 COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
     "check": "Say what the configuration means.",
@@ -53,6 +54,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def main(self, *arguments, **options):
+        prepare_streams()
         try:
             return super().main(*arguments, **options)
         except SoftsplitError as error:

@@ -3,6 +3,8 @@
 from datetime import date, datetime, time
 from itertools import islice
 
+from softsplit.printable import printable
+
 LONGEST_SHOWN = 80  # characters
 MOST_SHOWN = 20  # entries of a table or a list
 HIGHEST_SHOWN = 1 << 128
@@ -55,7 +57,7 @@ class ConfigError(SoftsplitError, ValueError):
 
     def __init__(self, what: str, key: str = ""):
         text = f"{key}: {what}" if key else what
-        super().__init__("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
+        super().__init__(printable(text))
         self.what = what
         self.key = key
 

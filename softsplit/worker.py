@@ -114,7 +114,9 @@ class Watchdog:
         for worker in self._workers:
             silent = now - max(worker.beat, self._awake_since)
             if silent > worker.hung_after:
-                log.critical("%s has hung; what every thread does:\n%s", worker.name, all_stacks())
+                log.critical("%s has hung; what every thread does:", worker.name)
+                for each in all_stacks().splitlines():
+                    log.critical("%s", each)
                 raise SoftsplitError(f"{worker.name} has not moved for {silent:.0f} s; please report the "
                                      "stacks above")
 

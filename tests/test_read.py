@@ -154,7 +154,7 @@ def test_all_four_orders(order, data):
     ("u24", "ff010203", [str(0x010203)]), ("s24", "00ffffff", ["-1"]), ("u64", "0000000000000d5e", ["3422"]),
     ("f32", "43661999", ["230.1"]), ("f64", "406cc33333333333", ["230.1"]), ("text", "4232332033313200", ["B23 312"]),
     ("text:2,u16", "423233200007", ["B23", "7"]), ("bits", "0005", ["0, 2"]), ("u32", "000000360001", ["54", "0001"]),
-    ("f32", "7fc00000", ["absent"]), ("text", "1b5b324a", [".[2J"]),
+    ("f32", "7fc00000", ["absent"]), ("text", "1b5b324a", ["\\x1b[2J"]),
 ])
 def test_types(types, data, expected):
     assert values_as(bytes.fromhex(data), types) == expected

@@ -231,7 +231,7 @@ def test_text_of_a_unit_cannot_move_the_cursor():
     profile = parse_profile(TEXT, "text.toml")
     reply = adu.rtu_frame(2, bytes((3, 4)) + b"\x1b[2J")
     line = draw(Transaction(Kind.OK, 1.0, REQUEST, reply, 0.01), profile)
-    assert line.endswith("  label '\\x1b[2J'\n")
+    assert line.endswith("  label \\x1b[2J\n")
 
 
 def test_the_json_contract(recording):

@@ -4,6 +4,8 @@ import os
 import socket
 from contextlib import suppress
 
+from softsplit.printable import printable
+
 
 class Notifier:
     """Tells $NOTIFY_SOCKET, if there is one, that we are ready, alive, how it stands, and that we stop."""
@@ -17,7 +19,7 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """We are ready, which is said once, and alive, which is to be said every few seconds."""
-        lines = [f"STATUS={status}"]
+        lines = [f"STATUS={printable(status)}"]
         if not self._is_ready:
             lines.append("READY=1")
         if self._wants_life:

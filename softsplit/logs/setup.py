@@ -2,11 +2,14 @@
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, RotatingFileHandler, SysLogHandler
 from queue import Full, Queue
 
+from softsplit.logs.streams import DEGRADED, hold_descriptors
+from softsplit.printable import printable
 from softsplit.worker import Worker
 
 BACKLOG = 1000  # lines that wait for an output that is stuck; more are lost, and counted
@@ -55,14 +58,23 @@ def set_up_logging(logs: Logs = Logs()) -> None:
     outputs: list[logging.Handler] = [Stderr()]
     if logs.are_elsewhere:
         outputs.insert(0, LogFile(logs.file) if logs.file else Syslog(SYSLOG, Syslog.LOG_DAEMON))
-    logging.basicConfig(level=logs.level, format="%(message)s", handlers=[Logbook(outputs)])
+    logbook = Logbook(outputs)
+    logbook.setFormatter(OneLine())
+    logging.basicConfig(level=logs.level, handlers=[logbook])
 
 
-def hold_descriptors() -> None:
-    """Let nothing that is opened later take the place of a closed stdin, stdout or stderr."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
+class OneLine(logging.Formatter):
+    """A line of the log has no line end or control character of those whose names and words are in it.
+
+    A traceback keeps its lines.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, error) -> str:
+        return "\n".join(map(printable, super().formatException(error).split("\n")))
 
 
 class Stderr(logging.Handler):
@@ -71,12 +83,13 @@ class Stderr(logging.Handler):
     def __init__(self):
         super().__init__()
         self._is_journal = _identity(2) == os.environ.get("JOURNAL_STREAM")
+        self._encoding = "utf-8" if self._is_journal or not sys.stderr else sys.stderr.encoding
         self.setFormatter(logging.Formatter("%(message)s") if self._is_journal else DATED)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             mark = f"<{PRIORITIES.get(record.levelname, 6)}>" if self._is_journal else ""
-            os.write(2, f"{mark}{self.format(record)}\n".encode(errors="replace"))
+            os.write(2, f"{mark}{self.format(record)}\n".encode(self._encoding, DEGRADED))
         except OSError:
             self.handleError(record)
 

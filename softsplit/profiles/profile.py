@@ -65,12 +65,13 @@ class Register:
             return None
         return self.states.get(value, self.other_state) or self._measured(value)
 
-    def _measured(self, count: int | float) -> int | float:
-        """What so many counts are; whole only where every count is."""
+    def _measured(self, count: int | float) -> int | float | None:
+        """What so many counts are; whole only where every count is; None when that is beyond all floats."""
         worth, offset = values.parse_resolution(self.resolution)[0], Decimal(repr(self.offset))
         number = Decimal(repr(count)) * worth + offset
         is_whole = isinstance(count, int) and not worth % 1 and not offset % 1
-        return int(number) if is_whole else float(number)
+        measured = int(number) if is_whole else float(number)
+        return measured if is_whole or isfinite(measured) else None
 
 
 @dataclass(frozen=True, eq=False)

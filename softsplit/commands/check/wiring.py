@@ -7,6 +7,7 @@ from softsplit.commands.check import forecast
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.polling import busload
+from softsplit.printable import printable
 from softsplit.protocol.blocks import Read
 
 USUAL_BAUDRATES = (9600, 19200, 38400, 57600, 115200)  # baud
@@ -38,8 +39,9 @@ class Fit:
 
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
-    parts = [_upstream(upstream, _polled(topology, upstream)) for upstream in topology.upstreams]
-    return "\n\n".join([f"{name} is right", *parts, *map(_downstream, topology.downstreams)])
+    parts = [[f"{name} is right"], *(_upstream(each, _polled(topology, each)) for each in topology.upstreams),
+             *map(_downstream, topology.downstreams)]
+    return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)
 
 
 def fit(topology: Topology, upstream: Upstream) -> Fit | None:
@@ -55,7 +57,7 @@ def _polled(topology: Topology, upstream: Upstream) -> list[Unit]:
     return [unit for unit in upstream.units if unit.unit in served]
 
 
-def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
+def _upstream(upstream: Upstream, polled: list[Unit]) -> list[str]:
     line = f"  {upstream.line.baudrate} {upstream.line.mode}" if upstream.line else ""
     urls = " and ".join(map(str, upstream.urls))
     lines = [f"upstream {upstream.name}  {urls}{line}  timeout {upstream.timeout:g} s"]
@@ -72,7 +74,7 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> str:
     elif polled:
         found = _fit(upstream, costs)
         lines += [f" {found.in_words}", *(f" {fault}: {why}" for fault, why in found.faults)]
-    return "\n".join(lines)
+    return lines
 
 
 def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
@@ -158,7 +160,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _downstream(downstream: Downstream) -> str:
+def _downstream(downstream: Downstream) -> list[str]:
     lines = [f"downstream {downstream.name}  {downstream.url}{_how(downstream)}  "
              f"max_age {downstream.max_age:g} s  when_stale {downstream.when_stale}"]
     for number, served in enumerate(downstream.served, 1):
@@ -167,7 +169,7 @@ def _downstream(downstream: Downstream) -> str:
         writable = [str(each) for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
         may = f"  masters may write {', '.join(writable)}" if writable else ""
         lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}")
-    return "\n".join(lines)
+    return lines
 
 
 def _how(downstream: Downstream) -> str:

@@ -7,6 +7,7 @@ import click
 from softsplit.commands.doctor.doctor import examine
 from softsplit.commands.doctor.finding import draw_finding
 from softsplit.commands.shared.options import config_option
+from softsplit.commands.shared.output import say
 from softsplit.config import loader
 
 
@@ -21,6 +22,6 @@ def doctor(path):
     """
     is_well = True
     for finding in examine(loader.find_config(path)):
-        click.echo(draw_finding(finding))
+        say(draw_finding(finding))
         is_well = is_well and not finding.is_wrong
     sys.exit(0 if is_well else 1)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import click
 
+from softsplit.printable import printable
+
 MARKS = {"well": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "red")}
 
 
@@ -34,4 +36,4 @@ def wrong(text: str) -> Finding:
 def draw_finding(finding: Finding) -> str:
     """Return the line for a person, with colours."""
     mark, colour = MARKS[finding.level]
-    return f"{click.style(f'{mark:5}', fg=colour, bold=finding.is_wrong)}  {finding.text}"
+    return f"{click.style(f'{mark:5}', fg=colour, bold=finding.is_wrong)}  {printable(finding.text)}"

@@ -7,7 +7,14 @@ import click
 from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
 from softsplit.commands.shared.messages import complain
-from softsplit.commands.shared.options import UNIT, Number, baudrate_option, mode_option, timeout_option
+from softsplit.commands.shared.options import (
+    UNIT,
+    Number,
+    baudrate_option,
+    mode_option,
+    timeout_option,
+)
+from softsplit.commands.shared.output import say
 from softsplit.config import line
 from softsplit.protocol.blocks import Table
 
@@ -52,4 +59,4 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
     whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every)
     what = (profile_form(form, profile, decode) if profile else
             raw_form(form, table, address, count, types, order, complain))
-    sys.exit(0 if run_read(whom, what, click.echo, complain) else 1)
+    sys.exit(0 if run_read(whom, what, say, complain) else 1)

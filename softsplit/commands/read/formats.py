@@ -1,14 +1,12 @@
 """What was read, as text, JSON or CSV: lines for each outcome. Pure."""
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from softsplit.commands.read.guess import WORD_ORDERS, tabulate
 from softsplit.commands.shared.display import Named, items_of, named_values
+from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.commands.shared.reader import Outcome, title_of
 from softsplit.profiles import Profile
 
@@ -52,11 +50,11 @@ class Json:
         found = {"time": _iso(outcome.taken_at), "unit": unit, "block": outcome.read.name,
                  "table": str(block.table), "address": block.address, "count": block.count}
         if outcome.data is None:
-            return [json.dumps(found | {"error": str(outcome.error)}, ensure_ascii=False)]
+            return [to_json(found | {"error": str(outcome.error)})]
         found["items"] = items_of(block, outcome.data)
         found["values"] = {named.name: {"value": _plain(named), "measure": named.measure}
                            for named in named_values(self.profile, block, outcome.data)}
-        return [json.dumps(found, ensure_ascii=False)]
+        return [to_json(found)]
 
 
 @dataclass(frozen=True)
@@ -70,19 +68,13 @@ class Csv:
         block, time = outcome.read.block, _iso(outcome.taken_at)
         start = (time, unit, outcome.read.name, block.table)
         if outcome.data is None:
-            return [_row(*start, f"0x{block.address:04X}", "", "", "", outcome.error)]
+            return [csv_row((*start, f"0x{block.address:04X}", "", "", "", outcome.error))]
         found = named_values(self.profile, block, outcome.data)
         if found:
-            return [_row(*start, f"0x{named.register.block.address:04X}", named.name,
-                         "" if named.value is None else named.text, named.measure, "") for named in found]
-        return [_row(*start, f"0x{block.address + index * block.step:04X}", "", item, "", "")
+            return [csv_row((*start, f"0x{named.register.block.address:04X}", named.name,
+                             "" if named.value is None else named.text, named.measure, "")) for named in found]
+        return [csv_row((*start, f"0x{block.address + index * block.step:04X}", "", item, "", ""))
                 for index, item in enumerate(items_of(block, outcome.data))]
-
-
-def _row(*cells) -> str:
-    row = io.StringIO()
-    csv.writer(row, lineterminator="").writerow(cells)
-    return row.getvalue()
 
 
 def _plain(named: Named):

@@ -15,6 +15,7 @@ from softsplit.commands.shared.route import find_entrance
 from softsplit.config.line import Line
 from softsplit.config.url import Url, parse_url
 from softsplit.errors import ConfigError
+from softsplit.printable import printable
 from softsplit.profiles import Profile, Register, load_profile
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block, Read, Table
@@ -142,7 +143,7 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
         say(datetime.now().strftime("%H:%M:%S"))
     for outcome in read_all(client, unit, form.profile.reads, whom.timeout):
         for text in form.lines(whom.unit, outcome):
-            say(text)
+            say(printable(text))
         if outcome.error:
             is_well = False
             tell(f"{title_of(outcome.read)}: {outcome.error}")

@@ -5,8 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import click
-
 from softsplit import clock
 from softsplit.commands.read.read import parse_place
 from softsplit.commands.record.recorder import Recorder
@@ -17,6 +15,7 @@ from softsplit.commands.record.recording import (
     show_head,
 )
 from softsplit.commands.shared.interrupt import Stop
+from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, LongFile
 from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
@@ -75,12 +74,12 @@ class Progress:
         """Show it on a terminal, in one line, once in a while."""
         now = clock.now()
         if now - self._drawn_at >= REDRAW and sys.stderr.isatty():
-            click.echo(f"{CLEAR}{self}", nl=False, err=True)
+            say(f"{CLEAR}{self}", nl=False, err=True)
             self._drawn_at = now
 
     def clear(self) -> None:
         if self._drawn_at:
-            click.echo(CLEAR, nl=False, err=True)
+            say(CLEAR, nl=False, err=True)
 
 
 def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ import click
 from softsplit.commands.run.demo import PORT, run_demo
 from softsplit.commands.shared.messages import program
 from softsplit.commands.shared.options import config_option
+from softsplit.commands.shared.output import say
 from softsplit.config import loader
 from softsplit.daemon.keepalive import keep_running
 from softsplit.logs.setup import Logs, chosen_level
@@ -37,7 +38,7 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
         raise click.UsageError("--demo has its own wiring; leave out -c and --if-needed")
     logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:
-        run_demo(click.echo, program(), port, logs)
+        run_demo(say, program(), port, logs)
     elif if_needed:
         keep_running(loader.find_config(path), logs)
     else:

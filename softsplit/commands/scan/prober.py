@@ -8,6 +8,7 @@ from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.printable import printable
 from softsplit.profiles import Profile
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.blocks import Block, Table
@@ -38,7 +39,7 @@ class Found:
     def __str__(self) -> str:
         said = f'"{self.said}"' if isinstance(self.said, str) else str(self.said)
         what = f"{self.profile.title or self.profile.name}, says {said}" if self.profile else "unknown device"
-        return _plain("; ".join((what, *self.identification)))
+        return printable("; ".join((what, *self.identification)))
 
 
 class Prober:
@@ -103,7 +104,7 @@ class Prober:
             if not following:
                 break
         for number, name in OBJECTS.items():
-            if text := _plain(named.get(number, b"").decode("utf-8", "replace").strip("\0")):
+            if text := printable(named.get(number, b"").decode("utf-8", "replace").strip("\0")).strip():
                 yield f'{name} "{text}"'
 
     def _learn(self, unit: int, question: Question) -> bytes:
@@ -138,8 +139,3 @@ class Prober:
         """Seconds for a whole answer: until it begins, and what it and the question take on the line."""
         size = len(question.pdu) + (question.size or LONGEST_IDENTIFICATION) + 6  # unit, CRC of both
         return self.patience * self._timeout + size * self._character
-
-
-def _plain(text: str) -> str:
-    """Text of a device in one line, with nothing in it that a terminal or TOML would mind."""
-    return "".join(each if each.isprintable() else "?" for each in text).strip()

@@ -1,6 +1,6 @@
 """`softsplit scan`: what to ask for, how far it is, and what was found, as a section to paste."""
 
-import json
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
 
@@ -9,11 +9,13 @@ import click
 from softsplit import checks
 from softsplit.commands.doctor.ports import other_protocol
 from softsplit.commands.scan.scanner import Scan
+from softsplit.commands.shared.output import say
 from softsplit.commands.shared.route import require_free
 from softsplit.config.line import Line
 from softsplit.config.upstream import Upstream, require_unit
 from softsplit.config.url import Url
 from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.printable import printable
 from softsplit.profiles import Profile, load_profile, shipped_profiles
 
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
@@ -96,23 +98,22 @@ def run_scan(scan: Scan) -> int:
         code = INTERRUPTED
     finally:
         if scan.found:
-            click.echo(draw_section(scan))
+            say(draw_section(scan))
     if not scan.found:
         if not code:
             raise SoftsplitError(_nobody(scan))
-        click.echo("nobody has answered so far", err=True)
+        say("nobody has answered so far", err=True)
     return code
 
 
 def _watch(scan: Scan) -> None:
     """Search, with a bar where that can be seen; else a line tells each way to speak."""
-    stream = click.get_text_stream("stderr")
-    clear = CLEAR if stream.isatty() else ""
-    with click.progressbar(length=scan.left, label=_label(scan.ways[0]), file=stream, width=20,
+    clear = CLEAR if sys.stderr.isatty() else ""
+    with click.progressbar(length=scan.left, label=_label(scan.ways[0]), file=sys.stderr, width=20,
                            item_show_func=lambda item: item) as bar:
         for found in scan.steps():
             if found:
-                click.echo(f"{clear}unit {found.unit}: {found}", file=stream)
+                say(f"{clear}{printable(f'unit {found.unit}: {found}')}", err=True)
             bar.label = _label(scan.tried[-1])
             bar.length = bar.pos + 1 + scan.left
             bar.update(1, f"unit {scan.asked[-1]}")
@@ -130,16 +131,23 @@ def draw_section(scan: Scan) -> str:
     """Return what was found as a section of a configuration, in whose comments all else stands."""
     way = scan.tried[-1]
     lines = [f"# {each}" for each in _notes(scan, way)]
-    lines += [f"[upstream.{NAME}]", f"url = {json.dumps(str(scan.url), ensure_ascii=False)}"]
+    lines += [f"[upstream.{NAME}]", f"url = {_quoted(str(scan.url))}"]
     if way:
         lines += [f"baudrate = {way.baudrate}", f'mode = "{way.mode}"']
     if scan.timeout > Upstream.timeout:
         lines.append(f"timeout = {scan.timeout}")
     lines += ["", f"[upstream.{NAME}.units]"]
     for found in scan.found:
-        name = json.dumps(found.profile.name if found.profile else "any", ensure_ascii=False)
+        name = _quoted(found.profile.name if found.profile else "any")
         lines.append(f"{found.unit} = {name}  # {found}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
+
+
+def _quoted(text: str) -> str:
+    """A text as a basic string of TOML, in ASCII."""
+    plain = (each if each.isascii() and each.isprintable() else f"\\U{ord(each):08X}"
+             for each in text.replace("\\", "\\\\").replace('"', '\\"'))
+    return f'"{"".join(plain)}"'
 
 
 def _notes(scan: Scan, way: Line | None) -> Iterator[str]:

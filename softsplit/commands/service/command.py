@@ -5,7 +5,16 @@ from pathlib import Path
 import click
 
 from softsplit.commands.shared.options import config_option
-from softsplit.install.service import KINDS, Order, explain, finish, put_in_place, take_back
+from softsplit.commands.shared.output import say
+from softsplit.install.service import (
+    KINDS,
+    Order,
+    explain,
+    finish,
+    put_in_place,
+    take_back,
+)
+from softsplit.printable import printable
 
 
 @click.command()
@@ -30,8 +39,8 @@ def service(kind, path, install, uninstall, force, root, template, user):
         raise click.UsageError("--install and --uninstall are opposites; give one of them")
     order = Order(kind, path, root or Path("/"), root is None, user, template)
     if install or uninstall:
-        click.echo("\n".join(put_in_place(order, force) if install else take_back(order, force)))
+        say("\n".join(map(printable, put_in_place(order, force) if install else take_back(order, force))))
     else:
         file = finish(order)
-        click.echo(file.text, nl=False)
-        click.echo("\n".join(explain(order, file)), err=True)
+        say(file.text, nl=False)
+        say("\n".join(map(printable, explain(order, file))), err=True)

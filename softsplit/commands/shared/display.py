@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from softsplit.printable import printable
 from softsplit.profiles import Profile, Register
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import unpack_bits
@@ -35,7 +36,7 @@ class Named:
         if value is None:
             return ABSENT
         if isinstance(value, str):
-            return "".join(each if each.isprintable() else "." for each in value)
+            return printable(value)
         if isinstance(value, bytes):
             return value.hex(" ", 2)
         if isinstance(value, tuple):

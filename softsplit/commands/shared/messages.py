@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
-import click
+from softsplit.commands.shared.output import say
+from softsplit.printable import printable
 
 
 def complain(what: object) -> None:
     """Print one line to stderr."""
-    click.echo(f"softsplit: {what}", err=True)
+    say(f"softsplit: {printable(str(what))}", err=True)
 
 
 def program() -> str:

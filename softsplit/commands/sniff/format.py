@@ -1,8 +1,5 @@
 """Transactions of a line as lines for a person, and as JSON and CSV for programs."""
 
-import csv
-import io
-import json
 import struct
 import time
 from collections.abc import Iterator
@@ -10,8 +7,10 @@ from dataclasses import dataclass
 
 import click
 
+from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError
+from softsplit.printable import printable
 from softsplit.profiles import Profile
 from softsplit.protocol import pdu, values
 from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
@@ -83,7 +82,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def as_json(transaction: Transaction) -> str:
-    return json.dumps(fields(transaction)) + "\n"
+    return to_json(fields(transaction)) + "\n"
 
 
 CSV_HEAD = ",".join(FIELDS) + "\n"
@@ -93,17 +92,15 @@ def as_csv(transaction: Transaction) -> str:
     """One row; several values stand in one cell, with spaces between."""
     row = fields(transaction)
     row["values"] = " ".join(map(str, row["values"] or ()))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row[name] for name in FIELDS)
-    return text.getvalue()
+    return csv_row(row[name] for name in FIELDS) + "\n"
 
 
 def draw(transaction: Transaction, profile: Profile | None = None, raw: bool = False) -> str:
     """One line with colours, and below it what was on the line, when wanted `raw`."""
     latency = "" if transaction.latency is None else f"{1000 * transaction.latency:.1f} ms"
     unit = "?" if transaction.unit is None else transaction.unit
-    text = (f"{_show_time(transaction.time)}  {latency:>9}  unit {unit:>3}  {_show_request(transaction)}  "
-            f"{_show_outcome(transaction, profile)}").rstrip()
+    text = printable(f"{_show_time(transaction.time)}  {latency:>9}  unit {unit:>3}  "
+                     f"{_show_request(transaction)}  {_show_outcome(transaction, profile)}".rstrip())
     lines = [click.style(text, fg=COLOURS[transaction.kind]) if transaction.kind in COLOURS else text]
     if raw:
         lines += [f"    {mark} {frame.hex(' ')}" for mark, frame in ((">", transaction.request),
@@ -166,6 +163,4 @@ def _show_value(value: values.Value | None, resolution: str) -> str:
         return value.hex(" ")
     if isinstance(value, tuple):
         return "".join(str(int(bit)) for bit in value)
-    if isinstance(value, str):
-        return value if value.isprintable() else ascii(value)  # no unit may move the cursor of a terminal
-    return f"{value} {values.parse_resolution(resolution)[1]}".rstrip()
+    return value if isinstance(value, str) else f"{value} {values.parse_resolution(resolution)[1]}".rstrip()

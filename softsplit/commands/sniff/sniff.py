@@ -10,6 +10,8 @@ import click
 
 from softsplit import clock
 from softsplit.commands.shared.interrupt import Stop
+from softsplit.commands.shared.messages import complain
+from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, LongFile
 from softsplit.commands.sniff import format
 from softsplit.commands.sniff.capturefile import Recording, Stdin, show_heard
@@ -107,16 +109,12 @@ def run_sniff(order: Order) -> None:
     """Listen until the source ends, or somebody asks to stop. Raises SoftsplitError."""
     hold_descriptors()
     if order.detect:
-        order = replace(order, line=detect(tap_url(order.where), tell))
+        order = replace(order, line=detect(tap_url(order.where), complain))
     try:
         with Stop() as stop:
             Sniffer(order).run(stop)
     except BrokenPipeError:
         pass  # who read it has seen enough
-
-
-def tell(text: str) -> None:
-    click.echo(f"softsplit: {text}", err=True)
 
 
 class Sniffer:
@@ -147,7 +145,7 @@ class Sniffer:
             self._redraw()
         self._deliver(self._pairing.finish())
         if not self._order.quiet:
-            click.echo(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
+            say(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
 
     def _begin(self) -> Pairing:
         order = self._order
@@ -163,19 +161,19 @@ class Sniffer:
     def _redraw(self) -> None:
         if self._is_live_table and clock.now() - self._drawn_at >= REDRAW:
             click.clear()
-            click.echo(self._statistics.draw(self._source.note), nl=False)
+            say(self._statistics.draw(self._source.note), nl=False)
             self._drawn_at = clock.now()
 
 
 def source_for(order: Order) -> Recording | Stdin | Live:
     """Return what tells what is heard, opened. Raises SoftsplitError."""
     if order.request_port and order.reply_port:
-        ears = [Ear(tap_url(order.request_port), order.line, tell, "request"),
-                Ear(tap_url(order.reply_port), order.line, tell, "reply")]
+        ears = [Ear(tap_url(order.request_port), order.line, complain, "request"),
+                Ear(tap_url(order.reply_port), order.line, complain, "reply")]
     elif order.where == STDIN:
         return Stdin()
     elif is_live(order.where):
-        ears = [Ear(tap_url(order.where), order.line, tell, by_line=order.pairing == "rts")]
+        ears = [Ear(tap_url(order.where), order.line, complain, by_line=order.pairing == "rts")]
     else:
         return Recording(order.where)
     return Live(Ears(*ears, now=Clock().now))

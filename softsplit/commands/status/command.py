@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from softsplit.commands.shared.options import config_option
+from softsplit.commands.shared.output import say
 from softsplit.commands.status.prometheus import as_prometheus
 from softsplit.commands.status.status import as_json, read_status, save
 from softsplit.commands.status.table import draw_status
@@ -29,5 +30,5 @@ def status(path, form, output):
     if output:
         save(Path(output), click.unstyle(text))
     else:
-        click.echo(text, nl=False)
+        say(text, nl=False)
     sys.exit(document["verdict"]["code"])

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+from softsplit.commands.shared.output import to_json
 from softsplit.daemon.atomicfile import write_atomic
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED
 from softsplit.daemon.instance import FORMAT
@@ -53,7 +54,7 @@ def read_status_of(process: Process) -> dict:
 
 def as_json(document: dict) -> str:
     """Return the status for programs."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return to_json(document, indent=2) + "\n"
 
 
 def save(path: Path, text: str) -> None:

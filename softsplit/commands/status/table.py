@@ -6,12 +6,14 @@ import click
 
 from softsplit.daemon.health import DEGRADED, FRESH
 from softsplit.logs.conditions import show_count, show_duration
+from softsplit.printable import all_printable
 
 SHOWN = 8  # of the requests of one master, the most frequent
 
 
 def draw_status(document: dict) -> str:
     """Return the table: wiring, ages, masters, and what is wrong in words; with colours."""
+    document = all_printable(document)
     parts = []
     if "process" in document:
         process = document["process"]

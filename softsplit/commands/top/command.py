@@ -5,7 +5,14 @@ import sys
 import click
 
 from softsplit.commands.read.read import parse_place
-from softsplit.commands.shared.options import UNIT, baudrate_option, config_option, mode_option, timeout_option
+from softsplit.commands.shared.options import (
+    UNIT,
+    baudrate_option,
+    config_option,
+    mode_option,
+    timeout_option,
+)
+from softsplit.commands.shared.output import say
 from softsplit.commands.top.top import watch_splitter, watch_unit
 from softsplit.config import line, loader
 from softsplit.config.upstream import Unit
@@ -31,7 +38,7 @@ def top(path, where, profile, unit, once, timeout, baudrate, mode):
     """
     if bool(where) != bool(profile) or where and path:
         raise click.UsageError("-a and -p belong together, and not to -c")
-    say = click.echo if once else None
+    tell = say if once else None
     if where:
-        sys.exit(watch_unit(parse_place(where), Unit(unit, profile), timeout, line.Line(baudrate, mode), say))
-    sys.exit(watch_splitter(loader.find_config(path), say))
+        sys.exit(watch_unit(parse_place(where), Unit(unit, profile), timeout, line.Line(baudrate, mode), tell))
+    sys.exit(watch_splitter(loader.find_config(path), tell))

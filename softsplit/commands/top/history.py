@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 
 from softsplit.commands.shared.display import Named, named_values
 from softsplit.logs.conditions import show_duration
@@ -38,8 +38,9 @@ class Latest:
 
     @property
     def number(self) -> float | None:
-        """The value, when that is a number."""
-        return self.named.value if isinstance(self.named.value, (int, float)) else None
+        """The value, when that is a number that can be drawn."""
+        value = self.named.value
+        return value if isinstance(value, (int, float)) and isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from softsplit.commands.top.history import History, Look
 from softsplit.commands.top.screen import View, draw, press
 from softsplit.commands.top.text import Line
 from softsplit.errors import SoftsplitError
+from softsplit.logs.streams import DEGRADED
 
 WAIT = 500  # ms for a key, after which everything is painted again
 KEYS = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_LEFT: "left", curses.KEY_RIGHT: "right",
@@ -74,7 +75,7 @@ def _paint(screen: curses.window, lines: list[Line], styles: dict[str, int]) -> 
     for number, styled in enumerate(lines):
         column = 0
         for text, style in styled:
-            known = text.encode(screen.encoding, "replace").decode(screen.encoding)
+            known = text.encode(screen.encoding, DEGRADED).decode(screen.encoding)
             with suppress(curses.error):  # the last place is written, but there is none after it
                 screen.addstr(number, column, known, styles[style])
             column += len(text)

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
+from softsplit.printable import printable
+
 Line = tuple[tuple[str, str], ...]  # of text and its style: one of STYLES
 STYLES = ("", "title", "dim", "well", "note", "bad", "chosen", "mark")
 HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
 def line(*parts: str | tuple[str, str]) -> Line:
-    """A line of texts; a plain one has no style."""
-    return tuple((part, "") if isinstance(part, str) else part for part in parts)
+    """A line of texts, all printable; a plain one has no style."""
+    styled = [(part, "") if isinstance(part, str) else part for part in parts]
+    return tuple((printable(text), style) for text, style in styled)
 
 
 def plain(styled: Line) -> str:
@@ -50,9 +53,10 @@ def heights(values: Iterable[float | None]) -> str:
     """A character for each value, the higher the larger it is among them; a space for none."""
     values = list(values)
     known = [value for value in values if value is not None]
-    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    span = high / 2 - low / 2  # the whole one may be beyond all floats
     steps = (len(HEIGHTS) - 1) / span if span else 0
-    return "".join(" " if value is None else HEIGHTS[round(steps * (value - low))] for value in values)
+    return "".join(" " if value is None else HEIGHTS[round(steps * (value / 2 - low / 2))] for value in values)
 
 
 def columns(rows: Sequence[Sequence[Line]], indent: int = 2) -> list[Line]:

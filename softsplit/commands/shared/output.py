@@ -1,0 +1,46 @@
+"""What commands print: for a person in the encoding of the locale, for programs as strict JSON and CSV."""
+
+import csv
+import io
+import json
+import re
+import sys
+from math import isfinite
+
+import click
+
+from softsplit.printable import printable
+
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
+FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet would calculate
+
+
+def say(text: str | bytes = "", nl: bool = True, err: bool = False) -> None:
+    """Print a text, or bytes as they are."""
+    click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
+
+
+def to_json(content, indent: int | None = None) -> str:
+    """Return strict JSON in ASCII (RFC 8259): a number that is not finite becomes null."""
+    text = json.dumps(_finite(content), indent=indent, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # the one control character that json.dumps leaves
+
+
+def _finite(content):
+    if isinstance(content, dict):
+        return {key: _finite(each) for key, each in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(each) for each in content]
+    return None if isinstance(content, float) and not isfinite(content) else content
+
+
+def csv_row(cells) -> str:
+    """Return a row without its line end; no text in it is a formula to a spreadsheet."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(map(_cell, cells))
+    return row.getvalue()
+
+
+def _cell(content) -> str:
+    text = "" if content is None else printable(str(content))
+    return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text

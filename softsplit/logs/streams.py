@@ -1,0 +1,60 @@
+"""Standard input, output and error: no other file takes the place of a closed one, and any text can be written."""
+
+import codecs
+import io
+import os
+import sys
+
+from softsplit.errors import SoftsplitError
+
+DEGRADED = "softsplit.degraded"  # the error handler: what an encoding lacks is drawn in ASCII, or becomes "?"
+IN_ASCII = str.maketrans("─━│├└█·…▁▂▃▄▅▆▇▲←↑→↓", "-=|+`#..__.-~=+^<^>v")
+POSIX = ("C", "POSIX")  # locales
+
+
+def _degrade(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start:error.end].translate(IN_ASCII)
+    return "".join(each if each.isascii() else "?" for each in lacking), error.end
+
+
+codecs.register_error(DEGRADED, _degrade)
+
+
+class ClosedOutput(io.TextIOBase):
+    """Takes the place of a standard output that was closed before the program began."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        raise SoftsplitError("standard output is closed")
+
+
+def prepare_streams() -> None:
+    """Hold the descriptors 0 to 2, and let every text be written in whatever encoding the locale has."""
+    hold_descriptors()
+    sys.stdout = sys.stdout or ClosedOutput()
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="ascii" if _is_posix(stream) else None, errors=DEGRADED)
+
+
+def _is_posix(stream: io.TextIOWrapper) -> bool:
+    """Whether UTF-8 is Python's choice only, in a locale that somebody has set to C or POSIX."""
+    is_chosen = "PYTHONUTF8" not in os.environ and "PYTHONIOENCODING" not in os.environ
+    return is_chosen and stream.encoding.lower() == "utf-8" and os.environ.get("LC_ALL") in POSIX
+
+
+def hold_descriptors() -> None:
+    """Let nothing that is opened later take the place of a closed stdin, stdout or stderr.
+
+    A closed stdin is at its end, a closed stderr takes everything, and writing to a closed stdout fails.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        if fd == 1:
+            os.close(fd)
+            fd = os.open(os.devnull, os.O_RDONLY)
+        os.set_inheritable(fd, True)
+    os.close(fd)
