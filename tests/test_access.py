@@ -225,11 +225,11 @@ def test_an_answer_that_comes_later_holds_up_its_own_connection_only(monkeypatch
     with serving() as server:
         answer = server.databank.answer
 
-        def answer_or_wait(unit, pdu):
+        def answer_or_wait(unit, pdu, master):
             if pdu == read_request(0x1000, 1):
                 later.append(Future())
                 return later[-1]
-            return answer(unit, pdu)
+            return answer(unit, pdu, master)
 
         monkeypatch.setattr(server.databank, "answer", answer_or_wait)
         with TcpMaster(server.url.port) as waiting, TcpMaster(server.url.port) as other:
@@ -250,7 +250,7 @@ def test_an_answer_that_comes_later_holds_up_its_own_connection_only(monkeypatch
 def test_a_later_answer_may_be_an_exception(monkeypatch):
     later: list[Future] = []
     with serving() as server, TcpMaster(server.url.port) as master:
-        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: later.append(Future()) or later[-1])
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master: later.append(Future()) or later[-1])
         master.sock.sendall(REQUEST)
         until(lambda: later)
         later[0].set_result(b"\x83\x0b")
@@ -259,7 +259,7 @@ def test_a_later_answer_may_be_an_exception(monkeypatch):
 
 
 def test_many_answers_that_are_there_at_once_do_not_stop_the_server(monkeypatch):
-    def answer(unit, pdu):
+    def answer(unit, pdu, master):
         done = Future()
         done.set_result(b"\x83\x02")
         return done
@@ -277,7 +277,7 @@ def test_many_answers_that_are_there_at_once_do_not_stop_the_server(monkeypatch)
 def test_a_master_that_leaves_while_its_answer_is_awaited_is_forgotten(monkeypatch):
     later: list[Future] = []
     with serving(max_connections=2) as server:
-        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: later.append(Future()) or later[-1])
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master: later.append(Future()) or later[-1])
         gone = RawMaster(server)
         gone.sock.sendall(REQUEST)
         until(lambda: later)
@@ -297,7 +297,7 @@ def waiting(monkeypatch, kind, pdu):
     later = Future()
     frame = adu.rtu_frame(100, pdu) if kind is RtuOverTcpServer else adu.tcp_frame(1, 100, pdu)
     with serving(kind) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as sock:
-        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: outcome(later, lambda code: bytes((0x80 | pdu[0], code))))
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master: outcome(later, lambda code: bytes((0x80 | pdu[0], code))))
         sock.sendall(frame)
         until(lambda: any(each._awaited for each in tuple(server.connections)))
         yield sock, later, server
@@ -451,7 +451,7 @@ def test_rtu_over_tcp_answers_after_a_lot_of_noise():
 def test_rtu_over_tcp_waits_for_a_later_answer(monkeypatch):
     later: list[Future] = []
     with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
-        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: later.append(Future()) or later[-1])
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master: later.append(Future()) or later[-1])
         master.sendall(RTU_REQUEST)
         until(lambda: later)
         monkeypatch.undo()

@@ -75,7 +75,7 @@ def test_a_bug_costs_one_request_and_is_logged_once(cable, caplog, monkeypatch):
     server = server_at(cable.left)
     server.open()
     with running(server), RtuMaster(cable.right) as master:
-        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: 1 / 0)
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master="": 1 / 0)
         for _ in range(3):
             master.port.write(adu.rtu_frame(100, REQUEST))
             assert master.hears_nothing()
@@ -90,11 +90,11 @@ def test_nothing_is_sent_when_the_next_request_has_begun_to_arrive(cable, monkey
     with running(server), RtuMaster(cable.right) as master:
         answer = server.databank.answer
 
-        def slow_answer(unit, pdu):
+        def slow_answer(unit, pdu, who):
             if pdu == REQUEST:
                 master.port.write(adu.rtu_frame(100, read_request(101, 1)))
                 until(lambda: server.selector.select(0))
-            return answer(unit, pdu)
+            return answer(unit, pdu, who)
 
         monkeypatch.setattr(server.databank, "answer", slow_answer)
         assert master.ask(100, REQUEST) == bytes.fromhex("03020002"), "only the second request is answered"
@@ -133,13 +133,13 @@ def test_an_adapter_that_hears_itself_does_not_answer_itself(damage, options, mo
     server.open()
     asked = []
     answer = server.databank.answer
-    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or answer(unit, pdu))
+    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master="": asked.append(pdu) or answer(unit, pdu, master))
     with running(cable), running(server), RtuMaster(cable.right) as master:
         for _ in range(3):
             assert master.ask(100, REQUEST) == ANSWER
         assert master.hears_nothing()
         assert asked == [REQUEST] * 3
-        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or pdu)
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master="": asked.append(pdu) or pdu)
         master.port.write(adu.rtu_frame(100, b"\x06\0\x64\0\1"))  # a write, whose answer equals the request
         assert master.port.read(8) == adu.rtu_frame(100, b"\x06\0\x64\0\1")
         assert master.hears_nothing() and len(asked) == 4
@@ -152,7 +152,7 @@ def test_the_same_write_again_at_once_is_not_taken_for_an_echo(hears_itself, mon
     server = server_at(cable.left, echo=hears_itself)
     server.open()
     asked = []
-    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: asked.append(pdu) or pdu)
+    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master="": asked.append(pdu) or pdu)
     with running(cable), running(server), RtuMaster(cable.right) as master:
         assert [master.ask(100, write) for _ in range(4)] == [write] * 4
         assert master.hears_nothing() and len(asked) == 4

@@ -128,7 +128,7 @@ def test_a_master_that_never_reads_is_not_listened_to_and_costs_the_others_nothi
 
 
 def test_a_bug_costs_one_connection_and_is_logged_once(server, caplog, monkeypatch):
-    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu: 1 / 0)
+    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master="": 1 / 0)
     for _ in range(3):
         with TcpMaster(server.url.port) as master, pytest.raises(ConnectionError):
             master.ask(100, read_request(100, 4))
