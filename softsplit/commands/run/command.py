@@ -28,7 +28,7 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     """Run the splitter in the foreground, until Ctrl-C or SIGTERM.
 
     \b
-    For cron:  * * * * * softsplit run --if-needed -c /etc/softsplit.toml
+    For cron:  * * * * * /usr/local/bin/softsplit run --if-needed -c /etc/softsplit.toml
     It is silent while a healthy process runs that configuration, starts one when there is none, and replaces
     one that has not answered for 30 s.
 
