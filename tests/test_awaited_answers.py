@@ -1,19 +1,21 @@
 """A master whose answer has to come from the unit itself: it ends its side, it is idle meanwhile, or a gateway says no."""
 
 import socket
+import threading
 import time
 
 import pytest
 
 from softsplit import Downstream, Unit, Upstream, clock
+from softsplit.commands.simulate.pty import Cable
 from softsplit.downstream import tcp as tcp_module
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER
 from tests.bus import Bus
-from tests.support import read_request, splitting, until
+from tests.support import RtuMaster, read_request, running, splitting, until
 from tests.test_forwarding import PROFILE, Device
 
-OTHER = read_request(100, 4)
+POLLED, OTHER = read_request(0, 4), read_request(100, 4)
 
 
 def served(tmp_path, device, kind="tcp", **options):
@@ -88,3 +90,24 @@ def test_silent_is_silent_when_a_gateway_says_that_the_unit_does_not_answer(tmp_
             with pytest.raises(TimeoutError):
                 sock.recv(100)
             assert is_polled()
+
+
+def test_over_rtu_an_abandoned_answer_that_comes_does_not_shorten_the_silence_before_the_next(tmp_path):
+    device, cable, may_answer = Device(), Cable(), threading.Event()
+    bus, _ = served(tmp_path, device)
+    bus.fault = lambda say, frame, unit, pdu: (pdu != POLLED and may_answer.wait(5), say(frame(unit, device(unit, pdu))))
+    meters = Upstream(bus.url, [Unit(1, PROFILE)], 5.0, "meters")
+    with bus, running(cable), splitting(Downstream(f"rtu://{cable.left}", [meters], mode="8N1", baudrate=1200)) as splitter, \
+            RtuMaster(cable.right) as master:
+        line, = splitter.servers[0].masters.values()
+        until(lambda: master.ask(1, POLLED) == device(1, POLLED))
+        for address in range(100, 105):
+            may_answer.clear()
+            abandoned = line.silent
+            master.port.write(adu.rtu_frame(1, read_request(address, 1)))
+            until(lambda: bus.requests[-1][1] == read_request(address, 1))
+            begin = clock.now()
+            master.port.write(adu.rtu_frame(1, POLLED))
+            until(lambda: line.silent > abandoned)  # it has come
+            may_answer.set()
+            assert master.answer(1) == device(1, POLLED) and clock.now() - begin >= adu.frame_silence(1200, "8N1")

@@ -152,8 +152,9 @@ def test_the_same_write_again_at_once_is_not_taken_for_an_echo(hears_itself, mon
     server = server_at(cable.left, echo=hears_itself)
     server.open()
     asked = []
-    monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master="": asked.append(pdu) or pdu)
     with running(cable), running(server), RtuMaster(cable.right) as master:
+        assert master.ask(100, REQUEST) == ANSWER, "which shows whether the line echoes"
+        monkeypatch.setattr(server.databank, "answer", lambda unit, pdu, master: asked.append(pdu) or pdu)
         assert [master.ask(100, write) for _ in range(4)] == [write] * 4
         assert master.hears_nothing() and len(asked) == 4
 

@@ -12,6 +12,7 @@ from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.echo import Echo
 from softsplit.downstream.framing import Framer
 from softsplit.downstream.lateanswers import ANSWER_WITHIN
 from softsplit.downstream.server import TICK, Server
@@ -23,41 +24,6 @@ from softsplit.transport.serialport import Adapter, cause
 LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
 
 
-class Echo:
-    """What we have just sent, as long as an adapter that hears itself may still deliver it."""
-
-    def __init__(self, is_expected: bool):
-        self._is_expected = is_expected
-        self._sent = b""
-        self._missing = 0  # bytes of it not yet heard
-        self._until = 0.0
-
-    def expect(self, frame: bytes, until: float) -> None:
-        self._sent, self._missing, self._until = frame, len(frame), until
-
-    def strip(self, data: bytes, now: float) -> bytes:
-        """Return `data` without the echo at its front, if the adapter is known to hear itself.
-
-        It is known from what no master says: an answer that cannot be a request. A damaged echo is left to
-        the framer, as any noise.
-        """
-        if data == self._sent and now <= self._until and adu.request_length(data) != len(data):
-            self._is_expected = True
-        size = min(len(data), self._missing)
-        begin = len(self._sent) - self._missing
-        if not self._is_expected or now > self._until or data[:size] != self._sent[begin:begin + size]:
-            self._missing = 0
-            return data
-        self._missing -= size
-        if not self._missing:
-            self._sent = b""  # what is the same after it comes from a master
-        return data[size:]
-
-    def is_heard(self, request: bytes, now: float) -> bool:
-        """Whether a request is our own answer, which may look like one (MAP 6.5, 6.6)."""
-        return self._is_expected and request == self._sent and now <= self._until
-
-
 class RtuServer(Server, ModbusTkRtuServer):
     """Serves a databank on one serial line, which may have other units besides ours."""
 
@@ -67,11 +33,12 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._silence = adu.frame_silence(line.baudrate, line.mode)
         self._character = adu.character_time(line.baudrate, line.mode)
         self._framer = Framer(databank.mirrors)
-        self._echo = Echo(line.echo)
+        self._has_echo = line.echo or None  # None: to be found out
         self._master = self.masters.meet(url.path)  # all that ask on this line
 
     def acquire(self) -> None:
         self._serial.open()
+        self._echo = Echo(self._has_echo, self._framer.size)
         self.selector.register(self._serial.fd, selectors.EVENT_READ)
 
     @property
@@ -99,20 +66,33 @@ class RtuServer(Server, ModbusTkRtuServer):
 
     def _request(self) -> bytes | None:
         """Return the next request for one of our units, or None when there is none for a while."""
-        expires_at = self._framer.expires_at
-        pause = TICK if expires_at is None else max(0.0, expires_at - clock.now())
-        segment = self._receive(pause)
-        began = clock.now()
+        segment, began = self._segment()
+        request = None
+        if segment:
+            segment = self._echo.strip(segment, began)
+            request = self._framer.segment(segment, began, clock.now()) if segment else None
+        elif self._framer.expires_at is None:
+            self._echo.nothing_came(began)
+        elif began >= self._framer.expires_at:
+            request = self._framer.expire()
+        return None if request and self._echo.is_own(request) else request
+
+    def _segment(self) -> tuple[bytes, float]:
+        """Return what comes up to a silence, and since when; nothing when nothing comes for a while."""
+        expires_at = self._framer.expires_at or self._echo.expires_at
+        segment = self._receive(TICK if expires_at is None else min(TICK, max(0.0, expires_at - clock.now())))
+        began = self.beat = clock.now()
         if not segment:
-            return self._framer.expire() if expires_at is not None and began >= expires_at else None
-        while (more := self._receive(self._silence)) and not self.stopping.is_set():
-            self.beat = clock.now()
-            segment += more
-            if len(segment) > LONGEST_SEGMENT:  # a babbler; what matters is how it ends
-                segment = segment[-adu.MAX_RTU_FRAME:]
-        segment = self._echo.strip(segment, began)
-        request = self._framer.segment(segment, began, clock.now()) if segment else None
-        return None if request and self._echo.is_heard(request, began) else request
+            segment = self._receive(0.0)  # a process that was stopped has slept over what came
+        quiet_at = began + self._silence
+        while segment and not self.stopping.is_set():
+            if more := self._receive(max(0.0, quiet_at - clock.now())):
+                segment = (segment + more)[-LONGEST_SEGMENT:]  # of a babbler, what matters is how it ends
+                self.beat = clock.now()
+                quiet_at = self.beat + self._silence
+            elif clock.now() >= quiet_at:  # else it was a wake-up, which is no silence
+                break
+        return segment, began
 
     def _receive(self, timeout: float) -> bytes:
         for key, _ in self.selector.select(timeout):
@@ -159,6 +139,5 @@ class RtuServer(Server, ModbusTkRtuServer):
         return adu.rtu_frame(unit_of(request, self._framer.size), answer)
 
     def _send(self, frame: bytes) -> None:
-        duration = len(frame) * self._character
-        self._echo.expect(frame, clock.now() + duration + adu.JOIN)
+        self._echo.expect(frame, clock.now() + len(frame) * self._character)
         self._serial.send(frame)

@@ -1,14 +1,18 @@
 """One master behind a serial server: Modbus RTU frames on a TCP connection."""
 
+import socket
 from concurrent.futures import Future
 
 from softsplit import clock
 from softsplit.downstream.connection import Connection
+from softsplit.downstream.echo import Echo
 from softsplit.downstream.framing import STREAM_JOIN, Framer
 from softsplit.downstream.lateanswers import ANSWER_WITHIN
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
+
+SLOWEST = adu.character_time(1200, "8E1")  # s for a character, on the line behind a serial server
 
 
 class RtuConnection(Connection):
@@ -22,16 +26,23 @@ class RtuConnection(Connection):
     def __init__(self, sock, databank, *others):
         super().__init__(sock, databank, *others)
         self._framer = Framer(databank.mirrors, STREAM_JOIN)
+        self._echo = Echo(None, self._framer.size, STREAM_JOIN)
 
     @property
     def expires_at(self) -> float | None:
-        return self.asked_at + ANSWER_WITHIN if self._awaited else self._framer.expires_at
+        if self._awaited:
+            return self.asked_at + ANSWER_WITHIN
+        return self._framer.expires_at or self._echo.expires_at
 
     def expire(self) -> None:
-        """The awaited answer is too late, or nothing followed the beginning of what could have been a longer
-        frame. Raises OSError."""
+        """Some time is over: that of an awaited answer, of half a frame, or of an echo. Raises OSError."""
+        now = clock.now()
         if self._awaited:
             self._give_up()
+        elif not self._outbox and self._has_more():  # which comes first
+            self.receive()
+        elif self._framer.expires_at is None:
+            self._echo.nothing_came(now)
         else:
             self._ask_frame(self._framer.expire())
         self.send()
@@ -46,6 +57,13 @@ class RtuConnection(Connection):
             self.tally.undelivered.keep(*self._awaited)
         self.tally.undelivered.withdraw()
 
+    def _has_more(self) -> bool:
+        """Whether something has come that nobody has looked at."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+
     def _give_up(self) -> None:
         """The awaited answer is of no use any more."""
         self.tally.undelivered.keep(*self._awaited)
@@ -56,10 +74,14 @@ class RtuConnection(Connection):
         return self.tally.undelivered.take(request) or super()._look_up(request, unit, pdu)
 
     def _answer(self, data: bytes) -> bytes:
-        if self._awaited and data:
-            self._give_up()
+        now = clock.now()
+        if data:
+            data = self._echo.strip(data, now)
+            if not data:
+                return b""
+            if self._awaited:
+                self._give_up()
         if not self._awaited:
-            now = clock.now()
             self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
         return b""
 
@@ -67,8 +89,11 @@ class RtuConnection(Connection):
         return False  # the short cut knows Modbus TCP only
 
     def _ask_frame(self, frame: bytes | None) -> None:
-        if frame:
+        if frame and not self._echo.is_own(frame):
             self._ask(frame, *adu.take_apart(frame, self._framer.size))
 
-    def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return adu.rtu_frame(unit_of(request, self._framer.size), answer)
+    def _reply(self, request: bytes, answer: bytes) -> None:
+        if answer:
+            frame = adu.rtu_frame(unit_of(request, self._framer.size), answer)
+            self._outbox += frame
+            self._echo.expect(frame, clock.now() + len(frame) * SLOWEST)
