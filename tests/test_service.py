@@ -444,6 +444,60 @@ def test_an_adapter_that_is_away_keeps_its_rule(tmp_path):
     assert links_made(finish(order).text) == []
 
 
+def test_each_configuration_has_rules_and_names_of_its_own(tmp_path):
+    for number in range(4):
+        plug(tmp_path, f"ttyUSB{number}", f"1-1.{number + 1}", FTDI, f"FT{number}A")
+    first = Order("udev", configured(tmp_path), tmp_path, is_live=False)
+    others = [Order("udev", configured(tmp_path, "/dev/ttyUSB2", "/dev/ttyUSB3", where), tmp_path, is_live=False)
+              for where in ("etc/softsplit/garage.toml", "srv/garage.toml", "srv/my garage.toml")]
+    assert len({str(order.target) for order in (first, *others)}) == 4
+    assert others[0].target.name == "99-softsplit-garage.rules"
+    put_in_place(first)
+    put_in_place(others[0])
+    made = links(tmp_path, "".join(path.read_text() for path in first.target.parent.iterdir()))
+    assert made == {"softsplit-maxem": {"ttyUSB0"}, "softsplit-garage": {"ttyUSB1"},
+                    "softsplit-downstream-maxem": {"ttyUSB2"}, "softsplit-upstream-garage": {"ttyUSB3"}}
+    assert put_in_place(first)[0].startswith("unchanged") and put_in_place(others[0])[0].startswith("unchanged")
+    take_back(others[0])
+    assert [path.name for path in first.target.parent.iterdir()] == ["99-softsplit.rules"]
+
+
+def test_rules_that_an_earlier_version_wrote_for_another_configuration_move_to_its_own_file(tmp_path):
+    plug(tmp_path, "ttyUSB0", "1-1.2", FTDI, "A50285BI")
+    plug(tmp_path, "ttyUSB1", "1-1.3", CH340)
+    order = Order("udev", configured(tmp_path, where="srv/plant.toml"), tmp_path, is_live=False)
+    (tmp_path / RULES).parent.mkdir(parents=True)
+    (tmp_path / RULES).write_text(finish(order).text)
+    shutil.rmtree(tmp_path / "sys/class/tty")
+    configured(tmp_path, "/dev/softsplit-maxem", "/dev/softsplit-garage", "srv/plant.toml")
+    assert "its rule stays as it was" in (done := put_in_place(order))[1] and done[-1].startswith(f"removed: {tmp_path / RULES}")
+    assert sorted(links_made(order.target.read_text())) == ["softsplit-garage", "softsplit-maxem"]
+    assert [path.name for path in order.target.parent.iterdir()] == [order.target.name]
+
+
+def test_how_a_name_whose_rule_is_gone_is_made_again_is_told_and_works(tmp_path):
+    plug(tmp_path, "ttyUSB0", "1-1.2", FTDI, "A50285BI")
+    plug(tmp_path, "ttyUSB1", "1-1.3", CH340)
+    text, notes = rules_for(tmp_path, "/dev/softsplit-maxem", "/dev/ttyUSB1")
+    assert links_made(text) == ["softsplit-garage"]
+    assert ('maxem, /dev/softsplit-maxem: nothing says any more which adapter this is; plug it in, write the name it has now, '
+            'such as url = "rtu:///dev/ttyUSB0", do this again, then write back /dev/softsplit-maxem; '
+            "adapters that are here: /dev/ttyUSB0 (serial number A50285BI), /dev/ttyUSB1 (1-1.3)") in notes
+    put_in_place(Order("udev", configured(tmp_path, "/dev/ttyUSB0"), tmp_path, is_live=False))
+    text, _ = rules_for(tmp_path, "/dev/softsplit-maxem", "/dev/ttyUSB1")
+    assert links(tmp_path, text) == {"softsplit-maxem": {"ttyUSB0"}, "softsplit-garage": {"ttyUSB1"}}
+
+
+def test_rules_are_taken_back_after_their_configuration_is_gone(tmp_path, monkeypatch):
+    path = configured(tmp_path)
+    put_in_place(Order("udev", path, tmp_path, is_live=False))
+    os.unlink(path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SOFTSPLIT_CONFIG", raising=False)
+    monkeypatch.setattr("softsplit.config.loader.PLACES", (tmp_path / "nothing.toml",))
+    assert take_back(Order("udev", None, tmp_path, is_live=False)) == [f"removed: {tmp_path / RULES}"]
+
+
 def links_made(rules: str) -> list[str]:
     return re.findall(r'SYMLINK\+="([^"]+)"', rules)
 

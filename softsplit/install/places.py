@@ -1,11 +1,16 @@
 """Where files for systemd, cron and udev go, and the commands that put them to work and end that."""
 
+import hashlib
+import os
+import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from softsplit.errors import SoftsplitError
 
+DEFAULT_CONFIG = Path("/etc/softsplit.toml")
+INSTANCES = Path("/etc/softsplit")  # NAME.toml there belongs to softsplit@NAME
 UNITS = Path("/etc/systemd/system")
 WANTS = UNITS / "multi-user.target.wants"  # where `systemctl enable` puts its links
 RELOAD_UNITS = "systemctl daemon-reload"
@@ -44,10 +49,20 @@ TEMPLATE = Place(
 CRON = Place(
     Path("/etc/cron.d/softsplit"), "/etc/cron.d",
     "cron starts it within a minute; its log: journalctl -t softsplit")
-RULES = Place(
+RULES = Place(  # of /etc/softsplit.toml; see rules_of
     Path("/etc/udev/rules.d/99-softsplit.rules"), "/run/udev",
     "udev goes by it from now on; to see the names: ls -l /dev/softsplit-*",
     start=RELOAD_RULES, after=RELOAD_RULES)
+
+
+def rules_of(config: Path) -> Place:
+    """Return the place of the udev rules of a configuration; each has its own."""
+    if config == DEFAULT_CONFIG:
+        return RULES
+    key = re.sub(r"[^A-Za-z0-9_.-]", "_", config.stem)
+    if config != INSTANCES / f"{key}.toml":
+        key += "-" + hashlib.sha256(os.fsencode(config)).hexdigest()[:8]
+    return replace(RULES, path=RULES.path.with_name(f"{RULES.path.stem}-{key}.rules"))
 
 
 def run(command: str) -> None:

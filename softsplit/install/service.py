@@ -48,9 +48,18 @@ class Order:
     @property
     def place(self) -> places.Place:
         """Where the file goes."""
+        if self.kind == "udev":
+            return places.rules_of(self._config_there())
         if self.template:
             return places.TEMPLATE
-        return {"systemd": places.SERVICE, "cron": places.CRON, "udev": places.RULES}[self.kind]
+        return {"systemd": places.SERVICE, "cron": places.CRON}[self.kind]
+
+    def _config_there(self) -> Path:
+        """The configuration as it is on the machine, which may be gone when its rules are taken back."""
+        try:
+            return self.own(find_config(self.config))
+        except ConfigError:
+            return places.DEFAULT_CONFIG
 
     @property
     def target(self) -> Path:
@@ -85,8 +94,7 @@ def finish(order: Order) -> ServiceFile:
     command = [str(order.own(first)), *rest]
     notes, obstacle = _rivals(order), ""
     if order.kind == "udev":
-        earlier = files.read_if_there(order.target) or ""
-        text, notes = udev.udev_text(topology, config, order.root, earlier)
+        text, notes = udev.udev_text(topology, config, order.root, _installed_rules(order, config))
     elif order.kind == "cron":
         text = units.cron_text(command, config, order.user or "root")
     else:
@@ -95,6 +103,12 @@ def finish(order: Order) -> ServiceFile:
         text = units.systemd_text(command, config, groups, needed)
         obstacle = permissions.obstacle(needed, order.root)
     return ServiceFile(files.sign(text), notes, obstacle)
+
+
+def _installed_rules(order: Order, config: Path) -> udev.Installed:
+    """What softsplit has written for udev so far, for this configuration and for others."""
+    found = sorted(order.target.parent.glob(f"{places.RULES.path.stem}*.rules"))
+    return udev.installed({path: files.read_if_there(path) or "" for path in found}, order.target, config)
 
 
 def _rivals(order: Order) -> list[str]:
@@ -127,6 +141,10 @@ def put_in_place(order: Order, force: bool = False) -> list[str]:
         raise SoftsplitError(f"{file.obstacle}; --force installs it all the same")
     is_new = files.put(order.target, file.text, force)
     done = [f"{'written' if is_new else 'unchanged'}: {order.target}", *file.notes]
+    if order.kind == "udev":
+        for path in _installed_rules(order, order.own(find_config(order.config))).outdated:
+            files.remove(path)
+            done.append(f"removed: {path}, which earlier versions wrote for this configuration")
     if order.is_live:
         _run_all(order.place.start)
     if order.is_live or order.template:

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
@@ -15,43 +16,87 @@ LINK = re.compile(r"/dev/(softsplit-[A-Za-z0-9_.-]+)")
 NOT_IN_LINKS = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-def udev_text(topology: Topology, config: Path, root: Path, earlier: str) -> tuple[str, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Rules of ours that are installed: of one configuration, by the links they make; the links of others.
+
+    `outdated` are files that earlier versions wrote for this configuration.
+    """
+
+    kept: dict[str, str]
+    taken: frozenset[str]
+    outdated: tuple[Path, ...]
+
+
+def installed(texts: Mapping[Path, str], target: Path, config: Path) -> Installed:
+    """Return what is in the rules files with these texts; `target` is the one of `config`."""
+    ours = {path: text for path, text in texts.items() if is_own(text)}
+    owned = [path for path, text in ours.items() if path == target or f"adapters of {config};" in text]
+    kept = {link: rule for path in sorted(owned, key=lambda each: each == target)
+            for link, rule in _rules_in(ours[path]).items()}
+    taken = frozenset(link for path, text in texts.items() if path not in owned and path != target
+                      for link in _rules_in(text))
+    return Installed(kept, taken, tuple(path for path in owned if path != target))
+
+
+def udev_text(topology: Topology, config: Path, root: Path, earlier: Installed) -> tuple[str, list[str]]:
     """Return the rules, and what a person should know about each adapter.
 
     Sysfs and the devices are looked for below `root`. An adapter that is away keeps the rule it has in
-    `earlier`, the text of the file so far, when its url relies on that.
+    `earlier` when its url relies on that.
     """
     require_printable(str(config))
     adapters = find_adapters(root / "sys")
-    kept = _rules_in(earlier) if is_own(earlier) else {}
     rules, notes = [], []
-    for who, key, path, link in _links(topology):
-        device = Path(os.path.realpath(root / path[1:]))
-        adapter = next((each for each in adapters if each.tty == device.name), None)
-        is_linked = path == f"/dev/{link}"
-        if adapter:
-            rule, note = _rule(adapter, adapters, link)
-            note += "" if is_linked else f'; now {key}:///dev/{link}" will do'
-        elif is_linked and link in kept:
-            rule, note = kept[link], "it is not here; its rule stays as it was"
-        elif (root / "sys/class/tty" / device.name).exists():
-            rule, note = "", "it is not on USB and keeps its name; no rule is needed"
-        elif device.parent.name == "pts":
-            continue  # a pseudo-terminal
-        else:
-            rule, note = "", "it is not here, so there is no rule for it; plug it in and do this again"
+    for who, key, path, link in _links(topology, earlier.taken):
+        found = _found(path, link, key, root, adapters, earlier.kept)
+        if found is None:
+            continue
+        rule, note = found
         rules.append(f"# {who}{': ' * (not rule)}{note * (not rule)}\n{rule}".rstrip())
         notes.append(f"{who}, {path}: {note}")
     names = "\n".join(rules) or "# It has no serial device."
     return fill("99-softsplit.rules", config=str(config), names=names), notes
 
 
-def _links(topology: Topology) -> Iterator[tuple[str, str, str, str]]:
-    """Give every serial device: whose it is, how its key begins, its path, and the link to lead to it."""
+def _found(path: str, link: str, key: str, root: Path, adapters: list[UsbAdapter],
+           kept: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the rule for the device at `path`, if it can have one, and what there is to say of it."""
+    device = Path(os.path.realpath(root / path[1:]))
+    adapter = next((each for each in adapters if each.tty == device.name), None)
+    is_linked = path == f"/dev/{link}"
+    if adapter:
+        rule, note = _rule(adapter, adapters, link)
+        return rule, note + ("" if is_linked else f'; now {key}:///dev/{link}" will do')
+    if is_linked and link in kept:
+        return kept[link], "it is not here; its rule stays as it was"
+    if (root / "sys/class/tty" / device.name).exists():
+        return "", "it is not on USB and keeps its name; no rule is needed"
+    if device.parent.name == "pts":
+        return None  # a pseudo-terminal
+    if is_linked:
+        return "", _how_to_name_again(key, path, adapters)
+    return "", "it is not here, so there is no rule for it; plug it in and do this again"
+
+
+def _how_to_name_again(key: str, path: str, adapters: list[UsbAdapter]) -> str:
+    """Say what to do when nobody knows any more which adapter a name belongs to."""
+    here = ", ".join(f"/dev/{each.tty} ({f'serial number {each.serial}' if each.is_marked else each.port})"
+                     for each in adapters) or "none"
+    example = f"/dev/{adapters[0].tty}" if adapters else "/dev/ttyUSB0"
+    return (f"nothing says any more which adapter this is; plug it in, write the name it has now, such as "
+            f'{key}://{example}", do this again, then write back {path}; adapters that are here: {here}')
+
+
+def _links(topology: Topology, others: Collection[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Give every serial device: whose it is, how its key begins, its path, and the link to lead to it.
+
+    `others` are links of other configurations.
+    """
     sides = ("upstream", topology.upstreams), ("downstream", topology.downstreams)
     ends = [(side, end.name, f'{key} = "{url.scheme}', url.path) for side, ends in sides for end in ends
             for key, url in zip(("url", "reply_url"), end.urls) if url.path]
-    taken = {link[1] for *_, path in ends if (link := LINK.fullmatch(path))}
+    taken = {link[1] for *_, path in ends if (link := LINK.fullmatch(path))} | set(others)
     for side, name, key, path in ends:
         if link := LINK.fullmatch(path):
             yield f"{side} {name}", key, path, link[1]

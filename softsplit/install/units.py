@@ -9,10 +9,11 @@ from pathlib import Path
 from string import Template
 
 from softsplit.errors import SoftsplitError
+from softsplit.install.places import INSTANCES
 
 GROUPS = ("dialout", "uucp")  # that own serial devices, one or the other on every Linux
 HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))  # what ProtectHome=yes hides
-INSTANCE_CONFIG = Path("/etc/softsplit/%i.toml")
+INSTANCE_CONFIG = INSTANCES / "%i.toml"
 PLAIN_WORD = re.compile(r"[\w/.:@+=,-]+", re.ASCII)
 
 
