@@ -1,10 +1,13 @@
 """`softsplit doctor` finds what is wrong with an installation, says so in one line, and touches no wire of a running one."""
 
+import grp
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -22,7 +25,8 @@ from softsplit.commands.status import status
 from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.errors import ConfigError
-from softsplit.install.service import Order, put_in_place
+from softsplit.install.rights import rights_of_cron
+from softsplit.install.service import Order, finish, put_in_place
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.transport.serialport import Adapter
@@ -42,6 +46,7 @@ from tests.support import (
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 METER = '[[block]]\nname = "powers"\naddress = 0x5B00\ncount = 62\nevery = 0.3\n'
 NOWHERE = "tcp://127.0.0.1:1"  # where nobody listens
+UNPRIVILEGED = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
 ANYWHERE = '[downstream.victron]\nurl = "tcp://127.0.0.1:0"\n'
 
 
@@ -267,7 +272,7 @@ class Machine:
 
     def examine(self, place: Path, url: str = "") -> list[str]:
         """What is told of the device."""
-        served = f'[downstream.maxem]\nurl = "{url or f"rtu://{self.device}"}"\nmode = "8N1"'
+        served = f'[downstream.maxem]\nurl = "{url or f"rtu://{self.device}"}"\n' + 'mode = "8N1"' * (not url.startswith("tcp"))
         return [line for line in found(configured(place, NOWHERE, downstream=served), self.root) if "maxem: " in line]
 
     def __enter__(self):
@@ -343,6 +348,48 @@ def as_nobody():
             os.seteuid(user)
             os.setegid(group)
             os.setgroups(groups)
+
+
+def with_unit(machine, place: Path, change=lambda text: text) -> None:
+    """Install the unit for the configuration of a machine, as a person may have changed it."""
+    with as_nobody():
+        order = Order("systemd", configured(place, NOWHERE), machine.root, False)
+    machine.write("etc/systemd/system/softsplit.service", change(finish(order).text))
+
+
+@pytest.fixture
+def open_place():
+    """A directory where everybody may write."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o777)
+        yield Path(place)
+
+
+def test_what_counts_is_what_the_service_may_and_not_who_looks(open_place):
+    served = "tcp://127.0.0.1:502"
+    with Machine(open_place) as machine:
+        device = os.path.realpath(machine.device)
+        group = grp.getgrgid(os.stat(device).st_gid).gr_name
+        with_unit(machine, open_place, lambda text: re.sub("SupplementaryGroups=.*", f"SupplementaryGroups={group}", text))
+        os.chmod(device, 0o060)
+        with as_nobody():
+            line, = (line for line in machine.examine(open_place) if "after a reboot" not in line)
+            assert line.startswith("well") and "it is for the service, only root can try it" in line
+            if UNPRIVILEGED > 502:
+                assert machine.examine(open_place, served) == [f"well maxem: {served} is for the service to serve; only root can try more"]
+        with_unit(machine, open_place)  # which is in another group
+        line, = machine.examine(open_place)
+        assert line.startswith(f"wrong maxem: {machine.device}: it is c---rw---- of group {group}, so the service may not use it")
+        with_unit(machine, open_place, lambda text: text.replace("AmbientCapabilities", "#"))
+        if os.getuid() == 0:
+            line, = machine.examine(open_place, served)
+            assert line.startswith(f"wrong maxem: the service may not serve on {served}: forbidden; a port below 1024 needs root")
+
+
+@pytest.mark.parametrize("user, is_root", [("root", True), ("nobody", False), ("nobody-at-all", None)])
+def test_what_cron_starts_has_the_rights_of_its_user(user, is_root):
+    rights = rights_of_cron(f"# a line\n* * * * * {user} /usr/bin/softsplit run\n")
+    assert (rights and (rights.is_root, rights.has_low_ports)) == (None if is_root is None else (is_root, is_root))
 
 
 def test_a_device_that_is_not_ours_to_use_names_user_and_group(machine, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.config.line import Line
 from softsplit.config.url import Url
+from softsplit.install.rights import Rights
 from softsplit.install.units import GROUPS
 from softsplit.install.usb import find_adapters
 from softsplit.transport.serialport import Adapter, cause
@@ -21,11 +22,12 @@ MODE = "crw-rw----"  # of serial devices, on every Linux
 UDEV = '"softsplit service udev --install"'
 
 
-def examine_device(name: str, url: Url, line: Line, root: Path,
-                   may_open: bool) -> Generator[Finding, None, bool]:
+def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool,
+                   rights: Rights | None = None) -> Generator[Finding, None, bool]:
     """Give what there is to say of the serial device of an upstream or downstream; return whether it is fit.
 
     What the system knows of it is looked up below `root`. It is opened for a moment, if it may be.
+    `rights` are those of the process that is to use it, if that is not the user who looks.
     """
     who = f"{name}: {url.path}"
     try:
@@ -38,14 +40,16 @@ def examine_device(name: str, url: Url, line: Line, root: Path,
         return False
     device = Device(url.path, status, root)
     yield from device.examine_console(who)
-    if may_open and (fault := _fault(url, line, status)):
+    can_try = not rights or os.access(url.path, os.R_OK | os.W_OK, effective_ids=True)
+    if fault := device.fault_for(rights) or (may_open and can_try and _fault(url, line, status)):
         yield wrong(f"{who}: {fault}")
         return False
-    yield well(f"{who}: {device.describe()}")
-    yield from device.examine_permission(who)
+    yield well(f"{who}: {device.describe()}" + ("" if can_try else f"; it is for {rights.who}, only root can try it"))
+    if not rights:
+        yield from device.examine_permission(who)
     yield from device.examine_name(who)
     yield from device.examine_latency_timer(who)
-    return True
+    return can_try
 
 
 def _others(root: Path) -> str:
@@ -87,6 +91,7 @@ class Device:
         self._root = root
         self._group = _name(grp.getgrgid, status.st_gid)
         self._mode = status.st_mode
+        self._status = status
         self._sys = (root / "sys/dev/char" / number).resolve()
         self._is_known = self._sys.is_dir()
         self._kernel_name = self._sys.name if self._is_known else Path(os.path.realpath(path)).name
@@ -115,6 +120,13 @@ class Device:
             if word.startswith("console=") and is_it:
                 yield wrong(f"{who}: the kernel writes its messages there; remove {word} from the kernel's "
                             f"command line, systemctl mask serial-getty@{self._kernel_name}, and reboot")
+
+    def fault_for(self, rights: Rights | None) -> str:
+        """Say why whoever is to use it may not, or nothing; of a pseudo-terminal nobody knows the rights."""
+        if rights is None or not self._is_known or rights.may_use(self._status):
+            return ""
+        return (f"it is {stat.filemode(self._mode)} of group {self._group}, so {rights.who} may not use it; it should "
+                f"be {MODE} of {GROUPS[0]}")
 
     def examine_permission(self, who: str) -> Iterator[Finding]:
         """Give a finding when a user who is only in the usual group may not use it."""

@@ -17,6 +17,7 @@ from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
 from softsplit.install import permissions, places, units
+from softsplit.install.rights import Rights, rights_of_cron, rights_of_unit
 from softsplit.install.service import Order
 from softsplit.logs.conditions import show_count
 
@@ -35,38 +36,39 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
                f"{show_count(len(topology.downstreams), 'downstream')}")
     document = read_status(config)
     runs = document["verdict"]["code"] != NOT_RUNNING
+    rights = _rights(config, root)
     if runs:
         yield from examine_running(topology, document, config)
-        yield from _devices(topology, root)
+        yield from _devices(topology, root, rights)
     else:
         yield note("nothing runs it now, so its ports, devices and wires are tried")
-        yield from _wires(topology, root)
+        yield from _wires(topology, root, rights)
     yield from _plan(topology)
     yield from _service(config, topology, root, runs)
 
 
-def _devices(topology: Topology, root: Path) -> Iterator[Finding]:
+def _devices(topology: Topology, root: Path, rights: Rights | None) -> Iterator[Finding]:
     """Look at serial devices which a running process holds."""
     for end in (*topology.downstreams, *topology.upstreams):
         for url in end.urls:
             if url.path and os.path.exists(url.path):  # or the process has said so
-                yield from examine_device(end.name, url, end.line, root, may_open=False)
+                yield from examine_device(end.name, url, end.line, root, False, rights)
 
 
-def _wires(topology: Topology, root: Path) -> Iterator[Finding]:
-    """Try ports, devices and units."""
+def _wires(topology: Topology, root: Path, rights: Rights | None) -> Iterator[Finding]:
+    """Try ports, devices and units; `rights` are those of the process that is to use them."""
     for end in (*topology.downstreams, *topology.upstreams):
         is_upstream = isinstance(end, Upstream)
         is_heard = is_upstream and end.is_heard  # such a device is not opened as others are
         is_fit = True
         for url in end.urls:
             if url.path:
-                is_fit &= yield from examine_device(end.name, url, end.line, root, may_open=not is_heard)
+                is_fit &= yield from examine_device(end.name, url, end.line, root, not is_heard, rights)
         if is_upstream:
             if is_fit:
                 yield from examine_tap(end) if is_heard else examine_upstream(end)
         elif not end.url.path:
-            yield from examine_port(end)
+            yield from examine_port(end, rights)
 
 
 def _plan(topology: Topology) -> Iterator[Finding]:
@@ -88,16 +90,15 @@ def _plan(topology: Topology) -> Iterator[Finding]:
 
 def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterator[Finding]:
     """Say what starts the configuration after a reboot, and whether that works."""
-    order = Order("systemd", root=root, is_live=False)
-    names = [order.own(path) for path in (config, os.path.realpath(config))]
+    order, names = _machine(config, root)
     count = 0
     for place, unit in ((places.SERVICE, "softsplit"), (places.TEMPLATE, f"softsplit@{names[0].stem}")):
-        if _starts(order, place, names):
+        if _starter(order, place, names):
             count += 1
             yield _unit(order, unit, runs)
             if obstacle := permissions.obstacle(map(order.own, permissions.needed_paths(config, topology)), root):
                 yield wrong(obstacle)
-    if _starts(order, places.CRON, names):
+    if _starter(order, places.CRON, names):
         count += 1
         yield _cron(runs)
     if count > 1:
@@ -108,16 +109,32 @@ def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterat
                    "does that")
 
 
-def _starts(order: Order, place: places.Place, names: list[Path]) -> bool:
-    """Whether the file at `place` is there, and about the configuration, which has these names."""
+def _machine(config: Path, root: Path) -> tuple[Order, list[Path]]:
+    """Return the machine at `root`, and the names that the configuration has there."""
+    order = Order("systemd", root=root, is_live=False)
+    return order, [order.own(path) for path in (config, os.path.realpath(config))]
+
+
+def _rights(config: Path, root: Path) -> Rights | None:
+    """Return what the process may do that is started by what is installed; None when nothing is."""
+    order, names = _machine(config, root)
+    for place, of in ((places.SERVICE, rights_of_unit), (places.TEMPLATE, rights_of_unit), (places.CRON, rights_of_cron)):
+        if text := _starter(order, place, names):
+            return of(text)
+    return None
+
+
+def _starter(order: Order, place: places.Place, names: list[Path]) -> str:
+    """Return the file at `place`, if it starts the configuration, which has these names."""
     try:
         text = order.seen(place.path).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
+        return ""
     if place is places.TEMPLATE:
-        return names[0].parent == units.INSTANCE_CONFIG.parent and names[0].suffix == ".toml"
+        return text if names[0].parent == units.INSTANCE_CONFIG.parent and names[0].suffix == ".toml" else ""
     plain = text.replace("%%", "%").replace("\\%", "%")  # as it was before systemd's and cron's quoting
-    return any(re.search(rf"""-c ["']?{re.escape(str(name))}["'\s]""", plain) for name in names)
+    is_meant = any(re.search(rf"""-c ["']?{re.escape(str(name))}["'\s]""", plain) for name in names)
+    return text if is_meant else ""
 
 
 def _unit(order: Order, unit: str, runs: bool) -> Finding:

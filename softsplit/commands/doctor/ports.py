@@ -1,5 +1,6 @@
 """What ports and wires say to somebody who tries them while no splitter does."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,20 +15,25 @@ from softsplit.decoder.decoder import Pairing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream.tcp import CURES
 from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.install.rights import Rights
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.listener import ears_for
 
+UNPRIVILEGED = 1024  # the first port that everybody may serve
 LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
 LISTEN_TO_MASTER = 3.0  # s
 READS = 3  # of each unit
 MUTE = 2  # reads without an answer in a row, after which a unit is mute
 
 
-def examine_port(downstream: Downstream) -> Iterator[Finding]:
-    """Take the port of a downstream for a moment; nobody is let in."""
+def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Finding]:
+    """Take the port of a downstream for a moment; nobody is let in.
+
+    `rights` are those of the process that is to serve there, if it is known.
+    """
     url = downstream.url
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -36,9 +42,15 @@ def examine_port(downstream: Downstream) -> Iterator[Finding]:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(address)
     except OSError as error:
+        if error.errno == errno.EACCES and rights and rights.has_low_ports:
+            yield well(f"{downstream.name}: {url} is for {rights.who} to serve; only root can try more")
+            return
         fault = CURES.get(error.errno, error.strerror or str(error))
         yield wrong(f"{downstream.name}: cannot serve on {url}: {fault}")
     else:
+        if rights and not rights.has_low_ports and 0 < url.port < UNPRIVILEGED:
+            yield wrong(f"{downstream.name}: {rights.who} may not serve on {url}: {CURES[errno.EACCES]}")
+            return
         yield well(f"{downstream.name}: {url} can be had")
 
 

@@ -1,0 +1,51 @@
+"""What the process may do that an installed unit or line for cron starts; the user who looks may do less, or more."""
+
+import grp
+import os
+import pwd
+import re
+import stat
+from dataclasses import dataclass
+
+NAMES = re.compile(r"^(User|SupplementaryGroups|AmbientCapabilities)=(.*)$", re.MULTILINE)
+CRON_USER = re.compile(r"^\* \* \* \* \* (\S+) ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The rights of `who`: the groups it is in, whether it may serve ports below 1024, or all of a root."""
+
+    who: str
+    groups: frozenset[str]
+    has_low_ports: bool
+    is_root: bool
+
+    def may_use(self, status: os.stat_result) -> bool:
+        """Whether it may read and write a device."""
+        mode = stat.S_IMODE(status.st_mode)
+        try:
+            is_in_group = grp.getgrgid(status.st_gid).gr_name in self.groups
+        except KeyError:
+            is_in_group = False
+        return self.is_root or (mode & 0o060 == 0o060 if is_in_group else mode & 0o006 == 0o006)
+
+
+def rights_of_unit(text: str) -> Rights:
+    """Return the rights that a systemd unit gives its process."""
+    words = {"User": [], "SupplementaryGroups": [], "AmbientCapabilities": []}
+    for key, value in NAMES.findall(text):
+        words[key] += value.split()
+    is_root = words["User"] in ([], ["root"])
+    return Rights("the service", frozenset(words["SupplementaryGroups"]),
+                  is_root or "CAP_NET_BIND_SERVICE" in words["AmbientCapabilities"], is_root)
+
+
+def rights_of_cron(text: str) -> Rights | None:
+    """Return the rights of the user whose process cron starts; None when nobody knows that user."""
+    found = CRON_USER.search(text)
+    try:
+        user = pwd.getpwnam(found[1] if found else "")
+    except KeyError:
+        return None
+    groups = {group.gr_name for group in grp.getgrall() if user.pw_name in group.gr_mem or group.gr_gid == user.pw_gid}
+    return Rights(f"{user.pw_name}, whose process cron starts,", frozenset(groups), user.pw_uid == 0, user.pw_uid == 0)
