@@ -43,10 +43,10 @@ def data_of(unit: int, block: Block) -> bytes:
 class Talk:
     """A bus, and a client of it."""
 
-    def __init__(self, kind, directory, **delays):
+    def __init__(self, kind, directory, baudrate: int = 19200, **delays):
         self.bus = Bus(kind, directory)
         url = parse_url(self.bus.url, KINDS)
-        self.client = client_for(url, TIMEOUT, Line(mode="8N1") if kind == "rtu" else None, **delays)
+        self.client = client_for(url, TIMEOUT, Line(baudrate, mode="8N1") if kind == "rtu" else None, **delays)
 
     def ask(self, block: Block = POWERS, unit: int = 1, timeout: float = TIMEOUT) -> bytes:
         return self.client.read(unit, block, timeout)
@@ -532,7 +532,75 @@ def test_nothing_is_written_while_nobody_can_know_whose_word_would_come_back(lin
     line.bus.fault = lambda say, frame, unit, pdu: say(b"\x55\xaa\x55" + frame(unit, pdu)[:-1])
     with pytest.raises(NoAnswer, match="nothing was sent"):
         line.client.ask(1, parse_write(b"\x05\x00\x01\xff\x00").question, TIMEOUT, may_repeat=False)
-    assert [pdu[0] for _, pdu, _ in line.bus.requests] == [3]
+    assert [pdu[0] for _, pdu, _ in line.bus.requests] == [1], "a coil is what a relay lets read"
+
+
+@pytest.mark.parametrize("pdu", [b"\x05\x00\x01\xff\x00", b"\x06\x00\x01\x00\x07", b"\x16\x00\x01\x00\xff\x00\x01"])
+def test_a_line_that_was_silent_for_a_while_may_echo_all_the_same(line, pdu):
+    """An adapter or gateway that was stuck, and that hears itself; the unit is off all the time."""
+    line.bus.fault = lambda say, frame, unit, pdu: None
+    line.fails(NoAnswer, "does not answer")
+    line.bus.fault = lambda say, frame, unit, pdu: say(frame(unit, pdu))
+    for _ in range(2):
+        with pytest.raises(NoAnswer):
+            line.client.ask(1, parse_write(pdu).question, TIMEOUT, may_repeat=False)
+
+
+def beginning_of_an_answer() -> tuple[int, Block]:
+    """A read of one register whose request, but for its last byte, is a whole reply with a right CRC."""
+    for unit, address in itertools.product(range(1, 248), range(0x0200, 0x0300)):
+        request = adu.rtu_frame(unit, read_request(address, 1))
+        if adu.is_rtu_frame(request[:7]):
+            return unit, Block(Table.HOLDING_REGISTERS, address, 1)
+    raise AssertionError
+
+
+def test_the_beginning_of_an_echo_is_no_answer_though_its_crc_is_right(line):
+    unit, block = beginning_of_an_answer()
+    for _ in range(2):
+        line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, pdu)[:7]))
+        with pytest.raises((NoAnswer, BadAnswer)):
+            line.ask(block, unit)
+        line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, pdu) + answer(unit, pdu)))
+        assert line.is_right(block, unit)
+
+
+def test_an_acknowledgement_that_a_write_itself_begins_with_is_none():
+    """A write of registers whose data begins with the CRC that its acknowledgement would have."""
+    frames = (adu.rtu_frame(1, b"\x10" + address.to_bytes(2, "big") + b"\0\1") for address in range(0x10000))
+    acknowledgement = next(frame for frame in frames if frame[6] == 2)
+    write = parse_write(acknowledgement[1:] + b"\7").question
+    request = adu.rtu_frame(1, write.pdu)
+    assert request.startswith(acknowledgement) and replies.looks_answered(request, write)
+    for size in range(len(request) + 1):
+        assert replies.find_reply(request[:size], request, write, None) is None
+        assert replies.find_reply(b"\0" + request[:size], request, write, True) is None
+    assert replies.find_reply(request + acknowledgement, request, write, True) == (len(request), acknowledgement)
+    assert replies.find_reply(acknowledgement, request, write, False) == (0, acknowledgement)
+
+
+@pytest.mark.parametrize("baudrate", [300, 600])
+def test_on_a_slow_line_the_time_between_two_characters_is_no_quiet(tmp_path, baudrate):
+    line = Talk("rtu", tmp_path, baudrate)
+    character = adu.character_time(baudrate, "8N1")
+    said = []
+
+    def drip(say, unit, pdu):
+        for byte in adu.rtu_frame(7, bytes(10)):
+            say(bytes((byte,)))
+            said.append(clock.now())
+            threading.Event().wait(character)
+
+    try:
+        line.once(lambda say, unit, pdu: threading.Thread(target=drip, args=(say, unit, pdu)).start())
+        with pytest.raises((NoAnswer, BadAnswer)):
+            line.ask(timeout=6 * character)
+        until(lambda: said)
+        assert line.ask(LONGER, timeout=1.5) == data_of(1, LONGER)
+        assert len(said) == 13 and line.client.asked_at > said[-1] + character, "nobody was interrupted"
+    finally:
+        line.client.close()
+        line.bus.vanish()
 
 
 def test_a_late_answer_to_a_write_is_not_taken_for_an_echo(line):

@@ -6,6 +6,7 @@ back everything for a while, and then let it through in order.
 """
 
 from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
+from softsplit.protocol.functions import FUNCTIONS
 from softsplit.protocol.pdu import Question, read_question
 from softsplit.upstream.replies import Shape, has_shape
 
@@ -55,6 +56,8 @@ def probes(question: Question) -> list[Question]:
     table, size = READ_TABLES.get(question.function), question.size - 2
     step, items = (8, 8 * size) if table and table.holds_bits else (1, size // 2)
     blocks = [(table, items - step), (table, items + step), (table, 1)] if table else []
+    row = FUNCTIONS.get(question.function)
+    blocks += [(row.table, 1)] if row and row.writes and row.table else []
     blocks += [(Table.HOLDING_REGISTERS, 1), (Table.HOLDING_REGISTERS, 2), (Table.INPUT_REGISTERS, 1)]
     address = 0 if question.function in WITHOUT_ADDRESS else int.from_bytes(question.pdu[1:3], "big")
     reads = dict.fromkeys(read_question(Block(table, address, count)) for table, count in blocks

@@ -22,21 +22,39 @@ def has_shape(unit: int, pdu: bytes, shape: Shape) -> bool:
 
 
 def find_reply(heard: bytes, request: bytes, question: Question,
-               hears_itself: bool = True) -> tuple[int, bytes] | None:
+               hears_itself: bool | None = True) -> tuple[int, bytes] | None:
     """Return where the reply begins in `heard`, and its frame; None while there is none.
 
-    What equals the request is our own echo, which 3 bytes of coils can look like; but the answer to some
-    writes equals the request too, and is told by nothing but whether the adapter `hears_itself`.
+    Unless it is known that the adapter does not hear itself, nothing in our own echo is the reply: the answer
+    to some writes equals the request, and the beginning of any other may look like an answer by chance.
     """
     size = _unit_size(request, question)
     replies = sorted((at, heard[at:at + _length(heard[at + size:], told, size)])
                      for header, told in _headers(request, question) for at in _places(heard, header))
     good = [found for found in replies if adu.is_rtu_frame(found[1], size)
             and not pdus.reply_fault(question, found[1][size:-2])]
-    echoes = [found for found in good if found[1] == request]
-    if question.answer == question.pdu:
-        echoes = echoes[:1] if hears_itself else []
-    return next((found for found in good if found not in echoes), None)
+    if hears_itself is False:
+        return next((found for found in good if found[1] != request or question.answer == question.pdu), None)
+    echo, is_whole = _echo(heard, request)
+    return next(((at, frame) for at, frame in good if at not in echo
+                 and (is_whole and at >= echo.stop or not request.startswith(frame))), None)
+
+
+def looks_answered(request: bytes, question: Question) -> bool:
+    """Whether a request begins with what would be a good answer to it, as one that writes a register does."""
+    size = _unit_size(request, question)
+    frame = request[:size + question.size + 2]
+    return adu.is_rtu_frame(frame, size) and not pdus.reply_fault(question, frame[size:-2])
+
+
+def _echo(heard: bytes, request: bytes) -> tuple[range, bool]:
+    """Return where our own echo stands in what was heard, and whether it is there as a whole."""
+    at = heard.find(request)
+    if at >= 0:
+        return range(at, at + len(request)), True
+    begins = range(max(0, len(heard) - len(request)), len(heard))
+    at = next((at for at in begins if request.startswith(heard[at:])), len(heard))
+    return range(at, len(heard)), False
 
 
 def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:

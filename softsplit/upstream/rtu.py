@@ -25,7 +25,7 @@ from softsplit.upstream.client import Client
 from softsplit.upstream.foreign import Foreign
 from softsplit.upstream.outstanding import Awaited, probes
 
-QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet
+QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
 GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
 TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
 LATEST = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
@@ -61,6 +61,7 @@ class RtuClient(Client, RtuMaster):
         Master.__init__(self, timeout)
         wire = SerialWire(url, line) if line else SocketWire(url, timeout)
         silence = adu.frame_silence(line.baudrate, line.mode) if line else 0.0
+        self._quiet = max(QUIET, silence)
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._unit_bytes = unit_bytes
         self._request, self._unit = b"", 0  # the latest request, and whom it asks
@@ -80,12 +81,13 @@ class RtuClient(Client, RtuMaster):
         """Ask, as `Client` does; but first find out what else could be taken for the answer."""
         if replies.shape(unit, question) in self._awaited:
             self._outrun(unit, question, timeout)
-        if question.answer == question.pdu and self._hears_itself is None:
+        request = adu.rtu_frame(unit, question.pdu)
+        if self._hears_itself is None and replies.looks_answered(request, question):
             with suppress(NoAnswer, BadAnswer, Refused):
                 super()._ask(unit, self._probes(unit, question)[0], timeout)
             if self._hears_itself is None:
-                raise NotSent(f"unit {unit}: nothing was sent; on a line with so much noise, its answer "
-                              "could not be told from our own echo")
+                raise NotSent(f"unit {unit}: nothing was sent; as long as no read is answered here, its "
+                              "answer could not be told from our own echo")
         return super()._ask(unit, question, timeout)
 
     def _outrun(self, unit: int, question: Question, timeout: float) -> None:
@@ -120,7 +122,7 @@ class RtuClient(Client, RtuMaster):
         while self._is_disturbed or self._stray:
             is_glitch = not self._is_disturbed and not self._stray.strip(GLITCHES)
             try:
-                self._stray += self._receive(self.request_gap if is_glitch else QUIET)
+                self._stray += self._receive(self.request_gap if is_glitch else self._quiet)
             except TimeoutError:
                 self._is_disturbed = False
                 self._sort()
@@ -169,7 +171,7 @@ class RtuClient(Client, RtuMaster):
         return frame
 
     def _heard_besides(self, data: bytes) -> None:
-        """Conclude that there is no echo, when nothing came besides a reply."""
+        """Conclude that there is no echo, when nothing came before a reply; mere silence proves nothing."""
         if self._hears_itself is None and not data.strip(GLITCHES):
             self._hears_itself = False
 
@@ -196,7 +198,7 @@ class RtuClient(Client, RtuMaster):
         is_damaged = False
         while len(heard) < TOO_MUCH:
             try:
-                heard += self._receive(min(self._left(), QUIET) if is_damaged else self._left())
+                heard += self._receive(min(self._left(), self._quiet) if is_damaged else self._left())
             except TimeoutError:
                 break
             self._silent = 0
@@ -206,7 +208,6 @@ class RtuClient(Client, RtuMaster):
         self._is_disturbed = True
         self._stray = heard
         foreign = self._sort()
-        self._heard_besides(heard)
         _, loose = adu.split(heard.replace(self._request, b""), self._unit_bytes)
         fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._unit, self._question)
         if fault:
