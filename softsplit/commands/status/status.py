@@ -1,15 +1,17 @@
 """How a running splitter is, as its status file tells."""
 
 import json
+import os
 import time
 from pathlib import Path
 
 from softsplit.commands.shared.output import to_json
+from softsplit.config.loader import load_config
 from softsplit.daemon.atomicfile import write_atomic
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED
 from softsplit.daemon.instance import FORMAT
 from softsplit.daemon.presence import NO_STATUS, Gone, Hung, Process
-from softsplit.errors import SoftsplitError
+from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs.conditions import show_duration
 
 PATIENCE = 5.0  # s for an answer, which comes within one
@@ -19,11 +21,12 @@ OLD = 10.0  # s, an age that a status file reaches only when it cannot be writte
 def read_status(config: Path) -> dict:
     """Return what `status.json` says of the process that runs `config`, with an `age` in seconds.
 
-    Without such a process, or such a file, there is only a `verdict`.
+    Without such a process, or such a file, there is only a `verdict`. Raises ConfigError when nothing runs
+    `config` and there is no such file.
     """
     process = Process.that_runs(config)
     if process is None:
-        return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
+        return _not_running(config)
     return read_status_of(process)
 
 
@@ -63,6 +66,17 @@ def save(path: Path, text: str) -> None:
         write_atomic(path, text)
     except OSError as error:
         raise SoftsplitError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _not_running(config: Path) -> dict:
+    """Say that nothing runs a configuration; and why, when it cannot be run as it is."""
+    try:
+        load_config(config)
+    except ConfigError as error:
+        if not os.path.lexists(config):
+            raise
+        return _only(NOT_RUNNING, f"nothing runs {config}, which is wrong", f"{error}; put it right, then start it")
+    return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
 
 
 def _only(code: int, what: str, cure: str) -> dict:
