@@ -38,8 +38,8 @@ def _upstream(name: str, upstream: dict):
     if upstream["other_master"]:
         yield upstream["other_master"]
     if not upstream.get("returns_ids", True):
-        yield (f"{name}: the gateway does not return our transaction ids, so that nobody can tell which answer "
-               "belongs to which request")
+        yield (f"{name}: the gateway does not return our transaction ids, so that nobody can tell which "
+               "answer belongs to which request")
     for number, unit in upstream["units"].items():
         age = min((block["age"] for block in unit["blocks"] if block["age"] is not None), default=None)
         is_expected = unit["blocks"] or unit["requests"] or upstream["is_heard"]

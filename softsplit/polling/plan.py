@@ -1,38 +1,17 @@
 """Which read of a wire is due next. Pure: time is an argument."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from softsplit.polling import busload
 from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, Patience
 from softsplit.polling.demand import OFTEN
+from softsplit.polling.due import GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS
 
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
-FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
-BUSY_AGAIN, LONGEST_BUSY = 0.1, 0.5  # s until a unit that is busy is asked again, and at most, when it stays so
 OFTEN_BUSY = 16  # exceptions without a meaning in a row, after which they are no answers any more
-GIVES_WAY = 0.3  # of its period, for which a read that is due gives way to shorter ones
-
-
-@dataclass(slots=True)
-class _Due:
-    unit: int
-    read: Read
-    at: float  # when it is due
-    is_known: bool = False  # it was answered before
-    unanswered: int = 0  # in a row, while the unit was not mute
-    busy: int = 0  # times in a row that the unit was too busy to answer
-    duration: float = 0.0  # s on the wire, as its answers show
-    period: float = 0.0  # s, what the wire can carry
-
-    def lateness(self, now: float) -> float:
-        """How many of its periods it is later than it may be to give way to shorter ones."""
-        if not self.is_known:
-            return max(0.0, (now - self.at) / min(self.period, FIRST_DEADLINE) - 1)
-        return max(0.0, (now - self.at) / self.period - GIVES_WAY)
 
 
 class Plan:
@@ -53,7 +32,7 @@ class Plan:
         self._gap = gap
         self._free_at = free_at
         self._gateways_patience = patience
-        dues = [_Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
+        dues = [Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
         self._dues = sorted(dues, key=lambda due: due.read.every)
         self._patience = {unit: Patience(timeout) for unit in reads}
         self._fair_until = 0.0  # until then units that answer go first, because one that did not took time
@@ -117,15 +96,14 @@ class Plan:
             self.answered(unit, due.read, sent_at, now)
 
     def may_be_busy(self, unit: int, read: Read, exception: int) -> bool:
-        """Whether a unit that answers so may just be busy: it says so, or says what has no meaning, but not always."""
+        """Whether a unit that answers so may just be busy: what has no meaning may mean that, for a while."""
         return exception in BUSY or (exception not in GATEWAY_EXCEPTIONS
                                      and self._find(unit, read).busy < OFTEN_BUSY)
 
     def is_busy(self, unit: int, read: Read, now: float) -> None:
         """The unit was too busy to answer, which costs it nothing; it is asked again soon."""
         due = self._find(unit, read)
-        due.at = now + min(BUSY_AGAIN * 1.5 ** min(due.busy, 10), LONGEST_BUSY)
-        due.busy += 1
+        due.is_busy(now)
         if self.is_mute(unit):
             self._patience[unit].not_before = due.at
 
@@ -202,7 +180,7 @@ class Plan:
         if every > OFTEN:
             return None
         read = Read(block, f"learned 0x{block.address:04X}+{block.count}", every)
-        self._dues.append(_Due(unit, read, now + every, is_known=True, duration=duration, period=every))
+        self._dues.append(Due(unit, read, now + every, is_known=True, duration=duration, period=every))
         self._dues.sort(key=lambda due: due.read.every)
         self._spread()
         return read
@@ -235,7 +213,7 @@ class Plan:
         for due, period in zip(healthy, periods):
             due.period = period
 
-    def _gives_way(self, first: _Due, now: float) -> bool:
+    def _gives_way(self, first: Due, now: float) -> bool:
         """Whether what is due would hold up a shorter period that is about to be due, and can wait for it."""
         if self.demand > busload.ROOMY:
             return False
@@ -249,7 +227,7 @@ class Plan:
                    for due in self._dues
                    if (is_mute or due.read.every < first.read.every) and not self.is_mute(due.unit))
 
-    def _urgency(self, due: _Due, now: float) -> tuple[float, float, int, float]:
+    def _urgency(self, due: Due, now: float) -> tuple[float, float, int, float]:
         """What comes first is least; of a mute unit rather a block that did not fail by itself."""
         if self.is_mute(due.unit):
             late = now - self._patience[due.unit].not_before - RETRIES[0]  # s
@@ -257,7 +235,7 @@ class Plan:
             return -max(0.0, late), RETRIES[0], 1 + due.unanswered, due.at
         return -due.lateness(now), due.read.every, 0, due.at
 
-    def _ready_at(self, due: _Due) -> float:
+    def _ready_at(self, due: Due) -> float:
         """When a read may be sent; a mute unit is tried with any of them.
 
         After a try, the wire belongs for as long as that took to units that answer, if there are any.
@@ -269,5 +247,5 @@ class Plan:
                 at = max(at, self._tries_from)
         return max(at, self._free_at(due.unit, due.read.block))
 
-    def _find(self, unit: int, read: Read) -> _Due:
+    def _find(self, unit: int, read: Read) -> Due:
         return next(due for due in self._dues if due.unit == unit and due.read is read)

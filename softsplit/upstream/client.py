@@ -62,7 +62,7 @@ class Client:
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.
 
-        The answer has `timeout` seconds, besides the time it takes to connect; see `patience`. A connection which the peer
+        The answer has `timeout` seconds (but see `patience`), besides the time it takes to connect. A connection which the peer
         has closed while idle is opened again, and the question repeated on it, if it `may_repeat`. Raises
         Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
         """
@@ -95,6 +95,9 @@ class Client:
         """Return the late answers since the last call, where it is known to what they belong."""
         late, self._late_answers = self._late_answers, []
         return late
+
+    def await_late(self, timeout: float) -> None:
+        """Wait for answers that may still come to what was asked, where it can be told to what they belong."""
 
     def patience(self, timeout: float) -> float:
         """Return the seconds that an answer really gets which is to have `timeout`."""

@@ -14,8 +14,8 @@ log = logging.getLogger("softsplit")
 TRIED_AGAIN = "; it is tried again every few seconds"
 BURST = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
-NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to which "
-          "request; what it says is not served")
+NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to "
+          "which request; what it says is not served")
 TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
@@ -46,7 +46,7 @@ class Words:
         self._gateway.trouble(f"{self._name}: {error}", self._outlook)
 
     def gateway_waits(self, unit: int, gateway: GatewayWait | None) -> None:
-        """The gateway says that a unit is off; tell how long that takes, and again when it takes twice as long."""
+        """The gateway says that a unit is off; tell how long that takes, again when it is twice as long."""
         wait = gateway.says_off_after if gateway else None
         if wait and wait > 2 * self._told_wait and self._allowance.take():
             self._told_wait = wait

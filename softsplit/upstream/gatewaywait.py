@@ -1,8 +1,8 @@
 """How long a gateway may be busy with one request, above all with one to a unit that is off. Pure.
 
-A gateway works off what it is asked one after another. For a unit that is off it waits its own time, often with
-retries of its own, and then answers with exception 0x0B, or says nothing. Who asks on meanwhile fills its queue,
-and soon hears nothing in time, not even from units that are well.
+A gateway works off what it is asked one after another. For a unit that is off it waits its own time, often
+with retries of its own, and then answers with exception 0x0B, or says nothing. Who asks on meanwhile fills its
+queue, and soon hears nothing in time, not even from units that are well.
 """
 
 from collections import deque
@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from statistics import median
 
 LONGEST = 10.0  # s that anything is waited for
-MARGIN, SILENT_MARGIN = 1.25, 1.05  # times what was measured; where the gateway speaks, waiting ends with its word
+MARGIN, SILENT_MARGIN = 1.25, 1.05  # times what was measured; where the gateway speaks, its word ends the wait
 A_LITTLE = 0.1  # s
-GROWTH, GROWN = 1.5, 3.4  # a wait grows with each silent request, up to so many time-outs; usual waits are 1 to 3 s
+GROWTH, GROWN = 1.5, 3.4  # a wait grows with each silent request, up to so many time-outs; usual are 1 to 3 s
 PATIENTLY = 2  # silent requests in a row after which waits grow
 PROMPT = 0.9  # an answer at once after silence shows that the wait was long enough: try a shorter one
 LATEST = 16  # answers, from which is taken how long they need
 
 
 class GatewayWait:
-    """What the answers of one gateway tell of the time it needs; `timeout` is that for a usual answer, in s."""
+    """What the answers of one gateway tell of the time it needs; `timeout` is for a usual one, in seconds."""
 
     def __init__(self, timeout: float):
         self._timeout = timeout
@@ -56,9 +56,9 @@ class GatewayWait:
         self._silent += 1
 
     def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = ()) -> None:
-        """An answer to what was asked then has come, from the unit or from the `gateway` in its place.
+        """An answer to what was asked then has come: from the unit, or from the gateway in its place.
 
-        The requests of which nothing was heard before it, though they were sent earlier, were sent at `silent`.
+        The requests before it which nobody has answered were sent at `silent`.
         """
         took = now - max(asked_at, self._came_at)  # it begins with one when it has done the one before
         self._came_at, self._silent = now, 0

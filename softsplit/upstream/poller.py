@@ -19,11 +19,11 @@ from softsplit.upstream import replies
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.counters import Tally
 from softsplit.upstream.eventlog import Words
+from softsplit.upstream.latereadings import LateReadings
 from softsplit.upstream.learner import Learner
 from softsplit.upstream.othermaster import OtherMaster
 from softsplit.upstream.queue import Forward, Forwards
 from softsplit.upstream.report import report
-from softsplit.upstream.sent import Late
 from softsplit.worker import HUNG, Worker
 
 log = logging.getLogger("softsplit")
@@ -56,7 +56,8 @@ class Poller(Worker):
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address
         self._tried_at = 0.0
-        self._written_at: dict[int, float] = {}  # by unit: when a write was over
+        self._late = LateReadings(upstream.name, self._client, self._plan, self.tally, self._words,
+                                  lambda reading: readings.put(reading, timeout=PATIENCE))
         self._down_until: float | None = None  # when a gateway that is down is tried again
         self._others = OtherMaster(upstream.name, self.tally, self._words)
         self._bell = threading.Event()  # rung when there is something to do
@@ -186,8 +187,9 @@ class Poller(Worker):
         elif not self._plan.has_reads(unit) and self._plan.is_mute(unit):
             self._hand_over(unit, None)
         if forward.is_write:
-            self._written_at[unit] = now
-            self._read_again(forward, now if has_answered else asked_at + LATE_WRITE * self._upstream.timeout)
+            self._late.wrote(unit)
+            self._read_again(forward, now if has_answered else
+                             asked_at + LATE_WRITE * self._client.patience(self._upstream.timeout))
             if not has_answered:
                 self._words.does_not_say(unit, describe_request(forward.question.pdu), error)
 
@@ -231,35 +233,13 @@ class Poller(Worker):
 
     def _listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
-        for late in self._client.take_late_answers():
-            self._take_late(late)
-        for unit in self._client.take_late():
-            self._plan.heard(unit, clock.now())
+        self._late.take()
         if self._client.gateway:
             self.tally.gateway_wait = self._client.gateway.known
         self.tally.returns_ids = self._client.returns_ids
         self._words.returns_ids(self._client.returns_ids)
         for what in self._client.take_foreign():
             self._others.heard(what)
-
-    def _take_late(self, late: Late) -> None:
-        """Take home what a gateway said when it was not waited for any more, as of when it was asked for.
-
-        It does not count when the block was read since, or the unit was written to.
-        """
-        unit, asked_at, answer = late.sent.unit, late.sent.asked_at, late.answer
-        if answer[0] >= 0x80 and answer[1] in pdu.GATEWAY_EXCEPTIONS:
-            self._words.gateway_waits(unit, self._client.gateway)
-        block = next((block for block in self.tally.blocks[unit]
-                      if read_question(block) == late.sent.question), None)
-        if block is None or answer[0] >= 0x80 or asked_at < self._written_at.get(unit, 0.0):
-            return
-        if (self.tally.blocks[unit][block].taken_at or 0.0) >= asked_at:
-            return
-        self.tally.late(unit, block, asked_at, answer[2:])
-        self._plan.answered_late(unit, block, asked_at, clock.now())
-        self._readings.put(Reading(self._upstream.name, unit, block, asked_at, answer[2:]), timeout=PATIENCE)
-        self._words.answers(unit)
 
     def _answered(self, unit: int, read: Read, data: bytes | None = None,
                   exception: int | None = None) -> None:

@@ -30,8 +30,8 @@ class Late:
 class SentRequests:
     """The unanswered requests of one connection by transaction id, in their order.
 
-    A gateway works off one after another, so that an answer says of all requests before it that it is done with
-    them; and of those after it that it is not, even if nobody believed them to be inside any more.
+    A gateway works off one after another, so that an answer says of all requests before it that it is done
+    with them; and of those after it that it is not, even if nobody believed them to be inside any more.
     """
 
     def __init__(self):
@@ -68,6 +68,11 @@ class SentRequests:
         self.are_late = is_late and bool(self._inside)
         del self._open[transaction]
         return sent, [self._open[each].asked_at for each in earlier]
+
+    @property
+    def may_come(self) -> bool:
+        """Whether there is a request that may still be answered."""
+        return bool(self._inside)
 
     def give_up(self) -> None:
         """Nothing that was sent so far is inside the gateway any more."""

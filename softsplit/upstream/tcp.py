@@ -27,8 +27,8 @@ class Query(TcpQuery):
 class TcpClient(Client, TcpMaster):
     """One connection to a Modbus TCP gateway or device; `timeout` is in seconds, for connecting.
 
-    At most one request is inside a gateway, until it was answered or the gateway was silent for so long that it
-    is done with it. So an answer gets the time that this gateway has shown to need, if it is longer than asked.
+    At most one request is inside a gateway, until it was answered or the gateway was silent for so long that
+    it is done with it: an answer gets the time that this gateway has shown to need, if it is longer than asked.
     """
 
     def __init__(self, url: Url, timeout: float, **delays):
@@ -42,6 +42,14 @@ class TcpClient(Client, TcpMaster):
 
     def patience(self, timeout: float) -> float:
         return self.gateway.patience(timeout)
+
+    def await_late(self, timeout: float) -> None:
+        self._deadline = clock.now() + timeout
+        try:
+            while self._is_opened and self._sent.may_come:
+                self._take(self._next_frame())
+        except (BadAnswer, OSError):
+            pass  # nothing more comes
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         self._timeout = timeout
@@ -69,7 +77,7 @@ class TcpClient(Client, TcpMaster):
             self._take(frame)
 
     def _take(self, frame: bytes) -> Sent | None:
-        """Return the request that is waited for, if this is its answer; take note of all other answers."""
+        """Return the request that is waited for, if this is its answer; take note of all others."""
         now, is_late = clock.now(), frame[:2] != self._transaction
         found = self._sent.answered(frame[:2], is_late)
         if not found:  # one that comes twice has an id of ours
@@ -81,7 +89,7 @@ class TcpClient(Client, TcpMaster):
         self.gateway.answered(now, sent.asked_at, is_gateways, silent)
         if not is_late:
             return sent
-        self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins with the next one
+        self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
         if frame[6] == sent.unit and not pdu.reply_fault(sent.question, frame[7:]):
             self._late_answers.append(Late(sent, frame[7:]))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
@@ -157,5 +165,5 @@ class TcpClient(Client, TcpMaster):
         return frame
 
     def _no_ids(self) -> BadAnswer:
-        return BadAnswer(f"{self._url} answers with transaction ids that we have not sent, so that nobody can tell "
-                         "which answer belongs to which request")
+        return BadAnswer(f"{self._url} does not return our transaction ids, so that nobody can tell which "
+                         "answer belongs to which request")
