@@ -46,9 +46,6 @@ class GatewayWait:
             waits.append(SILENT_MARGIN * self._blocked + A_LITTLE / 2)
         if self._silent >= PATIENTLY:
             waits.append(self._timeout * min(GROWTH ** (self._silent - 1), GROWN))
-        slowest = max(self._took, default=0.0)
-        if slowest > self._timeout:
-            waits.append(min(MARGIN * slowest, GROWN * self._timeout))
         return max(timeout, min(max(waits, default=0.0), LONGEST))
 
     def is_silent(self) -> None:
