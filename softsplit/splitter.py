@@ -137,7 +137,7 @@ class Splitter:
         return found
 
     def run(self, attend: Callable[[dict], None] | None = None) -> None:
-        """Serve until SIGINT or SIGTERM.
+        """Serve until SIGINT, SIGTERM or SIGHUP.
 
         Runs in the main thread, logs to stderr unless logging is set up already, and tells systemd how it is.
         `attend` is given the status once a second. Raises SoftsplitError when it cannot start, or when a

@@ -15,7 +15,9 @@ log = logging.getLogger("softsplit")
 STOP_TIME = 1.5  # s all threads have to end
 WATCH = 1.0  # s between looks at the threads
 HUNG = 30.0  # s without a beat after which a thread has hung
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
+SIGNALS = {signal.SIGINT, signal.SIGTERM}  # that end a process
+if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup has it ignored
+    SIGNALS.add(signal.SIGHUP)
 SENT = (0, -1, -6, 0x80)  # by kill, sigqueue, tgkill, the kernel; <asm-generic/siginfo.h>
 
 
@@ -130,7 +132,7 @@ def all_stacks() -> str:
 
 def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[], None] = lambda: None,
                      leave: Callable[[], None] = lambda: None) -> None:
-    """Run the threads that `build` returns, until SIGINT or SIGTERM. For the main thread.
+    """Run the threads that `build` returns, until SIGINT, SIGTERM or SIGHUP. For the main thread.
 
     `attend` is called once a second while they run, `leave` when they are about to be stopped. Raises what
     these three raise, and SoftsplitError when a thread fails or hangs.

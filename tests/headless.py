@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from softsplit.daemon.presence import Process
+from softsplit.daemon.process import Process
 from tests.support import (
     SOFTSPLIT,
     ScriptedGateway,

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit.daemon import instance as instance_module
-from softsplit.daemon import keepalive, presence
+from softsplit.daemon import keepalive, presence, process
 from softsplit.daemon.instance import Instance
-from softsplit.daemon.presence import NO_STATUS, Process
-from softsplit.errors import AlreadyRunning, SoftsplitError
+from softsplit.daemon.process import Process
+from softsplit.errors import AlreadyRunning
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,
@@ -100,24 +99,6 @@ def test_another_configuration_is_another_matter(box, tmp_path):
             Instance(tmp_path / "." / "house.toml")
 
 
-def test_the_lock_is_flock_on_a_file_that_names_the_process(box):
-    with Instance(box.config):
-        lock = box.state_file("lock")
-        assert lock.read_text() == f"{os.getpid()}\n"
-        assert subprocess.run(["flock", "-n", str(lock), "true"]).returncode == 1
-    assert subprocess.run(["flock", "-n", str(lock), "true"]).returncode == 0
-
-
-def test_a_lock_that_somebody_else_holds_is_respected(box):
-    with Instance(box.config):
-        lock = box.state_file("lock")
-    with Child(["flock", str(lock), "sleep", "60"]):
-        until(lambda: subprocess.run(["flock", "-n", str(lock), "true"]).returncode == 1)
-        with pytest.raises(AlreadyRunning):
-            Instance(box.config)
-        assert box.pid() is None, "who could not have the lock is not present either"
-
-
 def test_cron_starts_one_keeps_silent_and_starts_it_again_when_it_was_killed(box):
     for _ in range(2):
         assert box.pid() is None
@@ -153,10 +134,9 @@ def test_a_deleted_state_directory_leaves_one_process_and_comes_back(box):
     pid = box.pid()
     for _ in range(2):
         shutil.rmtree(box.place / "run")
+        until(lambda: box.state_file("status.json"))
         assert subprocess.run(box.command(), capture_output=True, timeout=30).returncode == 3
         assert box.keep().stderr == "" and box.pid() == pid
-        until(lambda: box.state_file("status.json"))
-        assert box.state_file("lock").read_text() == f"{pid}\n"
     assert box.serves()
 
 
@@ -182,20 +162,20 @@ def stand_still(pid: int) -> None:
 def test_a_main_thread_that_hangs_is_no_healthy_process(box, monkeypatch):
     with Instance(box.config) as instance, Process.that_runs(box.config) as one, Process.that_runs(box.config) as other:
         instance.attend({"uptime": 1})
-        assert one.status_file() == str(box.state_file("status.json"))
-        with monkeypatch.context() as patch, pytest.raises(presence.Hung, match="has not moved for 0 s"):
-            patch.setattr(presence, "HUNG", -1.0)
-            other.status_file(5.0)
+        assert one.ask()
+        with monkeypatch.context() as patch, pytest.raises(process.Hung, match="has not moved for 0 s"):
+            patch.setattr(process, "HUNG", -1.0)
+            other.ask(5.0)
 
 
 def test_a_process_that_ends_while_it_is_asked_is_no_process(box):
     with Child(box.command()) as child:
         until(box.serves)
         stand_still(child.process.pid)
-        with Process.that_runs(box.config) as process:
+        with Process.that_runs(box.config) as found:
             child.process.kill()
-            with pytest.raises(presence.Gone):
-                process.status_file()
+            with pytest.raises(process.Gone):
+                found.ask()
 
 
 def test_what_cannot_start_is_told_once_and_with_its_cause(box):
@@ -230,17 +210,17 @@ def test_nothing_is_needed_to_serve(box):
 def test_a_state_directory_that_cannot_be_had_costs_the_status_only(box, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(instance_module, "state_directories", lambda config: [tmp_path / "file" / "state"])
+    monkeypatch.setattr(presence, "own_places", lambda: [(tmp_path / "file" / "run", 0o755)])
     with Instance(box.config) as instance:
-        with Process.that_runs(box.config) as process:
-            instance.attend({"uptime": 1})
-            instance.attend({"uptime": 2})
-            assert process.status_file() == NO_STATUS
+        instance.attend({"uptime": 1})
+        instance.attend({"uptime": 2})
         assert [record.message for record in caplog.records] == [
-            "status.json cannot be written: no state directory can be had; all else goes on"]
+            "status.json cannot be written: no state directory can be had "
+            f"({tmp_path}/file/run: Not a directory); all else goes on"]
         (tmp_path / "file").unlink()
+        (tmp_path / "file").mkdir()
         instance.attend({"uptime": 3})
-    assert caplog.records[-1].message.startswith("status.json is written again")
+        assert caplog.records[-1].message.startswith("status.json is written again")
 
 
 def test_the_status_file_is_never_seen_half(box):
@@ -260,46 +240,7 @@ def test_the_status_file_is_never_seen_half(box):
         stop.set()
         thread.join()
         assert len(set(seen)) > 1
-        assert {path.name for path in box.state_file("lock").parent.iterdir()} == {"lock", "status.json"}
-
-
-def test_state_directories(monkeypatch, tmp_path):
-    def roots() -> list[str]:
-        return [str(path.parent) for path in instance_module.state_directories(tmp_path / "a.toml")]
-
-    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/one:/run/two")
-    monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert roots() == ["/run/one", "/run/softsplit"]
-    monkeypatch.delenv("RUNTIME_DIRECTORY")
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 1000)
-    assert roots() == ["/run/softsplit", "/run/user/1000/softsplit", "/tmp/softsplit-1000"]
-
-
-def test_a_directory_of_another_user_is_not_used(box, tmp_path, monkeypatch):
-    if os.getuid() != 0:
-        pytest.skip("only root can give a directory away")
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    os.chown(theirs, 12345, 12345)
-    monkeypatch.setattr(instance_module, "state_directories", lambda config: [theirs / "house", tmp_path / "ours" / "house"])
-    monkeypatch.setattr(os, "getuid", lambda: 1000)
-    os.chown(tmp_path, 1000, 1000)
-    monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((0, 0, 0, 0, 12345 if "theirs" in str(path) else 1000, *5 * (0,))))
-    with Instance(box.config):
-        assert (tmp_path / "ours" / "house" / "lock").exists() and not (theirs / "house" / "lock").exists()
-
-
-def test_ending_a_process_of_another_user_is_told(monkeypatch):
-    def forbidden(*_):
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(signal, "pidfd_send_signal", forbidden)
-    with Child(["sleep", "60"]) as child, socket.socketpair()[0] as sock:
-        process = Process(sock)
-        process.pid = child.process.pid
-        with pytest.raises(SoftsplitError, match="belongs to another user"):
-            process.end(1.0)
+        assert {path.name for path in box.state_file("socket").parent.iterdir()} == {"socket", "status.json"}
 
 
 @contextmanager

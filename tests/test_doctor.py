@@ -532,8 +532,7 @@ class House:
             url = "rtu://{cable.left}"
             mode = "8N1"
             """)
-        environment = {**os.environ, "RUNTIME_DIRECTORY": str(place / "run")}
-        self.child = Child([*SOFTSPLIT, "run", "-c", str(self.config)], env=environment)
+        self.child = Child([*SOFTSPLIT, "run", "-c", str(self.config)])
 
     def status(self) -> dict:
         return status.read_status(self.config)
@@ -592,7 +591,7 @@ def test_a_configuration_that_changed_since_the_start_is_noted_and_what_is_not_s
 
 
 def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):
-    monkeypatch.setattr("softsplit.daemon.presence.HUNG", 0.2)
+    monkeypatch.setattr("softsplit.daemon.process.HUNG", 0.2)
     monkeypatch.setattr(status, "PATIENCE", 0.2)
     house.child.process.send_signal(signal.SIGSTOP)
     try:

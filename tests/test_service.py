@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softsplit.daemon.presence import Process
+from softsplit.daemon.process import Process
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.install import files
 from softsplit.install import units as starters

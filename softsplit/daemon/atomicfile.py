@@ -1,6 +1,8 @@
 """A file that is written whole or not at all."""
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -16,3 +18,24 @@ def write_atomic(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_inside(directory: int, name: str, text: str) -> None:
+    """Write a file likewise in a directory that is open, wherever that has been moved. Raises OSError."""
+    temporary = f".{name}.{os.urandom(4).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(temporary, flags, 0o600, dir_fd=directory)
+        with open(fd, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def is_temporary(name: str, of: str) -> bool:
+    """Whether a name is one that `write_inside` uses while it writes the file `of`."""
+    return re.fullmatch(rf"\.{re.escape(of)}\.[0-9a-f]{{8}}", name) is not None

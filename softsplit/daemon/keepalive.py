@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from softsplit import clock
 from softsplit.config.loader import load_config
-from softsplit.daemon.presence import HUNG, Gone, Hung, Process
+from softsplit.daemon.process import HUNG, Gone, Hung, Process
 from softsplit.errors import AlreadyRunning, SoftsplitError
 from softsplit.logs.setup import Logs, set_up_logging
 
 log = logging.getLogger("softsplit")
 
 GRACE = 3.0  # s that a process which hangs has to end by itself
-LOOK_AGAIN = 0.05  # s between looks at a process that starts
+LOOK_AGAIN = 0.1  # s between looks at a process that starts
+START_TIME = 60.0  # s that it has to be seen
+LONGEST_WORDS = 4096  # characters of what it says when it cannot start
 
 
 def keep_running(config: Path, logs: Logs) -> None:
@@ -31,25 +34,41 @@ def keep_running(config: Path, logs: Logs) -> None:
 
 
 def is_well(config: Path) -> bool:
-    """Whether a healthy process runs; one that hangs is ended."""
-    while process := Process.that_runs(config):
-        with process, suppress(Gone):
-            try:
-                process.status_file(HUNG)
-                return True
-            except Hung as error:
-                log.warning("%s; it is replaced", error)
-                process.end(GRACE)
+    """Whether a healthy process runs; one that hangs is ended. Raises SoftsplitError."""
+    process = Process.that_runs(config)
+    if process is None:
+        return False
+    with process, suppress(Gone):
+        try:
+            return process.runs(HUNG)
+        except Hung as error:
+            log.warning("%s; it is replaced", error)
+            process.end(GRACE)
     return False
 
 
 def start(config: Path, options: Sequence[str]) -> None:
-    """Start a process that outlives this one, and wait until it serves. Raises SoftsplitError."""
+    """Start a process that outlives this one, once, and wait until it serves. Raises SoftsplitError.
+
+    When it cannot start, the error has its words and its exit code.
+    """
     command = [sys.executable, "-m", "softsplit", "run", "-c", os.path.abspath(config), *options]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not is_well(config):
+    deadline = clock.now() + START_TIME
+    while clock.now() < deadline:
         with suppress(subprocess.TimeoutExpired):
-            if child.wait(LOOK_AGAIN) != AlreadyRunning.exit_code:  # or else another was faster
-                said = child.stderr.read().strip().removeprefix("softsplit: ")
-                raise SoftsplitError(f"cannot start, exit code {child.returncode}: {said}")
+            code = child.wait(LOOK_AGAIN)
+            if code == AlreadyRunning.exit_code and is_well(config):
+                return  # another was faster
+            raise _failed(code, child.stderr.read(LONGEST_WORDS))
+        if is_well(config):
+            return
+    raise SoftsplitError(f"process {child.pid} was started, but cannot be seen: it has no state directory; "
+                         "see its log")
+
+
+def _failed(code: int, said: str) -> SoftsplitError:
+    error = SoftsplitError(f"cannot start, exit code {code}: {said.strip().removeprefix('softsplit: ')}")
+    error.exit_code = max(code, SoftsplitError.exit_code)  # less than 0 is a signal, and 0 is no success
+    return error

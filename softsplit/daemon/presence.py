@@ -1,173 +1,213 @@
-"""Whether a configuration is run by a process, by which one, and whether that is alive.
+"""Whether a configuration is run by a process, by which one, and whether that is alive: all by one socket.
 
-The process holds a name in the kernel (an abstract address, unix(7)) for as long as it lives: no deletion,
-full disk or other user's directory takes it away. Whoever connects there is told whether its main thread is
-alive.
+The process listens on `socket` in the state directory of its configuration:
+
+    /run/softsplit/              runtime directory, 0755: root's, or by systemd the service user's
+        lock                     0600: held for the milliseconds in which something is made or removed here
+        house-06798fe3/          state directory, 0755, one for each path of a configuration
+            socket               0600: who listens here runs the configuration
+            status.json          0644: how it is, for everybody
+
+**Who runs it.** Whoever listens on the socket, and nobody else. On a socket that a crash has left nobody
+listens: the kernel refuses the connection at once, and the next process that starts takes its place. Between
+looking and taking nobody else may come, hence `lock`; it is not held while a process runs, so that nothing
+but the socket says that one does. "Already running" means a connection, never a file that is there or locked.
+
+**Who is believed.** The kernel says whose process listens (SO_PEERCRED). Root counts, our own user, and the
+owner of the runtime directory, where root has chosen that owner: below /run, which only root and systemd may
+write to. Directories are opened without following links, and are of no use when others may write there. Only
+its owner and root may use the socket, or everybody could flood it; all others go by the status file and its
+age. What is ended is the process at the other end of the connection (SO_PEERPIDFD, or pidfd_open and a look
+at its user), or none.
+
+**Whether it is alive.** Whoever connects is told how long ago the main thread has called `beats()`, from the
+first time on; until then it starts, and they wait. Who waits for longer than HUNG, or is told of longer, has
+found a process that hangs.
+
+**Where.** The first of these that can be had: $RUNTIME_DIRECTORY (from systemd /run/softsplit, or
+/run/softsplit-NAME for softsplit@NAME; with DynamicUser= it is that user's, and goes with the service). Root:
+/run/softsplit, or /run/softsplit-root while a service has that. Users: $XDG_RUNTIME_DIR/softsplit,
+/run/user/UID/softsplit, or /tmp/softsplit-UID (each 0700). A service, cron and a person have different ones,
+so that all are looked at, before and after one is taken. A socket in the file system is found from every
+network namespace. Two spellings of a path, links included, are one configuration; two hard links to a file
+are two, whose ports will clash.
+
+**When it is lost.** A directory that is deleted, full or read-only costs the status, until it is well again,
+and nothing else. Once a second the main thread sees whether the socket is still its own, and if not takes a
+place anew. Should another process have come meanwhile, the ports decide, which only one can have; the log
+tells.
 """
 
-import hashlib
 import os
-import select
-import signal
 import socket
-import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from softsplit import clock
-from softsplit.errors import AlreadyRunning, SoftsplitError
+from softsplit.daemon.atomicfile import is_temporary
+from softsplit.daemon.directories import Directory, key_of, make_place, open_place, own_places
+from softsplit.daemon.lock import locked
+from softsplit.daemon.process import HUNG, SOCKET, Process
+from softsplit.daemon.status import STATUS
+from softsplit.errors import AlreadyRunning
 from softsplit.worker import Worker
 
-HUNG = 30.0  # s without an answer, after which a process has hung
-NO_STATUS = "-"  # the answer of a process that can write no status file
+OLD_LOCK = "lock"  # in a state directory, of earlier versions
 QUEUE = 1000  # of those who ask between two answers
-OURS = "\0softsplit/"  # how the names begin
-SOCKETS = Path("/proc/net/unix")  # where the kernel lists all names; the zero byte shows as @
-PEER = struct.Struct("3i")  # process, user, group: struct ucred of unix(7)
-
-
-def key_of(config: Path) -> str:
-    """Return a short name for a configuration file, which no other has."""
-    path = os.path.realpath(config)
-    return f"{Path(path).stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
-
-
-def _address(config: Path) -> str:
-    return f"{OURS}{key_of(config)}"
-
-
-class Hung(SoftsplitError):
-    """A process is there, but does nothing any more."""
-
-
-class Gone(SoftsplitError):
-    """A process has ended while it was asked."""
+TICK = 1.0  # s
+SHORT = 0.02  # s
 
 
 class Presence(Worker):
-    """The name of the process that runs `config`. Raises AlreadyRunning when another has it.
+    """The place of the process that runs `config`. Raises AlreadyRunning when another runs it.
 
-    Whoever asks is told how long ago the main thread has called `beats()`, and where the status file is; from
-    the first beat on, until which they wait.
+    `state` is the directory that it has, if any; `cause` is why there is none.
     """
 
     def __init__(self, config: Path):
         super().__init__("presence")
-        self._told = clock.now(), NO_STATUS
+        self._config = Path(os.path.realpath(config))
+        self._key = key_of(config)
+        self._told = clock.now(), False
+        self._looked_at = self._awake_since = clock.now()  # of its thread
         self._is_beating = False
-        self._address = _address(config)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._listener.bind(self._address)
-        except OSError as error:
-            self._listener.close()
-            holder = Process.that_runs(config)
-            raise AlreadyRunning(config, holder.pid if holder else None) from error
-        self._listener.listen(QUEUE)
-        self._listener.settimeout(1.0)
+        self._listener: socket.socket | None = None
+        self._identity: tuple[int, int, int] | None = None  # of the socket in the file system
+        self.state: Directory | None = None
+        self.cause = ""
+        self.settle()
 
-    def beats(self, status: Path | None) -> None:  # main thread
-        self._told = clock.now(), str(status or NO_STATUS)
+    def settle(self) -> None:  # main thread
+        """Have a place, the same as before if that is still there. Raises AlreadyRunning."""
+        if self._is_in_place():
+            return
+        self._let_go()
+        self._require_alone()
+        for path, mode in own_places():
+            try:
+                with make_place(path, mode) as place, locked(place):
+                    self._take(place)
+                    break
+            except OSError as error:
+                self.cause = self.cause or f"{error.filename or path}: {error.strerror}"
+        if self.state:
+            self.cause = ""
+            try:
+                self._require_alone()  # who was as fast as we were in another place
+            except AlreadyRunning:
+                self.leave()
+                raise
+
+    def _require_alone(self) -> None:
+        """Raise AlreadyRunning when another process has a place."""
+        if process := Process.that_runs(self._config, self.state):
+            with process:
+                if process.is_certain or process.runs():
+                    raise AlreadyRunning(self._config, process.pid)
+
+    def _is_in_place(self) -> bool:
+        """Whether our socket is where it was, in a directory that is still ours."""
+        if self.state is None or self._identity is None:
+            return False
+        return self.state.is_own and _identity(self.state) == self._identity
+
+    def _take(self, place: Directory) -> None:
+        """Listen in a state directory, which nobody else does. Raises OSError or AlreadyRunning."""
+        for key in place.keys():
+            if key != self._key:
+                clear(place, key)
+        self._require_alone()
+        state = place.make(self._key)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            empty(state)
+            listener.bind(state.address(SOCKET))
+            os.chmod(SOCKET, 0o600, dir_fd=state.fd)
+            listener.listen(QUEUE)
+            listener.settimeout(TICK)
+        except BaseException:
+            listener.close()
+            state.close()
+            raise
+        self._identity = _identity(state)
+        self.state, self._listener = state, listener
+
+    def beats(self, has_status: bool) -> None:  # main thread
+        self._told = clock.now(), has_status
         if not self._is_beating:
             self._is_beating = True
             self.start()
 
     def step(self) -> None:
+        self._note_sleep()
+        listener = self._listener
+        if listener is None:
+            self.pause(TICK)
+            return
         try:
-            peer, _ = self._listener.accept()
+            peer, _ = listener.accept()
         except TimeoutError:
             return
-        except OSError:  # no descriptor left
-            self.pause(0.1)
+        except OSError:  # no descriptor left, or another place has been taken
+            self.pause(SHORT)
             return
-        beat, status = self._told
+        beat, has_status = self._told
+        age = clock.now() - max(beat, self._awake_since)
         with peer, suppress(OSError):
             peer.setblocking(False)
-            peer.send(f"{clock.now() - beat:.1f} {status}\n".encode())
+            peer.send(f"{age:.1f} {'status' if has_status else '-'}\n".encode())
+
+    def _note_sleep(self) -> None:
+        """Note when the whole process stood still, as the machine slept: the main thread did not hang."""
+        now = clock.now()
+        if now - self._looked_at > HUNG / 2:
+            self._awake_since = now
+        self._looked_at = now
 
     def wake(self) -> None:  # any thread
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, suppress(OSError):
-            sock.setblocking(False)
-            sock.connect(self._address)
+        if state := self.state:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, suppress(OSError):
+                sock.setblocking(False)
+                sock.connect(state.address(SOCKET))
 
-    def close(self) -> None:
-        self._listener.close()
+    def leave(self) -> None:  # main thread
+        """Leave nothing in the place; for the end, when the thread has ended."""
+        if self._is_in_place():
+            with suppress(OSError), open_place(self.state.path.parent) as place, locked(place):
+                self._let_go()
+                clear(place, self._key)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        listener, state = self._listener, self.state
+        self._listener = self.state = self._identity = None
+        if listener:
+            listener.close()
+        if state:
+            state.close()
 
 
-class Process:
-    """A process that runs a configuration."""
-
-    def __init__(self, sock: socket.socket):
-        self._sock = sock
-        self.pid = PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[0]
-
-    @classmethod
-    def that_runs(cls, config: Path) -> "Process | None":
-        """Return the process that runs a configuration, or None. The caller closes it."""
-        return cls._at(_address(config))
-
-    @classmethod
-    def all_that_run(cls) -> Iterator["Process"]:
-        """Give every process on this machine that runs some configuration. The caller closes each."""
-        lines = os.fsdecode(SOCKETS.read_bytes()).splitlines()
-        for name in sorted({line.partition(f" @{OURS[1:]}")[2] for line in lines} - {""}):
-            if process := cls._at(f"{OURS}{name}"):
-                yield process
-
-    @classmethod
-    def _at(cls, address: str) -> "Process | None":
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(HUNG)
-            sock.connect(address)
-        except OSError:
-            sock.close()
-            return None
-        return cls(sock)
-
-    def status_file(self, patience: float = HUNG) -> str:
-        """Return where its status file is, or NO_STATUS.
-
-        Raises Hung when it has not moved for HUNG seconds, or does not answer within `patience`, and Gone
-        when it has ended meanwhile.
-        """
-        self._sock.settimeout(patience)
-        try:
-            beat, _, place = self._sock.makefile(encoding="utf-8").readline().rstrip("\n").partition(" ")
-        except TimeoutError as error:
-            raise Hung(f"process {self.pid} has not answered for {patience:.0f} s") from error
-        except OSError as error:
-            raise Gone(f"process {self.pid} has ended") from error
-        if not place:
-            raise Gone(f"process {self.pid} has ended")
-        if float(beat) > HUNG:
-            raise Hung(f"process {self.pid} has not moved for {float(beat):.0f} s")
-        return place
-
-    def end(self, patience: float) -> None:
-        """End it, by force if it takes longer than `patience` seconds. Raises SoftsplitError."""
-        try:
-            process = os.pidfd_open(self.pid)
-        except ProcessLookupError:
+def clear(place: Directory, key: str) -> None:
+    """Remove a state directory that no process has."""
+    with suppress(OSError):
+        if process := Process.in_place(place, key):
+            process.close()
             return
-        try:
-            for how, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, HUNG)):
-                signal.pidfd_send_signal(process, how)
-                if select.select([process], [], [], wait)[0]:
-                    return
-        except ProcessLookupError:
-            return
-        except PermissionError as error:
-            raise SoftsplitError(f"process {self.pid} belongs to another user, who has to end it") from error
-        finally:
-            os.close(process)
+        with place.inside(key) as state:
+            empty(state)
+        os.rmdir(key, dir_fd=place.fd)
 
-    def close(self) -> None:
-        self._sock.close()
 
-    def __enter__(self) -> "Process":
-        return self
+def empty(state: Directory) -> None:
+    """Remove what a process has left in its state directory. Raises OSError."""
+    for name in os.listdir(state.fd):
+        if name in (SOCKET, STATUS, OLD_LOCK) or is_temporary(name, STATUS):
+            os.unlink(name, dir_fd=state.fd)
 
-    def __exit__(self, *_) -> None:
-        self.close()
+
+def _identity(state: Directory) -> tuple[int, int, int] | None:
+    """What tells the socket at the path of a state directory from any other, if there is one."""
+    with suppress(OSError):
+        found = os.lstat(state.path / SOCKET)
+        return found.st_dev, found.st_ino, found.st_mtime_ns
+    return None

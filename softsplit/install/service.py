@@ -10,7 +10,7 @@ from pathlib import Path
 
 from softsplit.config.loader import find_config, load_config
 from softsplit.daemon.keepalive import GRACE
-from softsplit.daemon.presence import Process
+from softsplit.daemon.process import Process
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.install import files, permissions, places, udev, units
 

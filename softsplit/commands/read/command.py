@@ -11,6 +11,7 @@ from softsplit.commands.shared.options import (
     UNIT,
     Number,
     baudrate_option,
+    force_option,
     mode_option,
     timeout_option,
 )
@@ -37,10 +38,11 @@ from softsplit.protocol.blocks import Table
 @timeout_option
 @baudrate_option
 @mode_option
+@force_option
 @click.argument("address", required=False)
 @click.argument("count", type=Number(), required=False)
-def read(where, unit, profile, decode, table, types, order, every, form, timeout, baudrate, mode, address,
-         count):
+def read(where, unit, profile, decode, table, types, order, every, form, timeout, baudrate, mode, force,
+         address, count):
     """Read what PROFILE polls, or COUNT registers or bits from ADDRESS on.
 
     ADDRESS is the protocol address from 0, in decimal or hex; 40001 and 30001, or 400001 and 300001, are
@@ -56,7 +58,7 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
     """
     if profile and (address or table or types or order) or not profile and address is None:
         raise click.UsageError("say what to read: either -p PROFILE, or ADDRESS and what belongs to it")
-    whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every)
+    whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every, force)
     what = (profile_form(form, profile, decode) if profile else
             raw_form(form, table, address, count, types, order, complain))
     sys.exit(0 if run_read(whom, what, say, complain) else 1)

@@ -92,13 +92,17 @@ def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Regist
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Whom to read and how often: HOST, HOST:PORT or a url, a unit id, seconds; `line` is of a serial url."""
+    """Whom to read and how often: HOST, HOST:PORT or a url, a unit id, seconds; `line` is of a serial url.
+
+    By `force` that wire is asked whoever owns it.
+    """
 
     where: str
     unit: int
     timeout: float
     line: Line
     every: float | None = None
+    force: bool = False
 
     def __post_init__(self):
         checks.require_seconds(self.timeout, "timeout")
@@ -113,7 +117,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     Repeats it as often as `whom` wants, until Ctrl-C. When a running splitter owns the wire, its server is
     asked instead. Raises ConfigError or SoftsplitError.
     """
-    url, unit, why = find_entrance(parse_place(whom.where), whom.unit)
+    url, unit, why = find_entrance(parse_place(whom.where), whom.unit, whom.force)
     if why:
         tell(why)
     for text in form.head:

@@ -6,7 +6,7 @@ import click
 
 from softsplit.commands.record.record import run_record, upstream_of
 from softsplit.commands.shared.messages import complain
-from softsplit.commands.shared.options import baudrate_option, mode_option, timeout_option
+from softsplit.commands.shared.options import baudrate_option, force_option, mode_option, timeout_option
 from softsplit.commands.shared.quantities import parse_duration, parse_size
 from softsplit.config import line
 
@@ -26,7 +26,8 @@ from softsplit.config import line
 @timeout_option
 @baudrate_option
 @mode_option
-def record(where, units, profile, output, duration, size, every, timeout, baudrate, mode):
+@force_option
+def record(where, units, profile, output, duration, size, every, timeout, baudrate, mode, force):
     """Keep what units answer to everything that their profiles poll, one JSON object in each line.
 
     "softsplit simulate house.jsonl URL" plays that back. A URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or
@@ -37,4 +38,5 @@ def record(where, units, profile, output, duration, size, every, timeout, baudra
               softsplit record tcp://192.168.1.140:8899 -u 100=abb-b24 -u 2=abb-b23 -o house.jsonl
     """
     upstream = upstream_of(where, units, profile, every, timeout, line.Line(baudrate, mode))
-    run_record(upstream, output, parse_size(size), parse_duration(duration) if duration else inf, complain)
+    seconds = parse_duration(duration) if duration else inf
+    run_record(upstream, output, parse_size(size), seconds, complain, force)

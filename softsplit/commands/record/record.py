@@ -82,7 +82,8 @@ class Progress:
             say(CLEAR, nl=False, err=True)
 
 
-def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: Callable[[str], None]) -> None:
+def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: Callable[[str], None],
+               force: bool = False) -> None:
     """Record into a file, and three older ones, of together so many bytes, until the time is up or Ctrl-C.
 
     Raises ConfigError or SoftsplitError.
@@ -91,7 +92,7 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
         raise ConfigError(f"{size} bytes are too few; {show_size(SMALLEST)} is the least", "--size")
     if path != STDOUT:
         _require_room(path)
-    recorder, progress, file = Recorder(upstream, tell), Progress(), None
+    recorder, progress, file = Recorder(upstream, tell, force), Progress(), None
     try:
         with Stop() as stop:
             for answer in stop.until(recorder.answers(seconds)):  # the file is begun when somebody is there

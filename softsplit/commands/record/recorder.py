@@ -31,8 +31,9 @@ class Recorder:
     `tell` is told why somebody else is asked in their place, and what else is strange. Raises SoftsplitError.
     """
 
-    def __init__(self, upstream: Upstream, tell: Callable[[str], None]):
+    def __init__(self, upstream: Upstream, tell: Callable[[str], None], force: bool = False):
         self._tell = tell
+        self._force = force
         self._reads = {unit.unit: _reads_of(unit) for unit in upstream.units}
         self._longest_step = STOOD_STILL + 2 * upstream.timeout
         self._clients: dict[Url, Client] = {}
@@ -45,7 +46,7 @@ class Recorder:
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
         """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""
-        url, served_as, why = find_entrance(upstream.url, unit)
+        url, served_as, why = find_entrance(upstream.url, unit, self._force)
         if why:
             self._tell(why)
         if url not in self._clients:

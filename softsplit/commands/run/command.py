@@ -25,7 +25,7 @@ from softsplit.splitter import run_config
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
               help="TCP port of the demo; 0 takes any.")
 def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
-    """Run the splitter in the foreground, until Ctrl-C or SIGTERM.
+    """Run the splitter in the foreground, until Ctrl-C, SIGTERM or SIGHUP.
 
     \b
     For cron:  * * * * * /usr/local/bin/softsplit run --if-needed -c /etc/softsplit.toml

@@ -35,7 +35,7 @@ Ctrl-C ends it.
 
 
 def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) -> None:
-    """Run until SIGINT or SIGTERM. Raises DownstreamError.
+    """Run until SIGINT, SIGTERM or SIGHUP. Raises DownstreamError.
 
     `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is
     that of the TCP server, 0 for any.

@@ -5,7 +5,7 @@ import sys
 import click
 
 from softsplit.commands.scan.scan import plan_scan, run_scan
-from softsplit.commands.shared.options import BAUDRATE
+from softsplit.commands.shared.options import BAUDRATE, force_option
 from softsplit.config import line
 from softsplit.config.url import parse_url
 
@@ -21,7 +21,8 @@ from softsplit.config.url import parse_url
               help="Seconds until an answer begins.  [default: 0.2; 1 over a network]")
 @click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
               help="One more that says how to recognise its device, as the shipped ones do.")
-def scan(url, units, baudrates, modes, timeout, profiles):
+@force_option
+def scan(url, units, baudrates, modes, timeout, profiles, force):
     """Find what is on the line at URL, and print an upstream section to paste; never write.
 
     URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints what was found.
@@ -32,4 +33,4 @@ def scan(url, units, baudrates, modes, timeout, profiles):
     Exit codes: 1 when nobody answers, 130 after Ctrl-C, else those of "softsplit --help".
     """
     where = parse_url(url, ("tcp", "rtuovertcp", "rtu"))
-    sys.exit(run_scan(plan_scan(where, units, baudrates, modes, timeout, profiles)))
+    sys.exit(run_scan(plan_scan(where, units, baudrates, modes, timeout, profiles), force))

@@ -84,13 +84,14 @@ def _profiles(names: Sequence[str]) -> list[Profile]:
     return named + [profile for profile in map(load_profile, shipped_profiles()) if profile.identify]
 
 
-def run_scan(scan: Scan) -> int:
+def run_scan(scan: Scan, force: bool = False) -> int:
     """Search, and print what was found, also when it is interrupted; return the exit code.
 
-    How far it is, is told on stderr. Raises SoftsplitError when a running splitter owns the wire, it cannot
-    be reached, or nobody answers.
+    How far it is, is told on stderr. Raises SoftsplitError when a running splitter owns the wire or may
+    (not by `force`), when it cannot be reached, or nobody answers.
     """
-    require_free(scan.url, "stop it before a scan, which would be a second master")
+    if not force:
+        require_free(scan.url, "stop it before a scan, which would be a second master")
     code = 0
     try:
         _watch(scan)

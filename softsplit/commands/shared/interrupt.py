@@ -10,7 +10,7 @@ Each = TypeVar("Each")
 
 
 class Stop:
-    """SIGINT and SIGTERM end a wait at once, and work when it is done; the second one ends anything."""
+    """SIGINT, SIGTERM and SIGHUP end a wait at once, and work when it is done; the second one ends anything."""
 
     def __init__(self):
         self._is_asked = self._is_waiting = False

@@ -29,3 +29,5 @@ timeout_option = click.option("--timeout", type=float, default=1.0, show_default
                               help="Seconds to wait for an answer.")
 baudrate_option = click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True,
                                help="Of a serial line.")
+force_option = click.option("--force", is_flag=True,
+                            help="Ask there, although a running softsplit owns that wire, or may.")

@@ -1,59 +1,93 @@
 """Ways to a unit past the running splitter that owns its wire: the servers of that splitter."""
 
 import os
-import socket
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from softsplit.commands.status.status import read_status_of
+from softsplit import clock
 from softsplit.config.loader import load_config
-from softsplit.config.topology import Downstream
+from softsplit.config.topology import Downstream, Topology
 from softsplit.config.url import EXAMPLES, Url, parse_url
-from softsplit.daemon.presence import Process
+from softsplit.daemon.directories import key_of
+from softsplit.daemon.process import Gone, Process
+from softsplit.daemon.status import Unreadable
 from softsplit.errors import SoftsplitError
+from softsplit.transport import names
 
+PATIENCE = 5.0  # s for the answer of a process, and for name servers
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is at every address
 
 
-def find_entrance(url: Url, unit: int) -> tuple[Url, int, str]:
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A running splitter that owns a wire: its status, its upstream there, the key of its configuration."""
+
+    document: dict
+    upstream: str
+    key: str
+
+    def __str__(self) -> str:
+        process = self.document["process"]
+        return (f"process {process['pid']} runs {process['config']} and owns "
+                f"{self.document['upstreams'][self.upstream]['url']}")
+
+
+def find_entrance(url: Url, unit: int, force: bool = False) -> tuple[Url, int, str]:
     """Return where a unit can be asked that is behind `url`, under which id, and why there.
 
-    That is the url itself, for no reason, unless a running splitter owns that wire. Raises SoftsplitError
-    when that serves the unit nowhere to us, or ConfigError when its configuration is wrong meanwhile.
+    That is the url itself, for no reason, unless a running splitter owns that wire; or always, by `force`.
+    Raises SoftsplitError when that serves the unit nowhere to us, when nobody knows which wires a splitter
+    owns, or ConfigError when its configuration is wrong meanwhile.
     """
-    if found := _find_owner(url):
-        return _entrance(*found, unit)
+    if not force and (owner := _find_owner(url)):
+        return _entrance(owner, unit)
     return url, unit, ""
 
 
 def require_free(url: Url, cure: str) -> None:
-    """Raise SoftsplitError, with a cure, when a running splitter owns the wire at `url`."""
-    if found := _find_owner(url):
-        raise SoftsplitError(f"{_describe(*found)}; {cure}")
+    """Raise SoftsplitError, with a cure, when a running splitter owns the wire at `url`, or may."""
+    if owner := _find_owner(url):
+        raise SoftsplitError(f"{owner}; {cure}")
 
 
-def _find_owner(url: Url) -> tuple[dict, str] | None:
-    """Return the status of the splitter that owns a wire, and the name of its upstream there."""
-    for document in map(read_status_of, Process.all_that_run()):
-        for name, upstream in document.get("upstreams", {}).items():
-            if _is_same(url, parse_url(upstream["url"], EXAMPLES)):
-                return document, name
+def _find_owner(url: Url) -> Owner | None:
+    """Return the splitter that owns a wire. Raises SoftsplitError when one may, and does not say."""
+    hosts, unknown = Hosts(), ""
+    for process in Process.all_that_run():
+        with process:
+            try:
+                document = _status_of(process)
+            except Gone:
+                continue
+            except SoftsplitError as error:
+                unknown = (f"{process} runs, and which wires it owns is unknown: {error}; --force asks {url} "
+                           "all the same, perhaps as a second master")
+                continue
+            for name, upstream in document["upstreams"].items():
+                if hosts.are_same(url, parse_url(upstream["url"], EXAMPLES)):
+                    return Owner(document, name, process.state.path.name)
+    if unknown:
+        raise SoftsplitError(unknown)
     return None
 
 
-def _describe(document: dict, upstream: str) -> str:
-    process = document["process"]
-    return (f"process {process['pid']} runs {process['config']} and owns "
-            f"{document['upstreams'][upstream]['url']}")
+def _status_of(process: Process) -> dict:
+    """Return what a process has written, at the latest when it has started. Raises SoftsplitError."""
+    try:
+        return process.status()
+    except Unreadable:
+        if process.is_certain:
+            process.ask(PATIENCE)
+        return process.status()
 
 
-def _entrance(document: dict, upstream: str, unit: int) -> tuple[Url, int, str]:
-    owner = _describe(document, upstream)
+def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
     obstacles = []
-    for downstream in load_config(Path(document["process"]["config"])).downstreams:
-        report = document["downstreams"].get(downstream.name, {"state": "not served yet"})
+    for downstream in _topology_of(owner).downstreams:
+        report = owner.document["downstreams"].get(downstream.name, {"state": "not served yet"})
         for served in downstream.served:
-            if (served.upstream.name, served.origin.unit) == (upstream, unit):
+            if (served.upstream.name, served.origin.unit) == (owner.upstream, unit):
                 obstacle = _obstacle(downstream, report)
                 if not obstacle:
                     url = here(parse_url(report["url"], EXAMPLES))
@@ -62,6 +96,14 @@ def _entrance(document: dict, upstream: str, unit: int) -> tuple[Url, int, str]:
                 obstacles.append(f"{downstream.name}: {obstacle}")
     raise SoftsplitError(f"{owner}, but cannot be asked for unit {unit}: "
                          f"{'; '.join(obstacles) or 'none of its servers has that unit'}")
+
+
+def _topology_of(owner: Owner) -> Topology:
+    """Return what its configuration says. Raises SoftsplitError."""
+    config = Path(owner.document["process"]["config"])
+    if not config.is_absolute() or key_of(config) != owner.key or not config.is_file():
+        raise SoftsplitError(f"{owner}, whose servers nobody knows, as that file is not there any more")
+    return load_config(config)
 
 
 def _obstacle(downstream: Downstream, report: dict) -> str:
@@ -91,21 +133,32 @@ def obstacle_at(downstream: Downstream, url: Url, connections: int) -> str:
 def _is_allowed(host: str, networks) -> bool:
     """Whether this machine, which calls itself from the address it calls, is let in."""
     try:
-        address = socket.getaddrinfo(host, None)[0][4][0]
+        address = names.addresses(host, 0, PATIENCE)[0][4][0]
     except OSError:
         return True  # the connection will tell
     return any(ip_address(address.partition("%")[0]) in network for network in networks)
 
 
-def _is_same(one: Url, other: Url) -> bool:
-    """Whether two urls are one wire, by whatever names."""
-    if one.path or other.path:
-        return bool(one.path and other.path) and os.path.realpath(one.path) == os.path.realpath(other.path)
-    return one.port == other.port and not _addresses(one.host).isdisjoint(_addresses(other.host))
+class Hosts:
+    """Knows which hosts are the same machine, by whatever names; looks them up for PATIENCE seconds."""
 
+    def __init__(self):
+        self._deadline = clock.now() + PATIENCE
+        self._addresses: dict[str, set[str]] = {}
 
-def _addresses(host: str) -> set[str]:
-    try:
-        return {found[4][0] for found in socket.getaddrinfo(host, None)}
-    except OSError:
-        return {host.lower()}
+    def are_same(self, one: Url, other: Url) -> bool:
+        """Whether two urls are one wire."""
+        if one.path or other.path:
+            paths = {os.path.realpath(each.path) for each in (one, other) if each.path}
+            return bool(one.path and other.path) and len(paths) == 1
+        return one.port == other.port and (one.host == other.host
+                                           or not self._of(one.host).isdisjoint(self._of(other.host)))
+
+    def _of(self, host: str) -> set[str]:
+        if host not in self._addresses:
+            try:
+                found = names.addresses(host, 0, max(0.0, self._deadline - clock.now()))
+                self._addresses[host] = {each[4][0] for each in found}
+            except OSError:
+                self._addresses[host] = {host.lower()}
+        return self._addresses[host]

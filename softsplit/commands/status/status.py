@@ -1,17 +1,13 @@
 """How a running splitter is, as its status file tells."""
 
-import json
-import os
-import time
 from pathlib import Path
 
 from softsplit.commands.shared.output import to_json
-from softsplit.config.loader import load_config
 from softsplit.daemon.atomicfile import write_atomic
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED
-from softsplit.daemon.instance import FORMAT
-from softsplit.daemon.presence import NO_STATUS, Gone, Hung, Process
-from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
+from softsplit.daemon.status import Unreadable
+from softsplit.errors import SoftsplitError
 from softsplit.logs.conditions import show_duration
 
 PATIENCE = 5.0  # s for an answer, which comes within one
@@ -21,38 +17,42 @@ OLD = 10.0  # s, an age that a status file reaches only when it cannot be writte
 def read_status(config: Path) -> dict:
     """Return what `status.json` says of the process that runs `config`, with an `age` in seconds.
 
-    Without such a process, or such a file, there is only a `verdict`. Raises ConfigError when nothing runs
-    `config` and there is no such file.
+    Without such a process, or such a file, there is only a `verdict`.
     """
     process = Process.that_runs(config)
     if process is None:
-        return _not_running(config)
-    return read_status_of(process)
+        return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
+    with process:
+        return _read_status_of(process)
 
 
-def read_status_of(process: Process) -> dict:
-    """Return the same of a process, and close that."""
+def _read_status_of(process: Process) -> dict:
     try:
-        with process:
-            place = process.status_file(PATIENCE)
+        if process.is_certain and not process.ask(PATIENCE):
+            return _only(DEGRADED, f"{process} runs, but can write no status", "see its log")
+        document = process.status()
     except Hung as error:
         return _only(NOTHING_SERVED, str(error), '"softsplit run --if-needed" replaces it')
     except Gone as error:
         return _only(NOT_RUNNING, str(error), 'start it with "softsplit run"')
-    if place == NO_STATUS:
-        return _only(DEGRADED, f"process {process.pid} runs, but can write no status", "see its log")
-    try:
-        document = json.loads(Path(place).read_text(encoding="utf-8"))
-        if document["format"] != FORMAT:
-            return _only(DEGRADED, f"process {process.pid} is of another version of softsplit", "restart it")
-        document["age"] = round(max(0.0, time.time() - document["written_at"]), 3)
-    except (OSError, ValueError, TypeError, KeyError) as error:  # not there, or not ours
-        return _only(DEGRADED, f"process {process.pid} runs, but {place} cannot be read", repr(error))
+    except OtherVersion as error:
+        return _only(DEGRADED, f"{process} runs, but cannot be asked", str(error))
+    except Unreadable as error:
+        if process.is_certain:
+            return _only(DEGRADED, f"{process} runs, but {error}", "see its log")
+        return _only(DEGRADED, f"{process} may run, but {error}", '"sudo softsplit status" says whether it does')
     if document["age"] > OLD:
-        what = f"{place} is {show_duration(document['age'])} old, because it cannot be written; see the log"
-        verdict = document["verdict"]
-        verdict.update(code=max(verdict["code"], DEGRADED), troubles=[what, *verdict["troubles"]])
+        _note_age(document, process)
     return document
+
+
+def _note_age(document: dict, process: Process) -> None:
+    """Add that the status is old to what is wrong."""
+    why = ("because it cannot be written; see the log" if process.is_certain else
+           'and only root and its own user can see whether the process runs: "sudo softsplit status"')
+    what = f"{process.state.path / 'status.json'} is {show_duration(document['age'])} old, {why}"
+    verdict = document["verdict"]
+    verdict.update(code=max(verdict["code"], DEGRADED), troubles=[what, *verdict["troubles"]])
 
 
 def as_json(document: dict) -> str:
@@ -66,17 +66,6 @@ def save(path: Path, text: str) -> None:
         write_atomic(path, text)
     except OSError as error:
         raise SoftsplitError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _not_running(config: Path) -> dict:
-    """Say that nothing runs a configuration; and why, when it cannot be run as it is."""
-    try:
-        load_config(config)
-    except ConfigError as error:
-        if not os.path.lexists(config):
-            raise
-        return _only(NOT_RUNNING, f"nothing runs {config}, which is wrong", f"{error}; put it right, then start it")
-    return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
 
 
 def _only(code: int, what: str, cure: str) -> dict:

@@ -9,6 +9,7 @@ from softsplit.commands.shared.options import (
     UNIT,
     baudrate_option,
     config_option,
+    force_option,
     mode_option,
     timeout_option,
 )
@@ -27,7 +28,8 @@ from softsplit.config.upstream import Unit
 @timeout_option
 @baudrate_option
 @mode_option
-def top(path, where, profile, unit, once, timeout, baudrate, mode):
+@force_option
+def top(path, where, profile, unit, once, timeout, baudrate, mode, force):
     """Watch a running splitter: buses, ages, masters, and the values of its units.
 
     \b
@@ -40,5 +42,6 @@ def top(path, where, profile, unit, once, timeout, baudrate, mode):
         raise click.UsageError("-a and -p belong together, and not to -c")
     tell = say if once else None
     if where:
-        sys.exit(watch_unit(parse_place(where), Unit(unit, profile), timeout, line.Line(baudrate, mode), tell))
+        one, how = Unit(unit, profile), line.Line(baudrate, mode)
+        sys.exit(watch_unit(parse_place(where), one, timeout, how, tell, force))
     sys.exit(watch_splitter(loader.find_config(path), tell))

@@ -115,12 +115,12 @@ class Endpoint:
         self.poller = Poller(upstream, upstream.units, self._bell)
 
     @classmethod
-    def at(cls, url: Url, unit: Unit, timeout: float, line: Line) -> "Endpoint":
+    def at(cls, url: Url, unit: Unit, timeout: float, line: Line, force: bool = False) -> "Endpoint":
         """A unit behind `url`; `line` is of a serial one. A splitter that owns that wire is asked instead.
 
         Raises ConfigError or SoftsplitError.
         """
-        where, number, why = find_entrance(url, unit.unit)
+        where, number, why = find_entrance(url, unit.unit, force)
         how = {"baudrate": line.baudrate, "mode": line.mode} if where.scheme == "rtu" else {}
         return cls(Upstream(where, [Unit(number, unit.profile)], timeout, **how), why)
 

@@ -33,12 +33,12 @@ def watch_splitter(config: Path, once: Callable[[str], None] | None = None) -> i
 
 
 def watch_unit(url: Url, unit: Unit, timeout: float, line: Line,
-               once: Callable[[str], None] | None = None) -> int:
+               once: Callable[[str], None] | None = None, force: bool = False) -> int:
     """Poll one unit, and show it likewise; the exit code after `once` is 0 when everything is fresh, else 1.
 
     Raises ConfigError or SoftsplitError.
     """
-    endpoint = Endpoint.at(url, unit, timeout, line)
+    endpoint = Endpoint.at(url, unit, timeout, line, force)
     if not once:
         return _show(endpoint.look, endpoint.poller)
     _be_silent()

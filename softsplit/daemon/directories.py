@@ -1,0 +1,155 @@
+"""Directories for what a running process leaves: links are not followed, owner and mode are checked.
+
+A runtime directory (/run/softsplit, and others) holds a state directory for each configuration that runs.
+What lies in there counts when it belongs to root, to us, or to the owner of the runtime directory.
+"""
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+
+RUN = Path("/run")  # only root, and systemd for a service, makes directories there
+SHARED, PRIVATE = 0o755, 0o700
+OTHERS_MAY_WRITE = 0o022
+KEY = re.compile(r".+-[0-9a-f]{8}")
+LONGEST_STEM = 40  # characters of a key that are for people
+MOST = 1000  # entries of a runtime directory that are looked at
+
+
+def key_of(config: Path) -> str:
+    """Return the name of the state directory of a configuration file, which no other file has.
+
+    Links are followed, so that all spellings of one path are the same configuration.
+    """
+    path = os.path.realpath(config)
+    stem = re.sub(r"[^A-Za-z0-9_.]", "_", Path(path).stem)[:LONGEST_STEM]
+    return f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+
+
+class Directory:
+    """An open directory; `trusted` are the users whose word counts in it. Whoever opens it closes it."""
+
+    def __init__(self, path: Path, fd: int, trusted: frozenset[int]):
+        self.path, self.fd, self.trusted = path, fd, trusted
+
+    @property
+    def is_own(self) -> bool:
+        return os.fstat(self.fd).st_uid == os.geteuid()
+
+    def inside(self, name: str) -> "Directory":
+        """Open a directory in this one. Raises OSError when it is not there, or not to be trusted."""
+        fd = _open(name, self.fd)
+        try:
+            _require(fd, self.path / name, self.trusted)
+        except BaseException:
+            os.close(fd)
+            raise
+        return Directory(self.path / name, fd, self.trusted)
+
+    def make(self, name: str) -> "Directory":
+        """Open a directory in this one, which is made if need be, whatever the umask. Raises OSError."""
+        _make(name, os.fstat(self.fd).st_mode & 0o777, self.fd)
+        return self.inside(name)
+
+    def keys(self) -> list[str]:
+        """The names of the state directories in it; of very many, only some."""
+        with os.scandir(self.fd) as entries:
+            return sorted(each.name for each in islice(entries, MOST) if KEY.fullmatch(each.name))
+
+    def address(self, name: str) -> str:
+        """Return the address of a socket in it, which is short and leads nowhere else."""
+        return f"/proc/self/fd/{self.fd}/{name}"
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def __enter__(self) -> "Directory":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def own_places() -> list[tuple[Path, int]]:
+    """The runtime directories that this process may have, the best first, and the modes to make them with.
+
+    systemd's $RUNTIME_DIRECTORY, /run/softsplit, the user's own runtime directory, or /tmp. Where a service
+    has got /run/softsplit from systemd, root has another.
+    """
+    user = os.geteuid()
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    places = [(Path(given), SHARED)] if given else []
+    places.append((RUN / "softsplit", SHARED))
+    if user == 0:
+        return [*places, (RUN / "softsplit-root", SHARED)]
+    own = filter(None, [os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"])
+    places += [(Path(each, "softsplit"), PRIVATE) for each in dict.fromkeys(own)]
+    return [*places, (Path(f"/tmp/softsplit-{user}"), PRIVATE)]
+
+
+def make_place(path: Path, mode: int) -> Directory:
+    """Open a runtime directory of our own, which is made if need be. Raises OSError when it cannot be had."""
+    _make(path, mode)
+    place = open_place(path)
+    if not place.is_own:
+        place.close()
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
+    return place
+
+
+def open_place(path: Path) -> Directory:
+    """Open a runtime directory. Raises OSError when it is not there, or not to be trusted."""
+    fd = _open(path)
+    try:
+        owner = os.fstat(fd).st_uid
+        trusted = frozenset({0, os.geteuid()} | ({owner} if _is_given_by_root(path) else set()))
+        _require(fd, path, trusted)
+    except BaseException:
+        os.close(fd)
+        raise
+    return Directory(path, fd, trusted)
+
+
+@contextmanager
+def all_places() -> Iterator[list[Directory]]:
+    """Give every runtime directory in which a process may be that counts, open for a while."""
+    found: dict[tuple[int, int], Directory] = {}
+    with ExitStack() as opened:
+        for path in [*(path for path, _ in own_places()), *sorted(RUN.glob("softsplit*"))]:
+            with suppress(OSError):
+                place = opened.enter_context(open_place(path))
+                status = os.fstat(place.fd)
+                found.setdefault((status.st_dev, status.st_ino), place)
+        yield list(found.values())
+
+
+def _is_given_by_root(path: Path) -> bool:
+    """Whether only root can have made a directory, so that it has chosen the owner."""
+    if path.parent != RUN:
+        return False
+    status = os.stat(RUN)
+    return status.st_uid == 0 and not status.st_mode & OTHERS_MAY_WRITE
+
+
+def _open(path: Path | str, inside: int | None = None) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inside)
+
+
+def _make(path: Path | str, mode: int, inside: int | None = None) -> None:
+    """Make a directory, unless there is one."""
+    with suppress(FileExistsError):
+        os.mkdir(path, PRIVATE, dir_fd=inside)
+        os.chmod(path, mode, dir_fd=inside)  # it is ours, where nobody else may put another in its place
+
+
+def _require(fd: int, path: Path, trusted: frozenset[int]) -> None:
+    status = os.fstat(fd)
+    if status.st_uid not in trusted:
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
+    if status.st_mode & OTHERS_MAY_WRITE:
+        raise PermissionError(errno.EPERM, "other users may write there", str(path))
