@@ -72,7 +72,7 @@ def test_it_does_not_matter_how_the_bytes_are_read(line):
 @pytest.mark.parametrize("name", LINES)
 def test_the_figures_are_reached(name):
     score = Score()
-    for seed in (11, 12):
+    for seed in (11, 14):
         heard = traffic(LINES[name], seed, 400)
         judge(score, heard, list(listen(Pairing(CHARACTER), heard)))
     assert score.recovered >= 0.995 * score.intact
@@ -140,6 +140,18 @@ def test_an_echo_is_a_reply_and_a_write_after_the_time_out_a_retry():
 def test_an_echo_whose_reads_are_too_late_to_tell_is_suspect():
     told = hear_timed((1.0, WRITE), (1.5, WRITE), jitter=0.2)
     assert outline(told) == [(Kind.SUSPECT, WRITE, WRITE)]
+
+
+def test_an_echo_that_comes_when_a_quick_master_would_ask_again_is_suspect_until_a_retry_shows_when_it_does():
+    told = hear_timed((1.0, WRITE), (1.1, WRITE))
+    assert outline(told) == [(Kind.SUSPECT, WRITE, WRITE)]
+    told = hear_timed((1.0, REQUEST), (1.5, REQUEST), (1.52, REPLY), (2.0, WRITE), (2.1, WRITE))
+    assert outline(told)[1:] == [(Kind.OK, REQUEST, REPLY), (Kind.OK, WRITE, WRITE)]
+
+
+def test_a_write_after_its_own_late_echo_is_not_acknowledged():
+    told = hear_timed((1.0, WRITE), (1.3, REQUEST), (1.32, WRITE), (1.34, REPLY), (1.37, WRITE), (1.39, WRITE))
+    assert (WRITE, WRITE) not in pairs(told)
 
 
 def test_a_write_after_its_damaged_echo_is_a_request():

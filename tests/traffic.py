@@ -9,7 +9,7 @@ from softsplit.protocol.adu import rtu_frame
 CHARACTER_BITS = 11
 TICK = 0.016  # s between two reads from a USB adapter
 IDLE = 0.1  # s after which a reader says that nothing came
-TIMEOUTS = (0.3, 0.5, 1.0)  # s a master waits
+TIMEOUTS = (0.1, 0.15, 0.3, 0.5, 1.0)  # s a master waits
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Line:
     bit_errors: float = 0.0
     lost_bytes: float = 0.0
     false_bytes: bool = False  # one at each turnaround
+    timeouts: tuple = TIMEOUTS  # one of which the master has
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Bus:
         self.truth: list[Truth] = []
         self.units = self.random.sample(range(1, 248), 6) + [1]
         self.latency = {unit: self.random.choice((0.002, 0.005, 0.02, 0.05)) for unit in self.units}
-        self.timeout = self.random.choice(TIMEOUTS)
+        self.timeout = self.random.choice(line.timeouts)
         self.polls = [self._request(unit) for unit in self.units for _ in range(6)]
 
     def _request(self, unit: int) -> bytes:

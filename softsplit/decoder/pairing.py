@@ -35,7 +35,7 @@ class Conversation:
         if first := self._echoed_late(begin):
             echo, self.asked = self.asked, None
             self._tell_late(first, echo.frame, echo.time)
-        undisturbed = not self._noise
+        undisturbed = len(self._noise) < TORN
         self.give_up()
         self._tell_noise()
         asked = self._past.ask(frame, end, undisturbed)
@@ -56,7 +56,8 @@ class Conversation:
             self._answer_noise(frame, end)
         else:
             suspect = (len(self._noise) >= TORN or self._past.may_claim(frame, asked, begin)
-                       or not given and self._past.is_overdue(asked, begin))
+                       or not given and (self._past.is_overdue(asked, begin)
+                                         or frame == asked.frame and self._may_be_request(asked, begin)))
             self._tell_noise()
             self.asked = None
             if frame != asked.frame:  # an echo may be the request again
@@ -114,6 +115,11 @@ class Conversation:
     def _is_echo_of_noise(self, frame: bytes, begin: float | None) -> bool:
         wait = between(self._noise_end, begin) or 0.0
         return not self.asked and wait <= self._habits.patience(frame[0]) and resembles(self._noise, frame)
+
+    def _may_be_request(self, asked: Asked, begin: float | None) -> bool:
+        """Whether the same frame as `asked` may be that again, or that was the late echo of one before."""
+        is_retry = self._habits.is_retry_possible(between(asked.time, begin))
+        return is_retry or not asked.retry and self._past.unanswered(asked.frame, asked.time) is not None
 
     def _is_torn_reply(self, asked: Asked) -> bool:
         """Whether the noise may be what is left of the reply, not of the request again."""

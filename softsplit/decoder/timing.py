@@ -3,6 +3,8 @@
 from collections import deque
 
 PATIENCE = 0.2  # s; no master asks again sooner and no unit takes longer, as long as nothing else is known
+QUICKEST_RETRY = 0.1  # s; no master asks again sooner
+EARLY = 0.75  # of the interval in which a master asks again; what comes sooner is no retry
 RECENT = 15  # replies of each unit
 FAMILIAR = 256  # requests
 
@@ -38,8 +40,12 @@ class Habits:
         usual = waits[len(waits) // 2]
         patience = max(PATIENCE, 3 * usual)
         if self._retry_interval:
-            patience = min(patience, 0.75 * self._retry_interval)
+            patience = min(patience, EARLY * self._retry_interval)
         return max(patience, 1.5 * usual)
+
+    def is_retry_possible(self, wait: float | None) -> bool:
+        """Whether the same frame so many seconds later may be the request again. Without times nobody knows."""
+        return wait is not None and wait > EARLY * (self._retry_interval or QUICKEST_RETRY)
 
     def memory(self, timeout: float) -> float:
         """Seconds after a request until no reply comes any more, not even a late one."""

@@ -17,6 +17,9 @@ from softsplit.decoder.decoder import AUTO, MODES, RTS, Kind, Pairing
 from softsplit.protocol.adu import rtu_frame
 from tests.traffic import CHARACTER_BITS, Line, Traffic, traffic
 
+QUICK = (0.1, 0.15)  # s
+ALL_AT_ONCE = {"bit_errors": 1e-4, "lost_bytes": 1e-4, "false_bytes": True, "no_reply": 0.2, "late": 0.2,
+               "second_master": 0.05}
 LINES = {
     "FC 3/4 only, no errors": Line(functions=(3, 3, 4), broadcasts=0),
     "clean mix": Line(),
@@ -25,8 +28,9 @@ LINES = {
     "a false byte per turnaround": Line(false_bytes=True),
     "20 % no reply": Line(no_reply=0.2, late=0.2),
     "second master 5 %": Line(second_master=0.05),
-    "all at once, BER 1e-4": Line(bit_errors=1e-4, lost_bytes=1e-4, false_bytes=True, no_reply=0.2, late=0.2,
-                                  second_master=0.05),
+    "20 % no reply, quick retries": Line(no_reply=0.2, late=0.2, timeouts=QUICK),
+    "all at once, BER 1e-4": Line(**ALL_AT_ONCE),
+    "all at once, quick retries": Line(**ALL_AT_ONCE, timeouts=QUICK),
 }
 POLL, EXCEPTION, UNKNOWN = (rtu_frame(1, bytes.fromhex(pdu)) for pdu in ("03 0000 0001", "83 02", "41 05"))
 SLOW = {  # found by search
