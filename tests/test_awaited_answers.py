@@ -3,6 +3,8 @@
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -12,7 +14,7 @@ from softsplit.downstream import tcp as tcp_module
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER
 from tests.bus import Bus
-from tests.support import RtuMaster, read_request, running, splitting, until
+from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, splitting, until
 from tests.test_forwarding import PROFILE, Device
 
 POLLED, OTHER = read_request(0, 4), read_request(100, 4)
@@ -111,3 +113,34 @@ def test_over_rtu_an_abandoned_answer_that_comes_does_not_shorten_the_silence_be
             until(lambda: line.silent > abandoned)  # it has come
             may_answer.set()
             assert master.answer(1) == device(1, POLLED) and clock.now() - begin >= adu.frame_silence(1200, "8N1")
+
+
+def test_a_serial_server_that_floods_takes_no_other_masters_turn_and_is_told_that_the_wire_is_busy(tmp_path):
+    device = Device()
+    bus, wiring = served(tmp_path, device, "rtuovertcp")
+    bus.fault = lambda say, frame, unit, pdu: (time.sleep(0.01), say(frame(unit, device(unit, pdu))))
+    other = Downstream("tcp://127.0.0.1:0", wiring.serves)
+    is_over, heard = threading.Event(), []
+
+    def flood(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), 5) as sock:
+            sock.settimeout(0.004)
+            for number in range(10_000):
+                if is_over.is_set():
+                    return
+                sock.sendall(frame("rtuovertcp", read_request(100 + number % 800, 1 + number // 800)))
+                with suppress(TimeoutError):
+                    heard.append(sock.recv(4096))
+
+    with bus, splitting(wiring, other) as splitter, ThreadPoolExecutor(1) as pool, TcpMaster(splitter.servers[1].url.port) as master:
+        flooding = pool.submit(flood, splitter.servers[0].url.port)
+        try:
+            until(lambda: len(bus.requests) > 20)
+            for address in range(900, 908):
+                begin = clock.now()
+                assert master.ask(1, read_request(address, 2)) == device(1, read_request(address, 2))
+                assert clock.now() - begin < 0.5 * SLOWNESS
+            until(lambda: any(b"\x83\x06" in each for each in heard))
+        finally:
+            is_over.set()
+        flooding.result()

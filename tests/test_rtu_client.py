@@ -215,7 +215,7 @@ def test_a_unit_that_was_away_for_long_is_read_at_its_first_answer(line):
     line.bus.fault = lambda *_: None
     for _ in range(12):
         with pytest.raises(NoAnswer):
-            line.ask(timeout=0.03)
+            line.ask(timeout=0.03 * SLOWNESS)
     line.bus.fault = None
     assert line.is_right() and not line.client._awaited.has(1)
     assert sum(pdu == read_question(POWERS).pdu for _, pdu, _ in line.bus.requests) == 2
