@@ -65,8 +65,14 @@ class TcpServer(Server, ModbusTkTcpServer):
         super().open()
 
     def acquire(self) -> None:
-        self._sock = listening_socket(self.url)
-        self.url = Url(self.url.scheme, self.url.host, self._sock.getsockname()[1])
+        sock = bound_socket(self.url)
+        try:
+            sock.listen(BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+        self._sock = sock
+        self.url = Url(self.url.scheme, self.url.host, sock.getsockname()[1])
         self.selector.register(self._sock, EVENT_READ)
 
     @property
@@ -227,8 +233,8 @@ class RtuOverTcpServer(TcpServer):
     connection_class = RtuConnection
 
 
-def listening_socket(url: Url) -> socket.socket:
-    """Return a socket that listens at the first of the url's addresses that this machine has. Raises OSError."""
+def bound_socket(url: Url) -> socket.socket:
+    """Return a socket at the first of the url's addresses that this machine has. Raises OSError."""
     absent = None
     for family, kind, proto, _, address in names.addresses(url.host, url.port, LOOK_UP):
         sock = None
@@ -238,7 +244,6 @@ def listening_socket(url: Url) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # for those it accepts
             sock.setblocking(False)
             sock.bind(address)
-            sock.listen(BACKLOG)
             return sock
         except OSError as error:
             if sock:

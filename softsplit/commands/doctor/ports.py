@@ -1,7 +1,6 @@
 """What ports and wires say to somebody who tries them while no splitter does."""
 
 import errno
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.decoder.decoder import Pairing
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.downstream.tcp import CURES
+from softsplit.downstream.tcp import CURES, bound_socket
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
 from softsplit.protocol import adu
@@ -36,11 +35,7 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
     """
     url = downstream.url
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            url.host, url.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family, kind, proto) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
+        bound_socket(url).close()
     except OSError as error:
         if error.errno == errno.EACCES and rights and rights.has_low_ports:
             yield well(f"{downstream.name}: {url} is for {rights.who} to serve; only root can try more")
