@@ -4,7 +4,7 @@ import pytest
 
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
-from softsplit.logs.conditions import Allowance, Condition
+from softsplit.logs.conditions import TokenBucket, Condition
 from softsplit.upstream.eventlog import BURST
 from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock
@@ -19,7 +19,7 @@ def clock(monkeypatch):
 
 def test_each_change_is_logged_once(clock, caplog):
     caplog.set_level("INFO")
-    condition = Condition(Allowance())
+    condition = Condition(TokenBucket())
     for _ in range(3):
         condition.well("it answers")
     for _ in range(3):
@@ -31,14 +31,14 @@ def test_each_change_is_logged_once(clock, caplog):
 
 def test_what_is_well_at_first_is_not_announced(clock, caplog):
     caplog.set_level("INFO")
-    condition = Condition(Allowance(), well_at_first=True)
+    condition = Condition(TokenBucket(), well_at_first=True)
     condition.well("fine")
     assert not caplog.records
 
 
 def test_what_flaps_for_a_day_does_not_flood_the_log_and_its_last_state_is_told(clock, caplog):
     caplog.set_level("INFO")
-    condition = Condition(Allowance(burst=5, every=20.0))
+    condition = Condition(TokenBucket(burst=5, every=20.0))
     for _ in range(6000):
         condition.trouble("it is silent")
         condition.well("it answers")
@@ -97,7 +97,7 @@ def test_a_worker_that_does_not_end_in_time_is_named(caplog, monkeypatch):
 
 
 def test_trouble_that_lasts_is_summed_up_ever_more_seldom(clock, caplog):
-    condition = Condition(Allowance())
+    condition = Condition(TokenBucket())
     for _ in range(24 * 3600 // 20):
         condition.trouble("unit 2 does not answer", "; it is tried again")
         clock.now += 20
@@ -112,7 +112,7 @@ def test_trouble_that_lasts_is_summed_up_ever_more_seldom(clock, caplog):
 
 def test_what_flaps_tells_how_often_it_did(clock, caplog):
     caplog.set_level("INFO")
-    condition = Condition(Allowance(burst=4, every=600.0))
+    condition = Condition(TokenBucket(burst=4, every=600.0))
     for _ in range(10):
         condition.trouble("it is silent")
         clock.now += 1
@@ -127,33 +127,33 @@ def test_what_flaps_tells_how_often_it_did(clock, caplog):
 @pytest.mark.parametrize("last", ["it is pulled; it is tried again", "it is here after 1 s"])
 def test_the_last_word_about_what_came_and_went_is_true_soon_although_it_is_never_reported_again(clock, caplog, last):
     caplog.set_level("INFO")
-    allowance = Allowance()
-    condition = Condition(allowance)
+    bucket = TokenBucket()
+    condition = Condition(bucket)
     for second in range(101 if last.startswith("it is pulled") else 100):
         condition.well("it is here") if second % 2 else condition.trouble("it is pulled", "; it is tried again")
         clock.now += 1
-        allowance.catch_up()
+        bucket.catch_up()
     assert len(caplog.records) < 6
     for _ in range(12):
         clock.now += 1
-        allowance.catch_up()
+        bucket.catch_up()
     assert caplog.records[-1].message.partition(" (")[0] == last and len(caplog.records) <= 6
     said = len(caplog.records)
     clock.now += 3600
-    allowance.catch_up()
+    bucket.catch_up()
     assert len(caplog.records) == said
 
 
 def test_what_is_true_of_a_whole_bus_after_an_outage_is_told_in_a_line(clock, caplog):
     caplog.set_level("INFO")
-    allowance = Allowance(burst=BURST)
-    units = [Condition(allowance) for _ in range(60)]
+    bucket = TokenBucket(burst=BURST)
+    units = [Condition(bucket) for _ in range(60)]
     for report in (Condition.trouble, Condition.well, Condition.trouble, Condition.well):
         for number, unit in enumerate(units):
             report(unit, f"{number} {report.__name__}")
         clock.now += 5
     clock.now += 10
-    allowance.catch_up()
+    bucket.catch_up()
     assert len(caplog.records) <= BURST
     last = {}
     for record in caplog.records:
@@ -165,8 +165,8 @@ def test_what_is_true_of_a_whole_bus_after_an_outage_is_told_in_a_line(clock, ca
 @pytest.mark.parametrize("units", [2, 60])
 def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, caplog, units, period):
     caplog.set_level("INFO")
-    allowance = Allowance(burst=min(5 + units, BURST))  # as a poller has it
-    conditions = [Condition(allowance) for _ in range(units)]
+    bucket = TokenBucket(burst=min(5 + units, BURST))  # as a poller has it
+    conditions = [Condition(bucket) for _ in range(units)]
     end, is_down = clock.now + 86400, True
     while clock.now < end:
         for number, condition in enumerate(conditions):
@@ -176,7 +176,7 @@ def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, 
                 condition.well(f"unit {number} answers")
         is_down = not is_down
         clock.now += period
-        allowance.catch_up()  # as a poller does once a second
+        bucket.catch_up()  # as a poller does once a second
     assert 10 < len(caplog.records) < 200
 
 

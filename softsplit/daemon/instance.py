@@ -11,7 +11,7 @@ from pathlib import Path
 from softsplit.daemon import status
 from softsplit.daemon.presence import Presence
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from softsplit.logs.conditions import Allowance, Condition
+from softsplit.logs.conditions import TokenBucket, Condition
 from softsplit.worker import stop_all
 
 
@@ -25,7 +25,7 @@ class Instance:
     def __init__(self, config: Path):
         self._config = Path(os.path.realpath(config))
         self._started = _now()
-        self._files = Condition(Allowance(), well_at_first=True)
+        self._files = Condition(TokenBucket(), well_at_first=True)
         self._presence = Presence(self._config)
 
     def attend(self, report: dict) -> None:

@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 from softsplit import clock
 from softsplit.config.access import Access
-from softsplit.logs.conditions import Allowance
+from softsplit.logs.conditions import TokenBucket
 
 log = logging.getLogger("softsplit")
 
@@ -21,7 +21,7 @@ class Door:
     def __init__(self, name: str, access: Access):
         self._name = name
         self._access = access
-        self._allowance = Allowance()
+        self._bucket = TokenBucket()
         self._said_at: dict[str, float] = {}
         self.refused: Counter[str] = Counter()  # how often, by address
 
@@ -46,7 +46,7 @@ class Door:
 
     def _say_refused(self, address: str) -> None:
         now = clock.now()
-        if now - self._said_at.get(address, float("-inf")) < SAY_AGAIN or not self._allowance.take():
+        if now - self._said_at.get(address, float("-inf")) < SAY_AGAIN or not self._bucket.take():
             return
         if len(self._said_at) >= REMEMBERED:
             self._said_at.clear()

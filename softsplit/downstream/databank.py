@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from modbus_tk import modbus
 
 from softsplit.downstream.mirror import Mirror
-from softsplit.logs.conditions import Allowance
+from softsplit.logs.conditions import TokenBucket
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.pdu import SILENCE
 
@@ -29,7 +29,7 @@ class Databank(modbus.Databank):
         self._slaves: dict[int, Mirror] = {mirror.unit: mirror for mirror in mirrors}
         self._unknown_unit = unknown_unit
         self._refused: set[str] = set()
-        self._allowance = Allowance(burst=20)
+        self._bucket = TokenBucket(burst=20)
 
     @property
     def mirrors(self) -> dict[int, Mirror]:
@@ -54,7 +54,7 @@ class Databank(modbus.Databank):
 
     def _note(self, request: str, code: int) -> None:
         """Log a refused request once: people need to know what their masters ask."""
-        if request not in self._refused and len(self._refused) < REMEMBERED and self._allowance.take():
+        if request not in self._refused and len(self._refused) < REMEMBERED and self._bucket.take():
             self._refused.add(request)
             log.info("%s: %s: a master was refused with %s",
                      self._name, request, pdus.describe_exception(code))

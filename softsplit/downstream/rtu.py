@@ -48,7 +48,7 @@ class RtuServer(Server, ModbusTkRtuServer):
     cause = staticmethod(cause)
 
     def step(self) -> None:
-        self.allowance.catch_up()
+        self.bucket.catch_up()
         if not self.is_open:
             self.open_again()
             return

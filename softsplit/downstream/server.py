@@ -12,7 +12,7 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.masters import Masters
 from softsplit.downstream.report import Reporter
 from softsplit.errors import DownstreamError
-from softsplit.logs.conditions import Allowance, Condition
+from softsplit.logs.conditions import TokenBucket, Condition
 from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
@@ -36,8 +36,8 @@ class Server(Worker):
         self._reporter = Reporter(self.masters)
         self.label = name
         self._is_named = name != str(url)
-        self.allowance = Allowance()
-        self._opening = Condition(self.allowance)
+        self.bucket = TokenBucket()
+        self._opening = Condition(self.bucket)
         self._cause = ""  # why it could not be opened
         self._open_at = 0.0  # when that is tried again
         self._bugs: set[str] = set()
@@ -131,6 +131,6 @@ class Server(Worker):
 
     def report_bug(self, error: Exception) -> None:
         """Log once what came up while one master was served; it costs this master only."""
-        if repr(error) not in self._bugs and len(self._bugs) < REMEMBERED and self.allowance.take():
+        if repr(error) not in self._bugs and len(self._bugs) < REMEMBERED and self.bucket.take():
             self._bugs.add(repr(error))
             log.error("%s: a master could not be served, which is a bug", self.label, exc_info=error)

@@ -54,8 +54,8 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
         self._accept_at: float | None = None  # when accepting goes on
-        self._acceptance = Condition(self.allowance, well_at_first=True)
-        self._crowd = Condition(self.allowance, tries="times")
+        self._acceptance = Condition(self.bucket, well_at_first=True)
+        self._crowd = Condition(self.bucket, tries="times")
         self._resumable: deque[Connection] = deque()  # filled by any thread
         self._expiring: set[Connection] = set()
         self._sweep_at = 0.0
@@ -85,7 +85,7 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def step(self) -> None:
         if not self.is_open:
-            self.allowance.catch_up()
+            self.bucket.catch_up()
             self.open_again()
             return
         for key, events in self.selector.select(self._pause()):
@@ -129,7 +129,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         if now < self._sweep_at:
             return
         self._sweep_at = now + TICK
-        self.allowance.catch_up()
+        self.bucket.catch_up()
         for connection in [each for each in self.connections if each.is_due(now, self._idle_timeout)]:
             self._drop(connection)
         if self._accept_at is not None and now >= self._accept_at:

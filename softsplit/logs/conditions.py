@@ -12,7 +12,7 @@ SETTLED = 10.0  # s that a state has lasted when it is logged although much came
 RESERVE = 2  # lines kept for that
 
 
-class Allowance:
+class TokenBucket:
     """How many lines may still be logged: `burst` at once, one more every `every` seconds.
 
     So a day, whatever happens in it, has 144 lines and a burst. The last lines of a burst are kept for states
@@ -60,15 +60,15 @@ class Allowance:
 
 
 class Condition:
-    """Something that is well or in trouble: each change is logged once, within the allowance.
+    """Something that is well or in trouble: each change is logged once, within the bucket.
 
-    A change that could not be logged is logged later, if it lasts; see `Allowance.catch_up`. At first its
+    A change that could not be logged is logged later, if it lasts; see `TokenBucket.catch_up`. At first its
     state is not known, so that either report is a change, unless it is `well_at_first`. Trouble that lasts is
     summed up: since when, and how many `tries` there were, unless those do not matter.
     """
 
-    def __init__(self, allowance: Allowance, well_at_first: bool = False, tries: str = "tries"):
-        self._allowance = allowance
+    def __init__(self, bucket: TokenBucket, well_at_first: bool = False, tries: str = "tries"):
+        self._bucket = bucket
         self._tries_are_called = tries
         self.is_well = self._is_logged_as_well = True if well_at_first else None
         self.changed_at = 0.0
@@ -93,7 +93,7 @@ class Condition:
         is_other_cause = cause != self._logged_cause and now - self._logged_at >= SAY_AGAIN
         if self._is_logged_as_well is not False or is_other_cause:
             self._log(logging.WARNING)
-        elif now - self.changed_at >= self._next_summary() and self._allowance.take():
+        elif now - self.changed_at >= self._next_summary() and self._bucket.take():
             self._summaries += 1
             tries = f", {self._tries} {self._tries_are_called}" if self._tries_are_called else ""
             log.warning(f"{cause}, for {show_duration(now - self.changed_at)}{tries}")
@@ -110,12 +110,12 @@ class Condition:
 
     def forget(self) -> None:
         """It does not exist any more."""
-        self._allowance.settle(self)
+        self._bucket.settle(self)
 
     def told(self) -> str:
         """Return what is to be logged of the present state, which is in the log from now on."""
         self._is_logged_as_well, self._logged_cause, self._logged_at = self.is_well, self._cause, clock.now()
-        self._allowance.settle(self)
+        self._bucket.settle(self)
         unsaid, self._unsaid = self._unsaid - 1, 0
         return f"{self._text} ({unsaid} changes since the last line)" if unsaid > 0 else self._text
 
@@ -123,15 +123,15 @@ class Condition:
         self.is_well, self.changed_at = is_well, now
         self._unsaid += 1
         if is_well is self._is_logged_as_well:
-            self._allowance.settle(self)
+            self._bucket.settle(self)
 
     def _log(self, level: int) -> None:
         """Log the present state, now or when it has lasted."""
         has_lasted = clock.now() - self.changed_at >= SETTLED
-        if self._allowance.take(reserve=0 if has_lasted else RESERVE):
+        if self._bucket.take(reserve=0 if has_lasted else RESERVE):
             log.log(level, "%s", self.told())
         else:
-            self._allowance.owe(self)
+            self._bucket.owe(self)
 
     def _next_summary(self) -> float:
         """Seconds of trouble until the next summary."""

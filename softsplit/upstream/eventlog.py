@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection
 
 from softsplit.errors import UpstreamError
-from softsplit.logs.conditions import Allowance, Condition
+from softsplit.logs.conditions import TokenBucket, Condition
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
 
@@ -25,12 +25,12 @@ class Words:
         self._name = name
         self._url = url
         self._outlook, counted = (TRIED_AGAIN, "tries") if tries else ("", "")
-        self._allowance = Allowance(burst=min(5 + len(units), BURST))  # what a start takes, and an outage
-        self._gateway = Condition(self._allowance, tries=counted)
-        self._load = Condition(self._allowance, well_at_first=True, tries="")
-        self._line = Condition(self._allowance, well_at_first=True, tries="")
-        self._units = {unit: Condition(self._allowance, tries=counted) for unit in units}
-        self._blocks_that_are_written = Condition(self._allowance, well_at_first=True, tries="writes")
+        self._bucket = TokenBucket(burst=min(5 + len(units), BURST))  # what a start takes, and an outage
+        self._gateway = Condition(self._bucket, tries=counted)
+        self._load = Condition(self._bucket, well_at_first=True, tries="")
+        self._line = Condition(self._bucket, well_at_first=True, tries="")
+        self._units = {unit: Condition(self._bucket, tries=counted) for unit in units}
+        self._blocks_that_are_written = Condition(self._bucket, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block], Condition] = {}
 
     def reached(self) -> None:
@@ -59,7 +59,7 @@ class Words:
 
     def catch_up(self) -> None:
         """Log what lasts and could not be logged when it began; to be called about once a second."""
-        self._allowance.catch_up()
+        self._bucket.catch_up()
 
     def does_not_say(self, unit: int, what: str, error: UpstreamError) -> None:
         """The outcome of a write is not known."""
@@ -78,11 +78,11 @@ class Words:
             self._load.well(f"{self._name}: the wire carries all reads in their periods again")
 
     def is_there_too(self, unit: int) -> None:
-        if self._allowance.take():
+        if self._bucket.take():
             log.info("%s: unit %s is on this line too; name it in units to have it served", self._name, unit)
 
     def is_not_alone(self, what: str) -> None:
         self._line.trouble(what)
 
     def _block(self, unit: int, block: Block) -> Condition:
-        return self._blocks.setdefault((unit, block), Condition(self._allowance, well_at_first=True))
+        return self._blocks.setdefault((unit, block), Condition(self._bucket, well_at_first=True))
