@@ -173,7 +173,7 @@ def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener)
     options = {"max_age": downstream.max_age, "when_stale": downstream.when_stale, "step": profile.step,
                "alone": profile.alone}
     if served.upstream.is_heard:
-        return HeardMirror(served.unit, profile.tables, **options)
+        return HeardMirror(served.unit, profile.tables, (each.block for each in profile.registers), **options)
     way = _way(downstream, served, upstream)
     return Mirror(served.unit, served.origin.reads, profile.tables, way=way, **options)
 

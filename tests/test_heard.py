@@ -4,9 +4,10 @@ import struct
 
 import pytest
 
-from softsplit.decoder.facts import overheard
+from softsplit.decoder.facts import done_at, overheard, written, written_by
 from softsplit.decoder.periods import FORGET, Periods
 from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.downstream import hearditems
 from softsplit.downstream import heardmirror as heard_module
 from softsplit.downstream.heardmirror import HeardMirror
 from softsplit.protocol import adu
@@ -41,14 +42,13 @@ def told(heard: Transaction, step: int = 1) -> list[tuple]:
     (Kind.SUSPECT, "03 5b00 0002", "03 04 0102 0304", []),
     (Kind.LATE, "03 5b00 0002", "03 04 0102 0304", []),
     (Kind.ORPHAN, "", "03 04 0102 0304", []),
-    (Kind.OK, "06 0010 1234", "06 0010 1234", [("holding registers 0x0010+1", "1234", None)]),
-    (Kind.OK, "05 0010 ff00", "05 0010 ff00", [("coils 0x0010+1", "01", None)]),
-    (Kind.OK, "05 0010 0000", "05 0010 0000", [("coils 0x0010+1", "00", None)]),
-    (Kind.OK, "0f 0010 0003 01 05", "0f 0010 0003", [("coils 0x0010+3", "05", None)]),
-    (Kind.OK, "10 0010 0002 04 0001 0002", "10 0010 0002", [("holding registers 0x0010+2", "00010002", None)]),
+    (Kind.OK, "06 0010 1234", "06 0010 1234", [("holding registers 0x0010+1", None, None)]),
+    (Kind.OK, "05 0010 ff00", "05 0010 ff00", [("coils 0x0010+1", None, None)]),
+    (Kind.OK, "0f 0010 0003 01 05", "0f 0010 0003", [("coils 0x0010+3", None, None)]),
+    (Kind.OK, "10 0010 0002 04 0001 0002", "10 0010 0002", [("holding registers 0x0010+2", None, None)]),
     (Kind.OK, "16 0010 00f2 0025", "16 0010 00f2 0025", [("holding registers 0x0010+1", None, None)]),
     (Kind.OK, "17 0020 0001 0010 0001 02 1234", "17 02 0708",
-     [("holding registers 0x0010+1", "1234", None), ("holding registers 0x0020+1", "0708", None)]),
+     [("holding registers 0x0010+1", None, None), ("holding registers 0x0020+1", "0708", None)]),
     (Kind.NO_REPLY, "06 0010 1234", "", [("holding registers 0x0010+1", None, None)]),
     (Kind.EXCEPTION, "06 0010 1234", "86 04", [("holding registers 0x0010+1", None, None)]),
     (Kind.ORPHAN, "", "10 0010 0002", [("holding registers 0x0010+2", None, None)]),
@@ -61,13 +61,33 @@ def test_what_a_transaction_tells(kind, request_pdu, reply_pdu, facts):
 
 @pytest.mark.parametrize("kind, request_pdu, reply_pdu, blocks", [
     (Kind.OK, "03 5b00 0002", "03 04 0102 0304", []),
-    (Kind.OK, "06 0010 1234", "06 0010 1234", ["input registers 0x0010+1"]),
-    (Kind.OK, "05 0010 ff00", "05 0010 ff00", ["discrete inputs 0x0010+1"]),
+    (Kind.OK, "06 0010 1234", "06 0010 1234", ["holding registers 0x0010+1", "input registers 0x0010+1"]),
+    (Kind.OK, "05 0010 ff00", "05 0010 ff00", ["coils 0x0010+1", "discrete inputs 0x0010+1"]),
+    (Kind.OK, "17 0020 0001 0010 0001 02 1234", "17 02 0708", ["holding registers 0x0010+1", "input registers 0x0010+1"]),
     (Kind.NO_REPLY, "06 0010 1234", "", ["holding registers 0x0010+1", "input registers 0x0010+1"]),
 ])
-def test_what_a_write_leaves_in_doubt(kind, request_pdu, reply_pdu, blocks):
-    (fact,) = overheard(transaction(kind, request_pdu, reply_pdu))
-    assert list(map(str, fact.doubtful)) == blocks
+def test_what_a_write_covers_nobody_knows_in_either_table(kind, request_pdu, reply_pdu, blocks):
+    heard = transaction(kind, request_pdu, reply_pdu)
+    assert list(map(str, written(list(overheard(heard))))) == list(map(str, written_by(heard.request))) == blocks
+
+
+@pytest.mark.parametrize("kind, request_pdu, reply_pdu, seconds", [
+    (Kind.OK, "10 0010 0001 02 0001", "10 0010 0001", 0.05),  # acknowledged
+    (Kind.EXCEPTION, "10 0010 0001 02 0001", "90 04", 0.05),
+    (Kind.EXCEPTION, "10 0010 0001 02 0001", "90 05", 5.0),  # it takes its time
+    (Kind.EXCEPTION, "10 0010 0001 02 0001", "90 0b", 5.0),  # a gateway speaks
+    (Kind.NO_REPLY, "10 0010 0001 02 0001", "", 5.0),
+    (Kind.SUSPECT, "10 0010 0001 02 0001", "10 0010 0001", 5.0),
+    (Kind.OK, "06 0010 1234", "06 0010 1234", 0.05 + 3 * 0.05),  # or sent twice, with a time-out of 0.05 s
+    (Kind.SUSPECT, "06 0010 1234", "06 0010 1234", 5.0),
+    (Kind.BROADCAST, "06 0010 1234", "", 0.2),
+    (Kind.ORPHAN, "", "10 0010 0002", 0.05),
+])
+def test_when_a_write_is_done(kind, request_pdu, reply_pdu, seconds):
+    heard = transaction(kind, request_pdu, reply_pdu)
+    assert done_at(heard, 5.0, roles_are_known=False) == pytest.approx(1000.0 + seconds)
+    if heard.kind is Kind.OK:
+        assert done_at(heard, 5.0, roles_are_known=True) == pytest.approx(1000.05)
 
 
 def test_a_device_that_counts_addresses_in_bytes_is_understood():
@@ -147,7 +167,7 @@ def test_each_register_has_its_own_age(copy, clock):
     copy.hears(Block(HOLDING, 0x5B00, 2), DATA[:4])
     clock.now += 6
     copy.hears(Block(HOLDING, 0, 1), b"\0\0")
-    assert copy.read(0x5B00, 2) == b"\x03\x04" + DATA[:4] and copy.read(0x5B00, 3) == REFUSED
+    assert copy.read(0x5B00, 2) == b"\x03\x04" + DATA[:4] and copy.read(0x5B02, 1) == copy.read(0x5B00, 3) == REFUSED
 
 
 def test_a_slow_block_is_good_for_three_of_its_periods_while_its_unit_is_heard(copy, clock):
@@ -200,7 +220,72 @@ def test_what_may_have_been_changed_is_not_served_before_it_was_heard_again(copy
     copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)])
     assert copy.read(0x5B00, 4) == REFUSED and copy.read(0x5B00, 1)[0] == copy.read(0x5B02, 2)[0] == 3
     copy.hears(Block(HOLDING, 0x5B01, 1), b"\x12\x34", every=0.0)
-    assert copy.read(0x5B00, 2) == b"\x03\x04\x00\x01\x12\x34"
+    assert copy.read(0x5B01, 1) == b"\x03\x02\x12\x34" and copy.read(0x5B00, 2) == REFUSED, "halves of one number, perhaps"
+    copy.hears(BLOCK)
+    assert copy.read(0x5B00, 2) == b"\x03\x04" + DATA[:4]
+
+
+def test_what_was_read_before_a_write_was_done_does_not_count(copy, clock):
+    copy.hears(BLOCK)
+    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)])
+    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)], clock.now + 2)
+    for _ in range(2):
+        copy.hears(BLOCK)
+        assert copy.read(0x5B00, 4) == copy.read(0x5B01, 1) == REFUSED and copy.read(0x5B02, 2)[0] == 3
+        clock.now += 1
+    copy.hears(BLOCK)
+    assert copy.read(0x5B00, 4)[0] == 3
+
+
+def test_what_was_refused_before_a_write_is_not_refused_after_it(copy, clock):
+    copy.hears(BLOCK, None, exception=2)
+    copy.mirror.doubt([Block(HOLDING, 0x0010, 1)], clock.now + 1)
+    copy.hears(BLOCK, None, exception=2)
+    assert copy.read(0x5B00, 4) == REFUSED, "the write may still be under way"
+    clock.now += 1
+    copy.hears(BLOCK, None, exception=2)
+    assert copy.read(0x5B00, 4) == b"\x83\x02"
+
+
+# A number comes from one transaction.
+
+POWER = Block(HOLDING, 0x5B14, 2)
+
+
+def words(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}H", *values)
+
+
+@pytest.mark.parametrize("registers", [(), (POWER,)])
+def test_a_number_is_not_joined_from_two_transactions(clock, registers):
+    copy = Copy(clock, registers=registers)
+    copy.hears(POWER, words(0, 65520))
+    copy.hears(Block(HOLDING, 0x5B00, 21), words(*range(20), 1))
+    assert copy.read(0x5B14, 2) == b"\x03\x04" + words(0, 65520), "it was 655.20 W, and never 1310.56 W"
+    assert copy.read(0x5B00, 21) == b"\x03\x2a" + words(*range(20), 1), "no number is cut that was not cut before"
+    whole = copy.read(0x5B00, 22)
+    assert whole == (b"\x03\x2c" + words(*range(20), 0, 65520) if registers else REFUSED)
+    clock.now += 9
+    copy.hears(Block(HOLDING, 0x5B00, 21), words(*range(20), 1))
+    clock.now += 2
+    assert copy.read(0x5B14, 2) == REFUSED and copy.read(0x5B00, 21)[0] == 3
+
+
+def test_numbers_side_by_side_may_come_from_several_transactions(clock):
+    copy = Copy(clock, registers=(Block(HOLDING, 0, 2), Block(HOLDING, 2, 2)))
+    copy.hears(Block(HOLDING, 0, 4), words(1, 2, 3, 4))
+    copy.hears(Block(HOLDING, 2, 2), words(5, 6))
+    assert copy.read(0, 4) == b"\x03\x08" + words(1, 2, 5, 6)
+    copy.hears(Block(HOLDING, 1, 2), words(7, 8))
+    assert copy.read(0, 4) == b"\x03\x08" + words(1, 2, 5, 6) and copy.read(1, 2) == b"\x03\x04" + words(7, 8)
+
+
+def test_half_of_a_number_that_was_written_is_no_number(clock):
+    copy = Copy(clock, registers=(POWER,))
+    copy.hears(POWER, words(0, 65520))
+    copy.mirror.doubt([Block(HOLDING, 0x5B14, 1)])
+    copy.hears(Block(HOLDING, 0x5B14, 1), words(1))
+    assert copy.read(0x5B14, 2) == REFUSED and copy.read(0x5B14, 1) == b"\x03\x02" + words(1)
 
 
 def test_what_may_have_been_changed_is_not_refused_either_before_it_was_heard_again(copy):
@@ -229,5 +314,5 @@ def test_only_what_is_read_again_and_again_is_missed(copy, clock):
 def test_what_is_kept_is_bounded(copy):
     for address in range(2000):
         copy.hears(Block(HOLDING, address, 1), struct.pack(">H", address))
-    assert len(copy.mirror.states(copy.clock.now)) == heard_module.BLOCKS
+    assert len(copy.mirror.states(copy.clock.now)) == hearditems.BLOCKS
     assert copy.read(0, 3) == b"\x03\x06" + struct.pack(">3H", 0, 1, 2)

@@ -91,27 +91,16 @@ def test_a_unit_that_does_not_answer_turns_stale_though_it_was_slow(tmp_path):
         until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
 
 
-def test_a_write_that_was_heard_changes_the_copy_once_the_unit_has_said_so(tmp_path):
-    with listening(tmp_path) as (line, master, other, splitter):
-        for _ in range(3):
-            master.ask(1, POWERS)
-        until(lambda: other.ask(1, POWERS)[0] == 3)
-        assert master.ask(1, b"\x06\x00\x02\x12\x34") == b"\x06\x00\x02\x12\x34"
-        until(lambda: other.ask(1, read_request(2, 1)) == b"\x03\x02\x12\x34")
-        assert splitter.status()["downstreams"]["copy"]["units"]["1"]["blocks"] == 1, "the whole is still known"
-        line.is_mute, master.port.timeout = True, 0.05
-        assert master.ask(1, b"\x06\x00\x03\x12\x34") == b""
-        until(lambda: not master.ask(1, read_request(0, 1)) and other.ask(1, read_request(3, 1)) == REFUSED)
-        assert other.ask(1, read_request(0, 3))[0] == 3, "what it does not cover is as it was"
-
-
-def test_a_write_makes_its_like_in_the_other_table_stale(tmp_path):
+def test_what_a_write_covers_is_stale_until_it_was_read_again_in_both_tables(tmp_path):
     with listening(tmp_path) as (line, master, other, _):
         line.device = lambda unit, pdu: pdu if pdu[0] == 6 else good_answer(unit, pdu)
-        until(lambda: master.ask(1, read_request(0, 6, 4)) and other.ask(1, read_request(0, 6, 4))[0] == 4)
+        until(lambda: master.ask(1, POWERS) and master.ask(1, read_request(0, 6, 4))
+              and other.ask(1, POWERS)[0] == 3 and other.ask(1, read_request(0, 6, 4))[0] == 4)
         master.ask(1, b"\x06\x00\x02\x12\x34")
-        until(lambda: other.ask(1, read_request(2, 1)) == b"\x03\x02\x12\x34")
-        assert other.ask(1, read_request(2, 1, 4)) == b"\x84\x0b" and other.ask(1, read_request(3, 1, 4))[0] == 4
+        until(lambda: other.ask(1, read_request(2, 1)) == REFUSED and other.ask(1, read_request(2, 1, 4)) == b"\x84\x0b")
+        assert other.ask(1, read_request(0, 2))[0] == 3 and other.ask(1, read_request(3, 1, 4))[0] == 4
+        until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
+        assert other.ask(1, read_request(2, 1, 4)) == b"\x84\x0b", "that was not read again"
 
 
 def test_a_reply_to_a_retry_may_be_as_old_as_the_try_before(tmp_path):

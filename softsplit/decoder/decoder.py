@@ -6,6 +6,7 @@
 from softsplit.decoder.alternating import Packets
 from softsplit.decoder.framefinder import Tap
 from softsplit.decoder.pairing import Conversation
+from softsplit.decoder.requests import Asked
 from softsplit.decoder.transaction import Kind, Transaction
 
 __all__ = ["MODES", "Kind", "Pairing", "Transaction"]
@@ -41,6 +42,10 @@ class Pairing:
         if data:
             self._tap(role).take(data, t, role if self._mode == RTS else None)
         return self._talk.tell()
+
+    def open_requests(self) -> list[Asked]:
+        """Return what was asked, of which nothing was told yet."""
+        return [self._talk.asked] if self._talk.asked else []
 
     def idle(self, t: float) -> list[Transaction]:
         """Nothing came up to `t`; return what is complete now."""

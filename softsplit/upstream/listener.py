@@ -7,7 +7,7 @@ from queue import Queue
 from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Pairing
-from softsplit.decoder.facts import Overheard, overheard
+from softsplit.decoder.facts import Overheard, done_at, is_ambiguous, overheard, written, written_by
 from softsplit.decoder.periods import Periods
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
@@ -45,6 +45,9 @@ class Listener(Worker):
         self._steps = {unit.unit: unit.profile.step for unit in units}
         self._ears = ears_for(upstream, self._hear_of_tap)
         self._character_time = adu.character_time(upstream.line.baudrate, upstream.line.mode)
+        self._roles_are_known = upstream.reply_url is not None
+        self._reply_timeout = max(LATE, upstream.timeout)
+        self._doubted = 0  # the latest request of which it was told that it may change something
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
         self._unanswered: Counter = Counter()  # reads in a row, by unit
@@ -74,8 +77,9 @@ class Listener(Worker):
                     else self._pairing.idle(each.time)
                 for transaction in found:
                     self._take(transaction)
+            self._doubt_what_is_asked()
         else:
-            self._pairing, self._heard_at = self._begin(), now
+            self._pairing, self._heard_at, self._doubted = self._begin(), now, 0
         self._say_how_it_is(now)
 
     def close(self) -> None:
@@ -88,8 +92,7 @@ class Listener(Worker):
 
     def _begin(self) -> Pairing:
         """Forget what was heard in part."""
-        timeout = max(LATE, self._upstream.timeout)
-        return Pairing(self._character_time, jitter=self._ears.jitter, timeout=timeout)
+        return Pairing(self._character_time, jitter=self._ears.jitter, timeout=self._reply_timeout)
 
     def _open(self) -> bool:
         try:
@@ -133,7 +136,7 @@ class Listener(Worker):
         self._judge(size, heard.kind is Kind.DAMAGED)
         if heard.kind is Kind.BROADCAST:
             for unit, step in self._steps.items():
-                self._doubt(unit, [block for fact in overheard(heard, step) for block in fact.doubtful])
+                self._doubt(unit, written_by(heard.request, step), self._done_at(heard))
         elif heard.unit in self._steps:
             self._take_of(heard.unit, heard)
         elif heard.kind in (Kind.OK, Kind.EXCEPTION) and heard.unit not in self._unlisted:
@@ -153,17 +156,18 @@ class Listener(Worker):
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
         block = _asked(heard, self._steps[unit])
         if not heard.retry:
-            for read in {block, *(fact.block for fact in facts if fact.is_read)} - {None}:
+            for read in {block, *(fact.block for fact in facts if not fact.is_written)} - {None}:
                 self._learn(unit, read, heard.time)
-        if heard.kind in COUNTED:
+        is_counted = heard.kind in COUNTED and not is_ambiguous(heard, self._roles_are_known)
+        if is_counted:
             data = next((fact.data for fact in facts if fact.block == block), None)
             self.tally.count(unit, block, asked_at, heard.latency or 0.0, error, data)
             self._note_answer(unit, has_answered, error)
-        self._doubt(unit, [block for fact in facts for block in fact.doubtful])
+        self._doubt(unit, written(facts), self._done_at(heard))
         for fact in facts:
-            if not fact.is_doubt:
+            if not fact.is_written:
                 self._hand_over(unit, fact, asked_at)
-        if heard.kind in COUNTED and not has_answered:
+        if is_counted and not has_answered:
             self._put(Reading(self._upstream.name, unit, None, asked_at))
 
     def _asked_at(self, unit: int, heard: Transaction) -> float:
@@ -202,13 +206,25 @@ class Listener(Worker):
 
     def _hand_over(self, unit: int, fact: Overheard, asked_at: float) -> None:
         periods = self._periods[unit]
-        every = periods.every(fact.block) if fact.is_read else 0.0
-        self._put(Reading(self._upstream.name, unit, fact.block, asked_at, fact.data, fact.exception, every,
-                          periods.beat(asked_at + STALLED)))
+        self._put(Reading(self._upstream.name, unit, fact.block, asked_at, fact.data, fact.exception,
+                          periods.every(fact.block), periods.beat(asked_at + STALLED)))
 
-    def _doubt(self, unit: int, blocks: list[Block]) -> None:
+    def _doubt_what_is_asked(self) -> None:
+        """What a write covers is stale from the moment in which its request was heard."""
+        for asked in self._pairing.open_requests():
+            unit = asked.frame[0]
+            if asked.number > self._doubted and unit in self._steps:
+                self._doubt(unit, written_by(asked.frame, self._steps[unit]))
+            self._doubted = max(self._doubted, asked.number)
+
+    def _done_at(self, heard: Transaction) -> float:
+        """When a write is done that was heard, in the time of readings."""
+        return done_at(heard, self._reply_timeout, self._roles_are_known) - STALLED
+
+    def _doubt(self, unit: int, blocks: list[Block], until: float = 0.0) -> None:
+        """Let no master get these blocks before they were read again, by a request sent after `until`."""
         if blocks:
-            self._put(Doubt(self._upstream.name, unit, tuple(blocks), lambda: None))
+            self._put(Doubt(self._upstream.name, unit, tuple(blocks), lambda: None, until))
 
     def _put(self, what: Reading | Doubt) -> None:
         self._readings.put(what, timeout=PATIENCE)

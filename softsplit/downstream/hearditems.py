@@ -1,0 +1,159 @@
+"""Registers and bits as they were heard, each with the transaction that brought it and until when it is good.
+
+A number of several words is served only as one transaction brought it: of registers that the profile names,
+all words; of others, two neighbours that one transaction brought together.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from softsplit.downstream.store import NEVER
+from softsplit.protocol import pdu
+from softsplit.protocol.blocks import Block, Table
+
+BLOCKS = 500  # of one unit that are remembered; those heard longest ago are forgotten
+PICKS = 256  # requests for which it is remembered which transactions they are answered from
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brought:
+    """What one transaction brought: two bytes for a register, one for a bit."""
+
+    block: Block
+    data: bytes
+    good_until: float
+
+    @property
+    def width(self) -> int:
+        return 1 if self.block.table.holds_bits else 2
+
+    def covers(self, address: int) -> bool:
+        return self.block.address <= address < self.block.end
+
+    def cut(self, part: Block) -> bytes:
+        items = self.block.span(part)
+        return self.data[self.width * items.start:self.width * items.stop]
+
+
+class HeardItems:
+    """What was heard of one unit; `registers` are those its profile names.
+
+    What a unit refuses is remembered by the block that was asked for.
+    """
+
+    def __init__(self, registers: Iterable[Block] = ()):
+        self._items: dict[Table, dict[int, Brought]] = {table: {} for table in Table}  # by address
+        self._doubtful: dict[Table, dict[int, float]] = {table: {} for table in Table}  # until when
+        self._blocks: dict[Block, Brought] = {}  # the latest of each block, the last one last
+        self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
+        for register in sorted(registers, key=lambda each: each.count):  # of two, the longer one counts
+            self._registers[register.table].update(dict.fromkeys(addresses(register), register))
+        self._picks: dict[Block, list[tuple[Block, Brought]]] = {}
+        self.refused: dict[Block, tuple[int, float]] = {}  # exception code, and until when
+
+    def put(self, block: Block, data: bytes, taken_at: float, good_until: float) -> None:
+        """Take over a block as it came over the wire, but for what may have changed since it was asked for.
+
+        Raises ValueError when the data has not the block's size.
+        """
+        if len(data) != block.byte_count:
+            raise ValueError(f"{len(data)} bytes are not {block}")
+        data = pdu.unpack_bits(data, block.count) if block.table.holds_bits else data
+        brought, items = Brought(block, data, good_until), self._items[block.table]
+        doubtful = self._doubtful[block.table]
+        self._picks.clear()
+        self.refused.pop(block, None)
+        self._blocks.pop(block, None)
+        is_whole = True
+        for address in addresses(block):
+            if doubtful and doubtful.get(address, NEVER) > taken_at:
+                is_whole = False
+            else:
+                doubtful.pop(address, None)
+                items[address] = brought
+        if is_whole:
+            self._blocks[block] = brought
+            if len(self._blocks) > BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+
+    def refuse(self, block: Block, exception: int, good_until: float) -> None:
+        """The unit refuses this block."""
+        self.refused[block] = exception, good_until
+
+    def drop(self, blocks: Sequence[Block], until: float) -> None:
+        """These blocks may change up to `until`: what was asked for before that does not count."""
+        self._picks.clear()
+        self.refused.clear()
+        for block in blocks:
+            items, doubtful = self._items[block.table], self._doubtful[block.table]
+            for address in range(block.address, block.end):
+                items.pop(address, None)
+                doubtful[address] = max(doubtful.get(address, NEVER), until)
+        for known in [each for each in self._blocks if any(each.overlaps(block) for block in blocks)]:
+            del self._blocks[known]
+
+    def state(self, asked: Block, now: float) -> tuple[int | None, float]:
+        """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
+        exception, until = self.refused.get(asked, (None, NEVER))
+        if now <= until:
+            return exception, now
+        good_until = min((each.good_until for _, each in self._parts(asked)), default=NEVER)
+        return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
+
+    def get(self, asked: Block) -> bytes:
+        """Return the data of an answer."""
+        data = b"".join(brought.cut(part) for part, brought in self._parts(asked))
+        return pdu.pack_bits(data) if asked.table.holds_bits else data
+
+    def _parts(self, asked: Block) -> list[tuple[Block, Brought]]:
+        """Return the parts of `asked`, each with the transaction it is taken from; none if one is missing."""
+        if asked not in self._picks:
+            if len(self._picks) >= PICKS:
+                self._picks.clear()
+            self._picks[asked] = self._assemble(asked)
+        return self._picks[asked]
+
+    def _assemble(self, asked: Block) -> list[tuple[Block, Brought]]:
+        sources: list[Brought | None] = [*map(self._items[asked.table].get, addresses(asked))]
+        torn = {} if asked.table.holds_bits or None in sources else self._torn(asked, sources)
+        for part in torn.values():
+            sources[asked.span(part)] = [self._whole(part)] * part.count
+        if None in sources:
+            return []
+        starts = [at for at, source in enumerate(sources) if not at or source is not sources[at - 1]]
+        return [(_part(asked, start, end), sources[start])
+                for start, end in zip(starts, [*starts[1:], asked.count])]
+
+    def _whole(self, part: Block) -> Brought | None:
+        """Return the latest transaction that brought all of a part."""
+        return next((each for block, each in reversed(self._blocks.items()) if block.contains(part)), None)
+
+    def _torn(self, asked: Block, sources: list[Brought]) -> dict[Block | None, Block]:
+        """Return the parts of `asked` that have to come from one transaction, and do not, by register; all of
+        it for two words that have no name."""
+        torn, named = {}, self._registers[asked.table]
+        for at, (one, other) in enumerate(zip(sources, sources[1:])):
+            if one is other:
+                continue
+            address = asked.address + at * asked.step
+            register = named.get(address)
+            if register != named.get(address + asked.step):
+                continue
+            if register:
+                torn[register] = _overlap(asked, register)
+            elif one.covers(address + asked.step) or other.covers(address):
+                return {None: asked}
+        return torn
+
+
+def addresses(block: Block) -> range:
+    return range(block.address, block.end, block.step)
+
+
+def _part(block: Block, start: int, end: int) -> Block:
+    return replace(block, address=block.address + start * block.step, count=end - start)
+
+
+def _overlap(one: Block, other: Block) -> Block:
+    address = max(one.address, other.address)
+    return replace(one, address=address, count=(min(one.end, other.end) - address) // one.step)
