@@ -251,7 +251,7 @@ def test_an_upstream_nobody_is_served_from_is_not_polled(caplog):
                      + "[upstream.more]\nurl = 'tcp://10.0.0.1'\nunits = { 2 = 'abb-b23' }")
     assert [upstream.name for upstream in topology.unserved()] == ["more"]
     splitter = Splitter(topology)
-    assert [worker.name for worker in splitter.workers] == ["server victron", "sync", "poller meters"]
+    assert [worker.name for worker in splitter.workers] == ["server victron", "sync", "poller meters", "deadlines"]
     splitter.open()
     splitter.servers[0].close()
     assert "more is not polled" in caplog.text

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from softsplit import checks
+from softsplit.config import schemes
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.permission import Permission, parse_permission
@@ -55,11 +56,11 @@ class Downstream:
     served: tuple[Served, ...] = field(init=False, default=())
 
     def __post_init__(self):
-        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu"), lowest_port=0),
+        checks.settle(self, url=as_url(self.url, schemes.DOWNSTREAM, lowest_port=0),
                       max_age=checks.require_seconds(self.max_age, "max_age"))
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
         checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
-        if self.url.scheme == "rtu":
+        if self.url.kind.has_line:
             self._refuse(Access, "rtu:// has none")
             checks.settle(self, line=Line(**checks.given(self, Line)))
         else:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from softsplit import checks
+from softsplit.config import schemes
 from softsplit.config.line import Line
 from softsplit.config.url import Url, as_url, parse_url
 from softsplit.errors import ConfigError
@@ -80,7 +81,7 @@ class Upstream:
     line: Line | None = field(init=False, default=None)
 
     def __post_init__(self):
-        checks.settle(self, url=as_url(self.url, ("tcp", "rtuovertcp", "rtu", "listen")),
+        checks.settle(self, url=as_url(self.url, schemes.UPSTREAM),
                       units=checks.require_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
         checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
@@ -98,7 +99,7 @@ class Upstream:
     @property
     def is_heard(self) -> bool:
         """Whether nothing is ever sent there."""
-        return self.url.scheme == "listen"
+        return self.url.kind.is_heard
 
     @property
     def urls(self) -> tuple[Url, ...]:
@@ -127,20 +128,20 @@ class Upstream:
     def _check_line(self) -> None:
         """Settle how the line is spoken on; behind a gateway nobody may know."""
         given = checks.given(self, Line)
-        if self.url.scheme != "rtu":
+        if not self.url.kind.has_line or self.is_heard:
             for key in ("rs485", "echo"):
                 if key in given:
                     raise ConfigError("only rtu:// has one", key)
             if "mode" in given and "baudrate" not in given and not self.is_heard:
                 raise ConfigError("is missing; mode alone does not tell how fast the line is", "baudrate")
-        if given or self.url.scheme == "rtu" or self.is_heard:
+        if given or self.url.kind.has_line:
             checks.settle(self, line=Line(**given))
 
     def _check_unit_bytes(self) -> None:
         if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
             raise ConfigError(f"{self.unit_bytes} is not possible; allowed are 1 and 4", "unit_bytes")
-        if self.unit_bytes == 4 and self.url.scheme not in ("rtu", "rtuovertcp"):
-            raise ConfigError("only rtu:// and rtuovertcp:// have more than 1", "unit_bytes")
+        if self.unit_bytes == 4 and 4 not in self.url.kind.unit_sizes:
+            raise ConfigError(f"only {schemes.named(schemes.WITH_LONG_UNITS)} have more than 1", "unit_bytes")
         for unit in self.units:
             if isinstance(unit.unit, LongUnit) != (self.unit_bytes == 4):
                 cure = 'write its eight hex digits, like "0x0012D687"' if self.unit_bytes == 4 else \

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from softsplit import checks
+from softsplit.config.schemes import SCHEMES, Scheme
 from softsplit.errors import ConfigError
-
-MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
-EXAMPLES = {"tcp": "tcp://HOST:502", "rtuovertcp": "rtuovertcp://HOST:PORT", "rtu": "rtu:///dev/ttyUSB0",
-            "listen": "listen:///dev/ttyUSB0", "pty": "pty:///tmp/line"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +20,16 @@ class Url:
     path: str = ""
 
     @property
+    def kind(self) -> Scheme:
+        """What the scheme says of the wire."""
+        return SCHEMES[self.scheme]
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether it names a serial device of this machine."""
+        return self.path != ""
+
+    @property
     def place(self) -> tuple[str, int, str]:
         """What only one of us can have, whatever is spoken there."""
         return self.host, self.port, self.path
@@ -30,10 +37,10 @@ class Url:
     @property
     def is_any_port(self) -> bool:
         """Whether the system chooses the port."""
-        return not self.path and self.port == 0
+        return not self.is_serial and self.port == 0
 
     def __str__(self) -> str:
-        if self.path:
+        if self.is_serial:
             return f"{self.scheme}://{self.path}"
         return f"{self.scheme}://{show_address(self.host, self.port)}"
 
@@ -45,13 +52,13 @@ def show_address(host: str, port: int) -> str:
 
 def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
     """Return what `text` says. Raises ConfigError when it is impossible or has none of these schemes."""
-    cure = f"write it like {' or '.join(EXAMPLES[each] for each in schemes)}"
+    cure = f"write it like {' or '.join(SCHEMES[each].example for each in schemes)}"
     scheme, colon, _ = checks.require_type(text, str).partition("://")
     if not colon or not text.isprintable() or " " in text:
         raise ConfigError(f'"{text}" is no url; {cure}')
     if scheme not in schemes:
         raise ConfigError(f'"{text}" is not possible here; {cure}')
-    is_serial = scheme in ("rtu", "pty") or text.startswith("listen:///")
+    is_serial = SCHEMES[scheme].is_serial or text.startswith("listen:///")
     return _serial(text, cure) if is_serial else _network(text, cure, lowest_port)
 
 
@@ -71,7 +78,7 @@ def _serial(text: str, cure: str) -> Url:
 def _network(text: str, cure: str, lowest_port: int) -> Url:
     try:
         parts = urlsplit(text)
-        port = parts.port if parts.port is not None or parts.scheme != "tcp" else MODBUS_PORT
+        port = SCHEMES[parts.scheme].default_port if parts.port is None else parts.port
         (parts.hostname or "").encode("idna")  # as a look-up would, which no name may crash
     except ValueError as error:
         raise ConfigError(f'"{text}" is no url ({error}); {cure}') from None

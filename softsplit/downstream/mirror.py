@@ -18,8 +18,8 @@ from softsplit.polling.backoff import MUTE_AFTER
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Read, Reading, Table, in_both_tables, merge
-from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.functions import READ_FILES, WRITING
+from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.requests import parse_file_read, parse_write
 
 # Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is

@@ -17,8 +17,7 @@ from softsplit.protocol.pdu import GATEWAY_NO_PATH
 def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None,
                access: Access | None = None) -> Server:
     """Return a server, not yet open, for these units; `line` is for a serial url, `access` for the others."""
-    if url.scheme == "rtu":
-        return RtuServer(name, url, line or Line(), Databank(name, units, unknown_unit=None))
-    if url.scheme == "rtuovertcp":
-        return RtuOverTcpServer(name, url, Databank(name, units, unknown_unit=None), access or Access())
-    return TcpServer(name, url, Databank(name, units, unknown_unit=GATEWAY_NO_PATH), access or Access())
+    databank = Databank(name, units, unknown_unit=GATEWAY_NO_PATH if url.kind.has_mbap else None)
+    if url.is_serial:
+        return RtuServer(name, url, line or Line(), databank)
+    return (TcpServer if url.kind.has_mbap else RtuOverTcpServer)(name, url, databank, access or Access())

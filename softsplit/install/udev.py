@@ -95,7 +95,7 @@ def _links(topology: Topology, others: Collection[str]) -> Iterator[tuple[str, s
     """
     sides = ("upstream", topology.upstreams), ("downstream", topology.downstreams)
     ends = [(side, end.name, f'{key} = "{url.scheme}', url.path) for side, ends in sides for end in ends
-            for key, url in zip(("url", "reply_url"), end.urls) if url.path]
+            for key, url in zip(("url", "reply_url"), end.urls) if url.is_serial]
     taken = {link[1] for *_, path in ends if (link := LINK.fullmatch(path))} | set(others)
     for side, name, key, path in ends:
         if link := LINK.fullmatch(path):

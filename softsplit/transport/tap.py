@@ -164,4 +164,4 @@ class SocketTap:
 
 def tap_for(url: Url, line: Line) -> SerialTap | SocketTap:
     """Return the tap, not yet open, for a url."""
-    return SerialTap(url, line) if url.path else SocketTap(url)
+    return SerialTap(url, line) if url.is_serial else SocketTap(url)

@@ -161,7 +161,7 @@ class Client:
         if data:
             self._silent = 0
             self._overhear(data)
-        return self._silent < SILENT_ANSWERS or self._url.path != ""
+        return self._silent < SILENT_ANSWERS or self._url.is_serial
 
     def _overhear(self, data: bytes) -> None:
         """Take what has come unasked."""

@@ -13,7 +13,7 @@ def client_for(url: Url, timeout: float, line: Line | None = None, unit_bytes: i
 
     `unit_bytes` is the size of a unit address, 1 or (not with tcp) 4.
     """
-    if url.scheme == "tcp":
+    if url.kind.has_mbap:
         return TcpClient(url, timeout, **delays)
-    line = (line or Line()) if url.scheme == "rtu" else None
+    line = (line or Line()) if url.kind.has_line else None
     return RtuClient(url, timeout, line, unit_bytes=unit_bytes, **delays)

@@ -259,7 +259,7 @@ class Poller(Worker):
 
     def _unreachable(self, error: Unreachable) -> None:
         now = clock.now()
-        self._down_until = max(now, self._tried_at + (OPEN_AGAIN if self._upstream.url.path else REACH_AGAIN))
+        self._down_until = max(now, self._tried_at + (OPEN_AGAIN if self._upstream.url.is_serial else REACH_AGAIN))
         self.tally.miss(error)
         self._words.unreachable(error)
         for unit in self._reads:

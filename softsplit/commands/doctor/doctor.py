@@ -51,7 +51,7 @@ def _devices(topology: Topology, root: Path, rights: Rights | None) -> Iterator[
     """Look at serial devices which a running process holds."""
     for end in (*topology.downstreams, *topology.upstreams):
         for url in end.urls:
-            if url.path and os.path.exists(url.path):  # or the process has said so
+            if url.is_serial and os.path.exists(url.path):  # or the process has said so
                 yield from examine_device(end.name, url, end.line, root, False, rights)
 
 
@@ -62,12 +62,12 @@ def _wires(topology: Topology, root: Path, rights: Rights | None) -> Iterator[Fi
         is_heard = is_upstream and end.is_heard  # such a device is not opened as others are
         is_fit = True
         for url in end.urls:
-            if url.path:
+            if url.is_serial:
                 is_fit &= yield from examine_device(end.name, url, end.line, root, not is_heard, rights)
         if is_upstream:
             if is_fit:
                 yield from examine_tap(end) if is_heard else examine_upstream(end)
-        elif not end.url.path:
+        elif not end.url.is_serial:
             yield from examine_port(end, rights)
 
 

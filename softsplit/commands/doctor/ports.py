@@ -51,7 +51,7 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
 
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
     """Ask every unit of an upstream, after a while of listening where a line can be heard."""
-    is_line = upstream.url.scheme != "tcp"
+    is_line = not upstream.url.kind.has_mbap
     client = client_for(upstream.url, upstream.timeout, upstream.line, upstream.unit_bytes,
                         request_gap=upstream.request_gap,
                         connect_delay=max(upstream.connect_delay, LISTEN * is_line))
@@ -141,7 +141,7 @@ def look_at(upstream: Upstream) -> str:
 
 def look_for(upstream: Upstream) -> str:
     """Ask what there is to ask when nothing can be reached; an adapter's error has a cure of its own."""
-    return "" if upstream.url.path else "is it on, at this address and port?"
+    return "" if upstream.url.is_serial else "is it on, at this address and port?"
 
 
 def _other_master(upstream: Upstream, what: str) -> Finding:
@@ -151,7 +151,7 @@ def _other_master(upstream: Upstream, what: str) -> Finding:
 
 def _other_protocol(upstream: Upstream, answering: int) -> Iterator[Finding]:
     """Give a finding when nobody answers behind a connection, as when the other protocol is spoken there."""
-    if not answering and not upstream.url.path:
+    if not answering and not upstream.url.is_serial:
         yield note(f"{upstream.name}: nobody answers behind {upstream.url}; {other_protocol(upstream.url)}")
 
 

@@ -8,9 +8,10 @@ from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.doctor.ports import look_at, look_for
 from softsplit.commands.shared.route import here, obstacle_at
+from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
-from softsplit.config.url import EXAMPLES, Url, parse_url
+from softsplit.config.url import Url, parse_url
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
@@ -91,8 +92,8 @@ def _downstream(downstream: Downstream, report: dict) -> Iterator[Finding]:
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")
         yield note(f"{who}: no master has asked yet; {cure}")
-    url = parse_url(report["url"], EXAMPLES)
-    if downstream.access and not url.path:
+    url = parse_url(report["url"], SCHEMES)
+    if downstream.access and not url.is_serial:
         yield from _ask_server(downstream, url, len(report["connections"]))
 
 

@@ -13,6 +13,7 @@ from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.shared.reader import read_all, title_of
 from softsplit.commands.shared.route import find_entrance
 from softsplit.config.line import Line
+from softsplit.config.schemes import ASKED
 from softsplit.config.url import Url, parse_url
 from softsplit.errors import ConfigError
 from softsplit.printable import printable
@@ -22,12 +23,10 @@ from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 
-SCHEMES = ("tcp", "rtuovertcp", "rtu")
-
 
 def parse_place(where: str) -> Url:
     """Return the url that HOST, HOST:PORT or a url means. Raises ConfigError."""
-    return parse_url(where if "://" in where else f"tcp://{where}", SCHEMES)
+    return parse_url(where if "://" in where else f"tcp://{where}", ASKED)
 
 
 def raw_form(form: str | None, table: str | None, address: str, count: int | None, types: str | None,

@@ -7,6 +7,7 @@ import click
 from softsplit.commands.scan.scan import plan_scan, run_scan
 from softsplit.commands.shared.options import BAUDRATE, force_option
 from softsplit.config import line
+from softsplit.config.schemes import ASKED
 from softsplit.config.url import parse_url
 
 
@@ -32,5 +33,5 @@ def scan(url, units, baudrates, modes, timeout, profiles, force):
 
     Exit codes: 1 when nobody answers, 130 after Ctrl-C, else those of "softsplit --help".
     """
-    where = parse_url(url, ("tcp", "rtuovertcp", "rtu"))
+    where = parse_url(url, ASKED)
     sys.exit(run_scan(plan_scan(where, units, baudrates, modes, timeout, profiles), force))

@@ -32,7 +32,7 @@ def plan_scan(url: Url, units: str, baudrates: Sequence[int], modes: Sequence[st
 
     `names` are of profiles besides the shipped ones.
     """
-    usual = TIMEOUT if url.path else GATEWAY_TIMEOUT
+    usual = TIMEOUT if url.is_serial else GATEWAY_TIMEOUT
     seconds = checks.require_seconds(usual if timeout is None else timeout, "timeout")
     return Scan(url, parse_units(units), _ways(url, baudrates, modes), seconds, _profiles(names))
 
@@ -66,7 +66,7 @@ def show_units(units: Sequence[int]) -> str:
 
 def _ways(url: Url, baudrates: Sequence[int], modes: Sequence[str]) -> list[Line | None]:
     """Return how a line may be spoken on, the usual ways first; behind a gateway only that knows it."""
-    if not url.path:
+    if not url.is_serial:
         for key, given in (("baudrate", baudrates), ("mode", modes)):
             if given:
                 raise ConfigError("only rtu:// has one", key)
@@ -173,7 +173,7 @@ def _nobody(scan: Scan) -> str:
         parts.append(f"but somebody is there{where}: {next(iter(units.values()))}")
     if scan.foreign:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
-    if not scan.url.path:
+    if not scan.url.is_serial:
         parts.append(other_protocol(scan.url))
     parts.append("are they on, is the line terminated, are A and B the right way round, is --timeout long "
                  "enough?")

@@ -8,7 +8,8 @@ from pathlib import Path
 from softsplit import clock
 from softsplit.config.loader import load_config
 from softsplit.config.topology import Downstream, Topology
-from softsplit.config.url import EXAMPLES, Url, parse_url
+from softsplit.config.schemes import SCHEMES
+from softsplit.config.url import Url, parse_url
 from softsplit.daemon.directories import key_of
 from softsplit.daemon.process import Gone, Process
 from softsplit.daemon.status import Unreadable
@@ -65,7 +66,7 @@ def _find_owner(url: Url) -> Owner | None:
                            "all the same, perhaps as a second master")
                 continue
             for name, upstream in document["upstreams"].items():
-                if hosts.are_same(url, parse_url(upstream["url"], EXAMPLES)):
+                if hosts.are_same(url, parse_url(upstream["url"], SCHEMES)):
                     return Owner(document, name, process.state.path.name)
     if unknown:
         raise SoftsplitError(unknown)
@@ -90,7 +91,7 @@ def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
             if (served.upstream.name, served.origin.unit) == (owner.upstream, unit):
                 obstacle = _obstacle(downstream, report)
                 if not obstacle:
-                    url = here(parse_url(report["url"], EXAMPLES))
+                    url = here(parse_url(report["url"], SCHEMES))
                     why = f"{owner}; its server {url} is asked for unit {served.unit} instead"
                     return url, served.unit, why
                 obstacles.append(f"{downstream.name}: {obstacle}")
@@ -109,9 +110,9 @@ def _topology_of(owner: Owner) -> Topology:
 def _obstacle(downstream: Downstream, report: dict) -> str:
     if report["state"] != "serving":
         return report["state"]
-    if downstream.url.path:
+    if downstream.url.is_serial:
         return f"{downstream.url} can only be asked at the other end of its line"
-    return obstacle_at(downstream, here(parse_url(report["url"], EXAMPLES)), len(report["connections"]))
+    return obstacle_at(downstream, here(parse_url(report["url"], SCHEMES)), len(report["connections"]))
 
 
 def here(url: Url) -> Url:

@@ -5,6 +5,7 @@ import click
 from softsplit.commands.shared.options import BAUDRATE, mode_option
 from softsplit.commands.simulate.faults import Fault, Faults, parse_fault, parse_mute
 from softsplit.commands.simulate.simulate import run_simulation
+from softsplit.config.schemes import SIMULATED
 from softsplit.config.url import parse_url
 from softsplit.profiles import shipped_profiles
 
@@ -48,5 +49,5 @@ Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --
 def simulate(what, url, units, baudrate, mode, mute, drop, fault, speed):
     scheduled = [*map(parse_fault, fault), *map(parse_mute, mute),
                  *[Fault("silent", every=each) for each in drop]]
-    where = parse_url(url, ("tcp", "rtuovertcp", "rtu", "pty"), 0)
+    where = parse_url(url, SIMULATED, 0)
     run_simulation(what, units, where, Faults(scheduled), baudrate, mode, speed)

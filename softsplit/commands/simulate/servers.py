@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from modbus_tk.modbus import Slave
 
 from softsplit.commands.simulate.faults import Faults
+from softsplit.config import schemes
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.url import Url
@@ -139,19 +140,19 @@ def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) 
     sizes = {len(unit_bytes(unit)) for unit in addresses}
     if len(sizes) > 1:
         raise ConfigError("units with addresses of one byte and of four cannot share a line")
-    if url.scheme == "tcp" and sizes == {4}:
-        raise ConfigError(f"{url}: only rtu:// and rtuovertcp:// have unit addresses of four bytes")
-    databank = Databank(name, units, GATEWAY_NO_PATH if url.scheme == "tcp" else None)
-    if url.scheme == "rtu":
+    if 4 in sizes and 4 not in url.kind.unit_sizes:
+        raise ConfigError(f"{url}: only {schemes.named(schemes.WITH_LONG_UNITS)} have unit addresses of four bytes")
+    databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None)
+    if url.is_serial:
         return _FaultyRtuServer(name, url, line, databank)
-    kind = _FaultyTcpServer if url.scheme == "tcp" else _FaultyRtuOverTcpServer
+    kind = _FaultyTcpServer if url.kind.has_mbap else _FaultyRtuOverTcpServer
     return kind(name, url, databank, Access())
 
 
 def wire_time_at(url: Url, baudrate: int | None, mode: str) -> Callable[[int], float]:
     """Return the wire time to be imitated at `url`; on a pseudo-terminal both ends keep the silences."""
-    if not baudrate or url.path and not os.path.realpath(url.path).startswith("/dev/pts/"):
+    if not baudrate or url.is_serial and not os.path.realpath(url.path).startswith("/dev/pts/"):
         return lambda size: 0.0
-    if url.path:
+    if url.is_serial:
         return lambda size: size * adu.character_time(baudrate, mode)
     return lambda size: adu.wire_time(size, baudrate, mode)

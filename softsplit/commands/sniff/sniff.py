@@ -20,6 +20,7 @@ from softsplit.commands.sniff.live import Clock, Live
 from softsplit.commands.sniff.pcap import RtuCapture, TcpCapture
 from softsplit.commands.sniff.statistics import Statistics
 from softsplit.config.line import Line
+from softsplit.config.schemes import TAPPED
 from softsplit.config.url import Url, parse_url
 from softsplit.decoder.decoder import Pairing
 from softsplit.decoder.transaction import Transaction
@@ -64,7 +65,7 @@ class Order:
         taps = [self.request_port, self.reply_port]
         if bool(self.where) == any(taps) or any(taps) and not all(taps):
             raise ConfigError("name what to listen to, or two taps with --request-port and --reply-port")
-        if self.detect and not (self.where and is_live(self.where) and tap_url(self.where).path):
+        if self.detect and not (self.where and is_live(self.where) and tap_url(self.where).is_serial):
             raise ConfigError("--detect needs one serial device, like rtu:///dev/ttyUSB0")
         if self.record and self.where == STDIN:
             raise ConfigError("--record needs times, which standard input does not tell")
@@ -102,7 +103,7 @@ def is_live(where: str) -> bool:
 
 def tap_url(where: str) -> Url:
     """Return where to listen; a device can be named without rtu://. Raises ConfigError."""
-    return parse_url(f"rtu://{where}" if where.startswith("/") else where, ("rtu", "rtuovertcp"))
+    return parse_url(f"rtu://{where}" if where.startswith("/") else where, TAPPED)
 
 
 def run_sniff(order: Order) -> None:

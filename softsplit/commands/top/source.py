@@ -121,7 +121,7 @@ class Endpoint:
         Raises ConfigError or SoftsplitError.
         """
         where, number, why = find_entrance(url, unit.unit, force)
-        how = {"baudrate": line.baudrate, "mode": line.mode} if where.scheme == "rtu" else {}
+        how = {"baudrate": line.baudrate, "mode": line.mode} if where.is_serial else {}
         return cls(Upstream(where, [Unit(number, unit.profile)], timeout, **how), why)
 
     def look(self) -> Look:

@@ -1,0 +1,48 @@
+"""What each scheme of a url is and needs: one row for each way to carry Modbus.
+
+A new transport is one row here, a client in `upstream/clients.py` and a server in `downstream/servers.py`.
+"""
+
+from dataclasses import dataclass
+
+MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How Modbus is carried.
+
+    `has_mbap` tells Modbus TCP frames, with transaction ids, from RTU frames with a CRC. A network url needs
+    a port unless there is a `default_port`. `has_line` says that baud rate and mode are ours to set.
+    """
+
+    name: str
+    example: str
+    has_mbap: bool = False
+    is_serial: bool = False
+    has_line: bool = False
+    default_port: int | None = None
+    is_upstream: bool = True
+    is_downstream: bool = True
+    is_heard: bool = False  # nothing is ever sent there
+    unit_sizes: tuple[int, ...] = (1,)  # bytes that a unit address may have
+
+
+SCHEMES = {row.name: row for row in (
+    Scheme("tcp", "tcp://HOST:502", has_mbap=True, default_port=MODBUS_PORT),
+    Scheme("rtuovertcp", "rtuovertcp://HOST:PORT", unit_sizes=(1, 4)),
+    Scheme("rtu", "rtu:///dev/ttyUSB0", is_serial=True, has_line=True, unit_sizes=(1, 4)),
+    Scheme("listen", "listen:///dev/ttyUSB0", has_line=True, is_downstream=False, is_heard=True),
+    Scheme("pty", "pty:///tmp/line", is_serial=True, is_upstream=False, is_downstream=False),  # to simulate
+)}
+UPSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_upstream)
+DOWNSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_downstream)
+ASKED = tuple(row.name for row in SCHEMES.values() if row.is_upstream and not row.is_heard)
+SIMULATED = (*DOWNSTREAM, "pty")
+TAPPED = ("rtu", "rtuovertcp")  # what can be listened to
+WITH_LONG_UNITS = tuple(row.name for row in SCHEMES.values() if 4 in row.unit_sizes)
+
+
+def named(names: tuple[str, ...]) -> str:
+    """Names of schemes for a sentence, as in "rtu:// and rtuovertcp://"."""
+    return " and ".join(f"{name}://" for name in sorted(names))
