@@ -14,7 +14,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from softsplit.config.url import EXAMPLES, parse_url
+from softsplit.config.schemes import SCHEMES
+from softsplit.config.url import parse_url
 from softsplit.daemon.atomicfile import write_inside
 from softsplit.daemon.directories import Directory
 from softsplit.daemon.health import DEGRADED, FRESH, NOTHING_SERVED
@@ -45,7 +46,7 @@ def is_table(value: Any) -> bool:
 
 
 def is_url(value: Any) -> bool:
-    return bool(parse_url(value, EXAMPLES))
+    return bool(parse_url(value, SCHEMES))
 
 
 def is_moment(value: Any) -> bool:

@@ -6,7 +6,12 @@ import click
 
 from softsplit.commands.record.record import run_record, upstream_of
 from softsplit.commands.shared.messages import complain
-from softsplit.commands.shared.options import baudrate_option, force_option, mode_option, timeout_option
+from softsplit.commands.shared.options import (
+    baudrate_option,
+    force_option,
+    mode_option,
+    timeout_option,
+)
 from softsplit.commands.shared.quantities import parse_duration, parse_size
 from softsplit.config import line
 

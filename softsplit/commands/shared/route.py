@@ -7,8 +7,8 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.config.loader import load_config
-from softsplit.config.topology import Downstream, Topology
 from softsplit.config.schemes import SCHEMES
+from softsplit.config.topology import Downstream, Topology
 from softsplit.config.url import Url, parse_url
 from softsplit.daemon.directories import key_of
 from softsplit.daemon.process import Gone, Process
