@@ -1,4 +1,46 @@
-"""One Modbus bus, many masters: what an example script imports."""
+"""One Modbus bus, many masters. This module is what an example script imports, and the map of the house.
+
+The way of a register, from the meter to the charger; nobody turns back:
+
+    meter -> upstream/client -> upstream/poller -> Reading -> queue -> downstream/sync -> downstream/mirror
+                                                        <- downstream/tcp, rtu <- Victron, Maxem, charger
+
+The rooms, from the roof down; a room imports only from rooms below it:
+
+    cli           the group of commands; each is imported when it is called
+    commands      what a person runs, a folder each: run check status top read scan sniff simulate record
+                  doctor service, and shared
+    install       systemd units, cron lines, udev rules
+    splitter      builds the parts from a topology, starts them, watches them, stops them
+    daemon        one process for each configuration: presence, watchdog, status file, health in words
+    downstream    softsplit as the server of the masters: servers, mirrors, freshness, forwarding
+    upstream      softsplit as the client of the real devices: clients, poller, listener, counters
+    transport     bytes in and out: serial ports, sockets, taps, host names
+    logs          where the log goes; conditions, told once when they begin and once when they end
+    config        softsplit.toml or a script to frozen values: url, schemes, line, upstream, topology
+    profiles      what a make of device looks like: *.toml and their loader
+    decoder       who said what on a line that is only heard; pure
+    polling       what is read when: plan, backoff, fairness; pure
+    protocol      Modbus as values: functions, blocks, PDUs, frames, value types; pure
+    worker, clock, errors, checks, tomlfile, rates, printable    what every room may use
+
+Pure rooms do no I/O, start no thread and have no clock: time is an argument. `upstream` and `downstream`
+never import each other; they meet in `splitter` through a queue and a callable.
+
+Where to add
+
+    a key of an upstream or downstream   config/upstream.py, config/topology.py: the field and its check
+    a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients.py; downstream/servers.py
+    a function code                      protocol/functions.py: a row
+    a value type, as BCD                 protocol/values.py
+    a make of device                     profiles/NAME.toml
+    what a stale read gets               downstream/mirror.py
+    a command                            commands/NAME/command.py, and its row in cli.py
+    what is known of the running process daemon/status.py: a field
+    a sentence about health              daemon/health.py
+    an exporter of the status            commands/status/NAME.py
+    a unit made from others              downstream/: a mirror beside heardmirror.py
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

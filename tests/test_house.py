@@ -1,6 +1,7 @@
 """The house keeps its rules: imports run downward, and foreign packages stay in their rooms."""
 
 import ast
+import re
 import sys
 import time
 from pathlib import Path
@@ -99,3 +100,16 @@ def test_no_function_is_longer_than_fifty_lines():
         for node in ast.walk(ast.parse((ROOT / f"{module}.py").read_text())):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 50, f"{module}: {node.name}"
+
+
+def test_the_map_names_every_room_and_no_other():
+    drawn = softsplit.__doc__.partition("The rooms,")[2].partition("Pure rooms")[0]
+    names = re.findall(r"^ {4}(\w[\w, ]*?) {2,}\S", drawn, re.MULTILINE)
+    assert {name for line in names for name in line.split(", ")} == {room(module) for module in MODULES} - {"__init__", "__main__"}
+
+
+def test_the_map_sends_nobody_to_a_file_that_is_not_there():
+    places = re.findall(r"\b((?:[a-z]+/)+[a-z]+\.py)", softsplit.__doc__)
+    assert len(places) > 8
+    for place in places:
+        assert (ROOT / place).exists(), place
