@@ -59,7 +59,8 @@ class Server(Worker):
             self.acquire()
         except OSError as error:
             if error.errno not in AWAITED and not isinstance(error, socket.gaierror):
-                raise DownstreamError(f"{self.label}: cannot serve on {self.url}: {self.cause(error)}") from error
+                what = f"{self.label}: cannot serve on {self.url}: {self.cause(error)}"
+                raise DownstreamError(what) from error
             self.lose(error)
 
     def start(self) -> None:  # main thread
@@ -85,7 +86,8 @@ class Server(Worker):
         """Take note that the port or device cannot be had now."""
         self._open_at = clock.now() + OPEN_AGAIN
         self._cause = self.cause(error)
-        self._opening.trouble(f"{self.label}: {self.url}: {self._cause}", "; it is opened as soon as it can be")
+        self._opening.trouble(f"{self.label}: {self.url}: {self._cause}",
+                              "; it is opened as soon as it can be")
 
     def acquire(self) -> None:
         """Open the port or device, and have the selector watch it. Raises OSError, with nothing left open."""

@@ -1,4 +1,4 @@
-"""What the process may do that an installed unit or line for cron starts; the user who looks may do less, or more."""
+"""What the process may do that an installed unit or line for cron starts; who looks may do less, or more."""
 
 import grp
 import os
@@ -47,5 +47,7 @@ def rights_of_cron(text: str) -> Rights | None:
         user = pwd.getpwnam(found[1] if found else "")
     except KeyError:
         return None
-    groups = {group.gr_name for group in grp.getgrall() if user.pw_name in group.gr_mem or group.gr_gid == user.pw_gid}
-    return Rights(f"{user.pw_name}, whose process cron starts,", frozenset(groups), user.pw_uid == 0, user.pw_uid == 0)
+    groups = frozenset(group.gr_name for group in grp.getgrall()
+                       if user.pw_name in group.gr_mem or group.gr_gid == user.pw_gid)
+    is_root = user.pw_uid == 0
+    return Rights(f"{user.pw_name}, whose process cron starts,", groups, is_root, is_root)

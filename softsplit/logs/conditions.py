@@ -16,7 +16,8 @@ class TokenBucket:
     """How many lines may still be logged: `burst` at once, one more every `every` seconds.
 
     So a day, whatever happens in it, has 144 lines and a burst. The last lines of a burst are kept for states
-    that last: `catch_up()` logs those which were not logged when they began. For one thread.
+    that last: `catch_up()` logs those which were not logged when they began, after ten seconds, or after
+    `every` when even these lines are used up. For one thread.
     """
 
     def __init__(self, burst: int = 6, every: float = 600.0):
@@ -60,7 +61,7 @@ class TokenBucket:
 
 
 class Condition:
-    """Something that is well or in trouble: each change is logged once, within the bucket.
+    """Something that is well or in trouble: each change is logged once, as far as the bucket allows.
 
     A change that could not be logged is logged later, if it lasts; see `TokenBucket.catch_up`. At first its
     state is not known, so that either report is a change, unless it is `well_at_first`. Trouble that lasts is

@@ -44,7 +44,8 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool,
     if fault := device.fault_for(rights) or (may_open and can_try and _fault(url, line, status)):
         yield wrong(f"{who}: {fault}")
         return False
-    yield well(f"{who}: {device.describe()}" + ("" if can_try else f"; it is for {rights.who}, only root can try it"))
+    whose = "" if can_try else f"; it is for {rights.who}, only root can try it"
+    yield well(f"{who}: {device.describe()}{whose}")
     if not rights:
         yield from device.examine_permission(who)
     yield from device.examine_name(who)
@@ -125,8 +126,8 @@ class Device:
         """Say why whoever is to use it may not, or nothing; of a pseudo-terminal nobody knows the rights."""
         if rights is None or not self._is_known or rights.may_use(self._status):
             return ""
-        return (f"it is {stat.filemode(self._mode)} of group {self._group}, so {rights.who} may not use it; it should "
-                f"be {MODE} of {GROUPS[0]}")
+        return (f"it is {stat.filemode(self._mode)} of group {self._group}, so {rights.who} may not use "
+                f"it; it should be {MODE} of {GROUPS[0]}")
 
     def examine_permission(self, who: str) -> Iterator[Finding]:
         """Give a finding when a user who is only in the usual group may not use it."""

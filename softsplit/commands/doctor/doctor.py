@@ -96,7 +96,8 @@ def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterat
         if _starter(order, place, names):
             count += 1
             yield _unit(order, unit, runs)
-            if obstacle := permissions.obstacle(map(order.own, permissions.needed_paths(config, topology)), root):
+            needed = map(order.own, permissions.needed_paths(config, topology))
+            if obstacle := permissions.obstacle(needed, root):
                 yield wrong(obstacle)
     if _starter(order, places.CRON, names):
         count += 1
@@ -118,9 +119,9 @@ def _machine(config: Path, root: Path) -> tuple[Order, list[Path]]:
 def _rights(config: Path, root: Path) -> Rights | None:
     """Return what the process may do that is started by what is installed; None when nothing is."""
     order, names = _machine(config, root)
-    for place, of in ((places.SERVICE, rights_of_unit), (places.TEMPLATE, rights_of_unit), (places.CRON, rights_of_cron)):
+    for place in (places.SERVICE, places.TEMPLATE, places.CRON):
         if text := _starter(order, place, names):
-            return of(text)
+            return rights_of_cron(text) if place is places.CRON else rights_of_unit(text)
     return None
 
 
