@@ -107,10 +107,13 @@ def test_connecting_has_the_whole_timeout_even_for_a_mute_unit(monkeypatch):
 
 @pytest.mark.parametrize("pdu, lives", [("8302", True), ("830b", False), ("830a", False), ("0308" + "00" * 8, True)])
 def test_a_late_answer_shows_that_a_unit_lives_unless_it_is_the_gateways(pdu, lives):
+    transactions = []
+
     def reply(transaction, unit, request):
+        transactions.append(transaction)
         if len(gateway.requests) == 1:
             return b""
-        return adu.tcp_frame(transaction - 1, 9, bytes.fromhex(pdu)) + good_answer(transaction, unit, request)
+        return adu.tcp_frame(transactions[0], 9, bytes.fromhex(pdu)) + good_answer(transaction, unit, request)
 
     with ScriptedGateway(reply) as gateway:
         client = TcpClient(gateway.url, 1.0)

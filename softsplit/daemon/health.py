@@ -7,6 +7,7 @@ FRESH, DEGRADED, NOTHING_SERVED, NOT_RUNNING = range(4)  # exit codes of "softsp
 OWN_CODES = set(map(str, OWN_EXCEPTIONS))  # the unit's own, as JSON writes them
 NAMED = 3  # blocks named in one line
 FULL = 0.95  # of a wire
+LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
 
 
 def judge(upstreams: dict, downstreams: dict) -> dict:
@@ -36,6 +37,9 @@ def _upstream(name: str, upstream: dict):
         return
     if upstream["other_master"]:
         yield upstream["other_master"]
+    if not upstream.get("returns_ids", True):
+        yield (f"{name}: the gateway does not return our transaction ids, so that nobody can tell which "
+               "answer belongs to which request")
     for number, unit in upstream["units"].items():
         age = min((block["age"] for block in unit["blocks"] if block["age"] is not None), default=None)
         is_expected = unit["blocks"] or unit["requests"] or upstream["is_heard"]
@@ -59,6 +63,8 @@ def _downstream(name: str, downstream: dict):
 
 
 def _notes(name: str, upstream: dict):
+    if (upstream.get("gateway_wait") or 0.0) > LONG_WAIT:
+        yield f"{name}: the gateway spends {upstream['gateway_wait']:.1f} s on each try of a unit that is off"
     if upstream["utilisation"] > FULL:
         yield f'{name}: the wire is full; "softsplit check" says what to change'
     for number in upstream.get("unlisted", ()):

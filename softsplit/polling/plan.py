@@ -1,34 +1,17 @@
 """Which read of a wire is due next. Pure: time is an argument."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from softsplit.polling import busload
-from softsplit.polling.backoff import ALONE, MUTE_AFTER, RETRIES, Patience
+from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, Patience
 from softsplit.polling.demand import OFTEN
+from softsplit.polling.due import GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS
 
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
-FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
-GIVES_WAY = 0.3  # of its period, for which a read that is due gives way to shorter ones
-
-
-@dataclass(slots=True)
-class _Due:
-    unit: int
-    read: Read
-    at: float  # when it is due
-    is_known: bool = False  # it was answered before
-    unanswered: int = 0  # in a row, while the unit was not mute
-    duration: float = 0.0  # s on the wire, as its answers show
-    period: float = 0.0  # s, what the wire can carry
-
-    def lateness(self, now: float) -> float:
-        """How many of its periods it is later than it may be to give way to shorter ones."""
-        if not self.is_known:
-            return max(0.0, (now - self.at) / min(self.period, FIRST_DEADLINE) - 1)
-        return max(0.0, (now - self.at) / self.period - GIVES_WAY)
+OFTEN_BUSY = 16  # exceptions without a meaning in a row, after which they are no answers any more
 
 
 class Plan:
@@ -38,18 +21,22 @@ class Plan:
     late it is, measured in periods. So periods stretch in proportion when the wire cannot carry all of them,
     and nothing starves. `timeout` is what a unit gets for one whole answer, `gap` what passes between an
     answer and the next request, in seconds; a mute unit gets less time, so as not to slow the others.
-    `free_at(unit, block)` is the time before which it must not be asked.
+    `free_at(unit, block)` is the time before which it must not be asked; `patience(timeout)` are the seconds
+    that a gateway gets for an answer which would have `timeout`.
     """
 
     def __init__(self, reads: Mapping[int, Sequence[Read]], timeout: float, now: float, gap: float = 0.0,
-                 free_at: Callable[[int, Block], float] = lambda unit, block: 0.0):
+                 free_at: Callable[[int, Block], float] = lambda unit, block: 0.0,
+                 patience: Callable[[float], float] = lambda timeout: timeout):
         self._timeout = timeout
         self._gap = gap
         self._free_at = free_at
-        dues = [_Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
+        self._gateways_patience = patience
+        dues = [Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
         self._dues = sorted(dues, key=lambda due: due.read.every)
         self._patience = {unit: Patience(timeout) for unit in reads}
         self._fair_until = 0.0  # until then units that answer go first, because one that did not took time
+        self._tries_from = 0.0  # until then no mute unit is tried, because the last try took time
 
     def is_mute(self, unit: int) -> bool:
         return self._patience[unit].is_mute
@@ -65,7 +52,8 @@ class Plan:
 
     def timeout(self, unit: int) -> float:
         """Seconds to wait for the next answer of a unit."""
-        return self._patience[unit].time(any(each.is_known for each in self._patience.values()))
+        is_anybody_known = any(each.is_known for each in self._patience.values())
+        return self._gateways_patience(self._patience[unit].time(is_anybody_known))
 
     def next(self, now: float) -> tuple[int, Read] | None:
         """Return the unit and the read that should be sent now, or None: then `pause` says how long."""
@@ -91,18 +79,41 @@ class Plan:
             self._revive(unit, now)
         self._patience[unit].answered(now - sent_at)
         due = self._find(unit, read)
-        due.is_known, due.unanswered = True, 0
+        due.is_known, due.unanswered, due.busy = True, 0, 0
         on_beat = due.at + read.every
         due.at = max(on_beat, sent_at + read.every / 2)
         duration = now - sent_at + self._gap
         due.duration += (duration - due.duration) / (4 if due.duration else 1)
         self._spread()
 
+    def answered_late(self, unit: int, block: Block, sent_at: float, now: float) -> None:
+        """The answer to a read of this block came when it was not waited for any more."""
+        due = next((due for due in self._dues if due.unit == unit and due.read.block == block), None)
+        if due is None:
+            self.heard(unit, now)
+        else:
+            due.at = sent_at
+            self.answered(unit, due.read, sent_at, now)
+
+    def may_be_busy(self, unit: int, read: Read, exception: int) -> bool:
+        """Whether a unit that answers so may just be busy: what has no meaning may mean that, for a while."""
+        return exception in BUSY or (exception not in GATEWAY_EXCEPTIONS
+                                     and self._find(unit, read).busy < OFTEN_BUSY)
+
+    def is_busy(self, unit: int, read: Read, now: float) -> None:
+        """The unit was too busy to answer, which costs it nothing; it is asked again soon."""
+        due = self._find(unit, read)
+        due.is_busy(now)
+        if self.is_mute(unit):
+            self._patience[unit].not_before = due.at
+
     def unanswered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """The unit did not answer this read; both have to wait, ever longer."""
         due = self._find(unit, read)
         if not self.is_mute(unit):
             due.unanswered += 1
+        if self.is_mute(unit):
+            self._tries_from = now + (now - sent_at)
         again = 2.0 ** min(max(due.unanswered - 1, 0), 10)
         again = min(again, read.every if due.unanswered <= MUTE_AFTER else LONGEST_RETRY)
         due.at = max(now, sent_at + again)
@@ -122,7 +133,7 @@ class Plan:
 
     def restart(self, now: float) -> None:
         """The wire is back: every unit may be tried at once, those first that answered last time."""
-        self._fair_until = now + self._timeout
+        self._fair_until, self._tries_from = now + self._timeout, now
         for unit in self._patience:
             self._revive(unit, now)
 
@@ -169,7 +180,7 @@ class Plan:
         if every > OFTEN:
             return None
         read = Read(block, f"learned 0x{block.address:04X}+{block.count}", every)
-        self._dues.append(_Due(unit, read, now + every, is_known=True, duration=duration, period=every))
+        self._dues.append(Due(unit, read, now + every, is_known=True, duration=duration, period=every))
         self._dues.sort(key=lambda due: due.read.every)
         self._spread()
         return read
@@ -202,21 +213,21 @@ class Plan:
         for due, period in zip(healthy, periods):
             due.period = period
 
-    def _gives_way(self, first: _Due, now: float) -> bool:
+    def _gives_way(self, first: Due, now: float) -> bool:
         """Whether what is due would hold up a shorter period that is about to be due, and can wait for it."""
         if self.demand > busload.ROOMY:
             return False
         is_mute = self.is_mute(first.unit)
         duration = self.timeout(first.unit) if is_mute else first.duration
         if is_mute:
-            latest = self._patience[first.unit].not_before + RETRIES[0]
+            latest = self._patience[first.unit].not_before + max(RETRIES[0], duration + LONGEST_TRY)
         else:
             latest = first.at + GIVES_WAY * first.period
         return any(now < due.at < now + duration and due.at + due.duration + duration <= latest
                    for due in self._dues
                    if (is_mute or due.read.every < first.read.every) and not self.is_mute(due.unit))
 
-    def _urgency(self, due: _Due, now: float) -> tuple[float, float, int, float]:
+    def _urgency(self, due: Due, now: float) -> tuple[float, float, int, float]:
         """What comes first is least; of a mute unit rather a block that did not fail by itself."""
         if self.is_mute(due.unit):
             late = now - self._patience[due.unit].not_before - RETRIES[0]  # s
@@ -224,10 +235,17 @@ class Plan:
             return -max(0.0, late), RETRIES[0], 1 + due.unanswered, due.at
         return -due.lateness(now), due.read.every, 0, due.at
 
-    def _ready_at(self, due: _Due) -> float:
-        """When a read may be sent; a mute unit is tried with any of them."""
-        at = self._patience[due.unit].not_before if self.is_mute(due.unit) else due.at
+    def _ready_at(self, due: Due) -> float:
+        """When a read may be sent; a mute unit is tried with any of them.
+
+        After a try, the wire belongs for as long as that took to units that answer, if there are any.
+        """
+        at = due.at
+        if self.is_mute(due.unit):
+            at = self._patience[due.unit].not_before
+            if not self._are_all_mute():
+                at = max(at, self._tries_from)
         return max(at, self._free_at(due.unit, due.read.block))
 
-    def _find(self, unit: int, read: Read) -> _Due:
+    def _find(self, unit: int, read: Read) -> Due:
         return next(due for due in self._dues if due.unit == unit and due.read is read)

@@ -11,7 +11,8 @@ from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import READ_DEVICE, READ_TABLES, Table
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = OWN_EXCEPTIONS = 1, 2, 3, 4  # MAP 7
-GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = 0x0A, 0x0B  # MAP 7
+BUSY = 5, 6  # acknowledge, device busy; MAP 7
+GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = GATEWAY_EXCEPTIONS = 0x0A, 0x0B  # in the place of a unit; MAP 7
 SILENCE = b""  # the answer that is not sent
 EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
               5: "acknowledge", 6: "device busy", 8: "memory parity error", 0x0A: "gateway path unavailable",

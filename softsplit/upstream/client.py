@@ -17,9 +17,12 @@ from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
+from softsplit.upstream.gatewaywait import GatewayWait
+from softsplit.upstream.sent import Late
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
 SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
+MOST_SILENT = 24  # such, after connections which were no better
 
 
 class Client:
@@ -32,6 +35,8 @@ class Client:
     """
 
     tells_late = True  # whether the answer to an earlier question can be told from the right one
+    returns_ids = True  # whether transaction ids tell that
+    gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
 
     def __init__(self, url: Url, wire: SocketWire | SerialWire, connect_delay: float = 0.0,
                  request_gap: float = 0.0, pause: Callable[[float], object] = time.sleep):
@@ -45,7 +50,9 @@ class Client:
         self._question: Question | None = None
         self._deadline = 0.0
         self._silent = 0  # requests in a row without any answer
+        self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
         self._late: set[int] = set()
+        self._late_answers: list[Late] = []
         self._foreign: list[str] = []
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
@@ -55,7 +62,7 @@ class Client:
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.
 
-        The answer has `timeout` seconds, besides the time it takes to connect. A connection which the peer
+        The answer has `timeout` seconds (but see `patience`), besides the time it takes to connect. A connection which the peer
         has closed while idle is opened again, and the question repeated on it, if it `may_repeat`. Raises
         Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
         """
@@ -84,6 +91,18 @@ class Client:
         late, self._late = self._late, set()
         return late
 
+    def take_late_answers(self) -> list[Late]:
+        """Return the late answers since the last call, where it is known to what they belong."""
+        late, self._late_answers = self._late_answers, []
+        return late
+
+    def await_late(self, timeout: float) -> None:
+        """Wait for answers that may still come to what was asked, where it can be told to what they belong."""
+
+    def patience(self, timeout: float) -> float:
+        """Return the seconds that an answer really gets which is to have `timeout`."""
+        return timeout
+
     def take_foreign(self) -> list[str]:
         """Return what was said since the last call that neither we nor a unit that we asked can have said."""
         foreign, self._foreign = self._foreign, []
@@ -96,6 +115,8 @@ class Client:
             self.open()
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
+        if self._silent >= self._most_silent:
+            self._most_silent = min(2 * self._most_silent, MOST_SILENT)
         self._silent = 0
         if self._connect_delay:
             self._pause(self._connect_delay)
@@ -114,7 +135,7 @@ class Client:
         try:
             self._settle(timeout)
             self.asked_at = clock.now()
-            self._deadline = self.asked_at + timeout
+            self._deadline = self.asked_at + self.patience(timeout)
             rest = self.execute(unit, defines.RAW, 0, pdu=question.pdu, returns_raw=True, threadsafe=False)
             return question.pdu[:1] + rest
         except ModbusError as error:
@@ -159,9 +180,13 @@ class Client:
         except OSError:
             return False
         if data:
-            self._silent = 0
+            self._hear()
             self._overhear(data)
-        return self._silent < SILENT_ANSWERS or self._url.is_serial
+        return self._silent < self._most_silent or self._url.is_serial
+
+    def _hear(self) -> None:
+        """The peer is there."""
+        self._silent, self._most_silent = 0, SILENT_ANSWERS
 
     def _overhear(self, data: bytes) -> None:
         """Take what has come unasked."""

@@ -118,6 +118,8 @@ class Tally:
         self.mute: set[int] = set()
         self.missed = 0
         self.unreachable = ""
+        self.gateway_wait: float | None = None  # s that the gateway spends on a unit which is off
+        self.returns_ids = True  # whether the gateway returns our transaction ids
         self.foreign = 0
         self.foreigner, self.foreigner_at = "", float("-inf")
         self.busy = 0.0  # s, from a request to the end of its answer or of the wait for it
@@ -151,6 +153,11 @@ class Tally:
         if error is None or isinstance(error, Refused):
             self.latencies[unit].append(took)
             self.wire_latencies.append(took)
+
+    def late(self, unit: int, block: Block, asked_at: float, data: bytes) -> None:  # poller thread
+        """An answer came to a request that was counted as unanswered already."""
+        self.blocks[unit][block].note(asked_at, None, data)
+        self.mute.discard(unit)
 
     def unit(self, unit: int) -> Counts:
         """Everything counted of one unit."""

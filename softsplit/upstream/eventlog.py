@@ -7,11 +7,15 @@ from softsplit.errors import UpstreamError
 from softsplit.logs.conditions import TokenBucket, Condition
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
+from softsplit.upstream.gatewaywait import GatewayWait
 
 log = logging.getLogger("softsplit")
 
 TRIED_AGAIN = "; it is tried again every few seconds"
 BURST = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
+LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
+NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to "
+          "which request; what it says is not served")
 TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
@@ -32,12 +36,27 @@ class Words:
         self._units = {unit: Condition(self._bucket, tries=counted) for unit in units}
         self._blocks_that_are_written = Condition(self._bucket, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block], Condition] = {}
+        self._ids = Condition(self._allowance, well_at_first=True, tries="")
+        self._told_wait = LONG_WAIT / 2  # s
 
     def reached(self) -> None:
         self._gateway.well(f"{self._name}: connected to {self._url}")
 
     def unreachable(self, error: UpstreamError) -> None:
         self._gateway.trouble(f"{self._name}: {error}", self._outlook)
+
+    def gateway_waits(self, unit: int, gateway: GatewayWait | None) -> None:
+        """The gateway says that a unit is off; tell how long that takes, again when it is twice as long."""
+        wait = gateway.says_off_after if gateway else None
+        if wait and wait > 2 * self._told_wait and self._allowance.take():
+            self._told_wait = wait
+            log.info("%s: the gateway needs %.1f s to say that unit %s is off", self._name, wait, unit)
+
+    def returns_ids(self, does: bool) -> None:
+        if does:
+            self._ids.well(f"{self._name}: the gateway returns our transaction ids again")
+        else:
+            self._ids.trouble(f"{self._name}: {NO_IDS}")
 
     def answers(self, unit: int) -> None:
         self._units[unit].well(f"{self._name}: unit {unit} answers")

@@ -19,6 +19,7 @@ from softsplit.upstream import replies
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.counters import Tally
 from softsplit.upstream.eventlog import Words
+from softsplit.upstream.latereadings import LateReadings
 from softsplit.upstream.learner import Learner
 from softsplit.upstream.othermaster import OtherMaster
 from softsplit.upstream.queue import Forward, Forwards
@@ -48,12 +49,15 @@ class Poller(Worker):
                                   pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
         self._plan = Plan(self._reads, upstream.timeout, clock.now(), self._client.request_gap,
-                          lambda unit, block: self._client.free_at(unit, read_question(block)))
+                          lambda unit, block: self._client.free_at(unit, read_question(block)),
+                          self._client.patience)
         self.tally = Tally(self._reads)
         self._words = Words(upstream.name, str(upstream.url), self._reads)
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address
         self._tried_at = 0.0
+        self._late = LateReadings(upstream.name, self._client, self._plan, self.tally, self._words,
+                                  lambda reading: readings.put(reading, timeout=PATIENCE))
         self._down_until: float | None = None  # when a gateway that is down is tried again
         self._others = OtherMaster(upstream.name, self.tally, self._words)
         self._bell = threading.Event()  # rung when there is something to do
@@ -126,10 +130,7 @@ class Poller(Worker):
             if self.stopping.is_set():
                 return
             self._count(unit, read.block, error)
-            if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
-                self._answered(unit, read, exception=error.exception_code)
-            else:
-                self._unanswered(unit, read, error)
+            self._failed(unit, read, error)
         else:
             self._count(unit, read.block, data=data)
             self._answered(unit, read, data)
@@ -169,7 +170,8 @@ class Poller(Worker):
         unit, now, asked_at = forward.unit, clock.now(), self._client.asked_at
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
         is_known = forward.block is not None and self._learner.is_known(unit, forward.block)
-        self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
+        if not (isinstance(error, Refused) and error.exception_code in pdu.BUSY):
+            self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
         if has_answered:
             self.tally.mute.discard(unit)
             self._words.answers(unit)
@@ -185,7 +187,9 @@ class Poller(Worker):
         elif not self._plan.has_reads(unit) and self._plan.is_mute(unit):
             self._hand_over(unit, None)
         if forward.is_write:
-            self._read_again(forward, now if has_answered else asked_at + LATE_WRITE * self._upstream.timeout)
+            self._late.wrote(unit)
+            self._read_again(forward, now if has_answered else
+                             asked_at + LATE_WRITE * self._client.patience(self._upstream.timeout))
             if not has_answered:
                 self._words.does_not_say(unit, describe_request(forward.question.pdu), error)
 
@@ -229,8 +233,11 @@ class Poller(Worker):
 
     def _listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
-        for late in self._client.take_late():
-            self._plan.heard(late, clock.now())
+        self._late.take()
+        if self._client.gateway:
+            self.tally.gateway_wait = self._client.gateway.known
+        self.tally.returns_ids = self._client.returns_ids
+        self._words.returns_ids(self._client.returns_ids)
         for what in self._client.take_foreign():
             self._others.heard(what)
 
@@ -247,6 +254,18 @@ class Poller(Worker):
             self._words.answers_block(unit, read.block)
         else:
             self._words.refuses_block(unit, read.block, exception)
+
+    def _failed(self, unit: int, read: Read, error: UpstreamError) -> None:
+        """Draw from an exception, or from no answer at all, what it means for a block and its unit."""
+        code = error.exception_code if isinstance(error, Refused) else None
+        if code in OWN_EXCEPTIONS:
+            self._answered(unit, read, exception=code)
+        elif code is not None and self._plan.may_be_busy(unit, read, code):
+            self._plan.is_busy(unit, read, clock.now())
+        else:
+            if code in pdu.GATEWAY_EXCEPTIONS:
+                self._words.gateway_waits(unit, self._client.gateway)
+            self._unanswered(unit, read, error)
 
     def _unanswered(self, unit: int, read: Read, error: UpstreamError) -> None:
         self._plan.unanswered(unit, read, self._client.asked_at, clock.now())

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from softsplit import clock
 from softsplit.errors import Busy, NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.pdu import OWN_EXCEPTIONS, Question
+from softsplit.protocol.pdu import BUSY, OWN_EXCEPTIONS, Question
 
 SHARE, HOST_SHARE, WAITING = 5, 64, 200  # requests of a master, a host, all that may wait; more find it busy
 LONGEST_WAIT = 5.0  # s; no master waits longer
 REMEMBER = 10.0  # s for which what the unit itself refuses is not asked again
-REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway, or of a unit that is busy
+REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway
+REMEMBER_BUSY = 0.1  # s, the same for a unit that is busy
 LOOK_AGAIN = 0.02  # s
 REMEMBERED = 500  # of those
 TURNS = 1000  # masters and hosts whose latest turn is known
@@ -177,13 +178,14 @@ class Forwards:
         return _done(result) if now < until else None
 
     def _remember(self, forward: Forward, result: bytes | UpstreamError) -> None:
-        is_own = not isinstance(result, UpstreamError) and result[1] in OWN_EXCEPTIONS
+        code = None if isinstance(result, UpstreamError) else result[1]
+        lasts = REMEMBER_BUSY if code in BUSY else REMEMBER if code in OWN_EXCEPTIONS else REMEMBER_SILENCE
         now = clock.now()
         with self._lock:
             self._remembered.pop(forward.key, None)
-            if is_own and now < self._unsettled.get(forward.unit, 0.0):
+            if code in OWN_EXCEPTIONS and now < self._unsettled.get(forward.unit, 0.0):
                 return
-            self._remembered[forward.key] = now + (REMEMBER if is_own else REMEMBER_SILENCE), result
+            self._remembered[forward.key] = now + lasts, result
             if len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
 

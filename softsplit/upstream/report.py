@@ -20,6 +20,8 @@ def report(upstream: Upstream, tally: Tally, utilisation: float, now: float) -> 
         **_counts(counts),
         "unreachable": tally.missed,
         "latency": _latency(tally.wire_latencies),
+        "gateway_wait": _rounded(tally.gateway_wait),
+        "returns_ids": tally.returns_ids,
         "is_heard": upstream.is_heard,
         "foreign_frames": tally.foreign,
         "other_master": tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",

@@ -68,6 +68,10 @@ class Prober:
         except NoAnswer:
             return None
 
+    def await_late(self, timeouts: float) -> None:
+        """Wait for units whose answers a busy gateway may hold up."""
+        self._client.await_late(timeouts * self._timeout)
+
     def take_late(self) -> set[int]:
         """Return the units which have answered too late since the last call."""
         return self._client.take_late()

@@ -10,6 +10,7 @@ from softsplit.profiles import Profile
 
 STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
 PATIENCE = 5  # time-outs for a unit that has answered too late
+BUSY_GATEWAY = 3  # time-outs to wait in the end for answers that a busy gateway may hold up
 
 
 class Scan:
@@ -56,6 +57,8 @@ class Scan:
             yield found
             if self.ignores_units:
                 return
+        prober.await_late(BUSY_GATEWAY)
+        late |= prober.take_late()
         prober.patience = PATIENCE
         for unit in sorted(late.intersection(self._units).difference(found.unit for found in self.found)):
             if not self.ignores_units:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from softsplit import clock
-from softsplit.errors import Unreachable, UpstreamError
+from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import read_question
+from softsplit.protocol.pdu import describe_exception, read_question
 from softsplit.upstream.client import Client
+
+PATIENCE = 3  # time-outs more for an answer that a busy gateway may hold up
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,21 @@ def read_all(client: Client, unit: int, reads: Iterable[Read], timeout: float) -
 
 
 def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> bytes:
-    """Read when no late answer can be mistaken for the one to this. Raises UpstreamError."""
-    time.sleep(max(0.0, client.free_at(unit, read_question(block)) - clock.now()))
-    return client.read(unit, block, timeout)
+    """Read when no late answer can be mistaken for the one to this. Raises UpstreamError.
+
+    A gateway may be busy with something else, so that an answer which is known to be the one may come late.
+    """
+    question = read_question(block)
+    time.sleep(max(0.0, client.free_at(unit, question) - clock.now()))
+    client.take_late_answers()
+    try:
+        return client.read(unit, block, timeout)
+    except NoAnswer:
+        client.await_late(PATIENCE * timeout)
+        answer = next((late.answer for late in client.take_late_answers()
+                       if late.sent.question == question and late.sent.unit == unit), b"")
+        if not answer:
+            raise
+    if answer[0] >= 0x80:
+        raise Refused(f"unit {unit}: {describe_exception(answer[1])}", answer[1])
+    return answer[2:]
