@@ -24,7 +24,8 @@ from softsplit.config.loader import (
     parse_config,
 )
 from softsplit.config.topology import Topology
-from softsplit.config.url import EXAMPLES, parse_url
+from softsplit.config.schemes import SCHEMES
+from softsplit.config.url import parse_url
 from softsplit.downstream.servers import server_for
 from softsplit.profiles import shipped_profiles
 from softsplit.profiles.loader import (
@@ -117,7 +118,7 @@ def a_line_with_its_own_master(tap: Upstream):
     """A line on which somebody polls the units of a tap; gives the url of the tap."""
     with TemporaryDirectory() as directory, running(cable := TappedCable(Path(directory))):
         units = [SimulatedUnit(unit.unit, unit.profile, Faults()) for unit in tap.units]
-        server = server_for("meter", parse_url(f"rtu://{cable.left}", EXAMPLES), units, Line(mode="8N1"))
+        server = server_for("meter", parse_url(f"rtu://{cable.left}", SCHEMES), units, Line(mode="8N1"))
         server.open()
         is_over = threading.Event()
 
@@ -153,7 +154,7 @@ def simulated(topology: Topology):
                 far_ends[end.name] = cable.right
             if isinstance(end, Upstream):
                 units = [SimulatedUnit(unit.unit, unit.profile, Faults()) for unit in end.units]
-                server = server_for(end.name, parse_url(there, EXAMPLES, 0), units, end.line)
+                server = server_for(end.name, parse_url(there, SCHEMES, 0), units, end.line)
                 server.open()
                 stack.enter_context(running(server))
                 here = here if end.url.path else str(server.url)
