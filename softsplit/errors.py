@@ -6,6 +6,8 @@ from itertools import islice
 from softsplit.printable import printable
 
 LONGEST_SHOWN = 80  # characters
+LONGEST_KEY = 400
+LONGEST_SAID = 1200
 MOST_SHOWN = 20  # entries of a table or a list
 HIGHEST_SHOWN = 1 << 128
 DEEPEST_SHOWN = 3  # tables and lists inside each other
@@ -56,8 +58,8 @@ class ConfigError(SoftsplitError, ValueError):
     exit_code = 2
 
     def __init__(self, what: str, key: str = ""):
-        text = f"{key}: {what}" if key else what
-        super().__init__(printable(text))
+        text = f"{key[:LONGEST_KEY]}: {what}" if key else what
+        super().__init__(printable(text[:LONGEST_SAID]))
         self.what = what
         self.key = key
 

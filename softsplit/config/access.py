@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from softsplit import checks
 from softsplit.errors import ConfigError
 
+MOST_NETWORKS = 1000  # in a list
 CONNECTIONS = range(1, 20_001)  # one server may have
 
 
@@ -25,21 +26,20 @@ class Access:
 
     def __post_init__(self):
         if checks.require_type(self.max_connections, int, "max_connections") not in CONNECTIONS:
-            raise ConfigError(f"{self.max_connections} is not possible; allowed are {CONNECTIONS[0]} to "
+            raise ConfigError(f"{checks.show(self.max_connections)} is not possible; allowed are {CONNECTIONS[0]} to "
                               f"{CONNECTIONS[-1]}", "max_connections")
         checks.settle(self, idle_timeout=checks.require_seconds(self.idle_timeout, "idle_timeout"),
                       allow=_networks(self.allow, "allow"), prefer=_networks(self.prefer, "prefer"))
 
 
 def _networks(networks: Iterable[str], key: str) -> tuple:
-    if isinstance(networks, str) or not isinstance(networks, Iterable):
-        raise ConfigError(f"{checks.show(networks)} is not a list", key)
     found = []
-    for text in networks:
-        checks.require_type(text, str, key)
+    texts = checks.require_list(networks, key, f'{key} = ["192.168.1.0/24"]')
+    for text in checks.require_few(texts, MOST_NETWORKS, "networks", key):
+        checks.require_type(text, str, key, '"192.168.1.0/24"')
         try:
             found.append(ip_network(text))
         except ValueError as error:
-            raise ConfigError(f'"{text}" is neither an address nor a network ({error}); write it like '
+            raise ConfigError(f'{checks.show(text)} is neither an address nor a network; write it like '
                               '"192.168.1.0/24" or "10.0.0.7"', key) from error
     return tuple(found)

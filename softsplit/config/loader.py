@@ -1,13 +1,15 @@
 """softsplit.toml to topology: read once, into values that validate themselves."""
 
 import os
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 from softsplit import checks, tomlfile
-from softsplit.config.topology import Downstream, Topology, check_wires
+from softsplit.config.topology import MOST_ENDS, Downstream, Topology, check_wires
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError
-from softsplit.profiles import load_profile
+from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import parse_long_unit
 
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
@@ -18,6 +20,7 @@ UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
                    "max_connections", "idle_timeout", "allow", "prefer", "allow_writes")
 DIAGNOSTICS_KEYS = ("unit",)
+UNITS, SERVES, ORIGIN = 'units = { 100 = "abb-b23" }', 'serves = ["meters"]', '"meters/100"'  # as they are written
 
 
 def find_config(path: str | None = None) -> Path:
@@ -25,6 +28,8 @@ def find_config(path: str | None = None) -> Path:
 
     Raises ConfigError when there is none.
     """
+    if path == "":
+        raise ConfigError("-c names no file")
     named = path or os.environ.get("SOFTSPLIT_CONFIG")
     if named:
         return Path(named)
@@ -50,10 +55,11 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
     with checks.inside(name, ": "):
         content = tomlfile.parse(text)
         checks.require_keys(content, SECTIONS)
+        load = cache(partial(load_profile, directory=directory))  # a file is read once for all its units
         upstreams = {}
         for key, section in _sections(content, "upstream"):
             with checks.inside(f"upstream.{key}"):
-                upstreams[key] = _upstream(key, section, directory)
+                upstreams[key] = _upstream(key, section, load)
         check_wires("upstream", upstreams.values())
         downstreams = []
         for key, section in _sections(content, "downstream"):
@@ -65,38 +71,38 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
 def _diagnostics(content: dict) -> int | None:
     if "diagnostics" not in content:
         return None
-    section = checks.require_type(content["diagnostics"], dict, "diagnostics")
+    section = checks.require_type(content["diagnostics"], dict, "diagnostics", "[diagnostics]")
     with checks.inside("diagnostics"):
         checks.require_keys(section, DIAGNOSTICS_KEYS)
         return checks.require(section, "unit")
 
 
 def _sections(content: dict, side: str):
-    sections = checks.require_type(content.get(side, {}), dict, side)
+    example = f"[{side}.NAME]"
+    sections = checks.require_type(content.get(side, {}), dict, side, example)
     if not sections:
         raise ConfigError(f"the section [{side}.NAME] is missing", side)
-    for key, section in sections.items():
-        if not key.isprintable():
-            raise ConfigError(f"{checks.show(key)} is no name; leave out what cannot be printed", side)
-        yield key, checks.require_type(section, dict, f"{side}.{key}")
+    for key, section in checks.require_few(sections, MOST_ENDS, "of them", side).items():
+        checks.require_name(key, side)
+        yield key, checks.require_type(section, dict, f"{side}.{key}", example)
 
 
-def _upstream(name: str, section: dict, directory: Path) -> Upstream:
+def _upstream(name: str, section: dict, load: Callable[[str], Profile]) -> Upstream:
     checks.require_keys(section, UPSTREAM_KEYS)
     units = []
-    for key, content in checks.require_type(checks.require(section, "units"), dict, "units").items():
+    for key, content in checks.require_type(checks.require(section, "units"), dict, "units", UNITS).items():
         with checks.inside(f"units.{key}"):
-            units.append(_unit(_unit_id(key, section.get("unit_bytes")), content, directory))
+            units.append(_unit(_unit_id(key, section.get("unit_bytes")), content, load))
     given = {key: value for key, value in section.items() if key not in ("url", "units")}
     return Upstream(url=checks.require(section, "url"), units=units, name=name, **given)
 
 
-def _unit(unit: int, content: str | dict, directory: Path) -> Unit:
+def _unit(unit: int, content: str | dict, load: Callable[[str], Profile]) -> Unit:
     """Return a unit from the name of its profile, or from a table that says more."""
     table = content if isinstance(content, dict) else {"profile": content}
     checks.require_keys(table, UNIT_KEYS)
-    name = checks.require_type(checks.require(table, "profile"), str, "profile" if content is table else "")
-    return Unit(unit, load_profile(name, directory), table.get("every", {}))
+    name = checks.require_type(checks.require(table, "profile"), str, "profile" if content is table else "", '"abb-b23"')
+    return Unit(unit, load(name), table.get("every", {}))
 
 
 def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Downstream:
@@ -104,11 +110,12 @@ def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Dow
     given = {key: value for key, value in section.items() if key not in ("serves", "units")}
     checks.require(given, "url")
     if "units" in section:
-        given["units"] = _chosen_units(checks.require_type(section["units"], dict, "units"), upstreams)
+        units = checks.require_type(section["units"], dict, "units", f"units = {{ 1 = {ORIGIN} }}")
+        given["units"] = _chosen_units(units, upstreams)
     if "serves" in section or "units" not in section:
-        serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves")
+        serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves", SERVES)
         for each in serves:
-            checks.require_word(checks.require_type(each, str, "serves"), upstreams, "upstream", "serves")
+            checks.require_word(checks.require_type(each, str, "serves", SERVES), upstreams, "upstream", "serves")
         given["serves"] = [upstreams[each] for each in serves]
     return Downstream(name=name, **given)
 
@@ -117,8 +124,8 @@ def _chosen_units(units: dict, upstreams: dict[str, Upstream]) -> dict[int, tupl
     chosen = {}
     for key, origin in units.items():
         with checks.inside(f"units.{key}"):
-            upstream, _, unit = checks.require_type(origin, str).rpartition("/")
-            checks.require_word(upstream, upstreams, "upstream", also='; write it like "meters/100"')
+            upstream, _, unit = checks.require_type(origin, str, "", ORIGIN).rpartition("/")
+            checks.require_word(upstream, upstreams, "upstream", also=f"; write it like {ORIGIN}")
             if _unit_id(key) in chosen:
                 raise ConfigError("the unit stands twice")
             chosen[_unit_id(key)] = upstreams[upstream], _unit_id(unit, upstreams[upstream].unit_bytes)

@@ -9,11 +9,14 @@ from softsplit.protocol.blocks import ADDRESSES, Block, Table
 from softsplit.protocol.functions import WRITE_FILES, writing
 
 FILES = "files"  # numbered ones, in which records are written
+FROM_40001 = re.compile("4[0-9]{4}")  # how manuals write holding registers, from 40001 on
 KINDS = (Table.COILS.value, Table.HOLDING_REGISTERS.value, FILES)
 WRITTEN_BY = {**{table.value: writing(table) for table in (Table.COILS, Table.HOLDING_REGISTERS)},
               FILES: (WRITE_FILES,)}
 PERMISSION = re.compile(r"(?P<upstream>.+)/(?P<unit>\w+) +(?P<kind>[a-z ]+?) +"
                         r"(?P<first>0x[0-9A-Fa-f]{1,4}|[0-9]{1,5})\+(?P<count>[0-9]{1,5})", re.ASCII)
+EXAMPLE = '"meters/100 holding registers 0x8C04+8"'
+LONGEST = 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,15 @@ class Permission:
 
 def parse_permission(text: str) -> Permission:
     """Return what the text permits. Raises ConfigError."""
-    found = PERMISSION.fullmatch(checks.require_type(text, str))
-    if not found:
+    found = PERMISSION.fullmatch(checks.require_type(text, str, "", EXAMPLE)[:LONGEST])
+    if not found or len(text) > LONGEST:
         raise ConfigError(f'{checks.show(text)} does not say what may be written; write it like '
-                          '"meters/100 holding registers 0x8C04+8" or "meters/2 coils 0+16"')
+                          f'{EXAMPLE} or "meters/2 coils 0+16"')
     checks.require_word(found["kind"], KINDS, "table")
     first, count = int(found["first"], 0 if found["first"].startswith("0x") else 10), int(found["count"])
+    if found["kind"] == Table.HOLDING_REGISTERS.value and FROM_40001.fullmatch(found["first"]) and first > 40000:
+        raise ConfigError(f"{checks.show(text)}: {first} may be number {first - 40000} of the holding registers, which "
+                          f"is 0x{first - 40001:04X}, or the address 0x{first:04X}; write what is meant in hex")
     if not 1 <= count <= ADDRESSES - first:
         raise ConfigError(f"{checks.show(text)}: there are no such addresses; the last one is 0xFFFF")
     return Permission(found["upstream"], found["unit"], found["kind"], first, count)

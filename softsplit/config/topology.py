@@ -7,6 +7,7 @@ from softsplit import checks
 from softsplit.config import schemes
 from softsplit.config.access import Access
 from softsplit.config.line import Line
+from softsplit.config.permission import EXAMPLE as PERMITTED
 from softsplit.config.permission import Permission, parse_permission
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
@@ -14,6 +15,8 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import Profile
 
 WHEN_STALE = ("exception", "silent")
+MOST_PERMISSIONS = 1000  # of one downstream
+MOST_ENDS = 250  # upstreams, and downstreams
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Downstream:
     def __post_init__(self):
         checks.settle(self, url=as_url(self.url, schemes.DOWNSTREAM, lowest_port=0),
                       max_age=checks.require_seconds(self.max_age, "max_age"))
-        checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        checks.settle(self, name=checks.require_name(self.name, "name") or str(self.url))
         checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
         if self.url.kind.has_line:
             self._refuse(Access, "rtu:// has none")
@@ -77,10 +80,8 @@ class Downstream:
     def _permissions(self) -> tuple[Permission, ...]:
         origins = [f"{each.upstream.name}/{each.origin.unit}" for each in self.served]
         with checks.inside("allow_writes"):
-            texts = self.allow_writes
-            if isinstance(texts, str) or not isinstance(texts, Iterable):
-                raise ConfigError(f"{checks.show(texts)} is not a list")
-            found = tuple(parse_permission(text) for text in texts)
+            texts = checks.require_list(self.allow_writes, "", f"allow_writes = [{PERMITTED}]")
+            found = tuple(map(parse_permission, checks.require_few(texts, MOST_PERMISSIONS, "entries")))
             heard = {each.upstream.name for each in self.served if each.upstream.is_heard}
             for each in found:
                 checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
@@ -98,7 +99,8 @@ class Downstream:
         if self.serves:
             raise ConfigError("units says already what is served; leave one of them out", "serves")
         chosen = []
-        for unit, whose in checks.require_type(self.units, dict, "units").items():
+        units = checks.require_type(self.units, dict, "units", 'units = { 1 = "meters/100" }')
+        for unit, whose in units.items():
             with checks.inside(f"units.{unit}"):
                 if not (isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream)):
                     raise ConfigError(f"{checks.show(whose)} is not (an Upstream, a unit id there)")
@@ -153,13 +155,14 @@ class Topology:
 
     def __post_init__(self):
         downstreams = checks.require_all(self.downstreams, Downstream, "downstream")
-        checks.settle(self, downstreams=downstreams)
+        checks.settle(self, downstreams=checks.require_few(downstreams, MOST_ENDS, "of them", "downstream"))
         upstreams = tuple(dict.fromkeys((*self.upstreams, *self.served())))
+        checks.require_few(upstreams, MOST_ENDS, "of them", "upstream")
         checks.settle(self, upstreams=upstreams)
         check_wires("upstream", upstreams)
         check_wires("downstream", downstreams)
         for downstream in downstreams:
-            if downstream.url.place in [url.place for upstream in upstreams for url in upstream.urls]:
+            if any(url.is_served_by(downstream.url) for upstream in upstreams for url in upstream.urls):
                 raise ConfigError("softsplit would be its own master; this url is an upstream's",
                                   f"downstream.{downstream.name}.url")
         if self.diagnostics is not None:
@@ -183,13 +186,20 @@ class Topology:
         return [upstream for upstream in self.upstreams if upstream not in self.served()]
 
 
+def _is_one_wire(side: str, one: Url, other: Url) -> bool:
+    """Whether only one of us can have both; a server at 0.0.0.0 has all addresses of its port."""
+    if side == "upstream" or one.port != other.port:
+        return one.port == other.port and one.place == other.place
+    return one.is_served_by(other) or other.is_served_by(one)
+
+
 def check_wires(side: str, ends: Iterable[Upstream] | Iterable[Downstream]) -> None:
     """Raise ConfigError when two ends on one side have one url or one name; the system may choose ports."""
     seen: list[Upstream | Downstream] = []
     for end in ends:
         for other in seen:
             for url in end.urls:
-                if url.place in [each.place for each in other.urls]:
+                if any(_is_one_wire(side, url, each) for each in other.urls):
                     raise ConfigError(f"{url} belongs to {side} {other.name} already",
                                       f"{side}.{end.name}.url")
             if other.name == end.name:

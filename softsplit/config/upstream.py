@@ -1,5 +1,6 @@
 """A bus with real devices, and the units on it: frozen values that validate themselves."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,8 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import SIZES, LongUnit, parse_long_unit
 from softsplit.protocol.blocks import UNITS, Block, Read, Table
+
+MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 247
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,16 @@ class Unit:
         elif not isinstance(self.unit, LongUnit):
             require_unit(self.unit, "unit")
         if not isinstance(self.profile, Profile):
-            checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile")))
-        for name in checks.require_type(self.every, dict, "every"):
+            checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile", '"abb-b23"')))
+        for name in checks.require_type(self.every, dict, "every", f"every = {{ {self._any_block} = 60 }}"):
             checks.require_word(name, (read.name for read in self.profile.reads), "block", "every")
             checks.require_seconds(self.every[name], f"every.{name}")
-        checks.settle(self, reads=tuple(replace(read, every=float(self.every.get(read.name, read.every)))
-                                        for read in self.profile.reads))
+        reads = (replace(read, every=float(self.every.get(read.name, read.every))) for read in self.profile.reads)
+        checks.settle(self, reads=tuple(reads) if self.every else self.profile.reads)
+
+    @property
+    def _any_block(self) -> str:
+        return checks.show(self.profile.reads[0].name) if self.profile.reads else "BLOCK"
 
     @property
     def probe(self) -> Block:
@@ -82,18 +89,17 @@ class Upstream:
 
     def __post_init__(self):
         checks.settle(self, url=as_url(self.url, schemes.UPSTREAM),
-                      units=checks.require_all(self.units, Unit, "units"),
+                      units=checks.require_few(checks.require_all(self.units, Unit, "units"), MOST_UNITS, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
-        checks.settle(self, name=checks.require_type(self.name, str, "name") or str(self.url))
+        checks.settle(self, name=checks.require_name(self.name, "name") or str(self.url))
         for delay in ("connect_delay", "request_gap"):
             checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})
         checks.require_truth(self.learn, "learn")
         self._check_taps()
         self._check_line()
         self._check_unit_bytes()
-        ids = [unit.unit for unit in self.units]
-        for unit in ids:
-            if ids.count(unit) > 1:
+        for unit, count in Counter(unit.unit for unit in self.units).items():
+            if count > 1:
                 raise ConfigError(f"unit {unit} stands twice", "units")
 
     @property
@@ -139,7 +145,7 @@ class Upstream:
 
     def _check_unit_bytes(self) -> None:
         if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
-            raise ConfigError(f"{self.unit_bytes} is not possible; allowed are 1 and 4", "unit_bytes")
+            raise ConfigError(f"{checks.show(self.unit_bytes)} is not possible; allowed are 1 and 4", "unit_bytes")
         if self.unit_bytes == 4 and 4 not in self.url.kind.unit_sizes:
             raise ConfigError(f"only {schemes.named(schemes.WITH_LONG_UNITS)} have more than 1", "unit_bytes")
         for unit in self.units:
@@ -160,4 +166,4 @@ class Upstream:
 def require_unit(unit, key: str = "") -> None:
     """Raise ConfigError unless a device may have this unit id."""
     if checks.require_type(unit, int, key) not in UNITS:
-        raise ConfigError(f"unit {unit} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+        raise ConfigError(f"unit {checks.show(unit)} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")

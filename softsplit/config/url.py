@@ -2,12 +2,20 @@
 latter two; pty:///tmp/line makes a serial device.
 """
 
+import os
+import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from softsplit import checks
+from softsplit.config import hosts
 from softsplit.config.schemes import SCHEMES, Scheme
 from softsplit.errors import ConfigError
+
+LONGEST = 1000  # characters
+DIGITS = re.compile(r"[0-9.]+")
+NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +38,17 @@ class Url:
         return self.path != ""
 
     @property
-    def place(self) -> tuple[str, int, str]:
-        """What only one of us can have, whatever is spoken there."""
-        return self.host, self.port, self.path
+    def place(self) -> tuple[frozenset[str], int, str]:
+        """What only one of us can have, whatever is spoken there and however it is written."""
+        if self.is_serial:
+            return frozenset(), 0, os.path.realpath(self.path)
+        return hosts.addresses(self.host), self.port, ""
+
+    def is_served_by(self, server: "Url") -> bool:
+        """Whether who connects to this url of the network gets what listens at the other, on this machine."""
+        if self.port != server.port:
+            return False
+        return self.place == server.place or not (self.is_serial or server.is_serial) and hosts.meets(self.host, server.host)
 
     @property
     def is_any_port(self) -> bool:
@@ -54,10 +70,10 @@ def parse_url(text: str, schemes, lowest_port: int = 1) -> Url:
     """Return what `text` says. Raises ConfigError when it is impossible or has none of these schemes."""
     cure = f"write it like {' or '.join(SCHEMES[each].example for each in schemes)}"
     scheme, colon, _ = checks.require_type(text, str).partition("://")
-    if not colon or not text.isprintable() or " " in text:
-        raise ConfigError(f'"{text}" is no url; {cure}')
+    if not colon or len(text) > LONGEST or not text.isprintable() or " " in text:
+        raise ConfigError(f'{checks.show(text)} is no url; {cure}')
     if scheme not in schemes:
-        raise ConfigError(f'"{text}" is not possible here; {cure}')
+        raise ConfigError(f'{checks.show(text)} is not possible here; {cure}')
     is_serial = SCHEMES[scheme].is_serial or text.startswith("listen:///")
     return _serial(text, cure) if is_serial else _network(text, cure, lowest_port)
 
@@ -71,7 +87,7 @@ def as_url(url: str | Url, schemes, lowest_port: int = 1) -> Url:
 def _serial(text: str, cure: str) -> Url:
     scheme, _, path = text.partition("://")
     if not path.startswith("/") or path == "/":
-        raise ConfigError(f'"{text}" names no device; {cure}')
+        raise ConfigError(f'{checks.show(text)} names no device; {cure}')
     return Url(scheme, path=path)
 
 
@@ -81,10 +97,24 @@ def _network(text: str, cure: str, lowest_port: int) -> Url:
         port = SCHEMES[parts.scheme].default_port if parts.port is None else parts.port
         (parts.hostname or "").encode("idna")  # as a look-up would, which no name may crash
     except ValueError as error:
-        raise ConfigError(f'"{text}" is no url ({error}); {cure}') from None
+        raise ConfigError(f'{checks.show(text)} is no url ({error}); {cure}') from None
     is_too_much = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
     if not parts.hostname or port is None or is_too_much:
-        raise ConfigError(f'"{text}" is not complete or too much; {cure}')
+        raise ConfigError(f'{checks.show(text)} is not complete or too much; {cure}')
     if port < lowest_port:
-        raise ConfigError(f'"{text}" has port {port}; allowed are {lowest_port} to 65535')
+        raise ConfigError(f'{checks.show(text)} has port {port}; allowed are {lowest_port} to 65535')
+    _require_host(parts.hostname, text)
     return Url(parts.scheme, parts.hostname, port)
+
+
+def _require_host(host: str, text: str) -> None:
+    """Raise ConfigError when this is neither an address nor a name, or an address with a slip of the pen."""
+    if host == "*":
+        raise ConfigError(f"{checks.show(text)} is not possible; 0.0.0.0 stands for all addresses of this machine")
+    try:
+        if ":" in host or DIGITS.fullmatch(host):
+            ip_address(host)
+    except ValueError:
+        raise ConfigError(f"{checks.show(text)}: {host} is no address; write one like 192.168.1.140 or [fe80::1]") from None
+    if ":" not in host and not NAME.fullmatch(host):
+        raise ConfigError(f"{checks.show(text)}: {host} is no name of a host; one has letters, digits, - and .")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from softsplit import checks, tomlfile
 from softsplit.errors import ConfigError
-from softsplit.profiles.profile import Identify, Profile, Register
+from softsplit.profiles.profile import MOST_REGISTERS, Identify, Profile, Register
 from softsplit.protocol.blocks import ADDRESSES, Block, Read, Table
 from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES, registers_of
 
@@ -19,6 +19,7 @@ BLOCK_KEYS = ("table", "address", "count")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 REGISTER_KEYS = (*BLOCK_KEYS, "name", "type", "repeat", "resolution", "not_available", "offset", "states",
                  *ORDER_KEYS)
+EXAMPLES = {key: f"{key} = [{{ address = 0x5B00, count = 2 }}]" for key in ("readable", "alone")}
 SAYS_KEYS = ("starts_with", "equals")
 IDENTIFY_KEYS = (*BLOCK_KEYS, "type", *ORDER_KEYS, *SAYS_KEYS)
 ELSE = "else"  # the state of every count that no other state names
@@ -68,9 +69,9 @@ def parse_profile(text: str, name: str) -> Profile:
         habits = _habits(content)
         return Profile(
             name=name,
-            title=checks.require_type(content.get("title", ""), str, "title"),
+            title=checks.require_name(content.get("title", ""), "title"),
             source=checks.require_type(content.get("source", ""), str, "source"),
-            functions=checks.require_type(content["functions"], list, "functions") if "functions" in content
+            functions=checks.require_type(content["functions"], list, "functions", "[3, 4, 16]") if "functions" in content
             else None,
             readable=_each(content, "readable", partial(_block, habits=habits)),
             alone=_each(content, "alone", partial(_block, habits=habits)),
@@ -98,9 +99,11 @@ def _orders(entry: dict, usual: dict[str, str]) -> dict[str, str]:
 
 def _each(content: dict, key: str, build) -> tuple:
     entries = []
-    for number, entry in enumerate(checks.require_type(content.get(key, []), list, key), 1):
+    example = EXAMPLES.get(key, f"[[{key}]]")
+    stated = checks.require_type(content.get(key, []), list, key, example)
+    for number, entry in enumerate(checks.require_few(stated, MOST_REGISTERS, "of them", key), 1):
         with checks.inside(f"{key}[{number}]"):
-            entries.append(build(checks.require_type(entry, dict)))
+            entries.append(build(checks.require_type(entry, dict, "", example)))
     return tuple(entries)
 
 
@@ -122,7 +125,7 @@ def _text(entry: dict, key: str) -> str:
 
 def _read(entry: dict, habits: Habits) -> Read:
     block = _block(entry, habits, READ_KEYS)
-    name = checks.require_type(entry.get("name", f"0x{block.address:04X}"), str, "name")
+    name = checks.require_name(entry.get("name", f"0x{block.address:04X}"), "name")
     return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
 
 
@@ -136,6 +139,8 @@ def _registers(entry: dict, habits: Habits) -> list[Register]:
         raise ConfigError(f'"{first.name}" has no {{n}} for the number of each', "name")
     repeat = _whole(entry, "repeat")
     with checks.inside("repeat"):
+        if repeat > MOST_REGISTERS:
+            raise ConfigError(f"{repeat} are too many; allowed are {MOST_REGISTERS}")
         replace(first.block, count=first.block.count * repeat)  # all of them fit into the table
     starts = range(first.block.address, ADDRESSES, first.block.end - first.block.address)
     return [replace(first, name=first.name.replace("{n}", str(number)),
@@ -145,7 +150,7 @@ def _registers(entry: dict, habits: Habits) -> list[Register]:
 
 def _identify(entry, habits: Habits) -> Identify:
     with checks.inside("identify"):
-        checks.require_keys(checks.require_type(entry, dict), IDENTIFY_KEYS)
+        checks.require_keys(checks.require_type(entry, dict, "", "[identify]"), IDENTIFY_KEYS)
         place = {key: value for key, value in entry.items() if key not in SAYS_KEYS}
         equals = entry.get("equals", [])
         return Identify(
@@ -161,16 +166,16 @@ def _register(entry: dict, habits: Habits) -> Register:
     if type_name in NUMBERS and "count" in entry:
         raise ConfigError(f"only {', '.join(COUNTED)} take a count; a {type_name} has its own", "count")
     count = registers_of(type_name) if type_name in NUMBERS else None
-    states = checks.require_type(entry.get("states", {}), dict, "states")
+    states = checks.require_type(entry.get("states", {}), dict, "states", 'states = { 0 = "off", 1 = "on" }')
     return Register(
         name=name,
         block=_block(entry, habits, REGISTER_KEYS, count),
         type=type_name,
-        resolution=checks.require_type(entry.get("resolution", "1"), str, "resolution"),
+        resolution=entry.get("resolution", "1"),
         not_available=_whole(entry, "not_available") if "not_available" in entry else None,
         offset=checks.require_number(entry.get("offset", 0), "offset"),
         states=_states(states),
-        other_state=checks.require_type(states.get(ELSE, ""), str, f"states.{ELSE}"),
+        other_state=states.get(ELSE, ""),
         **_orders(entry, habits.orders),
     )
 
@@ -178,6 +183,6 @@ def _register(entry: dict, habits: Habits) -> Register:
 def _states(states: dict) -> dict[int, str]:
     for key, name in states.items():
         if key != ELSE and (not key.removeprefix("-").isdecimal() or len(key) > 20):
-            raise ConfigError(f'"{key}" is neither a whole number nor "{ELSE}"', "states")
-        checks.require_type(name, str, f"states.{key}")
+            raise ConfigError(f'{checks.show(key)} is neither a whole number nor "{ELSE}"', "states")
+        checks.require_name(name, f"states.{key}")
     return {int(key): name for key, name in states.items() if key != ELSE}

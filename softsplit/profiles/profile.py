@@ -1,17 +1,21 @@
 """A profile: the reads that serve a make of device, and the registers people know it by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
 
 from softsplit import checks
 from softsplit.errors import ConfigError
+from softsplit.profiles.layout import Layout, require_unique
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block, Read, Table, merge
 from softsplit.protocol.functions import writing
 from softsplit.protocol.pdu import pack_bits, unpack_bits
 
+MOST_BLOCKS = 1000
+MOST_REGISTERS = 10_000
+WRITTEN = {"reads": "block", "registers": "register"}  # how keys of ours are called in a file
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 20, 21, 22, 23)  # a device may know; MAP 6
 
 
@@ -36,8 +40,9 @@ class Register:
     byte_order: str = "big"
 
     def __post_init__(self):
+        checks.require_name(self.name, "name")
         checks.require_word(self.type, values.TYPES, "type", "type")
-        values.parse_resolution(self.resolution)
+        values.parse_resolution(checks.require_type(self.resolution, str, "resolution", '"0.1 V"'))
         for key in ("word_order", "byte_order"):
             checks.require_word(getattr(self, key), values.ORDERS, "order", key)
         if self.type in values.NUMBERS and self.block.count != values.registers_of(self.type):
@@ -46,7 +51,7 @@ class Register:
             raise ConfigError(f'{self.block.table} hold no {self.type}; allowed are "bits" and "raw"', "type")
         bits = values.bits_of(self.type) if self.type in values.NUMBERS else 16 * self.block.count
         if self.not_available is not None and not 0 <= self.not_available < 1 << bits:
-            raise ConfigError(f"{self.not_available:#x} does not fit into {bits} bits", "not_available")
+            raise ConfigError(f"{checks.show(self.not_available)} does not fit into {bits} bits", "not_available")
 
     def decode(self, data: bytes) -> values.Value | None:
         """Return what the bytes of its block, as they came over the wire, say; None when there is no value.
@@ -129,26 +134,35 @@ class Profile:
     def __post_init__(self):
         if not self.reads and not self.readable:
             raise ConfigError("at least one block is needed, or readable", "block")
+        for key, kind, most in (("reads", Read, MOST_BLOCKS), ("readable", Block, MOST_BLOCKS),
+                                ("alone", Block, MOST_BLOCKS), ("registers", Register, MOST_REGISTERS)):
+            checks.settle(self, **{key: _all(getattr(self, key), kind, most, key)})
         blocks = [read.block for read in self.reads]
-        self._check_overlaps("block", blocks)
-        self._check_names("block", [(read.block.table, read.name) for read in self.reads])
-        self._check_names("register", [(None, register.name) for register in self.registers])
+        polled = Layout("block", blocks)
+        require_unique(((read.block.table, read.name) for read in self.reads), "block")
+        require_unique(((register.name,) for register in self.registers), "register")
         self._settle_functions(blocks)
         checks.settle(self, readable=tuple(merge(self.readable or blocks)))
-        self._check_overlaps("readable", self.readable)  # as only registers do that begin at other addresses
-        for index, block in enumerate(blocks):
-            if not any(run.contains(block) for run in self.readable):
-                raise ConfigError(f"{block} is not readable", f"block[{index + 1}]")
-        if self.identify and not any(run.contains(self.identify.register.block) for run in self.readable):
+        readable = Layout("readable", self.readable)  # only registers overlap that begin at other addresses
+        self._check_readable(readable, blocks)
+        self._check_registers(polled if blocks else readable)
+
+    def _check_readable(self, readable: Layout, blocks: list[Block]) -> None:
+        for number, block in enumerate(blocks, 1):
+            if not readable.holds(block):
+                raise ConfigError(f"{block} is not readable", f"block[{number}]")
+        if self.identify and not readable.holds(self.identify.register.block):
             raise ConfigError(f"{self.identify.register.block} is not readable", "identify")
-        for index, block in enumerate(self.alone):
-            if block in blocks:
-                raise ConfigError(f"{block} is polled; a block has to be longer", f"alone[{index + 1}]")
-        places = blocks or self.readable
-        for index, register in enumerate(self.registers):
-            if not any(block.contains(register.block) for block in places):
+        polled = set(blocks)
+        for number, block in enumerate(self.alone, 1):
+            if block in polled:
+                raise ConfigError(f"{block} is polled; a block has to be longer", f"alone[{number}]")
+
+    def _check_registers(self, places: Layout) -> None:
+        for number, register in enumerate(self.registers, 1):
+            if not places.holds(register.block):
                 raise ConfigError(f'"{register.name}" ({register.block}) does not lie inside one block',
-                                  f"register[{index + 1}]")
+                                  f"register[{number}]")
 
     def _settle_functions(self, blocks: list[Block]) -> None:
         """Settle what the device knows, and whether that reads all that is to be read."""
@@ -157,26 +171,13 @@ class Profile:
             usual = {code for table in tables for code in (table.function, *writing(table, plainly=True))}
             checks.settle(self, functions=frozenset(usual))
             return
-        functions = sorted(_function(code) for code in self.functions)
+        functions = sorted({_function(code) for code in self.functions})
         for key, stated in (("block", blocks), ("readable", self.readable)):
             for index, block in enumerate(stated):
                 if block.table.function not in functions:
                     raise ConfigError(f"{block} needs function {block.table.function}, which is not one of "
                                       f"functions ({', '.join(map(str, functions))})", f"{key}[{index + 1}]")
         checks.settle(self, functions=frozenset(functions))
-
-    @staticmethod
-    def _check_overlaps(what: str, blocks: Sequence[Block]) -> None:
-        for index, block in enumerate(blocks):
-            for other in blocks[:index]:
-                if block.overlaps(other):
-                    raise ConfigError(f"{block} overlaps {other}", f"{what}[{index + 1}]")
-
-    @staticmethod
-    def _check_names(what: str, names: list[tuple[Table | None, str]]) -> None:
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise ConfigError(f'"{name[1]}" stands twice', f"{what}[{index + 1}].name")
 
     def registers_in(self, block: Block) -> list[Register]:
         """The registers that lie whole in a block, in their own order."""
@@ -203,9 +204,15 @@ class Profile:
         return max(block.step for block in self.readable)
 
 
+def _all(values, kind: type, most: int, key: str) -> tuple:
+    """Return what a profile lists, if it is of this kind and not too much."""
+    found = checks.require_few(tuple(values), most, key, WRITTEN.get(key, key))
+    return checks.require_all(found, kind, WRITTEN.get(key, key)) if found else ()
+
+
 def _function(code) -> int:
     """Return a function code, if a device may know it."""
     if checks.require_type(code, int, "functions") not in FUNCTIONS:
-        raise ConfigError(f"function {code} is not possible; allowed are {', '.join(map(str, FUNCTIONS))}",
+        raise ConfigError(f"function {checks.show(code)} is not possible; allowed are {', '.join(map(str, FUNCTIONS))}",
                           "functions")
     return code

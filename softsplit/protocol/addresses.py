@@ -7,7 +7,7 @@
 import re
 from collections.abc import Iterable
 
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.protocol.blocks import UNITS
 
 SIZES = (1, 4)  # bytes
@@ -28,7 +28,7 @@ class LongUnit(int):
 def parse_long_unit(text: str) -> LongUnit:
     """Return the address that eight hex digits say, as in 0x0012D687. Raises ConfigError."""
     if not re.fullmatch(r"(0[xX])?[0-9A-Fa-f]{8}", text, re.ASCII) or not int(text, 16):
-        raise ConfigError(f'"{text}" is no unit address of four bytes; write all its eight hex digits, like '
+        raise ConfigError(f'{show(text)} is no unit address of four bytes; write all its eight hex digits, like '
                           "0x0012D687")
     return LongUnit(text, 16)
 
@@ -38,7 +38,7 @@ def parse_unit(text: str) -> int:
     if text[:2].lower() == "0x":
         return parse_long_unit(text)
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) in UNITS):
-        raise ConfigError(f'"{text}" is no unit id; allowed are {UNITS[0]} to {UNITS[-1]}, or all eight hex '
+        raise ConfigError(f'{show(text)} is no unit id; allowed are {UNITS[0]} to {UNITS[-1]}, or all eight hex '
                           "digits of an address of four bytes, like 0x0012D687")
     return int(text)
 

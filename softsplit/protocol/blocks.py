@@ -6,14 +6,15 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.protocol.functions import MAX_BITS as MAX_BITS
 from softsplit.protocol.functions import MAX_REGISTERS as MAX_REGISTERS
 from softsplit.protocol.functions import READ_TABLES as READ_TABLES
 from softsplit.protocol.functions import Table as Table
 
 ADDRESSES = 0x10000  # addresses in one table; MAP 4.3
-LONGEST_PERIOD = 86400.0  # s
+SHORTEST_PERIOD = 0.001  # s
+LONGEST_PERIOD = 86400.0
 UNITS = range(1, 248)  # unit ids a device may have; MODBUS over Serial Line V1.02, 2.2
 
 
@@ -32,13 +33,17 @@ class Block:
     step: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.address < ADDRESSES:
-            raise ConfigError(f"{self.address} is not an address; allowed are 0x0000 to 0xFFFF", "address")
+        if not isinstance(self.table, Table):
+            near = str(self.table).upper().replace(" ", "_")
+            cure = f"Table.{near}" if near in Table.__members__ else "Table.HOLDING_REGISTERS"
+            raise ConfigError(f"{show(self.table)} is no Table; write it like {cure}", "table")
+        if not isinstance(self.address, int) or not 0 <= self.address < ADDRESSES:
+            raise ConfigError(f"{show(self.address)} is not an address; allowed are 0x0000 to 0xFFFF", "address")
         if self.step != 1 and (self.step != 2 or self.table.holds_bits):
-            raise ConfigError(f"{self.table} do not take {self.step} addresses each", "step")
+            raise ConfigError(f"{self.table} do not take {show(self.step)} addresses each", "step")
         possible = (ADDRESSES - self.address) // self.step
-        if not 1 <= self.count <= possible:
-            raise ConfigError(f"{self.count} does not fit; from 0x{self.address:04X} on at least 1 and at "
+        if not isinstance(self.count, int) or not 1 <= self.count <= possible:
+            raise ConfigError(f"{show(self.count)} does not fit; from 0x{self.address:04X} on at least 1 and at "
                               f"most {possible} are possible", "count")
 
     @property
@@ -104,9 +109,13 @@ class Read:
     every: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.every, (int, float)) or not 0 < self.every <= LONGEST_PERIOD:
-            raise ConfigError(f"{self.every} s is no period; allowed is from 0 up to {LONGEST_PERIOD:g} s",
-                              "every")
+        if not isinstance(self.block, Block):
+            raise ConfigError(f"{show(self.block)} is no Block", "block")
+        if not isinstance(self.name, str) or not self.name.isprintable():
+            raise ConfigError(f"{show(self.name)} is no name; leave out what cannot be printed", "name")
+        if not isinstance(self.every, (int, float)) or not SHORTEST_PERIOD <= self.every <= LONGEST_PERIOD:
+            raise ConfigError(f"{show(self.every)} s is no period; allowed is {SHORTEST_PERIOD:g} to "
+                              f"{LONGEST_PERIOD:g}", "every")
         if self.block.count > self.block.table.max_count:
             raise ConfigError(f"{self.block.count} is more than one read may ask for; "
                               f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")

@@ -17,7 +17,7 @@ of which the highest byte says nothing (zero, or the sign once more) and is not 
 import struct
 from decimal import Decimal
 
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 
 INTEGERS = {"u16": 16, "s16": 16, "u24": 24, "s24": 24, "u32": 32, "s32": 32, "u64": 64, "s64": 64}  # bits
 FLOATS = {"f32": ">f", "f64": ">d"}  # for struct
@@ -25,6 +25,7 @@ NUMBERS = (*INTEGERS, *FLOATS)
 COUNTED = ("text", "bits", "raw")  # types that state their own count of registers
 TYPES = (*NUMBERS, *COUNTED)
 ORDERS = ("big", "little")  # which end comes first
+SMALLEST_WORTH, LARGEST_WORTH = Decimal("1e-18"), Decimal("1e18")
 
 Value = int | float | str | bytes | tuple[bool, ...]
 
@@ -42,15 +43,15 @@ def registers_of(type_name: str) -> int:
 def parse_resolution(text: str) -> tuple[Decimal, str]:
     """Split a resolution as "0.1 V" into what one count is worth and the unit of measure (may be empty).
 
-    Raises ConfigError when it does not start with a positive number.
+    Raises ConfigError when it does not start with a positive number, or one that no count is worth.
     """
     number, _, measure = text.strip().partition(" ")
     try:
         worth = Decimal(number)
     except ArithmeticError:
         worth = Decimal(0)
-    if not worth.is_finite() or worth <= 0:
-        raise ConfigError(f'"{text}" does not say what one count is worth; write it like "0.1 V" or "0.001"',
+    if not worth.is_finite() or not SMALLEST_WORTH <= worth <= LARGEST_WORTH or not measure.isprintable():
+        raise ConfigError(f'{show(text)} does not say what one count is worth; write it like "0.1 V" or "0.001"',
                           "resolution")
     return worth, measure.strip()
 

@@ -1,0 +1,38 @@
+"""Where the blocks of a profile lie: none overlaps another. It takes no longer than to sort them."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+from softsplit.errors import ConfigError
+from softsplit.protocol.blocks import Block
+
+
+class Layout:
+    """Blocks, none of which overlaps another. Raises ConfigError, inside `what`, when two do."""
+
+    def __init__(self, what: str, blocks: Sequence[Block]):
+        numbered = sorted(enumerate(blocks, 1), key=lambda each: _place(each[1]))
+        for (one, earlier), (other, later) in zip(numbered, numbered[1:]):
+            if earlier.overlaps(later):
+                last, first = (later, earlier) if other > one else (earlier, later)
+                raise ConfigError(f"{last} overlaps {first}", f"{what}[{max(one, other)}]")
+        self._blocks = [block for _, block in numbered]
+        self._places = [_place(block) for block in self._blocks]
+
+    def holds(self, block: Block) -> bool:
+        """Whether one of the blocks contains this one."""
+        index = bisect_right(self._places, _place(block)) - 1
+        return index >= 0 and self._blocks[index].contains(block)
+
+
+def require_unique(names: Iterable[tuple], what: str) -> None:
+    """Raise ConfigError when two of the names, which a table may precede, are one."""
+    seen = set()
+    for number, name in enumerate(names, 1):
+        if name in seen:
+            raise ConfigError(f'"{name[-1]}" stands twice', f"{what}[{number}].name")
+        seen.add(name)
+
+
+def _place(block: Block) -> tuple[int, int]:
+    return block.table.function, block.address
