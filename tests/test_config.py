@@ -1,10 +1,11 @@
 """softsplit.toml, and the same topology from a script: what it means, and what is wrong with it."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from softsplit import Downstream, Profile, Splitter, Unit, Upstream
+from softsplit import Block, Downstream, Profile, Read, Splitter, Table, Unit, Upstream
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.loader import find_config, load_config, parse_config
@@ -201,6 +202,36 @@ WRONG = [
     (changed("rtu:///dev/ttyUSB0", "tcp://0.0.0.0:502"), "downstream.maxem.url: tcp://0.0.0.0:502 belongs to downstream vic"),
     (HOUSE + "[upstream.more]\nurl = 'tcp://192.168.1.140:8899'\nunits = { 7 = 'abb-b23' }",
      "upstream.more.url: tcp://192.168.1.140:8899 belongs to upstream meters already"),
+    (changed("timeout = 2", "timeout = 1e-9"), "upstream.meters.timeout: 1e-09 s is not possible; allowed is 0.001 to 86400"),
+    ("upstream = 5", "upstream: 5 is not a table; write it like [upstream.NAME]"),
+    ("[upstream]\nurl = 'tcp://a'", 'upstream.url: "tcp://a" is not a table; write it like [upstream.NAME]'),
+    ("[[upstream]]\nurl = 'tcp://a'", 'upstream: [{ url = "tcp://a" }] is not a table; write it like [upstream.NAME]'),
+    (HOUSE + "[[diagnostics]]\nunit = 5", "diagnostics: [{ unit = 5 }] is not a table; write it like [diagnostics]"),
+    (changed('{ 100 = "abb-b23", 2 = "abb-b23" }', '["abb-b23"]'),
+     'upstream.meters.units: ["abb-b23"] is not a table; write it like units = { 100 = "abb-b23" }'),
+    (changed('100 = "abb-b23"', '100 = ["abb-b23"]'), 'upstream.meters.units.100: ["abb-b23"] is not text; write it like "abb-b23"'),
+    (changed('serves = ["meters"]', 'serves = { meters = 1 }'),
+     'downstream.victron.serves: { meters = 1 } is not a list; write it like serves = ["meters"]'),
+    (changed('serves = ["meters"]', 'units = ["meters/100"]'),
+     'downstream.victron.units: ["meters/100"] is not a table; write it like units = { 1 = "meters/100" }'),
+    (changed('serves = ["meters"]', 'units = { 1 = { meters = 100 } }'),
+     'downstream.victron.units.1: { meters = 100 } is not text; write it like "meters/100"'),
+    (changed("max_age = 5", 'allow = { a = 1 }'), 'downstream.victron.allow: { a = 1 } is not a list; write it like allow = ["192.16'),
+    (changed("max_age = 5", 'allow_writes = { a = 1 }'), "downstream.victron.allow_writes: { a = 1 } is not a list; write it like allow"),
+    (changed("max_age = 5", 'allow_writes = ["meters/2 holding registers 40001+2"]'),
+     'downstream.victron.allow_writes: "meters/2 holding registers 40001+2": 40001 may be number 1 of the holding registers, '
+     "which is 0x0000, or the address 0x9C41; write what is meant in hex"),
+    (changed("192.168.1.140", "192.168.1.999"), 'upstream.meters.url: "tcp://192.168.1.999:8899": 192.168.1.999 is no address'),
+    (changed("192.168.1.140", "192.168.1"), 'upstream.meters.url: "tcp://192.168.1:8899": 192.168.1 is no address'),
+    (changed("tcp://0.0.0.0", "tcp://*:502"), 'downstream.victron.url: "tcp://*:502" is not possible; 0.0.0.0 stands for all'),
+    (changed("192.168.1.140", "met$r"), 'upstream.meters.url: "tcp://met$r:8899": met$r is no name of a host'),
+    *((changed("tcp://192.168.1.140:8899", f"tcp://{host}:502"), "downstream.victron.url: softsplit would be its own master")
+      for host in ("localhost", "LOCALHOST.", "127.0.0.1", "127.1.2.3", "[::ffff:127.0.0.1]", "0.0.0.0", "[::1]", "[::]")),
+    (changed("tcp://192.168.1.140:8899", "rtu:///dev/../dev//ttyUSB0"), "downstream.maxem.url: softsplit would be its own master"),
+    (changed("tcp://0.0.0.0", "tcp://127.0.0.1:8899").replace("tcp://192.168.1.140:8899", "tcp://0.0.0.0:8899"),
+     "downstream.victron.url: softsplit would be its own master"),
+    (changed("rtu:///dev/ttyUSB0", "tcp://127.0.0.1"), "downstream.maxem.url: tcp://127.0.0.1:502 belongs to downstream victron"),
+    ("".join(f"[upstream.{n}]\n" for n in range(251)), "upstream: 251 of them are too many; allowed are 250"),
     (changed("timeout = 2", "timeout = 1e12"), "upstream.meters.timeout: 1000000000000.0 s is not possible"),
     (changed("max_age = 5", f"max_age = {10 ** 400}"), "downstream.victron.max_age: a number beyond all bounds"),
     (changed("max_age = 5", f"max_age = {'9' * 5000}"), "no TOML: "),
@@ -234,6 +265,14 @@ def test_a_wrong_configuration_is_refused_in_one_line_that_says_where(text, mess
     (lambda meters: Downstream("tcp://a", units=5), "units: 5 is not a table"),
     (lambda meters: Unit(1, "abb-b23", every={"nothing": 1}), 'every: unknown block "nothing"'),
     (lambda meters: Upstream("tcp://a\nb", []), 'url: "tcp://a\\nb" is no url'),
+    (lambda meters: Upstream("tcp://a", [Unit(1, "abb-b23")], name="a\0b"), 'name: "a\\x00b" is no name'),
+    (lambda meters: Read(Block("input registers", 0, 2), "x"), 'table: "input registers" is no Table; write it like Table.INPUT_REG'),
+    (lambda meters: Read(Block(Table.COILS, "0", 2), "x"), 'address: "0" is not an address'),
+    (lambda meters: Read(Block(Table.COILS, 10 ** 5000, 2), "x"), "address: a number beyond all bounds is not an address"),
+    (lambda meters: Read(Block(Table.COILS, 0, 10 ** 5000), "x"), "count: a number beyond all bounds does not fit"),
+    (lambda meters: Read(Block(Table.COILS, 0, 2), "x", 1e-300), "every: 1e-300 s is no period; allowed is 0.001 to 86400"),
+    (lambda meters: Read("coils", "x"), 'block: "coils" is no Block'),
+    (lambda meters: Profile("own", [Block(Table.COILS, 0, 2)]), "block: a Block is no Read"),
     (lambda meters: Splitter([]), "downstream: at least one is needed"),
     (lambda meters: Splitter([Downstream("tcp://a", [meters]), Downstream("tcp://a", [meters])]),
      "downstream.tcp://a:502.url: tcp://a:502 belongs to downstream tcp://a:502 already"),
@@ -287,6 +326,8 @@ def test_the_configuration_is_searched_in_order(tmp_path, monkeypatch):
     monkeypatch.setenv("SOFTSPLIT_CONFIG", "/elsewhere.toml")
     assert find_config() == Path("/elsewhere.toml")
     assert find_config("given.toml") == Path("given.toml")
+    with pytest.raises(ConfigError, match="-c names no file"):
+        find_config("")
 
 
 def test_a_configuration_that_cannot_be_read_says_why(tmp_path):
@@ -297,3 +338,20 @@ def test_a_configuration_that_cannot_be_read_says_why(tmp_path):
         load_config(tmp_path / "latin.toml")
     with pytest.raises(ConfigError, match="Is a directory"):
         load_config(tmp_path)
+
+
+def test_hosts_that_differ_are_different_wires():
+    parse(changed("tcp://0.0.0.0", "tcp://127.0.0.1:8899").replace("tcp://192.168.1.140:8899", "tcp://127.0.0.2:8899"))
+    parse(changed("rtu:///dev/ttyUSB0", "tcp://0.0.0.0:503"))
+    parse(changed("tcp://192.168.1.140:8899", "tcp://meter:502"))
+
+
+def test_a_large_configuration_costs_what_it_holds(tmp_path):
+    """Every unit of every upstream with a profile of as many blocks as one may have; as many ends as there may be."""
+    (tmp_path / "own.toml").write_text("".join(f"[[block]]\naddress = {2 * n}\ncount = 1\n" for n in range(1000)))
+    units = ", ".join(f'{unit} = "own.toml"' for unit in range(1, 248))
+    text = "".join(f"[upstream.u{n}]\nurl = 'tcp://h{n}'\nunits = {{ {units} }}\n" for n in range(20))
+    text += "".join(f"[downstream.d{n}]\nurl = 'tcp://0.0.0.0:{n + 1}'\nserves = ['u1']\n" for n in range(250))
+    begun = time.process_time()
+    assert len(parse_config(text, "large.toml", tmp_path).downstreams) == 250
+    assert time.process_time() - begun < 5.0

@@ -1,5 +1,7 @@
 """Profiles: the shipped ones, and what is wrong with others."""
 
+import time
+
 import pytest
 
 from softsplit import Profile
@@ -130,7 +132,17 @@ def recognised(how: str) -> str:
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nrepeat = 2", 'profile own: register[1].name: "x" has no {n}'),
     (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 0", "profile own: register[1].repeat.count: 0 does not"),
     (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 5", 'profile own: register[5]: "x5" (holding regis'),
-    ("identify = 5\n" + BLOCK, "profile own: identify: 5 is not a table"),
+    ("identify = 5\n" + BLOCK, "profile own: identify: 5 is not a table; write it like [identify]"),
+    ("[block]\naddress = 5", "profile own: block: { address = 5 } is not a list; write it like [[block]]"),
+    ("readable = { address = 0, count = 5 }", "profile own: readable: { address = 0, count = 5 } is not a list; write it like"),
+    ("functions = 3\n" + BLOCK, "profile own: functions: 3 is not a list; write it like [3, 4, 16]"),
+    (BLOCK + "name = 'a\\u0000b'".replace("'", '"'), 'profile own: block[1].name: "a\\x00b" is no name'),
+    (BLOCK + '[[register]]\nname = "a\\u0000b"\naddress = 16\ntype = "u16"', 'profile own: register[1].name: "a\\x00b" is no name'),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nresolution = '1e300'", "profile own: register[1].resolution: "),
+    (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 60000", "profile own: register[1].repeat: 60000 are"),
+    ("".join(f"[[block]]\naddress = {n}\ncount = 1\n" for n in range(1001)), "profile own: block: 1001 of them are too many; allowed"),
+    ("".join(f"[[block]]\naddress = {n}\ncount = 1\n" for n in range(20000)), "profile own: block: 20000 of them are too many; all"),
+    (BLOCK + f"[[register]]\nname = 'x'\naddress = 0x{'f' * 500}\ntype = 'u16'", "profile own: register[1].address: a number beyond"),
     ("identify = { type = 'text', count = 1, equals = 'x' }\n" + BLOCK, "profile own: identify: address is missing"),
     (recognised("type = 'u16'"), "profile own: identify: either starts_with or equals is needed"),
     (recognised("type = 'u16', equals = []"), "profile own: identify: either starts_with or equals is needed"),
@@ -228,3 +240,10 @@ def test_registers_that_are_alike_are_stated_once():
         register = [{ name = "cell_{n}", address = 0x10, type = "u32", repeat = 4, resolution = "0.1 V" }]""", "own")
     assert [(register.name, register.block.address, register.resolution) for register in profile.registers] == [
         ("cell_1", 0x10, "0.1 V"), ("cell_2", 0x12, "0.1 V"), ("cell_3", 0x14, "0.1 V"), ("cell_4", 0x16, "0.1 V")]
+
+
+def test_a_profile_of_many_registers_costs_what_it_holds():
+    begun = time.process_time()
+    text = "readable = [{ address = 0, count = 65535 }]\n[[register]]\nname = 'x{n}'\ntype = 'u16'\naddress = 0\nrepeat = 10000"
+    assert len(parse_profile(text, "own").registers) == 10_000
+    assert time.process_time() - begun < 3.0

@@ -206,7 +206,7 @@ class Profile:
 
 def _all(values, kind: type, most: int, key: str) -> tuple:
     """Return what a profile lists, if it is of this kind and not too much."""
-    found = checks.require_few(tuple(values), most, key, WRITTEN.get(key, key))
+    found = checks.require_few(tuple(values), most, "of them", WRITTEN.get(key, key))
     return checks.require_all(found, kind, WRITTEN.get(key, key)) if found else ()
 
 
