@@ -69,7 +69,7 @@ def parse_profile(text: str, name: str) -> Profile:
         habits = _habits(content)
         return Profile(
             name=name,
-            title=checks.require_name(content.get("title", ""), "title"),
+            title=checks.require_type(content.get("title", ""), str, "title"),
             source=checks.require_type(content.get("source", ""), str, "source"),
             functions=checks.require_type(content["functions"], list, "functions", "[3, 4, 16]") if "functions" in content
             else None,
