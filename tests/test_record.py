@@ -379,7 +379,7 @@ def test_an_earlier_recording_is_not_lost(tmp_path):
         (tmp_path / name).write_text("precious")
         done = call("record", "127.0.0.1:1", *METER, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (
-            1, f"softsplit: {name} is there already; remove it, or choose another file with -o\n")
+            1, f"softsplit: {name} is there already; remove it, or choose another file\n")
         (tmp_path / name).unlink()
 
 

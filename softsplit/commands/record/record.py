@@ -1,6 +1,5 @@
 """`softsplit record`: keeps what the units of a bus answer, so that it can be played back."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,11 +15,11 @@ from softsplit.commands.record.recording import (
 )
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.output import say
-from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, LongFile
+from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, LongFile, require_absent
 from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
 from softsplit.config.upstream import Unit, Upstream
-from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.profiles import load_profile
 from softsplit.protocol.addresses import parse_unit, size_of
@@ -115,6 +114,4 @@ def _require_room(path: str) -> None:
     """Raise SoftsplitError when an earlier recording would be lost, or nobody could play this one."""
     if not path.endswith(RECORDING):
         raise ConfigError(f'"{path}" would not be known for a recording; call it FILE{RECORDING}', "-o")
-    for each in (path, *(f"{path}.{number}" for number in range(1, OLDER_FILES + 1))):
-        if os.path.isfile(each):
-            raise SoftsplitError(f"{each} is there already; remove it, or choose another file with -o")
+    require_absent(path)

@@ -20,6 +20,7 @@ from itertools import chain
 from math import inf
 
 from softsplit import checks
+from softsplit.commands.shared.inputfile import bounded_lines
 from softsplit.commands.shared.outputfile import OLDER_FILES
 from softsplit.config.upstream import Upstream
 from softsplit.errors import SoftsplitError
@@ -166,9 +167,10 @@ def _parse_head(line: str) -> dict:
 
 
 def _lines(path: str) -> Iterator[str]:
+    """Give each line; one that is too long is empty."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
-            while line := file.readline(LONGEST_LINE):
-                yield line
+            for line in bounded_lines(file, LONGEST_LINE):
+                yield line or ""
     except (OSError, ValueError) as error:
         raise SoftsplitError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error

@@ -1,25 +1,45 @@
-"""A file that grows for days, or stdout: bounded, flushed after every piece, and anew when it is long."""
+"""Files that commands write: one that grows for days, and one that is written whole; no file of others is lost."""
 
+import errno
 import os
+import select
 import stat
+from pathlib import Path
 
+from softsplit.daemon.atomicfile import write_atomic
 from softsplit.errors import SoftsplitError
 
 OLDER_FILES = 3
 STDOUT = "-"
+LONGEST_WAIT = 5.0  # s until a device or the reader of a named pipe takes something
+
+
+def files_of(path: str) -> list[str]:
+    """The names of a file that is begun anew when it is long: FILE, FILE.1, FILE.2, FILE.3."""
+    return [path, *(f"{path}.{number}" for number in range(1, OLDER_FILES + 1))]
+
+
+def require_absent(path: str) -> None:
+    """Raise SoftsplitError when a file with something in it has the name that FILE will have, or an older one."""
+    for each in files_of(path) if path != STDOUT else ():
+        if os.path.isfile(each) and os.path.getsize(each) or each != path and os.path.lexists(each):
+            raise SoftsplitError(f"{each} is there already; remove it, or choose another file")
 
 
 class LongFile:
-    """Takes pieces of bytes; each file begins with `head`.
+    """Takes pieces of bytes; each file begins with `head`, and each piece is flushed.
 
     One that would become longer than `max_size` bytes is begun anew, and the three before it are kept as
-    FILE.1 to FILE.3. What is no regular file, such as a named pipe or stdout ("-"), is never begun anew.
+    FILE.1 to FILE.3. Files that were there before, or that others have put there since, are never touched:
+    SoftsplitError. What is no regular file, such as a named pipe or stdout ("-"), is never begun anew.
     """
 
     def __init__(self, path: str, max_size: int, head: bytes = b""):
         self._path = path
         self._max_size = max_size
         self._head = head
+        self._own: set[tuple[int, ...]] = set()  # identities of the older files
+        require_absent(path)
         self._open()
 
     def write(self, piece: bytes) -> None:
@@ -35,10 +55,10 @@ class LongFile:
     def _open(self) -> None:
         try:
             is_stdout = self._path == STDOUT
-            self._file = open(1 if is_stdout else self._path, "wb", 0, closefd=not is_stdout)
+            self._file = open(1 if is_stdout else self._path, "wb", 0, closefd=not is_stdout, opener=_open_empty)
             self._is_regular = not is_stdout and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         except OSError as error:
-            raise self._failed(error) from error
+            raise _failed(self._path, error) from error
         self._size = 0
         self._put(self._head)
 
@@ -50,18 +70,70 @@ class LongFile:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise self._failed(error) from error
+            raise _failed(self._path, error) from error
 
     def _begin_anew(self) -> None:
-        self.close()
-        names = [self._path, *(f"{self._path}.{number}" for number in range(1, OLDER_FILES + 1))]
+        names = files_of(self._path)
         try:
+            self._own.add(_identity(os.fstat(self._file.fileno())))
+            self.close()
+            for each in names:
+                if os.path.lexists(each) and _identity(os.stat(each)) not in self._own:
+                    raise SoftsplitError(f"{each} is a file of somebody else by now; it is left as it is")
             for newer, older in reversed(list(zip(names, names[1:]))):
-                if os.path.exists(newer):
+                if os.path.lexists(newer):
                     os.replace(newer, older)
+            self._own = {_identity(os.stat(each)) for each in names if os.path.lexists(each)}
         except OSError as error:
-            raise self._failed(error) from error
+            raise _failed(self._path, error) from error
         self._open()
 
-    def _failed(self, error: OSError) -> SoftsplitError:
-        return SoftsplitError(f"cannot write {self._path}: {error.strerror}")
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    """What tells a closed file from all others, also from one that has got its inode since."""
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _open_empty(path: str, flags: int) -> int:
+    """Open a file, unless there is something in it that would be lost."""
+    fd = os.open(path, (flags & ~os.O_TRUNC) | os.O_CLOEXEC, 0o666)
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_size:
+        os.close(fd)
+        raise FileExistsError(errno.EEXIST, "it is there already")
+    return fd
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a text to a file in UTF-8, in a way that nobody ever sees half of it.
+
+    A link is followed. What is no regular file is written through. Raises SoftsplitError.
+    """
+    place = Path(os.path.realpath(path))
+    try:
+        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            _write_through(path, text.encode())
+            return
+        os.stat(place.parent)  # which is not made
+        write_atomic(place, text)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def _write_through(path: str, data: bytes) -> None:
+    """Write to a device or a named pipe, which has to take it soon. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        while data:
+            if not poll.poll(1000 * LONGEST_WAIT):
+                raise TimeoutError(errno.ETIMEDOUT, f"it took nothing for {LONGEST_WAIT:g} s")
+            data = data[os.write(fd, data):]
+    finally:
+        os.close(fd)
+
+
+def _failed(path: str, error: OSError) -> SoftsplitError:
+    why = "nobody reads it" if error.errno == errno.ENXIO else error.strerror
+    return SoftsplitError(f"cannot write {path}: {why}")

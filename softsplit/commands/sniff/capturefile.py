@@ -1,14 +1,23 @@
 """Recordings: the bytes of a line with their times, as text that a person can read and write.
 
     # softsplit 0.1.0                          a comment
+    # line 9600 8N1, times up to 0.016 s late  how the line is spoken on, and how late bytes may have been told
     1790000000.012345 64 03 5b 00 00 01        seconds, and in hex what one read brought
     1790000000.019000 64 03 02 08 fc reply     with two taps, or a control line, also whose it was
+
+What has measured the line itself may write "times exact" instead: then they are at most 1 ms late.
 """
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from itertools import chain
 
-from softsplit.errors import SoftsplitError
+from softsplit.commands.shared.inputfile import bounded_lines
+from softsplit.config.line import Line
+from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs.conditions import show_count
 from softsplit.transport.receiver import Heard
 from softsplit.transport.tap import SerialTap
@@ -18,6 +27,15 @@ LONGEST_LINE = 100_000  # characters
 LONGEST_SILENCE = 0.6  # s; a longer one is told as such
 LATEST = 1e11  # s; the year 5138
 PIECE = 4096  # bytes
+EXACT = 0.001  # s
+LINE = re.compile(r"#\s*line (\d{1,9}) (\d[A-Za-z]\d)\b")
+TIMES = re.compile(r"#.*\btimes (exact|up to (\d{1,3}(?:\.\d{1,6})?) s late)")
+
+
+def show_head(line: Line, jitter: float) -> str:
+    """Return the comment in which a recording begins: bytes may have been told `jitter` seconds late."""
+    times = "exact" if jitter <= EXACT else f"up to {jitter:g} s late"
+    return f"# softsplit {version('softsplit')}\n# line {line.baudrate} {line.mode}, times {times}\n"
 
 
 def show_heard(heard: Heard) -> str:
@@ -39,20 +57,35 @@ def parse_heard(line: str) -> Heard | None:
 
 
 class Recording:
-    """What was heard earlier; lines that are damaged are skipped.
+    """What was heard earlier; lines that are damaged or too long are skipped.
 
-    Raises SoftsplitError when it cannot be read.
+    `line` is how the line was spoken on, `jitter` how many seconds late bytes may have been told, as far as
+    its head says so. Raises SoftsplitError when it cannot be read.
     """
-
-    jitter = SerialTap.jitter
 
     def __init__(self, path: str):
         self._path = path
         self._damaged = 0
+        self.line = Line()
+        self.jitter = SerialTap.jitter
         try:
             self._file = open(path, encoding="utf-8-sig", errors="replace")
         except (OSError, ValueError) as error:
             raise SoftsplitError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+        self._lines = bounded_lines(self._file, LONGEST_LINE)
+        self._read_head()
+
+    def _read_head(self) -> None:
+        """Take in the comments before the first bytes."""
+        for text in self._lines:
+            if text is None or text.strip() and not text.startswith("#"):
+                self._lines = chain([text], self._lines)
+                return
+            if found := LINE.match(text):
+                with suppress(ConfigError):  # a comment may say anything
+                    self.line = Line(int(found[1]), found[2])
+            if found := TIMES.match(text):
+                self.jitter = EXACT if found[1] == "exact" else max(float(found[2]), EXACT)
 
     @property
     def note(self) -> str:
@@ -62,7 +95,7 @@ class Recording:
     def hear(self) -> Iterator[Heard]:
         """Give what was heard, also long silences. Raises SoftsplitError when it is no recording."""
         latest = None
-        for heard in self._lines():
+        for heard in self._heard():
             if latest is not None and heard.time - latest > LONGEST_SILENCE:
                 yield Heard(latest + LONGEST_SILENCE)
             yield heard
@@ -71,10 +104,12 @@ class Recording:
             raise SoftsplitError(f"{self._path} is no recording; its lines have to be like "
                                  '"1790000000.012 64 03 5b 00 00 01"')
 
-    def _lines(self) -> Iterator[Heard]:
+    def _heard(self) -> Iterator[Heard]:
         with self._file:
-            while line := self._file.readline(LONGEST_LINE):
+            for line in self._lines:
                 try:
+                    if line is None:
+                        raise ValueError("too long")
                     if heard := parse_heard(line):
                         yield heard
                 except ValueError:
@@ -84,7 +119,7 @@ class Recording:
 class Stdin:
     """Bytes of standard input, which have no times."""
 
-    note, jitter = "", SerialTap.jitter
+    note, line, jitter = "", Line(), SerialTap.jitter
 
     def hear(self) -> Iterator[Heard]:
         """Give them as they come, up to the end."""

@@ -6,7 +6,7 @@ import click
 
 from softsplit.commands.sniff.format import Selection, parse_addresses
 from softsplit.commands.sniff.sniff import Order, run_sniff
-from softsplit.config.line import BAUDRATES, MODES, Line
+from softsplit.config.line import BAUDRATES, MODES
 from softsplit.profiles import load_profile, shipped_profiles
 
 PAIRINGS = ("auto", "alternating", "rts")
@@ -24,13 +24,13 @@ OPTIONS = [
     click.argument("where", required=False),
     click.option("--request-port", metavar="URL", help="With two taps, the one that hears the master."),
     click.option("--reply-port", metavar="URL", help="With two taps, the one that hears the units."),
-    click.option("--baudrate", type=click.IntRange(BAUDRATES[0], BAUDRATES[-1]), default=19200,
-                 show_default=True, help="Of the line, also where it was recorded."),
+    click.option("--baudrate", type=click.IntRange(BAUDRATES[0], BAUDRATES[-1]), help="Of the line.  [default: 19200, or what a recording says]"),
     click.option("--mode", "modes", type=click.Choice((*MODES, *PAIRINGS), False), multiple=True,
-                 metavar="MODE", default=("8E1", "auto"), show_default=True,
+                 metavar="MODE",
                  help="Data bits, parity, stop bits of the line: 8E1, 8N1, ... Given again, what tells "
                  "requests from replies: auto is all there is to know, alternating their turns, rts also CTS "
-                 "and DSR, which have to be wired to the direction of the master's driver."),
+                 "and DSR, which have to be wired to the direction of the master's driver.  "
+                 "[default: 8E1, or what a recording says; auto]"),
     click.option("--detect", is_flag=True, help="Try the usual baud rates and modes first."),
     click.option("--half-duplex-timeout", type=click.FloatRange(0.001, 3600), default=2.0, show_default=True,
                  metavar="SECONDS", help="With alternating, the silence after which a request comes."),
@@ -64,14 +64,14 @@ def sniff_options(command):
     return command
 
 
-def order_from(*, baudrate: int, modes: Sequence[str], units, functions, addresses, errors: bool,
+def order_from(*, baudrate: int | None, modes: Sequence[str], units, functions, addresses, errors: bool,
                profile: str | None, form: str | None, max_size: float, **others) -> Order:
     """Return what the options say. Raises ConfigError."""
-    mode = [each for each in ("8E1", *modes) if each in MODES][-1]
+    mode = next((each for each in reversed(modes) if each in MODES), None)
     pairing = [each for each in ("auto", *modes) if each in PAIRINGS][-1]
     spans = tuple(map(parse_addresses, addresses))
     selection = Selection(frozenset(units), frozenset(functions), spans, errors)
-    return Order(line=Line(baudrate, mode), pairing=pairing, selection=selection,
+    return Order(baudrate=baudrate, mode=mode, pairing=pairing, selection=selection,
                  profile=profile and load_profile(profile), form=form or "lines",
                  max_size=round(MEGABYTE * max_size), **others)
 

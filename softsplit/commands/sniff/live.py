@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from softsplit import clock
+from softsplit.config.line import Line
 from softsplit.logs.conditions import show_count
 from softsplit.transport.receiver import Ears, Heard
 
@@ -30,8 +31,9 @@ class Clock:
 class Live:
     """What ears hear at this moment. Raises Unreachable when one of them cannot be opened at first."""
 
-    def __init__(self, ears: Ears):
+    def __init__(self, ears: Ears, line: Line):
         ears.open()
+        self.line = line
         self._ears = ears
         self.jitter = ears.jitter
 

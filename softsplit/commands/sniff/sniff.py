@@ -4,7 +4,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 
 import click
 
@@ -12,9 +11,9 @@ from softsplit import clock
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.output import say
-from softsplit.commands.shared.outputfile import STDOUT, LongFile
+from softsplit.commands.shared.outputfile import STDOUT, LongFile, require_absent
 from softsplit.commands.sniff import format
-from softsplit.commands.sniff.capturefile import Recording, Stdin, show_heard
+from softsplit.commands.sniff.capturefile import Recording, Stdin, show_head, show_heard
 from softsplit.commands.sniff.detect import detect
 from softsplit.commands.sniff.live import Clock, Live
 from softsplit.commands.sniff.pcap import RtuCapture, TcpCapture
@@ -25,7 +24,6 @@ from softsplit.config.url import Url, parse_url
 from softsplit.decoder.decoder import Pairing
 from softsplit.decoder.transaction import Transaction
 from softsplit.errors import ConfigError
-from softsplit.logs.setup import hold_descriptors
 from softsplit.profiles import Profile
 from softsplit.protocol import adu
 from softsplit.transport.receiver import Ear, Ears
@@ -39,13 +37,14 @@ class Order:
     """What is to be heard, and what becomes of it.
 
     `where` is a url, a device, a recording or "-"; without it `request_port` and `reply_port` are two taps.
-    `form` is "lines", "json" or "csv", `pcap_as` "rtu" or "tcp", `max_size` of a file in bytes.
+    `baudrate` and `mode` of the line are None where a recording may say them. `form` is "lines", "json" or "csv", `pcap_as` "rtu" or "tcp", `max_size` of a file in bytes.
     """
 
     where: str | None
     request_port: str | None
     reply_port: str | None
-    line: Line
+    baudrate: int | None
+    mode: str | None
     detect: bool
     pairing: str
     half_duplex_timeout: float
@@ -76,6 +75,10 @@ class Order:
         written = {os.path.realpath(path) for path in (self.pcap, self.record, self.output) if path}
         if written & set(map(os.path.realpath, heard)):
             raise ConfigError(f"{' or '.join(heard)} cannot be heard and written at once")
+
+    def line(self, usual: Line = Line()) -> Line:
+        """How the line is spoken on; what was not asked for is as usual there."""
+        return Line(self.baudrate or usual.baudrate, self.mode or usual.mode)
 
     @property
     def has_lines(self) -> bool:
@@ -108,9 +111,11 @@ def tap_url(where: str) -> Url:
 
 def run_sniff(order: Order) -> None:
     """Listen until the source ends, or somebody asks to stop. Raises SoftsplitError."""
-    hold_descriptors()
+    for path in filter(None, (order.record, order.pcap, order.has_lines and order.output)):
+        require_absent(path)
     if order.detect:
-        order = replace(order, line=detect(tap_url(order.where), complain))
+        line = detect(tap_url(order.where), complain)
+        order = replace(order, baudrate=line.baudrate, mode=line.mode)
     try:
         with Stop() as stop:
             Sniffer(order).run(stop)
@@ -124,11 +129,12 @@ class Sniffer:
     def __init__(self, order: Order):
         self._order = order
         self._source = source_for(order)
-        self._character_time = adu.character_time(order.line.baudrate, order.line.mode)
+        line = order.line(self._source.line)
+        self._character_time = adu.character_time(line.baudrate, line.mode)
         self._pairing = self._begin()
         self._statistics = Statistics(self._character_time)
         self._record = order.record and LongFile(
-            order.record, order.max_size, f"# softsplit {version('softsplit')}\n".encode())
+            order.record, order.max_size, show_head(line, self._source.jitter).encode())
         self._outputs = list(outputs(order))
         self._drawn_at = 0.0
         self._is_live_table = order.stats and os.isatty(1)
@@ -169,15 +175,15 @@ class Sniffer:
 def source_for(order: Order) -> Recording | Stdin | Live:
     """Return what tells what is heard, opened. Raises SoftsplitError."""
     if order.request_port and order.reply_port:
-        ears = [Ear(tap_url(order.request_port), order.line, complain, "request"),
-                Ear(tap_url(order.reply_port), order.line, complain, "reply")]
+        ears = [Ear(tap_url(order.request_port), order.line(), complain, "request"),
+                Ear(tap_url(order.reply_port), order.line(), complain, "reply")]
     elif order.where == STDIN:
         return Stdin()
     elif is_live(order.where):
-        ears = [Ear(tap_url(order.where), order.line, complain, by_line=order.pairing == "rts")]
+        ears = [Ear(tap_url(order.where), order.line(), complain, by_line=order.pairing == "rts")]
     else:
         return Recording(order.where)
-    return Live(Ears(*ears, now=Clock().now))
+    return Live(Ears(*ears, now=Clock().now), order.line())
 
 
 def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:

@@ -1,14 +1,14 @@
 """softsplit status"""
 
 import sys
-from pathlib import Path
 
 import click
 
 from softsplit.commands.shared.options import config_option
 from softsplit.commands.shared.output import say
+from softsplit.commands.shared.outputfile import STDOUT, write_whole
 from softsplit.commands.status.prometheus import as_prometheus
-from softsplit.commands.status.status import as_json, read_status, save
+from softsplit.commands.status.status import as_json, read_status
 from softsplit.commands.status.table import draw_status
 from softsplit.config import loader
 
@@ -18,17 +18,19 @@ from softsplit.config import loader
 @click.option("--json", "form", flag_value="json", help="Print the whole status file.")
 @click.option("--prometheus", "form", flag_value="prometheus",
               help="Print it for the textfile collector of Prometheus' node exporter.")
-@click.option("--output", metavar="FILE", help="Write to a file, which is never seen half.")
+@click.option("--output", metavar="FILE", help="Write to a file, which is never seen half; - is standard output.")
 def status(path, form, output):
     """Say how the splitter of a configuration is: wiring, ages, masters, and what is wrong.
 
     \b
     Exit codes: 0 everything is fresh, 1 something is stale or down, 2 nothing is served, 3 it does not run.
     """
-    document = read_status(loader.find_config(path))
-    text = {"json": as_json, "prometheus": as_prometheus}.get(form, draw_status)(document)
-    if output:
-        save(Path(output), click.unstyle(text))
+    config = loader.find_config(path)
+    document = read_status(config)
+    text = (as_json(document) if form == "json" else as_prometheus(document, config) if form == "prometheus"
+            else draw_status(document))
+    if output and output != STDOUT:
+        write_whole(output, click.unstyle(text))
     else:
         say(text, nl=False)
     sys.exit(document["verdict"]["code"])

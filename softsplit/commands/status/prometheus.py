@@ -1,8 +1,11 @@
 """A status as Prometheus text, for the textfile collector of its node exporter."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from softsplit.daemon.health import NOT_RUNNING
+from softsplit.printable import printable
 
 Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
 
@@ -13,7 +16,7 @@ HELP = {  # name: type, what it is
     "status_age_seconds": ("gauge", "How old these figures are."),
     "upstream_reachable": ("gauge", "0 while the gateway or the adapter is away."),
     "upstream_utilisation": ("gauge", "Share of the latest minute in which the wire was busy."),
-    "upstream_latency_seconds": ("gauge", "Latency of the latest answers."),
+    "upstream_latency_seconds": ("summary", "Latency of the latest answers."),
     "upstream_unreachable_total": ("counter", "Tries in vain to reach the gateway or the adapter."),
     "upstream_foreign_frames_total": ("counter", "Frames on the line of somebody we did not ask."),
     "unit_mute": ("gauge", "1 while a unit does not answer."),
@@ -29,15 +32,19 @@ HELP = {  # name: type, what it is
 }
 
 
-def as_prometheus(document: dict) -> str:
-    """Return the text; ages are as of now."""
+def as_prometheus(document: dict, config: Path) -> str:
+    """Return the text; ages are as of now.
+
+    Each series tells its configuration, so that those of several can lie in one directory.
+    """
     samples = list(_samples(document))
+    own = {"config": os.path.realpath(config)}
     lines = []
     for name, (kind, what) in HELP.items():
-        own = [(labels, value) for each, labels, value in samples if each == name]
-        if own:
+        series = {_labels(own | labels): value for each, labels, value in samples if each == name}
+        if series:
             lines += [f"# HELP softsplit_{name} {what}", f"# TYPE softsplit_{name} {kind}"]
-            lines += [f"softsplit_{name}{_labels(labels)} {value:.15g}" for labels, value in own]
+            lines += [f"softsplit_{name}{labels} {value:.15g}" for labels, value in series.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -73,7 +80,8 @@ def _upstream(upstream: dict, labels: dict, age: float) -> Iterator[Sample]:
             yield "unit_requests_total", {**own, "result": f"exception_{code}"}, count
         for block in unit["blocks"]:
             if block["age"] is not None:
-                yield "block_age_seconds", {**own, "block": block["name"]}, block["age"] + age
+                where = {"table": block["table"], "block": block["name"]}
+                yield "block_age_seconds", {**own, **where}, block["age"] + age
 
 
 def _downstream(downstream: dict, labels: dict) -> Iterator[Sample]:
@@ -91,8 +99,5 @@ def _downstream(downstream: dict, labels: dict) -> Iterator[Sample]:
 
 
 def _labels(labels: dict[str, str]) -> str:
-    if not labels:
-        return ""
-    escaped = {name: text.replace("\\", r"\\").replace('"', r'\"').replace("\n", r"\n")
-               for name, text in labels.items()}
+    escaped = {name: printable(text).replace("\\", r"\\").replace('"', r'\"') for name, text in labels.items()}
     return "{" + ",".join(f'{name}="{text}"' for name, text in escaped.items()) + "}"

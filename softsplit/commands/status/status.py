@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from softsplit.commands.shared.output import to_json
-from softsplit.daemon.atomicfile import write_atomic
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
 from softsplit.daemon.status import Unreadable
-from softsplit.errors import SoftsplitError
 from softsplit.logs.conditions import show_duration
 
 PATIENCE = 5.0  # s for an answer, which comes within one
@@ -58,14 +56,6 @@ def _note_age(document: dict, process: Process) -> None:
 def as_json(document: dict) -> str:
     """Return the status for programs."""
     return to_json(document, indent=2) + "\n"
-
-
-def save(path: Path, text: str) -> None:
-    """Write what was asked for. Raises SoftsplitError when that cannot be done."""
-    try:
-        write_atomic(path, text)
-    except OSError as error:
-        raise SoftsplitError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _only(code: int, what: str, cure: str) -> dict:
