@@ -36,7 +36,7 @@ class Words:
         self._units = {unit: Condition(self._bucket, tries=counted) for unit in units}
         self._blocks_that_are_written = Condition(self._bucket, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block], Condition] = {}
-        self._ids = Condition(self._allowance, well_at_first=True, tries="")
+        self._ids = Condition(self._bucket, well_at_first=True, tries="")
         self._told_wait = LONG_WAIT / 2  # s
 
     def reached(self) -> None:
