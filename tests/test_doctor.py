@@ -574,7 +574,7 @@ def test_a_server_is_not_asked_at_the_expense_of_a_master(house):
     lines = told(house.config)
     assert "note full: its connections are all taken, so it was not asked; max_connections = 1 may be too few" in lines
     assert "note closed: allow does not list 127.0.0.1, so it was not asked from here" in lines
-    assert line_of(lines, "by 127.0.0.1").startswith(f"well full: tcp://127.0.0.1:{house.full} was asked ")
+    assert line_of(lines, f"full: tcp://127.0.0.1:{house.full} was asked ").endswith(" by 127.0.0.1")
     assert house.master.read(100, 0x5B00, 2), "its connection is as it was"
 
 
