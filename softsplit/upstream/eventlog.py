@@ -48,7 +48,7 @@ class Words:
     def gateway_waits(self, unit: int, gateway: GatewayWait | None) -> None:
         """The gateway says that a unit is off; tell how long that takes, again when it is twice as long."""
         wait = gateway.says_off_after if gateway else None
-        if wait and wait > 2 * self._told_wait and self._allowance.take():
+        if wait and wait > 2 * self._told_wait and self._bucket.take():
             self._told_wait = wait
             log.info("%s: the gateway needs %.1f s to say that unit %s is off", self._name, wait, unit)
 
