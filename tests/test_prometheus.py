@@ -12,7 +12,7 @@ from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Block, Read, Table
 from tests.support import ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request, splitting, until
 
-ODD = Profile('odd "\\ profile', tuple(Read(Block(table, 0, 2), 'x"\\\n\x1b ü', 0.05)
+ODD = Profile('odd "\\ profile', tuple(Read(Block(table, 0, 2), 'x"\\ ü', 0.05)
                                        for table in (Table.HOLDING_REGISTERS, Table.INPUT_REGISTERS)))
 NOT_RUNNING = {"verdict": {"code": 3, "summary": "", "troubles": [], "notes": []}}
 
