@@ -296,11 +296,11 @@ def test_an_adapter_is_known_by_its_driver_and_its_latency_timer(machine, tmp_pa
     machine.write(machine.port / "latency_timer", "16\n")
     assert line_of(machine.examine(tmp_path), "up to 16 ms") == (
         f"wrong maxem: {machine.device}: the adapter keeps what it has received for up to 16 ms; "
-        '"softsplit service udev --install" makes that 1 ms')
+        f'"softsplit service udev -c {tmp_path}/house.toml --install" makes that 1 ms')
 
 
 def test_a_name_that_does_not_last_is_noted_and_a_lasting_one_named(machine, tmp_path):
-    assert "another adapter after a reboot; let \"softsplit service udev --install\" give" in "".join(machine.examine(tmp_path))
+    assert f"another adapter after a reboot; let \"softsplit service udev -c {tmp_path}/house.toml --install\" give" in "".join(machine.examine(tmp_path))
     lasting = machine.root / "dev/serial/by-id/usb-FTDI_A1"
     lasting.parent.mkdir(parents=True)
     lasting.symlink_to(os.path.realpath(machine.device))
@@ -397,7 +397,7 @@ def test_a_device_that_is_not_ours_to_use_names_user_and_group(machine, tmp_path
     for mode, cure in ((0o060, "usermod -aG "), (0o000, "its mode is c---------; let its group read and write it")):
         os.chmod(device, mode)
         with as_nobody():
-            lines = list(examine_device("maxem", parse_url(f"rtu://{device}", ("rtu",)), Line(), Path("/nowhere"), True))
+            lines = list(examine_device("maxem", parse_url(f"rtu://{device}", ("rtu",)), Line(), Path("/nowhere"), True, None, ""))
         assert [finding.level for finding in lines] == ["wrong"]
         assert f"maxem: {device}: forbidden for " in lines[0].text and "; it belongs to group " in lines[0].text
         assert cure in lines[0].text

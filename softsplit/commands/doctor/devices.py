@@ -19,15 +19,15 @@ from softsplit.transport.serialport import Adapter, cause
 QUICK = 2  # ms an FTDI chip may keep to itself what it has received
 NUMBERED = ("ttyUSB", "ttyACM")  # names in the order in which adapters happened to come
 MODE = "crw-rw----"  # of serial devices, on every Linux
-UDEV = '"softsplit service udev --install"'
 
 
-def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool,
-                   rights: Rights | None = None) -> Generator[Finding, None, bool]:
+def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, rights: Rights | None,
+                   udev: str) -> Generator[Finding, None, bool]:
     """Give what there is to say of the serial device of an upstream or downstream; return whether it is fit.
 
     What the system knows of it is looked up below `root`. It is opened for a moment, if it may be.
-    `rights` are those of the process that is to use it, if that is not the user who looks.
+    `rights` are those of the process that is to use it, if that is not the user who looks; `udev` is the
+    command that gives it a lasting name.
     """
     who = f"{name}: {url.path}"
     try:
@@ -48,8 +48,8 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool,
     yield well(f"{who}: {device.describe()}{whose}")
     if not rights:
         yield from device.examine_permission(who)
-    yield from device.examine_name(who)
-    yield from device.examine_latency_timer(who)
+    yield from device.examine_name(who, udev)
+    yield from device.examine_latency_timer(who, udev)
     return can_try
 
 
@@ -136,20 +136,20 @@ class Device:
             yield note(f"{who}: it is {stat.filemode(self._mode)} of group {self._group}, so the service of "
                        f'"softsplit service systemd" may not use it; it should be {MODE} of {GROUPS[0]}')
 
-    def examine_name(self, who: str) -> Iterator[Finding]:
+    def examine_name(self, who: str, udev: str) -> Iterator[Finding]:
         """Give a finding when the name may belong to another adapter after a reboot."""
         if self._path.name != self._kernel_name or not self._kernel_name.startswith(NUMBERED):
             return
         links = sorted((self._root / "dev/serial/by-id").glob("*"))
         lasting = [link for link in links if link.resolve() == self._path.resolve()]
         cure = f"name it /dev/serial/by-id/{lasting[0].name}, or let " if lasting else "let "
-        yield note(f"{who}: this may be another adapter after a reboot; {cure}{UDEV} give it a name")
+        yield note(f"{who}: this may be another adapter after a reboot; {cure}{udev} give it a name")
 
-    def examine_latency_timer(self, who: str) -> Iterator[Finding]:
+    def examine_latency_timer(self, who: str, udev: str) -> Iterator[Finding]:
         """Give a finding when an FTDI chip delivers late, although whoever opens it asks for haste."""
         latency = self._latency()
         if latency is not None and latency > QUICK:
-            yield wrong(f"{who}: the adapter keeps what it has received for up to {latency} ms; {UDEV} makes "
+            yield wrong(f"{who}: the adapter keeps what it has received for up to {latency} ms; {udev} makes "
                         "that 1 ms")
 
     def _latency(self) -> int | None:

@@ -3,7 +3,8 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from softsplit.commands.check.wiring import NARROW, fit
@@ -37,33 +38,35 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
     document = read_status(config)
     runs = document["verdict"]["code"] != NOT_RUNNING
     rights = _rights(config, root)
+    names = f'"softsplit service udev -c {_machine(config, root)[1][0]} --install"'
+    look = partial(examine_device, root=root, rights=rights, udev=names)
     if runs:
         yield from examine_running(topology, document, config)
-        yield from _devices(topology, root, rights)
+        yield from _devices(topology, look)
     else:
         yield note("nothing runs it now, so its ports, devices and wires are tried")
-        yield from _wires(topology, root, rights)
+        yield from _wires(topology, look, rights)
     yield from _plan(topology)
     yield from _service(config, topology, root, runs)
 
 
-def _devices(topology: Topology, root: Path, rights: Rights | None) -> Iterator[Finding]:
-    """Look at serial devices which a running process holds."""
+def _devices(topology: Topology, look: Callable) -> Iterator[Finding]:
+    """Look at serial devices which a running process holds; `look` is `examine_device`."""
     for end in (*topology.downstreams, *topology.upstreams):
         for url in end.urls:
             if url.is_serial and os.path.exists(url.path):  # or the process has said so
-                yield from examine_device(end.name, url, end.line, root, False, rights)
+                yield from look(end.name, url, end.line, may_open=False)
 
 
-def _wires(topology: Topology, root: Path, rights: Rights | None) -> Iterator[Finding]:
-    """Try ports, devices and units; `rights` are those of the process that is to use them."""
+def _wires(topology: Topology, look: Callable, rights: Rights | None) -> Iterator[Finding]:
+    """Try ports, devices and units; `rights` are those of the process that is to use them, see `_devices`."""
     for end in (*topology.downstreams, *topology.upstreams):
         is_upstream = isinstance(end, Upstream)
         is_heard = is_upstream and end.is_heard  # such a device is not opened as others are
         is_fit = True
         for url in end.urls:
             if url.is_serial:
-                is_fit &= yield from examine_device(end.name, url, end.line, root, not is_heard, rights)
+                is_fit &= yield from look(end.name, url, end.line, may_open=not is_heard)
         if is_upstream:
             if is_fit:
                 yield from examine_tap(end) if is_heard else examine_upstream(end)
