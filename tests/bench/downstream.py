@@ -2,7 +2,8 @@
 
 Every server is a process of its own on one processor, the load another (C, see load.c) on the other one. Rounds are
 interleaved; figures are medians of them. The load tells its own share of a processor: as long as that is well below
-1, it waits for the server and not the server for it. Peers take part when they are installed: pymodbus, libmodbus-dev.
+1, it waits for the server and not the server for it. Peers take part when they are installed: pymodbus, libmodbus-dev;
+what one thread can do at best shows a server in C that looks at nothing and sends answers made beforehand.
 """
 
 import json
@@ -115,8 +116,9 @@ class Peer:
 
 def peers(folder: str, stack: ExitStack) -> list[Peer]:
     libmodbus = build("libmodbus_server", folder, "-I/usr/include/modbus", "-lmodbus")
+    canned = build("canned_server", folder)
     commands = {"softsplit": [sys.executable, "-c", OURS, "tcp://127.0.0.1:0"],
-                "libmodbus (C)": [libmodbus] if libmodbus else None,
+                "canned answers (C)": [canned] if canned else None, "libmodbus (C)": [libmodbus] if libmodbus else None,
                 "modbus-tk": [sys.executable, "-c", MODBUS_TK], "pymodbus": [sys.executable, "-c", PYMODBUS]}
     started = [stack.enter_context(Peer(name, command)) for name, command in commands.items() if command]
     return [peer for peer in started if peer.port]
