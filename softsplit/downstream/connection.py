@@ -14,6 +14,7 @@ from softsplit.protocol.functions import WRITING
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
+NOT_KNOWN = float("-inf"), b""  # in the place of an answer that was given before, and until when it is good
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
 
@@ -62,7 +63,7 @@ class Connection:
             data = self.sock.recv(self.piece)
         except BlockingIOError:
             return
-        if not self._inbox and not self._awaited and self._answer_at_once(data):
+        if len(data) == READ_SIZE and not self._inbox and not self._awaited and self._answer_at_once(data):
             return
         if not data:
             self._has_ended = True
@@ -73,22 +74,22 @@ class Connection:
 
     def _answer_at_once(self, data: bytes) -> bool:
         """The short cut: answer one whole request that was seen before; return whether it was that."""
-        if len(data) != READ_SIZE or data[2:6] != READ_HEAD:
-            return False
         mirror = self._mirrors.get(data[6])
-        known = mirror.known.get(data[7:]) if mirror is not None else None
-        now = clock.now()
-        if known is None or now > known[0]:
+        if mirror is None or data[2:6] != READ_HEAD:
             return False
-        self.asked_at = now
-        self.is_served = True
-        self.requests += 1
-        self.tally.count_known(data[6:])
-        answer = data[:4] + known[1]
+        good_until, frame = mirror.known.get(data[7:], NOT_KNOWN)
+        now = clock.now()
+        if now > good_until:
+            return False
+        answer = data[:4] + frame
         try:
             sent = self.sock.send(answer)
         except BlockingIOError:
             sent = 0
+        self.asked_at = now
+        self.is_served = True
+        self.requests += 1
+        self.tally.count_known(data[6:])
         if sent < len(answer):
             self._outbox = answer[sent:]
             self.send()

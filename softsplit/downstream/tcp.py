@@ -6,10 +6,12 @@ its own thread. Here nothing waits for one master, and `open()` tells at once wh
 
 import errno
 import logging
+import os
 import resource
+import select
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from selectors import EVENT_READ
 
@@ -28,6 +30,7 @@ from softsplit.transport import names
 
 log = logging.getLogger("softsplit")
 
+AT_ONCE = 256  # connections attended before anything else is looked at
 BACKLOG = 1024  # connections not yet accepted
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 SEND_BUFFER = 65536  # bytes of answers, some 250 of the longest, that the kernel keeps for one master
@@ -49,7 +52,8 @@ class TcpServer(Server, ModbusTkTcpServer):
     def __init__(self, name: str, url: Url, databank: Databank, access: Access):
         ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
         Server.__init__(self, name, url, databank)
-        self.connections: set[Connection] = set()
+        self._connections: dict[int, Connection] = {}  # by descriptor
+        self._epoll = select.epoll.fromfd(os.dup(self.selector.fileno()))  # the same one, with less around it
         self._door = Door(name, access)
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
@@ -88,18 +92,17 @@ class TcpServer(Server, ModbusTkTcpServer):
             self.bucket.catch_up()
             self.open_again()
             return
-        for key, events in self.selector.select(self._pause()):
-            connection = key.data
+        for fd, events in self._epoll.poll(self._pause(), AT_ONCE):
+            connection = self._connections.get(fd)
             if connection is not None:
-                if connection.events != OVER:  # it may have been dropped since select() returned
-                    self._attend(connection, connection.receive if events & EVENT_READ else connection.send)
-            elif key.fileobj is self._sock:
+                self._attend(connection, connection.send if events == select.EPOLLOUT else connection.receive)
+            elif fd == self._sock.fileno():
                 self._accept()
-            else:
+            elif fd == self._alarm.fileno():  # else it was dropped since poll() returned
                 self.hear()
         while self._resumable:
             connection = self._resumable.popleft()
-            if connection in self.connections:
+            if connection.events != OVER:
                 self._attend(connection, connection.resume)
         self._look_around(clock.now())
 
@@ -108,7 +111,12 @@ class TcpServer(Server, ModbusTkTcpServer):
             connection.sock.close()
         if self._sock:
             self._sock.close()
+        self._epoll.close()
         super().close()
+
+    @property
+    def connections(self) -> Collection[Connection]:  # any thread
+        return self._connections.values()
 
     def report(self, now: float) -> dict:  # main thread
         connections = [{"peer": each.peer, "open_for": round(now - each.opened_at, 1),
@@ -124,8 +132,9 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def _look_around(self, now: float) -> None:
         """Do what no event of a connection tells to do."""
-        for connection in [each for each in self._expiring if each.expires_at <= now]:
-            self._attend(connection, connection.expire)
+        if self._expiring:
+            for connection in [each for each in self._expiring if each.expires_at <= now]:
+                self._attend(connection, connection.expire)
         if now < self._sweep_at:
             return
         self._sweep_at = now + TICK
@@ -169,7 +178,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         connection.events = OVER
         connection.withdraw()
         connection.tally.connections -= 1
-        self.connections.discard(connection)
+        del self._connections[connection.sock.fileno()]
         self._expiring.discard(connection)
         with suppress(KeyError):  # while an answer is awaited it is not watched
             self.selector.unregister(connection.sock)
@@ -220,7 +229,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             sock.close()
             return
         connection.tally = self.masters.meet(host)
-        self.connections.add(connection)
+        self._connections[sock.fileno()] = connection
 
     def _resume(self, connection: Connection) -> None:  # any thread
         self._resumable.append(connection)
