@@ -158,6 +158,7 @@ class Splitter:
 def run_config(path: Path, logs: setup.Logs) -> None:
     """Run what a configuration file states, as the only process that does. Raises SoftsplitError."""
     setup.set_up_logging(logs)
+    setup.tell_of_log_file(logs)
     try:
         topology = loader.load_config(path)
         with Instance(path) as instance:

@@ -170,6 +170,21 @@ def test_closed_descriptors_are_not_taken_by_sockets(tmp_path):
     assert (tmp_path / "out").read_text() == str(3 * ["/dev/null"])
 
 
+def test_a_log_file_that_cannot_be_written_is_told(tmp_path):
+    nowhere = str(tmp_path / "no" / "log")
+    with Child([*SOFTSPLIT, "run", "--demo", "--port", "0", "--log-file", nowhere]) as child:
+        until(lambda: f"cannot write the log file {nowhere}: No such file or directory; the log goes to stderr" in child.log())
+        until(lambda: "serving victron" in child.log())
+        assert child.end() == 0
+    (tmp_path / "x.toml").write_text("")
+    told = subprocess.run([*SOFTSPLIT, "run", "--if-needed", "-c", str(tmp_path / "x.toml"), "--log-file", nowhere],
+                          capture_output=True, text=True, timeout=60)
+    assert told.returncode == 2 and "cannot write the log file" in told.stderr
+    both = subprocess.run([*SOFTSPLIT, "run", "--syslog", "--log-file", str(tmp_path / "log")], capture_output=True, text=True,
+                          timeout=60)
+    assert both.returncode == 2 and "give one of them" in both.stderr and not (tmp_path / "log").exists()
+
+
 def test_quiet_and_verbose_change_what_is_logged(tmp_path):
     for option, expected in (("-q", False), ("-v", True)):
         with Child([*SOFTSPLIT, "run", "--demo", "--port", "0", option]) as child:

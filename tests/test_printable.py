@@ -72,7 +72,7 @@ def test_what_a_command_complains_of_is_one_line(tmp_path):
 ODD = r'''
 block = [{ name = "=b", address = 0, count = 4 }]
 register = [{ name = "+HYPERLINK(1)", address = 0, count = 2, type = "text" },
-            { name = "-name", address = 2, type = "s16", resolution = "0.1 V\u0007" }]
+            { name = "-name", address = 2, type = "s16", resolution = "0.1 V" }]
 '''
 
 

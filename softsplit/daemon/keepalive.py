@@ -12,7 +12,7 @@ from softsplit import clock
 from softsplit.config.loader import load_config
 from softsplit.daemon.process import HUNG, Gone, Hung, Process
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from softsplit.logs.setup import Logs, set_up_logging
+from softsplit.logs.setup import Logs, set_up_logging, tell_of_log_file
 
 log = logging.getLogger("softsplit")
 
@@ -29,6 +29,7 @@ def keep_running(config: Path, logs: Logs) -> None:
     """
     set_up_logging(logs)
     if not is_well(config):
+        tell_of_log_file(logs)
         load_config(config)  # what is wrong there is told by this process
         start(config, logs.as_options())
 

@@ -12,6 +12,8 @@ from softsplit.logs.streams import DEGRADED, hold_descriptors
 from softsplit.printable import printable
 from softsplit.worker import Worker
 
+log = logging.getLogger("softsplit")
+
 BACKLOG = 1000  # lines that wait for an output that is stuck; more are lost, and counted
 LONGEST_FILE, OLDER_FILES = 1_000_000, 3  # bytes, count
 LAST_WORDS = 1.0  # s for what is still to be written at the end
@@ -61,6 +63,17 @@ def set_up_logging(logs: Logs = Logs()) -> None:
     logbook = Logbook(outputs)
     logbook.setFormatter(OneLine())
     logging.basicConfig(level=logs.level, handlers=[logbook])
+
+
+def tell_of_log_file(logs: Logs) -> None:
+    """Log that the file cannot be written, if so; it is tried again with every line."""
+    if not logs.file:
+        return
+    try:
+        os.close(os.open(logs.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666))
+    except (OSError, ValueError) as error:
+        log.error("cannot write the log file %s: %s; the log goes to stderr", logs.file,
+                  getattr(error, "strerror", error))
 
 
 class OneLine(logging.Formatter):

@@ -36,6 +36,8 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     """
     if demo and (path or if_needed):
         raise click.UsageError("--demo has its own wiring; leave out -c and --if-needed")
+    if log_file and syslog:
+        raise click.UsageError("--log-file and --syslog are two places for one log; give one of them")
     logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:
         run_demo(say, program(), port, logs)

@@ -7,7 +7,7 @@ from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
-from softsplit.logs.setup import Logs, set_up_logging
+from softsplit.logs.setup import Logs, set_up_logging, tell_of_log_file
 from softsplit.profiles import load_profile
 from softsplit.splitter import Splitter
 from softsplit.worker import Worker, run_until_signal, stop_all
@@ -58,6 +58,7 @@ def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) ->
         return [gateway, *splitter.workers]
 
     set_up_logging(logs)
+    tell_of_log_file(logs)
     try:
         run_until_signal(build)
     finally:
