@@ -13,6 +13,8 @@ from softsplit.protocol.functions import WRITING
 
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
+STOOD_STILL = 0.5  # s from the making of an answer to its sending, if the process was stopped between
+LONGEST_WAIT = 6.0  # s for an answer of the unit itself, in the same way: it is given up before
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOT_KNOWN = float("-inf"), b""  # in the place of an answer that was given before, and until when it is good
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
@@ -50,6 +52,7 @@ class Connection:
         self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
         self._has_ended = False  # the master says no more
         self._answered_at = self.asked_at  # when the latest awaited answer came
+        self._made_at = self.asked_at  # when the oldest answer was made that is not sent
 
     def is_due(self, now: float, idle_timeout: float) -> bool:
         """Whether it has hung, or been idle, for too long."""
@@ -83,7 +86,7 @@ class Connection:
             return False
         answer = data[:4] + frame
         try:
-            sent = self.sock.send(answer)
+            sent = self.sock.send(answer)  # at once: the process may be stopped at any time
         except BlockingIOError:
             sent = 0
         self.asked_at = now
@@ -99,6 +102,10 @@ class Connection:
         """The awaited answer is there; go on with what has come since. Raises OSError."""
         (request, future), self._awaited = self._awaited, None
         self._answered_at = clock.now()
+        if self._answered_at - self.asked_at > LONGEST_WAIT and request[7] not in WRITING:
+            raise ConnectionAbortedError("the process stood still; what was read is too old")
+        if not self._outbox:
+            self._made_at = self._answered_at
         answer = future.result()
         self.tally.count_answer(answer)
         self._reply(request, answer)
@@ -113,6 +120,8 @@ class Connection:
     def send(self) -> None:
         """Send as much as the master takes, and see what is to be done next. Raises OSError."""
         if self._outbox:
+            if self._hangs_since is None and clock.now() - self._made_at > STOOD_STILL:
+                raise ConnectionAbortedError("the process stood still; the answers are too old")
             try:
                 self._outbox = self._outbox[self.sock.send(self._outbox):]
             except BlockingIOError:
@@ -150,6 +159,8 @@ class Connection:
         self.requests += 1
         self._hangs_since = None
         self.tally.count_request(unit, pdu)
+        if not self._outbox:
+            self._made_at = self.asked_at
         answer = self._look_up(request, unit, pdu)
         if isinstance(answer, bytes):
             self.tally.count_answer(answer)

@@ -106,6 +106,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         """Answer a request, unless the next one has begun to arrive meanwhile."""
         unit, pdu = adu.take_apart(request, self._framer.size)
         self._master.count_request(unit, pdu)
+        begun_at = clock.now()
         try:
             answer = self._master.undelivered.take(request) or self.databank.answer(unit, pdu, self.name)
             if isinstance(answer, Future):
@@ -114,7 +115,8 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.report_bug(error)
             return
         self._master.count_answer(answer)
-        if answer and self._may_send(answer):
+        is_late = clock.now() - begun_at > 2 * ANSWER_WITHIN  # the process stood still: it is too old
+        if answer and not is_late and self._may_send(answer):
             self._send(self._frame(request, answer))
 
     def _may_send(self, answer: bytes) -> bool:
