@@ -33,6 +33,7 @@ from softsplit.upstream.poller import Poller
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.bench.upstream import PEERS, best_age, measure, saturated
 from tests.bus import KINDS, Bus, HangUp
+from tests.chaos import Chaos
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401: run by main()
 from tests.support import (
@@ -46,6 +47,7 @@ from tests.support import (
     running,
     until,
 )
+from tests.suspended import Suspended
 from tests.test_access import serving
 from tests.test_framing import FOREIGN_REPLY, campaign, traffic
 from tests.test_poller import FAST, Wire
@@ -420,6 +422,28 @@ def check_faults_in_real_time():
             worst = max(ages, key=ages.get)
             yield f"{kind}: oldest {ages[worst]:.2f} s ({worst})"
             assert ages[worst] <= 2.5
+
+
+def check_writers_and_readers():
+    """Masters write and read the same registers while answers are lost or late: nothing is older than its acknowledgement."""
+    for seed, kind in enumerate(KINDS):
+        with tempfile.TemporaryDirectory() as directory:
+            chaos = Chaos(kind, Path(directory), 60, seed)
+        yield (f"{kind}: {chaos.acknowledged} writes acknowledged, {chaos.meter.lost} answers lost, {chaos.meter.late} done late; "
+               f"{chaos.served} reads served, {chaos.refused} refused, {len(chaos.wrong)} older than what was acknowledged")
+        assert not chaos.wrong, chaos.wrong[:5]
+        assert chaos.served > 1000 and chaos.acknowledged > 500
+
+
+def check_stops_under_load():
+    """A process that is stopped (SIGSTOP) for 0.5, 5 and 30 s serves nothing from before as new, over TCP and serial lines."""
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as directory, Suspended(kind, Path(directory)) as house:
+            for seconds in 20 * [0.5] + 3 * [5.0] + [30.0]:
+                house.stop(seconds)
+                house.answers_come()
+        house.check()
+        yield f"{kind}: " + ", ".join(f"{name} {len(ages)} answers, at most {max(ages):.2f} s old" for name, ages in house.ages.items())
 
 
 def check_a_saturated_wire():

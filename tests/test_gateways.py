@@ -35,6 +35,7 @@ class Copy:
         readings: Queue = Queue()
         upstream = Upstream(str(url), [Unit(unit, profile) for unit in units], timeout, "bus")
         self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, 60.0) for unit in units}
+        self.readings = readings
         self.poller = Poller(upstream, upstream.units, readings)
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
 
@@ -104,10 +105,10 @@ def test_what_was_asked_before_a_write_does_not_count_when_it_comes_late():
         with pytest.raises(NoAnswer):
             client.read(1, ONE, 0.01)
         sent, = client._sent._open.items()
-        copy.poller._late.wrote(1)
+        copy.poller._results.late.wrote(1)
         client._overhear(adu.tcp_frame(int.from_bytes(sent[0], "big"), 1, good_answer(1, read_request(100, 4))))
-        copy.poller._late.take()
-        assert copy.poller._readings.empty() and copy.poller.tally.blocks[1][ONE].taken_at is None
+        copy.poller._results.late.take()
+        assert copy.readings.empty() and copy.poller.tally.blocks[1][ONE].taken_at is None
         client.close()
 
 

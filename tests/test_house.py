@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,14 @@ FOREIGN = {
 }
 
 
+@cache
+def nodes(module: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse((ROOT / f"{module}.py").read_text())))
+
+
 def imports(module: str) -> list[str]:
-    tree = ast.parse((ROOT / f"{module}.py").read_text())
     found = []
-    for node in ast.walk(tree):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -80,7 +85,7 @@ OTHER_CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", 
 
 def test_only_the_programs_clock_tells_how_old_something_is():
     for module in MODULES:
-        for node in ast.walk(ast.parse((ROOT / f"{module}.py").read_text())):
+        for node in nodes(module):
             names = {getattr(node, "attr", None), getattr(node, "id", None), getattr(node, "name", None)}
             assert module == "clock" or not names & OTHER_CLOCKS, f"{module} has a clock of its own"
 
@@ -97,7 +102,7 @@ def test_hooks_of_modbus_tk_are_used_nowhere():
 
 def test_no_function_is_longer_than_fifty_lines():
     for module in MODULES:
-        for node in ast.walk(ast.parse((ROOT / f"{module}.py").read_text())):
+        for node in nodes(module):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 50, f"{module}: {node.name}"
 

@@ -10,6 +10,7 @@ from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.heardmirror import HeardMirror
 from softsplit.downstream.mirror import Mirror
+from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from tests.support import Clock, read_request
 
@@ -249,3 +250,76 @@ def test_what_was_heard_alone_is_no_part_of_what_was_heard_with_more(clock):
     assert (ask(mirror, 10, 2), ask(mirror, 11, 1)) == (b"\3\4" + words(4000, 0), b"\3\2" + words(341))
     mirror.doubt([model])
     assert ask(mirror, 10, 2) == ask(mirror, 11, 1) == STALE
+
+
+# What a write changes.
+
+def write_one(mirror: Mirror, address: int, until: float, count: int = 1) -> None:
+    """A write was under way, and was over at that time."""
+    blocks = (Block(HOLDING, address, count),)
+    mirror.doubt(blocks)
+    mirror.doubt(blocks, until)
+
+
+def test_only_the_registers_written_are_stale_until_they_were_read_after_the_write(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    mirror.doubt((Block(HOLDING, 103, 2),))
+    for address, count, is_served in ((100, 3, True), (105, 5, True), (103, 1, False), (104, 1, False), (102, 2, False), (100, 10, False)):
+        assert (ask(mirror, address, count) != STALE) is is_served, (address, count)
+    mirror.doubt((Block(HOLDING, 103, 2),), clock.now + 1)
+    mirror.update(good(FAST, clock.now + 0.9, first=50))
+    assert ask(mirror, 103, 1) == STALE, "it was asked for before the write was over"
+    assert ask(mirror, 100, 3)[2:] == words(50, 51, 52), "of the others it is good"
+    mirror.update(good(FAST, clock.now + 1.0, first=70))
+    assert ask(mirror, 100, 10)[2:] == words(*range(70, 80))
+
+
+def test_a_write_that_was_not_sent_leaves_all_as_it_was(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    write_one(mirror, 103, float("-inf"))
+    assert ask(mirror, 100, 10)[2:] == words(*range(10))
+
+
+def test_a_write_that_may_be_done_late_is_not_settled_by_another_that_was_acknowledged(clock):
+    mirror = mirror_of()
+    write_one(mirror, 103, clock.now + 3)
+    write_one(mirror, 103, clock.now + 1)
+    write_one(mirror, 105, clock.now + 1)
+    mirror.update(good(FAST, clock.now + 2))
+    assert ask(mirror, 103, 1) == STALE and ask(mirror, 105, 1) != STALE
+    mirror.update(good(FAST, clock.now + 3))
+    assert ask(mirror, 103, 1) != STALE
+
+
+def test_an_answer_made_ready_is_not_given_while_a_write_is_under_way(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    assert ask(mirror, 103, 1) != STALE and mirror.known
+    mirror.doubt((Block(HOLDING, 103, 1),))
+    assert not mirror.known and ask(mirror, 103, 1) == STALE and not mirror.known
+
+
+def test_after_a_write_what_the_unit_refused_before_is_read_again(clock):
+    mirror = mirror_of()
+    mirror.update(good(FAST, clock.now))
+    mirror.update(good(TOUCHING, clock.now))
+    mirror.update(refused(FAST, clock.now, 2))
+    mirror.doubt((Block(HOLDING, 300, 1),))
+    assert ask(mirror, 100, 10) == b"\x83\x02", "not before it is done"
+    mirror.doubt((Block(HOLDING, 300, 1),), clock.now)
+    assert ask(mirror, 100, 10) == STALE, "nor is what it gave before it refused"
+    assert ask(mirror, 110, 2) != STALE, "what it did not refuse is good"
+    mirror.update(good(FAST, clock.now))
+    assert ask(mirror, 100, 10) != STALE
+
+
+def test_the_words_of_a_register_always_come_from_one_transaction():
+    """Each named register lies inside one block, and a reading replaces its block as a whole."""
+    for name in shipped_profiles():
+        profile = load_profile(name)
+        for register in profile.registers:
+            holders = [read for read in profile.reads if read.block.overlaps(register.block)]
+            assert len(holders) <= 1, f"{name}: {register.name}"
+            assert not holders or holders[0].block.contains(register.block), f"{name}: {register.name}"

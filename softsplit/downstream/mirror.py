@@ -17,7 +17,16 @@ from softsplit.downstream.store import NEVER, BlockState, MergedBlock, PolledBlo
 from softsplit.polling.backoff import MUTE_AFTER
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import Block, Read, Reading, Table, in_both_tables, merge
+from softsplit.protocol.blocks import (
+    NOT_SENT,
+    UNDER_WAY,
+    Block,
+    Read,
+    Reading,
+    Table,
+    in_both_tables,
+    merge,
+)
 from softsplit.protocol.functions import READ_FILES, WRITING
 from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.requests import parse_file_read, parse_write
@@ -47,6 +56,7 @@ class Mirror(Slave):
         self._way = way
         self._alone = frozenset(alone)
         self._kept = Kept()  # what was read by forwarding
+        self._written_until = NEVER  # what was read by forwarding before that is not kept
         self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
         self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
         for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function
@@ -63,14 +73,13 @@ class Mirror(Slave):
                 return
             polled = self._polled.get(reading.block)
             if polled is None:
-                self._kept.put(reading.block, reading.data, reading.taken_at)
-                return
-            if reading.taken_at < polled.doubtful_until:
+                if reading.taken_at >= self._written_until:
+                    self._kept.put(reading.block, reading.data, reading.taken_at)
                 return
             polled.exception = reading.exception
             if reading.data is not None:
                 self._find(reading.block).put(reading.block, reading.data)
-                polled.taken_at = reading.taken_at
+                polled.was_read(reading.taken_at)
 
     def _has_block(self, reading: Reading) -> bool:
         """Note whether the unit answers; return whether there is a block to take over."""
@@ -78,25 +87,31 @@ class Mirror(Slave):
         if not reading.answered:
             self._unanswered += 1
             return False
-        self._unanswered, self._answered_at = 0, reading.taken_at
+        self._unanswered, self._answered_at = 0, max(self._answered_at, reading.taken_at)
         return reading.block is not None
 
-    def doubt(self, blocks: Sequence[Block], until: float = NEVER) -> None:  # sync thread
-        """These blocks are being changed, up to `until` perhaps: they have to be read again after that."""
+    def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
+        """A write changes these blocks; see `Doubt`. They have to be read again after it.
+
+        What else the unit refused or gave before the write, it may answer otherwise now.
+        """
         doubted = in_both_tables(blocks)
         with self._data_lock:
             self.known.clear()
-            self._kept.drop(doubted)
+            self._kept = Kept()
             for polled in self._polled.values():
-                if any(polled.block.overlaps(block) for block in doubted):
-                    polled.taken_at = NEVER
-                    polled.doubtful_until = max(polled.doubtful_until, until)
+                polled.doubt(doubted, until)
+            if until != UNDER_WAY and until != NOT_SENT:
+                self._written_until = max(self._written_until, until)
+                for polled in self._polled.values():
+                    polled.forget_refusal()
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False,
                        master: str = "") -> bytes | Future:  # server thread
         """Return the answer PDU, SILENCE, or the future of an answer which the unit itself has to give.
 
-        `master` is who asks. The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
+        `master` is who asks. The order of checks: function (exception 01), count and length (03), address
+        (02), freshness (0B).
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
@@ -151,7 +166,8 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         if self._is_known_as_mute():
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        return outcome(self._way.ask(write.question, None, write, master), partial(pdus.exception_pdu, pdu[0]))
+        future = self._way.ask(write.question, None, write, master)
+        return outcome(future, partial(pdus.exception_pdu, pdu[0]))
 
     def _is_known_as_mute(self) -> bool:
         """Whether the unit does not answer, and its polling will tell when it does again."""

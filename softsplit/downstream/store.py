@@ -7,21 +7,43 @@ from struct import unpack
 from modbus_tk.modbus import ModbusBlock
 
 from softsplit.protocol import pdu
-from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Read
 
 NEVER = float("-inf")
 
 
 class PolledBlock:
-    """A polled block: when its data was taken, and with which exception the unit refuses it."""
+    """A polled block: when its data was taken, how the unit refuses it, and which parts were written."""
 
     def __init__(self, read: Read, max_age: float):
         self.name = read.name
         self.block = read.block
         self.fresh_for = max(max_age, 3 * read.every)  # s
         self.taken_at = NEVER
-        self.doubtful_until = NEVER  # it may change up to then without anybody having been told
         self.exception: int | None = None
+        self._being_written: tuple[Block, ...] = ()
+        self._written: dict[Block, float] = {}  # until when each may have been changed since it was read
+
+    def doubt(self, blocks: Sequence[Block], until: float) -> None:
+        """A write to these blocks is UNDER_WAY, or may change them up to `until`, or was NOT_SENT."""
+        blocks = tuple(each for each in blocks if self.block.overlaps(each))
+        self._being_written = blocks if until == UNDER_WAY else ()
+        if until not in (UNDER_WAY, NOT_SENT):
+            self._written |= {each: max(until, self._written.get(each, until)) for each in blocks}
+
+    def is_doubtful(self, asked: Block) -> bool:
+        """Whether something was written there, and not read again since."""
+        return any(each.overlaps(asked) for each in (*self._being_written, *self._written))
+
+    def was_read(self, taken_at: float) -> None:
+        """Its data was taken then; what may have been changed later is still in doubt."""
+        self.taken_at = taken_at
+        self._written = {each: until for each, until in self._written.items() if until > taken_at}
+
+    def forget_refusal(self) -> None:
+        """Something was written: what the unit refused it may give now; what it gave before is no good."""
+        if self.exception is not None:
+            self.exception, self.taken_at = None, NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +86,8 @@ class MergedBlock(ModbusBlock):
         for polled in touched:
             if polled.exception is not None:
                 return polled.exception, now
+        if any(polled.is_doubtful(asked) for polled in touched):
+            return pdu.GATEWAY_NO_ANSWER, now
         good_until = min(polled.taken_at + polled.fresh_for for polled in touched)
         return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from softsplit.downstream.mirror import Mirror
-from softsplit.protocol.blocks import Doubt
+from softsplit.protocol.blocks import Barrier, Doubt
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
@@ -28,6 +28,9 @@ class Sync(Worker):
         except Empty:
             return
         if reading is None:
+            return
+        if isinstance(reading, Barrier):
+            reading.done()
             return
         for mirror in self._mirrors[reading.upstream, reading.unit]:
             if isinstance(reading, Doubt):

@@ -12,6 +12,7 @@ from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS
 LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
 OFTEN_BUSY = 16  # exceptions without a meaning in a row, after which they are no answers any more
+REFUSED_AGAIN = 1.0  # s after a write, at most, in which what the unit refused before is asked again
 
 
 class Plan:
@@ -60,6 +61,8 @@ class Plan:
         ready = [due for due in self._dues if self._ready_at(due) <= now]
         if not ready:
             return None
+        if owed := [due for due in ready if due.is_owed(now)]:
+            return owed[0].unit, owed[0].read
         if now < self._fair_until:
             ready = [due for due in ready if not self._patience[due.unit].is_doubtful] or ready
         first = min(ready, key=lambda due: self._urgency(due, now))
@@ -71,7 +74,11 @@ class Plan:
         """Seconds until something is due, if nothing is now."""
         return min((at - now for at in map(self._ready_at, self._dues) if at > now), default=0.0)
 
-    def answered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
+    def is_owed(self, unit: int, read: Read, now: float) -> bool:
+        """Whether this read shows what a write has done, so that the next write has to wait for it."""
+        return self._find(unit, read).is_owed(now)
+
+    def answered(self, unit: int, read: Read, sent_at: float, now: float, is_refused: bool = False) -> None:
         """The unit answered this read, which keeps its beat, but gets no sooner than after half a period."""
         if self._are_all_mute():
             self.restart(now)
@@ -79,8 +86,9 @@ class Plan:
             self._revive(unit, now)
         self._patience[unit].answered(now - sent_at)
         due = self._find(unit, read)
-        due.is_known, due.unanswered, due.busy = True, 0, 0
-        on_beat = due.at + read.every
+        due.is_known, due.is_refused, due.unanswered, due.busy = True, is_refused, 0, 0
+        on_beat = min(due.at, sent_at) + read.every
+        due.was_tried(sent_at)
         due.at = max(on_beat, sent_at + read.every / 2)
         duration = now - sent_at + self._gap
         due.duration += (duration - due.duration) / (4 if due.duration else 1)
@@ -117,6 +125,7 @@ class Plan:
         again = 2.0 ** min(max(due.unanswered - 1, 0), 10)
         again = min(again, read.every if due.unanswered <= MUTE_AFTER else LONGEST_RETRY)
         due.at = max(now, sent_at + again)
+        due.was_tried(sent_at)
         self._count_unanswered(unit, sent_at, now)
         self._fair_until = now + (now - sent_at)
 
@@ -149,7 +158,7 @@ class Plan:
 
     def wanted(self, unit: int, now: float) -> list[Block]:
         """Return the blocks of a unit that are due, though they may have to wait for late answers."""
-        return [due.read.block for due in self._dues if due.unit == unit and due.at <= now]
+        return [due.read.block for due in self._dues if due.unit == unit and due.next_at <= now]
 
     def forward_timeout(self, unit: int, is_write: bool) -> float:
         """Seconds to wait for the answer to a master's own request; a read must not hold up polling."""
@@ -191,10 +200,15 @@ class Plan:
         self._spread()
 
     def hurry(self, unit: int, blocks: Sequence[Block], at: float) -> None:
-        """Something was written there, so that reads of these blocks are due at this time."""
+        """Something was written there, so that reads of these blocks are owed from this time on.
+
+        What the unit refused before it may answer now.
+        """
         for due in self._dues:
             if due.unit == unit and any(due.read.block.overlaps(block) for block in blocks):
-                due.at = at
+                due.owe(at)
+            elif due.unit == unit and due.is_refused:
+                due.at = min(due.at, at + REFUSED_AGAIN)
 
     def _are_all_mute(self) -> bool:
         return all(map(self.is_mute, self._patience))
@@ -240,7 +254,7 @@ class Plan:
 
         After a try, the wire belongs for as long as that took to units that answer, if there are any.
         """
-        at = due.at
+        at = due.next_at
         if self.is_mute(due.unit):
             at = self._patience[due.unit].not_before
             if not self._are_all_mute():

@@ -121,12 +121,15 @@ class Read:
                               f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")
 
 
+UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Doubt.until
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What one unit may have changed, or is about to: no master gets it until it was read again.
+    """What a write to one unit changes: no master gets it until it was read in a transaction after the write.
 
-    A reading from before `until` does not count: a write that was not answered may still
-    be done by then. `done` is called when every mirror knows.
+    `until` is UNDER_WAY before the write is sent. Once it is over, `until` is when it was acknowledged, or when
+    it can no longer be executed; or NOT_SENT. `done` is called when every mirror knows.
     """
 
     upstream: str
@@ -134,6 +137,13 @@ class Doubt:
     blocks: tuple[Block, ...]
     done: Callable[[], None]
     until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Calls `done` when every mirror knows all that was handed over before it."""
+
+    done: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

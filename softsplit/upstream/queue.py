@@ -129,8 +129,7 @@ class Forwards:
         with self._lock:
             waiting = (*self._writes.values(), *self._reads.values())
         for each in waiting:
-            if is_lost(each) and self._remove(each) and \
-                    (not each.is_write or each.future.running() or each.future.set_running_or_notify_cancel()):
+            if is_lost(each) and self._remove(each) and not _is_taken_back(each):
                 _settle(each.future, error)
 
     def give_up_late(self, now: float) -> None:  # any thread
@@ -192,6 +191,12 @@ class Forwards:
 
 def _host(master: str) -> str:
     return master.rpartition(":")[0]
+
+
+def _is_taken_back(forward: Forward) -> bool:
+    """Whether the master of a request does not want it any more; from now on it cannot say so."""
+    future = forward.future
+    return forward.is_write and not future.running() and not future.set_running_or_notify_cancel()
 
 
 def _settle(future: Future, result: bytes | UpstreamError) -> None:

@@ -1,0 +1,117 @@
+"""Sends requests of masters over the wire of a poller, each once, and takes home what the answers tell."""
+
+from softsplit import clock
+from softsplit.config.upstream import Upstream
+from softsplit.errors import NotSent, Refused, Unreachable, UpstreamError
+from softsplit.polling.plan import Plan
+from softsplit.protocol import pdu
+from softsplit.protocol.blocks import Read, in_both_tables
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, describe_request, read_question
+from softsplit.upstream import replies
+from softsplit.upstream.client import Client
+from softsplit.upstream.handover import HandOver
+from softsplit.upstream.learner import Learner
+from softsplit.upstream.queue import Forward, Forwards
+from softsplit.upstream.results import Results
+
+LATE_WRITE = 3.0  # time-outs after which a write that was not answered is done, or never will be
+
+
+class Forwarding:
+    """The requests of masters that a poller sends between its own; for the thread that owns the wire."""
+
+    def __init__(self, upstream: Upstream, client: Client, plan: Plan, queue: Forwards, learner: Learner,
+                 hand_over: HandOver, results: Results):
+        self._timeout = upstream.timeout
+        self._client = client
+        self._plan = plan
+        self._queue = queue
+        self._learner = learner
+        self._hand_over = hand_over
+        self._results = results
+        self._was_forwarded: set[replies.Shape] = set()  # since a block of this shape was polled
+
+    def take(self) -> Forward | None:
+        """Return the next request that may be sent now."""
+        return self._queue.take(self._is_free)
+
+    def polls(self, unit: int, read: Read) -> None:
+        """A polled block has its turn; a request of the same shape may have the next one."""
+        self._was_forwarded.discard(replies.shape(unit, read_question(read.block)))
+
+    def send(self, forward: Forward) -> None:
+        """Send a request, and hand back what the unit says. Raises Unreachable, once that is handed back."""
+        if forward.is_write and not self._queue.begin(forward):
+            return  # its master is gone, or has waited long enough
+        self._was_forwarded.add(replies.shape(forward.unit, forward.question))
+        error = None
+        try:
+            result = self._ask(forward)
+        except (Unreachable, NotSent) as reason:
+            if forward.is_write:
+                self._hand_over.has_not_written(forward.unit, forward.changes)
+            self._queue.answered(forward, reason)
+            if isinstance(reason, Unreachable):
+                raise
+            return
+        except Refused as reason:
+            error, result = reason, pdu.exception_pdu(forward.question.function, reason.exception_code)
+        except UpstreamError as reason:
+            error = result = reason
+        data = None if error or not forward.block else result[2:]
+        self._results.count(forward.unit, forward.block, error, data)
+        self._take_home(forward, result, error)
+        self._queue.answered(forward, result)
+        self._results.turns.forwarded(clock.now() - self._client.asked_at)
+
+    def _ask(self, forward: Forward) -> bytes:
+        """Return the answer PDU of the unit; what is written is stale from now on."""
+        if forward.is_write and not self._hand_over.is_about_to_write(forward.unit, forward.changes):
+            raise NotSent("softsplit stops")
+        timeout = self._plan.forward_timeout(forward.unit, forward.is_write)
+        return self._client.ask(forward.unit, forward.question, timeout, not forward.is_write)
+
+    def _take_home(self, forward: Forward, result: bytes | UpstreamError,
+                   error: UpstreamError | None) -> None:
+        """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
+        unit, now, asked_at = forward.unit, clock.now(), self._client.asked_at
+        has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
+        is_known = forward.block is not None and self._learner.is_known(unit, forward.block)
+        if not (isinstance(error, Refused) and error.exception_code in pdu.BUSY):
+            self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
+        self._results.unit_stands(unit, has_answered, error)
+        if forward.block and not error:
+            self._learner.took(unit, forward.block, now - asked_at)
+            self._hand_over.reading(unit, forward.block, asked_at, result[2:])
+            self._hand_over.wait()  # who asks again after the answer gets this
+        elif has_answered:
+            self._hand_over.reading(unit, None, asked_at, b"")
+        elif not self._plan.has_reads(unit) and self._plan.is_mute(unit):
+            self._hand_over.reading(unit, None, asked_at)
+        if forward.is_write:
+            longest = LATE_WRITE * self._client.patience(self._timeout)
+            self._wrote(forward, now if has_answered else asked_at + longest)
+            if not has_answered:
+                self._results.words.does_not_say(unit, describe_request(forward.question.pdu), error)
+
+    def _wrote(self, write: Forward, until: float) -> None:
+        """A write is over, or will be by then: what it covers is read after that."""
+        self._results.late.wrote(write.unit)
+        self._queue.forget(write.unit, until)
+        self._hand_over.has_written(write.unit, write.changes, until)
+        self._plan.hurry(write.unit, in_both_tables(write.changes), until)
+
+    def _is_free(self, forward: Forward) -> bool:
+        """Whether no late answer can be mistaken for that to this request.
+
+        Nor may it go twice in a row before a polled block of its shape that is due.
+        """
+        if self._client.tells_late:
+            return True
+        now, unit, shape = clock.now(), forward.unit, replies.shape(forward.unit, forward.question)
+        if self._client.free_at(unit, forward.question) > now:
+            return False
+        return shape not in self._was_forwarded or shape not in self._due_shapes(unit, now)
+
+    def _due_shapes(self, unit: int, now: float) -> list[replies.Shape]:
+        return [replies.shape(unit, read_question(block)) for block in self._plan.wanted(unit, now)]
