@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ from softsplit.config.url import Url, parse_url
 from softsplit.decoder.decoder import Pairing
 from softsplit.decoder.transaction import Transaction
 from softsplit.errors import ConfigError
+from softsplit.logs.streams import DEGRADED
 from softsplit.profiles import Profile
 from softsplit.protocol import adu
 from softsplit.transport.receiver import Ear, Ears
@@ -203,4 +205,5 @@ def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
         return click.unstyle(text) if is_plain else text
 
     show = {"json": format.as_json, "csv": format.as_csv}.get(order.form, draw)
-    yield lambda transaction: lines.write(show(transaction).encode(errors="replace"))
+    encoding = sys.stdout.encoding if order.form == "lines" and order.output == STDOUT else "utf-8"
+    yield lambda transaction: lines.write(show(transaction).encode(encoding, DEGRADED))
