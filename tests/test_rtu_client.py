@@ -582,22 +582,14 @@ def test_an_acknowledgement_that_a_write_itself_begins_with_is_none():
 @pytest.mark.parametrize("baudrate", [300, 600])
 def test_on_a_slow_line_the_time_between_two_characters_is_no_quiet(tmp_path, baudrate):
     line = Talk("rtu", tmp_path, baudrate)
-    character = adu.character_time(baudrate, "8N1")
-    said = []
-
-    def drip(say, unit, pdu):
-        for byte in adu.rtu_frame(7, bytes(10)):
-            say(bytes((byte,)))
-            said.append(clock.now())
-            threading.Event().wait(character)
-
+    silence = adu.frame_silence(baudrate, "8N1")
     try:
-        line.once(lambda say, unit, pdu: threading.Thread(target=drip, args=(say, unit, pdu)).start())
-        with pytest.raises((NoAnswer, BadAnswer)):
-            line.ask(timeout=6 * character)
-        until(lambda: said)
         assert line.ask(LONGER, timeout=1.5) == data_of(1, LONGER)
-        assert len(said) == 13 and line.client.asked_at > said[-1] + character, "nobody was interrupted"
+        line.once(lambda say, unit, pdu: None)
+        line.fails(NoAnswer, "does not answer")
+        failed_at = clock.now()
+        assert line.ask(LONGER, timeout=1.5) == data_of(1, LONGER)
+        assert line.client.asked_at - failed_at > 1.9 * silence, "what ends a request, and a line that is quiet for as long"
     finally:
         line.client.close()
         line.bus.vanish()
