@@ -7,6 +7,7 @@ from softsplit.decoder.alternating import Packets
 from softsplit.decoder.framefinder import Tap
 from softsplit.decoder.pairing import Conversation
 from softsplit.decoder.requests import Asked
+from softsplit.decoder.twotaps import Side, TwoTaps
 from softsplit.decoder.transaction import Kind, Transaction
 
 __all__ = ["MODES", "Kind", "Pairing", "Transaction"]
@@ -33,26 +34,32 @@ class Pairing:
         self._character_time, self._jitter, self._timeout = character_time, jitter, timeout
         self._mode = mode
         self._talk = Conversation(jitter, timeout)
+        self._two = TwoTaps(jitter, timeout)
+        self._sides: list[Side] = []
         self._taps: dict[str | None, Tap | Packets] = {}
 
     def feed(self, data: bytes, t: float | None = None, role: str | None = None) -> list[Transaction]:
         """Take in what a read at `t` brought; return what is complete now. `role`: "request" or "reply"."""
         if t is not None:
             self._talk.expire(t - len(data) * self._character_time - self._jitter)
+        if role and self._mode == AUTO and t is None:
+            t = self._two.now  # only the order within each tap is known
         if data:
             self._tap(role).take(data, t, role if self._mode == RTS else None)
-        return self._talk.tell()
+        self._advance(t)
+        return self._tell()
 
     def open_requests(self) -> list[Asked]:
         """Return what was asked, of which nothing was told yet."""
-        return [self._talk.asked] if self._talk.asked else []
+        return [*filter(None, [self._talk.asked]), *self._two.open_requests()]
 
     def idle(self, t: float) -> list[Transaction]:
         """Nothing came up to `t`; return what is complete now."""
         if all([tap.is_silent(t) for tap in self._taps.values()]):
             self._talk.settle()
         self._talk.expire(t)
-        return self._talk.tell()
+        self._advance(t)
+        return self._tell()
 
     def finish(self) -> list[Transaction]:
         """Nothing comes any more; return what there is still to tell."""
@@ -60,7 +67,19 @@ class Pairing:
             tap.finish()
         self._talk.give_up()
         self._talk.settle()
-        return self._talk.tell()
+        for side in self._sides:
+            side.settle()
+        self._two.advance(0.0, final=True)
+        return self._tell()
+
+    def _advance(self, t: float | None) -> None:
+        if t is not None and self._sides:
+            for side in self._sides:
+                side.settle(t)
+            self._two.advance(t)
+
+    def _tell(self) -> list[Transaction]:
+        return self._talk.tell() + self._two.tell()
 
     def _tap(self, role: str | None) -> Tap | Packets:
         if self._mode != AUTO:
@@ -71,5 +90,7 @@ class Pairing:
 
     def _new_tap(self, role: str | None) -> Tap | Packets:
         if self._mode == AUTO:
-            return Tap(self._talk, self._character_time, self._jitter, role)
+            if role:
+                self._sides.append(Side(self._two, role))
+            return Tap(self._sides[-1] if role else self._talk, self._character_time, self._jitter, role)
         return Packets(self._talk, self._character_time, self._timeout)

@@ -1,6 +1,7 @@
 """Habits of a serial line: how soon units answer, when masters ask again, and what they ask as always."""
 
 from collections import deque
+from collections.abc import Iterable
 
 PATIENCE = 0.2  # s; no master asks again sooner and no unit takes longer, as long as nothing else is known
 QUICKEST_RETRY = 0.1  # s; no master asks again sooner
@@ -26,6 +27,10 @@ class Habits:
     def is_familiar(self, request: bytes) -> bool:
         return request in self._requests
 
+    def requests(self) -> Iterable[bytes]:
+        """What is asked again and again, and what was asked a short while ago."""
+        return self._requests.keys()
+
     def answered(self, unit: int, wait: float | None) -> None:
         if wait is not None:
             self._waits.setdefault(unit, deque(maxlen=RECENT)).append(wait)
@@ -34,17 +39,21 @@ class Habits:
         if interval:
             self._retry_interval = min(interval, self._retry_interval or interval)
 
+    def usual(self, unit: int) -> float | None:
+        """Seconds after which replies of a unit usually begin; None when nobody knows."""
+        waits = sorted(self._waits.get(unit, ()))
+        return waits[len(waits) // 2] if waits else None
+
     def patience(self, unit: int) -> float:
         """Seconds after a request until its reply is overdue, and whoever asked may ask again."""
-        waits = sorted(self._waits.get(unit, ())) or [0.0]
-        usual = waits[len(waits) // 2]
+        usual = self.usual(unit) or 0.0
         patience = max(PATIENCE, 3 * usual)
         if self._retry_interval:
             patience = min(patience, EARLY * self._retry_interval)
         return max(patience, 1.5 * usual)
 
     def is_retry_possible(self, wait: float | None) -> bool:
-        """Whether the same frame so many seconds later may be the request again. Without times nobody knows."""
+        """Whether the same frame so many seconds later may be the request again."""
         return wait is not None and wait > EARLY * (self._retry_interval or QUICKEST_RETRY)
 
     def memory(self, timeout: float) -> float:

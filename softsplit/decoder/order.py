@@ -1,0 +1,79 @@
+"""The order in which two taps hear the requests and the replies of one unit, and whether it is doubtful."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from softsplit.decoder.lengths import answers
+from softsplit.decoder.requests import Asked
+
+
+@dataclass(eq=False)
+class Question:
+    """A request, when the next one of any master began, and whether what came of it is decided."""
+
+    asked: Asked
+    next_at: float | None = None
+    is_decided: bool = False
+
+
+@dataclass(eq=False)
+class Answer:
+    """A reply, and the request that is its own by their order."""
+
+    frame: bytes
+    begin: float
+    end: float
+    question: Question | None = None
+
+
+@dataclass
+class Order:
+    """What is heard of one unit: what waits for its counterpart, and when that was doubtful last."""
+
+    apart: float  # s, usually
+    doubtful_at: float
+    questions: list[Question] = field(default_factory=list)
+    early: list[Answer] = field(default_factory=list)
+    asked: int = 0  # requests since each had its reply
+    replies: deque[Answer] = field(default_factory=deque)  # not yet decided
+
+    def ask(self, question: Question, now: float) -> None:
+        self.expire(now)
+        self.asked += 1
+        if self.early and answers(question.asked.frame, self.early[0].frame):
+            self.early.pop(0).question = question
+        else:
+            self.questions.append(question)
+        if self.asked > 2 or self.early:
+            self.doubt(now)
+            self.questions, self.asked = [question], 1
+        self._close()
+
+    def answer(self, answer: Answer, now: float) -> None:
+        self.expire(now)
+        self.replies.append(answer)
+        if self.questions and answers(self.questions[0].asked.frame, answer.frame):
+            answer.question = self.questions.pop(0)
+        elif self.questions or self.early:
+            self.doubt(now)
+        else:
+            self.early.append(answer)
+        self._close()
+
+    def expire(self, now: float) -> None:
+        """A reply is there for so long without its request that there may be none."""
+        if self.early and now - self.early[0].end > self.apart:
+            self.doubt(now)
+
+    def doubt(self, now: float) -> None:
+        """Something is out of order; begin anew."""
+        self.doubtful_at = max(self.doubtful_at, now)
+        self.questions, self.early, self.asked = [], [], 0
+
+    @property
+    def is_balanced(self) -> bool:
+        return not self.questions and not self.early
+
+    def _close(self) -> None:
+        if self.is_balanced:
+            self.asked = 0
