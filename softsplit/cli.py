@@ -8,8 +8,9 @@ import click
 
 from softsplit.commands.shared import leaving
 from softsplit.commands.shared.messages import complain
-from softsplit.errors import SoftsplitError
+from softsplit.errors import LONGEST_SAID, ConfigError, SoftsplitError
 from softsplit.logs.streams import prepare_streams
+from softsplit.printable import printable
 
 COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
     "check": "Say what the configuration means.",
@@ -43,6 +44,8 @@ class Commands(click.Group):
             return super().invoke(context)
         except KeyboardInterrupt:
             sys.exit(leaving.INTERRUPTED)
+        except ConfigError as error:
+            raise _named(error, self.get_command(context, context.invoked_subcommand).params) from error
 
     def resolve_command(self, context, arguments):
         found = super().resolve_command(context, arguments)
@@ -56,7 +59,12 @@ class Commands(click.Group):
     def main(self, *arguments, **options):
         prepare_streams()
         try:
-            return super().main(*arguments, **options)
+            sys.exit(super().main(*arguments, standalone_mode=False, **options) or 0)
+        except click.UsageError as error:
+            _complain_of_usage(error)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(leaving.INTERRUPTED)
         except SoftsplitError as error:
             complain(error)
             sys.exit(error.exit_code)
@@ -66,6 +74,25 @@ class Commands(click.Group):
             sys.stdout = None  # or it would be tried once more at the end
             complain(f"cannot print it: {error.strerror}")
             sys.exit(1)
+
+
+def _named(error: ConfigError, parameters: list[click.Parameter]) -> ConfigError:
+    """Return the same error; a key that is an option of the command, or an argument, is called so."""
+    for each in parameters:
+        if each.name == error.key:
+            is_option = each.param_type_name == "option"
+            return ConfigError(error.what, each.opts[-1] if is_option else each.human_readable_name)
+    return error
+
+
+def _complain_of_usage(error: click.UsageError) -> None:
+    """Say in one line what is wrong, and where help is; a command without anything is shown its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    command = error.ctx.command_path if error.ctx else "softsplit"
+    what = " ".join(error.format_message().split())
+    complain(f'{printable(what)[:LONGEST_SAID].rstrip(".")} ("{command} --help" shows how)')
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

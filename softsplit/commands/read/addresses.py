@@ -1,8 +1,9 @@
 """Addresses as people and manuals write them: 0x5B00 and 23296, or 40001 and 400001."""
 
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.protocol.blocks import ADDRESSES, Table
 
+LONGEST = 20  # characters of an address
 TABLES = {"1": Table.DISCRETE_INPUTS, "3": Table.INPUT_REGISTERS, "4": Table.HOLDING_REGISTERS}
 
 
@@ -13,10 +14,11 @@ def parse_address(text: str, table: Table | None = None) -> tuple[Table, int, st
     But 3xxxx and 4xxxx, without a table, and 1xxxxx, 3xxxxx and 4xxxxx, are a table and a number in it from
     1 on. Raises ConfigError.
     """
+    text = text[:LONGEST]  # no address is longer
     try:
         number = int(text, 0)
     except ValueError:
-        raise ConfigError(f'"{text}" is neither decimal (23296) nor hex (0x5B00)', "ADDRESS") from None
+        raise ConfigError(f'{show(text)} is neither decimal (23296) nor hex (0x5B00)', "ADDRESS") from None
     named, in_table = TABLES.get(text[0]), int(text[1:] or 0) if text.isdecimal() else 0
     is_long = text.isdecimal() and len(text) == 6 and named is not None
     is_short = text.isdecimal() and len(text) == 5 and named not in (None, Table.DISCRETE_INPUTS)

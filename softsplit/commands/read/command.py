@@ -11,6 +11,7 @@ from softsplit.commands.shared.options import (
     UNIT,
     Number,
     baudrate_option,
+    chosen,
     force_option,
     mode_option,
     timeout_option,
@@ -33,15 +34,15 @@ from softsplit.protocol.blocks import Table
 @click.option("--word-order", "order", type=click.Choice(list(WORD_ORDERS), case_sensitive=False),
               help="How 0x01020304 = abcd stands in raw registers.")
 @click.option("--every", type=float, metavar="S", help="Read again every so many seconds, until Ctrl-C.")
-@click.option("--json", "form", flag_value="json", help="Print a JSON object for each block.")
-@click.option("--csv", "form", flag_value="csv", help="Print a row for each value.")
+@click.option("--json", "wants_json", is_flag=True, help="Print a JSON object for each block.")
+@click.option("--csv", "wants_csv", is_flag=True, help="Print a row for each value.")
 @timeout_option
 @baudrate_option
 @mode_option
 @force_option
 @click.argument("address", required=False)
 @click.argument("count", type=Number(), required=False)
-def read(where, unit, profile, decode, table, types, order, every, form, timeout, baudrate, mode, force,
+def read(where, unit, profile, decode, table, types, order, every, wants_json, wants_csv, timeout, baudrate, mode, force,
          address, count):
     """Read what PROFILE polls, or COUNT registers or bits from ADDRESS on.
 
@@ -58,6 +59,7 @@ def read(where, unit, profile, decode, table, types, order, every, form, timeout
     """
     if profile and (address or table or types or order) or not profile and address is None:
         raise click.UsageError("say what to read: either -p PROFILE, or ADDRESS and what belongs to it")
+    form = chosen(json=wants_json, csv=wants_csv)
     whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every, force)
     what = (profile_form(form, profile, decode) if profile else
             raw_form(form, table, address, count, types, order, complain))

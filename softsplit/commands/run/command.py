@@ -4,7 +4,7 @@ import click
 
 from softsplit.commands.run.demo import PORT, run_demo
 from softsplit.commands.shared.messages import program
-from softsplit.commands.shared.options import config_option
+from softsplit.commands.shared.options import config_option, refuse_without
 from softsplit.commands.shared.output import say
 from softsplit.config import loader
 from softsplit.daemon.keepalive import keep_running
@@ -38,6 +38,7 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
         raise click.UsageError("--demo has its own wiring; leave out -c and --if-needed")
     if log_file and syslog:
         raise click.UsageError("--log-file and --syslog are two places for one log; give one of them")
+    refuse_without(demo, "--demo", "port")
     logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:
         run_demo(say, program(), port, logs)

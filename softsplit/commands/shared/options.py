@@ -1,8 +1,14 @@
 """What options of several commands share."""
 
+from math import isfinite
+
 import click
+from click.core import ParameterSource
 
 from softsplit.config import line
+from softsplit.errors import show
+
+LONGEST = 100  # characters of a number
 
 
 class Number(click.ParamType):
@@ -12,9 +18,39 @@ class Number(click.ParamType):
 
     def convert(self, value, param, context):
         try:
-            return value if isinstance(value, int) else int(value, 0)
+            return value if isinstance(value, int) else int(value[:LONGEST], 0)
         except ValueError:
-            self.fail(f"{value!r} is neither decimal (23296) nor hex (0x5B00)", param, context)
+            self.fail(f"{show(value)} is neither decimal (23296) nor hex (0x5B00)", param, context)
+
+
+class Finite(click.FloatRange):
+    """A number with bounds, and never nan."""
+
+    def convert(self, value, param, context):
+        number = super().convert(value, param, context)
+        if not isfinite(number):
+            self.fail(f"{number} is no number to go by", param, context)
+        return number
+
+
+def chosen(**flags: bool) -> str | None:
+    """Return which of these options was given, if any. Raises UsageError when several were."""
+    given = [name for name, is_given in flags.items() if is_given]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in given)} contradict each other; give one of them")
+    return given[0] if given else None
+
+
+def is_given(name: str) -> bool:
+    """Whether the command line of the present command has this option."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def refuse_without(condition: bool, what: str, *names: str) -> None:
+    """Raise UsageError when one of these options was given without what it belongs to."""
+    for name in names:
+        if not condition and is_given(name):
+            raise click.UsageError(f"--{name} belongs to {what}")
 
 
 UNIT = click.IntRange(1, 247)

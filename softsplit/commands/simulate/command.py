@@ -2,7 +2,7 @@
 
 import click
 
-from softsplit.commands.shared.options import BAUDRATE, mode_option
+from softsplit.commands.shared.options import BAUDRATE, Finite, mode_option
 from softsplit.commands.simulate.faults import Fault, Faults, parse_fault, parse_mute
 from softsplit.commands.simulate.simulate import run_simulation
 from softsplit.config.schemes import SIMULATED
@@ -45,7 +45,7 @@ Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --
               help="A unit that does not answer, from and to so many seconds after the start.")
 @click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Lose every Nth answer.")
 @click.option("--fault", multiple=True, metavar="FAULT", help="What goes wrong, and when; see above.")
-@click.option("--speed", type=float, metavar="X", help="Play a recording X times as fast.")
+@click.option("--speed", type=Finite(), metavar="X", help="Play a recording X times as fast.")
 def simulate(what, url, units, baudrate, mode, mute, drop, fault, speed):
     scheduled = [*map(parse_fault, fault), *map(parse_mute, mute),
                  *[Fault("silent", every=each) for each in drop]]

@@ -41,11 +41,11 @@ class Fault:
     def __post_init__(self):
         checks.require_word(self.kind, KINDS, "fault")
         if self.kind == "exception" and self.argument not in range(1, 256):
-            raise ConfigError(f"{self.argument} is no exception code; allowed are 1 to 255")
+            raise ConfigError(f"{checks.show(self.argument)} is no exception code; allowed are 1 to 255")
         if self.kind == "late" and not 0 < self.argument <= LATEST:
-            raise ConfigError(f"{self.argument} s is not possible; allowed is more than 0, up to {LATEST:g}")
+            raise ConfigError(f"{checks.show(self.argument)} s is not possible; allowed is more than 0, up to {LATEST:g}")
         if self.every < 1:
-            raise ConfigError(f"{self.every} is not possible; allowed is 1 and more", "every")
+            raise ConfigError(f"{checks.show(self.every)} is not possible; allowed is 1 and more", "every")
         if not (0 <= self.begin < self.end and isfinite(self.begin)):
             raise ConfigError(f"from {self.begin:g} s to {self.end:g} s is no span of time", "from")
 
@@ -95,14 +95,14 @@ def _whole(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise ConfigError(f'"{text}" is not a whole number; {FORM}') from None
+        raise ConfigError(f'{checks.show(text)} is not a whole number; {FORM}') from None
 
 
 def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f'"{text}" is not a number of seconds; {FORM}') from None
+        raise ConfigError(f'{checks.show(text)} is not a number of seconds; {FORM}') from None
 
 
 SELECTORS = {"unit": ("unit", parse_unit), "every": ("every", _whole), "from": ("begin", _number),
@@ -124,4 +124,4 @@ def parse_mute(text: str) -> Fault:
     try:
         return Fault("silent", 0, parse_unit(unit), 1, float(begin or 0), float(end or inf), f"--mute {text}")
     except ValueError:  # ConfigError is one
-        raise ConfigError(f'"{text}" is no time to be mute; write it like 2, 2@20 or 2@20-60') from None
+        raise ConfigError(f'{checks.show(text)} is no time to be mute; write it like 2, 2@20 or 2@20-60') from None

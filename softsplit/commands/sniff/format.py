@@ -9,7 +9,7 @@ import click
 
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.printable import printable
 from softsplit.profiles import Profile
 from softsplit.protocol import pdu, values
@@ -17,6 +17,7 @@ from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
 
 COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright_black", Kind.LATE: "magenta",
            Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}
+LONGEST = 20  # characters of an address
 GOOD = (Kind.OK, Kind.BROADCAST)
 FUNCTIONS = {**{function: f"read {table}" for function, table in READ_TABLES.items()},
              5: "write coil", 6: "write register", 7: "read exception status", 8: "diagnostics",
@@ -51,11 +52,11 @@ def parse_addresses(text: str) -> range:
     """Read "0x5B00" or "0x5B00-0x5B41", both inclusive, in decimal or hex. Raises ConfigError."""
     first, _, last = text.partition("-")
     try:
-        span = range(int(first, 0), int(last or first, 0) + 1)
+        span = range(int(first[:LONGEST], 0), int((last or first)[:LONGEST], 0) + 1)
     except ValueError:
         span = range(0)
     if not span or span.start < 0 or span.stop > ADDRESSES:
-        raise ConfigError(f'"{text}" is no address; write it like 23296, 0x5B00 or 0x5B00-0x5B41')
+        raise ConfigError(f'{show(text)} is no address; write it like 23296, 0x5B00 or 0x5B00-0x5B41')
     return span
 
 

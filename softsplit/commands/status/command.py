@@ -4,29 +4,35 @@ import sys
 
 import click
 
-from softsplit.commands.shared.options import config_option
+from softsplit import checks, tomlfile
+from softsplit.commands.shared.options import chosen, config_option
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, write_whole
 from softsplit.commands.status.prometheus import as_prometheus
 from softsplit.commands.status.status import as_json, read_status
 from softsplit.commands.status.table import draw_status
 from softsplit.config import loader
+from softsplit.daemon.health import NOT_RUNNING
 
 
 @click.command()
 @config_option
-@click.option("--json", "form", flag_value="json", help="Print the whole status file.")
-@click.option("--prometheus", "form", flag_value="prometheus",
+@click.option("--json", "wants_json", is_flag=True, help="Print the whole status file.")
+@click.option("--prometheus", "wants_prometheus", is_flag=True,
               help="Print it for the textfile collector of Prometheus' node exporter.")
 @click.option("--output", metavar="FILE", help="Write to a file, which is never seen half; - is standard output.")
-def status(path, form, output):
+def status(path, wants_json, wants_prometheus, output):
     """Say how the splitter of a configuration is: wiring, ages, masters, and what is wrong.
 
     \b
     Exit codes: 0 everything is fresh, 1 something is stale or down, 2 nothing is served, 3 it does not run.
     """
+    form = chosen(json=wants_json, prometheus=wants_prometheus)
     config = loader.find_config(path)
     document = read_status(config)
+    if document["verdict"]["code"] == NOT_RUNNING:
+        with checks.inside(str(config), ": "):
+            tomlfile.read_text(config)  # a slip of the pen is no splitter that has ended
     text = (as_json(document) if form == "json" else as_prometheus(document, config) if form == "prometheus"
             else draw_status(document))
     if output and output != STDOUT:

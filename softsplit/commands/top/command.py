@@ -11,6 +11,7 @@ from softsplit.commands.shared.options import (
     config_option,
     force_option,
     mode_option,
+    refuse_without,
     timeout_option,
 )
 from softsplit.commands.shared.output import say
@@ -40,6 +41,7 @@ def top(path, where, profile, unit, once, timeout, baudrate, mode, force):
     """
     if bool(where) != bool(profile) or where and path:
         raise click.UsageError("-a and -p belong together, and not to -c")
+    refuse_without(bool(where), "-a", "unit", "timeout", "baudrate", "mode")
     tell = say if once else None
     if where:
         one, how = Unit(unit, profile), line.Line(baudrate, mode)
