@@ -1,5 +1,7 @@
 """softsplit, or python -m softsplit: from its first line to its last, Ctrl-C ends it without a traceback."""
 
+import sys
+
 from softsplit.commands.shared import leaving
 
 
@@ -9,6 +11,8 @@ def start() -> None:
     try:
         from softsplit.cli import main
         main()
+    except KeyboardInterrupt:  # while an error is told
+        sys.exit(leaving.INTERRUPTED)
     finally:
         leaving.leave_on_interrupt()
 

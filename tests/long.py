@@ -4,6 +4,7 @@ The real program against a separate simulated gateway with the wire time of 1920
 a value is that a master gets follows from the value: the simulated meter shows a pure function of time.
 """
 
+import contextlib
 import math
 import os
 import random
@@ -36,6 +37,7 @@ from tests.bus import KINDS, Bus, HangUp
 from tests.chaos import Chaos
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401: run by main()
+from tests.nonsense import try_all
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -475,6 +477,15 @@ def check_a_saturated_serial_line():
     oldest = max(later - earlier for earlier, later in zip(times, times[1:])) + takes[fast]
     yield f"oldest {oldest:.3f} s, best possible {best:.3f} s; busy {100 * busy:.1f} %"
     assert oldest <= 1.1 * best and busy >= 0.97
+
+
+def check_nonsense():
+    """200,000 configurations, profiles and command lines that nobody should write end in one line, soon, and in little memory."""
+    os.environ["SOFTSPLIT_CONFIG"] = "/nowhere.toml"
+    with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+        for seed in range(1000, 1800):
+            try_all(seed, 250, Path(directory))
+    yield "none of 200,000 ended badly"
 
 
 def main(words: list[str]) -> int:
