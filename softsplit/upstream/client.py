@@ -36,6 +36,7 @@ class Client:
 
     tells_late = True  # whether the answer to an earlier question can be told from the right one
     returns_ids = True  # whether transaction ids tell that
+    other_master_is_sure = False  # whether what was heard of another master can be nothing else
     gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
 
     def __init__(self, url: Url, wire: SocketWire | SerialWire, connect_delay: float = 0.0,
@@ -54,6 +55,8 @@ class Client:
         self._late: set[int] = set()
         self._late_answers: list[Late] = []
         self._foreign: list[str] = []
+        self._mistaken: list[tuple[int, Question]] = []
+        self.keep_shape: set[tuple[int, bytes]] = set()  # units and reads that must not be part of longer ones
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
         """Return the data of the unit's answer to a read of `block`, as it came over the wire; see `ask`."""
@@ -107,6 +110,15 @@ class Client:
         """Return what was said since the last call that neither we nor a unit that we asked can have said."""
         foreign, self._foreign = self._foreign, []
         return foreign
+
+    def take_mistaken(self) -> list[tuple[int, Question]]:
+        """Return which answers since the last call have turned out to be, perhaps, another master's."""
+        mistaken, self._mistaken = self._mistaken, []
+        return mistaken
+
+    def listen(self) -> None:
+        """Take what has come unasked, while nothing is asked."""
+        self._is_usable()  # or it is opened again by who asks next
 
     def _connect(self) -> None:
         """Open the wire anew. Raises Unreachable."""

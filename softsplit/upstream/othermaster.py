@@ -19,13 +19,14 @@ class OtherMaster:
         self._heard_at: deque[float] = deque(maxlen=ENOUGH)
         self._proof = ""  # what was heard first
 
-    def heard(self, what: str) -> None:
-        """Take note of it; often enough, it is another master."""
+    def heard(self, what: str, is_sure: bool = False) -> None:
+        """Take note of it; often enough, or when it can be nothing else, it is another master."""
         self._tally.foreign += 1
         self._heard_at.append(clock.now())
         self._proof = self._proof or (
             f"{self._upstream}: another master is on this line: {what}; take it off, softsplit has to be the "
             "only one")
-        if len(self._heard_at) == ENOUGH and self._heard_at[-1] - self._heard_at[0] < WITHIN:
+        is_often = len(self._heard_at) == ENOUGH and self._heard_at[-1] - self._heard_at[0] < WITHIN
+        if is_sure or is_often:
             self._words.is_not_alone(self._proof)
             self._tally.foreigner, self._tally.foreigner_at = self._proof, self._heard_at[-1]

@@ -28,6 +28,7 @@ from softsplit.worker import HUNG, Worker
 log = logging.getLogger("softsplit")
 
 REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
+LOOK_AFTER = 0.15  # s of a pause, after which answers to another master's requests have come, too
 LOOK_UP = 60.0  # s the system may take to look up a host
 
 
@@ -44,6 +45,8 @@ class Poller(Worker):
                                   connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
                                   pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
+        self._client.keep_shape = {(unit.unit, read_question(block).pdu)
+                                   for unit in units for block in unit.profile.alone}
         self._plan = Plan(self._reads, upstream.timeout, clock.now(), self._client.request_gap,
                           lambda unit, block: self._client.free_at(unit, read_question(block)),
                           self._client.patience)
@@ -112,7 +115,11 @@ class Poller(Worker):
         return report(self._upstream, self.tally, busy, now)
 
     def _wait(self, seconds: float) -> None:
-        """Pause until there is something to do."""
+        """Pause until there is something to do; on a line, have a look at what else is said there."""
+        if seconds > LOOK_AFTER and not self._client.tells_late and not self._bell.wait(LOOK_AFTER):
+            seconds -= LOOK_AFTER
+            self._client.listen()
+            self._results.listen()
         self._bell.wait(max(0.0, seconds))
         self._bell.clear()
 

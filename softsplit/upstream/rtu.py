@@ -24,12 +24,15 @@ from softsplit.upstream import replies
 from softsplit.upstream.client import Client
 from softsplit.upstream.foreign import Foreign
 from softsplit.upstream.outstanding import Awaited, probes
+from softsplit.upstream.pace import Pace
+from softsplit.upstream.widening import cut, wider
 
 QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
 GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
 TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
 LATEST = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
 LONGEST_STALL = 30.0  # s after which it cannot come any more, even if nothing else shows that
+LISTEN = 0.2  # s
 FOREIGN = 100  # foreign frames kept until somebody takes them
 
 
@@ -71,7 +74,10 @@ class RtuClient(Client, RtuMaster):
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._awaited = Awaited(max(LONGEST_STALL, LATEST * timeout))
-        self._others = Foreign(timeout)
+        self._others = Foreign()
+        self._pace = Pace()
+        self._accepted: tuple[Question, bytes] | None = None  # the latest reply, to what; until the next request
+        self._is_new = True  # the connection may bring answers to what was asked before it
 
     def free_at(self, unit: int, question: Question) -> float:
         asked_at = self._awaited.asked_at(replies.shape(unit, question))
@@ -79,6 +85,8 @@ class RtuClient(Client, RtuMaster):
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask, as `Client` does; but first find out what else could be taken for the answer."""
+        if self._others.has_asked(replies.shape(unit, question), clock.now()):
+            return self._ask_wider(unit, question, timeout)
         if replies.shape(unit, question) in self._awaited:
             self._outrun(unit, question, timeout)
         request = adu.rtu_frame(unit, question.pdu)
@@ -89,6 +97,18 @@ class RtuClient(Client, RtuMaster):
                 raise NotSent(f"unit {unit}: nothing was sent; as long as no read is answered here, its "
                               "answer could not be told from our own echo")
         return super()._ask(unit, question, timeout)
+
+    def _ask_wider(self, unit: int, question: Question, timeout: float) -> bytes:
+        """Ask for more, because answers of this shape may be meant for another master. Raises BadAnswer."""
+        for read in wider(question) if (unit, question.pdu) not in self.keep_shape else ():
+            if not self._others.has_asked(replies.shape(unit, read), clock.now()):
+                try:
+                    return cut(self._ask(unit, read, timeout), question)
+                except Refused:
+                    break  # there is nothing more
+                except BadAnswer:
+                    pass
+        raise BadAnswer(f"unit {unit}: another master asks the same; nobody knows whom an answer is for")
 
     def _outrun(self, unit: int, question: Question, timeout: float) -> None:
         """Have something else answered, so that no answer to an earlier question like this can come any more.
@@ -125,18 +145,26 @@ class RtuClient(Client, RtuMaster):
                 self._stray += self._receive(self.request_gap if is_glitch else self._quiet)
             except TimeoutError:
                 self._is_disturbed = False
-                self._sort()
+                self._sort(is_idle=not self._is_new)
             if len(self._stray) > TOO_MUCH or clock.now() > end:
                 self._sort()
                 raise BadAnswer(f"{self._url}: the line is never quiet")
+        self._accepted, self._is_new = None, False
+
+    def listen(self) -> None:
+        super().listen()
+        if self._stray:
+            with suppress(BadAnswer, OSError):  # which whoever asks next finds out
+                self._settle(LISTEN)
 
     def _overhear(self, data: bytes) -> None:
         self._stray += data
 
-    def _sort(self) -> list[tuple[int, bytes]]:
+    def _sort(self, is_idle: bool = False) -> list[tuple[int, bytes]]:
         """Take note of what is not the reply: our own echo, late replies, other masters, noise.
 
-        Return what nobody can have sent whom we asked, each a unit and a PDU.
+        Return what nobody can have sent whom we asked, each a unit and a PDU. While the line `is_idle`, what
+        a unit says of which no answer is awaited proves another master.
         """
         data, self._stray = self._stray[-2 * adu.MAX_RTU_FRAME:], b""
         foreign = []
@@ -149,11 +177,24 @@ class RtuClient(Client, RtuMaster):
                 self._late.add(unit)
             else:
                 foreign.append((unit, pdu))
+                is_proof = is_idle and not self._awaited.has(unit) and not self._is_twice(unit, pdu)
                 is_request = adu.request_length(frame, size) == len(frame)
-                said = self._others.hear(unit, pdu, is_request, clock.now(), doubtful=self._unit)
-                if said and len(self._foreign) < FOREIGN:
-                    self._foreign.append(said)
+                self._note_foreign(unit, pdu, is_request, is_proof)
         return foreign
+
+    def _is_twice(self, unit: int, pdu: bytes) -> bool:
+        """Whether this is the latest reply once more, as some gateways send it."""
+        return self._accepted is not None and (unit, pdu) == (self._unit, self._accepted[1])
+
+    def _note_foreign(self, unit: int, pdu: bytes, is_request: bool, is_proof: bool) -> None:
+        """Take note of what is not for us; what has the shape of the latest reply makes that doubtful."""
+        said = self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else self._unit)
+        if said and len(self._foreign) < FOREIGN:
+            self._foreign.append(said)
+        if is_proof:
+            self.other_master_is_sure = True
+            if self._accepted and replies.has_shape(unit, pdu, replies.shape(self._unit, self._accepted[0])):
+                self._mistaken.append((unit, self._accepted[0]))
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
@@ -162,13 +203,37 @@ class RtuClient(Client, RtuMaster):
         self._heard_besides(heard[:at])
         self._stray = heard[at + len(frame):]  # what comes next may belong to it
         unit, pdu = adu.take_apart(frame, self._unit_bytes)
-        if self._others.has_asked(replies.shape(unit, self._question), clock.now()):
-            raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
+        is_foreign = self._may_be_foreign(unit, pdu)
         is_ambiguous = len(self._awaited.matching(unit, pdu)) > 1
         self._awaited.answered(unit, pdu)
+        if is_foreign:
+            raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
         if is_ambiguous:
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
+        self._accepted = self._question, pdu
         return frame
+
+    def _may_be_foreign(self, unit: int, pdu: bytes) -> bool:
+        """Whether a reply may be meant for another master: one asks for such, or it comes too soon for us."""
+        shape = unit, *((pdu[:1], 2) if pdu[0] >= 0x80 else (self._question.answer, self._question.size))
+        took = clock.now() - self.asked_at
+        if self._others.has_asked(shape, clock.now()):
+            return True
+        if self._pace.is_too_soon(shape, took):
+            self._await_second(shape)
+            if any(replies.has_shape(*adu.take_apart(frame, self._unit_bytes), shape)
+                   for frame in adu.split(self._stray, self._unit_bytes)[0]):
+                self._note_foreign(unit, pdu, False, True)
+                return True
+        self._pace.note(shape, took)
+        return False
+
+    def _await_second(self, shape: replies.Shape) -> None:
+        """Wait until the right reply would have come, if the one that has come was not it."""
+        end = self.asked_at + self._pace.wait(shape)
+        with suppress(TimeoutError):
+            while (left := end - clock.now()) > 0:
+                self._stray += self._receive(left)
 
     def _heard_besides(self, data: bytes) -> None:
         """Conclude that there is no echo, when nothing came before a reply; mere silence proves nothing."""
@@ -183,7 +248,7 @@ class RtuClient(Client, RtuMaster):
     def _do_open(self):
         super()._do_open()
         self._stray = b""
-        self._is_disturbed = True
+        self._is_disturbed = self._is_new = True
         self._hears_itself = self._echo
 
     def _send(self, request):

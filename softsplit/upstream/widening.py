@@ -1,0 +1,32 @@
+"""A read in another shape, which brings what another read asks for: more of the table, beyond its end. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block
+from softsplit.protocol.pdu import Question, asked_block, read_question
+
+MORE = 1, 2, 3, 4  # registers, or bytes of bits
+
+
+def wider(question: Question) -> Iterator[Question]:
+    """Give reads that bring all that a question asks for and more; none when it is no read."""
+    table = READ_TABLES.get(question.function)
+    if table is None:
+        return
+    block = asked_block(question.pdu, frozenset((table,)))
+    if not isinstance(block, Block):
+        return
+    for more in MORE:
+        count = block.count + (8 * more if table.holds_bits else more)
+        if count <= table.max_count and block.address + count <= ADDRESSES:
+            yield read_question(replace(block, count=count))
+
+
+def cut(answer: bytes, question: Question) -> bytes:
+    """Return the answer PDU to a question, out of that to a wider read."""
+    data = bytearray(answer[2:question.size])
+    count = int.from_bytes(question.pdu[3:5], "big")
+    if READ_TABLES[question.function].holds_bits and count % 8:
+        data[-1] &= (1 << count % 8) - 1  # what follows was not asked for
+    return question.answer + bytes(data)
