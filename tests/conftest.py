@@ -202,3 +202,11 @@ def send(reports: int, kind: str, what) -> None:
     message = memoryview(LENGTH.pack(len(packed)) + packed)
     while message:
         message = message[os.write(reports, message):]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runtime_directory(tmp_path_factory):
+    """What the programs of one module of tests run is not seen by those of another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNTIME_DIRECTORY", str(tmp_path_factory.mktemp("run")))
+        yield
