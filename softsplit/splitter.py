@@ -33,7 +33,7 @@ from softsplit.upstream.deadlines import Deadlines
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.queue import Forward
-from softsplit.worker import Worker, run_until_signal, start_all, stop_all
+from softsplit.worker import Worker, run_until_signal, signals_held, start_all, stop_all
 
 log = logging.getLogger("softsplit")
 
@@ -161,7 +161,7 @@ def run_config(path: Path, logs: setup.Logs) -> None:
     setup.tell_of_log_file(logs)
     try:
         topology = loader.load_config(path)
-        with Instance(path) as instance:
+        with signals_held(), Instance(path) as instance:
             Splitter(topology).run(instance.attend)
     except SoftsplitError as error:
         if logs.are_elsewhere:

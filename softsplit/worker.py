@@ -5,7 +5,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from softsplit import clock
 from softsplit.errors import SoftsplitError
@@ -130,6 +131,16 @@ def all_stacks() -> str:
                      for ident, frame in sys._current_frames().items())
 
 
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Let signals that end the process wait until what was begun is there to be undone. For the main thread."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
 def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[], None] = lambda: None,
                      leave: Callable[[], None] = lambda: None) -> None:
     """Run the threads that `build` returns, until SIGINT, SIGTERM or SIGHUP. For the main thread.
@@ -137,20 +148,19 @@ def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[],
     `attend` is called once a second while they run, `leave` when they are about to be stopped. Raises what
     these three raise, and SoftsplitError when a thread fails or hangs.
     """
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # they are waited for below
-    try:
-        workers = build()
+    with signals_held():  # they are waited for below
         try:
-            start_all(workers)
-            _watch(workers, attend)
+            workers = build()
+            try:
+                start_all(workers)
+                _watch(workers, attend)
+            finally:
+                leave()
+                stop_all(workers)
+            log.info("stopped")
         finally:
-            leave()
-            stop_all(workers)
-        log.info("stopped")
-    finally:
-        while signal.sigtimedwait(SIGNALS, 0):  # who asks twice has been heard once
-            pass
-        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+            while signal.sigtimedwait(SIGNALS, 0):  # who asks twice has been heard once
+                pass
 
 
 def _was_signalled() -> bool:

@@ -82,6 +82,7 @@ class Box:
 def box(state_inside: str = "state"):
     with tempfile.TemporaryDirectory() as place:
         found = Box(Path(place), Path(place, state_inside))
+        os.environ["RUNTIME_DIRECTORY"] = str(found.state)  # of those who look, too
         try:
             yield found
         finally:

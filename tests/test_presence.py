@@ -17,7 +17,7 @@ import pytest
 from softsplit.commands.shared.route import find_entrance, require_free
 from softsplit.commands.status.status import read_status
 from softsplit.config.url import parse_url
-from softsplit.daemon import lock
+from softsplit.daemon import lock, status
 from softsplit.daemon.directories import key_of, open_place, own_places
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.process import Process
@@ -220,8 +220,8 @@ def test_other_users_see_how_it_is_by_the_status_file(place, gateway, tmp_path):
         until(lambda: seen()["code"] == 0)
         child.process.kill()
         child.process.wait()
-        status = place / key_of(config) / "status.json"
-        status.write_text(status.read_text().replace('"written_at": ', '"written_at": 1e9, "really": '))
+        file = place / key_of(config) / "status.json"
+        file.write_text(file.read_text().replace('"written_at": ', '"written_at": 1e9, "really": '))
         assert "only root and its own user can see whether the process runs" in seen()["troubles"][0]
 
 
@@ -407,3 +407,28 @@ def test_a_process_of_another_user_is_not_ended_and_that_is_told(tmp_path, monke
     with Instance(tmp_path / "house.toml"), Process.that_runs(tmp_path / "house.toml") as process:
         with pytest.raises(SoftsplitError, match="belongs to another user"):
             process.end(1.0)
+
+
+def test_a_status_is_believed_only_in_its_shape(tmp_path, gateway):
+    """Every part of a real one that is taken away, or is something else, is noticed."""
+    config = configured(tmp_path, gateway)
+    with Child([*SOFTSPLIT, "run", "-c", str(config)]):
+        until(lambda: read_status(config)["verdict"]["code"] == 0)
+        with Process.that_runs(config) as process:
+            document = process.status()
+    assert not list(status._faults(document, status.DOCUMENT, "it"))
+    block = ["upstreams", "meters", "units", "1", "blocks", 0]
+    for *where, key in (["verdict"], ["verdict", "code"], ["process", "pid"], ["upstreams", "meters", "url"], ["written_at"],
+                        [*block, "table"], [*block, "data"], [*block, "count"], [*block, "errors", "no_answer"],
+                        ["downstreams", "victron", "units", "1", "stale"]):
+        strange = ["x", -1e300, float("nan"), True, None, {}] if key != "data" else ["x", "00", 1, []]
+        for value in [object, *strange]:
+            other = json.loads(json.dumps(document))
+            inner = other
+            for step in where:
+                inner = inner[step]
+            if value is object:
+                del inner[key]
+            else:
+                inner[key] = value
+            assert list(status._faults(other, status.DOCUMENT, "it")), (where, key, value)

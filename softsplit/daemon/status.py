@@ -9,7 +9,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -19,8 +19,8 @@ from softsplit.config.url import parse_url
 from softsplit.daemon.atomicfile import write_inside
 from softsplit.daemon.directories import Directory
 from softsplit.daemon.health import DEGRADED, FRESH, NOTHING_SERVED
-from softsplit.errors import SoftsplitError
-from softsplit.protocol.blocks import Table
+from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.protocol.blocks import Block, Table
 
 STATUS = "status.json"  # in a state directory
 FORMAT = 1
@@ -32,8 +32,15 @@ MOST_DATA = 250  # bytes of one read; Application Protocol V1.1b3, 6.1 and 6.3
 class Each:
     """An object whose keys are names, all of one shape."""
 
-    def __init__(self, shape):
+    def __init__(self, shape: Any):
         self.shape = shape
+
+
+class Agreeing:
+    """An object whose parts, each in its shape, have to agree."""
+
+    def __init__(self, shape: dict, agrees: Callable[[dict], bool]):
+        self.shape, self.agrees = shape, agrees
 
 
 def is_code(value: Any) -> bool:
@@ -57,13 +64,23 @@ def is_data(value: Any) -> bool:
     return len(bytes.fromhex(value)) <= MOST_DATA
 
 
+def is_block(value: dict) -> bool:
+    """Whether there is as much data as the block has registers or bits."""
+    try:
+        block = Block(Table(value["table"]), value["address"], value["count"])
+    except ConfigError:
+        return False
+    return value["data"] is None or len(bytes.fromhex(value["data"])) == block.byte_count
+
+
 TEXT_OR_NONE, NUMBER_OR_NONE, INT_OR_NONE = (str, None), (float, None), (int, None)
 LATENCY = {"p50": NUMBER_OR_NONE, "p99": NUMBER_OR_NONE}
 COUNTS = {"requests": int, "answers": int,
           "errors": {"no_answer": int, "damaged": int, "exceptions": Each(int)}}
-BLOCK = {**COUNTS, "name": str, "table": is_table, "address": int, "count": int, "every": NUMBER_OR_NONE,
-         "age": NUMBER_OR_NONE, "data": (is_data, None), "last_error": TEXT_OR_NONE,
-         "last_error_age": NUMBER_OR_NONE}
+BLOCK = Agreeing({
+    **COUNTS, "name": str, "table": is_table, "address": int, "count": int, "every": NUMBER_OR_NONE,
+    "age": NUMBER_OR_NONE, "data": (is_data, None), "last_error": TEXT_OR_NONE, "last_error_age": NUMBER_OR_NONE,
+}, is_block)
 POLLED_UNIT = {**COUNTS, "profile": str, "state": str, "latency": LATENCY, "forwarded": COUNTS,
                "blocks": [BLOCK]}
 UPSTREAM = {**COUNTS, "url": is_url, "state": str, "error": TEXT_OR_NONE, "utilisation": float,
@@ -131,7 +148,12 @@ def _read_text(state: Directory) -> bytes:
 
 def _faults(value: Any, shape: Any, where: str) -> Iterator[str]:
     """Say what is not as it should be."""
-    if isinstance(shape, (dict, Each)) and isinstance(value, dict):
+    if isinstance(shape, Agreeing):
+        wrong = list(_faults(value, shape.shape, where))
+        yield from wrong
+        if not wrong and not shape.agrees(value):
+            yield f"the parts of {where} do not agree"
+    elif isinstance(shape, (dict, Each)) and isinstance(value, dict):
         inner = shape if isinstance(shape, dict) else dict.fromkeys(value, shape.shape)
         for key, each in inner.items():
             if key in value:
