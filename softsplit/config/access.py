@@ -26,8 +26,8 @@ class Access:
 
     def __post_init__(self):
         if checks.require_type(self.max_connections, int, "max_connections") not in CONNECTIONS:
-            raise ConfigError(f"{checks.show(self.max_connections)} is not possible; allowed are {CONNECTIONS[0]} to "
-                              f"{CONNECTIONS[-1]}", "max_connections")
+            raise ConfigError(f"{checks.show(self.max_connections)} is not possible; allowed are "
+                              f"{CONNECTIONS[0]} to {CONNECTIONS[-1]}", "max_connections")
         checks.settle(self, idle_timeout=checks.require_seconds(self.idle_timeout, "idle_timeout"),
                       allow=_networks(self.allow, "allow"), prefer=_networks(self.prefer, "prefer"))
 

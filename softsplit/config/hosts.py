@@ -1,4 +1,4 @@
-"""Which spellings of a host are one: localhost, 127.0.0.1, 0.0.0.0 and the machine's own addresses. Asks no name server."""
+"""Which spellings of a host are one: localhost, 127.0.0.1, 0.0.0.0, the machine's own. Asks no name server."""
 
 import socket
 from contextlib import suppress

@@ -26,7 +26,8 @@ class Line:
         checks.settle(self, mode=checks.require_type(self.mode, str, "mode").upper())
         checks.require_word(self.mode, MODES, "mode", "mode")
         if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
-            raise ConfigError(f"{checks.show(self.baudrate)} baud is not possible; usual are 9600 and 19200", "baudrate")
+            raise ConfigError(f"{checks.show(self.baudrate)} baud is not possible; usual are 9600 and "
+                              "19200", "baudrate")
         if self.rs485 is not None:
             checks.require_word(self.rs485, ("kernel",), "word", "rs485")
         checks.require_truth(self.echo, "echo")

@@ -20,7 +20,9 @@ UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
                    "max_connections", "idle_timeout", "allow", "prefer", "allow_writes")
 DIAGNOSTICS_KEYS = ("unit",)
-UNITS, SERVES, ORIGIN = 'units = { 100 = "abb-b23" }', 'serves = ["meters"]', '"meters/100"'  # as they are written
+UNITS = 'units = { 100 = "abb-b23" }'  # this, and what follows, as it is written
+SERVES = 'serves = ["meters"]'
+ORIGIN = '"meters/100"'
 
 
 def find_config(path: str | None = None) -> Path:
@@ -101,7 +103,8 @@ def _unit(unit: int, content: str | dict, load: Callable[[str], Profile]) -> Uni
     """Return a unit from the name of its profile, or from a table that says more."""
     table = content if isinstance(content, dict) else {"profile": content}
     checks.require_keys(table, UNIT_KEYS)
-    name = checks.require_type(checks.require(table, "profile"), str, "profile" if content is table else "", '"abb-b23"')
+    key = "profile" if content is table else ""
+    name = checks.require_type(checks.require(table, "profile"), str, key, '"abb-b23"')
     return Unit(unit, load(name), table.get("every", {}))
 
 

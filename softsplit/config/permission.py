@@ -56,9 +56,10 @@ def parse_permission(text: str) -> Permission:
                           f'{EXAMPLE} or "meters/2 coils 0+16"')
     checks.require_word(found["kind"], KINDS, "table")
     first, count = int(found["first"], 0 if found["first"].startswith("0x") else 10), int(found["count"])
-    if found["kind"] == Table.HOLDING_REGISTERS.value and FROM_40001.fullmatch(found["first"]) and first > 40000:
-        raise ConfigError(f"{checks.show(text)}: {first} may be number {first - 40000} of the holding registers, which "
-                          f"is 0x{first - 40001:04X}, or the address 0x{first:04X}; write what is meant in hex")
+    is_register = found["kind"] == Table.HOLDING_REGISTERS.value
+    if is_register and FROM_40001.fullmatch(found["first"]) and first > 40000:
+        raise ConfigError(f"{checks.show(text)}: {first} may be number {first - 40000} of the holding "
+                          f"registers, which is 0x{first - 40001:04X}, or the address 0x{first:04X}; write what is meant in hex")
     if not 1 <= count <= ADDRESSES - first:
         raise ConfigError(f"{checks.show(text)}: there are no such addresses; the last one is 0xFFFF")
     return Permission(found["upstream"], found["unit"], found["kind"], first, count)

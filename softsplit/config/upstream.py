@@ -89,8 +89,9 @@ class Upstream:
 
     def __post_init__(self):
         checks.settle(self, url=as_url(self.url, schemes.UPSTREAM),
-                      units=checks.require_few(checks.require_all(self.units, Unit, "units"), MOST_UNITS, "units"),
+                      units=checks.require_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
+        checks.require_few(self.units, MOST_UNITS, "of them", "units")
         checks.settle(self, name=checks.require_name(self.name, "name") or str(self.url))
         for delay in ("connect_delay", "request_gap"):
             checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})

@@ -48,7 +48,9 @@ class Url:
         """Whether who connects to this url of the network gets what listens at the other, on this machine."""
         if self.port != server.port:
             return False
-        return self.place == server.place or not (self.is_serial or server.is_serial) and hosts.meets(self.host, server.host)
+        if self.is_serial or server.is_serial:
+            return self.place == server.place
+        return hosts.meets(self.host, server.host)
 
     @property
     def is_any_port(self) -> bool:
@@ -115,6 +117,7 @@ def _require_host(host: str, text: str) -> None:
         if ":" in host or DIGITS.fullmatch(host):
             ip_address(host)
     except ValueError:
-        raise ConfigError(f"{checks.show(text)}: {host} is no address; write one like 192.168.1.140 or [fe80::1]") from None
+        raise ConfigError(f"{checks.show(text)}: {host} is no address; write one like "
+                          "192.168.1.140 or [fe80::1]") from None
     if ":" not in host and not NAME.fullmatch(host):
         raise ConfigError(f"{checks.show(text)}: {host} is no name of a host; one has letters, digits, - and .")

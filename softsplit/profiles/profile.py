@@ -213,6 +213,6 @@ def _all(values, kind: type, most: int, key: str) -> tuple:
 def _function(code) -> int:
     """Return a function code, if a device may know it."""
     if checks.require_type(code, int, "functions") not in FUNCTIONS:
-        raise ConfigError(f"function {checks.show(code)} is not possible; allowed are {', '.join(map(str, FUNCTIONS))}",
-                          "functions")
+        raise ConfigError(f"function {checks.show(code)} is not possible; allowed are "
+                          f"{', '.join(map(str, FUNCTIONS))}", "functions")
     return code

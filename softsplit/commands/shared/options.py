@@ -37,7 +37,8 @@ def chosen(**flags: bool) -> str | None:
     """Return which of these options was given, if any. Raises UsageError when several were."""
     given = [name for name, is_given in flags.items() if is_given]
     if len(given) > 1:
-        raise click.UsageError(f"{' and '.join(f'--{name}' for name in given)} contradict each other; give one of them")
+        options = " and ".join(f"--{name}" for name in given)
+        raise click.UsageError(f"{options} contradict each other; give one of them")
     return given[0] if given else None
 
 
