@@ -7,12 +7,8 @@ from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, P
 from softsplit.polling.demand import OFTEN
 from softsplit.polling.due import GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS
 
-LONGEST_RETRY = 60.0  # s between the tries of a block that a unit leaves unanswered while it answers others
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
-OFTEN_BUSY = 16  # exceptions without a meaning in a row, after which they are no answers any more
-REFUSED_AGAIN = 1.0  # s after a write, at most, in which what the unit refused before is asked again
 
 
 class Plan:
@@ -85,13 +81,7 @@ class Plan:
         elif self.is_mute(unit):
             self._revive(unit, now)
         self._patience[unit].answered(now - sent_at)
-        due = self._find(unit, read)
-        due.is_known, due.is_refused, due.unanswered, due.busy = True, is_refused, 0, 0
-        on_beat = min(due.at, sent_at) + read.every
-        due.was_tried(sent_at)
-        due.at = max(on_beat, sent_at + read.every / 2)
-        duration = now - sent_at + self._gap
-        due.duration += (duration - due.duration) / (4 if due.duration else 1)
+        self._find(unit, read).was_answered(sent_at, now - sent_at + self._gap, is_refused)
         self._spread()
 
     def answered_late(self, unit: int, block: Block, sent_at: float, now: float) -> None:
@@ -105,8 +95,7 @@ class Plan:
 
     def may_be_busy(self, unit: int, read: Read, exception: int) -> bool:
         """Whether a unit that answers so may just be busy: what has no meaning may mean that, for a while."""
-        return exception in BUSY or (exception not in GATEWAY_EXCEPTIONS
-                                     and self._find(unit, read).busy < OFTEN_BUSY)
+        return self._find(unit, read).may_be_busy(exception)
 
     def is_busy(self, unit: int, read: Read, now: float) -> None:
         """The unit was too busy to answer, which costs it nothing; it is asked again soon."""
@@ -118,14 +107,11 @@ class Plan:
     def unanswered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """The unit did not answer this read; both have to wait, ever longer."""
         due = self._find(unit, read)
-        if not self.is_mute(unit):
-            due.unanswered += 1
         if self.is_mute(unit):
             self._tries_from = now + (now - sent_at)
-        again = 2.0 ** min(max(due.unanswered - 1, 0), 10)
-        again = min(again, read.every if due.unanswered <= MUTE_AFTER else LONGEST_RETRY)
-        due.at = max(now, sent_at + again)
-        due.was_tried(sent_at)
+        else:
+            due.unanswered += 1
+        due.has_failed(sent_at, now)
         self._count_unanswered(unit, sent_at, now)
         self._fair_until = now + (now - sent_at)
 
@@ -200,15 +186,10 @@ class Plan:
         self._spread()
 
     def hurry(self, unit: int, blocks: Sequence[Block], at: float) -> None:
-        """Something was written there, so that reads of these blocks are owed from this time on.
-
-        What the unit refused before it may answer now.
-        """
+        """Something was written there; a read from this time on shows what."""
         for due in self._dues:
-            if due.unit == unit and any(due.read.block.overlaps(block) for block in blocks):
-                due.owe(at)
-            elif due.unit == unit and due.is_refused:
-                due.at = min(due.at, at + REFUSED_AGAIN)
+            if due.unit == unit:
+                due.was_written(blocks, at)
 
     def _are_all_mute(self) -> bool:
         return all(map(self.is_mute, self._patience))
