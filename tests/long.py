@@ -31,12 +31,13 @@ from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
 from softsplit.upstream.poller import Poller
+from tests.apart import check_two_taps  # noqa: F401 (run by main)
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.bench.upstream import PEERS, best_age, measure, saturated
 from tests.bus import KINDS, Bus, HangUp
 from tests.chaos import Chaos
 from tests.fuzz import fuzz_rtu, fuzz_tcp
-from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401: run by main()
+from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401 (run by main)
 from tests.nonsense import try_all
 from tests.support import (
     SOFTSPLIT,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from softsplit.decoder.lengths import answers
 from softsplit.decoder.requests import Asked
 
+CALM = 2.0  # s, longer than a hiccup of a tap, in which all must be in order
+
 
 @dataclass(eq=False)
 class Question:
@@ -40,9 +42,10 @@ class Order:
     def ask(self, question: Question, now: float) -> None:
         self.expire(now)
         self.asked += 1
-        if self.early and answers(question.asked.frame, self.early[0].frame):
+        is_calm = now - self.doubtful_at > CALM
+        if self.early and is_calm and answers(question.asked.frame, self.early[0].frame):
             self.early.pop(0).question = question
-        else:
+        else:  # in doubt, nothing tells a reply that was early from one to the request before
             self.questions.append(question)
         if self.asked > 2 or self.early:
             self.doubt(now)

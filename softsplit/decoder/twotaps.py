@@ -16,14 +16,13 @@ from collections.abc import Iterator
 
 from softsplit.decoder.damage import TORN
 from softsplit.decoder.lengths import answers
-from softsplit.decoder.order import Answer, Order, Question
+from softsplit.decoder.order import CALM, Answer, Order, Question
 from softsplit.decoder.requests import Asked
 from softsplit.decoder.timing import Habits
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
 HICCUP = 0.9  # s the taps may be apart for a moment
-CALM = 2.0  # s, longer than a hiccup, in which all must be in order
 USUALLY = 4  # times the jitter the taps are apart
 STEADY = 0.02  # s; a tap with more jitter is on a network
 KEPT = 200  # requests
