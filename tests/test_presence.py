@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import resource
 import shutil
 import signal
@@ -11,6 +12,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -298,9 +300,11 @@ def test_the_places_of_root_services_and_users(monkeypatch):
     assert places() == ["/run/one", "/run/softsplit", "/run/softsplit-root"]
     monkeypatch.delenv("RUNTIME_DIRECTORY")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+    monkeypatch.setattr(pwd, "getpwuid", lambda user: SimpleNamespace(pw_dir="/home/anna"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert places() == ["/run/softsplit", "/run/user/1000/softsplit", "/tmp/softsplit-1000"]
-    assert [mode for _, mode in own_places()] == [0o755, 0o700, 0o700]
+    assert places() == ["/run/softsplit", "/run/user/1000/softsplit", "/tmp/softsplit-1000",
+                        "/home/anna/.softsplit"]
+    assert [mode for _, mode in own_places()] == [0o755, 0o700, 0o700, 0o700]
 
 
 @as_root

@@ -7,6 +7,7 @@ What lies in there counts when it belongs to root, to us, or to the owner of the
 import errno
 import hashlib
 import os
+import pwd
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -78,8 +79,8 @@ class Directory:
 def own_places() -> list[tuple[Path, int]]:
     """The runtime directories that this process may have, the best first, and the modes to make them with.
 
-    systemd's $RUNTIME_DIRECTORY, /run/softsplit, the user's own runtime directory, or /tmp. Where a service
-    has got /run/softsplit from systemd, root has another.
+    systemd's $RUNTIME_DIRECTORY, /run/softsplit, the user's own runtime directory, /tmp, or the home. Where a
+    service has got /run/softsplit from systemd, root has another.
     """
     user = os.geteuid()
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
@@ -89,7 +90,10 @@ def own_places() -> list[tuple[Path, int]]:
         return [*places, (RUN / "softsplit-root", SHARED)]
     own = filter(None, [os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"])
     places += [(Path(each, "softsplit"), PRIVATE) for each in dict.fromkeys(own)]
-    return [*places, (Path(f"/tmp/softsplit-{user}"), PRIVATE)]
+    places.append((Path(f"/tmp/softsplit-{user}"), PRIVATE))
+    with suppress(KeyError):  # for the user who finds that somebody else has taken the one in /tmp
+        places.append((Path(pwd.getpwuid(user).pw_dir, ".softsplit"), PRIVATE))
+    return places
 
 
 def make_place(path: Path, mode: int) -> Directory:

@@ -27,10 +27,10 @@ found a process that hangs.
 **Where.** The first of these that can be had: $RUNTIME_DIRECTORY (from systemd /run/softsplit, or
 /run/softsplit-NAME for softsplit@NAME; with DynamicUser= it is that user's, and goes with the service). Root:
 /run/softsplit, or /run/softsplit-root while a service has that. Users: $XDG_RUNTIME_DIR/softsplit,
-/run/user/UID/softsplit, or /tmp/softsplit-UID (each 0700). A service, cron and a person have different ones,
-so that all are looked at, before and after one is taken. A socket in the file system is found from every
-network namespace. Two spellings of a path, links included, are one configuration; two hard links to a file
-are two, whose ports will clash.
+/run/user/UID/softsplit, /tmp/softsplit-UID, or ~/.softsplit where somebody else has made that one before
+(each 0700). A service, cron and a person have different ones, so that all are looked at, before and after one
+is taken. A socket in the file system is found from every network namespace. Two spellings of a path, links
+included, are one configuration; two hard links to a file are two, whose ports will clash.
 
 **When it is lost.** A directory that is deleted, full or read-only costs the status, until it is well again,
 and nothing else. Once a second the main thread sees whether the socket is still its own, and if not takes a

@@ -79,13 +79,14 @@ COUNTS = {"requests": int, "answers": int,
           "errors": {"no_answer": int, "damaged": int, "exceptions": Each(int)}}
 BLOCK = Agreeing({
     **COUNTS, "name": str, "table": is_table, "address": int, "count": int, "every": NUMBER_OR_NONE,
-    "age": NUMBER_OR_NONE, "data": (is_data, None), "last_error": TEXT_OR_NONE, "last_error_age": NUMBER_OR_NONE,
+    "age": NUMBER_OR_NONE, "data": (is_data, None), "last_error": TEXT_OR_NONE,
+    "last_error_age": NUMBER_OR_NONE,
 }, is_block)
 POLLED_UNIT = {**COUNTS, "profile": str, "state": str, "latency": LATENCY, "forwarded": COUNTS,
                "blocks": [BLOCK]}
 UPSTREAM = {**COUNTS, "url": is_url, "state": str, "error": TEXT_OR_NONE, "utilisation": float,
-            "unreachable": int, "latency": LATENCY, "is_heard": bool, "foreign_frames": int, "other_master": str,
-            "units": Each(POLLED_UNIT)}
+            "unreachable": int, "latency": LATENCY, "is_heard": bool, "foreign_frames": int,
+            "other_master": str, "units": Each(POLLED_UNIT)}
 ASKED = {"unit": INT_OR_NONE, "function": INT_OR_NONE, "table": TEXT_OR_NONE,
          "address": INT_OR_NONE, "count": INT_OR_NONE, "requests": int, "rate": float}
 MASTER = {"requests": int, "rate": float, "exceptions": Each(int), "silences": int, "asked": [ASKED]}
