@@ -21,6 +21,7 @@ class QueueingGateway:
 
     def __init__(self, wait: float, there=(1,), takes: float = 0.005, silent: bool = False):
         self.wait, self.there, self.takes, self.silent = wait, set(there), takes, silent
+        self.special: dict[bytes, bytes] = {}  # other answers, by request
         self.inside: list[int] = []
         self.requests: list[tuple[int, bytes, float]] = []  # unit, PDU, when it came
         self._queue: Queue = Queue()
@@ -68,6 +69,7 @@ class QueueingGateway:
             self._count -= 1
             if is_there or not self.silent:
                 code = 0x0B if not is_there else 1 if pdu[0] not in READ_TABLES else 0
-                answer = bytes((pdu[0] | 0x80, code)) if code else good_answer(unit, pdu)
+                usual = bytes((pdu[0] | 0x80, code)) if code else good_answer(unit, pdu)
+                answer = self.special.get(pdu, usual) if is_there else usual
                 with suppress(OSError):
                     sock.sendall(adu.tcp_frame(transaction, unit, answer))

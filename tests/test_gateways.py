@@ -208,6 +208,15 @@ def test_scan_finds_every_unit_behind_a_slow_gateway():
     assert {found.unit for found in scan.found} == {2, 4}
 
 
+def test_scan_recognises_a_unit_though_the_gateway_is_busy_with_another():
+    type_of = "030c" + b"B23 312-100\0".hex()
+    with QueueingGateway(2.6 * TIMEOUT, there=(1,)) as gateway:
+        gateway.special[read_request(0x8960, 6)] = bytes.fromhex(type_of)
+        scan = plan_scan(gateway.url, "1", (), (), TIMEOUT, ())
+        found, = filter(None, scan.steps())
+    assert found.profile and found.profile.name == "abb-b23"
+
+
 @pytest.mark.parametrize("silent", [False, True])
 def test_read_and_doctor_get_the_answer_that_a_busy_gateway_holds_up(silent):
     with QueueingGateway(2.5 * TIMEOUT, silent=silent) as gateway:

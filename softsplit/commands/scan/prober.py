@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softsplit import clock
+from softsplit.commands.shared.reader import late_answer
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
@@ -117,6 +118,8 @@ class Prober:
             answer = self._ask(unit, question)
         except Unreachable:
             raise
+        except NoAnswer:  # though it is there: a gateway may still be busy with another unit
+            answer = late_answer(self._client, unit, question, self._timeout) or b"\x80"
         except UpstreamError:
             return b""
         return b"" if answer[0] >= 0x80 else answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from softsplit import clock
 from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import describe_exception, read_question
+from softsplit.protocol.pdu import Question, describe_exception, read_question
 from softsplit.upstream.client import Client
 
 PATIENCE = 3  # time-outs more for an answer that a busy gateway may hold up
@@ -52,11 +52,16 @@ def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> b
     try:
         return client.read(unit, block, timeout)
     except NoAnswer:
-        client.await_late(PATIENCE * timeout)
-        answer = next((late.answer for late in client.take_late_answers()
-                       if late.sent.question == question and late.sent.unit == unit), b"")
+        answer = late_answer(client, unit, question, timeout)
         if not answer:
             raise
     if answer[0] >= 0x80:
         raise Refused(f"unit {unit}: {describe_exception(answer[1])}", answer[1])
     return answer[2:]
+
+
+def late_answer(client: Client, unit: int, question: Question, timeout: float) -> bytes:
+    """Wait for the answer to what was not answered in time; return its PDU, or nothing."""
+    client.await_late(PATIENCE * timeout)
+    return next((late.answer for late in client.take_late_answers()
+                 if late.sent.question == question and late.sent.unit == unit), b"")
