@@ -64,3 +64,13 @@ def test_a_write_sent_twice_to_a_unit_that_is_off_is_no_value_and_no_sign_of_lif
 
 def _unit(splitter) -> dict:
     return splitter.status()["upstreams"]["tap"]["units"]["1"]
+
+
+def test_a_read_from_before_a_write_that_is_told_after_it_does_not_count(tmp_path):
+    with listening(tmp_path, units=(1,), taps=2) as (line, master, other, splitter):
+        until(lambda: master.ask(1, REGISTER) and other.ask(1, REGISTER)[0] == 3)
+        line.is_mute = True
+        master.port.write(adu.rtu_frame(1, WRITES[16]))
+        until(lambda: other.ask(1, REGISTER) == REFUSED)
+        until(lambda: not splitter.upstreams["tap"]._pairing.open_requests(), timeout=10)
+        assert other.ask(1, REGISTER) == REFUSED

@@ -210,11 +210,14 @@ class Listener(Worker):
                           periods.every(fact.block), periods.beat(asked_at + STALLED)))
 
     def _doubt_what_is_asked(self) -> None:
-        """What a write covers is stale from the moment in which its request was heard."""
+        """What a write covers is stale from the moment in which its request was heard.
+
+        A read from before it does not end that, though it may be told later when there are two taps.
+        """
         for asked in self._pairing.open_requests():
             unit = asked.frame[0]
             if asked.number > self._doubted and unit in self._steps:
-                self._doubt(unit, written_by(asked.frame, self._steps[unit]))
+                self._doubt(unit, written_by(asked.frame, self._steps[unit]), asked.time - STALLED)
             self._doubted = max(self._doubted, asked.number)
 
     def _done_at(self, heard: Transaction) -> float:
