@@ -133,7 +133,7 @@ def disk(house: Box):
     """A small disk for the state directory and the log."""
     house.state.mkdir()
     house.log = house.state / "house.log"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "softsplit-test", str(house.state)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "softsplit-test", str(house.state)], check=True)
     try:
         yield
     finally:
