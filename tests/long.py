@@ -39,12 +39,15 @@ from tests.chaos import Chaos
 from tests.fuzz import fuzz_rtu, fuzz_tcp
 from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401 (run by main)
 from tests.nonsense import try_all
+from tests.queueing import QueueingGateway
 from tests.support import (
     SOFTSPLIT,
     Child,
     RtuMaster,
     ScriptedGateway,
     TcpMaster,
+    connected,
+    free_port,
     good_answer,
     read_request,
     running,
@@ -487,6 +490,55 @@ def check_nonsense():
         for seed in range(1000, 1800):
             try_all(seed, 250, Path(directory))
     yield "none of 200,000 ended badly"
+
+
+SLOW_GATEWAY = """
+[upstream.meters]
+url = "{url}"
+units = {{ 1 = "meter.toml", 2 = "meter.toml", 3 = "meter.toml" }}
+[downstream.tcp]
+url = "tcp://127.0.0.1:{port}"
+"""
+
+
+@contextmanager
+def behind_slow_gateway(gateway: QueueingGateway):
+    """The real program with three units behind a gateway; gives a function that tells how old a unit's data is."""
+    with tempfile.TemporaryDirectory() as directory:
+        port = free_port()
+        Path(directory, "meter.toml").write_text("block = [{ address = 100, count = 20, every = 1.0 }]")
+        config = Path(directory, "softsplit.toml")
+        config.write_text(SLOW_GATEWAY.format(url=gateway.url, port=port))
+        with Child([*SOFTSPLIT, "run", "-c", str(config)], env={**os.environ, "XDG_RUNTIME_DIR": directory}) as child:
+            master = until(lambda: connected(port), timeout=10)
+            with master:
+                yield lambda unit: master.read(unit, 100, 20) is not None
+            child.end()
+
+
+def check_slow_gateways():
+    """Behind a gateway that is slower than our tries a healthy unit is served all the time, and who returns soon."""
+    for wait, silent in ((3.0, False), (3.0, True), (2.03, False), (1.0, False)):
+        with QueueingGateway(wait, takes=0.06, silent=silent) as gateway, behind_slow_gateway(gateway) as serves:
+            until(lambda: serves(1), timeout=10)
+            began, learned = time.monotonic(), 0
+            while time.monotonic() < began + 60:
+                assert serves(1)
+                learned = learned or (time.monotonic() > began + 15) * len(gateway.inside)
+                threading.Event().wait(0.2)
+            times = [at for unit, _, at in gateway.requests if unit == 1 and at > began + 15]
+            gap = max(later - earlier for earlier, later in zip(times, times[1:]))
+            inside = max(gateway.inside[learned:])
+            assert gap < 2.5 + wait and inside <= 1 + silent
+            gateway.there.clear()
+            threading.Event().wait(20)
+            gateway.there.add(2)
+            back = time.monotonic()
+            until(lambda: serves(2), timeout=60)
+            took = time.monotonic() - back
+        says = "nothing" if silent else "0x0B"
+        yield f"{wait} s, then {says}: asked every {gap:.1f} s at the latest, {inside} inside; back after {took:.1f} s"
+        assert took < (3 * wait + 5 if silent else max(5, 2 * wait) + wait)
 
 
 def main(words: list[str]) -> int:
