@@ -523,7 +523,7 @@ def check_slow_gateways():
             until(lambda: serves(1), timeout=10)
             began, learned = time.monotonic(), 0
             while time.monotonic() < began + 60:
-                assert serves(1)
+                assert serves(1) or time.monotonic() < began + 15
                 learned = learned or (time.monotonic() > began + 15) * len(gateway.inside)
                 threading.Event().wait(0.2)
             times = [at for unit, _, at in gateway.requests if unit == 1 and at > began + 15]
