@@ -77,8 +77,8 @@ class Splitter:
             return []
         watched = {}
         for served, mirror in zip(downstream.served, mirrors):
-            tally = self.upstreams[served.upstream.name].tally
-            watched[served.unit] = mirror, partial(tally.counters, served.origin.unit)
+            counters = self.upstreams[served.upstream.name].counters
+            watched[served.unit] = mirror, partial(counters.snapshot, served.origin.unit)
         return [Diagnostics(self._topology.diagnostics, watched)]
 
     def open(self) -> Sequence[Worker]:

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from heapq import merge
 
-from softsplit.decoder.decoder import Kind, Pairing
+from softsplit.decoder.decoder import Decoder, Kind
 from softsplit.protocol.adu import rtu_frame
 
 CHARACTER = 11 / 19200  # s
@@ -109,7 +109,7 @@ def reads(trouble: Trouble, seed: int, seconds: float):
 
 def listen(trouble: Trouble, seed: int, seconds: float) -> Score:
     """Let a pairing hear it, and compare what it tells as good with what the replies say."""
-    pairing, score = Pairing(CHARACTER, jitter=0.1 if trouble.late else 0.016, timeout=5.0), Score()
+    pairing, score = Decoder(CHARACTER, jitter=0.1 if trouble.late else 0.016, timeout=5.0), Score()
 
     def take(told) -> None:
         for each in told:

@@ -12,7 +12,16 @@ from softsplit import clock
 from softsplit.commands.simulate.pty import Cable
 from softsplit.downstream.connection import LONGEST_WAIT
 from tests.bus import Bus
-from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, read_request, running, until
+from tests.support import (
+    SLOWNESS,
+    SOFTSPLIT,
+    Child,
+    RtuMaster,
+    TcpMaster,
+    read_request,
+    running,
+    until,
+)
 
 MAX_AGE = 0.6  # s
 TRAVEL = 0.15  # s from the meter's stamp to our look at it, besides its age

@@ -15,7 +15,7 @@ from softsplit.config.access import Access
 from softsplit.downstream import connection as connection_module
 from softsplit.downstream import rtuovertcp as rtuconnection_module
 from softsplit.downstream import tcp as tcp_module
-from softsplit.downstream.addressfilter import Door
+from softsplit.downstream.addressfilter import AddressFilter
 from softsplit.downstream.forwarding import outcome
 from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
@@ -144,7 +144,7 @@ def test_who_is_not_allowed_is_closed_at_once_and_named_once(caplog):
     ("2001:db8::1", False), ("10.0.0.7", True), ("10.0.0.8", False)])
 def test_addresses_are_matched_as_people_mean_them(address, is_admitted):
     access = Access(allow=["192.168.1.0/24", "fe80::/10", "10.0.0.7"])
-    assert Door("test", access).admits(address) is is_admitted
+    assert AddressFilter("test", access).admits(address) is is_admitted
 
 
 @pytest.fixture

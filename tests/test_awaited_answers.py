@@ -14,7 +14,15 @@ from softsplit.downstream import tcp as tcp_module
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER
 from tests.bus import Bus
-from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, splitting, until
+from tests.support import (
+    SLOWNESS,
+    RtuMaster,
+    TcpMaster,
+    read_request,
+    running,
+    splitting,
+    until,
+)
 from tests.test_forwarding import PROFILE, Device
 
 POLLED, OTHER = read_request(0, 4), read_request(100, 4)

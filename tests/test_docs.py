@@ -23,8 +23,8 @@ from softsplit.config.loader import (
     load_config,
     parse_config,
 )
-from softsplit.config.topology import Topology
 from softsplit.config.schemes import SCHEMES
+from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers import server_for
 from softsplit.profiles import shipped_profiles

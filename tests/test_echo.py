@@ -13,7 +13,15 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Table
 from tests.bus import Bus
-from tests.support import SOFTSPLIT, Child, free_port, read_request, running, splitting, until
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    free_port,
+    read_request,
+    running,
+    splitting,
+    until,
+)
 from tests.test_forwarding import Device
 
 PROFILE = Profile("writable", (Read(Block(Table.HOLDING_REGISTERS, 0, 4), "polled", 0.1),),

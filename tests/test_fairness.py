@@ -13,7 +13,7 @@ from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
 from softsplit.upstream import queue as forwards_module
-from softsplit.upstream.queue import Forward, Forwards
+from softsplit.upstream.queue import Forward, RequestQueue
 from tests.bus import Bus
 from tests.support import TcpMaster, read_request, splitting, until
 from tests.test_forwarding import HOLDING, PROFILE, Device, house
@@ -37,7 +37,7 @@ def forwarding(unit: int, pdu: bytes) -> Forward:
     return Forward(unit, read_question(Block(HOLDING, pdu[2], 1)), Block(HOLDING, pdu[2], 1))
 
 
-def order(forwards: Forwards, is_free=lambda forward: True) -> list[bytes]:
+def order(forwards: RequestQueue, is_free=lambda forward: True) -> list[bytes]:
     """In which order requests are taken, each of which is answered at once."""
     taken = []
     while forward := forwards.take(is_free):
@@ -47,21 +47,21 @@ def order(forwards: Forwards, is_free=lambda forward: True) -> list[bytes]:
 
 
 def test_writes_come_first_but_do_not_starve_reads():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for unit, pdu in ((1, b"\x03\x00\x01"), (1, b"\x03\x00\x02"), (1, WRITE), (1, WRITE), (2, WRITE)):
         forwards.hand_in(forwarding(unit, pdu))
     assert [each[1] for each in order(forwards)] == [6, 3, 6, 3, 6]
 
 
 def test_a_unit_whose_reads_take_long_does_not_hold_up_those_of_another():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for unit, address in ((1, 1), (1, 2), (1, 3), (2, 4), (2, 5)):
         forwards.hand_in(forwarding(unit, bytes((3, 0, address))))
     assert [each[0] for each in order(forwards)] == [1, 2, 1, 2, 1]
 
 
 def test_a_newer_write_never_overtakes_an_older_one_of_its_unit():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     older, newer, others = forwarding(1, WRITE), forwarding(1, b"\x06\x00\x02\x00\x14"), forwarding(2, WRITE)
     for write in (older, newer, others):
         forwards.hand_in(write)
@@ -79,14 +79,14 @@ def test_a_write_whose_master_is_gone_is_not_sent(tmp_path):
         write.future.cancel()
         poller.forward(write)
         bus.come_back()
-        until(lambda: not poller._forwards._writes)
+        until(lambda: not poller._queue._writes)
         assert not device.written
 
 
 def test_only_what_a_unit_itself_refuses_is_remembered_for_long(monkeypatch):
     monkeypatch.setattr(forwards_module, "REMEMBER_SILENCE", 0.05)
     monkeypatch.setattr(forwards_module, "REMEMBER_BUSY", 0.05)
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for answer, is_remembered in ((b"\x83\x06", False), (b"\x83\x0b", False), (b"\x83\x02", True)):
         forwards.hand_in(forwarding(1, b"\x03\x00\x01"))
         forwards.answered(forwards.take(lambda each: True), answer)

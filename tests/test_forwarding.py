@@ -18,12 +18,12 @@ from softsplit.config.permission import parse_permission
 from softsplit.config.topology import Topology
 from softsplit.downstream.connection import LAST_WORD
 from softsplit.downstream.forwarding import Kept, outcome
-from softsplit.downstream.lateanswers import Undelivered
+from softsplit.downstream.lateanswers import LateAnswers
 from softsplit.errors import ConfigError, NoAnswer, Refused
 from softsplit.polling import demand as learning_module
 from softsplit.polling import plan as plan_module
-from softsplit.polling.demand import FORGET, Learning
-from softsplit.polling.fairness import Turns
+from softsplit.polling.demand import FORGET, Demand
+from softsplit.polling.fairness import WireShares
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Table
@@ -274,7 +274,7 @@ def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path, 
 
 
 def test_learning_takes_the_median_interval_and_forgets():
-    learning, block = Learning(), Block(HOLDING, 0, 2)
+    learning, block = Demand(), Block(HOLDING, 0, 2)
     for second in (0, 2, 4, 5, 7, 30, 32):
         learning.note(1, block, second)
     assert learning.learned(33) == {(1, block): 2.0}
@@ -291,7 +291,7 @@ def test_learning_takes_the_median_interval_and_forgets():
 
 
 def test_polling_keeps_half_of_the_wire():
-    turns, spent = Turns(), {"polled": 0.0, "forwarded": 0.0}
+    turns, spent = WireShares(), {"polled": 0.0, "forwarded": 0.0}
     for _ in range(1000):
         if turns.is_pollings(True):
             turns.polled(0.05)
@@ -540,7 +540,7 @@ def test_an_outcome_is_an_answer_whatever_it_is():
 
 
 def test_only_the_very_next_request_can_be_a_retry():
-    kept, answer = Undelivered(), forwards_module._done(b"\x06\x00\x01\x00\x02")
+    kept, answer = LateAnswers(), forwards_module._done(b"\x06\x00\x01\x00\x02")
     write, read = adu.rtu_frame(1, b"\x06\x00\x01\x00\x02"), adu.rtu_frame(1, POLLED)
     kept.keep(write, answer)
     assert kept.take(write) is answer and kept.take(write) is None
@@ -553,7 +553,7 @@ def test_only_the_very_next_request_can_be_a_retry():
 def test_a_retry_shares_what_is_on_its_way_and_gets_what_is_not_too_old(monkeypatch):
     monkeypatch.setattr("softsplit.clock.now", clock := Clock())
     write, both = (adu.rtu_frame(1, WRITES[name][0]) for name in ("register", "write and read"))
-    kept, done, coming = Undelivered(), forwards_module._done(b""), Future()
+    kept, done, coming = LateAnswers(), forwards_module._done(b""), Future()
     for frame, answer, after, is_shared in ((write, coming, 9.0, True), (write, done, 0.9, True), (write, done, 1.1, False),
                                             (both, coming, 9.0, True), (both, done, 0.0, False)):
         kept.keep(frame, answer)

@@ -56,7 +56,7 @@ def test_at_most_one_request_is_inside_a_gateway_that_is_slower_than_our_tries(s
             until(lambda: gateway.asked(2) >= 4 and copy.age(1) < 60)  # by then it has shown how long it waits
             learned, tries, ages = len(gateway.inside), gateway.asked(2), []
             until(lambda: ages.append(copy.age(1)) or gateway.asked(2) >= tries + 2, timeout=15)
-        known = copy.poller.tally.gateway_wait
+        known = copy.poller.counters.gateway_wait
     assert max(gateway.inside) <= 3 and max(gateway.inside[learned:]) <= 1 + silent  # it has to be tried out
     assert max(ages) < wait + 4 * TIMEOUT, "no older than the wait of the gateway explains"
     assert 0.6 * wait < known < 1.5 * wait
@@ -108,7 +108,7 @@ def test_what_was_asked_before_a_write_does_not_count_when_it_comes_late():
         copy.poller._results.late.wrote(1)
         client._overhear(adu.tcp_frame(int.from_bytes(sent[0], "big"), 1, good_answer(1, read_request(100, 4))))
         copy.poller._results.late.take()
-        assert copy.readings.empty() and copy.poller.tally.blocks[1][ONE].taken_at is None
+        assert copy.readings.empty() and copy.poller.counters.blocks[1][ONE].taken_at is None
         client.close()
 
 
@@ -188,7 +188,7 @@ def test_a_unit_that_is_busy_half_of_the_time_is_not_mute_and_is_asked_again_soo
         with running(*copy.workers):
             until(lambda: copy.age(1) < 60)
             until(lambda: ages.append(copy.age(1)) or len(gateway.requests) >= 12)
-            assert not copy.poller.tally.mute and not copy.mirrors[1]._unanswered
+            assert not copy.poller.counters.mute and not copy.mirrors[1]._unanswered
     assert max(ages) < 3 * every
 
 

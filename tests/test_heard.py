@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from softsplit.decoder.facts import done_at, overheard, written, written_by
+from softsplit.decoder.facts import done_at, facts_of, written, written_by
 from softsplit.decoder.periods import FORGET, Periods
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream import hearditems
@@ -27,7 +27,7 @@ def transaction(kind: Kind, request: str = "", reply: str = "", **more) -> Trans
 
 
 def told(heard: Transaction, step: int = 1) -> list[tuple]:
-    return [(str(each.block), each.data and each.data.hex(), each.exception) for each in overheard(heard, step)]
+    return [(str(each.block), each.data and each.data.hex(), each.exception) for each in facts_of(heard, step)]
 
 
 # What a transaction tells.
@@ -68,7 +68,7 @@ def test_what_a_transaction_tells(kind, request_pdu, reply_pdu, facts):
 ])
 def test_what_a_write_covers_nobody_knows_in_either_table(kind, request_pdu, reply_pdu, blocks):
     heard = transaction(kind, request_pdu, reply_pdu)
-    assert list(map(str, written(list(overheard(heard))))) == list(map(str, written_by(heard.request))) == blocks
+    assert list(map(str, written(list(facts_of(heard))))) == list(map(str, written_by(heard.request))) == blocks
 
 
 @pytest.mark.parametrize("kind, request_pdu, reply_pdu, seconds", [
@@ -92,7 +92,7 @@ def test_when_a_write_is_done(kind, request_pdu, reply_pdu, seconds):
 
 def test_a_device_that_counts_addresses_in_bytes_is_understood():
     heard = transaction(Kind.OK, "03 0010 0002", "03 04 0102 0304")
-    (fact,) = overheard(heard, step=2)
+    (fact,) = facts_of(heard, step=2)
     assert fact.block == Block(HOLDING, 0x10, 2, step=2)
 
 

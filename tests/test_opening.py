@@ -16,7 +16,17 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers import server_for
 from softsplit.worker import stop_all
-from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, free_port, read_request, running, until
+from tests.support import (
+    SLOWNESS,
+    SOFTSPLIT,
+    Child,
+    RtuMaster,
+    TcpMaster,
+    free_port,
+    read_request,
+    running,
+    until,
+)
 
 POWERS = read_request(0x5B14, 2)
 needs_namespaces = pytest.mark.skipif(

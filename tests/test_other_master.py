@@ -94,7 +94,7 @@ def test_no_answer_to_another_master_is_served_and_it_is_told_at_once(kind, tmp_
             is_over.set()
             intruder.join()
             copy.check()
-    assert copy.poller.tally.foreigner and copy.is_fresh(0.0)
+    assert copy.poller.counters.foreigner and copy.is_fresh(0.0)
 
 
 def test_while_another_master_asks_alike_we_ask_in_another_shape(line):

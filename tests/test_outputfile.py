@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from softsplit.commands.shared.outputfile import LongFile, write_whole
+from softsplit.commands.shared.outputfile import OutputFile, write_whole
 from softsplit.errors import SoftsplitError
 from tests.support import SOFTSPLIT, ScriptedGateway, good_answer
 
@@ -68,17 +68,17 @@ def test_a_file_that_was_there_before_is_never_begun_anew(tmp_path):
     for name in ("out", "out.2"):
         (tmp_path / name).write_text("of somebody else")
         with pytest.raises(SoftsplitError, match=f"{name} is there already; remove it, or choose another file"):
-            LongFile(str(path), 1000)
+            OutputFile(str(path), 1000)
         assert (tmp_path / name).read_text() == "of somebody else"
         (tmp_path / name).unlink()
     path.touch()  # as mktemp leaves it
-    LongFile(str(path), 1000, b"head\n").close()
+    OutputFile(str(path), 1000, b"head\n").close()
     assert path.read_bytes() == b"head\n"
 
 
 def test_what_somebody_has_put_there_since_is_left_as_it_is(tmp_path):
     path, older = tmp_path / "out", tmp_path / "out.1"
-    file = LongFile(str(path), 100, b"head\n")
+    file = OutputFile(str(path), 100, b"head\n")
     for _ in range(12):
         file.write(30 * b"x" + b"\n")
     assert sorted(os.listdir(tmp_path)) == ["out", "out.1", "out.2", "out.3"], "its own ones rotate"

@@ -1,11 +1,11 @@
-"""Pairing: what a tap hears becomes what was asked and what came of it."""
+"""Decoder: what a tap hears becomes what was asked and what came of it."""
 
 import random
 import tracemalloc
 
 import pytest
 
-from softsplit.decoder.decoder import Kind, Pairing
+from softsplit.decoder.decoder import Decoder, Kind
 from softsplit.protocol.adu import crc, rtu_frame
 from tests.bench.listening import LINES, SLOW, Score, judge, listen
 from tests.traffic import Line, traffic
@@ -31,7 +31,7 @@ def frame(text: str) -> bytes:
 
 def hear(data: bytes, size: int = 10**9, **options) -> list:
     """What is told of bytes that are read in pieces of that size, at times nobody knows."""
-    pairing = Pairing(CHARACTER, **options)
+    pairing = Decoder(CHARACTER, **options)
     told = []
     for at in range(0, len(data), size):
         told += pairing.feed(data[at:at + size])
@@ -40,7 +40,7 @@ def hear(data: bytes, size: int = 10**9, **options) -> list:
 
 def hear_timed(*said: tuple[float, bytes], jitter: float = 0.001, **options) -> list:
     """What is told of frames that were read at these times."""
-    pairing = Pairing(CHARACTER, jitter=jitter, **options)
+    pairing = Decoder(CHARACTER, jitter=jitter, **options)
     return [each for t, data in said for each in pairing.feed(data, t)] + pairing.finish()
 
 
@@ -74,7 +74,7 @@ def test_the_figures_are_reached(name):
     score = Score()
     for seed in (11, 14):
         heard = traffic(LINES[name], seed, 400)
-        judge(score, heard, list(listen(Pairing(CHARACTER), heard)))
+        judge(score, heard, list(listen(Decoder(CHARACTER), heard)))
     assert score.recovered >= 0.995 * score.intact
     assert score.false == 0
 
@@ -110,7 +110,7 @@ def test_a_frame_is_found_that_begins_anew_in_the_middle():
 
 def test_each_byte_is_told_once():
     heard = traffic(Line(bit_errors=1e-3, lost_bytes=1e-3, false_bytes=True, no_reply=0.1), 3, 500)
-    told = [each for each, _ in listen(Pairing(CHARACTER), heard)]
+    told = [each for each, _ in listen(Decoder(CHARACTER), heard)]
     assert sum(len(each.request or b"") * (each.kind is not Kind.LATE) + len(each.reply or b"")
                for each in told) == len(heard.data)
 
@@ -253,7 +253,7 @@ def test_a_frame_of_an_unknown_function_ends_at_the_silence_but_for_zeros():
 
 
 def test_silence_shows_what_there_is():
-    pairing = Pairing(CHARACTER, timeout=1.0)
+    pairing = Decoder(CHARACTER, timeout=1.0)
     assert pairing.feed(b"\xff\xff\xff", 1.0) == []
     assert [each.reply for each in pairing.idle(1.6)] == [b"\xff\xff\xff"]
     assert pairing.feed(REQUEST, 2.0) == pairing.idle(2.9) == []
@@ -266,7 +266,7 @@ def test_silence_shows_what_there_is():
 
 
 def test_with_two_taps_the_roles_are_facts():
-    pairing = Pairing(CHARACTER)
+    pairing = Decoder(CHARACTER)
     told = pairing.feed(WRITE, 1.0, "request") + pairing.feed(WRITE[:3], 1.5, "reply")
     told += pairing.feed(WRITE[3:], 1.51, "reply")
     told += pairing.feed(REPLY, 2.0, "reply") + pairing.feed(REQUEST, 2.01, "request")  # the wrong way round
@@ -283,7 +283,7 @@ def test_alternating_flips_the_roles_until_silence():
 
 
 def test_rts_believes_what_it_is_told():
-    pairing = Pairing(CHARACTER, mode="rts")
+    pairing = Decoder(CHARACTER, mode="rts")
     told = [each for data, role in ((REQUEST, "request"), (REQUEST, "request"), (REPLY[:3], "reply"),
                                     (REPLY[3:], "reply")) for each in pairing.feed(data, None, role)]
     assert outline(told) == [(Kind.NO_REPLY, REQUEST, None), (Kind.OK, REQUEST, REPLY)]
@@ -291,13 +291,13 @@ def test_rts_believes_what_it_is_told():
 
 def test_a_mode_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="alternating"):
-        Pairing(CHARACTER, mode="automatic")
+        Decoder(CHARACTER, mode="automatic")
 
 
 @pytest.mark.parametrize("name", SLOW)
 @pytest.mark.parametrize("size", [1, 4096])
 def test_memory_is_bounded_whatever_comes(name, size):
-    pairing = Pairing(CHARACTER)
+    pairing = Decoder(CHARACTER)
     data = SLOW[name] * (3000 // len(SLOW[name]))
     tracemalloc.start()
     for number in range(4):
@@ -316,7 +316,7 @@ def test_endless_noise_is_told_in_pieces():
 
 
 def test_only_so_many_requests_are_familiar():
-    pairing = Pairing(CHARACTER)
+    pairing = Decoder(CHARACTER)
     tracemalloc.start()
     for address in range(3000):
         pairing.feed(frame(f"01 03 {address:04x} 00 01"))

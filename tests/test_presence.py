@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softsplit.commands.shared.route import find_entrance, require_free
+from softsplit.commands.shared.route import find_route, require_free
 from softsplit.commands.status.status import read_status
 from softsplit.config.url import parse_url
 from softsplit.daemon import lock, status
@@ -171,7 +171,7 @@ def test_what_a_service_user_answers_and_writes_is_bounded_and_checked(service, 
             made(state / "status.json", kind)
             with pytest.raises(SoftsplitError, match="which wires it owns is unknown: .*--force"):
                 require_free(url, "")
-            assert find_entrance(url, 1, force=True) == (url, 1, "")
+            assert find_route(url, 1, force=True) == (url, 1, "")
     assert time.monotonic() - begin < 3 * SLOWNESS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 400_000  # KB, of all tests so far
 

@@ -10,7 +10,15 @@ from softsplit import Downstream, Unit, Upstream
 from softsplit.commands.status.prometheus import HELP, as_prometheus
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Block, Read, Table
-from tests.support import ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request, splitting, until
+from tests.support import (
+    ScriptedGateway,
+    TcpMaster,
+    brisk_profile,
+    good_answer,
+    read_request,
+    splitting,
+    until,
+)
 
 ODD = Profile('odd "\\ profile', tuple(Read(Block(table, 0, 2), 'x"\\ ü', 0.05)
                                        for table in (Table.HOLDING_REGISTERS, Table.INPUT_REGISTERS)))

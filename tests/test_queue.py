@@ -13,7 +13,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
 from softsplit.upstream import queue as queue_module
-from softsplit.upstream.queue import HOST_SHARE, SHARE, WAITING, Forward, Forwards
+from softsplit.upstream.queue import HOST_SHARE, SHARE, WAITING, Forward, RequestQueue
 from tests.bus import Bus
 from tests.support import RtuMaster, TcpMaster, read_request, splitting, until
 from tests.test_forwarding import HOLDING, OTHER, PROFILE, Device, house
@@ -30,7 +30,7 @@ def write(master: str, unit: int = 1) -> Forward:
     return Forward(unit, WRITE.question, None, True, WRITE.blocks, master)
 
 
-def taken(forwards: Forwards) -> list[str]:
+def taken(forwards: RequestQueue) -> list[str]:
     """Whose requests are taken one after the other, each of which is answered at once."""
     masters = []
     while forward := forwards.take(lambda each: True):
@@ -41,7 +41,7 @@ def taken(forwards: Forwards) -> list[str]:
 
 @pytest.mark.parametrize("kind", [read, lambda address, master: write(master)])
 def test_more_requests_than_its_share_find_the_wire_busy_at_once(kind):
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for address in range(SHARE):
         assert not forwards.hand_in(kind(address, "host:1")).done()
     refused = forwards.hand_in(kind(99, "host:1"))
@@ -52,7 +52,7 @@ def test_more_requests_than_its_share_find_the_wire_busy_at_once(kind):
 
 
 def test_a_host_with_many_connections_leaves_room_for_others():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for number in range(1000):
         forwards.hand_in(read(number, f"greedy:{number}"))
     assert len(forwards._reads) == HOST_SHARE
@@ -63,7 +63,7 @@ def test_a_host_with_many_connections_leaves_room_for_others():
 
 
 def test_masters_take_turns_and_first_of_all_their_hosts():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for number in range(SHARE):
         forwards.hand_in(read(number, "greedy:1"))
     for number in range(2):
@@ -73,7 +73,7 @@ def test_masters_take_turns_and_first_of_all_their_hosts():
 
 
 def test_who_shares_a_read_that_waits_has_it_asked_in_its_own_turn_and_for_nothing():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for number in range(SHARE):
         forwards.hand_in(read(number, "greedy:1"))
     assert forwards.take(lambda each: True).block.address == 0
@@ -84,7 +84,7 @@ def test_who_shares_a_read_that_waits_has_it_asked_in_its_own_turn_and_for_nothi
 
 
 def test_a_write_that_its_master_takes_back_waits_no_more():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     for number in range(20_000):
         forwards.hand_in(write(f"host:{number}")).cancel()
     assert not forwards._writes and not forwards.take(lambda each: True)
@@ -95,7 +95,7 @@ def test_a_write_that_its_master_takes_back_waits_no_more():
 
 
 def test_what_a_unit_refused_is_forgotten_when_something_was_written_to_it():
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
 
     def refuse(unit: int) -> None:
         forwards.hand_in(read(1, "host:1", unit))
@@ -114,7 +114,7 @@ def test_what_a_unit_refused_is_forgotten_when_something_was_written_to_it():
 
 def test_who_waited_long_enough_is_told_so_and_a_later_answer_is_nobodys(monkeypatch):
     monkeypatch.setattr(queue_module, "LONGEST_WAIT", 0.0)
-    forwards = Forwards(lambda: None)
+    forwards = RequestQueue(lambda: None)
     requests = [read(1, "host:1"), write("host:1"), write("host:2")]
     for each in requests:
         forwards.hand_in(each)

@@ -15,7 +15,7 @@ from softsplit.commands.read.guess import tabulate
 from softsplit.commands.read.read import parse_place, raw_form
 from softsplit.commands.shared.display import named_values
 from softsplit.commands.shared.reader import Outcome
-from softsplit.commands.shared.route import find_entrance
+from softsplit.commands.shared.route import find_route
 from softsplit.commands.simulate.pty import Cable
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
@@ -283,7 +283,7 @@ def test_while_a_splitter_owns_the_wire_its_server_is_asked(battery, tmp_path):
             f"softsplit: process {child.process.pid} runs {tmp_path}/softsplit.toml and owns tcp://localhost:{gateway.port}; "
             f"its server tcp://127.0.0.1:{port} is asked for unit 7 instead\n")
         assert gateway.connections == connections == 1
-        assert find_entrance(parse_place(f"127.0.0.1:{port}"), 7)[2] == ""  # the server itself is nobody's wire
+        assert find_route(parse_place(f"127.0.0.1:{port}"), 7)[2] == ""  # the server itself is nobody's wire
 
 
 def test_a_wire_that_is_owned_is_left_alone(battery, tmp_path):
@@ -293,11 +293,11 @@ def test_a_wire_that_is_owned_is_left_alone(battery, tmp_path):
     with running(cable), splitter(tmp_path, str(gateway.url), served):
         with pytest.raises(SoftsplitError, match="cannot be asked for unit 1: a: allow does not list 127.0.0.1, so it was "
                                                  f"not asked from here; b: rtu://{cable.left} can only be asked at the"):
-            find_entrance(gateway.url, 1)
+            find_route(gateway.url, 1)
         with pytest.raises(SoftsplitError, match="cannot be asked for unit 2: none of its servers has that unit"):
-            find_entrance(gateway.url, 2)
+            find_route(gateway.url, 2)
         assert gateway.connections == 1
-    assert find_entrance(gateway.url, 1) == (gateway.url, 1, "")
+    assert find_route(gateway.url, 1) == (gateway.url, 1, "")
 
 
 def test_a_stale_value_of_a_splitter_is_not_shown(battery, tmp_path):

@@ -20,7 +20,7 @@ from softsplit.transport.wire import SocketWire
 from softsplit.upstream import replies
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.foreign import Foreign
-from softsplit.upstream.outstanding import Awaited, probes
+from softsplit.upstream.outstanding import Outstanding, probes
 from tests.bus import KINDS, Bus, HangUp, good_answer
 from tests.support import SLOWNESS, read_request, until
 from tests.test_upstreams import Copy, running
@@ -196,7 +196,7 @@ def test_a_unit_that_answers_nothing_but_its_only_block_is_read_again_after_the_
         with suppress(NoAnswer):
             return line.is_right()
 
-    monkeypatch.setattr(line.client, "_awaited", Awaited(3 * TIMEOUT))
+    monkeypatch.setattr(line.client, "_awaited", Outstanding(3 * TIMEOUT))
     line.once(lambda say, unit, pdu: setattr(line.bus, "fault", fault))
     line.fails(NoAnswer, "does not answer")
     asked_at = line.client.asked_at
@@ -323,7 +323,7 @@ def test_a_header_found_by_chance_does_not_end_the_wait(line):
 
 
 def test_what_is_awaited_is_forgotten_after_the_longest_stall_and_not_before():
-    awaited, shape, other = Awaited(30.0), replies.shape(1, read_question(POWERS)), replies.shape(2, read_question(POWERS))
+    awaited, shape, other = Outstanding(30.0), replies.shape(1, read_question(POWERS)), replies.shape(2, read_question(POWERS))
     awaited.ask(shape, 5.0)
     awaited.ask(other, 34.9)
     assert awaited.asked_at(shape) == 5.0
@@ -343,7 +343,7 @@ def test_an_answer_ends_the_wait_for_what_was_asked_before_it_and_for_nothing_el
     """And what was asked several times may be answered several times: no data of it is ever used."""
     first, probe, second, elsewhere = (replies.shape(unit, read_question(block)) for unit, block in
                                        ((1, POWERS), (1, LONGER), (1, INPUTS), (2, POWERS)))
-    awaited = Awaited(30.0)
+    awaited = Outstanding(30.0)
     for now, shape in enumerate((first, elsewhere, probe, second, probe)):
         awaited.ask(shape, float(now))
     awaited.answered(1, data_pdu(LONGER))
@@ -421,7 +421,7 @@ def test_a_second_master_is_named_once(tmp_path, caplog):
         bus.fault = fault
         copy = Copy(bus.url)
         with running(*copy.workers):
-            until(lambda: copy.poller.tally.foreign > 20)
+            until(lambda: copy.poller.counters.foreign > 20)
             copy.check()
     named = [record.message for record in caplog.records if "another master" in record.message]
     assert named == ["bus: another master is on this line: unit 9 asks for holding registers 0x0010+5; take it off, "
@@ -439,7 +439,7 @@ def test_a_wire_that_breaks_at_every_touch_is_not_hammered(kind, tmp_path):
         with running(*copy.workers):
             end = clock.now() + 0.5
             until(lambda: clock.now() > end)
-        assert bus.connections < 10 and len(bus.requests) < 10 and copy.poller.tally.utilisation <= 1
+        assert bus.connections < 10 and len(bus.requests) < 10 and copy.poller.counters.utilisation <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -463,14 +463,14 @@ def test_what_the_wire_shows_is_counted(tmp_path, caplog):
         bus.fault = fault
         copy = Copy(bus.url)
         with running(*copy.workers):
-            until(lambda: copy.tally[1].answers > 3 and copy.tally[2].no_answer > 2)
-    one, two = copy.tally[1], copy.tally[2]
+            until(lambda: copy.counters[1].answers > 3 and copy.counters[2].no_answer > 2)
+    one, two = copy.counters[1], copy.counters[2]
     assert (one.requests, one.damaged) == (one.answers + one.exceptions[2] + one.no_answer, 0)
     assert one.exceptions.keys() == {2} and two.requests == two.no_answer == sum(unit == 2 for unit, _, _ in bus.requests)
-    latencies = copy.poller.tally.latencies
+    latencies = copy.poller.counters.latencies
     median, p99 = latencies[1].shares(0.5, 0.99)
     assert 0 < median <= p99 < TIMEOUT and latencies[2].shares(0.5) == (None,)
-    assert 0 < copy.poller.tally.utilisation <= 1
+    assert 0 < copy.poller.counters.utilisation <= 1
     assert any(record.message.startswith(f"bus: unit 1: {one.requests} requests, ") for record in caplog.records)
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit.commands.shared.outputfile import LongFile
+from softsplit.commands.shared.outputfile import OutputFile
 from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.commands.sniff.capturefile import parse_heard, show_heard
 from softsplit.commands.sniff.detect import detect
@@ -387,7 +387,7 @@ def test_long_output_is_rotated(recording, tmp_path):
 
 def test_files_are_begun_anew_and_have_their_head(tmp_path):
     path = str(tmp_path / "out")
-    file = LongFile(path, 100, b"head\n")
+    file = OutputFile(path, 100, b"head\n")
     for number in range(40):
         file.write(b"%014d\n" % number)
     file.close()

@@ -325,19 +325,19 @@ def test_masters_that_are_gone_make_room_and_are_not_lost(monkeypatch):
     monkeypatch.setattr(tally_module, "MASTERS", 3)
     masters = Masters()
     for number in range(10):
-        tally = masters.meet(f"10.0.0.{number}")
-        tally.count_request(1, POWERS)
-        tally.count_answer(b"\x83\x02")
-        tally.connections -= number != 0
+        counters = masters.meet(f"10.0.0.{number}")
+        counters.count_request(1, POWERS)
+        counters.count_answer(b"\x83\x02")
+        counters.connections -= number != 0
     assert list(masters) == ["10.0.0.0", "10.0.0.8", "10.0.0.9"], "who is connected stays"
     assert masters.others.requests == 7 and masters.others.exceptions == {2: 7}
 
 
 def test_requests_of_a_master_that_tries_everything_are_bounded():
-    tally = Masters().meet("10.0.0.1")
+    counters = Masters().meet("10.0.0.1")
     for address in range(5000):
-        tally.count_request(1, read_request(address, 1))
-    assert len(tally.asked) <= tally_module.ASKED + 1 and tally.requests == 5000
+        counters.count_request(1, read_request(address, 1))
+    assert len(counters.asked) <= tally_module.ASKED + 1 and counters.requests == 5000
 
 
 # The unit of softsplit's own, by which a PLC can watch.

@@ -10,7 +10,7 @@ import pytest
 
 from softsplit.config.line import Line
 from softsplit.config.url import parse_url
-from softsplit.transport.receiver import Ear, Ears
+from softsplit.transport.receiver import Receiver, TapReader
 from softsplit.transport.serialport import Adapter
 from softsplit.transport.tap import Marks, SerialTap, SocketTap
 from tests.support import running, until
@@ -86,7 +86,7 @@ def test_marks_are_taken_out_wherever_they_are_cut():
 def test_a_tap_is_waited_for_from_the_start(cable):
     told = []
     cable.tap.pull()
-    ears = Ears(Ear(url_of(cable.tap), Line(), told.append), Ear(url_of(cable.reply_tap), Line(), told.append, "reply"))
+    ears = Receiver(TapReader(url_of(cable.tap), Line(), told.append), TapReader(url_of(cable.reply_tap), Line(), told.append, "reply"))
     silence, = ears.hear(0)
     assert silence.data == b"" and told == [f"rtu://{cable.tap.path}: there is no such device; waiting for it"]
     cable.reply_tap.hear(b"from the other")

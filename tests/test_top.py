@@ -21,7 +21,7 @@ from softsplit.errors import NoAnswer, Refused, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.upstream.counters import Tally
+from softsplit.upstream.counters import Counters
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -234,16 +234,16 @@ def test_of_two_blocks_that_another_master_reads_the_newer_counts():
 
 def test_data_and_its_age_change_together_in_the_tally():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 1), "a")
-    tally = Tally({1: [read]})
-    tally.count(1, read.block, 5.0, 0.0, None, b"\0\1")
-    tally.count(1, read.block, 6.0, 0.0, NoAnswer("it does not answer"))
-    assert tally.blocks[1][read.block].latest == (5.0, b"\0\1")
-    tally.count(1, read.block, 7.0, 0.0, Refused("busy", 0x0B))  # that is the gateway's
-    assert tally.blocks[1][read.block].latest == (5.0, b"\0\1")
-    tally.count(1, read.block, 8.0, 0.0, Refused("no such address", 2))
-    assert tally.blocks[1][read.block].latest == (5.0, None)
-    tally.count(1, read.block, 9.0, 0.0, None, b"\0\2")
-    assert tally.blocks[1][read.block].latest == (9.0, b"\0\2")
+    counters = Counters({1: [read]})
+    counters.count(1, read.block, 5.0, 0.0, None, b"\0\1")
+    counters.count(1, read.block, 6.0, 0.0, NoAnswer("it does not answer"))
+    assert counters.blocks[1][read.block].latest == (5.0, b"\0\1")
+    counters.count(1, read.block, 7.0, 0.0, Refused("busy", 0x0B))  # that is the gateway's
+    assert counters.blocks[1][read.block].latest == (5.0, b"\0\1")
+    counters.count(1, read.block, 8.0, 0.0, Refused("no such address", 2))
+    assert counters.blocks[1][read.block].latest == (5.0, None)
+    counters.count(1, read.block, 9.0, 0.0, None, b"\0\2")
+    assert counters.blocks[1][read.block].latest == (9.0, b"\0\2")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from softsplit.decoder.decoder import Kind, Pairing
+from softsplit.decoder.decoder import Decoder, Kind
 from softsplit.protocol.adu import rtu_frame
 from tests.apart import CHARACTER, Trouble, listen
 
@@ -33,7 +33,7 @@ REPLIES = {address: rtu_frame(1, bytes((3, 4, 0, address, 0, 0))) for address in
 
 def told(*heard: tuple[float, str, int]) -> list[tuple]:
     """What is told of requests and replies of register 0 or 100, as they were read."""
-    pairing, found = Pairing(CHARACTER, timeout=5.0), []
+    pairing, found = Decoder(CHARACTER, timeout=5.0), []
     for t, role, address in heard:
         found += pairing.feed((REQUESTS if role == "request" else REPLIES)[address], t, role)
     return [(each.kind, each.request, each.reply) for each in found + pairing.finish()]
@@ -52,14 +52,14 @@ def test_a_reply_that_an_earlier_or_a_later_request_can_own_is_suspect():
 
 
 def test_after_noise_that_may_have_been_a_request_a_reply_is_suspect():
-    pairing = Pairing(CHARACTER, timeout=5.0)
+    pairing = Decoder(CHARACTER, timeout=5.0)
     found = pairing.feed(REQUESTS[0][:5], 1.0, "request") + pairing.feed(REQUESTS[0], 1.5, "request")
     found += pairing.feed(REPLIES[100], 1.6, "reply") + pairing.finish()
     assert [each.kind for each in found] == [Kind.DAMAGED, Kind.SUSPECT]
 
 
 def test_a_request_that_nobody_answers_is_open_and_then_told_as_such():
-    pairing = Pairing(CHARACTER, timeout=1.0)
+    pairing = Decoder(CHARACTER, timeout=1.0)
     assert pairing.feed(REQUESTS[0], 1.0, "request") == []
     assert [each.frame for each in pairing.open_requests()] == [REQUESTS[0]]
     assert [each.kind for each in pairing.idle(4.0)] == [Kind.NO_REPLY]

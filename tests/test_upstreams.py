@@ -45,8 +45,8 @@ class Copy:
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
 
     @property
-    def tally(self):
-        return {unit: self.poller.tally.unit(unit) for unit in self.poller.tally.blocks}
+    def counters(self):
+        return {unit: self.poller.counters.unit(unit) for unit in self.poller.counters.blocks}
 
     def is_fresh(self, since: float, units=(1, 2)) -> bool:
         """Whether every block of these units was taken after `since`."""
@@ -129,7 +129,7 @@ def vanish(bus: Bus) -> None:
     bus.vanish()
 
 
-# What goes wrong: for one unit, or for all; what the tally must call it.
+# What goes wrong: for one unit, or for all; what the counters must call it.
 UNIT_FAULTS = {exception: "exceptions", silence: "no_answer", damaged: "damaged", wrong_unit: "damaged",
                wrong_function: "damaged", short: "damaged", cut_off: "damaged", late: "no_answer", glued: None,
                noise: None, hang_up: None}
@@ -157,8 +157,8 @@ def suffer(kind: str, fault, directory, timeout: float = TIMEOUT, seconds: float
             if seconds < 1:  # or the unit is tried every 5 s only, by now
                 recovers(copy)
         counted = UNIT_FAULTS[fault]
-        assert not counted or getattr(copy.tally[2], counted), copy.tally[2]
-        assert not copy.tally[1].exceptions and copy.tally[1].answers
+        assert not counted or getattr(copy.counters[2], counted), copy.counters[2]
+        assert not copy.counters[1].exceptions and copy.counters[1].answers
         return max(ages)
 
 

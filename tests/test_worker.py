@@ -4,7 +4,7 @@ import pytest
 
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
-from softsplit.logs.conditions import TokenBucket, Condition
+from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.upstream.eventlog import BURST
 from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock

@@ -64,7 +64,7 @@ class Traffic:
         return b"".join(data for data, _, _ in self.reads)
 
 
-def _words(*values: int) -> bytes:
+def _eventlog(*values: int) -> bytes:
     return b"".join(value.to_bytes(2, "big") for value in values)
 
 
@@ -88,32 +88,32 @@ class Bus:
         function, registers = pick.choice(self.line.functions), pick.randint(1, 60)
         address = pick.choice((0x5B00, pick.randrange(0xFF00), 0x0300 + pick.randrange(256)))
         if function in (1, 2):
-            data = _words(address, pick.choice((pick.randint(17, 24), pick.randint(1, 200))))
+            data = _eventlog(address, pick.choice((pick.randint(17, 24), pick.randint(1, 200))))
         elif function in (3, 4):
-            data = _words(address, registers)
+            data = _eventlog(address, registers)
         elif function == 5:
-            data = _words(address, pick.choice((0xFF00, 0)))
+            data = _eventlog(address, pick.choice((0xFF00, 0)))
         elif function == 6:
-            data = _words(address) + self._values(1)
+            data = _eventlog(address) + self._values(1)
         elif function == 15:
             bits = pick.randint(1, 40)
-            data = _words(address, bits) + self._bits(bits)
+            data = _eventlog(address, bits) + self._bits(bits)
         elif function == 16:
             some = pick.randint(1, 20)
-            data = _words(address, some) + bytes((2 * some,)) + self._values(some)
+            data = _eventlog(address, some) + bytes((2 * some,)) + self._values(some)
         elif function == 22:
-            data = _words(address) + self._values(2)
+            data = _eventlog(address) + self._values(2)
         else:  # 23
             some = pick.randint(1, 3)
             address = pick.choice((address, (8 + 2 * some) << 8 | pick.randrange(256)))
-            data = (_words(address, registers, pick.randrange(0xFF00), some) + bytes((2 * some,))
+            data = (_eventlog(address, registers, pick.randrange(0xFF00), some) + bytes((2 * some,))
                     + self._values(some))
         return rtu_frame(unit, bytes((function,)) + data)
 
     def _values(self, some: int) -> bytes:
         """Registers as meters have them: many are 0, or not available."""
         pick = self.random
-        return _words(*(pick.choice((0, 0, 0xFFFF, pick.randrange(256), pick.randrange(0x10000)))
+        return _eventlog(*(pick.choice((0, 0, 0xFFFF, pick.randrange(256), pick.randrange(0x10000)))
                         for _ in range(some)))
 
     def _bits(self, bits: int) -> bytes:

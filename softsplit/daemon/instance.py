@@ -11,7 +11,7 @@ from pathlib import Path
 from softsplit.daemon import status
 from softsplit.daemon.presence import Presence
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from softsplit.logs.conditions import TokenBucket, Condition
+from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.worker import stop_all
 
 

@@ -1,6 +1,6 @@
-"""Packets: a serial line of which it is known, or believed, who is talking."""
+"""Alternating: a serial line of which it is known, or believed, who is talking."""
 
-from softsplit.decoder.pairing import Conversation
+from softsplit.decoder.pairing import Pairing
 from softsplit.protocol import adu
 from softsplit.protocol.adu import MAX_RTU_FRAME, crc
 
@@ -8,13 +8,13 @@ LENGTHS = {"request": adu.request_length, "reply": adu.reply_length}
 OTHER = {"request": "reply", "reply": "request"}
 
 
-class Packets:
+class Alternating:
     """Cuts what was read into packets as long as their heads say, and believes the role it is told.
 
     Where none is told, requests and replies take turns; after `timeout` seconds of silence comes a request.
     """
 
-    def __init__(self, talk: Conversation, character_time: float, timeout: float):
+    def __init__(self, talk: Pairing, character_time: float, timeout: float):
         self._talk, self._character_time, self._timeout = talk, character_time, timeout
         self._data = b""
         self._role = "request"

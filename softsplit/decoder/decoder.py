@@ -1,21 +1,21 @@
-"""Pairing: which requests and replies a half-duplex serial line carries, and which belong together.
+"""Decoder: which requests and replies a half-duplex serial line carries, and which belong together.
 
     tap (bytes -> frames; crcs, clock, shapes) -> conversation (frames -> transactions)
 """
 
-from softsplit.decoder.alternating import Packets
+from softsplit.decoder.alternating import Alternating
 from softsplit.decoder.framefinder import Tap
-from softsplit.decoder.pairing import Conversation
+from softsplit.decoder.pairing import Pairing
 from softsplit.decoder.requests import Asked
-from softsplit.decoder.twotaps import Side, TwoTaps
 from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.decoder.twotaps import Side, TwoTaps
 
-__all__ = ["MODES", "Kind", "Pairing", "Transaction"]
+__all__ = ["MODES", "Kind", "Decoder", "Transaction"]
 
 AUTO, ALTERNATING, RTS = MODES = ("auto", "alternating", "rts")
 
 
-class Pairing:
+class Decoder:
     """Tells, from bytes and the times at which they were read, what was asked and what came of it.
 
     `character_time` is that of one character on the line; a read tells of a byte at most `jitter` late; a
@@ -33,10 +33,10 @@ class Pairing:
             raise ValueError(f"there is no mode {mode!r}; there are {', '.join(MODES)}")
         self._character_time, self._jitter, self._timeout = character_time, jitter, timeout
         self._mode = mode
-        self._talk = Conversation(jitter, timeout)
+        self._talk = Pairing(jitter, timeout)
         self._two = TwoTaps(jitter, timeout)
         self._sides: list[Side] = []
-        self._taps: dict[str | None, Tap | Packets] = {}
+        self._taps: dict[str | None, Tap | Alternating] = {}
 
     def feed(self, data: bytes, t: float | None = None, role: str | None = None) -> list[Transaction]:
         """Take in what a read at `t` brought; return what is complete now. `role`: "request" or "reply"."""
@@ -81,16 +81,16 @@ class Pairing:
     def _tell(self) -> list[Transaction]:
         return self._talk.tell() + self._two.tell()
 
-    def _tap(self, role: str | None) -> Tap | Packets:
+    def _tap(self, role: str | None) -> Tap | Alternating:
         if self._mode != AUTO:
             role = None
         if role not in self._taps:
             self._taps[role] = self._new_tap(role)
         return self._taps[role]
 
-    def _new_tap(self, role: str | None) -> Tap | Packets:
+    def _new_tap(self, role: str | None) -> Tap | Alternating:
         if self._mode == AUTO:
             if role:
                 self._sides.append(Side(self._two, role))
             return Tap(self._sides[-1] if role else self._talk, self._character_time, self._jitter, role)
-        return Packets(self._talk, self._character_time, self._timeout)
+        return Alternating(self._talk, self._character_time, self._timeout)

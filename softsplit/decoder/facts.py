@@ -17,7 +17,7 @@ LATE_WRITE = 3  # time-outs after which a write that was not answered is done, o
 
 
 @dataclass(frozen=True, slots=True)
-class Overheard:
+class Fact:
     """What is known of one block: its data as on the wire, the unit's exception, or that it was written."""
 
     block: Block
@@ -29,7 +29,7 @@ class Overheard:
         return self.data is None and self.exception is None
 
 
-def overheard(heard: Transaction, step: int = 1) -> Iterator[Overheard]:
+def facts_of(heard: Transaction, step: int = 1) -> Iterator[Fact]:
     """Give what a transaction tells; each register of the unit takes `step` addresses.
 
     Only what was asked and answered beyond doubt tells what a unit holds.
@@ -38,21 +38,21 @@ def overheard(heard: Transaction, step: int = 1) -> Iterator[Overheard]:
     if heard.function in READ_TABLES:
         block = asked_block(asked, tuple(Table), step) if asked else None
         if isinstance(block, Block) and heard.kind is Kind.OK:
-            yield Overheard(block, heard.reply[3:-2])
+            yield Fact(block, heard.reply[3:-2])
         elif isinstance(block, Block) and heard.kind is Kind.EXCEPTION and heard.exception in OWN_EXCEPTIONS:
-            yield Overheard(block, exception=heard.exception)
+            yield Fact(block, exception=heard.exception)
     elif heard.function in WRITING:
         is_whole = asked and not (heard.damage or "").startswith("request")
         write = parse_write(asked, step) if is_whole else None
         if isinstance(write, Write):
-            yield from map(Overheard, write.blocks)  # file records are in no table
+            yield from map(Fact, write.blocks)  # file records are in no table
             if write.reads and heard.kind is Kind.OK:
-                yield Overheard(write.reads, heard.reply[3:-2])
+                yield Fact(write.reads, heard.reply[3:-2])
         elif block := _named_by_reply(heard, step):
-            yield Overheard(block)
+            yield Fact(block)
 
 
-def written(facts: list[Overheard]) -> list[Block]:
+def written(facts: list[Fact]) -> list[Block]:
     """The blocks of which nobody knows what they hold: a device may show in the other table, too, what was
     written in one."""
     return in_both_tables(fact.block for fact in facts if fact.is_written)
@@ -60,7 +60,7 @@ def written(facts: list[Overheard]) -> list[Block]:
 
 def written_by(request: bytes, step: int = 1) -> list[Block]:
     """The blocks that a request may change, from when it was sent."""
-    return written(list(overheard(Transaction(Kind.NO_REPLY, request=request), step)))
+    return written(list(facts_of(Transaction(Kind.NO_REPLY, request=request), step)))
 
 
 def is_ambiguous(heard: Transaction, roles_are_known: bool) -> bool:

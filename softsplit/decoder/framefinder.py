@@ -17,7 +17,7 @@ from softsplit.decoder.lengths import (
     reply_length,
     request_length,
 )
-from softsplit.decoder.pairing import Conversation
+from softsplit.decoder.pairing import Pairing
 from softsplit.protocol import adu
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
@@ -29,7 +29,7 @@ PIECE = 256  # bytes that are taken in at once, which bounds the memory
 class Tap:
     """Tells a conversation what was said; `role`, "request" or "reply", when only that is on this line."""
 
-    def __init__(self, talk: Conversation, character_time: float, jitter: float, role: str | None = None):
+    def __init__(self, talk: Pairing, character_time: float, jitter: float, role: str | None = None):
         self._talk, self._role, self._character_time = talk, role, character_time
         self._bytes, self._clock = Bytes(), Clock(character_time, jitter)
         self._follows = False  # the head follows a frame

@@ -2,13 +2,13 @@
 
 from softsplit.decoder.damage import STRAY, TORN, begins_like, describe, resembles
 from softsplit.decoder.lengths import ECHOES, answer_length, answers, request_length
-from softsplit.decoder.requests import Asked, Past, between
-from softsplit.decoder.timing import PATIENCE, Habits
+from softsplit.decoder.requests import Asked, PastRequests, between
+from softsplit.decoder.timing import PATIENCE, Timing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
 
-class Conversation:
+class Pairing:
     """Takes in frames and noise in the order in which they were heard.
 
     `begin` and `end` are when the first byte of a frame began and its last one ended, in seconds, or None
@@ -18,8 +18,8 @@ class Conversation:
     def __init__(self, jitter: float, timeout: float):
         self.asked: Asked | None = None  # and not yet answered
         self._jitter, self._timeout = jitter, timeout
-        self._habits = Habits()
-        self._past = Past(self._habits, timeout)
+        self._timing = Timing()
+        self._past = PastRequests(self._timing, timeout)
         self._noise, self._noise_end = b"", None  # since the last frame
         self._early: tuple | None = None  # a reply that was read before its request, from another tap
         self._told: list[Transaction] = []
@@ -61,7 +61,7 @@ class Conversation:
             self._tell_noise()
             self.asked = None
             if frame != asked.frame:  # an echo may be the request again
-                self._habits.answered(frame[0], between(asked.time, begin))
+                self._timing.answered(frame[0], between(asked.time, begin))
             kind = Kind.SUSPECT if suspect else Kind.EXCEPTION if frame[1] >= 0x80 else Kind.OK
             self._tell(kind, asked, frame, between(asked.time, end))
 
@@ -95,14 +95,14 @@ class Conversation:
 
     def expects(self, frame: bytes) -> bool:
         """Whether it is a reply to what was asked last, or a request that is known."""
-        return self._habits.is_familiar(frame) or self.asked is not None and answers(self.asked.frame, frame)
+        return self._timing.is_familiar(frame) or self.asked is not None and answers(self.asked.frame, frame)
 
     def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
         """Whether it is a request although it fits what was asked last."""
         if frame == self.asked.frame and resembles(self._noise, frame):
             return True  # the noise was the echo
-        times_tell = 2 * self._jitter <= self._habits.patience(frame[0])
-        return times_tell and self._habits.is_familiar(frame) and self._past.is_overdue(self.asked, begin)
+        times_tell = 2 * self._jitter <= self._timing.patience(frame[0])
+        return times_tell and self._timing.is_familiar(frame) and self._past.is_overdue(self.asked, begin)
 
     def is_reply(self, frame: bytes, begin: float | None) -> bool:
         """Whether it is a reply although it does not fit what was asked last."""
@@ -110,15 +110,15 @@ class Conversation:
         if frame[1] in ECHOES:
             return (asked is not None and not self._past.is_overdue(asked, begin)
                     or self._is_echo_of_noise(frame, begin))
-        return asked is not None and not self._habits.is_familiar(frame)
+        return asked is not None and not self._timing.is_familiar(frame)
 
     def _is_echo_of_noise(self, frame: bytes, begin: float | None) -> bool:
         wait = between(self._noise_end, begin) or 0.0
-        return not self.asked and wait <= self._habits.patience(frame[0]) and resembles(self._noise, frame)
+        return not self.asked and wait <= self._timing.patience(frame[0]) and resembles(self._noise, frame)
 
     def _may_be_request(self, asked: Asked, begin: float | None) -> bool:
         """Whether the same frame as `asked` may be that again, or that was the late echo of one before."""
-        is_retry = self._habits.is_retry_possible(between(asked.time, begin))
+        is_retry = self._timing.is_retry_possible(between(asked.time, begin))
         return is_retry or not asked.retry and self._past.unanswered(asked.frame, asked.time) is not None
 
     def _is_torn_reply(self, asked: Asked) -> bool:
@@ -132,7 +132,7 @@ class Conversation:
         wait = between(self.asked.time, begin) if self.asked else None
         if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
             return None
-        soon = wait < min(PATIENCE, self._habits.patience(self.asked.frame[0]))
+        soon = wait < min(PATIENCE, self._timing.patience(self.asked.frame[0]))
         return self._past.unanswered(self.asked.frame, self.asked.time) if soon else None
 
     def _unexpected(self, frame: bytes, begin: float | None, end: float | None, given: bool) -> None:

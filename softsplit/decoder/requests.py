@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from softsplit.decoder.damage import begins_like
 from softsplit.decoder.lengths import answers
-from softsplit.decoder.timing import Habits
+from softsplit.decoder.timing import Timing
 
 UNANSWERED = 4  # requests without a reply that are remembered
 STEPS_BACK = 2  # requests between a late reply and its own, at most
@@ -27,11 +27,11 @@ def between(begin: float | None, end: float | None) -> float | None:
     return None if begin is None or end is None else end - begin
 
 
-class Past:
+class PastRequests:
     """Remembers what was asked and given up; `timeout` is how long a reply may take, in seconds."""
 
-    def __init__(self, habits: Habits, timeout: float):
-        self._habits, self._timeout = habits, timeout
+    def __init__(self, habits: Timing, timeout: float):
+        self._timing, self._timeout = habits, timeout
         self._number = 0
         self._given_up: Asked | None = None  # the last one
         self._unanswered: deque[Asked] = deque(maxlen=UNANSWERED)
@@ -42,8 +42,8 @@ class Past:
         last = self._given_up
         retry = last is not None and last.number == self._number and last.frame == frame
         if retry and undisturbed:
-            self._habits.asked_again(between(last.time, end))
-        self._habits.asked(frame)
+            self._timing.asked_again(between(last.time, end))
+        self._timing.asked(frame)
         self._number += 1
         return Asked(frame, end, self._number, retry)
 
@@ -75,8 +75,8 @@ class Past:
 
     def is_overdue(self, asked: Asked, now: float | None) -> bool:
         """Whether it is so late that the unit has answered, or whoever asked asks again."""
-        return (between(asked.time, now) or 0.0) > self._habits.patience(asked.frame[0])
+        return (between(asked.time, now) or 0.0) > self._timing.patience(asked.frame[0])
 
     def _is_recent(self, asked: Asked, now: float | None) -> bool:
         return (self._number - asked.number <= STEPS_BACK
-                and (between(asked.time, now) or 0.0) <= self._habits.memory(self._timeout))
+                and (between(asked.time, now) or 0.0) <= self._timing.memory(self._timeout))

@@ -1,4 +1,4 @@
-"""Habits of a serial line: how soon units answer, when masters ask again, and what they ask as always."""
+"""Timing of a serial line: how soon units answer, when masters ask again, and what they ask as always."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ RECENT = 15  # replies of each unit
 FAMILIAR = 256  # requests
 
 
-class Habits:
+class Timing:
     """Learns from what went well."""
 
     def __init__(self):

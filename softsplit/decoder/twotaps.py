@@ -18,7 +18,7 @@ from softsplit.decoder.damage import TORN
 from softsplit.decoder.lengths import answers
 from softsplit.decoder.order import CALM, Answer, Order, Question
 from softsplit.decoder.requests import Asked
-from softsplit.decoder.timing import Habits
+from softsplit.decoder.timing import Timing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
@@ -36,7 +36,7 @@ class TwoTaps:
         self._apart = USUALLY * jitter
         self._is_steady = jitter <= STEADY
         self._timeout = timeout
-        self._habits = Habits()
+        self._timing = Timing()
         self._orders: dict[int, Order] = {}
         self._questions: deque[Question] = deque()  # of all units, as long as a reply may come
         self._noise_at = float("-inf")  # where a request may have been
@@ -53,7 +53,7 @@ class TwoTaps:
         return told
 
     def is_familiar(self, frame: bytes) -> bool:
-        return self._habits.is_familiar(frame)
+        return self._timing.is_familiar(frame)
 
     def request(self, frame: bytes, begin: float, end: float) -> None:
         self._number += 1
@@ -62,7 +62,7 @@ class TwoTaps:
         question = Question(Asked(frame, end, self._number, retry))
         if last:
             last.next_at = begin
-        self._habits.asked(frame)
+        self._timing.asked(frame)
         if frame[0] == 0:
             self._tell(Kind.BROADCAST, question)
         else:
@@ -107,7 +107,7 @@ class TwoTaps:
 
     def _patience(self, answer: Answer) -> float:
         """How long to wait for another request that may own a reply, if such a one is known."""
-        known = [each for each in self._habits.requests() if each[0] == answer.frame[0]]
+        known = [each for each in self._timing.requests() if each[0] == answer.frame[0]]
         is_only = sum(answers(each, answer.frame) for each in known) == 1
         return self._apart if is_only and any(self._fitting(answer)) else HICCUP
 
@@ -127,7 +127,7 @@ class TwoTaps:
         question = answer.question
         if not self._is_steady or not question or question.is_decided:
             return False
-        wait, usual = answer.begin - question.asked.time, self._habits.usual(answer.frame[0])
+        wait, usual = answer.begin - question.asked.time, self._timing.usual(answer.frame[0])
         if usual is not None and not -self._apart < wait - usual < usual / 2 + self._apart:
             order.doubtful_at = max(order.doubtful_at, answer.end)
         return answer.end - order.doubtful_at > CALM
@@ -144,7 +144,7 @@ class TwoTaps:
     def _pair(self, question: Question, answer: Answer, is_sure: bool) -> None:
         kind = Kind.SUSPECT if not is_sure else Kind.EXCEPTION if answer.frame[1] >= 0x80 else Kind.OK
         if is_sure:
-            self._habits.answered(answer.frame[0], max(0.0, answer.begin - question.asked.time))
+            self._timing.answered(answer.frame[0], max(0.0, answer.begin - question.asked.time))
         self._tell(kind, question, answer.frame, answer.end - question.asked.time)
 
     def _forget(self, final: bool) -> None:

@@ -15,7 +15,7 @@ REMEMBERED = 1000  # addresses
 OTHERS = "others"
 
 
-class Door:
+class AddressFilter:
     """Knows the addresses which `access` allows and prefers, and says in the log whom it refused."""
 
     def __init__(self, name: str, access: Access):

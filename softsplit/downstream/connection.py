@@ -7,7 +7,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from softsplit import clock
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.masters import MasterTally
+from softsplit.downstream.masters import MasterCounters
 from softsplit.protocol import adu
 from softsplit.protocol.functions import WRITING
 
@@ -38,7 +38,7 @@ class Connection:
         self.peer = peer  # its address and port
         self.requests = 0
         self.opened_at = clock.now()
-        self.tally = MasterTally()  # of its master, which may have other connections
+        self.counters = MasterCounters()  # of its master, which may have other connections
         self.events = EVENT_READ
         self.is_preferred = False
         self.is_served = False  # it has made one whole request
@@ -92,7 +92,7 @@ class Connection:
         self.asked_at = now
         self.is_served = True
         self.requests += 1
-        self.tally.count_known(data[6:])
+        self.counters.count_known(data[6:])
         if sent < len(answer):
             self._outbox = answer[sent:]
             self.send()
@@ -107,7 +107,7 @@ class Connection:
         if not self._outbox:
             self._made_at = self._answered_at
         answer = future.result()
-        self.tally.count_answer(answer)
+        self.counters.count_answer(answer)
         self._reply(request, answer)
         self._inbox = self._answer(self._inbox)
         self.send()
@@ -158,12 +158,12 @@ class Connection:
         self.is_served = True
         self.requests += 1
         self._hangs_since = None
-        self.tally.count_request(unit, pdu)
+        self.counters.count_request(unit, pdu)
         if not self._outbox:
             self._made_at = self.asked_at
         answer = self._look_up(request, unit, pdu)
         if isinstance(answer, bytes):
-            self.tally.count_answer(answer)
+            self.counters.count_answer(answer)
             self._reply(request, answer)
         else:
             self._awaited = request, answer

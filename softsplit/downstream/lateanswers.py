@@ -9,7 +9,7 @@ ANSWER_WITHIN = 0.4  # s after its request, or not at all: the shortest patience
 KEEP = 1.0  # s that the retry may take; the same write after that is another one
 
 
-class Undelivered:
+class LateAnswers:
     """The answer to the latest write of a master that was not delivered: its retry shares it, and is not
     written as well.
 

@@ -5,7 +5,7 @@ The server's thread counts; the main thread looks on, at numbers that may be one
 
 from collections import Counter
 
-from softsplit.downstream.lateanswers import Undelivered
+from softsplit.downstream.lateanswers import LateAnswers
 from softsplit.protocol.addresses import unit_bytes
 from softsplit.protocol.pdu import SILENCE
 
@@ -14,7 +14,7 @@ MASTERS = 100  # that are told apart
 OTHER = b""  # in the place of a request: all that are not told apart
 
 
-class MasterTally:
+class MasterCounters:
     """One master: `asked` counts its requests, by unit and the first five bytes of the PDU."""
 
     def __init__(self):
@@ -22,7 +22,7 @@ class MasterTally:
         self.exceptions: Counter[int] = Counter()  # by code
         self.silent = 0  # requests that got no answer on purpose
         self.connections = 0
-        self.undelivered = Undelivered()  # which is for its next connection, too
+        self.undelivered = LateAnswers()  # which is for its next connection, too
 
     def count_request(self, unit: int, pdu: bytes) -> None:  # server thread
         self.count_known(unit_bytes(unit) + pdu[:5])
@@ -46,7 +46,7 @@ class MasterTally:
     def requests(self) -> int:
         return sum(tuple(self.asked.values()))
 
-    def add(self, other: "MasterTally") -> None:
+    def add(self, other: "MasterCounters") -> None:
         """Count in what another master asked, without telling its requests apart."""
         self.asked[OTHER] = self.asked.get(OTHER, 0) + other.requests
         self.exceptions.update(other.exceptions)
@@ -54,21 +54,21 @@ class MasterTally:
 
 
 class Masters(dict):
-    """The masters of one server, from address to tally; beyond MASTERS, who has gone becomes `others`."""
+    """The masters of one server, from address to counters; beyond MASTERS, who has gone becomes `others`."""
 
     def __init__(self):
         super().__init__()
-        self.others = MasterTally()
+        self.others = MasterCounters()
 
-    def meet(self, address: str) -> MasterTally:  # server thread
-        """Return the tally of a master which connects."""
+    def meet(self, address: str) -> MasterCounters:  # server thread
+        """Return the counters of a master which connects."""
         if address not in self and len(self) >= MASTERS:
             self._forget()
-        tally = self.setdefault(address, MasterTally())
-        tally.connections += 1
-        return tally
+        counters = self.setdefault(address, MasterCounters())
+        counters.connections += 1
+        return counters
 
     def _forget(self) -> None:
-        gone = next((address for address, tally in self.items() if not tally.connections), None)
+        gone = next((address for address, counters in self.items() if not counters.connections), None)
         if gone is not None:
             self.others.add(self.pop(gone))

@@ -91,7 +91,7 @@ class Mirror(Slave):
         return reading.block is not None
 
     def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
-        """A write changes these blocks; see `Doubt`. They have to be read again after it.
+        """A write changes these blocks; see `Invalidation`. They have to be read again after it.
 
         What else the unit refused or gave before the write, it may answer otherwise now.
         """

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from softsplit.config.topology import Served
-from softsplit.downstream.masters import OTHER, Masters, MasterTally
+from softsplit.downstream.masters import OTHER, MasterCounters, Masters
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol.blocks import READ_TABLES
 from softsplit.rates import Rates
@@ -37,7 +37,7 @@ def _by_code(exceptions: Mapping[int, int]) -> dict:
     return {str(code): count for code, count in sorted(exceptions.items())}
 
 
-def _master(address: str, tally: MasterTally, counters: Mapping, rates: Mapping) -> dict:
+def _master(address: str, tally: MasterCounters, counters: Mapping, rates: Mapping) -> dict:
     own = [key for key in counters if key[0] == address]
     return {
         "requests": sum(counters[key] for key in own),

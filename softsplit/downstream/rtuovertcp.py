@@ -54,8 +54,8 @@ class RtuConnection(Connection):
 
     def withdraw(self) -> None:
         if self._awaited:  # it may connect again, and try again
-            self.tally.undelivered.keep(*self._awaited)
-        self.tally.undelivered.withdraw()
+            self.counters.undelivered.keep(*self._awaited)
+        self.counters.undelivered.withdraw()
 
     def _has_more(self) -> bool:
         """Whether something has come that nobody has looked at."""
@@ -66,12 +66,12 @@ class RtuConnection(Connection):
 
     def _give_up(self) -> None:
         """The awaited answer is of no use any more."""
-        self.tally.undelivered.keep(*self._awaited)
-        self.tally.count_answer(SILENCE)
+        self.counters.undelivered.keep(*self._awaited)
+        self.counters.count_answer(SILENCE)
         self._awaited = None
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
-        return self.tally.undelivered.take(request) or super()._look_up(request, unit, pdu)
+        return self.counters.undelivered.take(request) or super()._look_up(request, unit, pdu)
 
     def _answer(self, data: bytes) -> bytes:
         now = clock.now()

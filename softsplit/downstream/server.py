@@ -12,7 +12,7 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.masters import Masters
 from softsplit.downstream.report import Reporter
 from softsplit.errors import DownstreamError
-from softsplit.logs.conditions import TokenBucket, Condition
+from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
@@ -42,8 +42,8 @@ class Server(Worker):
         self._open_at = 0.0  # when that is tried again
         self._bugs: set[str] = set()
         self.selector = selectors.DefaultSelector()
-        self._alarm, self._bell = socket.socketpair()  # wake() rings, the selector hears
-        self._bell.setblocking(False)  # a bell that rings already need not be rung
+        self._alarm, self._wake = socket.socketpair()  # wake() rings, the selector hears
+        self._wake.setblocking(False)  # a bell that rings already need not be rung
         self.selector.register(self._alarm, selectors.EVENT_READ)
 
     def open(self) -> None:  # main thread
@@ -120,7 +120,7 @@ class Server(Worker):
 
     def wake(self) -> None:  # any thread
         with suppress(OSError):  # the thread has ended already
-            self._bell.send(b"!")
+            self._wake.send(b"!")
 
     def hear(self) -> None:
         """Take note of what `wake()` said."""
@@ -129,7 +129,7 @@ class Server(Worker):
     def close(self) -> None:
         self.selector.close()
         self._alarm.close()
-        self._bell.close()
+        self._wake.close()
 
     def report_bug(self, error: Exception) -> None:
         """Log once what came up while one master was served; it costs this master only."""

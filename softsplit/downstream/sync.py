@@ -4,7 +4,7 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from softsplit.downstream.mirror import Mirror
-from softsplit.protocol.blocks import Barrier, Doubt
+from softsplit.protocol.blocks import Barrier, Invalidation
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
@@ -33,11 +33,11 @@ class Sync(Worker):
             reading.done()
             return
         for mirror in self._mirrors[reading.upstream, reading.unit]:
-            if isinstance(reading, Doubt):
+            if isinstance(reading, Invalidation):
                 mirror.doubt(reading.blocks, reading.until)
             else:
                 mirror.update(reading)
-        if isinstance(reading, Doubt):
+        if isinstance(reading, Invalidation):
             reading.done()
 
     def wake(self) -> None:  # any thread

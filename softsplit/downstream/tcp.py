@@ -20,7 +20,7 @@ from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.config.url import Url, show_address
-from softsplit.downstream.addressfilter import Door
+from softsplit.downstream.addressfilter import AddressFilter
 from softsplit.downstream.connection import NOTHING, OVER, Connection
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.rtuovertcp import RtuConnection
@@ -54,7 +54,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         Server.__init__(self, name, url, databank)
         self._connections: dict[int, Connection] = {}  # by descriptor
         self._epoll = select.epoll.fromfd(os.dup(self.selector.fileno()))  # the same one, with less around it
-        self._door = Door(name, access)
+        self._door = AddressFilter(name, access)
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
         self._accept_at: float | None = None  # when accepting goes on
@@ -177,7 +177,7 @@ class TcpServer(Server, ModbusTkTcpServer):
     def _drop(self, connection: Connection) -> None:
         connection.events = OVER
         connection.withdraw()
-        connection.tally.connections -= 1
+        connection.counters.connections -= 1
         del self._connections[connection.sock.fileno()]
         self._expiring.discard(connection)
         with suppress(KeyError):  # while an answer is awaited it is not watched
@@ -228,7 +228,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             log.debug("%s: connection lost: %s", self.label, error)
             sock.close()
             return
-        connection.tally = self.masters.meet(host)
+        connection.counters = self.masters.meet(host)
         self._connections[sock.fileno()] = connection
 
     def _resume(self, connection: Connection) -> None:  # any thread

@@ -1,4 +1,4 @@
-"""Words in the log about what comes and goes: once for each change, then ever more seldom, never a flood."""
+"""EventLog in the log about what comes and goes: once for each change, then ever more seldom, never a flood."""
 
 import logging
 

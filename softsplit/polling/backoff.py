@@ -10,7 +10,7 @@ LONG_TRY_SHARE = 10  # of so many time-outs one may be spent on a mute unit that
 
 
 @dataclass(slots=True)
-class Patience:
+class Backoff:
     """The patience with one unit: how often in a row it did not answer, and when it may be tried again.
 
     `timeout` is what a unit gets for one whole answer, in seconds; a mute one gets less.

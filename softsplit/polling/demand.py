@@ -12,7 +12,7 @@ ENOUGH, LATEST = 4, 9  # requests, from which the interval is taken
 REMEMBERED = 200  # blocks
 
 
-class Learning:
+class Demand:
     """The requests of masters for blocks of one wire that nobody has planned."""
 
     def __init__(self):

@@ -4,7 +4,7 @@ NEXT_TO_NOTHING = 1e-6  # s
 MOST_OWED = 5.0  # s of wire time; what polling could not use by then, it does not need
 
 
-class Turns:
+class WireShares:
     """Keeps account of the seconds that polling has given way to requests of masters."""
 
     def __init__(self):

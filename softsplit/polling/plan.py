@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from softsplit.polling import busload
-from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, Patience
+from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, Backoff
 from softsplit.polling.demand import OFTEN
 from softsplit.polling.due import GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
@@ -31,7 +31,7 @@ class Plan:
         self._gateways_patience = patience
         dues = [Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
         self._dues = sorted(dues, key=lambda due: due.read.every)
-        self._patience = {unit: Patience(timeout) for unit in reads}
+        self._patience = {unit: Backoff(timeout) for unit in reads}
         self._fair_until = 0.0  # until then units that answer go first, because one that did not took time
         self._tries_from = 0.0  # until then no mute unit is tried, because the last try took time
 

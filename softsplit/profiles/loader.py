@@ -27,7 +27,7 @@ ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class Defaults:
     """What a profile says of all its registers: addresses that each takes, and orders by default."""
 
     step: int
@@ -83,10 +83,10 @@ def parse_profile(text: str, name: str) -> Profile:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
 
 
-def _habits(content: dict) -> Habits:
+def _habits(content: dict) -> Defaults:
     addressing = checks.require_type(content.get("addressing", "registers"), str, "addressing")
     checks.require_word(addressing, ADDRESSINGS, "word", "addressing")
-    return Habits(ADDRESSINGS[addressing], _orders(content, {}))
+    return Defaults(ADDRESSINGS[addressing], _orders(content, {}))
 
 
 def _orders(entry: dict, usual: dict[str, str]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _each(content: dict, key: str, build) -> tuple:
     return tuple(entries)
 
 
-def _block(entry: dict, habits: Habits, allowed=BLOCK_KEYS, count: int | None = None) -> Block:
+def _block(entry: dict, habits: Defaults, allowed=BLOCK_KEYS, count: int | None = None) -> Block:
     checks.require_keys(entry, allowed)
     table = checks.require_type(entry.get("table", "holding registers"), str, "table")
     checks.require_word(table, [each.value for each in Table], "table", "table")
@@ -123,13 +123,13 @@ def _text(entry: dict, key: str) -> str:
     return checks.require_type(checks.require(entry, key), str, key)
 
 
-def _read(entry: dict, habits: Habits) -> Read:
+def _read(entry: dict, habits: Defaults) -> Read:
     block = _block(entry, habits, READ_KEYS)
     name = checks.require_name(entry.get("name", f"0x{block.address:04X}"), "name")
     return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
 
 
-def _registers(entry: dict, habits: Habits) -> list[Register]:
+def _registers(entry: dict, habits: Defaults) -> list[Register]:
     """Return one register, or as many as `repeat` says, one after another; {n} in the name counts from 1."""
     checks.require_keys(entry, REGISTER_KEYS)
     first = _register(entry, habits)
@@ -148,7 +148,7 @@ def _registers(entry: dict, habits: Habits) -> list[Register]:
             for number, address in zip(range(1, repeat + 1), starts)]
 
 
-def _identify(entry, habits: Habits) -> Identify:
+def _identify(entry, habits: Defaults) -> Identify:
     with checks.inside("identify"):
         checks.require_keys(checks.require_type(entry, dict, "", "[identify]"), IDENTIFY_KEYS)
         place = {key: value for key, value in entry.items() if key not in SAYS_KEYS}
@@ -160,7 +160,7 @@ def _identify(entry, habits: Habits) -> Identify:
         )
 
 
-def _register(entry: dict, habits: Habits) -> Register:
+def _register(entry: dict, habits: Defaults) -> Register:
     name, type_name = _text(entry, "name"), _text(entry, "type")
     checks.require_word(type_name, TYPES, "type", "type")
     if type_name in NUMBERS and "count" in entry:

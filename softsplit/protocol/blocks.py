@@ -121,11 +121,11 @@ class Read:
                               f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")
 
 
-UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Doubt.until
+UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Invalidation.until
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class Invalidation:
     """What a write to one unit changes: no master gets it until it was read in a transaction after the write.
 
     `until` is UNDER_WAY before the write is sent. Once it is over, `until` is when it was acknowledged, or when

@@ -25,7 +25,7 @@ class Heard:
     role: str | None = None
 
 
-class Ear:
+class TapReader:
     """One tap, which may be lost, or not be there at first.
 
     `role` is "request" or "reply", None when it hears both; `by_line` has a control line of the device tell.
@@ -94,11 +94,11 @@ class Ear:
         self._retry_at = clock.now() + RETRY
 
 
-class Ears:
+class Receiver:
     """One tap or two, heard together; `now()` tells the time of what is heard."""
 
-    def __init__(self, *ears: Ear, now: Callable[[], float] = clock.now):
-        self._ears = ears
+    def __init__(self, *readers: TapReader, now: Callable[[], float] = clock.now):
+        self._ears = readers
         self._now = now
 
     @property
@@ -134,10 +134,10 @@ class Ears:
         return [each for each in heard if each] or [Heard(self._now())]
 
 
-def _wait(ears: Sequence[Ear], patience: float) -> list[Ear]:
+def _wait(readers: Sequence[TapReader], patience: float) -> list[TapReader]:
     """Return those that have something to say, none after a while."""
     poll = select.poll()
-    by_fd = {ear.tap.fileno(): ear for ear in ears}
+    by_fd = {ear.tap.fileno(): ear for ear in readers}
     for fd in by_fd:
         poll.register(fd, select.POLLIN)
     ready = {fd for fd, _ in poll.poll(1000 * patience)}

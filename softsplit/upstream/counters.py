@@ -61,7 +61,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 
 @dataclass(slots=True)
-class BlockTally(Counts):
+class BlockCounters(Counts):
     """One block of one unit: how often it is read, its latest data and since when, what went wrong last."""
 
     name: str = ""
@@ -98,7 +98,7 @@ class Latencies(deque):
                      for share in shares)
 
 
-class Tally:
+class Counters:
     """One wire: its blocks by unit, the seconds it was `busy` with them, the `foreign` frames heard on it.
 
     `forwarded` counts, by unit, what masters had sent besides, and what was learned and is forgotten.
@@ -107,7 +107,7 @@ class Tally:
     """
 
     def __init__(self, reads: Mapping[int, Sequence[Read]]):
-        self.blocks: dict[int, dict[Block, BlockTally]] = {unit: {} for unit in reads}
+        self.blocks: dict[int, dict[Block, BlockCounters]] = {unit: {} for unit in reads}
         for unit, each in reads.items():
             for read in each:
                 self.learn(unit, read.block, read.name, read.every)
@@ -132,7 +132,7 @@ class Tally:
 
     def learn(self, unit: int, block: Block, name: str, every: float | None) -> None:  # poller thread
         """A block is read from now on, or read every so many seconds."""
-        known = self.blocks[unit].setdefault(block, BlockTally(name=name, block=block))
+        known = self.blocks[unit].setdefault(block, BlockCounters(name=name, block=block))
         known.every = every
 
     def forget(self, unit: int, block: Block) -> None:  # poller thread
@@ -146,10 +146,10 @@ class Tally:
         `data` is that of the answer to a read.
         """
         self.unreachable, self.asked_at = "", asked_at
-        tally = self.blocks[unit].get(block, self.forwarded[unit])
-        tally.count(error)
-        if isinstance(tally, BlockTally):
-            tally.note(asked_at, error, data)
+        counters = self.blocks[unit].get(block, self.forwarded[unit])
+        counters.count(error)
+        if isinstance(counters, BlockCounters):
+            counters.note(asked_at, error, data)
         if error is None or isinstance(error, Refused):
             self.latencies[unit].append(took)
             self.wire_latencies.append(took)
@@ -163,7 +163,7 @@ class Tally:
         """Everything counted of one unit."""
         return total((*tuple(self.blocks[unit].values()), self.forwarded[unit]))
 
-    def counters(self, unit: int) -> tuple[int, int, int, int, int]:
+    def snapshot(self, unit: int) -> tuple[int, int, int, int, int]:
         """Requests to a unit, answers, exceptions, those without an answer, and with a damaged one."""
         found = self.unit(unit)
         return found.requests, found.answers, found.exceptions.total(), found.no_answer, found.damaged

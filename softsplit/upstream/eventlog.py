@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection
 
 from softsplit.errors import UpstreamError
-from softsplit.logs.conditions import TokenBucket, Condition
+from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
 from softsplit.upstream.gatewaywait import GatewayWait
@@ -19,7 +19,7 @@ NO_IDS = ("the gateway does not return our transaction ids, so that nobody can t
 TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
-class Words:
+class EventLog:
     """Tells of each change once, and of what lasts ever more seldom. For the thread that owns the wire.
 
     `tries` is false where nothing is ever sent.

@@ -11,7 +11,7 @@ from softsplit.upstream import replies
 from softsplit.upstream.client import Client
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.learner import Learner
-from softsplit.upstream.queue import Forward, Forwards
+from softsplit.upstream.queue import Forward, RequestQueue
 from softsplit.upstream.results import Results
 
 LATE_WRITE = 3.0  # time-outs after which a write that was not answered is done, or never will be
@@ -20,7 +20,7 @@ LATE_WRITE = 3.0  # time-outs after which a write that was not answered is done,
 class Forwarding:
     """The requests of masters that a poller sends between its own; for the thread that owns the wire."""
 
-    def __init__(self, upstream: Upstream, client: Client, plan: Plan, queue: Forwards, learner: Learner,
+    def __init__(self, upstream: Upstream, client: Client, plan: Plan, queue: RequestQueue, learner: Learner,
                  hand_over: HandOver, results: Results):
         self._timeout = upstream.timeout
         self._client = client

@@ -4,7 +4,14 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import Queue
 
-from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Barrier, Block, Doubt, Reading
+from softsplit.protocol.blocks import (
+    NOT_SENT,
+    UNDER_WAY,
+    Barrier,
+    Block,
+    Invalidation,
+    Reading,
+)
 
 LONGEST_HANDOVER = 5.0  # s; a sync thread that is slower has failed
 LOOK_AGAIN = 0.1  # s
@@ -26,11 +33,11 @@ class HandOver:
     def is_about_to_write(self, unit: int, blocks: Sequence[Block]) -> bool:
         """See that no master gets what is about to be changed; return false when all is to stop."""
         return self._put_and_wait(
-            lambda done: Doubt(self._upstream, unit, tuple(blocks), done, UNDER_WAY))
+            lambda done: Invalidation(self._upstream, unit, tuple(blocks), done, UNDER_WAY))
 
     def has_written(self, unit: int, blocks: Sequence[Block], until: float) -> None:
         """A write was acknowledged, or is executed up to `until` or not at all: what is read then counts."""
-        self.put(Doubt(self._upstream, unit, tuple(blocks), lambda: None, until))
+        self.put(Invalidation(self._upstream, unit, tuple(blocks), lambda: None, until))
 
     def has_not_written(self, unit: int, blocks: Sequence[Block]) -> None:
         """The write was not sent after all."""
@@ -40,11 +47,11 @@ class HandOver:
         """Wait until every mirror knows all that was told before; return false when all is to stop."""
         return self._put_and_wait(Barrier)
 
-    def put(self, news: Reading | Doubt | Barrier) -> None:
+    def put(self, news: Reading | Invalidation | Barrier) -> None:
         """Hand over what there is to tell; a Reading may be made elsewhere."""
         self._readings.put(news, timeout=LONGEST_HANDOVER)
 
-    def _put_and_wait(self, news: Callable[[Callable[[], None]], Doubt | Barrier]) -> bool:
+    def _put_and_wait(self, news: Callable[[Callable[[], None]], Invalidation | Barrier]) -> bool:
         is_done = threading.Event()
         self.put(news(is_done.set))
         while not is_done.wait(LOOK_AGAIN):

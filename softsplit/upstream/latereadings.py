@@ -7,20 +7,20 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Reading
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS, read_question
 from softsplit.upstream.client import Client
-from softsplit.upstream.counters import Tally
-from softsplit.upstream.eventlog import Words
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 
 
 class LateReadings:
     """The late answers of one upstream; for the thread that owns the wire. `hand_over` gets the readings."""
 
-    def __init__(self, upstream: str, client: Client, plan: Plan, tally: Tally, words: Words,
+    def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, words: EventLog,
                  hand_over: Callable[[Reading], None]):
         self._upstream = upstream
         self._client = client
         self._plan = plan
-        self._tally = tally
-        self._words = words
+        self._tally = counters
+        self._eventlog = words
         self._hand_over = hand_over
         self._written_at: dict[int, float] = {}  # by unit: when the latest write was over
 
@@ -35,15 +35,15 @@ class LateReadings:
             if answer[0] < 0x80:
                 self._take_data(unit, late.sent.question.pdu, late.sent.asked_at, answer[2:])
             elif answer[1] in GATEWAY_EXCEPTIONS:
-                self._words.gateway_waits(unit, self._client.gateway)
+                self._eventlog.gateway_waits(unit, self._client.gateway)
         for unit in self._client.take_late():
             self._plan.heard(unit, clock.now())
 
     def _take_data(self, unit: int, question: bytes, asked_at: float, data: bytes) -> None:
         """Take home the data of a polled block, unless something newer is known or may have been written."""
-        for block, tally in self._tally.blocks[unit].items():
+        for block, counters in self._tally.blocks[unit].items():
             if read_question(block).pdu == question:
-                is_newer = asked_at > max(tally.taken_at or 0.0, self._written_at.get(unit, 0.0))
+                is_newer = asked_at > max(counters.taken_at or 0.0, self._written_at.get(unit, 0.0))
                 break
         else:
             return
@@ -51,4 +51,4 @@ class LateReadings:
             self._tally.late(unit, block, asked_at, data)
             self._plan.answered_late(unit, block, asked_at, clock.now())
             self._hand_over(Reading(self._upstream, unit, block, asked_at, data))
-            self._words.answers(unit)
+            self._eventlog.answers(unit)

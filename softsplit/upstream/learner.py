@@ -3,25 +3,25 @@
 from collections import deque
 
 from softsplit import clock
-from softsplit.polling.demand import REMEMBERED, Learning
+from softsplit.polling.demand import REMEMBERED, Demand
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
-from softsplit.upstream.counters import Tally
-from softsplit.upstream.eventlog import Words
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 
 LEARN_EVERY = 1.0  # s between looks
 WAITING = 10_000  # notes
 
 
 class Learner:
-    """Adds to the plan of a wire the blocks that masters ask for often; what is polled shows in the tally."""
+    """Adds to the plan of a wire the blocks that masters ask for often; what is polled shows in the counters."""
 
-    def __init__(self, plan: Plan, tally: Tally, words: Words):
+    def __init__(self, plan: Plan, counters: Counters, words: EventLog):
         self._plan = plan
-        self._tally = tally
-        self._words = words
+        self._tally = counters
+        self._eventlog = words
         self._noted: deque[tuple[int, Block, float]] = deque(maxlen=WAITING)  # filled by any thread
-        self._learning = Learning()
+        self._learning = Demand()
         self._learned: dict[tuple[int, Block], Read] = {}
         self._took: dict[tuple[int, Block], float] = {}  # s, a forwarded read of a block
         self._at = 0.0  # when to look again
@@ -52,7 +52,7 @@ class Learner:
         for unit, block in self._learned.keys() - wanted.keys():
             self._plan.forget(unit, self._learned.pop((unit, block)))
             self._tally.forget(unit, block)
-            self._words.forgets_block(unit, block)
+            self._eventlog.forgets_block(unit, block)
         for whose in wanted.keys() & self._took.keys() - self._learned.keys():
             self._learn(*whose, wanted[whose], now)
 

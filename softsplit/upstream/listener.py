@@ -6,19 +6,26 @@ from queue import Queue
 
 from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
-from softsplit.decoder.decoder import Pairing
-from softsplit.decoder.facts import Overheard, done_at, is_ambiguous, overheard, written, written_by
+from softsplit.decoder.decoder import Decoder
+from softsplit.decoder.facts import (
+    Fact,
+    done_at,
+    facts_of,
+    is_ambiguous,
+    written,
+    written_by,
+)
 from softsplit.decoder.periods import Periods
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.polling.backoff import MUTE_AFTER
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import READ_TABLES, Block, Doubt, Reading, Table
+from softsplit.protocol.blocks import READ_TABLES, Block, Invalidation, Reading, Table
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block, describe_exception
 from softsplit.rates import Rates
-from softsplit.transport.receiver import Ear, Ears
-from softsplit.upstream.counters import Tally
-from softsplit.upstream.eventlog import Words
+from softsplit.transport.receiver import Receiver, TapReader
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.report import report
 from softsplit.worker import Worker
 
@@ -43,7 +50,7 @@ class Listener(Worker):
         self._upstream = upstream
         self._readings = readings
         self._steps = {unit.unit: unit.profile.step for unit in units}
-        self._ears = ears_for(upstream, self._hear_of_tap)
+        self._ears = receiver_for(upstream, self._hear_of_tap)
         self._character_time = adu.character_time(upstream.line.baudrate, upstream.line.mode)
         self._roles_are_known = upstream.reply_url is not None
         self._reply_timeout = max(LATE, upstream.timeout)
@@ -52,8 +59,8 @@ class Listener(Worker):
         self._periods = {unit: Periods() for unit in self._steps}
         self._unanswered: Counter = Counter()  # reads in a row, by unit
         self._tries: dict[int, float] = {}  # when that was asked which nobody answered, right before
-        self.tally = Tally({unit: () for unit in self._steps})
-        self._words = Words(upstream.name, str(upstream.url), self._steps, tries=False)
+        self.counters = Counters({unit: () for unit in self._steps})
+        self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False)
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
         self._lost = ""  # why a tap is not heard
@@ -62,7 +69,7 @@ class Listener(Worker):
         self._unlisted: set[int] = set()
 
     def step(self) -> None:
-        self._words.catch_up()
+        self._eventlog.catch_up()
         if not self._is_open and not self._open():
             self.pause(OPEN_AGAIN)
             return
@@ -87,12 +94,12 @@ class Listener(Worker):
 
     def report(self, now: float) -> dict:  # main thread
         """What `status.json` says of this upstream."""
-        busy = self._rates.update({"busy": self.tally.busy}, now)["busy"]
-        return {**report(self._upstream, self.tally, busy, now), "unlisted": sorted(self._unlisted)}
+        busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
+        return {**report(self._upstream, self.counters, busy, now), "unlisted": sorted(self._unlisted)}
 
-    def _begin(self) -> Pairing:
+    def _begin(self) -> Decoder:
         """Forget what was heard in part."""
-        return Pairing(self._character_time, jitter=self._ears.jitter, timeout=self._reply_timeout)
+        return Decoder(self._character_time, jitter=self._ears.jitter, timeout=self._reply_timeout)
 
     def _open(self) -> bool:
         try:
@@ -120,19 +127,19 @@ class Listener(Worker):
         elif self._bad > NOISE * (self._good + self._bad) and self._good + self._bad > JUDGED / 4:
             self._ail(f"what is heard at {self._upstream.url} is mostly noise; is the line {line.baudrate} "
                       f"{line.mode}, are A and B the right way round?")
-        elif self.tally.asked_at is not None:
-            self.tally.unreachable = ""
-            self._words.reached()
+        elif self.counters.asked_at is not None:
+            self.counters.unreachable = ""
+            self._eventlog.reached()
 
     def _ail(self, why: str) -> None:
-        if self.tally.unreachable != why:
-            self.tally.miss(Unreachable(why))
-        self._words.unreachable(Unreachable(why))
+        if self.counters.unreachable != why:
+            self.counters.miss(Unreachable(why))
+        self._eventlog.unreachable(Unreachable(why))
 
     def _take(self, heard: Transaction) -> None:
         """Draw from a transaction what it tells."""
         size = len(heard.request or b"") + len(heard.reply or b"")
-        self.tally.busy += size * self._character_time
+        self.counters.busy += size * self._character_time
         self._judge(size, heard.kind is Kind.DAMAGED)
         if heard.kind is Kind.BROADCAST:
             for unit, step in self._steps.items():
@@ -141,7 +148,7 @@ class Listener(Worker):
             self._take_of(heard.unit, heard)
         elif heard.kind in (Kind.OK, Kind.EXCEPTION) and heard.unit not in self._unlisted:
             self._unlisted.add(heard.unit)
-            self._words.is_there_too(heard.unit)
+            self._eventlog.is_there_too(heard.unit)
 
     def _judge(self, size: int, is_noise: bool) -> None:
         self._good, self._bad = self._good + size * (not is_noise), self._bad + size * is_noise
@@ -150,7 +157,7 @@ class Listener(Worker):
 
     def _take_of(self, unit: int, heard: Transaction) -> None:
         """Hand over what a transaction tells of one of our units."""
-        facts = list(overheard(heard, self._steps[unit]))
+        facts = list(facts_of(heard, self._steps[unit]))
         asked_at = self._asked_at(unit, heard)
         error = self._error(unit, heard)
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
@@ -161,7 +168,7 @@ class Listener(Worker):
         is_counted = heard.kind in COUNTED and not is_ambiguous(heard, self._roles_are_known)
         if is_counted:
             data = next((fact.data for fact in facts if fact.block == block), None)
-            self.tally.count(unit, block, asked_at, heard.latency or 0.0, error, data)
+            self.counters.count(unit, block, asked_at, heard.latency or 0.0, error, data)
             self._note_answer(unit, has_answered, error)
         self._doubt(unit, written(facts), self._done_at(heard))
         for fact in facts:
@@ -191,20 +198,20 @@ class Listener(Worker):
         """A read was heard, which may come again and again."""
         periods = self._periods[unit]
         periods.note(block, now)
-        self.tally.learn(unit, block, str(block), periods.every(block) or None)
+        self.counters.learn(unit, block, str(block), periods.every(block) or None)
         for forgotten in periods.forget(now):
-            self.tally.forget(unit, forgotten)
+            self.counters.forget(unit, forgotten)
 
     def _note_answer(self, unit: int, has_answered: bool, error: UpstreamError | None) -> None:
         self._unanswered[unit] = 0 if has_answered else self._unanswered[unit] + 1
         if has_answered:
-            self.tally.mute.discard(unit)
-            self._words.answers(unit)
+            self.counters.mute.discard(unit)
+            self._eventlog.answers(unit)
         elif self._unanswered[unit] >= MUTE_AFTER:
-            self.tally.mute.add(unit)
-            self._words.is_mute(unit, error)
+            self.counters.mute.add(unit)
+            self._eventlog.is_mute(unit, error)
 
-    def _hand_over(self, unit: int, fact: Overheard, asked_at: float) -> None:
+    def _hand_over(self, unit: int, fact: Fact, asked_at: float) -> None:
         periods = self._periods[unit]
         self._put(Reading(self._upstream.name, unit, fact.block, asked_at, fact.data, fact.exception,
                           periods.every(fact.block), periods.beat(asked_at + STALLED)))
@@ -227,18 +234,18 @@ class Listener(Worker):
     def _doubt(self, unit: int, blocks: list[Block], until: float = 0.0) -> None:
         """Let no master get these blocks before they were read again, by a request sent after `until`."""
         if blocks:
-            self._put(Doubt(self._upstream.name, unit, tuple(blocks), lambda: None, until))
+            self._put(Invalidation(self._upstream.name, unit, tuple(blocks), lambda: None, until))
 
-    def _put(self, what: Reading | Doubt) -> None:
+    def _put(self, what: Reading | Invalidation) -> None:
         self._readings.put(what, timeout=PATIENCE)
 
 
-def ears_for(upstream: Upstream, tell) -> Ears:
+def receiver_for(upstream: Upstream, tell) -> Receiver:
     """One tap that hears everything, or one for requests and one for replies."""
     if upstream.reply_url is None:
-        return Ears(Ear(upstream.url, upstream.line, tell))
-    return Ears(Ear(upstream.url, upstream.line, tell, "request"),
-                Ear(upstream.reply_url, upstream.line, tell, "reply"))
+        return Receiver(TapReader(upstream.url, upstream.line, tell))
+    return Receiver(TapReader(upstream.url, upstream.line, tell, "request"),
+                TapReader(upstream.reply_url, upstream.line, tell, "reply"))
 
 
 def _asked(heard: Transaction, step: int) -> Block | None:

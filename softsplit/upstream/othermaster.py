@@ -3,8 +3,8 @@
 from collections import deque
 
 from softsplit import clock
-from softsplit.upstream.counters import Tally
-from softsplit.upstream.eventlog import Words
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 
 ENOUGH, WITHIN = 3, 60.0  # so many foreign frames within so many seconds are another master
 
@@ -12,10 +12,10 @@ ENOUGH, WITHIN = 3, 60.0  # so many foreign frames within so many seconds are an
 class OtherMaster:
     """Counts what was said on a line that neither we nor a unit that we asked can have said."""
 
-    def __init__(self, upstream: str, tally: Tally, words: Words):
+    def __init__(self, upstream: str, counters: Counters, words: EventLog):
         self._upstream = upstream
-        self._tally = tally
-        self._words = words
+        self._tally = counters
+        self._eventlog = words
         self._heard_at: deque[float] = deque(maxlen=ENOUGH)
         self._proof = ""  # what was heard first
 
@@ -28,5 +28,5 @@ class OtherMaster:
             "only one")
         is_often = len(self._heard_at) == ENOUGH and self._heard_at[-1] - self._heard_at[0] < WITHIN
         if is_sure or is_often:
-            self._words.is_not_alone(self._proof)
+            self._eventlog.is_not_alone(self._proof)
             self._tally.foreigner, self._tally.foreigner_at = self._proof, self._heard_at[-1]

@@ -13,7 +13,7 @@ from softsplit.upstream.replies import Shape, has_shape
 WITHOUT_ADDRESS = (20, 21, 43)  # functions; MAP 6.14, 6.15, 6.21
 
 
-class Awaited:
+class Outstanding:
     """The questions that were asked and whose answers may still come; forgotten `lasts` seconds later."""
 
     def __init__(self, lasts: float):

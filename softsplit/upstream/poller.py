@@ -9,18 +9,18 @@ from queue import Queue
 from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import NoAnswer, Unreachable, UpstreamError
-from softsplit.polling.fairness import Turns
+from softsplit.polling.fairness import WireShares
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import read_question
 from softsplit.rates import Rates
 from softsplit.upstream.clients import client_for
-from softsplit.upstream.counters import Tally
-from softsplit.upstream.eventlog import Words
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.forwarding import Forwarding
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.learner import Learner
-from softsplit.upstream.queue import Forward, Forwards
+from softsplit.upstream.queue import Forward, RequestQueue
 from softsplit.upstream.report import report
 from softsplit.upstream.results import Results
 from softsplit.worker import HUNG, Worker
@@ -50,78 +50,78 @@ class Poller(Worker):
         self._plan = Plan(self._reads, upstream.timeout, clock.now(), self._client.request_gap,
                           lambda unit, block: self._client.free_at(unit, read_question(block)),
                           self._client.patience)
-        self.tally = Tally(self._reads)
-        self._words = Words(upstream.name, str(upstream.url), self._reads)
+        self.counters = Counters(self._reads)
+        self._eventlog = EventLog(upstream.name, str(upstream.url), self._reads)
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address
         self._down_until = 0.0  # when a gateway that is down is tried again
-        self._bell = threading.Event()  # rung when there is something to do
-        self._forwards = Forwards(self._bell.set)
-        self._turns = Turns()
-        self._learner = Learner(self._plan, self.tally, self._words)
+        self._wake = threading.Event()  # rung when there is something to do
+        self._queue = RequestQueue(self._wake.set)
+        self._shares = WireShares()
+        self._learner = Learner(self._plan, self.counters, self._eventlog)
         hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
-        self._results = Results(upstream.name, self._client, self._plan, self.tally, self._words, self._turns,
+        self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
                                 hand_over)
-        self._forwarding = Forwarding(upstream, self._client, self._plan, self._forwards, self._learner,
+        self._forwarding = Forwarding(upstream, self._client, self._plan, self._queue, self._learner,
                                       hand_over, self._results)
 
     def forward(self, forward: Forward) -> Future:  # server thread
         """Have a master's own request sent once; the future gets the answer PDU, or an UpstreamError."""
-        return self._forwards.hand_in(forward)
+        return self._queue.hand_in(forward)
 
     def give_up_late(self, now: float) -> None:  # deadlines thread
         """No master waits longer for its turn, whatever the wire is busy with."""
-        self._forwards.give_up_late(now)
+        self._queue.give_up_late(now)
 
     def note(self, unit: int, block: Block) -> None:  # server thread
         """A master has asked for a block that is not polled; what is asked often is learned."""
         self._learner.note(unit, block)
 
     def wake(self) -> None:  # any thread
-        self._bell.set()
+        self._wake.set()
 
     def step(self) -> None:
         now = clock.now()
         self._learner.look(now)
-        self._words.catch_up()
-        self._forwards.give_up(NoAnswer("the unit does not answer"),
+        self._eventlog.catch_up()
+        self._queue.give_up(NoAnswer("the unit does not answer"),
                                lambda each: not self._plan.may_ask(each.unit, now))
         if now < self._down_until:
-            self._forwards.give_up(Unreachable(self.tally.unreachable))
+            self._queue.give_up(Unreachable(self.counters.unreachable))
             self._wait(self._down_until - now)
             return
         due = self._plan.next(now)
-        is_pollings = self._turns.is_pollings(due is not None) or due and self._plan.is_owed(*due, now)
+        is_pollings = self._shares.is_pollings(due is not None) or due and self._plan.is_owed(*due, now)
         forward = None if is_pollings else self._forwarding.take()
         if forward:
             self._forward(forward)
         elif due:
             self._read(*due)
         else:
-            self._wait(min(self._plan.pause(now) or 1.0, 1.0, self._forwards.pause))
+            self._wait(min(self._plan.pause(now) or 1.0, 1.0, self._queue.pause))
 
     def close(self) -> None:
-        self._forwards.give_up(NoAnswer("softsplit stops"))
+        self._queue.give_up(NoAnswer("softsplit stops"))
         self._client.close()
-        name, tally = self._upstream.name, self.tally
-        if tally.asked_at is not None:
-            log.info("%s: the wire was busy %.1f %% of the time", name, 100 * tally.utilisation)
-            for unit in tally.blocks:
-                log.info("%s: unit %s: %s", name, unit, tally.describe(unit))
+        name, counters = self._upstream.name, self.counters
+        if counters.asked_at is not None:
+            log.info("%s: the wire was busy %.1f %% of the time", name, 100 * counters.utilisation)
+            for unit in counters.blocks:
+                log.info("%s: unit %s: %s", name, unit, counters.describe(unit))
 
     def report(self, now: float) -> dict:  # main thread
         """What `status.json` says of this upstream."""
-        busy = self._rates.update({"busy": self.tally.busy}, now)["busy"]
-        return report(self._upstream, self.tally, busy, now)
+        busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
+        return report(self._upstream, self.counters, busy, now)
 
     def _wait(self, seconds: float) -> None:
         """Pause until there is something to do; on a line, have a look at what else is said there."""
-        if seconds > LOOK_AFTER and not self._client.tells_late and not self._bell.wait(LOOK_AFTER):
+        if seconds > LOOK_AFTER and not self._client.tells_late and not self._wake.wait(LOOK_AFTER):
             seconds -= LOOK_AFTER
             self._client.listen()
             self._results.listen()
-        self._bell.wait(max(0.0, seconds))
-        self._bell.clear()
+        self._wake.wait(max(0.0, seconds))
+        self._wake.clear()
 
     def _read(self, unit: int, read: Read) -> None:
         """Read what the plan wants."""

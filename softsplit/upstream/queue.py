@@ -43,7 +43,7 @@ class Forward:
         return self.unit, self.question.pdu
 
 
-class Forwards:
+class RequestQueue:
     """What masters ask of one wire; `wake` is called when there is something."""
 
     def __init__(self, wake: Callable[[], None]):
@@ -53,7 +53,7 @@ class Forwards:
         self._writes: dict[int, Forward] = {}  # by identity, oldest first
         self._sharers: dict[tuple[int, bytes], list[str]] = {}  # who waits for the same read
         self._latest: Forward | None = None  # that was taken
-        self._turns: OrderedDict[str, int] = OrderedDict()  # of masters and hosts; the last one is the latest
+        self._shares: OrderedDict[str, int] = OrderedDict()  # of masters and hosts; the last one is the latest
         self._remembered: OrderedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = OrderedDict()
         self._unsettled: dict[int, float] = {}  # until when a write may change what a unit refuses
 
@@ -147,15 +147,15 @@ class Forwards:
 
     def _turn(self, master: str) -> tuple[int, int]:
         """When a master had its latest turn, first of all its host."""
-        return self._turns.get(_host(master), 0), self._turns.get(master, 0)
+        return self._shares.get(_host(master), 0), self._shares.get(master, 0)
 
     def _note_turn(self, master: str) -> None:
-        number = next(reversed(self._turns.values()), 0) + 1
+        number = next(reversed(self._shares.values()), 0) + 1
         for each in (_host(master), master):
-            self._turns.pop(each, None)
-            self._turns[each] = number
-        while len(self._turns) > TURNS:
-            self._turns.popitem(last=False)
+            self._shares.pop(each, None)
+            self._shares[each] = number
+        while len(self._shares) > TURNS:
+            self._shares.popitem(last=False)
 
     def _is_full(self, master: str) -> bool:
         waiting = [each.master for each in (*self._reads.values(), *self._writes.values())]

@@ -1,12 +1,18 @@
 """What `status.json` says of an upstream."""
 
 from softsplit.config.upstream import Upstream
-from softsplit.upstream.counters import BlockTally, Counts, Latencies, Tally, total
+from softsplit.upstream.counters import (
+    BlockCounters,
+    Counters,
+    Counts,
+    Latencies,
+    total,
+)
 
 FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
 
 
-def report(upstream: Upstream, tally: Tally, utilisation: float, now: float) -> dict:
+def report(upstream: Upstream, tally: Counters, utilisation: float, now: float) -> dict:
     """Return the state of one upstream, as JSON takes it; ages and latencies are in seconds.
 
     `utilisation` is the share of the latest minute in which the wire was busy.
@@ -29,13 +35,13 @@ def report(upstream: Upstream, tally: Tally, utilisation: float, now: float) -> 
     }
 
 
-def _state(tally: Tally) -> str:
+def _state(tally: Counters) -> str:
     if tally.unreachable:
         return "unreachable"
     return "starting" if tally.asked_at is None else "connected"
 
 
-def _unit(upstream: Upstream, unit: int, tally: Tally, now: float) -> dict:
+def _unit(upstream: Upstream, unit: int, tally: Counters, now: float) -> dict:
     counts = tally.unit(unit)
     has_answered = counts.answers or counts.exceptions
     return {
@@ -48,7 +54,7 @@ def _unit(upstream: Upstream, unit: int, tally: Tally, now: float) -> dict:
     }
 
 
-def _block(tally: BlockTally, now: float) -> dict:
+def _block(tally: BlockCounters, now: float) -> dict:
     taken_at, data = tally.latest
     return {
         "name": tally.name,

@@ -2,13 +2,13 @@
 
 from softsplit import clock
 from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.polling.fairness import Turns
+from softsplit.polling.fairness import WireShares
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS, OWN_EXCEPTIONS, asked_block
 from softsplit.upstream.client import Client
-from softsplit.upstream.counters import Tally
-from softsplit.upstream.eventlog import Words
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.latereadings import LateReadings
 from softsplit.upstream.othermaster import OtherMaster
@@ -17,16 +17,16 @@ from softsplit.upstream.othermaster import OtherMaster
 class Results:
     """The results of one wire; for the thread that owns it."""
 
-    def __init__(self, upstream: str, client: Client, plan: Plan, tally: Tally, words: Words, turns: Turns,
+    def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, words: EventLog, turns: WireShares,
                  hand_over: HandOver):
         self._client = client
         self._plan = plan
-        self._tally = tally
+        self._tally = counters
         self.words = words
         self.turns = turns
         self._hand_over = hand_over
-        self._others = OtherMaster(upstream, tally, words)
-        self.late = LateReadings(upstream, client, plan, tally, words, hand_over.put)
+        self._others = OtherMaster(upstream, counters, words)
+        self.late = LateReadings(upstream, client, plan, counters, words, hand_over.put)
         self._is_away = False  # the gateway or the adapter
 
     def count(self, unit: int, block: Block | None, error: UpstreamError | None = None,

@@ -23,7 +23,7 @@ from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream import replies
 from softsplit.upstream.client import Client
 from softsplit.upstream.foreign import Foreign
-from softsplit.upstream.outstanding import Awaited, probes
+from softsplit.upstream.outstanding import Outstanding, probes
 from softsplit.upstream.pace import Pace
 from softsplit.upstream.widening import cut, wider
 
@@ -73,7 +73,7 @@ class RtuClient(Client, RtuMaster):
         self._hears_itself = self._echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
-        self._awaited = Awaited(max(LONGEST_STALL, LATEST * timeout))
+        self._awaited = Outstanding(max(LONGEST_STALL, LATEST * timeout))
         self._others = Foreign()
         self._pace = Pace()
         self._accepted: tuple[Question, bytes] | None = None  # the latest reply, to what; until the next request

@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from softsplit.decoder.decoder import AUTO, MODES, RTS, Kind, Pairing
+from softsplit.decoder.decoder import AUTO, MODES, RTS, Decoder, Kind
 from softsplit.protocol.adu import rtu_frame
 from tests.traffic import CHARACTER_BITS, Line, Traffic, traffic
 
@@ -69,7 +69,7 @@ class Score:
                 f"{half:3.0f}, {most:3.0f}")
 
 
-def listen(pairing: Pairing, heard: Traffic, hinted: bool = False):
+def listen(pairing: Decoder, heard: Traffic, hinted: bool = False):
     """Yield each transaction with the time at which it is told."""
     for data, t, role in heard.reads:
         for transaction in pairing.feed(data, t, role if hinted else None) if data else pairing.idle(t):
@@ -111,7 +111,7 @@ def run(line: Line, mode: str, seeds, transactions: int) -> Score:
     score = Score()
     for seed in seeds:
         heard = traffic(line, seed, transactions)
-        pairing = Pairing(CHARACTER_BITS / line.baudrate, mode)
+        pairing = Decoder(CHARACTER_BITS / line.baudrate, mode)
         began = time.process_time()
         told = list(listen(pairing, heard, mode == RTS))
         score.seconds += time.process_time() - began
@@ -121,7 +121,7 @@ def run(line: Line, mode: str, seeds, transactions: int) -> Score:
 
 def speed(data: bytes, size: int) -> float:
     """Bytes per second when each read brings `size` of them."""
-    pairing = Pairing(CHARACTER_BITS / 9600)
+    pairing = Decoder(CHARACTER_BITS / 9600)
     began = time.process_time()
     for at in range(0, len(data), size):
         pairing.feed(data[at:at + size], at * CHARACTER_BITS / 9600)

@@ -10,7 +10,7 @@ from softsplit.commands.shared.reader import read_patiently
 from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
-from softsplit.decoder.decoder import Pairing
+from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream.tcp import CURES, bound_socket
 from softsplit.errors import Refused, Unreachable, UpstreamError
@@ -19,7 +19,7 @@ from softsplit.protocol import adu
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
-from softsplit.upstream.listener import ears_for
+from softsplit.upstream.listener import receiver_for
 
 UNPRIVILEGED = 1024  # the first port that everybody may serve
 LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
@@ -74,8 +74,8 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
 
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     """Listen for a while to a line that is only heard."""
-    ears = ears_for(upstream, lambda text: None)
-    pairing = Pairing(adu.character_time(upstream.line.baudrate, upstream.line.mode), jitter=ears.jitter)
+    ears = receiver_for(upstream, lambda text: None)
+    pairing = Decoder(adu.character_time(upstream.line.baudrate, upstream.line.mode), jitter=ears.jitter)
     found: list[Transaction] = []
     try:
         ears.open()

@@ -11,7 +11,7 @@ from softsplit.commands.read.addresses import parse_address
 from softsplit.commands.read.formats import Csv, Json, Text
 from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.shared.reader import read_all, title_of
-from softsplit.commands.shared.route import find_entrance
+from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
 from softsplit.config.schemes import ASKED
 from softsplit.config.url import Url, parse_url
@@ -116,7 +116,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     Repeats it as often as `whom` wants, until Ctrl-C. When a running splitter owns the wire, its server is
     asked instead. Raises ConfigError or SoftsplitError.
     """
-    url, unit, why = find_entrance(parse_place(whom.where), whom.unit, whom.force)
+    url, unit, why = find_route(parse_place(whom.where), whom.unit, whom.force)
     if why:
         tell(why)
     for text in form.head:

@@ -15,7 +15,12 @@ from softsplit.commands.record.recording import (
 )
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.output import say
-from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, LongFile, require_absent
+from softsplit.commands.shared.outputfile import (
+    OLDER_FILES,
+    STDOUT,
+    OutputFile,
+    require_absent,
+)
 from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
 from softsplit.config.upstream import Unit, Upstream
@@ -95,7 +100,7 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
     try:
         with Stop() as stop:
             for answer in stop.until(recorder.answers(seconds)):  # the file is begun when somebody is there
-                file = file or LongFile(path, size // (1 + OLDER_FILES), show_head(upstream).encode())
+                file = file or OutputFile(path, size // (1 + OLDER_FILES), show_head(upstream).encode())
                 line = show_answer(answer).encode()
                 file.write(line)
                 progress.count(answer, len(line))

@@ -6,7 +6,7 @@ from math import inf
 
 from softsplit import clock
 from softsplit.commands.record.recording import Answer
-from softsplit.commands.shared.route import find_entrance
+from softsplit.commands.shared.route import find_route
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.errors import Refused, Unreachable, UpstreamError
@@ -46,7 +46,7 @@ class Recorder:
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
         """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""
-        url, served_as, why = find_entrance(upstream.url, unit, self._force)
+        url, served_as, why = find_route(upstream.url, unit, self._force)
         if why:
             self._tell(why)
         if url not in self._clients:

@@ -26,7 +26,7 @@ def require_absent(path: str) -> None:
             raise SoftsplitError(f"{each} is there already; remove it, or choose another file")
 
 
-class LongFile:
+class OutputFile:
     """Takes pieces of bytes; each file begins with `head`, and each piece is flushed.
 
     One that would become longer than `max_size` bytes is begun anew, and the three before it are kept as

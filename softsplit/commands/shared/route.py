@@ -34,7 +34,7 @@ class Owner:
                 f"{self.document['upstreams'][self.upstream]['url']}")
 
 
-def find_entrance(url: Url, unit: int, force: bool = False) -> tuple[Url, int, str]:
+def find_route(url: Url, unit: int, force: bool = False) -> tuple[Url, int, str]:
     """Return where a unit can be asked that is behind `url`, under which id, and why there.
 
     That is the url itself, for no reason, unless a running splitter owns that wire; or always, by `force`.

@@ -27,7 +27,7 @@ class Cable(Worker):
             tty.setraw(device)
             os.set_blocking(end, False)
         self.left, self.right = os.ttyname(left), os.ttyname(right)
-        self._alarm, self._bell = socket.socketpair()  # wake() rings, the selector hears
+        self._alarm, self._wake = socket.socketpair()  # wake() rings, the selector hears
         self._selector.register(self._alarm, selectors.EVENT_READ)
         self._selector.register(one, selectors.EVENT_READ, other)
         self._selector.register(other, selectors.EVENT_READ, one)
@@ -44,7 +44,7 @@ class Cable(Worker):
 
     def wake(self) -> None:  # any thread
         with suppress(OSError):  # the thread has ended already
-            self._bell.send(b"!")
+            self._wake.send(b"!")
 
     def close(self) -> None:
         self._selector.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.logs.conditions import show_count
-from softsplit.transport.receiver import Ears, Heard
+from softsplit.transport.receiver import Heard, Receiver
 
 TICK = 0.1  # s
 STDOUT = 1
@@ -31,7 +31,7 @@ class Clock:
 class Live:
     """What ears hear at this moment. Raises Unreachable when one of them cannot be opened at first."""
 
-    def __init__(self, ears: Ears, line: Line):
+    def __init__(self, ears: Receiver, line: Line):
         ears.open()
         self.line = line
         self._ears = ears

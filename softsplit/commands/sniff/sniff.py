@@ -12,7 +12,7 @@ from softsplit import clock
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.output import say
-from softsplit.commands.shared.outputfile import STDOUT, LongFile, require_absent
+from softsplit.commands.shared.outputfile import STDOUT, OutputFile, require_absent
 from softsplit.commands.sniff import format
 from softsplit.commands.sniff.capturefile import Recording, Stdin, show_head, show_heard
 from softsplit.commands.sniff.detect import detect
@@ -22,13 +22,13 @@ from softsplit.commands.sniff.statistics import Statistics
 from softsplit.config.line import Line
 from softsplit.config.schemes import TAPPED
 from softsplit.config.url import Url, parse_url
-from softsplit.decoder.decoder import Pairing
+from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Transaction
 from softsplit.errors import ConfigError
 from softsplit.logs.streams import DEGRADED
 from softsplit.profiles import Profile
 from softsplit.protocol import adu
-from softsplit.transport.receiver import Ear, Ears
+from softsplit.transport.receiver import Receiver, TapReader
 
 REDRAW = 1.0  # s
 STDIN = "-"
@@ -135,7 +135,7 @@ class Sniffer:
         self._character_time = adu.character_time(line.baudrate, line.mode)
         self._pairing = self._begin()
         self._statistics = Statistics(self._character_time)
-        self._record = order.record and LongFile(
+        self._record = order.record and OutputFile(
             order.record, order.max_size, show_head(line, self._source.jitter).encode())
         self._outputs = list(outputs(order))
         self._drawn_at = 0.0
@@ -156,9 +156,9 @@ class Sniffer:
         if not self._order.quiet:
             say(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
 
-    def _begin(self) -> Pairing:
+    def _begin(self) -> Decoder:
         order = self._order
-        return Pairing(self._character_time, order.pairing, self._source.jitter, order.half_duplex_timeout)
+        return Decoder(self._character_time, order.pairing, self._source.jitter, order.half_duplex_timeout)
 
     def _deliver(self, found: Iterable[Transaction]) -> None:
         for transaction in found:
@@ -177,27 +177,27 @@ class Sniffer:
 def source_for(order: Order) -> Recording | Stdin | Live:
     """Return what tells what is heard, opened. Raises SoftsplitError."""
     if order.request_port and order.reply_port:
-        ears = [Ear(tap_url(order.request_port), order.line(), complain, "request"),
-                Ear(tap_url(order.reply_port), order.line(), complain, "reply")]
+        readers = [TapReader(tap_url(order.request_port), order.line(), complain, "request"),
+                TapReader(tap_url(order.reply_port), order.line(), complain, "reply")]
     elif order.where == STDIN:
         return Stdin()
     elif is_live(order.where):
-        ears = [Ear(tap_url(order.where), order.line(), complain, by_line=order.pairing == "rts")]
+        readers = [TapReader(tap_url(order.where), order.line(), complain, by_line=order.pairing == "rts")]
     else:
         return Recording(order.where)
-    return Live(Ears(*ears, now=Clock().now), order.line())
+    return Live(Receiver(*readers, now=Clock().now), order.line())
 
 
 def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
     """Open what takes each transaction. Raises SoftsplitError."""
     if order.pcap:
         capture = TcpCapture() if order.pcap_as == "tcp" else RtuCapture()
-        file = LongFile(order.pcap, order.max_size, capture.head)
+        file = OutputFile(order.pcap, order.max_size, capture.head)
         yield lambda transaction: file.write(capture.packets(transaction))
     if not order.has_lines:
         return
     head = format.CSV_HEAD if order.form == "csv" else ""
-    lines = LongFile(order.output, order.max_size, head.encode())
+    lines = OutputFile(order.output, order.max_size, head.encode())
     is_plain = order.output != STDOUT or not os.isatty(1)
 
     def draw(transaction: Transaction) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from softsplit import clock
-from softsplit.commands.shared.route import find_entrance
+from softsplit.commands.shared.route import find_route
 from softsplit.commands.status.status import read_status
 from softsplit.commands.top.history import Look, Watched
 from softsplit.config.line import Line
@@ -96,7 +96,7 @@ def _known(topology: Topology, document: dict) -> dict[tuple[str, str], Watched]
 
 
 class Bell:
-    """Rings when a reading comes; what it says is in the tally of its poller, too."""
+    """Rings when a reading comes; what it says is in the counters of its poller, too."""
 
     def __init__(self):
         self.rung = threading.Event()
@@ -111,8 +111,8 @@ class Endpoint:
     def __init__(self, upstream: Upstream, why: str = ""):
         self._upstream = upstream
         self._notes = [why] if why else []
-        self._bell = Bell()
-        self.poller = Poller(upstream, upstream.units, self._bell)
+        self._wake = Bell()
+        self.poller = Poller(upstream, upstream.units, self._wake)
 
     @classmethod
     def at(cls, url: Url, unit: Unit, timeout: float, line: Line, force: bool = False) -> "Endpoint":
@@ -120,7 +120,7 @@ class Endpoint:
 
         Raises ConfigError or SoftsplitError.
         """
-        where, number, why = find_entrance(url, unit.unit, force)
+        where, number, why = find_route(url, unit.unit, force)
         how = {"baudrate": line.baudrate, "mode": line.mode} if where.is_serial else {}
         return cls(Upstream(where, [Unit(number, unit.profile)], timeout, **how), why)
 
@@ -139,13 +139,13 @@ class Endpoint:
         start_all([self.poller])
         try:
             while not self._is_done() and not self.poller.join(0):
-                self._bell.rung.wait(LOOK)
-                self._bell.rung.clear()
+                self._wake.rung.wait(LOOK)
+                self._wake.rung.clear()
             return self.look()
         finally:
             stop_all([self.poller])
 
     def _is_done(self) -> bool:
-        tally = self.poller.tally
-        return bool(tally.unreachable or tally.mute) or all(
-            block.requests for blocks in tally.blocks.values() for block in tuple(blocks.values()))
+        counters = self.poller.counters
+        return bool(counters.unreachable or counters.mute) or all(
+            block.requests for blocks in counters.blocks.values() for block in tuple(blocks.values()))
