@@ -206,7 +206,7 @@ def test_the_states_of_the_anzen_bms_have_a_name_for_everything_else():
     ("carlo-gavazzi-em340", "voltage_l1_l2", "ffff 7fff", None),  # EEE on its display
     ("carlo-gavazzi-em340", "power_factor_total", "ff0a", -0.246),
     ("carlo-gavazzi-em340", "frequency", "01f4", 50.0),
-    ("carlo-gavazzi-em340", "phase_sequence", "0001", "L1-L3-L2"),
+    ("carlo-gavazzi-em340", "phase_sequence", "ffff", "L1-L3-L2"),
     ("carlo-gavazzi-em340", "active_energy_export_total", "86a0 0001", 10000.0),
     ("eastron-sdm630", "voltage_l1_n", "4366 3334", pytest.approx(230.2, abs=1e-4)),  # the document's example
     ("eastron-sdm630", "active_energy_sum_l3", "44a8 9999", pytest.approx(1348.8, abs=1e-4)),

@@ -283,7 +283,9 @@ def test_nothing_is_ever_written(kind, tmp_path):
 
 
 @pytest.mark.parametrize("name, said", [
-    ("abb-b21", "B21 312-100"), ("abb-b24", "B24 312-100"), ("carlo-gavazzi-em340", 341), ("eastron-sdm630", 112)])
+    ("abb-b21", "B21 312-100"), ("abb-b24", "B24 312-100"), ("carlo-gavazzi-em340", 341), ("eastron-sdm630", 112),
+    ("carlo-gavazzi-em112", 101), ("carlo-gavazzi-em24", 71), ("carlo-gavazzi-em24-e1", 1648), ("carlo-gavazzi-em540", 1744),
+    ("carlo-gavazzi-et340", 345), ("eastron-sdm120", 32), ("eastron-sdm72d-m-v2", 135), ("victron-vm-3p75ct", 0xA1B1)])
 def test_a_shipped_profile_recognises_its_device(name, said):
     with simulated_gateway(load_profile(name), units=[9]) as gateway:
         found, = scan_of(str(gateway.url), "8-10").found

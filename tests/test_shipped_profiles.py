@@ -1,0 +1,152 @@
+"""The shipped profiles: where others find what they name, how long their reads may be, and the list in the README."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.simulate import SimulatedUnit
+from softsplit.profiles import load_profile, shipped_profiles
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+NOON = 1_750_000_000.0  # wall time
+
+
+def phases(name: str, *addresses: int) -> dict[str, int]:
+    return {name.replace("*", f"l{phase}"): address for phase, address in enumerate(addresses, 1)}
+
+
+# Where a second description, one that is not the first that the profile's source names, finds what it names.
+SDM = {"frequency": 0x46, "active_energy_import_total": 0x48, "active_energy_export_total": 0x4A}
+SDM_SINGLE = {"voltage_l1_n": 0x00, "current_l1": 0x06, "active_power_total": 0x0C, "apparent_power_total": 0x12,
+              "reactive_power_total": 0x18, "power_factor_total": 0x1E, **SDM,
+              "reactive_energy_import_total": 0x4C, "reactive_energy_export_total": 0x4E}  # mbmd
+CARLO_GAVAZZI = {**phases("voltage_*_n", 0x00, 0x02, 0x04), **phases("current_*", 0x0C, 0x0E, 0x10),
+                 **phases("active_power_*", 0x12, 0x14, 0x16), "active_power_total": 0x28}  # mbmd, dbus-cgwacs
+EX340 = {**CARLO_GAVAZZI, "active_energy_import_total": 0x34, "active_energy_export_total": 0x4E,
+         **phases("active_energy_import_*", 0x40, 0x42, 0x44)}
+SCHNEIDER = {**phases("current_*", 0xBB7, 0xBB9, 0xBBB), **phases("voltage_*_n", 0xBD3, 0xBD5, 0xBD7),
+             **phases("active_power_*", 0xBED, 0xBEF, 0xBF1), "active_power_total": 0xBF3, "reactive_power_total": 0xBFB,
+             "apparent_power_total": 0xC03, "frequency": 0xC25, "active_energy_import_total": 0xC83,
+             "active_energy_export_total": 0xC87, "reactive_energy_import_total": 0xC93, "reactive_energy_export_total": 0xC97}
+ABB = {**phases("voltage_*_n", 0x5B00, 0x5B02, 0x5B04), **phases("current_*", 0x5B0C, 0x5B0E, 0x5B10), "active_power_total": 0x5B14,
+       **phases("active_power_*", 0x5B16, 0x5B18, 0x5B1A), "frequency": 0x5B2C, "power_factor_total": 0x5B3A,
+       "active_energy_import_total": 0x5000, "active_energy_export_total": 0x5004,
+       **phases("active_energy_import_*", 0x5460, 0x5464, 0x5468)}  # mbmd
+ELSEWHERE = {
+    "abb-a43": ABB, "abb-a44": ABB, "abb-b23": ABB, "abb-b24": ABB,
+    "eastron-sdm120": SDM_SINGLE, "eastron-sdm230": {**SDM_SINGLE, "phase_angle_power_total": 0x24},
+    "eastron-sdm72d-m": {"active_power_total": 0x34, "active_energy_import_total": 0x48, "active_energy_export_total": 0x4A,
+                         "active_energy_sum_total": 0x156},
+    "eastron-sdm72d-m-v2": {**SDM, **phases("voltage_*_n", 0x00, 0x02, 0x04), **phases("current_*", 0x06, 0x08, 0x0A),
+                            **phases("active_power_*", 0x0C, 0x0E, 0x10), **phases("power_factor_*", 0x1E, 0x20, 0x22),
+                            "active_power_total": 0x34, "apparent_power_total": 0x38, "reactive_power_total": 0x3C},
+    "carlo-gavazzi-em24": {**CARLO_GAVAZZI, **phases("power_factor_*", 0x32, 0x33, 0x34), "frequency": 0x37,
+                           "active_energy_import_total": 0x3E, **phases("active_energy_import_*", 0x46, 0x48, 0x4A),
+                           "active_energy_export_total": 0x5C},
+    "carlo-gavazzi-em24-e1": {**EX340, "frequency": 0x33},
+    "carlo-gavazzi-em112": {"voltage_l1_n": 0x00, "current_l1": 0x02, "active_power_total": 0x04, "frequency": 0x0F,
+                            "active_energy_import_total": 0x10, "active_energy_export_total": 0x20},
+    "carlo-gavazzi-em540": {**EX340, "power_factor_total": 0x31},
+    "carlo-gavazzi-et340": {**EX340, "frequency": 0x33, **phases("active_energy_export_*", 0x60, 0x62, 0x64)},
+    "chint-dtsu666": {"ct_ratio": 6, "vt_ratio": 7, **phases("power_factor_*", 0x202C, 0x202E, 0x2030), "frequency": 0x2044},
+    "chint-dtsu666-h": {**phases("current_*", 2102, 2104, 2106), **phases("voltage_*_n", 2110, 2112, 2114), "frequency": 2124},
+    "janitza-umg96": {**phases("voltage_*_n", 0x4A38, 0x4A3A, 0x4A3C), **phases("current_*", 0x4A44, 0x4A46, 0x4A48),
+                      **phases("active_power_*", 0x4A4C, 0x4A4E, 0x4A50), "active_power_total": 0x4A52, "frequency": 0x4A6A,
+                      **phases("cos_phi_*", 0x4A64, 0x4A66, 0x4A68), **phases("active_energy_import_*", 0x4A76, 0x4A78, 0x4A7A),
+                      "active_energy_import_total": 0x4A7C, "active_energy_export_total": 0x4A84},
+    "keba-p30": {**phases("current_*", 1008, 1010, 1012), "active_power_total": 1020, **phases("voltage_*_n", 1040, 1042, 1044)},
+    "schneider-iem3155": SCHNEIDER, "schneider-pm5xxx": SCHNEIDER,
+    "siemens-pac2200": {**phases("voltage_*_n", 1, 3, 5), **phases("current_*", 13, 15, 17), **phases("active_power_*", 25, 27, 29),
+                        "active_power_total": 65, "frequency": 55, "active_energy_import_tariff_1": 801,
+                        "active_energy_export_tariff_1": 809},
+    "socomec-countis-e2x": {"voltage_l1_n": 50520, "current_l1": 50528, "active_power_total": 50536, "active_power_l1": 50544,
+                            "reactive_power_l1": 50550, "active_energy_import_total": 50946, "active_energy_export_total": 50952},
+    "sunspec-inverter": {"operating_state": 40107},  # 40083 - 14 + 38, openWB
+    "victron-gx": {**phases("pv_on_output_power_*", 808, 809, 810), **phases("pv_on_grid_power_*", 811, 812, 813),
+                   **phases("grid_power_*", 820, 821, 822), "battery_power": 842, "state_of_charge": 843, "pv_dc_power": 850},
+    "victron-gx-acload": {**phases("voltage_*_n", 3910, 3912, 3914), **phases("current_*", 3911, 3913, 3915),
+                          **phases("active_energy_import_*", 3916, 3918, 3920), **phases("active_power_*", 3924, 3926, 3928)},
+    "victron-gx-grid": {**phases("active_power_*", 2600, 2601, 2602), **phases("voltage_*_n", 2616, 2618, 2620),
+                        **phases("current_*", 2617, 2619, 2621)},
+    "victron-vm-3p75ct": {**phases("voltage_*_n", 0x3040, 0x3048, 0x3050), **phases("current_*", 0x3041, 0x3049, 0x3051),
+                          **phases("active_power_*", 0x3082, 0x3086, 0x308A), **phases("power_factor_*", 0x3047, 0x304F, 0x3057),
+                          "frequency": 0x3032, "active_energy_import_total": 0x3034, "active_energy_export_total": 0x3036},
+}
+LONGEST = {  # registers in one read, by the maker or whoever found it out
+    "carlo-gavazzi-em24": 11, "carlo-gavazzi-em112": 20, "carlo-gavazzi-em340": 50, "carlo-gavazzi-et340": 50,
+    "eastron-sdm120": 14, "eastron-sdm230": 60, "eastron-sdm630": 50, "eastron-sdm72d-m": 10, "eastron-sdm72d-m-v2": 18, "keba-p30": 2,
+}
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_registers_stand_where_a_second_description_finds_them(name):
+    addresses = {register.name: register.block.address for register in load_profile(name).registers}
+    assert {register: addresses[register] for register in ELSEWHERE[name]} == ELSEWHERE[name]
+
+
+@pytest.mark.parametrize("name", sorted(LONGEST))
+def test_a_device_is_asked_for_no_more_than_it_allows(name):
+    assert max(read.block.count for read in load_profile(name).reads) <= LONGEST[name]
+
+
+@pytest.mark.parametrize("name, register, data, value", [  # as documents give them, or as their scales do
+    ("eastron-sdm120", "voltage_l1_n", "4366 3334", pytest.approx(230.2, abs=1e-4)),  # the document's example
+    ("carlo-gavazzi-em24", "active_power_total", "f830 ffff", -200.0),
+    ("carlo-gavazzi-em24", "current_l3", "86a0 0001", 100.0),
+    ("carlo-gavazzi-em24", "voltage_l1_n", "ffff 7fff", None),  # EEEE on its display
+    ("carlo-gavazzi-em24", "phase_sequence", "ffff", "L1-L3-L2"),
+    ("carlo-gavazzi-em340", "phase_sequence", "ffff", "L1-L3-L2"),
+    ("carlo-gavazzi-em540", "frequency", "c350 0000", 50.0),
+    ("chint-dtsu666", "frequency", "459c 4000", 50.0),  # 5000
+    ("janitza-umg96", "active_energy_import_total", "4974 2400", 1_000_000.0),  # Wh
+    ("keba-p30", "active_power_total", "0001 8165", 98.661),  # the manual's example
+    ("keba-p30", "current_l3", "0000 0285", 0.645),  # likewise
+    ("schneider-iem3155", "active_power_total", "bf00 0000", -0.5),  # kW
+    ("schneider-iem3155", "frequency", "ffc0 0000", None),  # no number
+    ("siemens-pac2200", "active_energy_import_tariff_1", "412e 8480 0000 0000", 1_000_000.0),  # Wh
+    ("socomec-countis-e2x", "active_power_l1", "ffff ff9c", -1000),  # -100 times 10 W
+    ("victron-gx", "grid_power_l1", "ff38", -200),
+    ("victron-gx-grid", "active_energy_import_l1", "0000 2710", 100.0),
+    ("victron-vm-3p75ct", "active_energy_export_total", "ffff ffff", None),
+    ("victron-vm-3p75ct", "current_l1", "ff9c", -1.0),
+])
+def test_a_value_is_what_its_maker_means(name, register, data, value):
+    found, = (each for each in load_profile(name).registers if each.name == register)
+    assert found.decode(bytes.fromhex(data)) == value
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_profiles() if name != "any"])
+def test_a_simulated_device_says_something_in_every_register(name):
+    profile = load_profile(name)
+    unit = SimulatedUnit(1, profile, Faults())
+    said = {register.name: value for read in profile.reads
+            for register, value in profile.decode(read.block, unit.data(read.block, NOON)).items()}
+    assert set(said) == {register.name for register in profile.registers}
+    if profile.identify:
+        assert profile.identify.fits(profile.identify.register.decode(unit.data(profile.identify.register.block, NOON)))
+
+
+def test_no_device_is_taken_for_another():
+    """What one profile recognises its device by is no answer that another one waits for in the same register."""
+    seen = {}
+    for name in shipped_profiles():
+        identify = load_profile(name).identify
+        for said in (identify.equals or (identify.starts_with,)) if identify else ():
+            assert seen.setdefault((identify.register.block, said), name) == name
+    assert len(seen) > 30
+
+
+# The list in the README
+
+
+def row(name: str) -> str:
+    profile = load_profile(name)
+    return f"| `{name}` | {profile.title} | {len(profile.registers)} | {'yes' if profile.identify else ''} |"
+
+
+def test_the_readme_lists_the_shipped_profiles_as_they_are():
+    listed = re.findall(r"^\| `[a-z0-9-]+` \| .* \|$", README, re.MULTILINE)
+    wanted = [row(name) for name in shipped_profiles()]
+    assert [each for each in listed if each in wanted] == wanted, "it should say:\n" + "\n".join(wanted)
