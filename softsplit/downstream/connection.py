@@ -30,6 +30,7 @@ class Connection:
     """
 
     piece = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
+    too_late = STOOD_STILL
     expires_at: float | None = None  # when `expire()` is to be called; only RtuConnection has a use for it
 
     def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None],
@@ -120,7 +121,7 @@ class Connection:
     def send(self) -> None:
         """Send as much as the master takes, and see what is to be done next. Raises OSError."""
         if self._outbox:
-            if self._hangs_since is None and clock.now() - self._made_at > STOOD_STILL:
+            if self._hangs_since is None and clock.now() - self._made_at > self.too_late:
                 raise ConnectionAbortedError("the process stood still; the answers are too old")
             try:
                 self._outbox = self._outbox[self.sock.send(self._outbox):]

@@ -21,11 +21,14 @@ from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
 from softsplit.transport.serialport import Adapter, cause
 
+STOOD_STILL = 2 * ANSWER_WITHIN  # s from a request to its answer, if the process was stopped between
 LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
 
 
 class RtuServer(Server, ModbusTkRtuServer):
     """Serves a databank on one serial line, which may have other units besides ours."""
+
+    too_late = STOOD_STILL
 
     def __init__(self, name: str, url: Url, line: Line, databank: Databank):
         ModbusTkRtuServer.__init__(self, Adapter(url, line), databank=databank)
@@ -115,7 +118,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.report_bug(error)
             return
         self._master.count_answer(answer)
-        is_late = clock.now() - begun_at > 2 * ANSWER_WITHIN  # the process stood still: it is too old
+        is_late = clock.now() - begun_at > self.too_late
         if answer and not is_late and self._may_send(answer):
             self._send(self._frame(request, answer))
 

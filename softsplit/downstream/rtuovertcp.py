@@ -94,6 +94,9 @@ class RtuConnection(Connection):
 
     def _reply(self, request: bytes, answer: bytes) -> None:
         if answer:
-            frame = adu.rtu_frame(unit_of(request, self._framer.size), answer)
+            frame = self._frame(request, answer)
             self._outbox += frame
             self._echo.expect(frame, clock.now() + len(frame) * SLOWEST)
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        return adu.rtu_frame(unit_of(request, self._framer.size), answer)

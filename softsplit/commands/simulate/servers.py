@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 
 from modbus_tk.modbus import Slave
 
@@ -92,6 +93,8 @@ class FaultyUnit(Slave):
 class _FaultyTcp(Connection):
     """Modbus TCP has no CRC: what is damaged shows it by its function, for which nobody has asked."""
 
+    too_late = inf  # a simulated answer may be as late as it is meant to be
+
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         frame = bytearray(super()._frame(request, _content(answer)))
         if _has(answer, "foreign"):
@@ -103,6 +106,8 @@ class _FaultyTcp(Connection):
 
 class _FaultyRtu:
     """On a line the CRC shows what is damaged."""
+
+    too_late = inf
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         frame = super()._frame(request, _content(answer))
