@@ -1,6 +1,7 @@
 """The shipped profiles: where others find what they name, how long their reads may be, and the list in the README."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ ELSEWHERE = {
                    **phases("grid_power_*", 820, 821, 822), "battery_power": 842, "state_of_charge": 843, "pv_dc_power": 850},
     "victron-gx-acload": {**phases("voltage_*_n", 3910, 3912, 3914), **phases("current_*", 3911, 3913, 3915),
                           **phases("active_energy_import_*", 3916, 3918, 3920), **phases("active_power_*", 3924, 3926, 3928)},
+    "victron-gx-battery": {"battery_power": 258, "battery_voltage": 259, "battery_current": 261, "state_of_charge": 266},  # hass-victron
     "victron-gx-grid": {**phases("active_power_*", 2600, 2601, 2602), **phases("voltage_*_n", 2616, 2618, 2620),
                         **phases("current_*", 2617, 2619, 2621)},
     "victron-vm-3p75ct": {**phases("voltage_*_n", 0x3040, 0x3048, 0x3050), **phases("current_*", 0x3041, 0x3049, 0x3051),
@@ -115,6 +117,52 @@ def test_a_device_is_asked_for_no_more_than_it_allows(name):
 def test_a_value_is_what_its_maker_means(name, register, data, value):
     found, = (each for each in load_profile(name).registers if each.name == register)
     assert found.decode(bytes.fromhex(data)) == value
+
+
+# What real devices said, as others have published it
+
+REAL = {
+    ("schneider-pm5xxx", 2999): "42db6b85 42d8570a 42dc6b85 80008000",  # a PM5330
+    ("schneider-pm5xxx", 3009): "42db6a20",
+    ("schneider-pm5xxx", 3019): "43f80a73 43f6c5b1 43f6ea0f 43f73e11 438e86af 438ef30f 438eced0",
+    ("schneider-pm5xxx", 3035): "438ec2da",
+    ("schneider-pm5xxx", 3053): "41f58370 41fb2e41 41fdaef4 42bb9829",
+    ("schneider-pm5xxx", 3075): "42bbf20f",
+    ("schneider-pm5xxx", 3109): "4270070c",
+    ("schneider-pm5xxx", 3203): "00000000046e73ea 0000000000016481",
+    ("eastron-sdm120", 0x0000): "4364b333 00000000 00000000 410028f6 00000000 00000000 c4e5199a",
+    ("eastron-sdm120", 0x0012): "44e51f15 00000000 00000000 4190cccd 00000000 00000000 bf7ffccc",
+    ("eastron-sdm120", 0x0046): "4247cccd 3dc6a7f0 3d1374bc 3c1374bc 00000000",
+    ("sunspec-inverter", 40069):  # a SolarEdge SE33.3K at night
+        "0067 0032 0000 0000 0000 0000 fffe 0000 0000 0000 0b0f 0b12 0aec ffff 0000 0000 176f fffe 0000 0000 0000 0000 0000 0000"
+        "0105 5f88 0000 0000 0000 0000 ffff 0000 0000 8000 0000 8000 8000 fffe 0002 0000 ffff ffff ffff ffff 0000 0001 ffff ffff"
+        "ffff ffff 0000 0000",
+}
+SAID = {
+    "schneider-pm5xxx": {
+        "current_l1": 109.71, "current_l2": 108.17, "current_l3": 110.21, "current_n": None, "current_average": 109.707,
+        "voltage_l1_l2": 496.08, "voltage_l3_l2": 493.54, "voltage_l1_l3": 493.83, "voltage_average": 494.48, "voltage_l1_n": 285.05,
+        "voltage_l2_n": 285.90, "voltage_l3_n": 285.62, "voltage_average_n": 285.52, "active_power_l1": 30.689,
+        "active_power_l2": 31.398, "active_power_l3": 31.710, "active_power_total": 93.797, "apparent_power_total": 93.973,
+        "frequency": 60.007, "active_energy_import_total": 74_347_498, "active_energy_export_total": 91_265},
+    "eastron-sdm120": {
+        "voltage_l1_n": 228.7, "current_l1": 8.01, "active_power_total": -1832.8, "apparent_power_total": 1832.97,
+        "reactive_power_total": 18.1, "power_factor_total": -1.0, "frequency": 49.95, "active_energy_import_total": 0.097,
+        "active_energy_export_total": 0.036, "reactive_energy_import_total": 0.009, "reactive_energy_export_total": 0.0},
+    "sunspec-inverter": {"sunspec_model": 103, "operating_state": "sleeping"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+def test_what_a_real_device_said_is_what_its_owner_read(name):
+    profile = load_profile(name)
+    blocks = {read.block.address: read.block for read in profile.reads}
+    said = {register.name: value for (whose, address), data in REAL.items() if whose == name
+            for register, value in profile.decode(replace(blocks[address], count=len(bytes.fromhex(data)) // 2),
+                                                  bytes.fromhex(data)).items()}
+    assert set(said) == set(SAID[name])
+    for register, value in SAID[name].items():
+        assert said[register] == (pytest.approx(value, rel=1e-4, abs=1e-3) if isinstance(value, float) else value), register
 
 
 @pytest.mark.parametrize("name", [name for name in shipped_profiles() if name != "any"])
