@@ -31,15 +31,8 @@ from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
 from softsplit.upstream.poller import Poller
-from tests.apart import check_two_taps  # noqa: F401 (run by main)
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.bench.upstream import PEERS, best_age, measure, saturated
-from tests.bus import KINDS, Bus, HangUp
-from tests.chaos import Chaos
-from tests.fuzz import fuzz_rtu, fuzz_tcp
-from tests.headless import check_a_full_disk, check_a_read_only_disk, check_cron_heals  # noqa: F401 (run by main)
-from tests.nonsense import try_all
-from tests.queueing import QueueingGateway
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -53,8 +46,19 @@ from tests.support import (
     running,
     until,
 )
-from tests.suspended import Suspended
-from tests.test_access import serving
+from tests.support.bus import KINDS, Bus, HangUp
+from tests.support.chaos import Chaos
+from tests.support.fuzz import fuzz_rtu, fuzz_tcp
+from tests.support.headless import (  # noqa: F401 (run by main)
+    check_a_full_disk,
+    check_a_read_only_disk,
+    check_cron_heals,
+)
+from tests.support.nonsense import try_all
+from tests.support.queueinggateway import QueueingGateway
+from tests.support.suspension import Suspended
+from tests.support.twotaps import check_two_taps  # noqa: F401 (run by main)
+from tests.test_connections import serving
 from tests.test_framing import FOREIGN_REPLY, campaign, traffic
 from tests.test_poller import FAST, Wire
 from tests.test_rtu_server import ANSWER, REQUEST, server_at

@@ -15,7 +15,6 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
-from tests.polls import ANZEN, Device, encoded
 from tests.support import (
     RtuMaster,
     ScriptedGateway,
@@ -29,6 +28,7 @@ from tests.support import (
     until,
     upstream_of,
 )
+from tests.support.recordeddevice import ANZEN, Device, encoded
 
 POWERS = read_request(0x5B00, 62)
 STALE = bytes((0x83, 0x0B))

@@ -8,7 +8,7 @@ import pytest
 from softsplit.decoder.decoder import Decoder, Kind
 from softsplit.protocol.adu import crc, rtu_frame
 from tests.bench.listening import LINES, SLOW, Score, judge, listen
-from tests.traffic import Line, traffic
+from tests.support.traffic import Line, traffic
 
 CHARACTER = 11 / 9600  # s
 ABB = [  # real frames of an ABB meter

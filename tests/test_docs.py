@@ -37,7 +37,7 @@ from softsplit.profiles.loader import (
 )
 from softsplit.protocol import pdu
 from tests.support import Child, RtuMaster, TcpMaster, running, until
-from tests.tapped import TappedCable
+from tests.support.tappedcable import TappedCable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

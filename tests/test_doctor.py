@@ -30,7 +30,6 @@ from softsplit.install.service import Order, finish, put_in_place
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.transport.serialport import Adapter
-from tests.bus import Bus, HangUp
 from tests.support import (
     SLOWNESS,
     Child,
@@ -42,6 +41,7 @@ from tests.support import (
     simulated_gateway,
     until,
 )
+from tests.support.bus import Bus, HangUp
 
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 METER = '[[block]]\nname = "powers"\naddress = 0x5B00\ncount = 62\nevery = 0.3\n'

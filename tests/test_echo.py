@@ -12,7 +12,6 @@ from softsplit import Downstream, Profile, Unit, Upstream, clock
 from softsplit.commands.simulate.pty import Cable
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Table
-from tests.bus import Bus
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -22,6 +21,7 @@ from tests.support import (
     splitting,
     until,
 )
+from tests.support.bus import Bus
 from tests.test_forwarding import Device
 
 PROFILE = Profile("writable", (Read(Block(Table.HOLDING_REGISTERS, 0, 4), "polled", 0.1),),

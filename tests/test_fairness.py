@@ -14,8 +14,8 @@ from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
 from softsplit.upstream import queue as forwards_module
 from softsplit.upstream.queue import Forward, RequestQueue
-from tests.bus import Bus
 from tests.support import TcpMaster, read_request, splitting, until
+from tests.support.bus import Bus
 from tests.test_forwarding import HOLDING, PROFILE, Device, house
 
 ALL = ["meters/1 holding registers 0+100"]

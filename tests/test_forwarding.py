@@ -30,7 +30,6 @@ from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.upstream import learner as learner_module
 from softsplit.upstream import queue as forwards_module
-from tests.bus import KINDS, Bus, HangUp
 from tests.support import (
     SLOWNESS,
     Clock,
@@ -43,6 +42,7 @@ from tests.support import (
     until,
     upstream_of,
 )
+from tests.support.bus import KINDS, Bus, HangUp
 
 HOLDING = Table.HOLDING_REGISTERS
 PROFILE = Profile("polled", (Read(Block(HOLDING, 0, 4), "polled", 0.1),), readable=(Block(HOLDING, 0, 1000), Block(Table.COILS, 0, 64)),

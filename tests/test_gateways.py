@@ -18,10 +18,10 @@ from softsplit.protocol.blocks import Block, Table
 from softsplit.upstream.gatewaywait import GatewayWait
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.tcp import TcpClient
-from tests.bus import good_answer
-from tests.queueing import QueueingGateway
 from tests.support import SLOWNESS, ScriptedGateway, read_request, running, until
 from tests.support import good_answer as seven
+from tests.support.bus import good_answer
+from tests.support.queueinggateway import QueueingGateway
 
 TIMEOUT = 0.2 * SLOWNESS
 ONE, OTHER = Block(Table.HOLDING_REGISTERS, 100, 4), Block(Table.HOLDING_REGISTERS, 300, 4)

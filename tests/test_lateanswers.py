@@ -13,7 +13,6 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.downstream import tcp as tcp_module
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER
-from tests.bus import Bus
 from tests.support import (
     SLOWNESS,
     RtuMaster,
@@ -23,6 +22,7 @@ from tests.support import (
     splitting,
     until,
 )
+from tests.support.bus import Bus
 from tests.test_forwarding import PROFILE, Device
 
 POLLED, OTHER = read_request(0, 4), read_request(100, 4)

@@ -13,9 +13,9 @@ from softsplit.config.loader import parse_config
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.upstream import listener as listener_module
-from tests.bus import Bus, good_answer
 from tests.support import RtuMaster, TcpMaster, read_request, running, splitting, until
-from tests.tapped import TappedCable
+from tests.support.bus import Bus, good_answer
+from tests.support.tappedcable import TappedCable
 from tests.test_forwarding import Device
 
 POWERS = read_request(0, 6)

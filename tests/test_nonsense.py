@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from softsplit.cli import COMMANDS
-from tests.nonsense import CODES, DIGITS, LARGEST, options_of, try_all, words_of
 from tests.support import SLOWNESS
+from tests.support.nonsense import CODES, DIGITS, LARGEST, options_of, try_all, words_of
 
 FIXED = [
     ["check", "-c", b"\xff.toml"], ["check", "-c", "/dev/zero"], ["status", "-c", "x" * 5000], ["sniff", "--max-size", "nan", "-"],

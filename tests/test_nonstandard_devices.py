@@ -20,7 +20,6 @@ from softsplit.protocol.addresses import LongUnit, parse_long_unit
 from softsplit.protocol.blocks import Block, Table, merge
 from softsplit.protocol.pdu import asked_block, read_question
 from softsplit.upstream.clients import client_for
-from tests.bus import KINDS, Bus, good_answer
 from tests.support import (
     SLOWNESS,
     TcpMaster,
@@ -30,6 +29,7 @@ from tests.support import (
     until,
     upstream_of,
 )
+from tests.support.bus import KINDS, Bus, good_answer
 
 HOLDING = Table.HOLDING_REGISTERS
 ORDERS = [("big", "big"), ("big", "little"), ("little", "big"), ("little", "little")]

@@ -16,8 +16,8 @@ from softsplit.upstream.foreign import QUIET_FOR, Foreign
 from softsplit.upstream.pace import KNOWN, Pace
 from softsplit.upstream.replies import shape
 from softsplit.upstream.widening import cut, wider
-from tests.bus import KINDS, Bus, good_answer
 from tests.support import SLOWNESS, read_request, running, until
+from tests.support.bus import KINDS, Bus, good_answer
 from tests.test_upstreams import Copy
 
 TIMEOUT = 0.3 * SLOWNESS

@@ -24,7 +24,6 @@ from softsplit.daemon.directories import key_of, open_place, own_places
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.process import Process
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from tests.attacker import NOBODY, SQUATTED, as_nobody, attack, serve
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,
@@ -34,6 +33,7 @@ from tests.support import (
     good_answer,
     until,
 )
+from tests.support.attacker import NOBODY, SQUATTED, as_nobody, attack, serve
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 

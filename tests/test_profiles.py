@@ -9,7 +9,7 @@ from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
-from tests.polls import ANZEN, encoded
+from tests.support.recordeddevice import ANZEN, encoded
 
 ABB_BLOCKS = {
     "instantaneous values": (0x5B00, 66, 1), "total accumulators": (0x5000, 56, 5), "by tariff": (0x5170, 112, 30),

@@ -14,8 +14,8 @@ from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
 from softsplit.upstream import queue as queue_module
 from softsplit.upstream.queue import HOST_SHARE, SHARE, WAITING, Forward, RequestQueue
-from tests.bus import Bus
 from tests.support import RtuMaster, TcpMaster, read_request, splitting, until
+from tests.support.bus import Bus
 from tests.test_forwarding import HOLDING, OTHER, PROFILE, Device, house
 
 WRITE = parse_write(b"\x06\x00\x32\x00\x0a")

@@ -23,7 +23,6 @@ from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdu import asked_block
-from tests.polls import ANZEN, Device
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -34,6 +33,7 @@ from tests.support import (
     running,
     until,
 )
+from tests.support.recordeddevice import ANZEN, Device
 
 HOLDING = Table.HOLDING_REGISTERS
 

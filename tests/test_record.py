@@ -31,7 +31,6 @@ from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block, Table
-from tests import bus
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -39,6 +38,7 @@ from tests.support import (
     ScriptedGateway,
     TcpMaster,
     brisk_profile,
+    bus,
     connected,
     free_port,
     read_request,

@@ -21,8 +21,8 @@ from softsplit.upstream import replies
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.foreign import Foreign
 from softsplit.upstream.outstanding import Outstanding, probes
-from tests.bus import KINDS, Bus, HangUp, good_answer
 from tests.support import SLOWNESS, read_request, until
+from tests.support.bus import KINDS, Bus, HangUp, good_answer
 from tests.test_upstreams import Copy, running
 
 TIMEOUT = 0.2 * SLOWNESS

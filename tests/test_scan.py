@@ -31,7 +31,6 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from tests.bus import Bus, good_answer
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,
@@ -45,6 +44,7 @@ from tests.support import (
     simulated_gateway,
     until,
 )
+from tests.support.bus import Bus, good_answer
 
 B23 = load_profile("abb-b23")
 UNKNOWN = parse_profile("block = [{ address = 0, count = 10 }]", "unknown")

@@ -37,7 +37,7 @@ from tests.support import (
     running,
     until,
 )
-from tests.tapped import TappedCable
+from tests.support.tappedcable import TappedCable
 
 POWERS = read_request(0x5B00, 6)
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")

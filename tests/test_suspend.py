@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.suspended import Suspended
+from tests.support.suspension import Suspended
 
 
 @pytest.mark.parametrize("kind", ["tcp", "rtu"])

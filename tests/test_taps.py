@@ -14,7 +14,7 @@ from softsplit.transport.receiver import Receiver, TapReader
 from softsplit.transport.serialport import Adapter
 from softsplit.transport.tap import Marks, SerialTap, SocketTap
 from tests.support import running, until
-from tests.tapped import TappedCable
+from tests.support.tappedcable import TappedCable
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from softsplit.decoder.decoder import Decoder, Kind
 from softsplit.protocol.adu import rtu_frame
-from tests.apart import CHARACTER, Trouble, listen
+from tests.support.twotaps import CHARACTER, Trouble, listen
 
 ALIKE = ((1, 0, 4), (1, 100, 4))  # read in turn, and every reply fits both
 MIXED = (*ALIKE, (2, 0, 4), (1, 200, 10), (2, 50, 6))

@@ -12,8 +12,8 @@ from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.sync import Sync
 from softsplit.profiles.loader import parse_profile
 from softsplit.upstream.poller import Poller
-from tests.bus import KINDS, Bus, HangUp, good_answer
 from tests.support import read_request, running, until
+from tests.support.bus import KINDS, Bus, HangUp, good_answer
 
 TIMEOUT = 0.2
 RECOVERY = 2.0  # s after the cause is gone

@@ -10,9 +10,9 @@ import pytest
 
 from softsplit import Downstream, Profile, Unit, Upstream, clock
 from softsplit.protocol.blocks import Block, Read
-from tests.bus import KINDS, Bus
-from tests.chaos import Chaos
 from tests.support import TcpMaster, read_request, splitting, until
+from tests.support.bus import KINDS, Bus
+from tests.support.chaos import Chaos
 from tests.test_forwarding import HOLDING, PROFILE, Device, house
 
 ALL = ["meters/1 holding registers 0+1000"]

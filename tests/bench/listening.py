@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from softsplit.decoder.decoder import AUTO, MODES, RTS, Decoder, Kind
 from softsplit.protocol.adu import rtu_frame
-from tests.traffic import CHARACTER_BITS, Line, Traffic, traffic
+from tests.support.traffic import CHARACTER_BITS, Line, Traffic, traffic
 
 QUICK = (0.1, 0.15)  # s
 ALL_AT_ONCE = {"bit_errors": 1e-4, "lost_bytes": 1e-4, "false_bytes": True, "no_reply": 0.2, "late": 0.2,

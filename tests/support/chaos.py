@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from softsplit import clock
-from tests.bus import Bus
 from tests.support import SOFTSPLIT, Child, TcpMaster, read_request, until
+from tests.support.bus import Bus
 
 TIMEOUT = 0.1  # s
 REGISTERS = (0, 1, 7, 19, 20, 33, 500, 501)  # polled in two blocks that touch, and not polled

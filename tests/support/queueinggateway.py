@@ -9,7 +9,7 @@ from queue import Queue
 from softsplit.config.url import parse_url
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import READ_TABLES
-from tests.bus import good_answer
+from tests.support.bus import good_answer
 
 
 class QueueingGateway:

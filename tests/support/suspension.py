@@ -11,7 +11,6 @@ from pathlib import Path
 from softsplit import clock
 from softsplit.commands.simulate.pty import Cable
 from softsplit.downstream.connection import LONGEST_WAIT
-from tests.bus import Bus
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,
@@ -22,6 +21,7 @@ from tests.support import (
     running,
     until,
 )
+from tests.support.bus import Bus
 
 MAX_AGE = 0.6  # s
 TRAVEL = 0.15  # s from the meter's stamp to our look at it, besides its age
