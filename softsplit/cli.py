@@ -13,24 +13,24 @@ from softsplit.logs.streams import prepare_streams
 from softsplit.printable import printable
 
 COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
-    "check": "Say what the configuration means.",
-    "doctor": "Check an installation, and say what to do.",
-    "read": "Read a unit, by its profile or raw.",
-    "record": "Keep what units answer, to be played back.",
-    "run": "Run the splitter.",
-    "scan": "Find what is on a line.",
-    "service": "Print or install what starts it by itself.",
-    "simulate": "Be a device that is not there.",
-    "sniff": "Listen to a line that others use.",
-    "status": "Say how a running splitter is.",
-    "top": "Watch it on a live screen.",
+    "run": "Run the splitter",
+    "check": "Validate the configuration; show wiring, poll plan and bus load",
+    "status": "Show the status of a running splitter",
+    "top": "Live view of a splitter or one unit",
+    "read": "Read a unit by profile or by address",
+    "scan": "Scan a bus for units",
+    "sniff": "Decode traffic on a serial line",
+    "simulate": "Simulate devices from a profile or recording",
+    "record": "Record answers for `simulate`",
+    "doctor": "Check an installation and say what to fix",
+    "service": "Print or install the systemd unit, cron entry or udev rules",
 }
 
 
 class Commands(click.Group):
     """Commands that are imported when they are called.
 
-    Their errors on purpose, a full disk and Ctrl-C become one line or none, and an exit code.
+    SoftsplitErrors, a full disk and Ctrl-C end in an exit code and at most one line, without a traceback.
     """
 
     def list_commands(self, context):
@@ -49,7 +49,7 @@ class Commands(click.Group):
 
     def resolve_command(self, context, arguments):
         found = super().resolve_command(context, arguments)
-        leaving.raise_on_interrupt()  # everything is imported
+        leaving.raise_on_interrupt()  # all imports are done
         return found
 
     def format_commands(self, context, formatter):
@@ -71,13 +71,13 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno not in (ENOSPC, EDQUOT):
                 raise
-            sys.stdout = None  # or it would be tried once more at the end
-            complain(f"cannot print it: {error.strerror}")
+            sys.stdout = None  # or Python would try to flush it again at the end
+            complain(f"cannot write to standard output: {error.strerror}")
             sys.exit(1)
 
 
 def _named(error: ConfigError, parameters: list[click.Parameter]) -> ConfigError:
-    """Return the same error; a key that is an option of the command, or an argument, is called so."""
+    """Return the same error, with the name of the option or argument in place of its key."""
     for each in parameters:
         if each.name == error.key:
             is_option = each.param_type_name == "option"
@@ -86,7 +86,7 @@ def _named(error: ConfigError, parameters: list[click.Parameter]) -> ConfigError
 
 
 def _complain_of_usage(error: click.UsageError) -> None:
-    """Say in one line what is wrong, and where help is; a command without anything is shown its help."""
+    """Print the mistake and where to find help in one line; a command without arguments prints its help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return
@@ -100,9 +100,9 @@ def _complain_of_usage(error: click.UsageError) -> None:
 def main():
     """One Modbus bus, many masters.
 
-    softsplit is the only master of a Modbus bus: it polls the meters there, and serves faithful copies of
-    them to as many masters as you have, over Modbus TCP and Modbus RTU.
+    softsplit is the only master of a Modbus bus. It polls the meters there and serves faithful copies of
+    them to any number of masters over Modbus TCP and Modbus RTU.
 
     \b
-    Exit codes: 0 ended as asked, 1 something failed, 2 the configuration or the command is wrong.
+    Exit codes: 0 success, 1 failure, 2 error in the configuration or the command line.
     """

@@ -1,4 +1,4 @@
-"""softsplit check"""
+"""The options of `softsplit check`."""
 
 import click
 
@@ -11,6 +11,9 @@ from softsplit.config import loader
 @click.command()
 @config_option
 def check(path):
-    """Say what the configuration means: who is wired to whom, and what is read how often."""
+    """Validate the configuration and show what it means.
+
+    Shows which master is served from which bus, how often each block is read, and the load on each bus.
+    """
     found = loader.find_config(path)
     say(draw(loader.load_config(found), str(found)))

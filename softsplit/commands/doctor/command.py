@@ -1,4 +1,4 @@
-"""softsplit doctor"""
+"""The options of `softsplit doctor`."""
 
 import sys
 
@@ -14,11 +14,12 @@ from softsplit.config import loader
 @click.command()
 @config_option
 def doctor(path):
-    """Check an installation, and say what to do: ports, devices, units, the plan, what starts it.
+    """Check an installation and say what to fix: ports, devices, units, poll plan, systemd or cron.
 
-    While a splitter runs the configuration, that and its servers are asked; else everything is tried.
+    If a splitter runs this configuration, doctor asks it and its servers. Otherwise doctor opens the ports
+    and reads the units itself.
 
-    Exit codes: 0 nothing is wrong, else those of "softsplit --help".
+    Exit codes: 0 if nothing is wrong; otherwise those of "softsplit --help".
     """
     is_well = True
     for finding in examine(loader.find_config(path)):

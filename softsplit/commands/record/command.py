@@ -1,4 +1,4 @@
-"""softsplit record"""
+"""The options of `softsplit record`."""
 
 from math import inf
 
@@ -19,24 +19,25 @@ from softsplit.config import line
 @click.command()
 @click.argument("where", metavar="HOST[:PORT]|URL")
 @click.option("-u", "--unit", "units", multiple=True, required=True, metavar="UNIT[=PROFILE]",
-              help="Unit id, as in 100 or 100=abb-b24; give one for each device.")
-@click.option("-p", "--profile", metavar="PROFILE", help="The profile of all units that name none.")
+              help="Unit id, such as 100 or 100=abb-b24; repeat for each device.")
+@click.option("-p", "--profile", metavar="PROFILE", help="Profile of the units given without one.")
 @click.option("-o", "--output", default="house.jsonl", show_default=True, metavar="FILE",
-              help="Where to, or - for stdout. FILE.1 to FILE.3 are older parts.")
-@click.option("--for", "duration", metavar="TIME", help="How long: 90s, 15m, 1h or 2d; else until Ctrl-C.")
+              help="Output file, or - for standard output. Older parts are FILE.1 to FILE.3.")
+@click.option("--for", "duration", metavar="TIME", help="Duration: 90s, 15m, 1h or 2d; default until Ctrl-C.")
 @click.option("--size", default="50M", show_default=True, metavar="SIZE",
-              help="How large, together; the oldest quarter makes room.")
+              help="Maximum size of all parts together; the oldest quarter is deleted first.")
 @click.option("--every", type=float, metavar="S",
-              help="Read everything every so many seconds, not as often as the profiles say.")
+              help="Read all blocks every S seconds instead of at the intervals of the profiles.")
 @timeout_option
 @baudrate_option
 @mode_option
 @force_option
 def record(where, units, profile, output, duration, size, every, timeout, baudrate, mode, force):
-    """Keep what units answer to everything that their profiles poll, one JSON object in each line.
+    """Record the answers of units to all reads of their profiles, one JSON object per line.
 
-    "softsplit simulate house.jsonl URL" plays that back. A URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or
-    rtu:///dev/ttyUSB0. While a running softsplit owns that wire, its server is asked instead.
+    "softsplit simulate house.jsonl URL" plays a recording back. A URL is tcp://HOST[:502],
+    rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. If a running splitter owns that wire, its server is read
+    instead.
 
     \b
     Examples: softsplit record 192.168.1.140 -u 1 -p anzen-bms --for 1h

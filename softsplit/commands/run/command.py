@@ -1,4 +1,4 @@
-"""softsplit run"""
+"""The options of `softsplit run`."""
 
 import click
 
@@ -15,29 +15,30 @@ from softsplit.splitter import run_config
 @click.command()
 @config_option
 @click.option("--if-needed", is_flag=True,
-              help="For cron: start one in the background unless a healthy one runs.")
+              help="For cron: start a process in the background unless a healthy one runs.")
 @click.option("--log-file", metavar="FILE",
-              help="Log to a file, which is begun anew at 1 MB; 3 older ones are kept.")
+              help="Log to a file, rotated at 1 MB; 3 older files are kept.")
 @click.option("--syslog", is_flag=True, help="Log to syslog; the default with --if-needed.")
-@click.option("-v", "--verbose", count=True, help="Log more; twice or more is the same.")
+@click.option("-v", "--verbose", count=True, help="Log at level DEBUG.")
 @click.option("-q", "--quiet", count=True, help="Log warnings and errors only; -qq errors only.")
 @click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
-              help="TCP port of the demo; 0 takes any.")
+              help="TCP port of the demo; 0 takes any free port.")
 def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
-    """Run the splitter in the foreground, until Ctrl-C, SIGTERM or SIGHUP.
+    """Run the splitter in the foreground until Ctrl-C, SIGTERM or SIGHUP.
 
     \b
     For cron:  * * * * * /usr/local/bin/softsplit run --if-needed -c /etc/softsplit.toml
-    It is silent while a healthy process runs that configuration, starts one when there is none, and replaces
-    one that has not answered for 30 s.
+    This prints nothing while a healthy process runs the configuration, starts a process if there is none,
+    and replaces a process that has not answered for 30 s.
 
-    Exit codes: 3 when another process runs the same configuration already, else those of "softsplit --help".
+    Exit codes: 3 if another process already runs the same configuration; otherwise those of
+    "softsplit --help".
     """
     if demo and (path or if_needed):
-        raise click.UsageError("--demo has its own wiring; leave out -c and --if-needed")
+        raise click.UsageError("--demo has its own configuration; leave out -c and --if-needed")
     if log_file and syslog:
-        raise click.UsageError("--log-file and --syslog are two places for one log; give one of them")
+        raise click.UsageError("--log-file and --syslog exclude each other; give one of them")
     refuse_without(demo, "--demo", "port")
     logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:

@@ -1,4 +1,4 @@
-"""softsplit scan"""
+"""The options of `softsplit scan`."""
 
 import sys
 
@@ -13,25 +13,27 @@ from softsplit.config.url import parse_url
 
 @click.command()
 @click.argument("url")
-@click.option("--units", default="1-247", show_default=True, metavar="UNITS", help="Whom to ask: 1-32,100.")
+@click.option("--units", default="1-247", show_default=True, metavar="UNITS",
+              help="Unit ids to try, such as 1-32,100.")
 @click.option("--baudrate", "baudrates", type=BAUDRATE, multiple=True,
-              help="Of a serial line; give one for each to try. Without it: all usual ones.")
+              help="Baud rate to try on a serial line; can be repeated. Default: all common ones.")
 @click.option("--mode", "modes", type=click.Choice(line.MODES, case_sensitive=False), multiple=True,
-              metavar="MODE", help="Likewise its data bits, parity, stop bits.")
+              metavar="MODE", help="Data bits, parity and stop bits to try; can be repeated.")
 @click.option("--timeout", type=float, metavar="S",
-              help="Seconds until an answer begins.  [default: 0.2; 1 over a network]")
+              help="Seconds to wait for the start of an answer.  [default: 0.2; 1 over a network]")
 @click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
-              help="One more that says how to recognise its device, as the shipped ones do.")
+              help="Another profile to recognise devices by, beside the shipped ones.")
 @force_option
 def scan(url, units, baudrates, modes, timeout, profiles, force):
-    """Find what is on the line at URL, and print an upstream section to paste; never write.
+    """Scan the bus at URL for units and print an upstream section for softsplit.toml. Scan never writes.
 
-    URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints what was found.
+    URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints the units found so
+    far.
 
     \b
     Example: softsplit scan rtu:///dev/ttyUSB0 --units 1-32,100 >> softsplit.toml
 
-    Exit codes: 1 when nobody answers, 130 after Ctrl-C, else those of "softsplit --help".
+    Exit codes: 1 if no unit answers, 130 after Ctrl-C; otherwise those of "softsplit --help".
     """
     where = parse_url(url, ASKED)
     sys.exit(run_scan(plan_scan(where, units, baudrates, modes, timeout, profiles), force))

@@ -1,4 +1,4 @@
-"""softsplit service"""
+"""The options of `softsplit service`."""
 
 from pathlib import Path
 
@@ -20,20 +20,20 @@ from softsplit.printable import printable
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS))
 @config_option
-@click.option("--install", is_flag=True, help="Put the file where it belongs, and to work; needs root.")
-@click.option("--uninstall", is_flag=True, help="Remove it, and end what systemd started; needs root.")
-@click.option("--force", is_flag=True, help="Do so although the file was changed, or cannot work.")
+@click.option("--install", is_flag=True, help="Install the file and activate it; needs root.")
+@click.option("--uninstall", is_flag=True, help="Stop the service and remove the file; needs root.")
+@click.option("--force", is_flag=True, help="Continue even if the file was edited or cannot work.")
 @click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-              help="Do so in the image of a machine, where nothing is started.")
+              help="Install into the system image at DIR; nothing is started.")
 @click.option("--template", is_flag=True, help="systemd: one process for each /etc/softsplit/NAME.toml.")
-@click.option("--user", help="cron: whose process it is; root unless given.")
+@click.option("--user", help="cron: user who runs the process; default root.")
 def service(kind, path, install, uninstall, force, root, template, user):
-    """Print the file that starts softsplit by itself, or names its adapters, and say where it goes.
+    """Print or install the systemd unit, cron entry or udev rules.
 
     \b
-    systemd  a unit: its own user, port 502 without root, started again when it ends or hangs
-    cron     a line: started within a minute when no healthy one runs
-    udev     rules: USB adapters get lasting names, /dev/softsplit-NAME, and FTDI's answer at once
+    systemd  unit with its own user and port 502 without root; restarts a process that ends or hangs
+    cron     entry that starts a process within a minute if no healthy one runs
+    udev     rules that give USB adapters lasting names, /dev/softsplit-NAME, and FTDI ones a short latency
     """
     if install and uninstall:
         raise click.UsageError("--install and --uninstall are opposites; give one of them")

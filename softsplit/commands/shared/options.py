@@ -1,4 +1,4 @@
-"""What options of several commands share."""
+"""Options that several commands share, and the types of their values."""
 
 from math import isfinite
 
@@ -29,7 +29,7 @@ class Finite(click.FloatRange):
     def convert(self, value, param, context):
         number = super().convert(value, param, context)
         if not isfinite(number):
-            self.fail(f"{number} is no number to go by", param, context)
+            self.fail(f"{number} is not a finite number", param, context)
         return number
 
 
@@ -38,7 +38,7 @@ def chosen(**flags: bool) -> str | None:
     given = [name for name, is_given in flags.items() if is_given]
     if len(given) > 1:
         options = " and ".join(f"--{name}" for name in given)
-        raise click.UsageError(f"{options} contradict each other; give one of them")
+        raise click.UsageError(f"{options} exclude each other; give one of them")
     return given[0] if given else None
 
 
@@ -58,13 +58,13 @@ UNIT = click.IntRange(1, 247)
 BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
 config_option = click.option(
     "-c", "--config", "path", metavar="FILE",
-    help="The configuration. Without it: $SOFTSPLIT_CONFIG, ./softsplit.toml, /etc/softsplit.toml.")
+    help="Configuration. Default: $SOFTSPLIT_CONFIG, ./softsplit.toml or /etc/softsplit.toml.")
 mode_option = click.option(
     "--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1", show_default=True,
-    metavar="MODE", help="Data bits, parity, stop bits of a serial line: 8E1, 8N1, ...")
+    metavar="MODE", help="Data bits, parity and stop bits of a serial line: 8E1, 8N1, ...")
 timeout_option = click.option("--timeout", type=float, default=1.0, show_default=True,
                               help="Seconds to wait for an answer.")
 baudrate_option = click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True,
-                               help="Of a serial line.")
+                               help="Baud rate of a serial line.")
 force_option = click.option("--force", is_flag=True,
-                            help="Ask there, although a running softsplit owns that wire, or may.")
+                            help="Use the wire even if a running splitter owns it.")

@@ -1,4 +1,4 @@
-"""softsplit simulate"""
+"""The options of `softsplit simulate`."""
 
 import click
 
@@ -9,23 +9,22 @@ from softsplit.config.schemes import SIMULATED
 from softsplit.config.url import parse_url
 from softsplit.profiles import shipped_profiles
 
-HELP = f"""Be a device that is not there: answer at URL as PROFILE says the real one would.
+HELP = f"""Simulate devices from a profile or recording, at URL.
 
 PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502],
-rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line to make a pseudo-terminal there for
-rtu:///tmp/line, which sends rubbish while that is not opened with the --baudrate.
+rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line, which creates a pseudo-terminal for
+rtu:///tmp/line. A pseudo-terminal that is opened at another speed than --baudrate receives garbage.
 
-RECORDING is a FILE.jsonl of "softsplit record", with its older parts beside it. It is played again and again,
-because what stayed at its end would look alive and be old; counters fall back then. What was not recorded is
-refused with 0x02.
+RECORDING is a FILE.jsonl of "softsplit record", with its older parts beside it. It is played in a loop:
+after the end it starts again, and counters fall back. Addresses that were not recorded get exception 0x02.
 
 \b
-A fault is KIND[:ARG][,unit=UNIT][,every=N][,from=S][,to=S], times in seconds after the start, and KIND
-  exception:CODE  the unit refuses
-  late:SECONDS    it answers too late; who asks another unit meanwhile waits, as on a line
-  silent          it does not answer
-  damaged         its answer has a wrong CRC, or over Modbus TCP a wrong function
-  foreign         its answer comes from another unit
+A fault is KIND[:ARG][,unit=UNIT][,every=N][,from=S][,to=S]; times are in seconds after the start. KIND is
+  exception:CODE  the unit answers with this exception
+  late:SECONDS    the unit answers late; other requests wait meanwhile, as on a line
+  silent          the unit does not answer
+  damaged         the answer has a wrong CRC, or over Modbus TCP a wrong function code
+  foreign         the answer comes from another unit
 
 \b
 Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
@@ -37,14 +36,15 @@ Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --
 @click.argument("what", metavar="PROFILE|RECORDING")
 @click.argument("url")
 @click.option("--unit", "units", multiple=True, metavar="UNIT",
-              help="Unit id, or all eight hex digits of an address of four bytes; give one for each device. "
-              "Without any, all units of a recording are there.")
-@click.option("--baudrate", type=BAUDRATE, help="Of the serial line; over TCP its wire time is imitated.")
+              help="Unit id, or the eight hex digits of a four-byte address; repeat for each device. "
+              "Default for a recording: all its units.")
+@click.option("--baudrate", type=BAUDRATE,
+              help="Baud rate of the serial line; over TCP, answers take as long as on such a line.")
 @mode_option
 @click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",
-              help="A unit that does not answer, from and to so many seconds after the start.")
-@click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Lose every Nth answer.")
-@click.option("--fault", multiple=True, metavar="FAULT", help="What goes wrong, and when; see above.")
+              help="Unit that does not answer, from second FROM to second TO after the start.")
+@click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Drop every Nth answer.")
+@click.option("--fault", multiple=True, metavar="FAULT", help="Fault to simulate; see above.")
 @click.option("--speed", type=Finite(), metavar="X", help="Play a recording X times as fast.")
 def simulate(what, url, units, baudrate, mode, mute, drop, fault, speed):
     scheduled = [*map(parse_fault, fault), *map(parse_mute, mute),

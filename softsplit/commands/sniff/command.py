@@ -1,4 +1,4 @@
-"""softsplit sniff"""
+"""The options of `softsplit sniff`."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from softsplit.profiles import load_profile, shipped_profiles
 
 PAIRINGS = ("auto", "alternating", "rts")
 MEGABYTE = 1_000_000  # bytes
-HELP = f"""Listen to a line that others use, and show every transaction on it. Not one bit is ever sent.
+HELP = f"""Decode traffic on a serial line and show each transaction. Nothing is ever sent.
 
 WHERE is rtu:///dev/ttyUSB0, rtuovertcp://HOST:PORT, a recording, or - for bytes on standard input. PROFILE
 is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. FILE may be - for standard output.
@@ -23,43 +23,44 @@ Examples: softsplit sniff rtu:///dev/ttyUSB0 --baudrate 9600 --mode 8N1
           softsplit sniff /dev/ttyUSB0 --pcap - | wireshark -k -i -"""
 OPTIONS = [
     click.argument("where", required=False),
-    click.option("--request-port", metavar="URL", help="With two taps, the one that hears the master."),
-    click.option("--reply-port", metavar="URL", help="With two taps, the one that hears the units."),
-    click.option("--baudrate", type=click.IntRange(BAUDRATES[0], BAUDRATES[-1]), help="Of the line.  [default: 19200, or what a recording says]"),
+    click.option("--request-port", metavar="URL", help="With two taps: the tap on the master's side."),
+    click.option("--reply-port", metavar="URL", help="With two taps: the tap on the units' side."),
+    click.option("--baudrate", type=click.IntRange(BAUDRATES[0], BAUDRATES[-1]),
+                 help="Baud rate of the line.  [default: 19200, or that of the recording]"),
     click.option("--mode", "modes", type=click.Choice((*MODES, *PAIRINGS), False), multiple=True,
                  metavar="MODE",
-                 help="Data bits, parity, stop bits of the line: 8E1, 8N1, ... Given again, what tells "
-                 "requests from replies: auto is all there is to know, alternating their turns, rts also CTS "
-                 "and DSR, which have to be wired to the direction of the master's driver.  "
-                 "[default: 8E1, or what a recording says; auto]"),
-    click.option("--detect", is_flag=True, help="Try the usual baud rates and modes first."),
+                 help="Data bits, parity and stop bits of the line: 8E1, 8N1, ... Given a second time: how to "
+                 "tell requests from replies. auto uses everything known, alternating their order, rts also "
+                 "CTS and DSR, which have to be wired to the direction pin of the master's driver.  "
+                 "[default: 8E1, or that of the recording; auto]"),
+    click.option("--detect", is_flag=True, help="Detect the baud rate and mode first."),
     click.option("--half-duplex-timeout", type=Finite(0.001, 3600), default=2.0, show_default=True,
-                 metavar="SECONDS", help="With alternating, the silence after which a request comes."),
+                 metavar="SECONDS", help="With alternating: the next frame after this silence is a request."),
     click.option("-u", "--unit", "units", type=click.IntRange(0, 255), multiple=True,
-                 help="Show this unit only; can be given again."),
+                 help="Show only this unit; can be repeated."),
     click.option("--function", "functions", type=click.IntRange(1, 127), multiple=True,
-                 help="Show this function only; can be given again."),
+                 help="Show only this function; can be repeated."),
     click.option("--address", "addresses", multiple=True, metavar="FIRST[-LAST]",
-                 help="Show what touches these addresses; can be given again."),
-    click.option("--errors", is_flag=True, help="Show only what went wrong."),
-    click.option("-p", "--profile", help="Name the values, as this profile does."),
+                 help="Show only transactions with these addresses; can be repeated."),
+    click.option("--errors", is_flag=True, help="Show only errors."),
+    click.option("-p", "--profile", help="Decode values with this profile."),
     click.option("-x", "--raw", is_flag=True, help="Show the bytes too."),
-    click.option("--json", "wants_json", is_flag=True, help="Print an object per line."),
+    click.option("--json", "wants_json", is_flag=True, help="Print a JSON object per line."),
     click.option("--csv", "wants_csv", is_flag=True, help="Print comma-separated values."),
     click.option("--output", metavar="FILE", default="-", help="Write the lines, JSON or CSV to a file."),
     click.option("--pcap", metavar="FILE", help="Write a capture for Wireshark."),
     click.option("--pcap-as", type=click.Choice(("rtu", "tcp")), default="rtu", show_default=True,
-                 help="What it looks like: the line, with what is damaged, or Modbus TCP."),
-    click.option("--record", metavar="FILE", help="Keep the bytes with their times, to be sniffed again."),
+                 help="Format of the capture: RTU frames, also damaged ones, or Modbus TCP."),
+    click.option("--record", metavar="FILE", help="Save the bytes with their times; sniff can decode them later."),
     click.option("--max-size", type=Finite(0.001, 1_000_000), default=100.0, show_default=True, metavar="MB",
-                 help="Begin a file anew when it is that long; 3 older ones are kept."),
-    click.option("--stats", is_flag=True, help="Show statistics all the time, and no lines."),
+                 help="Rotate a file at this size; 3 older files are kept."),
+    click.option("--stats", is_flag=True, help="Show live statistics instead of lines."),
     click.option("-q", "--quiet", is_flag=True, help="Show neither lines nor statistics."),
 ]
 
 
 def sniff_options(command):
-    """Give a command the options."""
+    """Add the options to a command."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""softsplit status"""
+"""The options of `softsplit status`."""
 
 import sys
 
@@ -19,13 +19,13 @@ from softsplit.daemon.health import NOT_RUNNING
 @config_option
 @click.option("--json", "wants_json", is_flag=True, help="Print the whole status file.")
 @click.option("--prometheus", "wants_prometheus", is_flag=True,
-              help="Print it for the textfile collector of Prometheus' node exporter.")
-@click.option("--output", metavar="FILE", help="Write to a file, which is never seen half; - is standard output.")
+              help="Print metrics for the textfile collector of Prometheus' node exporter.")
+@click.option("--output", metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
 def status(path, wants_json, wants_prometheus, output):
-    """Say how the splitter of a configuration is: wiring, ages, masters, and what is wrong.
+    """Show the status of a running splitter: wiring, data ages, masters and faults.
 
     \b
-    Exit codes: 0 everything is fresh, 1 something is stale or down, 2 nothing is served, 3 it does not run.
+    Exit codes: 0 all data is fresh, 1 something is stale or down, 2 nothing is served, 3 not running.
     """
     form = chosen(json=wants_json, prometheus=wants_prometheus)
     config = loader.find_config(path)

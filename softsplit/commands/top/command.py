@@ -1,4 +1,4 @@
-"""softsplit top"""
+"""The options of `softsplit top`."""
 
 import sys
 
@@ -23,24 +23,24 @@ from softsplit.config.upstream import Unit
 @click.command()
 @config_option
 @click.option("-a", "--at", "where", metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
-@click.option("-p", "--profile", metavar="PROFILE", help="Of that unit.")
-@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Its id, 1 to 247.")
-@click.option("--once", is_flag=True, help="Print it as plain text, and end.")
+@click.option("-p", "--profile", metavar="PROFILE", help="Profile of that unit.")
+@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 1 to 247.")
+@click.option("--once", is_flag=True, help="Print the view once as plain text and exit.")
 @timeout_option
 @baudrate_option
 @mode_option
 @force_option
 def top(path, where, profile, unit, once, timeout, baudrate, mode, force):
-    """Watch a running splitter: buses, ages, masters, and the values of its units.
+    """Live view of a splitter or one unit: buses, data ages, masters and values.
 
     \b
     Examples: softsplit top
               softsplit top -a 192.168.1.140 -p anzen-bms -u 1
 
-    Exit codes with --once: those of "softsplit status"; with -a 1 when something is stale.
+    Exit codes with --once: those of "softsplit status"; with -a 1 if a block is stale.
     """
     if bool(where) != bool(profile) or where and path:
-        raise click.UsageError("-a and -p belong together, and not to -c")
+        raise click.UsageError("give -a and -p together, without -c")
     refuse_without(bool(where), "-a", "unit", "timeout", "baudrate", "mode")
     tell = say if once else None
     if where:
