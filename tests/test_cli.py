@@ -58,7 +58,7 @@ def test_help_teaches(arguments):
 def test_a_full_disk_is_one_line(arguments):
     with open("/dev/full", "w") as full:
         done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (1, "softsplit: cannot print it: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "softsplit: cannot write to standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

@@ -318,7 +318,7 @@ def test_without_a_terminal_it_says_what_to_do(house):
 @pytest.mark.parametrize("arguments", [["-a", "localhost"], ["-p", "abb-b23"], ["-a", "x", "-p", "abb-b23", "-c", "x"]])
 def test_options_that_do_not_belong_together(arguments):
     done = top(*arguments)
-    assert done.returncode == 2 and "-a and -p belong together, and not to -c" in done.stderr
+    assert done.returncode == 2 and "give -a and -p together, without -c" in done.stderr
 
 
 # The real screen.
