@@ -5,8 +5,12 @@ a pipe and sends its reports back, so that what pytest prints and its exit code 
 in one process when they are few, or when somebody wants to watch (-s, --pdb, -x).
 
 `--shuffle SEED` runs pieces and tests in another order, to show that none needs another.
+
+Every splitter of root's can be found below /run. Each process that runs tests has a /run of its own, where that is
+possible, so that no test finds the splitter of another test, of another user, or of this machine.
 """
 
+import ctypes
 import os
 import pickle
 import random
@@ -19,6 +23,7 @@ import pytest
 WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 2 * (os.cpu_count() or 1)))
 PIECE = 8  # tests that a worker takes at a time
 FEW = 12  # tests that are not worth a second process
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000  # <linux/sched.h>, <linux/mount.h>
 LENGTH = struct.Struct(">I")  # before each report on its pipe
 
 
@@ -42,11 +47,19 @@ def pytest_runtestloop(session):
     config = session.config
     watched = config.option.usepdb or config.option.capture == "no" or config.option.maxfail
     if config.option.collectonly or session.testsfailed or watched or len(session.items) <= FEW or WORKERS < 2:
+        leave_run()
         return None  # pytest's own loop
     SideBySide(session).run()
     if session.testsfailed:
         raise session.Failed(f"{session.testsfailed} failed")
     return True
+
+
+def leave_run() -> None:
+    """Have an empty /run of this process and its children; only root can, where it may: others stay as they are."""
+    libc = ctypes.CDLL(None)
+    if os.geteuid() == 0 and libc.unshare(CLONE_NEWNS) == 0 and libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) == 0:
+        libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755")
 
 
 def pieces_of(items: list) -> list[list]:
@@ -169,6 +182,7 @@ class SideBySide:
 
 def work(session, pieces: list[list], orders: int, reports: int) -> None:
     """Run pieces as they are ordered, in a forked process."""
+    leave_run()
     config = session.config
     capture = config.pluginmanager.getplugin("capturemanager")
     capture.stop_global_capturing()  # its files are the parent's, too

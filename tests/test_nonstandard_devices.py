@@ -259,7 +259,7 @@ def test_only_blocks_whose_registers_begin_alike_are_merged():
      'register[1].byte_order: unknown order "bg"; did you mean "big"?'),
     ("register = [{ name = 'x', address = 2, type = 'uint24' }]", 'register[1].type: unknown type "uint24"; did you mean "u24"?'),
     ("register = [{ name = 'x', address = 2, type = 'u24', not_available = 0x1000000 }]",
-     "register[1].not_available: 0x1000000 does not fit into 24 bits"),
+     "register[1].not_available: 16777216 does not fit into 24 bits"),
     ("addressing = 'byte'", 'addressing: unknown word "byte"; did you mean "bytes"? (allowed: registers, bytes)'),
     ("adressing = 'bytes'", 'adressing: unknown key "adressing"; did you mean "addressing"?'),
     ("addressing = 'bytes'\n[[block]]\naddress = 7\ncount = 1", "block[2]: holding registers 0x0007+1 overlaps"),

@@ -259,8 +259,8 @@ def house(tmp_path):
             units = {{ 1 = "meter.toml", 2 = "meter.toml" }}
             [downstream.victron]
             url = "tcp://127.0.0.1:{port}"
-            max_age = 0.6
-            """)
+            max_age = 1.5
+            """)  # longer than the second between two looks, or the screen rightly says STALE in between
         with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
             until(lambda: child.log().count("answers") == 2)
             with TcpMaster(port) as victron:
