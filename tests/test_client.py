@@ -155,11 +155,16 @@ def test_hanging_up_in_the_middle_of_an_answer_is_a_bad_answer(ask):
 
 
 def test_a_connection_that_stays_silent_is_given_up(ask):
+    timeout, began = 0.05, time.monotonic()
+
+    def is_silent():
+        with pytest.raises(NoAnswer):
+            ask(gateway, timeout=timeout)
+        return gateway.connections == 2
+
     with ScriptedGateway(lambda *_: b"") as gateway:
-        for _ in range(4):
-            with pytest.raises(NoAnswer):
-                ask(gateway, timeout=0.05)
-        until(lambda: gateway.connections == 2)
+        until(is_silent, timeout=1)
+        assert time.monotonic() - began > 8 * timeout, "and not before: late answers are lost with a connection"
 
 
 def test_a_gateway_that_is_not_there_is_unreachable(ask):

@@ -64,6 +64,18 @@ def test_at_most_one_request_is_inside_a_gateway_that_is_slower_than_our_tries(s
     assert told == ([] if silent else [f"bus: the gateway needs {known:.1f} s to say that unit 2 is off"])[:len(told)]
 
 
+def test_how_long_a_gateway_waits_is_learned_although_two_units_that_are_off_make_it_silent_for_twice_as_long():
+    wait = 4 * TIMEOUT
+    with QueueingGateway(wait) as gateway:
+        copy = Copy(gateway.url, units=(1, 2, 3))
+        with running(*copy.workers):
+            until(lambda: copy.age(1) < 60)
+            until(lambda: gateway.asked(2) and gateway.asked(3) and copy.poller.counters.gateway_wait)
+            silent_for = []
+            until(lambda: silent_for.append(copy.age(1)) or copy.age(1) < 2 * TIMEOUT)
+    assert gateway.connections == 1 and max(silent_for) < 2 * wait + 4 * TIMEOUT
+
+
 def test_while_all_units_are_off_nothing_heaps_up_inside_a_gateway_and_who_is_back_is_served_soon():
     wait = 1.3 * TIMEOUT
     with QueueingGateway(wait, there=()) as gateway:

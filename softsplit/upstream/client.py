@@ -35,6 +35,7 @@ class Client:
     """
 
     tells_late = True  # whether the answer to an earlier question can be told from the right one
+    silent_timeouts = 0  # time-outs for which a connection may be silent, however many requests that were
     returns_ids = True  # whether transaction ids tell that
     other_master_is_sure = False  # whether what was heard of another master can be nothing else
     gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
@@ -51,6 +52,7 @@ class Client:
         self._question: Question | None = None
         self._deadline = 0.0
         self._silent = 0  # requests in a row without any answer
+        self._silent_since = 0.0  # when the first of them was sent
         self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
         self._late: set[int] = set()
         self._late_answers: list[Late] = []
@@ -142,8 +144,10 @@ class Client:
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask once. Raises NoAnswer, BadAnswer, Refused, or ConnectionResetError when the wire is lost."""
         self._question = question
-        self._silent += 1
         self.asked_at = clock.now()
+        if not self._silent:
+            self._silent_since = self.asked_at
+        self._silent += 1
         try:
             self._settle(timeout)
             self.asked_at = clock.now()
@@ -194,7 +198,13 @@ class Client:
         if data:
             self._hear()
             self._overhear(data)
-        return self._silent < self._most_silent or self._url.is_serial
+        return not self._is_given_up or self._url.is_serial
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether the connection has been silent for so long that its peer may be gone."""
+        silent_for = clock.now() - self._silent_since
+        return self._silent >= self._most_silent and silent_for >= self.silent_timeouts * self.get_timeout()
 
     def _hear(self) -> None:
         """The peer is there."""

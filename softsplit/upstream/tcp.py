@@ -29,7 +29,10 @@ class TcpClient(Client, TcpMaster):
 
     At most one request is inside a gateway, until it was answered or the gateway was silent for so long that
     it is done with it: an answer gets the time that this gateway has shown to need, if it is longer than asked.
+    That time is learned from late answers, which are lost with their connection; so it may be silent for long.
     """
+
+    silent_timeouts = 8  # at time-outs of 1 s, two units that are off for which a gateway waits 3 s each
 
     def __init__(self, url: Url, timeout: float, **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)

@@ -23,6 +23,7 @@ class QueueingGateway:
         self.wait, self.there, self.takes, self.silent = wait, set(there), takes, silent
         self.special: dict[bytes, bytes] = {}  # other answers, by request
         self.inside: list[int] = []
+        self.connections = 0  # so far
         self.requests: list[tuple[int, bytes, float]] = []  # unit, PDU, when it came
         self._queue: Queue = Queue()
         self._count = 0
@@ -49,6 +50,7 @@ class QueueingGateway:
         with suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
+                self.connections += 1
                 threading.Thread(target=self._listen, args=(sock,), daemon=True).start()
 
     def _listen(self, sock: socket.socket) -> None:
