@@ -1,5 +1,7 @@
 """Text of others - devices, masters, profiles, files, local processes - without control characters."""
 
+from dataclasses import fields, is_dataclass, replace
+
 
 def printable(text: str) -> str:
     r"""Return a text in one line in which every character can be seen: a line end becomes \n, a bell \x07.
@@ -12,9 +14,14 @@ def printable(text: str) -> str:
 
 
 def all_printable(content):
-    """Return what a JSON document says, with every text in it printable, keys included."""
+    """Return a status, or what a JSON document says, with every text in it printable, keys included."""
     if isinstance(content, str):
         return printable(content)
     if isinstance(content, dict):
         return {all_printable(key): all_printable(each) for key, each in content.items()}
-    return [all_printable(each) for each in content] if isinstance(content, list) else content
+    if isinstance(content, (list, tuple)):
+        return type(content)(all_printable(each) for each in content)
+    if is_dataclass(content):
+        return replace(content, **{each.name: all_printable(getattr(content, each.name))
+                                   for each in fields(content)})
+    return content

@@ -14,6 +14,7 @@ from softsplit.config.topology import Downstream, Served, Topology
 from softsplit.daemon.health import judge
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier
+from softsplit.daemon.status import Status
 from softsplit.downstream.diagnostics import Diagnostics
 from softsplit.downstream.forwarding import Way
 from softsplit.downstream.heardmirror import HeardMirror
@@ -106,16 +107,15 @@ class Splitter:
         """End all threads, within two seconds."""
         stop_all(self.workers)
 
-    def status(self) -> dict:
-        """How everything stands, as JSON takes it; ages are in seconds. For the main thread."""
+    def status(self) -> Status:
+        """How everything stands, now. For the main thread."""
         now = clock.now()
         downstreams = {}
         for downstream, server in zip(self._topology.downstreams, self.servers):
             units = report_units(downstream.served, server.databank.mirrors, now)
-            downstreams[downstream.name] = {**server.report(now), "units": units}
+            downstreams[downstream.name] = server.report(units, now)
         upstreams = {name: each.report(now) for name, each in self.upstreams.items()}
-        return {"uptime": round(now - self._started_at, 1), "verdict": judge(upstreams, downstreams),
-                "upstreams": upstreams, "downstreams": downstreams}
+        return Status.of(judge(upstreams, downstreams), upstreams, downstreams, round(now - self._started_at, 1))
 
     def values(self, downstream: str, unit: int) -> dict[str, Value | None]:
         """What the registers of a unit say, by name, as the masters of a downstream get them.
@@ -136,7 +136,7 @@ class Splitter:
                 found |= {register.name: value for register, value in said.items()}
         return found
 
-    def run(self, attend: Callable[[dict], None] | None = None) -> None:
+    def run(self, attend: Callable[[Status], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP.
 
         Runs in the main thread, logs to stderr unless logging is set up already, and tells systemd how it is.
@@ -148,7 +148,7 @@ class Splitter:
 
         def look_around() -> None:
             status = self.status()
-            notifier.ready(status["verdict"]["summary"])
+            notifier.ready(status.health.summary)
             if attend:
                 attend(status)
 

@@ -538,7 +538,7 @@ class House:
         return status.read_status(self.config)
 
     def unit(self, unit: int) -> dict:
-        return self.status()["upstreams"]["meters"]["units"][str(unit)]
+        return self.status().upstreams["meters"].units[str(unit)]
 
 
 @pytest.fixture(scope="module")
@@ -551,7 +551,7 @@ def house(tmp_path_factory):
             until(lambda: house.child.log().count("serving") == 4)
             with TcpMaster(house.full) as house.master:
                 until(lambda: house.master.read(100, 0x5B00, 2))
-                until(lambda: house.status().get("uptime", 0) > 0.5)
+                until(lambda: house.status().uptime > 0.5)
                 yield house
 
 
@@ -561,7 +561,7 @@ def test_a_running_splitter_is_asked_and_no_second_connection_is_opened(house):
     assert house.gateway.connections == 1
     lines = done.stdout.splitlines()
     assert line_of(lines, "has run it for").startswith(f"ok     process {house.child.process.pid} has run it for ")
-    assert line_of(lines, "is connected").startswith(f"ok     meters: {house.gateway.url} is connected, the wire busy ")
+    assert line_of(lines, "is connected").startswith(f"ok     meters: {house.gateway.url} is connected, wire busy ")
     assert line_of(lines, "unit 100").startswith("ok     meters: unit 100 answers within ")
     assert line_of(lines, "serves 2 units").startswith(f"ok     victron: tcp://127.0.0.1:{house.port} serves 2 units, within ")
     assert any("victron" in line and line.endswith("are they set to this machine's address, and to this port?") for line in lines)
@@ -612,12 +612,12 @@ def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
         with house.gateway, house.child:
             until(lambda: [unit for unit, _ in house.gateway.requests].count(100) > 1)
             del house.faults[100]
-            until(lambda: house.unit(2)["state"] == "mute" and house.unit(100)["answers"])
+            until(lambda: house.unit(2).state == "mute" and house.unit(100).answers)
             lines = told(house.config)
             house.gateway.close()
-            until(lambda: house.status()["upstreams"]["meters"]["state"] == "unreachable")
+            until(lambda: house.status().upstreams["meters"].state == "unreachable")
             later = told(house.config)
-    assert line_of(lines, "meters: unit 2 has not answered").startswith("wrong")
+    assert line_of(lines, "meters: unit 2 does not answer").startswith("wrong")
     assert line_of(lines, "is this its unit id").startswith("note meters: unit 2: is it on")
     assert line_of(lines, "victron: unit 2: exception 0x0B").endswith("its data is too old to be served; see to its upstream")
     assert line_of(lines, f"victron: tcp://127.0.0.1:{house.port} serves 1 unit,").startswith("well")

@@ -262,11 +262,11 @@ def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path, 
         status = splitter.status
         for _ in range(6):
             assert master.ask(1, OTHER) == device(1, OTHER)
-        until(lambda: len(status()["upstreams"]["meters"]["units"]["1"]["blocks"]) == 2)
+        until(lambda: len(status().upstreams["meters"].units["1"].blocks) == 2)
         sent = asked(bus, OTHER)
         until(lambda: asked(bus, OTHER) >= sent + 2)
-        learned = status()["upstreams"]["meters"]["units"]["1"]["blocks"][1]
-        assert (learned["address"], learned["count"], learned["every"]) == (100, 4, 0.2)
+        learned = status().upstreams["meters"].units["1"].blocks[1]
+        assert (learned.address, learned.count, learned.every) == (100, 4, 0.2)
         bus.fault = lambda *_: None
         until(lambda: master.ask(1, OTHER) == b"\x83\x0b", timeout=4)
         bus.fault = None

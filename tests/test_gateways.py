@@ -181,7 +181,7 @@ def test_a_gateway_that_does_not_return_ids_is_told_in_log_and_status(caplog):
         copy = Copy(gateway.url, units=(1,))
         with running(*copy.workers):
             until(lambda: "does not return our transaction ids" in caplog.text)
-            until(lambda: copy.poller.report(clock.now())["returns_ids"] is False)
+            until(lambda: copy.poller.report(clock.now()).returns_ids is False)
     assert copy.taken_at(1) < 0
 
 

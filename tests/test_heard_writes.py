@@ -61,17 +61,17 @@ def test_a_write_sent_twice_to_a_unit_that_is_off_is_no_value_and_no_sign_of_lif
     with listening(tmp_path, units=(1,)) as (line, master, other, splitter):
         until(lambda: master.ask(1, REGISTER) and other.ask(1, REGISTER)[0] == 3)
         line.is_mute, master.port.timeout = True, pause
-        unit = until(lambda: not master.ask(1, REGISTER) and (unit := _unit(splitter))["state"] == "mute" and unit)
+        unit = until(lambda: not master.ask(1, REGISTER) and (unit := _unit(splitter)).state == "mute" and unit)
         for _ in range(4):
             assert master.ask(1, WRITES[6]) == b""
         until(lambda: other.ask(1, REGISTER) == REFUSED)
-        until(lambda: not master.ask(1, REGISTER) and _unit(splitter)["requests"] > unit["requests"])
-        assert (_unit(splitter)["state"], _unit(splitter)["answers"]) == ("mute", unit["answers"])
+        until(lambda: not master.ask(1, REGISTER) and _unit(splitter).requests > unit.requests)
+        assert (_unit(splitter).state, _unit(splitter).answers) == ("mute", unit.answers)
         assert other.ask(1, REGISTER) == REFUSED
 
 
 def _unit(splitter) -> dict:
-    return splitter.status()["upstreams"]["tap"]["units"]["1"]
+    return splitter.status().upstreams["tap"].units["1"]
 
 
 def test_a_read_from_before_a_write_that_is_told_after_it_does_not_count(tmp_path):

@@ -105,7 +105,7 @@ def test_no_thread_stops_beating_while_a_name_is_looked_up(name_server, scheme, 
     with splitting(Downstream("tcp://127.0.0.1:0", [upstream])) as splitter, TcpMaster(splitter.servers[0].url.port) as master:
         worker, beats = splitter.upstreams["meters"], set()
         until(lambda: beats.add(worker.beat) or len(beats) > 2, timeout=8)
-        assert "no name server" in splitter.status()["upstreams"]["meters"]["error"]
+        assert "no name server" in splitter.status().upstreams["meters"].error
         began = time.monotonic()
         assert master.ask(1, read_request(0, 2))[0] == 0x83 and time.monotonic() - began < 3
         assert name_server.asked == 1

@@ -85,7 +85,7 @@ def test_a_unit_that_does_not_answer_turns_stale_though_it_was_slow(tmp_path):
         master.port.timeout = 0.05
         until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
         line.is_mute = True
-        until(lambda: not master.ask(1, POWERS) and splitter.status()["upstreams"]["tap"]["units"]["1"]["state"] == "mute")
+        until(lambda: not master.ask(1, POWERS) and splitter.status().upstreams["tap"].units["1"].state == "mute")
         until(lambda: not master.ask(1, POWERS) and other.ask(1, POWERS) == REFUSED)
         line.is_mute = False
         until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
@@ -107,14 +107,14 @@ def test_a_reply_to_a_retry_may_be_as_old_as_the_try_before(tmp_path):
     with listening(tmp_path, max_age=3.0, units=(1,)) as (line, master, other, splitter):
         master.ask(1, POWERS)
         until(lambda: other.ask(1, POWERS)[0] == 3)
-        before = splitter.status()["upstreams"]["tap"]["units"]["1"]["answers"]
+        before = splitter.status().upstreams["tap"].units["1"].answers
         line.is_mute, master.port.timeout = True, 0.8
         asked_at = clock.now()
         assert not master.ask(1, POWERS)
         line.is_mute = False
         assert master.ask(1, POWERS)
-        counts = until(lambda: (unit := splitter.status()["upstreams"]["tap"]["units"]["1"])["answers"] > before and unit)
-        assert counts["blocks"][0]["age"] >= clock.now() - asked_at - 0.1
+        counts = until(lambda: (unit := splitter.status().upstreams["tap"].units["1"]).answers > before and unit)
+        assert counts.blocks[0].age >= clock.now() - asked_at - 0.1
 
 
 def test_a_period_is_that_of_the_requests_not_of_the_answers(tmp_path):
@@ -125,8 +125,8 @@ def test_a_period_is_that_of_the_requests_not_of_the_answers(tmp_path):
             master.ask(1, POWERS)
             master.ask(2, POWERS)  # so that nothing is a retry
             until(lambda begun=begun: clock.now() > begun + 0.2)
-        block, = until(lambda: splitter.status()["upstreams"]["tap"]["units"]["1"]["blocks"])
-        assert (block["answers"], block["errors"]["no_answer"]) == (3, 6) and 0.15 < block["every"] < 0.3
+        block, = until(lambda: splitter.status().upstreams["tap"].units["1"].blocks)
+        assert (block.answers, block.errors.no_answer) == (3, 6) and 0.15 < block.every < 0.3
 
 
 def test_a_broadcast_makes_what_it_covers_stale_in_all_units(tmp_path):
@@ -148,19 +148,19 @@ def test_what_a_unit_refuses_is_refused(tmp_path):
 def test_the_status_shows_what_the_first_master_reads_and_how_often(tmp_path):
     with listening(tmp_path, units=(1,)) as (_, master, other, splitter):
         status = splitter.status()
-        assert status["verdict"]["code"] == 2 and "tap: unit 1 has not answered yet" in status["verdict"]["troubles"]
+        assert status.health.code == 2 and "tap: unit 1 has not answered yet" in status.health.troubles
         for _ in range(4):
             begun = clock.now()
             master.ask(1, POWERS)
             master.ask(2, POWERS)
             until(lambda begun=begun: clock.now() > begun + 0.1)
-        until(lambda: splitter.status()["upstreams"]["tap"]["unlisted"] == [2])
-        upstream = splitter.status()["upstreams"]["tap"]
-        block, = upstream["units"]["1"]["blocks"]
-        assert (block["name"], block["answers"], upstream["state"]) == ("holding registers 0x0000+6", 4, "connected")
-        assert 0.09 < block["every"] < 0.2 and block["age"] < 1
-        assert splitter.status()["verdict"]["code"] == 0
-        assert any("unit 2 is on this line too" in note for note in splitter.status()["verdict"]["notes"])
+        until(lambda: splitter.status().upstreams["tap"].unlisted == (2,))
+        upstream = splitter.status().upstreams["tap"]
+        block, = upstream.units["1"].blocks
+        assert (block.name, block.answers, upstream.state) == ("holding registers 0x0000+6", 4, "connected")
+        assert 0.09 < block.every < 0.2 and block.age < 1
+        assert splitter.status().health.code == 0
+        assert any("unit 2 is on this line too" in note for note in splitter.status().health.notes)
 
 
 def test_an_adapter_that_is_pulled_is_heard_again_when_it_is_back(tmp_path, caplog):
@@ -168,7 +168,7 @@ def test_an_adapter_that_is_pulled_is_heard_again_when_it_is_back(tmp_path, capl
     with listening(tmp_path) as (line, master, other, splitter):
         until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
         line.tap.pull()
-        until(lambda: splitter.status()["upstreams"]["tap"]["state"] == "unreachable")
+        until(lambda: splitter.status().upstreams["tap"].state == "unreachable")
         until(lambda: other.ask(1, POWERS) == REFUSED)
         line.tap.plug_in()
         until(lambda: master.ask(1, POWERS) and other.ask(1, POWERS)[0] == 3)
@@ -179,18 +179,18 @@ def test_an_adapter_that_is_pulled_is_heard_again_when_it_is_back(tmp_path, capl
 def test_a_tap_that_is_not_there_yet_ends_nothing(tmp_path):
     tap = Upstream(f"listen://{tmp_path}/later", [Unit(1, "any")], mode="8N1", name="tap")
     with splitting(Downstream("tcp://127.0.0.1:0", [tap])) as splitter, TcpMaster(splitter.servers[0].url.port) as other:
-        until(lambda: "there is no such device" in splitter.status()["upstreams"]["tap"]["error"])
+        until(lambda: "there is no such device" in splitter.status().upstreams["tap"].error)
         assert other.ask(1, POWERS) == REFUSED
 
 
 def test_silence_and_noise_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(listener_module, "QUIET", 0.3)
     with listening(tmp_path) as (line, master, _, splitter):
-        until(lambda: "nothing is heard at" in splitter.status()["upstreams"]["tap"]["error"])
+        until(lambda: "nothing is heard at" in splitter.status().upstreams["tap"].error)
 
         def babble() -> bool:
             master.port.write(bytes(range(100, 164)))
-            return "mostly noise; is the line 19200 8N1" in splitter.status()["upstreams"]["tap"]["error"]
+            return "mostly noise; is the line 19200 8N1" in splitter.status().upstreams["tap"].error
 
         until(babble)
 
@@ -233,7 +233,7 @@ def test_a_late_reply_is_not_taken_for_that_to_the_next_request(tmp_path):
         assert master.ask(1, read_request(6, 6)) == b""
         line.is_mute, line.device = False, lambda unit, pdu: b"\x03\x0c" + bytes(12)
         assert master.ask(1, read_request(12, 6)), "it takes this for the reply"
-        until(lambda: splitter.status()["upstreams"]["tap"]["units"]["1"]["errors"]["damaged"] == 1)
+        until(lambda: splitter.status().upstreams["tap"].units["1"].errors.damaged == 1)
         assert other.ask(1, read_request(12, 6)) == REFUSED
 
 

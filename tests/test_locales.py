@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from copy import deepcopy
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 from softsplit.cli import COMMANDS, main
 from softsplit.commands.top.screen import draw, draw_all
 from softsplit.commands.top.text import plain
+from softsplit.daemon.health import Health, Trouble
 from softsplit.protocol import adu
 from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway, good_answer
 from tests.test_top import MASTER, UNIT, status, view
@@ -71,8 +71,8 @@ def test_what_goes_wrong_is_told_in_every_locale(name, locales, tmp_path):
 
 
 def test_the_screen_fits_every_width():
-    wrong = deepcopy(status(stale=("powers",)))
-    wrong["verdict"] = {"code": 1, "summary": "", "troubles": ["x" * 400, "house: unit 2 has not answered"], "notes": ["n" * 90]}
+    found = [Trouble(cause="x" * 400), Trouble(cause="house: unit 2 does not answer"), Trouble(cause="n" * 90, severity="note")]
+    wrong = status(stale=("powers",), health=Health.of(1, found))
     for document in (status(), status(units=6), wrong):
         for chosen in (UNIT, MASTER):
             shown = view(document, chosen, looks=3)

@@ -407,8 +407,8 @@ def test_a_master_reads_them_under_ids_of_one_byte(bus, tmp_path, caplog):
             until(lambda: master.read(unit, 0x10, 4) == data_of(origin, Block(HOLDING, 0x10, 4)))
         assert master.ask(0x87, read_request(0x10, 4)) == b"\x83\x0a"
         status = json.loads(json.dumps(splitter.status()))
-    assert list(status["upstreams"]["pumps"]["units"]) == ["0x0012D687", "0x0012D688"]
-    assert status["downstreams"]["victron"]["units"]["1"]["origin"] == "pumps/0x0012D687"
+    assert list(status.upstreams["pumps"].units) == ["0x0012D687", "0x0012D688"]
+    assert status.downstreams["victron"].units["1"].origin == "pumps/0x0012D687"
     logged = [record.getMessage() for record in caplog.records]
     assert "pumps: unit 0x0012D687 answers" in logged
     assert any(line.startswith("pumps: unit 0x0012D687: ") and "requests" in line for line in logged)

@@ -21,8 +21,11 @@ from softsplit.commands.status.status import read_status
 from softsplit.config.url import parse_url
 from softsplit.daemon import lock, status
 from softsplit.daemon.directories import key_of, open_place, own_places
+from softsplit.daemon.health import FRESH, Health
 from softsplit.daemon.instance import Instance
+from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Process
+from softsplit.daemon.status import Status
 from softsplit.errors import AlreadyRunning, SoftsplitError
 from tests.support import (
     SLOWNESS,
@@ -90,7 +93,7 @@ def test_another_user_who_tries_everything_changes_nothing(place, gateway, tmp_p
     key, read = key_of(config), ("read", "-a", gateway.url, "0x5B00", "2")
     keep = ("run", "--if-needed", "-c", config, "--log-file", tmp_path / "log")
     with attacked(place, key) as managed:
-        assert read_status(config)["verdict"]["code"] == 3
+        assert read_status(config).health.code == 3
         require_free(gateway.url, "")
         before = call(*read)
         assert (before.returncode, before.stderr) == (0, "")
@@ -98,7 +101,7 @@ def test_another_user_who_tries_everything_changes_nothing(place, gateway, tmp_p
         assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
     assert not managed
     with Process.that_runs(config) as process, Child(["sleep", "60"]) as innocent:
-        until(lambda: read_status(config)["verdict"]["code"] == 0)
+        until(lambda: read_status(config).health.code == 0)
         with attacked(place, key, process.pid) as managed:
             begin, used = time.monotonic(), cpu_of(process.pid)
             kept = call(*keep)
@@ -109,7 +112,7 @@ def test_another_user_who_tries_everything_changes_nothing(place, gateway, tmp_p
             assert (found.returncode, found.stdout) == (0, before.stdout) and f"process {process.pid} runs" in found.stderr
             with pytest.raises(SoftsplitError, match=f"process {process.pid} runs .* and owns {gateway.url}; stop it"):
                 require_free(gateway.url, "stop it")
-            assert read_status(config)["verdict"]["code"] == 0
+            assert read_status(config).health.code == 0
             assert cpu_of(process.pid) - used < 0.3 * (time.monotonic() - begin) + 0.3
         assert not managed
         process.end(10.0)
@@ -214,7 +217,7 @@ def test_other_users_see_how_it_is_by_the_status_file(place, gateway, tmp_path):
     config = configured(tmp_path, gateway)
 
     def seen() -> dict:
-        with as_nobody(lambda tell: tell(read_status(config)["verdict"])) as told:
+        with as_nobody(lambda tell: tell(as_json(read_status(config).health))) as told:
             return told()
 
     assert "nothing runs" in seen()["summary"]
@@ -237,7 +240,7 @@ def test_long_and_odd_names_are_configurations_like_any_other(tmp_path, monkeypa
         with Instance(config) as instance:
             instance.attend(REPORT)
             with Process.that_runs(config) as process:
-                assert process.pid == os.getpid() and process.ask() and process.status()["age"] < 5
+                assert process.pid == os.getpid() and process.ask() and process.status().age < 5
             with pytest.raises(AlreadyRunning):
                 Instance(config)
         assert Process.that_runs(config) is None
@@ -245,8 +248,7 @@ def test_long_and_odd_names_are_configurations_like_any_other(tmp_path, monkeypa
     assert key_of(tmp_path / "link.toml") == key_of(tmp_path / ".." / tmp_path.name / "house.toml")
 
 
-REPORT = {"uptime": 1, "upstreams": {}, "downstreams": {},
-          "verdict": {"code": 0, "summary": "", "troubles": [], "notes": []}}
+REPORT = Status.of(Health.of(FRESH, []))
 
 
 @as_root
@@ -417,10 +419,10 @@ def test_a_status_is_believed_only_in_its_shape(tmp_path, gateway):
     """Every part of a real one that is taken away, or is something else, is noticed."""
     config = configured(tmp_path, gateway)
     with Child([*SOFTSPLIT, "run", "-c", str(config)]):
-        until(lambda: read_status(config)["verdict"]["code"] == 0)
+        until(lambda: read_status(config).health.code == 0)
         with Process.that_runs(config) as process:
-            document = process.status()
-    assert not list(status._faults(document, status.DOCUMENT, "it"))
+            document = as_json(process.status())
+    assert as_json(status.from_json(document)) == document
     block = ["upstreams", "meters", "units", "1", "blocks", 0]
     for *where, key in (["verdict"], ["verdict", "code"], ["process", "pid"], ["upstreams", "meters", "url"], ["written_at"],
                         [*block, "table"], [*block, "data"], [*block, "count"], [*block, "errors", "no_answer"],
@@ -435,4 +437,5 @@ def test_a_status_is_believed_only_in_its_shape(tmp_path, gateway):
                 del inner[key]
             else:
                 inner[key] = value
-            assert list(status._faults(other, status.DOCUMENT, "it")), (where, key, value)
+            with pytest.raises(ValueError, match=f"{key}|agree"):
+                assert not status.from_json(other), (where, key, value)

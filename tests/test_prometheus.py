@@ -2,12 +2,16 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
 from softsplit.commands.status.prometheus import HELP, as_prometheus
+from softsplit.daemon.health import Health
+from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Block, Read, Table
 from tests.support import (
@@ -22,7 +26,8 @@ from tests.support import (
 
 ODD = Profile('odd "\\ profile', tuple(Read(Block(table, 0, 2), 'x"\\ ü', 0.05)
                                        for table in (Table.HOLDING_REGISTERS, Table.INPUT_REGISTERS)))
-NOT_RUNNING = {"verdict": {"code": 3, "summary": "", "troubles": [], "notes": []}}
+NOT_RUNNING = Status.of(Health.of(3, []))
+PROCESS = ProcessStatus(pid=1, config="", started=datetime.now(UTC), version="", python="")
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +42,9 @@ def documents():
                 with TcpMaster(splitter.servers[0].url.port) as master:
                     until(lambda: master.read(1, address, 2))
                     master.ask(9, read_request(0, 1))
-                    until(lambda: all(block["age"] is not None
-                                      for block in splitter.status()["upstreams"]["meters"]["units"]["1"]["blocks"]))
-                    found[name] = splitter.status() | {"process": {}, "age": 0.5}
+                    until(lambda: all(block.age is not None
+                                      for block in splitter.status().upstreams["meters"].units["1"].blocks))
+                    found[name] = replace(splitter.status(), process=PROCESS, age=0.5)
     return found
 
 

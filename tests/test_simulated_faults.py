@@ -107,8 +107,8 @@ def test_the_splitter_survives_all_of_them_and_never_serves_a_wrong_number(kind)
                             assert age_of(unit, block, answer[2:]) <= 1.1 * SLOWNESS
                 time.sleep(0.001)
             assert b"data" in seen and seen <= {b"data", b"\x83\x04", b"\x83\x0b"}
-            errors = [unit["errors"] for unit in splitter.status()["upstreams"]["meters"]["units"].values()]
-            assert sum(each["damaged"] for each in errors) and sum(each["no_answer"] for each in errors), errors
+            errors = [unit.errors for unit in splitter.status().upstreams["meters"].units.values()]
+            assert sum(each.damaged for each in errors) and sum(each.no_answer for each in errors), errors
             faults.scheduled.clear()
             until(lambda: all(master.read(unit, 0x5B00, 62) for unit in (100, 2)), timeout=10)
 

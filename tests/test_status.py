@@ -15,8 +15,9 @@ from softsplit.commands.simulate.faults import Fault, Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.status.status import read_status
 from softsplit.config.topology import Topology
-from softsplit.daemon.health import judge
+from softsplit.daemon.health import FRESH, Health
 from softsplit.daemon.instance import Instance
+from softsplit.daemon.status import Status
 from softsplit.downstream import masters as tally_module
 from softsplit.downstream.masters import Masters
 from softsplit.errors import ConfigError
@@ -220,8 +221,8 @@ def test_the_exit_code_says_how_it_is(house):
         until(lambda: house.call().returncode == 0)
         house.meters.faults = {(2, address): "silence" for address in (0x5B00, 0x5000)}
         until(lambda: house.call().returncode == 1)
-        shown = until(lambda: "meters: unit 2 has not answered for" in (text := house.call().stdout) and text)
-        until(lambda: "victron: unit 2 (meters/2): nothing is fresh: powers, energies" in house.call().stdout)
+        shown = until(lambda: "meters: unit 2 does not answer, for" in (text := house.call().stdout) and text)
+        until(lambda: "; stale: victron unit 2, closed unit 7, maxem unit 2" in house.call().stdout)
         assert "\x1b" not in shown and "unit 1" not in shown.rpartition("\n\n")[2]
         assert child.end() == 0
     assert house.call().returncode == 3
@@ -244,7 +245,7 @@ def test_the_table_and_prometheus_show_wiring_ages_and_masters_and_need_no_envir
     text = "\n".join(lines)
     for expected in (f"process {child.process.pid}", f"upstream meters  {house.gateway.url}  connected",
                      f"downstream victron  tcp://127.0.0.1:{house.port}  serving", "meters/2", "2 of 2 blocks",
-                     "master 127.0.0.1", "unit 1  holding registers 0x5B00+62", "all is well: 10 of 10 blocks fresh, 1 master"):
+                     "master 127.0.0.1", "unit 1  read holding registers 0x5B00+62", "all is well: 10 of 10 blocks fresh, 1 master"):
         assert expected in text, text
     assert max(map(len, lines[1:])) < 110, text
 
@@ -261,19 +262,19 @@ def check_prometheus(lines: list[str]) -> None:
 
 def test_a_status_that_is_old_missing_or_broken_is_told(house):
     with Instance(house.config) as instance:
-        instance.attend({"uptime": 5, "verdict": judge({}, {}), "upstreams": {}, "downstreams": {}})
+        instance.attend(Status.of(Health.of(FRESH, [])))
         place = next(house.config.parent.glob("run/*/status.json"))
         good = json.loads(place.read_text())
-        assert read_status(house.config)["age"] < 5
+        assert read_status(house.config).age < 5
         place.write_text(json.dumps({**good, "written_at": time.time() - 100}))
-        assert read_status(house.config)["verdict"]["troubles"] == [
-            f"{place} is 1 min old, because it cannot be written; see the log"]
+        assert read_status(house.config).health.troubles == (
+            f"{place} is 1 min old, because it cannot be written; see the log",)
         for broken in ("", place.read_text()[:100], "[]"):
             place.write_text(broken)
-            verdict = read_status(house.config)["verdict"]
-            assert verdict["code"] == 1 and f"process {os.getpid()} runs, but {place} cannot be read" in verdict["summary"]
+            health = read_status(house.config).health
+            assert health.code == 1 and f"process {os.getpid()} runs, but {place} cannot be read" in health.summary
         place.unlink()
-        assert read_status(house.config)["verdict"]["code"] == 1
+        assert read_status(house.config).health.code == 1
 
 
 def test_an_adapter_that_is_away_is_trouble(house, tmp_path):
@@ -286,40 +287,6 @@ def test_an_adapter_that_is_away_is_trouble(house, tmp_path):
         house.cable.stop()
         until(lambda: house.call().returncode == 1 and "maxem: away: there is no such device" in house.call().stdout)
         assert child.end() == 0
-
-
-def test_judgement():
-    def upstreams(state="answers", age=0.5, **others):
-        block = {"name": "powers", "age": age, "answers": 5, "errors": {"exceptions": {}}, "last_error": ""}
-        return {"meters": {"state": "connected", "error": "", "other_master": "", "utilisation": 0.3, "is_heard": False,
-                           "units": {"1": {"state": state, "requests": 5, "blocks": [block]}}, **others}}
-
-    def downstreams(fresh=1, stale=(), state="serving"):
-        unit = {"origin": "meters/1", "blocks": 1, "fresh": fresh, "refused": 0, "stale": list(stale), "is_heard": False}
-        return {"victron": {"state": state, "masters": {}, "units": {"1": unit}}}
-
-    def told(*given) -> tuple:
-        found = judge(*given)
-        return found["code"], *found["troubles"]
-
-    assert told(upstreams(), downstreams()) == (0,)
-    assert told(upstreams("mute", 90.0), downstreams(0, ["powers"])) == (
-        2, "meters: unit 1 has not answered for 1 min", "victron: unit 1 (meters/1): nothing is fresh: powers")
-    assert told(upstreams(state="never heard", age=None), downstreams(0, ["powers"]))[:2] == (
-        2, "meters: unit 1 has not answered yet")
-    down = upstreams(state="mute")
-    down["meters"].update(state="unreachable", error="cannot reach it")
-    assert told(down, downstreams()) == (1, "meters: cannot reach it")
-    assert told(upstreams(other_master="another master is on this line"), downstreams())[0] == 1
-    assert told(upstreams(), downstreams(state="away: there is no such device"))[0] == 2
-    unasked = upstreams()
-    unasked["meters"]["units"]["1"] = {"state": "never heard", "requests": 0, "blocks": []}
-    nothing_polled = downstreams(0)
-    nothing_polled["victron"]["units"]["1"]["blocks"] = 0
-    assert told(unasked, nothing_polled) == (0,)
-    unasked["meters"]["is_heard"] = nothing_polled["victron"]["units"]["1"]["is_heard"] = True
-    assert told(unasked, nothing_polled) == (2, "meters: unit 1 has not answered yet"), "nothing was heard, so nothing is served"
-    assert "the wire is full" in judge(upstreams(utilisation=0.99), downstreams())["notes"][0]
 
 
 def test_masters_that_are_gone_make_room_and_are_not_lost(monkeypatch):

@@ -1,75 +1,198 @@
-"""Whether all is well, and what is wrong in words, from what upstreams and downstreams report."""
+"""How a splitter is, in words: what is wrong, its cause first, from what upstreams and downstreams report. Pure.
 
+Every sentence about health is made here. What a unit or a gateway does wrong is told in the words of the error
+upstream, which the log has as well. Whatever is stale because of that is no trouble of its own: it is named at
+the end of the sentence that says why.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
+from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
 
 FRESH, DEGRADED, NOTHING_SERVED, NOT_RUNNING = range(4)  # exit codes of "softsplit status"
-OWN_CODES = set(map(str, OWN_EXCEPTIONS))  # the unit's own, as JSON writes them
-NAMED = 3  # blocks named in one line
+TROUBLE, NOTE = "trouble", "note"
+NAMED = 3  # blocks, or units, that are named in one line
 FULL = 0.95  # of a wire
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
+NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to "
+          "which request")
+
+Upstreams = Mapping[str, UpstreamStatus]
+Downstreams = Mapping[str, DownstreamStatus]
 
 
-def judge(upstreams: dict, downstreams: dict) -> dict:
-    """Return `code` (FRESH, DEGRADED or NOTHING_SERVED), `summary` in one line, and `troubles`, a line each.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something that is wrong, or only worth a note.
 
-    `troubles` say what makes the code; `notes` what is worth knowing besides.
+    It is `about` an upstream or downstream, or a unit of one, as in "meters/2", or about the whole ("").
+    `lasting` is for how many seconds, None when nobody knows; `affects` names what is stale because of it.
     """
-    units = [unit for each in downstreams.values() for unit in each["units"].values()]
-    served = any(unit["fresh"] or not (unit["blocks"] or unit["is_heard"])  # of which nothing is polled
-                 for each in downstreams.values() if each["state"] == "serving"
-                 for unit in each["units"].values())
-    troubles = [line for name, each in upstreams.items() for line in _upstream(name, each)]
-    troubles += [line for name, each in downstreams.items() for line in _downstream(name, each)]
-    masters = sum(master["requests"] > 0
-                  for each in downstreams.values() for master in each["masters"].values())
-    fresh, blocks = (sum(unit[what] for unit in units) for what in ("fresh", "blocks"))
-    summary = f"{fresh} of {blocks} blocks fresh, {show_count(masters, 'master')}"
-    code = NOTHING_SERVED if not served else DEGRADED if troubles else FRESH
-    return {"code": code, "summary": "; ".join([summary, *troubles[:1]]), "troubles": troubles,
-            "notes": [line for name, each in upstreams.items() for line in _notes(name, each)]}
+
+    cause: str
+    about: str = ""
+    lasting: float | None = None
+    severity: Literal["trouble", "note"] = "trouble"
+    affects: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lasting = "" if self.lasting is None else f", for {show_duration(self.lasting)}"
+        affects = f"; stale: {_named(self.affects)}" if self.affects else ""
+        return f"{self.cause}{lasting}{affects}"
 
 
-def _upstream(name: str, upstream: dict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The exit code of `softsplit status`; a `summary` in one line; `troubles`, which make the code, and `notes`.
+
+    These two are sentences; `found` has the same as values.
+    """
+
+    code: Literal[0, 1, 2, 3]
+    summary: str
+    troubles: tuple[str, ...]
+    notes: tuple[str, ...]
+    found: tuple[Trouble, ...] = ()
+
+    @classmethod
+    def of(cls, code: int, found: Iterable[Trouble], figures: str = "") -> "Health":
+        found = tuple(found)
+        troubles, notes = (tuple(str(each) for each in found if each.severity == severity)
+                           for severity in (TROUBLE, NOTE))
+        more = f" (and {show_count(len(troubles) - 1, 'other trouble')})" if len(troubles) > 1 else ""
+        first = f"{troubles[0]}{more}" if troubles else ""
+        return cls(code=code, summary="; ".join(filter(None, (first, figures))), troubles=troubles,
+                   notes=notes, found=found)
+
+    @property
+    def is_well(self) -> bool:
+        return self.code == FRESH
+
+    def with_first(self, trouble: Trouble) -> "Health":
+        """The same, with one more trouble before the others."""
+        return replace(self, code=max(self.code, DEGRADED), troubles=(str(trouble), *self.troubles),
+                       found=(trouble, *self.found))
+
+
+def judge(upstreams: Upstreams, downstreams: Downstreams) -> Health:
+    """Return how a splitter is that serves: FRESH, DEGRADED or NOTHING_SERVED, and why."""
+    found = find_troubles(upstreams, downstreams)
+    found += [note for name, each in upstreams.items() for note in _notes(name, each)]
+    is_serving = any(unit.fresh or not (unit.blocks or unit.is_heard)  # of which nothing is polled
+                     for each in downstreams.values() if each.is_serving for unit in each.units.values())
+    has_trouble = any(each.severity == TROUBLE for each in found)
+    if not (is_serving or has_trouble):
+        found.insert(0, Trouble(cause="nothing is served"))
+    code = NOTHING_SERVED if not is_serving else DEGRADED if has_trouble else FRESH
+    return Health.of(code, found, figures(downstreams))
+
+
+def find_troubles(upstreams: Upstreams, downstreams: Downstreams) -> list[Trouble]:
+    """Return what is wrong: of upstreams and their units, of downstreams, and what is stale for no such reason."""
+    found = [trouble for name, each in upstreams.items() for trouble in _upstream(name, each)]
+    causes = {each.about: number for number, each in enumerate(found)}
+    found += [Trouble(cause=f"{name}: {each.state}", about=name)
+              for name, each in downstreams.items() if not each.is_serving]
+    for name, downstream in downstreams.items():
+        for number, unit in downstream.units.items():
+            if not unit.stale:
+                continue
+            cause = causes.get(unit.origin, causes.get(unit.origin.rpartition("/")[0]))
+            if cause is None:
+                cause = causes[unit.origin] = len(found)
+                found.append(_stale(unit, upstreams, f"{name} unit {number}"))
+            found[cause] = replace(found[cause], affects=(*found[cause].affects, f"{name} unit {number}"))
+    return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()
+            if each.other_master and each.is_reachable] + found
+
+
+def figures(downstreams: Downstreams) -> str:
+    """How much is fresh, and for how many masters."""
+    units = [unit for each in downstreams.values() for unit in each.units.values()]
+    masters = sum(master.requests > 0 for each in downstreams.values() for master in each.masters.values())
+    return (f"{sum(unit.fresh for unit in units)} of {sum(unit.blocks for unit in units)} blocks fresh, "
+            f"{show_count(masters, 'master')}")
+
+
+def describe_load(upstream: UpstreamStatus) -> str:
+    """How busy a wire is; while no unit answers it is not the load that makes it so."""
+    if upstream.units and not any(unit.answers_now for unit in upstream.units.values()):
+        return "no unit answers"
+    return f"wire busy {100 * upstream.utilisation:.0f} %"
+
+
+def _upstream(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     """What is wrong with an upstream; when it is away, its units need no words of their own."""
-    if upstream["state"] == "unreachable":
-        yield f"{name}: {upstream['error']}"
+    if not upstream.is_reachable:
+        newest = min((age for unit in upstream.units.values() for age in unit.ages), default=None)
+        yield Trouble(cause=f"{name}: {upstream.error}", about=name, lasting=newest)
         return
-    if upstream["other_master"]:
-        yield upstream["other_master"]
-    if not upstream.get("returns_ids", True):
-        yield (f"{name}: the gateway does not return our transaction ids, so that nobody can tell which "
-               "answer belongs to which request")
-    for number, unit in upstream["units"].items():
-        age = min((block["age"] for block in unit["blocks"] if block["age"] is not None), default=None)
-        is_expected = unit["blocks"] or unit["requests"] or upstream["is_heard"]
-        if unit["state"] == "never heard" and is_expected:
-            yield f"{name}: unit {number} has not answered yet"
-        elif unit["state"] == "mute":
-            since = "" if age is None else f" for {show_duration(age)}"
-            yield f"{name}: unit {number} has not answered{since}"
+    if not upstream.returns_ids:
+        yield Trouble(cause=f"{name}: {NO_IDS}", about=name)
+    for number, unit in upstream.units.items():
+        yield from _unit(name, number, unit, upstream.is_heard)
 
 
-def _downstream(name: str, downstream: dict):
-    if downstream["state"] != "serving":
-        yield f"{name}: {downstream['state']}"
-    for number, unit in downstream["units"].items():
-        stale = unit["stale"]
-        if stale:
-            names = ", ".join(stale[:NAMED]) + (" ..." if len(stale) > NAMED else "")
-            some = f"{len(stale)} of {unit['blocks']} blocks are stale"
-            what = some if unit["fresh"] else "nothing is fresh"
-            yield f"{name}: unit {number} ({unit['origin']}): {what}: {names}"
+def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[Trouble]:
+    """What is wrong with a unit as a whole."""
+    about = f"{name}/{number}"
+    refused = [block for block in unit.blocks if _is_refused(block)]
+    if unit.is_mute or unit.state == "never heard" and unit.requests:
+        error = _latest_error(unit.blocks) or f"unit {number} does not answer"
+        lasting = min(unit.ages, default=None)
+        never = "" if unit.ages else ", not once so far"
+        yield Trouble(cause=f"{name}: {error}{never}", about=about, lasting=lasting)
+    elif unit.state == "never heard" and (unit.blocks or is_heard):
+        what = "has not answered yet" if is_heard else "has not been asked yet"
+        yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
+    elif refused and len(refused) == len(unit.blocks):
+        yield Trouble(cause=f"{name}: unit {number} refuses every block; is its profile right? "
+                            f"{refused[0].last_error}", about=about)
 
 
-def _notes(name: str, upstream: dict):
-    if (upstream.get("gateway_wait") or 0.0) > LONG_WAIT:
-        yield f"{name}: the gateway spends {upstream['gateway_wait']:.1f} s on each try of a unit that is off"
-    if upstream["utilisation"] > FULL:
-        yield f'{name}: the wire is full; "softsplit check" says what to change'
-    for number in upstream.get("unlisted", ()):
-        yield f"{name}: unit {number} is on this line too; name it in units to have it served"
-    for number, unit in upstream["units"].items():
-        for block in unit["blocks"]:
-            if OWN_CODES & block["errors"]["exceptions"].keys() and not block["answers"]:
-                yield f"{name}: unit {number} refuses {block['name']}: {block['last_error']}"
+def _stale(unit: ServedStatus, upstreams: Upstreams, who: str) -> Trouble:
+    """Why some blocks are stale of a unit that answers."""
+    name, _, number = unit.origin.rpartition("/")
+    blocks = upstreams[name].units[number].blocks if name in upstreams else ()
+    failed = [block for block in blocks if block.name in unit.stale and block.last_error_age is not None
+              and (block.age is None or block.last_error_age < block.age)]
+    why = _latest_error(failed) or f"unit {number} is not read in time"
+    return Trouble(cause=f"{name}: {why} ({_named(unit.stale)})", about=unit.origin)
+
+
+def _latest_error(blocks: Iterable[BlockStatus]) -> str:
+    """The error of the block that failed last."""
+    failed = [block for block in blocks if block.last_error and block.last_error_age is not None]
+    return min(failed, key=lambda block: block.last_error_age).last_error if failed else ""
+
+
+def _is_refused(block: BlockStatus) -> bool:
+    """Whether the unit itself has refused a block, and has never given it."""
+    return not (block.answers or block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS))
+
+
+def _notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
+    if (upstream.gateway_wait or 0.0) > LONG_WAIT:
+        yield _note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
+    if upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
+        yield _note(name, 'the wire is full; "softsplit check" says what to change')
+    for number in upstream.unlisted:
+        yield _note(name, f"unit {number} is on this line too; name it in units to have it served")
+    for number, unit in upstream.units.items():
+        refused = [block for block in unit.blocks if _is_refused(block)]
+        if len(refused) < len(unit.blocks):
+            for block in refused:
+                yield _note(f"{name}/{number}", f"unit {number} refuses {block.name}: {block.last_error}")
+
+
+def _note(about: str, text: str) -> Trouble:
+    return Trouble(cause=f"{about.partition('/')[0]}: {text}", about=about, severity="note")
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

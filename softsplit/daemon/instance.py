@@ -4,12 +4,14 @@ import errno
 import os
 import platform
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from softsplit.daemon import status
 from softsplit.daemon.presence import Presence
+from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.errors import AlreadyRunning, SoftsplitError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.worker import stop_all
@@ -24,11 +26,13 @@ class Instance:
 
     def __init__(self, config: Path):
         self._config = Path(os.path.realpath(config))
-        self._started = _now()
+        self._process = ProcessStatus(
+            pid=os.getpid(), config=os.fsencode(self._config).decode(errors="replace"), started=_now(),
+            version=version("softsplit"), python=platform.python_version())
         self._files = Condition(TokenBucket(), well_at_first=True)
         self._presence = Presence(self._config)
 
-    def attend(self, report: dict) -> None:
+    def attend(self, report: Status) -> None:
         """Beat, see that our place is still ours, and write `status.json`. For the main thread."""
         try:
             self._write(report)
@@ -42,18 +46,12 @@ class Instance:
         if self._presence.join(0):
             raise SoftsplitError("presence has failed; please report the traceback above")
 
-    def _write(self, report: dict) -> None:
+    def _write(self, report: Status) -> None:
         self._presence.settle()
         if self._presence.state is None:
             raise OSError(errno.ENOENT, f"no state directory can be had ({self._presence.cause})")
-        status.write(self._presence.state, {
-            "written": _now(),
-            "written_at": round(time.time(), 3),
-            "process": {"pid": os.getpid(), "config": os.fsencode(self._config).decode(errors="replace"),
-                        "started": self._started, "version": version("softsplit"),
-                        "python": platform.python_version()},
-            **report,
-        })
+        status.write(self._presence.state, replace(report, written=_now().isoformat(),
+                                                   written_at=round(time.time(), 3), process=self._process))
 
     def close(self) -> None:
         """Let go of everything; nothing is left that could be taken for a present process."""
@@ -67,5 +65,5 @@ class Instance:
         self.close()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

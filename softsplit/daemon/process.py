@@ -14,6 +14,7 @@ from pathlib import Path
 from softsplit import clock
 from softsplit.daemon import status
 from softsplit.daemon.directories import Directory, all_places, key_of
+from softsplit.daemon.status import Status
 from softsplit.errors import SoftsplitError
 
 SOCKET = "socket"  # in a state directory
@@ -108,7 +109,7 @@ class Process:
             self.ask(patience)
             return True
         try:
-            return self.status()["age"] < HUNG
+            return self.status().age < HUNG
         except SoftsplitError:
             return False
 
@@ -139,10 +140,10 @@ class Process:
             data += more
         return data
 
-    def status(self) -> dict:
+    def status(self) -> Status:
         """Return its status, with an `age` in seconds. Raises SoftsplitError when that cannot be had."""
         found = status.read(self.state)
-        self.pid = self.pid or found["process"]["pid"]  # to be named
+        self.pid = self.pid or found.process.pid  # to be named
         return found
 
     def end(self, patience: float) -> None:

@@ -1,7 +1,12 @@
-"""`status.json`: what a running process writes about itself once a second, and what of it is believed.
+"""The status of a running splitter, and `status.json`, in which it stands; once a second it is written.
 
-Whoever reads it, root too, gets a bounded file of a trusted user, whose content has the shape below; there
-may be more in it. Ages and latencies are in seconds, data is in hex.
+The dataclasses here, in `health`, `upstream/report` and `downstream/report` are the schema of the file, which
+the README shows: a field is a key, a type hint what its value may be. A table is its name, a url as in a
+configuration, a time as ISO 8601 has it, data in hex, a tuple a list; ages and latencies are in seconds.
+Fields with a default may be missing, and there may be more than these; a change of FORMAT, now 1, says that
+what a field means has changed, or that one is gone.
+
+Whoever reads the file, root too, gets a bounded one of a trusted user, of which every value has been checked.
 """
 
 import errno
@@ -9,126 +14,89 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from softsplit.config.schemes import SCHEMES
-from softsplit.config.url import parse_url
+from softsplit.daemon import jsonform
 from softsplit.daemon.atomicfile import write_inside
 from softsplit.daemon.directories import Directory
-from softsplit.daemon.health import DEGRADED, FRESH, NOTHING_SERVED
-from softsplit.errors import ConfigError, SoftsplitError
-from softsplit.protocol.blocks import Block, Table
+from softsplit.daemon.health import NOT_RUNNING, Health
+from softsplit.downstream.report import DownstreamStatus
+from softsplit.errors import SoftsplitError
+from softsplit.upstream.report import UpstreamStatus
 
 STATUS = "status.json"  # in a state directory
 FORMAT = 1
 LARGEST = 4_000_000  # bytes
-LARGEST_NUMBER = 1e15
-MOST_DATA = 250  # bytes of one read; Application Protocol V1.1b3, 6.1 and 6.3
 
 
-class Each:
-    """An object whose keys are names, all of one shape."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStatus:
+    """The process that runs a configuration, and since when."""
 
-    def __init__(self, shape: Any):
-        self.shape = shape
-
-
-class Agreeing:
-    """An object whose parts, each in its shape, have to agree."""
-
-    def __init__(self, shape: dict, agrees: Callable[[dict], bool]):
-        self.shape, self.agrees = shape, agrees
+    pid: int
+    config: str
+    started: datetime
+    version: str
+    python: str
 
 
-def is_code(value: Any) -> bool:
-    """An exit code of "softsplit status"."""
-    return value in (FRESH, DEGRADED, NOTHING_SERVED) and type(value) is int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A splitter: its health, its upstreams and downstreams by name, how long it has run.
 
+    `process` is None unless one runs a configuration file; it was `written` then, at `written_at` in seconds
+    since 1970, and its `age` is how long ago that was when it was read.
+    """
 
-def is_table(value: Any) -> bool:
-    return value in set(map(str, Table))
+    format: int = FORMAT
+    written: str = ""
+    written_at: float
+    process: ProcessStatus | None
+    uptime: float
+    health: Health = field(metadata={"key": "verdict"})
+    upstreams: dict[str, UpstreamStatus]
+    downstreams: dict[str, DownstreamStatus]
+    age: float = 0.0
 
-
-def is_url(value: Any) -> bool:
-    return bool(parse_url(value, SCHEMES))
-
-
-def is_moment(value: Any) -> bool:
-    return bool(datetime.fromisoformat(value))
-
-
-def is_data(value: Any) -> bool:
-    return len(bytes.fromhex(value)) <= MOST_DATA
-
-
-def is_block(value: dict) -> bool:
-    """Whether there is as much data as the block has registers or bits."""
-    try:
-        block = Block(Table(value["table"]), value["address"], value["count"])
-    except ConfigError:
-        return False
-    return value["data"] is None or len(bytes.fromhex(value["data"])) == block.byte_count
-
-
-TEXT_OR_NONE, NUMBER_OR_NONE, INT_OR_NONE = (str, None), (float, None), (int, None)
-LATENCY = {"p50": NUMBER_OR_NONE, "p99": NUMBER_OR_NONE}
-COUNTS = {"requests": int, "answers": int,
-          "errors": {"no_answer": int, "damaged": int, "exceptions": Each(int)}}
-BLOCK = Agreeing({
-    **COUNTS, "name": str, "table": is_table, "address": int, "count": int, "every": NUMBER_OR_NONE,
-    "age": NUMBER_OR_NONE, "data": (is_data, None), "last_error": TEXT_OR_NONE,
-    "last_error_age": NUMBER_OR_NONE,
-}, is_block)
-POLLED_UNIT = {**COUNTS, "profile": str, "state": str, "latency": LATENCY, "forwarded": COUNTS,
-               "blocks": [BLOCK]}
-UPSTREAM = {**COUNTS, "url": is_url, "state": str, "error": TEXT_OR_NONE, "utilisation": float,
-            "unreachable": int, "latency": LATENCY, "is_heard": bool, "foreign_frames": int,
-            "other_master": str, "units": Each(POLLED_UNIT)}
-ASKED = {"unit": INT_OR_NONE, "function": INT_OR_NONE, "table": TEXT_OR_NONE,
-         "address": INT_OR_NONE, "count": INT_OR_NONE, "requests": int, "rate": float}
-MASTER = {"requests": int, "rate": float, "exceptions": Each(int), "silences": int, "asked": [ASKED]}
-SERVED_UNIT = {"origin": str, "is_heard": bool, "blocks": int, "fresh": int, "refused": int, "stale": [str]}
-DOWNSTREAM = {"url": is_url, "state": str, "connections": [{"peer": str}], "refused_peers": Each(int),
-              "requests": int, "exceptions": Each(int), "silences": int, "masters": Each(MASTER),
-              "units": Each(SERVED_UNIT)}
-DOCUMENT = {
-    "written": str, "written_at": float, "uptime": float,
-    "process": {"pid": int, "config": str, "started": is_moment, "version": str, "python": str},
-    "verdict": {"code": is_code, "summary": str, "troubles": [str], "notes": [str]},
-    "upstreams": Each(UPSTREAM), "downstreams": Each(DOWNSTREAM),
-}
+    @classmethod
+    def of(cls, health: Health, upstreams: Mapping[str, UpstreamStatus] = {},
+           downstreams: Mapping[str, DownstreamStatus] = {}, uptime: float = 0.0) -> "Status":
+        """What is not, or not yet, the status of a process."""
+        return cls(written_at=0.0, process=None, uptime=uptime, health=health, upstreams=dict(upstreams),
+                   downstreams=dict(downstreams))
 
 
 class Unreadable(SoftsplitError):
     """A status that is not there, not to be trusted, or not in the shape that we know."""
 
 
-def write(state: Directory, document: dict) -> None:
+def write(state: Directory, status: Status) -> None:
     """Write it into a state directory, never seen half. Raises OSError."""
-    text = json.dumps({"format": FORMAT, **document}, ensure_ascii=False) + "\n"
+    text = json.dumps(jsonform.as_json(status), ensure_ascii=False) + "\n"
     if len(text) > LARGEST:
         raise OSError(errno.EFBIG, f"it would have more than {LARGEST} bytes")
     write_inside(state.fd, STATUS, text)
 
 
-def read(state: Directory) -> dict:
+def read(state: Directory) -> Status:
     """Return it from a state directory, with its `age`. Raises Unreadable."""
     place = state.path / STATUS
     try:
-        document = json.loads(_read_text(state), parse_constant=float)
+        content = json.loads(_read_text(state), parse_constant=float)
     except OSError as error:
         raise Unreadable(f"{place} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{place} cannot be read: it is no JSON") from error
-    if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
+    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
         raise Unreadable(f"{place} is of another version of softsplit, which has to be restarted")
-    if wrong := next(_faults(document, DOCUMENT, "it"), ""):
-        raise Unreadable(f"{place} cannot be read: {wrong}")
-    document["age"] = round(max(0.0, time.time() - document["written_at"]), 3)
-    return document
+    try:
+        status = from_json(content)
+    except ValueError as error:
+        raise Unreadable(f"{place} cannot be read: {error}") from error
+    return replace(status, age=round(max(0.0, time.time() - status.written_at), 3))
 
 
 def _read_text(state: Directory) -> bytes:
@@ -147,34 +115,9 @@ def _read_text(state: Directory) -> bytes:
     return data
 
 
-def _faults(value: Any, shape: Any, where: str) -> Iterator[str]:
-    """Say what is not as it should be."""
-    if isinstance(shape, Agreeing):
-        wrong = list(_faults(value, shape.shape, where))
-        yield from wrong
-        if not wrong and not shape.agrees(value):
-            yield f"the parts of {where} do not agree"
-    elif isinstance(shape, (dict, Each)) and isinstance(value, dict):
-        inner = shape if isinstance(shape, dict) else dict.fromkeys(value, shape.shape)
-        for key, each in inner.items():
-            if key in value:
-                yield from _faults(value[key], each, key)
-            else:
-                yield f"{where} has no {key}"
-    elif isinstance(shape, list) and isinstance(value, list):
-        for each in value:
-            yield from _faults(each, shape[0], where)
-    elif not any(_is_a(value, each) for each in (shape if isinstance(shape, tuple) else (shape,))):
-        yield f"{where} is something else than it should be"
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if kind is None:
-        return value is None
-    if kind in (int, float):
-        return type(value) in {int, kind} and -LARGEST_NUMBER < value < LARGEST_NUMBER
-    if isinstance(kind, type):
-        return type(value) is kind
-    with suppress(ValueError, TypeError):
-        return callable(kind) and kind(value)
-    return False
+def from_json(content: Any) -> Status:
+    """Return the status of a process that JSON states. Raises ValueError, which says what is wrong there."""
+    status = jsonform.from_json(Status, content)
+    if status.process is None or status.health.code == NOT_RUNNING:
+        raise ValueError("it is of no process")
+    return status

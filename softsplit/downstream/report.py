@@ -1,13 +1,92 @@
-"""What `status.json` says of a downstream."""
+"""The status of a downstream: its masters one by one, and how fresh its units are. Ages are in seconds."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from softsplit.config.topology import Served
+from softsplit.config.url import Url
 from softsplit.downstream.masters import OTHER, MasterCounters, Masters
-from softsplit.downstream.mirror import Mirror
-from softsplit.protocol.blocks import READ_TABLES
+from softsplit.protocol.blocks import READ_TABLES, Table
+from softsplit.protocol.functions import describe
 from softsplit.rates import Rates
+
+if TYPE_CHECKING:  # who only reads a status needs no server
+    from softsplit.downstream.mirror import Mirror
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionStatus:
+    """An open connection, and for how long it has been open, and idle."""
+
+    peer: str
+    open_for: float
+    idle_for: float
+    requests: int
+
+    @property
+    def address(self) -> str:
+        """The peer without its port."""
+        return self.peer.rpartition(":")[0].strip("[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedStatus:
+    """A request that a master repeats, and how often in a second; `unit` is None of all others together."""
+
+    unit: int | None
+    function: int | None
+    table: Table | None
+    address: int | None
+    count: int | None
+    requests: int
+    rate: float
+
+    def __str__(self) -> str:
+        return "others" if self.function is None else describe(self.function, self.address, self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterStatus:
+    """A master: what it asks; how many exceptions it got, by code, and how often silence."""
+
+    requests: int
+    rate: float
+    exceptions: dict[int, int]
+    silences: int
+    asked: tuple[AskedStatus, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedStatus:
+    """A unit as a downstream serves it: how many of its blocks are fresh, or refused, and which are stale."""
+
+    origin: str
+    is_heard: bool
+    blocks: int
+    fresh: int
+    refused: int
+    stale: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownstreamStatus:
+    """A downstream. `refused_peers` counts the connections that were refused, by address."""
+
+    url: Url
+    state: str
+    connections: tuple[ConnectionStatus, ...]
+    refused_peers: dict[str, int]
+    requests: int
+    exceptions: dict[int, int]
+    silences: int
+    masters: dict[str, MasterStatus]
+    units: dict[str, ServedStatus]
+
+    @property
+    def is_serving(self) -> bool:
+        return self.state == "serving"
 
 
 class Reporter:
@@ -17,65 +96,72 @@ class Reporter:
         self._masters = masters
         self._rates = Rates()
 
-    def report(self, now: float) -> dict:
-        """Return requests, exceptions by code, silences, and the masters one by one."""
+    def report(self, url: Url, state: str, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:
+        """Return the status of a server that has no connections."""
         masters = dict(self._masters)
         tallies = [*masters.values(), self._masters.others]
         counters = {(address, asked): count for address, tally in masters.items()
                     for asked, count in tuple(tally.asked.items())}
         rates = self._rates.update(counters, now)
-        return {
-            "requests": sum(tally.requests for tally in tallies),
-            "exceptions": _by_code(sum((Counter(dict(tally.exceptions)) for tally in tallies), Counter())),
-            "silences": sum(tally.silent for tally in tallies),
-            "masters": {address: _master(address, tally, counters, rates)
-                        for address, tally in masters.items()},
-        }
+        return DownstreamStatus(
+            url=url,
+            state=state,
+            connections=(),
+            refused_peers={},
+            requests=sum(tally.requests for tally in tallies),
+            exceptions=_by_code(sum((Counter(dict(tally.exceptions)) for tally in tallies), Counter())),
+            silences=sum(tally.silent for tally in tallies),
+            masters={address: _master(address, tally, counters, rates) for address, tally in masters.items()},
+            units=units,
+        )
 
 
-def _by_code(exceptions: Mapping[int, int]) -> dict:
-    return {str(code): count for code, count in sorted(exceptions.items())}
+def _by_code(exceptions: Mapping[int, int]) -> dict[int, int]:
+    return dict(sorted(exceptions.items()))
 
 
-def _master(address: str, tally: MasterCounters, counters: Mapping, rates: Mapping) -> dict:
+def _master(address: str, tally: MasterCounters, counters: Mapping, rates: Mapping) -> MasterStatus:
     own = [key for key in counters if key[0] == address]
-    return {
-        "requests": sum(counters[key] for key in own),
-        "rate": round(sum(rates[key] for key in own), 3),
-        "exceptions": _by_code(dict(tally.exceptions)),
-        "silences": tally.silent,
-        "asked": [{**_request(key[1]), "requests": counters[key], "rate": round(rates[key], 3)}
-                  for key in own],
-    }
+    return MasterStatus(
+        requests=sum(counters[key] for key in own),
+        rate=round(sum(rates[key] for key in own), 3),
+        exceptions=_by_code(dict(tally.exceptions)),
+        silences=tally.silent,
+        asked=tuple(_asked(key[1], counters[key], round(rates[key], 3)) for key in own),
+    )
 
 
-def _request(asked: bytes) -> dict:
-    """A request in words: a read with its block, anything else with its function, or all others together."""
+def _asked(asked: bytes, requests: int, rate: float) -> AskedStatus:
+    """A request: a read with its block, anything else with its function, or all others together."""
     if asked == OTHER:
-        return {"unit": None, "function": None, "table": None, "address": None, "count": None}
+        return AskedStatus(unit=None, function=None, table=None, address=None, count=None, requests=requests,
+                           rate=rate)
     unit, function = asked[0], asked[1]
     table = READ_TABLES.get(function)
-    return {
-        "unit": unit,
-        "function": function,
-        "table": table and str(table),
-        "address": int.from_bytes(asked[2:4], "big") if len(asked) >= 4 else None,
-        "count": int.from_bytes(asked[4:6], "big") if table and len(asked) >= 6 else None,
-    }
+    return AskedStatus(
+        unit=unit,
+        function=function,
+        table=table,
+        address=int.from_bytes(asked[2:4], "big") if len(asked) >= 4 else None,
+        count=int.from_bytes(asked[4:6], "big") if table and len(asked) >= 6 else None,
+        requests=requests,
+        rate=rate,
+    )
 
 
-def report_units(served: Sequence[Served], mirrors: Mapping[int, Mirror], now: float) -> dict:
+def report_units(served: Sequence[Served], mirrors: "Mapping[int, Mirror]",
+                 now: float) -> dict[str, ServedStatus]:
     """Return, for each unit served, where it comes from and which of its blocks are fresh there."""
     return {str(each.unit): _unit(each, mirrors[each.unit], now) for each in served}
 
 
-def _unit(served: Served, mirror: Mirror, now: float) -> dict:
+def _unit(served: Served, mirror: "Mirror", now: float) -> ServedStatus:
     states = mirror.states(now)
-    return {
-        "origin": f"{served.upstream.name}/{served.origin.unit}",
-        "is_heard": served.upstream.is_heard,
-        "blocks": len(states),
-        "fresh": sum(state.is_fresh for state in states),
-        "refused": sum(state.exception is not None for state in states),
-        "stale": [state.name for state in states if not state.is_fresh and state.exception is None],
-    }
+    return ServedStatus(
+        origin=f"{served.upstream.name}/{served.origin.unit}",
+        is_heard=served.upstream.is_heard,
+        blocks=len(states),
+        fresh=sum(state.is_fresh for state in states),
+        refused=sum(state.exception is not None for state in states),
+        stale=tuple(state.name for state in states if not state.is_fresh and state.exception is None),
+    )

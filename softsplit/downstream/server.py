@@ -10,7 +10,7 @@ from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.masters import Masters
-from softsplit.downstream.report import Reporter
+from softsplit.downstream.report import DownstreamStatus, Reporter, ServedStatus
 from softsplit.errors import DownstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.worker import Worker
@@ -108,10 +108,9 @@ class Server(Worker):
         name = f"{self.label} " if self._is_named else ""
         return f"serving {name}on {self.url}"
 
-    def report(self, now: float) -> dict:  # main thread
-        """What `status.json` says of this server."""
-        return {"url": str(self.url), "state": self.state, "connections": [], "refused_peers": {},
-                **self._reporter.report(now)}
+    def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
+        """What `status.json` says of this server, and of the units that it serves."""
+        return self._reporter.report(self.url, self.state, units, now)
 
     @property
     def state(self) -> str:  # main thread

@@ -13,6 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from selectors import EVENT_READ
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
@@ -23,6 +24,7 @@ from softsplit.config.url import Url, show_address
 from softsplit.downstream.addressfilter import AddressFilter
 from softsplit.downstream.connection import NOTHING, OVER, Connection
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.report import ConnectionStatus, DownstreamStatus, ServedStatus
 from softsplit.downstream.rtuovertcp import RtuConnection
 from softsplit.downstream.server import TICK, Server
 from softsplit.logs.conditions import Condition
@@ -118,11 +120,12 @@ class TcpServer(Server, ModbusTkTcpServer):
     def connections(self) -> Collection[Connection]:  # any thread
         return self._connections.values()
 
-    def report(self, now: float) -> dict:  # main thread
-        connections = [{"peer": each.peer, "open_for": round(now - each.opened_at, 1),
-                        "idle_for": round(now - each.asked_at, 1), "requests": each.requests}
-                       for each in tuple(self.connections)]
-        return {**super().report(now), "connections": connections, "refused_peers": dict(self._door.refused)}
+    def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
+        connections = (ConnectionStatus(peer=each.peer, open_for=round(now - each.opened_at, 1),
+                                        idle_for=round(now - each.asked_at, 1), requests=each.requests)
+                       for each in tuple(self.connections))
+        return replace(super().report(units, now), connections=tuple(connections),
+                       refused_peers=dict(self._door.refused))
 
     def _pause(self) -> float:
         if not self._expiring:

@@ -26,7 +26,7 @@ from softsplit.rates import Rates
 from softsplit.transport.receiver import Receiver, TapReader
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
-from softsplit.upstream.report import report
+from softsplit.upstream.report import UpstreamStatus, report
 from softsplit.worker import Worker
 
 TICK = 0.1  # s
@@ -92,10 +92,10 @@ class Listener(Worker):
     def close(self) -> None:
         self._ears.close()
 
-    def report(self, now: float) -> dict:  # main thread
+    def report(self, now: float) -> UpstreamStatus:  # main thread
         """What `status.json` says of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
-        return {**report(self._upstream, self.counters, busy, now), "unlisted": sorted(self._unlisted)}
+        return report(self._upstream, self.counters, busy, now, self._unlisted)
 
     def _begin(self) -> Decoder:
         """Forget what was heard in part."""

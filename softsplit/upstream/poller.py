@@ -21,7 +21,7 @@ from softsplit.upstream.forwarding import Forwarding
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.learner import Learner
 from softsplit.upstream.queue import Forward, RequestQueue
-from softsplit.upstream.report import report
+from softsplit.upstream.report import UpstreamStatus, report
 from softsplit.upstream.results import Results
 from softsplit.worker import HUNG, Worker
 
@@ -109,7 +109,7 @@ class Poller(Worker):
             for unit in counters.blocks:
                 log.info("%s: unit %s: %s", name, unit, counters.describe(unit))
 
-    def report(self, now: float) -> dict:  # main thread
+    def report(self, now: float) -> UpstreamStatus:  # main thread
         """What `status.json` says of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
         return report(self._upstream, self.counters, busy, now)

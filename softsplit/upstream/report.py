@@ -1,6 +1,12 @@
-"""What `status.json` says of an upstream."""
+"""The status of an upstream: how its wire, its units and their blocks stand. Ages and latencies are in seconds."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
 
 from softsplit.config.upstream import Upstream
+from softsplit.config.url import Url
+from softsplit.protocol.blocks import Block, Table
 from softsplit.upstream.counters import (
     BlockCounters,
     Counters,
@@ -12,79 +18,172 @@ from softsplit.upstream.counters import (
 FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
 
 
-def report(upstream: Upstream, tally: Counters, utilisation: float, now: float) -> dict:
-    """Return the state of one upstream, as JSON takes it; ages and latencies are in seconds.
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Requests without a good answer: none came, or a damaged one, or an exception, by its code."""
 
-    `utilisation` is the share of the latest minute in which the wire was busy.
+    no_answer: int
+    damaged: int
+    exceptions: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Requests, and what came of them."""
+
+    requests: int
+    answers: int
+    errors: Errors
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What half of the latest answers did not exceed, and 99 % of them; None without any."""
+
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockStatus(Counted):
+    """A block: its latest data, if any, how old that is, and what went wrong last, how long ago.
+
+    `every` is None when nobody knows the period.
     """
+
+    name: str
+    table: Table
+    address: int
+    count: int
+    every: float | None
+    age: float | None
+    data: bytes | None
+    last_error: str | None
+    last_error_age: float | None
+
+    @property
+    def block(self) -> Block:
+        """Raises ConfigError when there is no such block, as a file may say."""
+        return Block(self.table, self.address, self.count)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether there is as much data as the block has registers or bits. Raises ConfigError, as `block`."""
+        return self.block.byte_count == len(self.data) if self.data is not None else bool(self.block)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitStatus(Counted):
+    """A unit; `forwarded` counts what masters had sent to it, and what was learned and is forgotten."""
+
+    profile: str
+    state: Literal["answers", "mute", "never heard"]
+    latency: Latency
+    forwarded: Counted
+    blocks: tuple[BlockStatus, ...]
+
+    @property
+    def answers_now(self) -> bool:
+        return self.state == "answers"
+
+    @property
+    def is_mute(self) -> bool:
+        return self.state == "mute"
+
+    @property
+    def ages(self) -> list[float]:
+        """The ages of the blocks that have been read."""
+        return [block.age for block in self.blocks if block.age is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamStatus(Counted):
+    """An upstream. `error` says why it is unreachable, and `unreachable` counts the tries in vain.
+
+    `utilisation` is the share of the latest minute in which the wire was busy, or waited for a unit that does
+    not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `returns_ids` is
+    false when it does not return transaction ids. `other_master` says what another master did on the line,
+    and `foreign_frames` counts what was heard of it; `unlisted` are units on the line that are not configured.
+    """
+
+    url: Url
+    state: Literal["connected", "unreachable", "starting"]
+    error: str | None
+    utilisation: float
+    unreachable: int
+    latency: Latency
+    gateway_wait: float | None = None
+    returns_ids: bool = True
+    is_heard: bool
+    foreign_frames: int
+    other_master: str
+    unlisted: tuple[int, ...] = ()
+    units: dict[str, UnitStatus]
+
+    @property
+    def is_reachable(self) -> bool:
+        return self.state != "unreachable"
+
+
+def report(upstream: Upstream, tally: Counters, utilisation: float, now: float,
+           unlisted: Collection[int] = ()) -> UpstreamStatus:
+    """Return the status of one upstream; `utilisation` is that of the latest minute."""
     counts = total(tally.unit(unit) for unit in tally.blocks)
-    return {
-        "url": str(upstream.url),
-        "state": _state(tally),
-        "error": tally.unreachable,
-        "utilisation": round(utilisation, 4),
+    return UpstreamStatus(
         **_counts(counts),
-        "unreachable": tally.missed,
-        "latency": _latency(tally.wire_latencies),
-        "gateway_wait": _rounded(tally.gateway_wait),
-        "returns_ids": tally.returns_ids,
-        "is_heard": upstream.is_heard,
-        "foreign_frames": tally.foreign,
-        "other_master": tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
-        "units": {str(unit): _unit(upstream, unit, tally, now) for unit in tally.blocks},
-    }
+        url=upstream.url,
+        state="unreachable" if tally.unreachable else "starting" if tally.asked_at is None else "connected",
+        error=tally.unreachable,
+        utilisation=round(utilisation, 4),
+        unreachable=tally.missed,
+        latency=_latency(tally.wire_latencies),
+        gateway_wait=_rounded(tally.gateway_wait),
+        returns_ids=tally.returns_ids,
+        is_heard=upstream.is_heard,
+        foreign_frames=tally.foreign,
+        other_master=tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
+        unlisted=tuple(sorted(unlisted)),
+        units={str(unit): _unit(upstream, unit, tally, now) for unit in tally.blocks},
+    )
 
 
-def _state(tally: Counters) -> str:
-    if tally.unreachable:
-        return "unreachable"
-    return "starting" if tally.asked_at is None else "connected"
-
-
-def _unit(upstream: Upstream, unit: int, tally: Counters, now: float) -> dict:
+def _unit(upstream: Upstream, unit: int, tally: Counters, now: float) -> UnitStatus:
     counts = tally.unit(unit)
     has_answered = counts.answers or counts.exceptions
-    return {
-        "profile": upstream.unit(unit).profile.name,
-        "state": "mute" if unit in tally.mute else "answers" if has_answered else "never heard",
+    return UnitStatus(
         **_counts(counts),
-        "latency": _latency(tally.latencies[unit]),
-        "forwarded": _counts(tally.forwarded[unit]),
-        "blocks": [_block(block, now) for block in tuple(tally.blocks[unit].values())],
-    }
+        profile=upstream.unit(unit).profile.name,
+        state="mute" if unit in tally.mute else "answers" if has_answered else "never heard",
+        latency=_latency(tally.latencies[unit]),
+        forwarded=Counted(**_counts(tally.forwarded[unit])),
+        blocks=tuple(_block(block, now) for block in tuple(tally.blocks[unit].values())),
+    )
 
 
-def _block(tally: BlockCounters, now: float) -> dict:
+def _block(tally: BlockCounters, now: float) -> BlockStatus:
     taken_at, data = tally.latest
-    return {
-        "name": tally.name,
-        "table": str(tally.block.table),
-        "address": tally.block.address,
-        "count": tally.block.count,
-        "every": _rounded(tally.every),
-        "age": None if taken_at is None else _rounded(now - taken_at),
-        "data": data and data.hex(),
+    return BlockStatus(
         **_counts(tally),
-        "last_error": tally.error,
-        "last_error_age": None if tally.failed_at is None else _rounded(now - tally.failed_at),
-    }
+        name=tally.name,
+        table=tally.block.table,
+        address=tally.block.address,
+        count=tally.block.count,
+        every=_rounded(tally.every),
+        age=None if taken_at is None else _rounded(now - taken_at),
+        data=data,
+        last_error=tally.error,
+        last_error_age=None if tally.failed_at is None else _rounded(now - tally.failed_at),
+    )
 
 
 def _counts(counts: Counts) -> dict:
-    return {
-        "requests": counts.requests,
-        "answers": counts.answers,
-        "errors": {
-            "no_answer": counts.no_answer,
-            "damaged": counts.damaged,
-            "exceptions": {str(code): count for code, count in sorted(dict(counts.exceptions).items())},
-        },
-    }
+    """The fields of Counted."""
+    errors = Errors(counts.no_answer, counts.damaged, dict(sorted(dict(counts.exceptions).items())))
+    return {"requests": counts.requests, "answers": counts.answers, "errors": errors}
 
 
-def _latency(latencies: Latencies) -> dict:
-    median, p99 = latencies.shares(0.5, 0.99)
-    return {"p50": _rounded(median), "p99": _rounded(p99)}
+def _latency(latencies: Latencies) -> Latency:
+    return Latency(*map(_rounded, latencies.shares(0.5, 0.99)))
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -35,13 +35,13 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
     topology = load_config(config)
     yield well(f"{config} is right: {show_count(len(topology.upstreams), 'upstream')}, "
                f"{show_count(len(topology.downstreams), 'downstream')}")
-    document = read_status(config)
-    runs = document["verdict"]["code"] != NOT_RUNNING
+    status = read_status(config)
+    runs = status.health.code != NOT_RUNNING
     rights = _rights(config, root)
     names = f'"softsplit service udev -c {_machine(config, root)[1][0]} --install"'
     look = partial(examine_device, root=root, rights=rights, udev=names)
     if runs:
-        yield from examine_running(topology, document, config)
+        yield from examine_running(topology, status, config)
         yield from _devices(topology, look)
     else:
         yield note("nothing runs it now, so its ports, devices and wires are tried")

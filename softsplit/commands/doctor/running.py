@@ -1,72 +1,72 @@
 """What a running splitter says of itself, and its servers to a master; no wire is touched."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.doctor.ports import look_at, look_for
 from softsplit.commands.shared.route import here, obstacle_at
-from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
-from softsplit.config.url import Url, parse_url
+from softsplit.config.url import Url
+from softsplit.daemon.health import describe_load, figures
+from softsplit.daemon.status import Status
+from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.upstream.clients import client_for
+from softsplit.upstream.report import UnitStatus, UpstreamStatus
 
 PATIENCE = 2.0  # s for an answer of our own server
 SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
 NAMED = 4  # masters
 
 
-def examine_running(topology: Topology, document: dict, config: Path) -> Iterator[Finding]:
+def examine_running(topology: Topology, status: Status, config: Path) -> Iterator[Finding]:
     """Give what the status of a running splitter says, then what its servers answer."""
-    verdict = document["verdict"]
-    if "process" not in document:
-        yield from map(wrong, verdict["troubles"])
+    health, process = status.health, status.process
+    if process is None:
+        yield from map(wrong, health.troubles)
         return
-    process = document["process"]
-    yield well(f"process {process['pid']} has run it for {show_duration(document['uptime'])}: "
-               f"{verdict['summary'].partition(';')[0]}")
-    yield from map(wrong, verdict["troubles"])
-    if config.stat().st_mtime > datetime.fromisoformat(process["started"]).timestamp() + 1:
-        yield note(f"{config} has changed since process {process['pid']} was started, which does not know it")
-    yield from map(note, verdict["notes"])
+    yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
+               f"{figures(status.downstreams)}")
+    yield from map(wrong, health.troubles)
+    if config.stat().st_mtime > process.started.timestamp() + 1:
+        yield note(f"{config} has changed since process {process.pid} was started, which does not know it")
+    yield from map(note, health.notes)
     for upstream in topology.upstreams:
-        if report := document["upstreams"].get(upstream.name):
+        if report := status.upstreams.get(upstream.name):
             yield from _upstream(upstream, report)
     for downstream in topology.downstreams:
-        if report := document["downstreams"].get(downstream.name):
+        if report := status.downstreams.get(downstream.name):
             yield from _downstream(downstream, report)
 
 
-def _upstream(upstream: Upstream, report: dict) -> Iterator[Finding]:
-    if report["state"] == "unreachable":  # why is among the troubles
+def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
+    if not report.is_reachable:  # why is among the troubles
         if cure := look_for(upstream):
             yield note(f"{upstream.name}: {cure}")
         return
-    yield well(f"{upstream.name}: {upstream.url} is {report['state']}, "
-               f"the wire busy {100 * report['utilisation']:.0f} %")
+    yield well(f"{upstream.name}: {upstream.url} is {report.state}, {describe_load(report)}")
     for unit in upstream.units:
-        if each := report["units"].get(str(unit.unit)):
+        if each := report.units.get(str(unit.unit)):
             yield from _unit(f"{upstream.name}: unit {unit.unit}", upstream, each)
 
 
-def _unit(who: str, upstream: Upstream, report: dict) -> Iterator[Finding]:
-    if report["state"] != "answers":
+def _unit(who: str, upstream: Upstream, report: UnitStatus) -> Iterator[Finding]:
+    if not report.answers_now:
         yield note(f"{who}: {look_at(upstream)}")  # that it does not is among the troubles
         return
-    latency, errors, requests = report["latency"], report["errors"], report["requests"]
-    yield well(f"{who} answers within {_ms(latency['p50'])} (p99 {_ms(latency['p99'])})")
-    for what, cure in (("damaged", f"look at termination, shield, {_line(upstream)}, other masters"),
-                       ("no_answer", "look at the wiring, and at the timeout")):
-        share = errors[what] / max(requests, 1)
+    latency, errors, requests = report.latency, report.errors, report.requests
+    yield well(f"{who} answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
+    for how, count, cure in (
+            ("damaged", errors.damaged, f"look at termination, shield, {_line(upstream)}, other masters"),
+            ("missing", errors.no_answer, "look at the wiring, and at the timeout")):
+        share = count / max(requests, 1)
         if share > SEVERAL:
-            level = wrong if what == "damaged" and share > MANY else note  # it may just have been off
-            how = "damaged" if what == "damaged" else "missing"
+            level = wrong if how == "damaged" and share > MANY else note  # it may just have been off
             yield level(f"{who}: {100 * share:.0f} % of its {requests} answers were {how}; {cure}")
 
 
@@ -78,23 +78,22 @@ def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
 
 
-def _downstream(downstream: Downstream, report: dict) -> Iterator[Finding]:
-    if report["state"] != "serving":
+def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Finding]:
+    if not report.is_serving:
         return  # among the troubles
-    who = f"{downstream.name}: {report['url']}"
-    if report["requests"]:
-        masters = [address for address, master in report["masters"].items() if master["requests"]]
+    who = f"{downstream.name}: {report.url}"
+    if report.requests:
+        masters = [address for address, master in report.masters.items() if master.requests]
         others = f" and {len(masters) - NAMED} others" if len(masters) > NAMED else ""
-        yield well(f"{who} was asked {show_count(report['requests'], 'time')}, by "
+        yield well(f"{who} was asked {show_count(report.requests, 'time')}, by "
                    f"{', '.join(masters[:NAMED])}{others}")
     else:
         line = downstream.line
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")
         yield note(f"{who}: no master has asked yet; {cure}")
-    url = parse_url(report["url"], SCHEMES)
-    if downstream.access and not url.is_serial:
-        yield from _ask_server(downstream, url, len(report["connections"]))
+    if downstream.access and not report.url.is_serial:
+        yield from _ask_server(downstream, report.url, len(report.connections))
 
 
 def _ask_server(downstream: Downstream, url: Url, connections: int) -> Iterator[Finding]:

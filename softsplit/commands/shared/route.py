@@ -7,12 +7,12 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.config.loader import load_config
-from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Downstream, Topology
-from softsplit.config.url import Url, parse_url
+from softsplit.config.url import Url
 from softsplit.daemon.directories import key_of
 from softsplit.daemon.process import Gone, Process
-from softsplit.daemon.status import Unreadable
+from softsplit.daemon.status import Status, Unreadable
+from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import SoftsplitError
 from softsplit.transport import names
 
@@ -24,14 +24,14 @@ HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is a
 class Owner:
     """A running splitter that owns a wire: its status, its upstream there, the key of its configuration."""
 
-    document: dict
+    status: Status
     upstream: str
     key: str
 
     def __str__(self) -> str:
-        process = self.document["process"]
-        return (f"process {process['pid']} runs {process['config']} and owns "
-                f"{self.document['upstreams'][self.upstream]['url']}")
+        process = self.status.process
+        return (f"process {process.pid} runs {process.config} and owns "
+                f"{self.status.upstreams[self.upstream].url}")
 
 
 def find_route(url: Url, unit: int, force: bool = False) -> tuple[Url, int, str]:
@@ -58,22 +58,22 @@ def _find_owner(url: Url) -> Owner | None:
     for process in Process.all_that_run():
         with process:
             try:
-                document = _status_of(process)
+                status = _status_of(process)
             except Gone:
                 continue
             except SoftsplitError as error:
                 unknown = (f"{process} runs, and which wires it owns is unknown: {error}; --force asks {url} "
                            "all the same, perhaps as a second master")
                 continue
-            for name, upstream in document["upstreams"].items():
-                if hosts.are_same(url, parse_url(upstream["url"], SCHEMES)):
-                    return Owner(document, name, process.state.path.name)
+            for name, upstream in status.upstreams.items():
+                if hosts.are_same(url, upstream.url):
+                    return Owner(status, name, process.state.path.name)
     if unknown:
         raise SoftsplitError(unknown)
     return None
 
 
-def _status_of(process: Process) -> dict:
+def _status_of(process: Process) -> Status:
     """Return what a process has written, at the latest when it has started. Raises SoftsplitError."""
     try:
         return process.status()
@@ -86,12 +86,12 @@ def _status_of(process: Process) -> dict:
 def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
     obstacles = []
     for downstream in _topology_of(owner).downstreams:
-        report = owner.document["downstreams"].get(downstream.name, {"state": "not served yet"})
+        report = owner.status.downstreams.get(downstream.name)
         for served in downstream.served:
             if (served.upstream.name, served.origin.unit) == (owner.upstream, unit):
                 obstacle = _obstacle(downstream, report)
                 if not obstacle:
-                    url = here(parse_url(report["url"], SCHEMES))
+                    url = here(report.url)
                     why = f"{owner}; its server {url} is asked for unit {served.unit} instead"
                     return url, served.unit, why
                 obstacles.append(f"{downstream.name}: {obstacle}")
@@ -101,18 +101,18 @@ def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
 
 def _topology_of(owner: Owner) -> Topology:
     """Return what its configuration says. Raises SoftsplitError."""
-    config = Path(owner.document["process"]["config"])
+    config = Path(owner.status.process.config)
     if not config.is_absolute() or key_of(config) != owner.key or not config.is_file():
         raise SoftsplitError(f"{owner}, whose servers nobody knows, as that file is not there any more")
     return load_config(config)
 
 
-def _obstacle(downstream: Downstream, report: dict) -> str:
-    if report["state"] != "serving":
-        return report["state"]
+def _obstacle(downstream: Downstream, report: DownstreamStatus | None) -> str:
+    if report is None or not report.is_serving:
+        return report.state if report else "not served yet"
     if downstream.url.is_serial:
         return f"{downstream.url} can only be asked at the other end of its line"
-    return obstacle_at(downstream, here(parse_url(report["url"], SCHEMES)), len(report["connections"]))
+    return obstacle_at(downstream, here(report.url), len(report.connections))
 
 
 def here(url: Url) -> Url:

@@ -9,7 +9,7 @@ from softsplit.commands.shared.options import chosen, config_option
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, write_whole
 from softsplit.commands.status.prometheus import as_prometheus
-from softsplit.commands.status.status import as_json, read_status
+from softsplit.commands.status.status import read_status, to_json_text
 from softsplit.commands.status.table import draw_status
 from softsplit.config import loader
 from softsplit.daemon.health import NOT_RUNNING
@@ -29,14 +29,14 @@ def status(path, wants_json, wants_prometheus, output):
     """
     form = chosen(json=wants_json, prometheus=wants_prometheus)
     config = loader.find_config(path)
-    document = read_status(config)
-    if document["verdict"]["code"] == NOT_RUNNING:
+    found = read_status(config)
+    if found.health.code == NOT_RUNNING:
         with checks.inside(str(config), ": "):
             tomlfile.read_text(config)  # a slip of the pen is no splitter that has ended
-    text = (as_json(document) if form == "json" else as_prometheus(document, config) if form == "prometheus"
-            else draw_status(document))
+    text = (to_json_text(found) if form == "json" else as_prometheus(found, config) if form == "prometheus"
+            else draw_status(found))
     if output and output != STDOUT:
         write_whole(output, click.unstyle(text))
     else:
         say(text, nl=False)
-    sys.exit(document["verdict"]["code"])
+    sys.exit(found.health.code)

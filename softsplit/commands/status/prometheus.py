@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from softsplit.daemon.health import NOT_RUNNING
+from softsplit.daemon.status import Status
+from softsplit.downstream.report import DownstreamStatus
 from softsplit.printable import printable
+from softsplit.upstream.report import UpstreamStatus
 
 Sample = tuple[str, dict[str, str], float]  # name without prefix, labels, value
 
@@ -32,12 +35,12 @@ HELP = {  # name: type, what it is
 }
 
 
-def as_prometheus(document: dict, config: Path) -> str:
+def as_prometheus(status: Status, config: Path) -> str:
     """Return the text; ages are as of now.
 
     Each series tells its configuration, so that those of several can lie in one directory.
     """
-    samples = list(_samples(document))
+    samples = list(_samples(status))
     own = {"config": os.path.realpath(config)}
     lines = []
     for name, (kind, what) in HELP.items():
@@ -48,54 +51,54 @@ def as_prometheus(document: dict, config: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _samples(document: dict) -> Iterator[Sample]:
-    code = document["verdict"]["code"]
+def _samples(status: Status) -> Iterator[Sample]:
+    code = status.health.code
     yield "up", {}, code != NOT_RUNNING
     yield "verdict", {}, code
-    if "process" not in document:
+    if status.process is None:
         return
-    yield "uptime_seconds", {}, document["uptime"] + document["age"]
-    yield "status_age_seconds", {}, document["age"]
-    for name, upstream in document["upstreams"].items():
-        yield from _upstream(upstream, {"upstream": name}, document["age"])
-    for name, downstream in document["downstreams"].items():
+    yield "uptime_seconds", {}, status.uptime + status.age
+    yield "status_age_seconds", {}, status.age
+    for name, upstream in status.upstreams.items():
+        yield from _upstream(upstream, {"upstream": name}, status.age)
+    for name, downstream in status.downstreams.items():
         yield from _downstream(downstream, {"downstream": name})
 
 
-def _upstream(upstream: dict, labels: dict, age: float) -> Iterator[Sample]:
-    yield "upstream_reachable", labels, upstream["state"] != "unreachable"
-    yield "upstream_utilisation", labels, upstream["utilisation"]
-    for share, quantile in (("p50", "0.5"), ("p99", "0.99")):
-        if upstream["latency"][share] is not None:
-            yield "upstream_latency_seconds", {**labels, "quantile": quantile}, upstream["latency"][share]
-    yield "upstream_unreachable_total", labels, upstream["unreachable"]
-    yield "upstream_foreign_frames_total", labels, upstream["foreign_frames"]
-    for number, unit in upstream["units"].items():
+def _upstream(upstream: UpstreamStatus, labels: dict, age: float) -> Iterator[Sample]:
+    yield "upstream_reachable", labels, upstream.is_reachable
+    yield "upstream_utilisation", labels, upstream.utilisation
+    for latency, quantile in ((upstream.latency.p50, "0.5"), (upstream.latency.p99, "0.99")):
+        if latency is not None:
+            yield "upstream_latency_seconds", {**labels, "quantile": quantile}, latency
+    yield "upstream_unreachable_total", labels, upstream.unreachable
+    yield "upstream_foreign_frames_total", labels, upstream.foreign_frames
+    for number, unit in upstream.units.items():
         own = {**labels, "unit": number}
-        yield "unit_mute", own, unit["state"] == "mute"
-        yield "unit_requests_total", {**own, "result": "answer"}, unit["answers"]
-        yield "unit_requests_total", {**own, "result": "no_answer"}, unit["errors"]["no_answer"]
-        yield "unit_requests_total", {**own, "result": "damaged"}, unit["errors"]["damaged"]
-        for code, count in unit["errors"]["exceptions"].items():
+        yield "unit_mute", own, unit.is_mute
+        yield "unit_requests_total", {**own, "result": "answer"}, unit.answers
+        yield "unit_requests_total", {**own, "result": "no_answer"}, unit.errors.no_answer
+        yield "unit_requests_total", {**own, "result": "damaged"}, unit.errors.damaged
+        for code, count in unit.errors.exceptions.items():
             yield "unit_requests_total", {**own, "result": f"exception_{code}"}, count
-        for block in unit["blocks"]:
-            if block["age"] is not None:
-                where = {"table": block["table"], "block": block["name"]}
-                yield "block_age_seconds", {**own, **where}, block["age"] + age
+        for block in unit.blocks:
+            if block.age is not None:
+                where = {"table": str(block.table), "block": block.name}
+                yield "block_age_seconds", {**own, **where}, block.age + age
 
 
-def _downstream(downstream: dict, labels: dict) -> Iterator[Sample]:
-    yield "downstream_serving", labels, downstream["state"] == "serving"
-    yield "downstream_connections", labels, len(downstream["connections"])
-    yield "downstream_requests_total", labels, downstream["requests"]
-    for code, count in downstream["exceptions"].items():
-        yield "downstream_exceptions_total", {**labels, "code": code}, count
-    yield "downstream_refused_peers_total", labels, sum(downstream["refused_peers"].values())
-    for number, unit in downstream["units"].items():
-        for state, count in (("fresh", unit["fresh"]), ("all", unit["blocks"])):
+def _downstream(downstream: DownstreamStatus, labels: dict) -> Iterator[Sample]:
+    yield "downstream_serving", labels, downstream.is_serving
+    yield "downstream_connections", labels, len(downstream.connections)
+    yield "downstream_requests_total", labels, downstream.requests
+    for code, count in downstream.exceptions.items():
+        yield "downstream_exceptions_total", {**labels, "code": str(code)}, count
+    yield "downstream_refused_peers_total", labels, sum(downstream.refused_peers.values())
+    for number, unit in downstream.units.items():
+        for state, count in (("fresh", unit.fresh), ("all", unit.blocks)):
             yield "downstream_blocks", {**labels, "unit": number, "state": state}, count
-    for address, master in downstream["masters"].items():
-        yield "master_requests_total", {**labels, "master": address}, master["requests"]
+    for address, master in downstream.masters.items():
+        yield "master_requests_total", {**labels, "master": address}, master.requests
 
 
 def _labels(labels: dict[str, str]) -> str:

@@ -1,21 +1,23 @@
 """How a running splitter is, as its status file tells."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from softsplit.commands.shared.output import to_json
-from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED
+from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Health, Trouble
+from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
-from softsplit.daemon.status import Unreadable
+from softsplit.daemon.status import Status, Unreadable
 from softsplit.logs.conditions import show_duration
 
 PATIENCE = 5.0  # s for an answer, which comes within one
 OLD = 10.0  # s, an age that a status file reaches only when it cannot be written
 
 
-def read_status(config: Path) -> dict:
-    """Return what `status.json` says of the process that runs `config`, with an `age` in seconds.
+def read_status(config: Path) -> Status:
+    """Return what `status.json` says of the process that runs `config`.
 
-    Without such a process, or such a file, there is only a `verdict`.
+    Without such a process, or such a file, its `process` is None and there is only its health.
     """
     process = Process.that_runs(config)
     if process is None:
@@ -24,11 +26,11 @@ def read_status(config: Path) -> dict:
         return _read_status_of(process)
 
 
-def _read_status_of(process: Process) -> dict:
+def _read_status_of(process: Process) -> Status:
     try:
         if process.is_certain and not process.ask(PATIENCE):
             return _only(DEGRADED, f"{process} runs, but can write no status", "see its log")
-        document = process.status()
+        status = process.status()
     except Hung as error:
         return _only(NOTHING_SERVED, str(error), '"softsplit run --if-needed" replaces it')
     except Gone as error:
@@ -39,24 +41,22 @@ def _read_status_of(process: Process) -> dict:
         if process.is_certain:
             return _only(DEGRADED, f"{process} runs, but {error}", "see its log")
         return _only(DEGRADED, f"{process} may run, but {error}", '"sudo softsplit status" says whether it does')
-    if document["age"] > OLD:
-        _note_age(document, process)
-    return document
+    return status if status.age <= OLD else _with_age(status, process)
 
 
-def _note_age(document: dict, process: Process) -> None:
+def _with_age(status: Status, process: Process) -> Status:
     """Add that the status is old to what is wrong."""
     why = ("because it cannot be written; see the log" if process.is_certain else
            'and only root and its own user can see whether the process runs: "sudo softsplit status"')
-    what = f"{process.state.path / 'status.json'} is {show_duration(document['age'])} old, {why}"
-    verdict = document["verdict"]
-    verdict.update(code=max(verdict["code"], DEGRADED), troubles=[what, *verdict["troubles"]])
+    what = f"{process.state.path / 'status.json'} is {show_duration(status.age)} old, {why}"
+    return replace(status, health=status.health.with_first(Trouble(cause=what)))
 
 
-def as_json(document: dict) -> str:
-    """Return the status for programs."""
-    return to_json(document, indent=2) + "\n"
+def to_json_text(status: Status) -> str:
+    """Return the status for programs; there is only its `verdict` when it is of no process."""
+    content = as_json(status)
+    return to_json(content if status.process else {"verdict": content["verdict"]}, indent=2) + "\n"
 
 
-def _only(code: int, what: str, cure: str) -> dict:
-    return {"verdict": {"code": code, "summary": what, "troubles": [f"{what}; {cure}"], "notes": []}}
+def _only(code: int, what: str, cure: str) -> Status:
+    return Status.of(Health.of(code, [Trouble(cause=f"{what}; {cure}")]))

@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from softsplit.commands.shared.display import Named, named_values
+from softsplit.daemon.status import Status
 from softsplit.logs.conditions import show_duration
 from softsplit.profiles import Profile, Register
-from softsplit.protocol.blocks import Block, Table
+from softsplit.upstream.report import BlockStatus
 
 KEPT = 240  # values of each register, about one a second
 
@@ -47,7 +48,7 @@ class Latest:
 class Look:
     """A status, whose `age` in seconds is how old it is now; when it was seen; what is known of its units."""
 
-    document: dict
+    status: Status
     watched: Mapping[tuple[str, str], Watched]
     seen_at: float
 
@@ -56,23 +57,23 @@ def show_age(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)
 
 
-def ages(look: Look, upstream: str, unit: str) -> list[tuple[dict, float | None, bool]]:
+def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float | None, bool]]:
     """Give each block that is polled of a unit, its age now in seconds, and whether that is fresh.
 
     It is not when one of the servers would not serve it, nor when nothing comes from the unit any more.
     """
-    document, max_age = look.document, look.watched[upstream, unit].max_age
-    bus = document["upstreams"][upstream]
-    report = bus["units"][unit]
-    stale = {name for downstream in document["downstreams"].values() for each in downstream["units"].values()
-             if each["origin"] == f"{upstream}/{unit}" for name in each["stale"]}
-    now = [None if block["age"] is None else block["age"] + document["age"] for block in report["blocks"]]
-    is_silent = report["state"] == "mute" or bus["state"] == "unreachable"
+    status, max_age = look.status, look.watched[upstream, unit].max_age
+    bus = status.upstreams[upstream]
+    report = bus.units[unit]
+    stale = {name for downstream in status.downstreams.values() for each in downstream.units.values()
+             if each.origin == f"{upstream}/{unit}" for name in each.stale}
+    now = [None if block.age is None else block.age + status.age for block in report.blocks]
+    is_silent = report.is_mute or not bus.is_reachable
     newest = min((age for age in now if age is not None), default=0.0)
     is_gone = is_silent and newest > max_age
-    return [(block, age, block["data"] is not None and age <= max(max_age, 3 * (block["every"] or 0))
-             and block["name"] not in stale and not is_gone)
-            for block, age in zip(report["blocks"], now)]
+    return [(block, age, block.data is not None and age <= max(max_age, 3 * (block.every or 0))
+             and block.name not in stale and not is_gone)
+            for block, age in zip(report.blocks, now)]
 
 
 def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
@@ -83,15 +84,14 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     profile = look.watched[upstream, unit].profile
     found: dict[Register, Latest] = {}
     for each, age, is_fresh in sorted(ages(look, upstream, unit), key=_newness):
-        table = Table(each["table"])
-        block = Block(table, each["address"], each["count"], 1 if table.holds_bits else profile.step)
-        named = (named_values(profile, block, bytes.fromhex(each["data"])) if is_fresh else
+        block = replace(each.block, step=1 if each.table.holds_bits else profile.step)
+        named = (named_values(profile, block, each.data) if is_fresh else
                  [Named(register, None) for register in profile.registers_in(block)])
         found |= {one.register: Latest(one, age, is_fresh) for one in named}
     return [found[register] for register in profile.registers if register in found]
 
 
-def _newness(one: tuple[dict, float | None, bool]) -> tuple[bool, float]:
+def _newness(one: tuple[BlockStatus, float | None, bool]) -> tuple[bool, float]:
     """What puts the ages of blocks in order, the newest last."""
     _, age, is_fresh = one
     return is_fresh, -inf if age is None else -age

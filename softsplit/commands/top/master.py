@@ -2,41 +2,40 @@
 
 from softsplit.commands.top.text import Line, columns, line
 from softsplit.commands.top.wiring import Item
+from softsplit.daemon.status import Status
+from softsplit.downstream.report import AskedStatus, DownstreamStatus
 from softsplit.logs.conditions import show_count
 
 
-def draw_master(document: dict, item: Item, height: int | None = None) -> list[Line]:
+def draw_master(status: Status, item: Item, height: int | None = None) -> list[Line]:
     """Return what a master asks, the most frequent first, in so many lines, or in as many as it takes."""
-    downstream = document["downstreams"][item.end]
-    master = downstream["masters"][item.what]
-    got = [f"exception 0x{int(code):02X}: {count}" for code, count in master["exceptions"].items()]
-    got += [f"silence: {master['silences']}"] if master["silences"] else []
-    lines = [line(f"{show_count(master['requests'], 'request')}, {master['rate']:.2f} per s; ",
+    downstream = status.downstreams[item.end]
+    master = downstream.masters[item.what]
+    got = [f"exception 0x{code:02X}: {count}" for code, count in master.exceptions.items()]
+    got += [f"silence: {master.silences}"] if master.silences else []
+    lines = [line(f"{show_count(master.requests, 'request')}, {master.rate:.2f} per s; ",
                   (f"it got {', '.join(got)}", "note") if got else ("every one was answered", "well"))]
     rows = [[line((head, "dim")) for head in ("asks", "of unit", "per s", "times", "and gets")]]
-    for asked in sorted(master["asked"], key=lambda each: -each["requests"]):
-        what = asked["table"] or ("others" if asked["unit"] is None else f"function {asked['function']}")
-        where = "" if asked["address"] is None else f" 0x{asked['address']:04X}"
-        count = "" if asked["count"] is None else f"+{asked['count']}"
-        cells = f"{what}{where}{count}", asked["unit"] or "", f"{asked['rate']:.2f}", asked["requests"]
-        rows.append([line(str(cell)) for cell in cells] + [line(_gets(document, downstream, asked))])
+    for asked in sorted(master.asked, key=lambda each: -each.requests):
+        cells = asked, "" if asked.unit is None else asked.unit, f"{asked.rate:.2f}", asked.requests
+        rows.append([line(str(cell)) for cell in cells] + [line(_gets(status, downstream, asked))])
     lines += columns(rows, indent=0)
     return lines if height is None else lines[:height]
 
 
-def _gets(document: dict, downstream: dict, asked: dict) -> tuple[str, str]:
+def _gets(status: Status, downstream: DownstreamStatus, asked: AskedStatus) -> tuple[str, str]:
     """What a read that a master repeats gets now, with its style."""
-    if asked["table"] is None or asked["count"] is None:
+    if asked.table is None or asked.count is None:
         return "", ""
-    unit = downstream["units"].get(str(asked["unit"]))
+    unit = downstream.units.get(str(asked.unit))
     if unit is None:
         return "no such unit", "note"
-    if unit["is_heard"]:
+    if unit.is_heard:
         return "what was heard", ""
-    name, _, number = unit["origin"].rpartition("/")
-    touched = [block["name"] for block in document["upstreams"][name]["units"][number]["blocks"]
-               if block["table"] == asked["table"] and block["address"] < asked["address"] + asked["count"]
-               and asked["address"] < block["address"] + block["count"]]
+    name, _, number = unit.origin.rpartition("/")
+    touched = [block.name for block in status.upstreams[name].units[number].blocks
+               if block.table is asked.table and block.address < asked.address + asked.count
+               and asked.address < block.address + block.count]
     if not touched:
         return "what the unit says", ""
-    return ("nothing: STALE", "bad") if set(touched) & set(unit["stale"]) else ("fresh data", "well")
+    return ("nothing: STALE", "bad") if set(touched) & set(unit.stale) else ("fresh data", "well")

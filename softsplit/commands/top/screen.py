@@ -14,7 +14,6 @@ from softsplit.commands.top.wiring import (
     find_items,
     left_side,
 )
-from softsplit.daemon.health import FRESH
 from softsplit.logs.conditions import show_count, show_duration
 
 TROUBLES = 2  # lines of them
@@ -45,7 +44,7 @@ class View:
 
     @property
     def items(self) -> list[Item]:
-        return find_items(self.look.document)
+        return find_items(self.look.status)
 
     @property
     def item(self) -> Item | None:
@@ -96,24 +95,23 @@ def draw_all(view: View, width: int) -> list[str]:
 
 def _head(view: View, width: int, clock: str) -> list[Line]:
     """Who this is, and what is wrong."""
-    document, verdict = view.look.document, view.look.document["verdict"]
+    status, health = view.look.status, view.look.status.health
     words = "softsplit top"
-    if "process" in document:
-        process = document["process"]
-        words += f"  {process['config']}  process {process['pid']}  up {show_duration(document['uptime'])}"
+    if process := status.process:
+        words += f"  {process.config}  process {process.pid}  up {show_duration(status.uptime)}"
     lines = [(*fit(line((words, "title")), width - len(clock)), (clock, "title"))]
-    if verdict["code"] == FRESH:
-        lines.append(line((f"all is well: {verdict['summary']}", "well")))
-    troubles, more = verdict["troubles"][:TROUBLES], len(verdict["troubles"]) - TROUBLES
+    if health.is_well:
+        lines.append(line((f"all is well: {health.summary}", "well")))
+    troubles, more = list(health.troubles[:TROUBLES]), len(health.troubles) - TROUBLES
     if more > 0:
         troubles[-1] += f" (and {show_count(more, 'trouble')} more)"
-    said = [(each, "bad") for each in troubles] + [(each, "note") for each in verdict["notes"][:TROUBLES]]
+    said = [(each, "bad") for each in troubles] + [(each, "note") for each in health.notes[:TROUBLES]]
     return lines + [line((part, style)) for words, style in said for part in wrap(words, width)]
 
 
 def _titles(view: View, width: int) -> Line:
-    side = left_side(view.look.document, width)
-    if not view.look.document["downstreams"]:
+    side = left_side(view.look.status, width)
+    if not view.look.status.downstreams:
         return line("─ bus ".ljust(side, "─"), "─ age of data ".ljust(MIDDLE, "─"))
     cells = ("─ buses ", side), ("─ age of data ", MIDDLE), ("─ masters ", width - side - MIDDLE)
     return line("".join(title.ljust(room, "─") for title, room in cells))
@@ -122,7 +120,7 @@ def _titles(view: View, width: int) -> Line:
 def _details(view: View, item: Item, width: int, height: int | None) -> list[Line]:
     if not item.is_unit:
         title = line((f"master {item.what}", "title"), f" of {item.end}")
-        return [rule(title, width), *draw_master(view.look.document, item, height)]
+        return [rule(title, width), *draw_master(view.look.status, item, height)]
     profile = view.look.watched[item.end, item.what].profile
     title = line((f"unit {item.what}", "title"), f" of {item.end}: {profile.title or profile.name}")
     return [rule(title, width), *draw_unit(view.look, item, view.history, width, height)]

@@ -15,7 +15,15 @@ from softsplit.config.loader import load_config
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
-from softsplit.daemon.health import DEGRADED, FRESH, judge
+from softsplit.daemon.health import (
+    DEGRADED,
+    FRESH,
+    NOTE,
+    Health,
+    Trouble,
+    find_troubles,
+)
+from softsplit.daemon.status import Status
 from softsplit.errors import SoftsplitError
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, start_all, stop_all
@@ -51,8 +59,8 @@ def watching(look: Callable[[], Look], *others: Worker) -> Iterator[Callable[[],
             if worker.error:
                 raise SoftsplitError(f"{worker.name} has failed: {worker.error}") from worker.error
         seen = watcher.seen
-        age = seen.document.get("age", 0.0) + clock.now() - seen.seen_at
-        return replace(seen, document=seen.document | {"age": age})
+        age = seen.status.age + clock.now() - seen.seen_at
+        return replace(seen, status=replace(seen.status, age=age))
 
     start_all(workers)
     try:
@@ -70,16 +78,16 @@ class RunningSplitter:
         self._topology = load_config(config)
 
     def look(self) -> Look:
-        document = read_status(self._config)
-        if "process" not in document:
-            return Look(document, {}, clock.now())
-        if document["process"]["pid"] != self._pid:  # it may have read another configuration
-            self._pid = document["process"]["pid"]
+        status = read_status(self._config)
+        if status.process is None:
+            return Look(status, {}, clock.now())
+        if status.process.pid != self._pid:  # it may have read another configuration
+            self._pid = status.process.pid
             self._topology = load_config(self._config)
-        return Look(document, _known(self._topology, document), clock.now())
+        return Look(status, _known(self._topology, status), clock.now())
 
 
-def _known(topology: Topology, document: dict) -> dict[tuple[str, str], Watched]:
+def _known(topology: Topology, status: Status) -> dict[tuple[str, str], Watched]:
     """What a configuration says of the units in a status. Raises SoftsplitError when they are not alike."""
     ages: dict[tuple[str, str], list[float]] = {}
     for downstream in topology.downstreams:
@@ -89,10 +97,10 @@ def _known(topology: Topology, document: dict) -> dict[tuple[str, str], Watched]
              for upstream in topology.upstreams for unit in upstream.units}
     try:
         return {(name, unit): Watched(units[name, unit].profile, min(ages[name, unit]))
-                for name, upstream in document["upstreams"].items() for unit in upstream["units"]}
+                for name, upstream in status.upstreams.items() for unit in upstream.units}
     except KeyError as error:
         raise SoftsplitError(f"unit {'/'.join(error.args[0])} is not in the configuration any more; restart "
-                             f"process {document['process']['pid']}, so that it knows it") from None
+                             f"process {status.process.pid}, so that it knows it") from None
 
 
 class Bell:
@@ -110,7 +118,7 @@ class Endpoint:
 
     def __init__(self, upstream: Upstream, why: str = ""):
         self._upstream = upstream
-        self._notes = [why] if why else []
+        self._notes = [Trouble(cause=why, severity=NOTE)] if why else []
         self._wake = Bell()
         self.poller = Poller(upstream, upstream.units, self._wake)
 
@@ -126,13 +134,12 @@ class Endpoint:
 
     def look(self) -> Look:
         upstreams = {self._upstream.name: self.poller.report(clock.now())}
-        troubles = judge(upstreams, {})["troubles"]
-        verdict = {"code": DEGRADED if troubles else FRESH, "summary": f"{self._upstream.url} answers",
-                   "troubles": troubles, "notes": self._notes}
+        troubles = find_troubles(upstreams, {})
+        health = Health.of(DEGRADED if troubles else FRESH, [*troubles, *self._notes],
+                           "" if troubles else f"{self._upstream.url} answers")
         watched = {(self._upstream.name, str(unit.unit)): Watched(unit.profile, YOUNG)
                    for unit in self._upstream.units}
-        document = {"verdict": verdict, "upstreams": upstreams, "downstreams": {}, "age": 0.0}
-        return Look(document, watched, clock.now())
+        return Look(Status.of(health, upstreams), watched, clock.now())
 
     def look_once(self) -> Look:
         """Poll until everything was asked for, or nobody answers, and return how it is then."""

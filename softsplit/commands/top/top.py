@@ -29,7 +29,7 @@ def watch_splitter(config: Path, once: Callable[[str], None] | None = None) -> i
         return _show(splitter.look)
     look = splitter.look()
     once(_text(look))
-    return look.document["verdict"]["code"]
+    return look.status.health.code
 
 
 def watch_unit(url: Url, unit: Unit, timeout: float, line: Line,

@@ -54,10 +54,10 @@ def _troubles(look: Look, item: Item) -> Iterator[Line]:
     found = [(block, age) for block, age, is_fresh in ages(look, item.end, item.what) if not is_fresh]
     for block, age in found[:TROUBLES]:
         since = "NEVER READ" if age is None else f"STALE {show_age(age)}"
-        why = f": {block['last_error']}" if block["last_error"] else ""
-        yield line((f"{since}  {block['name']}{why}", "bad"))
+        why = f": {block.last_error}" if block.last_error else ""
+        yield line((f"{since}  {block.name}{why}", "bad"))
     if len(found) > TROUBLES:
-        yield line((f"STALE, too: {', '.join(block['name'] for block, _ in found[TROUBLES:])}", "bad"))
+        yield line((f"STALE, too: {', '.join(block.name for block, _ in found[TROUBLES:])}", "bad"))
 
 
 def _grouped(latest: Sequence[Latest]) -> list[Group]:

@@ -6,6 +6,10 @@ from itertools import zip_longest
 
 from softsplit.commands.top.history import Look, ages, show_age
 from softsplit.commands.top.text import Line, beside, line
+from softsplit.daemon.health import describe_load
+from softsplit.daemon.status import Status
+from softsplit.downstream.report import DownstreamStatus
+from softsplit.upstream.report import BlockStatus, UnitStatus
 
 MIDDLE = 18  # columns between buses and masters
 
@@ -19,20 +23,20 @@ class Item:
     what: str
 
 
-def find_items(document: dict) -> list[Item]:
+def find_items(status: Status) -> list[Item]:
     """Everything there is to choose: units, then masters."""
-    units = [Item(True, name, unit) for name, upstream in document.get("upstreams", {}).items()
-             for unit in upstream["units"]]
-    return units + [Item(False, name, address) for name, downstream in document.get("downstreams", {}).items()
-                    for address in downstream["masters"]]
+    units = [Item(True, name, unit) for name, upstream in status.upstreams.items()
+             for unit in upstream.units]
+    return units + [Item(False, name, address) for name, downstream in status.downstreams.items()
+                    for address in downstream.masters]
 
 
 def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line], int]:
     """Return the picture, and in which of its lines the chosen item stands."""
-    left = [row for name in look.document["upstreams"] for row in _bus(look, name)]
-    right = [row for name, each in look.document["downstreams"].items() for row in _server(name, each)]
+    left = [row for name in look.status.upstreams for row in _bus(look, name)]
+    right = [row for name, each in look.status.downstreams.items() for row in _server(name, each)]
     lines, at = [], 0
-    side = left_side(look.document, width)
+    side = left_side(look.status, width)
     for number, (bus, server) in enumerate(zip_longest(left, right, fillvalue=(None, line(), line()))):
         if chosen and chosen in (bus[0], server[0]):
             at = number
@@ -41,9 +45,9 @@ def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line
     return lines, at
 
 
-def left_side(document: dict, width: int) -> int:
+def left_side(status: Status, width: int) -> int:
     """Columns for the buses; where nobody serves, there are no masters beside them."""
-    return (width - MIDDLE) * (9 if document["downstreams"] else 20) // 20
+    return (width - MIDDLE) * (9 if status.downstreams else 20) // 20
 
 
 Row = tuple[Item | None, Line, Line]  # what can be chosen there, how it stands, and its age
@@ -57,22 +61,21 @@ def _marked(row: Row, chosen: Item | None) -> Line:
 
 
 def _bus(look: Look, name: str) -> list[Row]:
-    upstream = look.document["upstreams"][name]
-    is_away = upstream["state"] == "unreachable"
-    state = ("UNREACHABLE", "bad") if is_away else f"{100 * upstream['utilisation']:.0f} % busy"
-    url = "" if name == upstream["url"] else f"{upstream['url']}  "
+    upstream = look.status.upstreams[name]
+    state = describe_load(upstream) if upstream.is_reachable else ("UNREACHABLE", "bad")
+    url = "" if name == str(upstream.url) else f"{upstream.url}  "
     title = line((f"{name}  ", "title"), state, "  ", url)
     rows: list[Row] = [(None, title, line())]
-    for unit, report in upstream["units"].items():
-        branch = _branch(unit, upstream["units"])
-        state = _latency(report) if report["state"] == "answers" else (report["state"].upper(), "bad")
-        row = line(f"{branch} unit {unit}  ", state, f"  {report['profile']}")
+    for unit, report in upstream.units.items():
+        branch = _branch(unit, upstream.units)
+        state = _latency(report) if report.answers_now else (report.state.upper(), "bad")
+        row = line(f"{branch} unit {unit}  ", state, f"  {report.profile}")
         rows.append((Item(True, name, unit), row, _arrow(ages(look, name, unit))))
     return rows
 
 
-def _latency(report: dict) -> str:
-    median = report["latency"]["p50"]
+def _latency(report: UnitStatus) -> str:
+    median = report.latency.p50
     return "answers" if median is None else f"{1000 * median:.{0 if median >= 0.01 else 1}f} ms"
 
 
@@ -80,7 +83,7 @@ def _branch(one: str, all_of_them: Iterable[str]) -> str:
     return "└" if one == list(all_of_them)[-1] else "├"
 
 
-def _arrow(found: list[tuple[dict, float | None, bool]]) -> Line:
+def _arrow(found: list[tuple[BlockStatus, float | None, bool]]) -> Line:
     """The age of what is newest; but of what is stale, when anything is."""
     stale = [age for _, age, is_fresh in found if not is_fresh]
     if not found:
@@ -92,20 +95,20 @@ def _arrow(found: list[tuple[dict, float | None, bool]]) -> Line:
     return line("──", (f" {show_age(min(age for _, age, _ in found))} ", "well"), "──>")
 
 
-def _server(name: str, downstream: dict) -> list[Row]:
-    is_serving = downstream["state"] == "serving"
-    title = line((f"{name}  ", "title"), downstream["url"] if is_serving else (downstream["state"], "bad"))
+def _server(name: str, downstream: DownstreamStatus) -> list[Row]:
+    state = str(downstream.url) if downstream.is_serving else (downstream.state, "bad")
+    title = line((f"{name}  ", "title"), state)
     rows: list[Row] = [(None, title, line())]
-    masters = downstream["masters"]
-    for unit, report in downstream["units"].items():
-        stale = f"STALE {len(report['stale'])} of {report['blocks']}", "bad"
-        state = stale if report["stale"] else f"{report['fresh']} of {report['blocks']} fresh"
-        branch = "├" if masters else _branch(unit, downstream["units"])
-        rows.append((None, line(f"{branch} unit {unit}  ", state, f"  = {report['origin']}"), line()))
+    masters = downstream.masters
+    for unit, report in downstream.units.items():
+        stale = f"STALE {len(report.stale)} of {report.blocks}", "bad"
+        state = stale if report.stale else f"{report.fresh} of {report.blocks} fresh"
+        branch = "├" if masters else _branch(unit, downstream.units)
+        rows.append((None, line(f"{branch} unit {unit}  ", state, f"  = {report.origin}"), line()))
     for address, master in masters.items():
-        trouble = sum(master["exceptions"].values()) + master["silences"]
+        trouble = sum(master.exceptions.values()) + master.silences
         failed = (f"  {trouble} failed", "note") if trouble else ""
-        row = line(f"{_branch(address, masters)} {address}  {master['rate']:.2f} per s", failed)
+        row = line(f"{_branch(address, masters)} {address}  {master.rate:.2f} per s", failed)
         rows.append((Item(False, name, address), row, line()))
     if not masters:
         rows.append((None, line(("   no master has asked yet", "dim")), line()))

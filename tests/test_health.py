@@ -1,0 +1,100 @@
+"""What is said of a splitter's health: statuses in, sentences out."""
+
+import pytest
+
+from softsplit.daemon.health import (
+    DEGRADED,
+    FRESH,
+    NOTHING_SERVED,
+    Health,
+    Trouble,
+    describe_load,
+    figures,
+    judge,
+)
+from tests.statuses import block, downstream, errors, served, unit, upstream
+
+REFUSED = dict(answers=0, errors=errors(_2=5), data=None, last_error="unit 1: exception 0x02 (illegal data address)")
+STALE = {"fresh": 0, "stale": ("powers",)}
+MUTE = unit(block(age=90.0, last_error="unit 1 does not answer", last_error_age=1.0), state="mute")
+NEVER = dict(age=None, data=None, answers=0)
+
+
+def houses(troubled: dict, *downstreams: dict, **told) -> tuple[dict, dict]:
+    """One upstream, which is told, and the units of its downstreams, one each, which are told."""
+    names = ("victron", "maxem", "plc", "evcc", "grid")
+    return ({"meters": upstream(**troubled)},
+            {name: downstream({"1": served(**each)}, **told) for name, each in zip(names, downstreams or ({},))})
+
+
+@pytest.mark.parametrize("house, code, troubles", [
+    (houses({}), FRESH, []),
+    (houses({"state": "unreachable", "error": "cannot reach tcp://10.0.0.5:502: Connection refused"}), DEGRADED,
+     ["meters: cannot reach tcp://10.0.0.5:502: Connection refused, for 0 s"]),
+    (houses({"state": "unreachable", "error": "cannot reach it", "units": {"1": MUTE}}, STALE, STALE), NOTHING_SERVED,
+     ["meters: cannot reach it, for 1 min; stale: victron unit 1, maxem unit 1"]),
+    (houses({"units": {"1": MUTE}}, STALE, STALE, STALE, STALE), NOTHING_SERVED,
+     ["meters: unit 1 does not answer, for 1 min; stale: victron unit 1, maxem unit 1, plc unit 1 and 1 more"]),
+    (houses({"units": {"1": unit(block(age=90.0), state="mute"), "2": unit()}}, {}), DEGRADED,
+     ["meters: unit 1 does not answer, for 1 min"]),
+    (houses({"units": {"1": unit(block(last_error="unit 1: the answer has a wrong CRC", last_error_age=1.0, **NEVER),
+                                 block("energies", last_error="unit 1 does not answer", last_error_age=5.0, **NEVER),
+                                 state="never heard")}}, STALE), NOTHING_SERVED,
+     ["meters: unit 1: the answer has a wrong CRC, not once so far; stale: victron unit 1"]),
+    (houses({"state": "starting", "units": {"1": unit(block(**NEVER), state="never heard", requests=0)}}, STALE),
+     NOTHING_SERVED, ["meters: unit 1 has not been asked yet; stale: victron unit 1"]),
+    (houses({"is_heard": True, "units": {"1": unit(state="never heard", requests=0, blocks=())}},
+            {"is_heard": True, "blocks": 0, "fresh": 0}), NOTHING_SERVED, ["meters: unit 1 has not answered yet"]),
+    (houses({"units": {"1": unit(state="never heard", requests=0, blocks=())}}, {"blocks": 0, "fresh": 0}), FRESH, []),
+    (houses({"units": {"1": unit(block(age=9.0, last_error="unit 1: the answer has a wrong CRC", last_error_age=1.0),
+                                 block("energies"))}}, {"blocks": 2, "stale": ("powers",)}), DEGRADED,
+     ["meters: unit 1: the answer has a wrong CRC (powers); stale: victron unit 1"]),
+    (houses({"units": {"1": unit(block(age=9.0, last_error="unit 1 does not answer", last_error_age=600.0))}},
+            {"blocks": 2, "stale": ("powers",)}), DEGRADED,  # that is over
+     ["meters: unit 1 is not read in time (powers); stale: victron unit 1"]),
+    (houses({"units": {"1": unit(block(**REFUSED))}}, {"fresh": 0, "refused": 1}), NOTHING_SERVED,
+     ["meters: unit 1 refuses every block; is its profile right? unit 1: exception 0x02 (illegal data address)"]),
+    (houses({"other_master": "meters: another master is on this line"}), DEGRADED,
+     ["meters: another master is on this line"]),
+    (houses({"returns_ids": False}, STALE), NOTHING_SERVED,
+     ["meters: the gateway does not return our transaction ids, so that nobody can tell which answer belongs to which "
+      "request; stale: victron unit 1"]),
+    (houses({}, state="away: there is no such device"), NOTHING_SERVED, ["victron: away: there is no such device"]),
+    (({}, {}), NOTHING_SERVED, ["nothing is served"]),
+])
+def test_each_trouble_is_one_sentence_with_its_cause_first(house, code, troubles):
+    health = judge(*house)
+    assert (health.code, list(health.troubles)) == (code, troubles)
+    assert health.is_well is (code == FRESH) is not health.troubles
+    assert health.summary.startswith(troubles[0] if troubles else figures(house[1]))
+
+
+@pytest.mark.parametrize("told, notes", [
+    ({"utilisation": 0.99}, ['meters: the wire is full; "softsplit check" says what to change']),
+    ({"utilisation": 0.99, "units": {"1": MUTE}}, []),  # it is full of waiting
+    ({"gateway_wait": 1.2}, ["meters: the gateway spends 1.2 s on each try of a unit that is off"]),
+    ({"unlisted": (9,)}, ["meters: unit 9 is on this line too; name it in units to have it served"]),
+    ({"units": {"1": unit(block(), block("energies", **REFUSED))}},
+     ["meters: unit 1 refuses energies: unit 1: exception 0x02 (illegal data address)"]),
+])
+def test_what_is_worth_knowing_is_a_note(told, notes):
+    assert list(judge(*houses(told)).notes) == notes
+
+
+def test_a_bus_on_which_no_unit_answers_is_not_busy():
+    assert describe_load(upstream()) == "wire busy 31 %"
+    assert describe_load(upstream({"1": MUTE}, utilisation=0.86)) == "no unit answers"
+    assert describe_load(upstream({"1": MUTE, "2": unit()}, utilisation=0.86)) == "wire busy 86 %"
+
+
+def test_a_trouble_is_a_value_too():
+    found, = judge(*houses({"units": {"1": MUTE}}, STALE)).found
+    assert found == Trouble(cause="meters: unit 1 does not answer", about="meters/1", lasting=90.0,
+                            affects=("victron unit 1",))
+
+
+def test_of_several_troubles_the_summary_tells_the_first():
+    health = Health.of(DEGRADED, [Trouble(cause="one"), Trouble(cause="a", severity="note"), Trouble(cause="two")], "3 fresh")
+    assert health.summary == "one (and 1 other trouble); 3 fresh" and health.notes == ("a",)
+    more = health.with_first(Trouble(cause="old"))
+    assert more.troubles == ("old", "one", "two") and more.code == DEGRADED
