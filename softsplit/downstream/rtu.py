@@ -118,9 +118,8 @@ class RtuServer(Server, ModbusTkRtuServer):
             self.report_bug(error)
             return
         self._master.count_answer(answer)
-        is_late = clock.now() - begun_at > self.too_late
-        if answer and not is_late and self._may_send(answer):
-            self._send(self._frame(request, answer))
+        if answer and self._may_send(answer):
+            self._send(self._frame(request, answer), begun_at + self.too_late)
 
     def _may_send(self, answer: bytes) -> bool:
         """Whether no other request has begun to arrive."""
@@ -143,6 +142,9 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         return adu.rtu_frame(unit_of(request, self._framer.size), answer)
 
-    def _send(self, frame: bytes) -> None:
-        self._echo.expect(frame, clock.now() + len(frame) * self._character)
-        self._serial.send(frame)
+    def _send(self, frame: bytes, latest: float) -> None:
+        """Send a frame, unless it is too late for that: this is seen last, for a process may stop anywhere."""
+        now = clock.now()
+        if now < latest:
+            self._serial.send(frame)
+            self._echo.expect(frame, now + len(frame) * self._character)

@@ -29,7 +29,6 @@ log = logging.getLogger("softsplit")
 
 REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
 LOOK_AFTER = 0.15  # s of a pause, after which answers to another master's requests have come, too
-LOOK_UP = 60.0  # s the system may take to look up a host
 
 
 class Poller(Worker):
@@ -53,7 +52,7 @@ class Poller(Worker):
         self.counters = Counters(self._reads)
         self._eventlog = EventLog(upstream.name, str(upstream.url), self._reads)
         self._rates = Rates()  # main thread
-        self.hung_after = HUNG + LOOK_UP + 4 * upstream.timeout  # connecting takes a time-out per address
+        self.hung_after = HUNG + 4 * upstream.timeout  # a look-up and connecting take one each, twice at most
         self._down_until = 0.0  # when a gateway that is down is tried again
         self._wake = threading.Event()  # rung when there is something to do
         self._queue = RequestQueue(self._wake.set)
