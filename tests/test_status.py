@@ -224,6 +224,7 @@ def test_the_exit_code_says_how_it_is(house):
         shown = until(lambda: "meters: unit 2 does not answer, for" in (text := house.call().stdout) and text)
         until(lambda: "; stale: victron unit 2, closed unit 7, maxem unit 2" in house.call().stdout)
         assert "\x1b" not in shown and "unit 1" not in shown.rpartition("\n\n")[2]
+        assert "meters: unit 2 does not answer" in child.log(), "the log has the same cause"
         assert child.end() == 0
     assert house.call().returncode == 3
 
