@@ -11,7 +11,7 @@ from pathlib import Path
 from softsplit.errors import ConfigError, show
 
 LARGEST = 1_000_000  # bytes
-PATIENCE = 5.0  # s for what a pipe gives
+PIPE_TIMEOUT = 5.0  # s for what a pipe gives
 LONGEST_NUMBER = 2000  # bits: all registers of one read
 MANY_DOTS = re.compile(r"""(?<![\w.-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII)
 PLACE = re.compile(r" *\(at (?:line (\d+), column (\d+)|end of document)\)")
@@ -67,8 +67,8 @@ def _read(path: Path) -> bytes:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         data = b""
         while len(data) <= LARGEST:
-            if not is_file and not select.select([descriptor], [], [], PATIENCE)[0]:
-                raise TimeoutError(errno.ETIMEDOUT, f"nothing came for {PATIENCE:g} s")
+            if not is_file and not select.select([descriptor], [], [], PIPE_TIMEOUT)[0]:
+                raise TimeoutError(errno.ETIMEDOUT, f"nothing came for {PIPE_TIMEOUT:g} s")
             piece = os.read(descriptor, LARGEST + 1 - len(data))
             if not piece:
                 break

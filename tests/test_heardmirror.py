@@ -314,5 +314,5 @@ def test_only_what_is_read_again_and_again_is_missed(copy, clock):
 def test_what_is_kept_is_bounded(copy):
     for address in range(2000):
         copy.hears(Block(HOLDING, address, 1), struct.pack(">H", address))
-    assert len(copy.mirror.states(copy.clock.now)) == hearditems.BLOCKS
+    assert len(copy.mirror.states(copy.clock.now)) == hearditems.MOST_BLOCKS
     assert copy.read(0, 3) == b"\x03\x06" + struct.pack(">3H", 0, 1, 2)

@@ -18,10 +18,10 @@ MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in R
 FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
     ["__main__"], ["cli"], ["commands"], ["__init__"], ["install"], ["splitter"], ["daemon"], ["upstream", "downstream"],
     ["transport", "logs"], ["config"], ["profiles"], ["polling", "decoder"], ["tomlfile", "checks"], ["protocol"],
-    ["worker", "rates"], ["clock", "errors"], ["printable"],
+    ["worker", "rates"], ["clock", "errors"], ["printable", "bounded"],
 ]
 PURE = {  # rooms without I/O, threads or a clock, and all that they import
-    "protocol": ["errors"], "polling": ["protocol", "errors"], "decoder": ["protocol", "errors"],
+    "protocol": ["errors"], "polling": ["bounded", "protocol", "errors"], "decoder": ["bounded", "protocol", "errors"],
     "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["clock", "errors"],
 }
 FOREIGN = {

@@ -40,7 +40,7 @@ def test_logging_that_is_set_up_already_is_left_alone():
 
 
 def test_an_output_that_is_stuck_holds_up_nobody_and_lost_lines_are_counted(log, monkeypatch):
-    monkeypatch.setattr(setup, "LAST_WORDS", 0.01)
+    monkeypatch.setattr(setup, "CLOSE_TIMEOUT", 0.01)
     there, here = os.pipe()
     fcntl.fcntl(here, fcntl.F_SETPIPE_SZ, 4096)
     output = logging.StreamHandler(os.fdopen(here, "w"))

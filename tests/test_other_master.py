@@ -13,7 +13,7 @@ from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.foreign import QUIET_FOR, Foreign
-from softsplit.upstream.pace import KNOWN, Pace
+from softsplit.upstream.pace import LEAST_ANSWERS, Pace
 from softsplit.upstream.replies import shape
 from softsplit.upstream.widening import cut, wider
 from tests.support import SLOWNESS, read_request, running, until
@@ -139,7 +139,7 @@ def test_an_answer_that_comes_twice_proves_nothing(line):
 
 def test_an_answer_sooner_than_any_before_is_not_believed_when_another_follows(line):
     line.delay = 0.08
-    for _ in range(KNOWN):
+    for _ in range(LEAST_ANSWERS):
         assert line.is_right()
     line.early = reply(THEIRS)
     with pytest.raises(BadAnswer, match="another master asked the same"):
@@ -149,7 +149,7 @@ def test_an_answer_sooner_than_any_before_is_not_believed_when_another_follows(l
 
 def test_an_answer_sooner_than_any_before_is_believed_when_no_other_follows(line):
     line.delay = 0.08
-    for _ in range(KNOWN):
+    for _ in range(LEAST_ANSWERS):
         assert line.is_right()
     line.delay = 0.0
     assert line.is_right() and line.is_right() and not line.client.other_master_is_sure
@@ -182,6 +182,6 @@ def test_a_wider_read_brings_what_was_asked_for_and_nothing_else():
 def test_jitter_is_no_sign_of_another_master():
     pace, asked = Pace(), shape(1, read_question(BLOCK))
     assert not pace.is_too_soon(asked, 0.001)
-    for _ in range(KNOWN):
+    for _ in range(LEAST_ANSWERS):
         pace.note(asked, 0.06)
     assert not pace.is_too_soon(asked, 0.057) and pace.is_too_soon(asked, 0.05)

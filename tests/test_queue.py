@@ -13,7 +13,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
 from softsplit.upstream import queue as queue_module
-from softsplit.upstream.queue import HOST_SHARE, SHARE, WAITING, Forward, RequestQueue
+from softsplit.upstream.queue import MOST_OF_HOST, MOST_OF_MASTER, MOST_WAITING, Forward, RequestQueue
 from tests.support import RtuMaster, TcpMaster, read_request, splitting, until
 from tests.support.bus import Bus
 from tests.test_forwarding import HOLDING, OTHER, PROFILE, Device, house
@@ -42,7 +42,7 @@ def taken(forwards: RequestQueue) -> list[str]:
 @pytest.mark.parametrize("kind", [read, lambda address, master: write(master)])
 def test_more_requests_than_its_share_find_the_wire_busy_at_once(kind):
     forwards = RequestQueue(lambda: None)
-    for address in range(SHARE):
+    for address in range(MOST_OF_MASTER):
         assert not forwards.hand_in(kind(address, "host:1")).done()
     refused = forwards.hand_in(kind(99, "host:1"))
     assert isinstance(refused.exception(0), Busy) and refused.exception().exception_code == 6
@@ -55,16 +55,16 @@ def test_a_host_with_many_connections_leaves_room_for_others():
     forwards = RequestQueue(lambda: None)
     for number in range(1000):
         forwards.hand_in(read(number, f"greedy:{number}"))
-    assert len(forwards._reads) == HOST_SHARE
+    assert len(forwards._reads) == MOST_OF_HOST
     assert not forwards.hand_in(read(5000, "modest:1")).done()
     for number in range(1000):
         forwards.hand_in(read(10_000 + number, f"host{number}:1"))
-    assert len(forwards._reads) == WAITING
+    assert len(forwards._reads) == MOST_WAITING
 
 
 def test_masters_take_turns_and_first_of_all_their_hosts():
     forwards = RequestQueue(lambda: None)
-    for number in range(SHARE):
+    for number in range(MOST_OF_MASTER):
         forwards.hand_in(read(number, "greedy:1"))
     for number in range(2):
         forwards.hand_in(read(10 + number, "greedy:2"))
@@ -74,13 +74,13 @@ def test_masters_take_turns_and_first_of_all_their_hosts():
 
 def test_who_shares_a_read_that_waits_has_it_asked_in_its_own_turn_and_for_nothing():
     forwards = RequestQueue(lambda: None)
-    for number in range(SHARE):
+    for number in range(MOST_OF_MASTER):
         forwards.hand_in(read(number, "greedy:1"))
     assert forwards.take(lambda each: True).block.address == 0
     forwards.answered(forwards._reads[1, read_question(Block(HOLDING, 0, 1)).pdu], b"\x03\x02\x00\x01")
-    shared = forwards.hand_in(read(SHARE - 1, "modest:1"))
+    shared = forwards.hand_in(read(MOST_OF_MASTER - 1, "modest:1"))
     forward = forwards.take(lambda each: True)
-    assert forward.block.address == SHARE - 1 and forward.future is shared
+    assert forward.block.address == MOST_OF_MASTER - 1 and forward.future is shared
 
 
 def test_a_write_that_its_master_takes_back_waits_no_more():

@@ -17,12 +17,14 @@ from softsplit.commands.shared.display import named_values
 from softsplit.commands.shared.reader import Outcome
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.sniff.format import name_values
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Table
-from softsplit.protocol.pdu import asked_block
+from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.pdu import asked_block, read_question
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -220,6 +222,16 @@ def test_every_register_of_the_worked_example_says_what_the_manual_says(name):
     named = named_values(load_profile(name), Block(HOLDING, 0x5B08, len(image) // 2), image)
     assert [each.name for each in named] == [register for run in WORKED_VALUES for register in run]
     assert ", ".join(map(str, named)) == ", ".join(WORKED_VALUES.values())
+
+
+@pytest.mark.parametrize("name", ["abb-b23", "abb-b24"])
+def test_sniff_and_read_print_every_register_of_the_worked_example_equally(name):
+    image, profile = bytes.fromhex(WORKED_EXAMPLE.replace("|", "")), load_profile(name)
+    block = Block(HOLDING, 0x5B08, len(image) // 2)
+    heard = Transaction(Kind.OK, 0.0, adu.rtu_frame(1, read_question(block).pdu), adu.rtu_frame(1, bytes((3, len(image))) + image))
+    read_lines = Text(profile, decodes=True).lines(1, Outcome(Read(block, ""), 0.0, image))[1:]
+    assert list(name_values(heard, profile)) == [" ".join(line.split()) for line in read_lines]
+    assert len(read_lines) == sum(map(len, WORKED_VALUES))
 
 
 @pytest.mark.parametrize("request_frame, reply_frame, said", [  # of real meters; the last request is made up

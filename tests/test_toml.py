@@ -66,7 +66,7 @@ def test_what_never_ends_and_what_never_begins_is_refused(tmp_path, monkeypatch)
         tomlfile.read_text("/dev/zero")
     with pytest.raises(ConfigError, match="cannot read it: no file has such a name"):
         tomlfile.read_text("a\0b")
-    monkeypatch.setattr(tomlfile, "PATIENCE", 0.05)
+    monkeypatch.setattr(tomlfile, "PIPE_TIMEOUT", 0.05)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="cannot read it: nothing came for 0.05 s"):
         tomlfile.read_text(tmp_path / "pipe")

@@ -7,7 +7,7 @@ import pytest
 
 from softsplit.commands.sniff.format import Selection, as_csv, as_json, draw
 from softsplit.commands.sniff.pcap import RtuCapture, TcpCapture
-from softsplit.commands.sniff.statistics import POLLS, SHOWN, Statistics
+from softsplit.commands.sniff.statistics import MOST_POLLS, POLLS_SHOWN, Statistics
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol import adu
 from tests.support import read_request
@@ -87,11 +87,11 @@ def test_statistics_count_a_late_reply_but_not_its_request_again():
 
 def test_statistics_stay_small_whatever_is_asked():
     statistics = Statistics(0.001)
-    for number in range(3 * POLLS):
+    for number in range(3 * MOST_POLLS):
         request = adu.rtu_frame(number % 256, read_request(number, 1))
         statistics.count(Transaction(Kind.NO_REPLY, float(number), request))
     shown = statistics.draw()
-    assert len(shown.splitlines()) < 256 + SHOWN + 10 and f"and {POLLS - SHOWN} others or more" in shown
+    assert len(shown.splitlines()) < 256 + POLLS_SHOWN + 10 and f"and {MOST_POLLS - POLLS_SHOWN} others or more" in shown
 
 
 def test_the_load_is_the_share_of_time_in_which_a_byte_is_on_the_line():

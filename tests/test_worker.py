@@ -5,7 +5,7 @@ import pytest
 from softsplit import worker as worker_module
 from softsplit.errors import SoftsplitError
 from softsplit.logs.conditions import Condition, TokenBucket
-from softsplit.upstream.eventlog import BURST
+from softsplit.upstream.eventlog import MOST_LINES
 from softsplit.worker import Watchdog, Worker, run_until_signal, start_all, stop_all
 from tests.support import Clock
 
@@ -146,7 +146,7 @@ def test_the_last_word_about_what_came_and_went_is_true_soon_although_it_is_neve
 
 def test_what_is_true_of_a_whole_bus_after_an_outage_is_told_in_a_line(clock, caplog):
     caplog.set_level("INFO")
-    bucket = TokenBucket(burst=BURST)
+    bucket = TokenBucket(burst=MOST_LINES)
     units = [Condition(bucket) for _ in range(60)]
     for report in (Condition.trouble, Condition.well, Condition.trouble, Condition.well):
         for number, unit in enumerate(units):
@@ -154,7 +154,7 @@ def test_what_is_true_of_a_whole_bus_after_an_outage_is_told_in_a_line(clock, ca
         clock.now += 5
     clock.now += 10
     bucket.catch_up()
-    assert len(caplog.records) <= BURST
+    assert len(caplog.records) <= MOST_LINES
     last = {}
     for record in caplog.records:
         last |= {line.split()[0]: line.split()[1] for line in record.message.split("; ")}
@@ -165,7 +165,7 @@ def test_what_is_true_of_a_whole_bus_after_an_outage_is_told_in_a_line(clock, ca
 @pytest.mark.parametrize("units", [2, 60])
 def test_an_outage_of_a_day_writes_fewer_than_200_lines_however_it_flaps(clock, caplog, units, period):
     caplog.set_level("INFO")
-    bucket = TokenBucket(burst=min(5 + units, BURST))  # as a poller has it
+    bucket = TokenBucket(burst=min(5 + units, MOST_LINES))  # as a poller has it
     conditions = [Condition(bucket) for _ in range(units)]
     end, is_down = clock.now + 86400, True
     while clock.now < end:

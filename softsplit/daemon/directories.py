@@ -19,7 +19,7 @@ SHARED, PRIVATE = 0o755, 0o700
 OTHERS_MAY_WRITE = 0o022
 KEY = re.compile(r".+-[0-9a-f]{8}")
 LONGEST_STEM = 40  # characters of a key that are for people
-MOST = 1000  # entries of a runtime directory that are looked at
+MOST_ENTRIES = 1000  # entries of a runtime directory that are looked at
 
 
 def key_of(config: Path) -> str:
@@ -60,7 +60,7 @@ class Directory:
     def keys(self) -> list[str]:
         """The names of the state directories in it; of very many, only some."""
         with os.scandir(self.fd) as entries:
-            return sorted(each.name for each in islice(entries, MOST) if KEY.fullmatch(each.name))
+            return sorted(each.name for each in islice(entries, MOST_ENTRIES) if KEY.fullmatch(each.name))
 
     def address(self, name: str) -> str:
         """Return the address of a socket in it, which is short and leads nowhere else."""

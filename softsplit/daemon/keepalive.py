@@ -19,7 +19,7 @@ log = logging.getLogger("softsplit")
 GRACE = 3.0  # s that a process which hangs has to end by itself
 LOOK_AGAIN = 0.1  # s between looks at a process that starts
 START_TIME = 60.0  # s that it has to be seen
-LONGEST_WORDS = 4096  # characters of what it says when it cannot start
+LONGEST_ERROR = 4096  # characters of what it says when it cannot start
 
 
 def keep_running(config: Path, logs: Logs) -> None:
@@ -62,7 +62,7 @@ def start(config: Path, options: Sequence[str]) -> None:
             code = child.wait(LOOK_AGAIN)
             if code == AlreadyRunning.exit_code and is_well(config):
                 return  # another was faster
-            raise _failed(code, child.stderr.read(LONGEST_WORDS))
+            raise _failed(code, child.stderr.read(LONGEST_ERROR))
         if is_well(config):
             return
     raise SoftsplitError(f"process {child.pid} was started, but cannot be seen: it has no state directory; "

@@ -3,7 +3,7 @@
 from softsplit.decoder.damage import STRAY, TORN, begins_like, describe, resembles
 from softsplit.decoder.lengths import ECHOES, answer_length, answers, request_length
 from softsplit.decoder.requests import Asked, PastRequests, between
-from softsplit.decoder.timing import PATIENCE, Timing
+from softsplit.decoder.timing import USUAL_TIMEOUT, Timing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
@@ -132,7 +132,7 @@ class Pairing:
         wait = between(self.asked.time, begin) if self.asked else None
         if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
             return None
-        soon = wait < min(PATIENCE, self._timing.patience(self.asked.frame[0]))
+        soon = wait < min(USUAL_TIMEOUT, self._timing.patience(self.asked.frame[0]))
         return self._past.unanswered(self.asked.frame, self.asked.time) if soon else None
 
     def _unexpected(self, frame: bytes, begin: float | None, end: float | None, given: bool) -> None:

@@ -5,10 +5,10 @@ from statistics import median_low
 
 from softsplit.protocol.blocks import Block
 
-ENOUGH, LATEST = 3, 9  # reads, from which the period is taken
+LEAST_READS, MOST_READS = 3, 9  # reads, from which the period is taken
 OVERDUE = 3  # periods without a read, after which it is not expected any more
 FORGET = 600.0  # s without a read, while the unit is heard, after which a block is forgotten
-REMEMBERED = 500  # blocks of one unit
+MOST_BLOCKS = 500  # blocks of one unit
 
 
 class Periods:
@@ -20,13 +20,13 @@ class Periods:
 
     def note(self, block: Block, now: float) -> None:
         """A read of this block was heard."""
-        times = self._heard_at.setdefault(block, deque(maxlen=LATEST))
+        times = self._heard_at.setdefault(block, deque(maxlen=MOST_READS))
         if times and now - times[-1] > FORGET:
             times.clear()
             self._every.pop(block, None)
         times.append(now)
         self._heard_at.move_to_end(block)
-        if len(times) >= ENOUGH:
+        if len(times) >= LEAST_READS:
             self._every[block] = median_low(later - earlier for earlier, later in zip(times, list(times)[1:]))
 
     def every(self, block: Block) -> float:
@@ -43,7 +43,7 @@ class Periods:
         forgotten = []
         while self._heard_at:
             block, times = next(iter(self._heard_at.items()))
-            if now - times[-1] <= FORGET and len(self._heard_at) <= REMEMBERED:
+            if now - times[-1] <= FORGET and len(self._heard_at) <= MOST_BLOCKS:
                 break
             del self._heard_at[block]
             self._every.pop(block, None)

@@ -1,28 +1,25 @@
-"""Timing of a serial line: how soon units answer, when masters ask again, and what they ask as always."""
+"""Timing of a serial line: how soon units answer, when masters repeat a request, which requests are usual."""
 
 from collections import deque
 from collections.abc import Iterable
 
-PATIENCE = 0.2  # s; no master asks again sooner and no unit takes longer, as long as nothing else is known
+from softsplit.bounded import BoundedDict
+USUAL_TIMEOUT = 0.2  # s; without other knowledge no master repeats sooner and no unit answers later
 QUICKEST_RETRY = 0.1  # s; no master asks again sooner
 EARLY = 0.75  # of the interval in which a master asks again; what comes sooner is no retry
-RECENT = 15  # replies of each unit
-FAMILIAR = 256  # requests
-
+MOST_WAITS = 15  # of each unit
+MOST_REQUESTS = 256
 
 class Timing:
-    """Learns from what went well."""
+    """Learns the timing from requests that were answered."""
 
     def __init__(self):
         self._waits: dict[int, deque[float]] = {}  # s until a reply began, by unit
         self._retry_interval: float | None = None  # s, the shortest
-        self._requests: dict[bytes, None] = {}  # the latest last
+        self._requests: BoundedDict[bytes, None] = BoundedDict(MOST_REQUESTS)
 
     def asked(self, request: bytes) -> None:
-        self._requests.pop(request, None)
         self._requests[request] = None
-        if len(self._requests) > FAMILIAR:
-            del self._requests[next(iter(self._requests))]
 
     def is_familiar(self, request: bytes) -> bool:
         return request in self._requests
@@ -33,7 +30,7 @@ class Timing:
 
     def answered(self, unit: int, wait: float | None) -> None:
         if wait is not None:
-            self._waits.setdefault(unit, deque(maxlen=RECENT)).append(wait)
+            self._waits.setdefault(unit, deque(maxlen=MOST_WAITS)).append(wait)
 
     def asked_again(self, interval: float | None) -> None:
         if interval:
@@ -47,7 +44,7 @@ class Timing:
     def patience(self, unit: int) -> float:
         """Seconds after a request until its reply is overdue, and whoever asked may ask again."""
         usual = self.usual(unit) or 0.0
-        patience = max(PATIENCE, 3 * usual)
+        patience = max(USUAL_TIMEOUT, 3 * usual)
         if self._retry_interval:
             patience = min(patience, EARLY * self._retry_interval)
         return max(patience, 1.5 * usual)

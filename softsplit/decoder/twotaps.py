@@ -25,7 +25,7 @@ from softsplit.protocol.adu import MAX_RTU_FRAME
 HICCUP = 0.9  # s the taps may be apart for a moment
 USUALLY = 4  # times the jitter the taps are apart
 STEADY = 0.02  # s; a tap with more jitter is on a network
-KEPT = 200  # requests
+MOST_QUESTIONS = 200  # requests
 NOISE_ENDS = 0.05  # s without a byte, after which noise is over
 
 
@@ -68,7 +68,7 @@ class TwoTaps:
         else:
             self._order(frame, end).ask(question, end)
         self._questions.append(question)
-        while len(self._questions) > KEPT:
+        while len(self._questions) > MOST_QUESTIONS:
             self._give_up(self._questions.popleft())
 
     def reply(self, frame: bytes, begin: float, end: float) -> None:

@@ -11,7 +11,7 @@ from softsplit.logs.conditions import TokenBucket
 log = logging.getLogger("softsplit")
 
 SAY_AGAIN = 3600.0  # s between lines about one address
-REMEMBERED = 1000  # addresses
+MOST_ADDRESSES = 1000  # addresses
 OTHERS = "others"
 
 
@@ -29,7 +29,7 @@ class AddressFilter:
         """Whether this address may connect at all."""
         if not self._access.allow or self._is_in(address, self._access.allow):
             return True
-        self.refused[address if address in self.refused or len(self.refused) < REMEMBERED else OTHERS] += 1
+        self.refused[address if address in self.refused or len(self.refused) < MOST_ADDRESSES else OTHERS] += 1
         self._say_refused(address)
         return False
 
@@ -48,7 +48,7 @@ class AddressFilter:
         now = clock.now()
         if now - self._said_at.get(address, float("-inf")) < SAY_AGAIN or not self._bucket.take():
             return
-        if len(self._said_at) >= REMEMBERED:
+        if len(self._said_at) >= MOST_ADDRESSES:
             self._said_at.clear()
         self._said_at[address] = now
         log.warning("%s: %s may not connect; allow = [...] does not list it", self._name, address)

@@ -13,7 +13,7 @@ from softsplit.protocol.pdu import SILENCE
 log = logging.getLogger("softsplit")
 
 NOTED = (pdus.ILLEGAL_FUNCTION, pdus.ILLEGAL_ADDRESS)
-REMEMBERED = 500  # distinct refused requests of one server; no more are logged
+MOST_REFUSED = 500  # distinct refused requests of one server; no more are logged
 
 
 class Databank(modbus.Databank):
@@ -54,7 +54,7 @@ class Databank(modbus.Databank):
 
     def _note(self, request: str, code: int) -> None:
         """Log a refused request once: people need to know what their masters ask."""
-        if request not in self._refused and len(self._refused) < REMEMBERED and self._bucket.take():
+        if request not in self._refused and len(self._refused) < MOST_REFUSED and self._bucket.take():
             self._refused.add(request)
             log.info("%s: %s: a master was refused with %s",
                      self._name, request, pdus.describe_exception(code))

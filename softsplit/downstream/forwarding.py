@@ -1,16 +1,16 @@
 """What a mirror does with requests for what is not polled: has them forwarded, and keeps the data."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from softsplit.bounded import BoundedDict
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
 from softsplit.protocol.requests import Write
 
-KEPT = 300  # blocks of one unit
+MOST_KEPT = 300  # blocks of one unit
 FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions which say that the unit was not heard; MAP 7
 
 
@@ -51,16 +51,14 @@ class Kept:
     """
 
     def __init__(self):
-        self._data: OrderedDict[Block, tuple[float, bytes]] = OrderedDict()
+        self._data: BoundedDict[Block, tuple[float, bytes]] = BoundedDict(MOST_KEPT)
 
     def put(self, block: Block, data: bytes | None, taken_at: float) -> None:
         """Keep what a read brought home; None is none any more."""
-        self._data.pop(block, None)
         if data is None:
-            return
-        self._data[block] = taken_at, data
-        if len(self._data) > KEPT:
-            self._data.popitem(last=False)
+            self._data.pop(block, None)
+        else:
+            self._data[block] = taken_at, data
 
     def get(self, asked: Block, since: float) -> bytes | None:
         """Return the data of a block, if it was taken after `since`."""

@@ -7,11 +7,12 @@ all words; of others, two neighbours that one transaction brought together.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from softsplit.bounded import BoundedDict
 from softsplit.downstream.store import NEVER
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, Table
 
-BLOCKS = 500  # of one unit that are remembered; those heard longest ago are forgotten
+MOST_BLOCKS = 500  # of one unit that are remembered; those heard longest ago are forgotten
 PICKS = 256  # requests for which it is remembered which transactions they are answered from
 
 
@@ -44,7 +45,7 @@ class HeardItems:
     def __init__(self, registers: Iterable[Block] = ()):
         self._items: dict[Table, dict[int, Brought]] = {table: {} for table in Table}  # by address
         self._doubtful: dict[Table, dict[int, float]] = {table: {} for table in Table}  # until when
-        self._blocks: dict[Block, Brought] = {}  # the latest of each block, the last one last
+        self._blocks: BoundedDict[Block, Brought] = BoundedDict(MOST_BLOCKS)
         self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
         for register in sorted(registers, key=lambda each: each.count):  # of two, the longer one counts
             self._registers[register.table].update(dict.fromkeys(addresses(register), register))
@@ -73,8 +74,6 @@ class HeardItems:
                 items[address] = brought
         if is_whole:
             self._blocks[block] = brought
-            if len(self._blocks) > BLOCKS:
-                del self._blocks[next(iter(self._blocks))]
 
     def refuse(self, block: Block, exception: int, good_until: float) -> None:
         """The unit refuses this block."""

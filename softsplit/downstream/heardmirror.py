@@ -6,7 +6,7 @@ as the block in which it was heard last. When the other master falls silent, all
 
 from collections.abc import Iterable, Sequence
 
-from softsplit.downstream.hearditems import BLOCKS, HeardItems
+from softsplit.downstream.hearditems import MOST_BLOCKS, HeardItems
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.store import NEVER, BlockState
 from softsplit.polling.backoff import MUTE_AFTER
@@ -81,7 +81,7 @@ class HeardMirror(Mirror):
     def _forget(self, now: float) -> None:
         """Miss no more what the other master does not read any more."""
         oldest = next(iter(self._latest))
-        while len(self._latest) > BLOCKS or now - self._latest[oldest].taken_at > FORGET:
+        while len(self._latest) > MOST_BLOCKS or now - self._latest[oldest].taken_at > FORGET:
             self._find(oldest).refused.pop(oldest, None)
             del self._latest[oldest]
             oldest = next(iter(self._latest))

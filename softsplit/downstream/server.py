@@ -22,7 +22,7 @@ OPEN_AGAIN = 1.0  # s between tries to open what could not be had
 AWAITED = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO,  # the adapter is not plugged in
            errno.EAGAIN, errno.EBUSY,  # another program holds the adapter
            errno.EADDRNOTAVAIL, errno.ETIMEDOUT)  # the network, or its name server, is not up yet
-REMEMBERED = 100  # bugs that were logged
+MOST_BUGS = 100  # bugs that were logged
 
 
 class Server(Worker):
@@ -132,6 +132,6 @@ class Server(Worker):
 
     def report_bug(self, error: Exception) -> None:
         """Log once what came up while one master was served; it costs this master only."""
-        if repr(error) not in self._bugs and len(self._bugs) < REMEMBERED and self.bucket.take():
+        if repr(error) not in self._bugs and len(self._bugs) < MOST_BUGS and self.bucket.take():
             self._bugs.add(repr(error))
             log.error("%s: a master could not be served, which is a bug", self.label, exc_info=error)

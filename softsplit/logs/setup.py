@@ -16,7 +16,7 @@ log = logging.getLogger("softsplit")
 
 BACKLOG = 1000  # lines that wait for an output that is stuck; more are lost, and counted
 LONGEST_FILE, OLDER_FILES = 1_000_000, 3  # bytes, count
-LAST_WORDS = 1.0  # s for what is still to be written at the end
+CLOSE_TIMEOUT = 1.0  # s for what is still to be written at the end
 DATED = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 SYSLOG = "/dev/log"
 PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # sd-daemon(3)
@@ -193,5 +193,5 @@ class Logbook(QueueHandler):
         """Let the scribe write what there is, for a while. Logging calls it at the end of the program."""
         with suppress(Full):
             self.queue.put_nowait(None)
-        self._scribe.join(LAST_WORDS)
+        self._scribe.join(CLOSE_TIMEOUT)
         super().close()

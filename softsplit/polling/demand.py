@@ -1,39 +1,38 @@
-"""What masters ask for so often that it is better polled. Pure: time is an argument."""
+"""Which blocks masters request so often that they should be polled. Pure: time is an argument."""
 
 from collections import deque
 from statistics import median
 
+from softsplit.bounded import BoundedDict
 from softsplit.protocol.blocks import Block
 
-OFTEN = 5.0  # s; what is asked more often than that is learned
-SHORTEST = 1.0  # s between two reads of a learned block
+LONGEST_INTERVAL = 5.0  # s between requests for a block that is learned
+SHORTEST_PERIOD = 1.0  # s between two reads of a learned block
 FORGET = 600.0  # s without a request, after which a block is forgotten
-ENOUGH, LATEST = 4, 9  # requests, from which the interval is taken
-REMEMBERED = 200  # blocks
+LEAST_REQUESTS, MOST_REQUESTS = 4, 9  # from which the interval is calculated
+MOST_BLOCKS = 200
 
 
 class Demand:
-    """The requests of masters for blocks of one wire that nobody has planned."""
+    """The requests of masters for blocks of one wire that no profile polls."""
 
     def __init__(self):
-        self._asked_at: dict[tuple[int, Block], deque[float]] = {}
+        self._asked_at: BoundedDict[tuple[int, Block], deque[float]] = BoundedDict(MOST_BLOCKS)
 
     def note(self, unit: int, block: Block, now: float) -> None:
-        """A master has asked for this block."""
-        times = self._asked_at.pop((unit, block), None)
+        """A master has requested this block."""
+        times = self._asked_at.get((unit, block))
         if times is None or now - times[-1] > FORGET:
-            times = deque(maxlen=LATEST)
+            times = deque(maxlen=MOST_REQUESTS)
         times.append(now)
-        self._asked_at[unit, block] = times  # the last one
-        if len(self._asked_at) > REMEMBERED:
-            del self._asked_at[next(iter(self._asked_at))]
+        self._asked_at[unit, block] = times
 
     def learned(self, now: float) -> dict[tuple[int, Block], float]:
-        """Return the blocks which are asked for often, with the period in which they should be polled."""
+        """Return the blocks that are requested often, with the period at which to poll each."""
         found = {}
         for whose, times in self._asked_at.items():
-            if len(times) >= ENOUGH and now - times[-1] < FORGET:
+            if len(times) >= LEAST_REQUESTS and now - times[-1] < FORGET:
                 interval = median(later - earlier for earlier, later in zip(times, list(times)[1:]))
-                if interval <= OFTEN:
-                    found[whose] = max(SHORTEST, interval)
+                if interval <= LONGEST_INTERVAL:
+                    found[whose] = max(SHORTEST_PERIOD, interval)
         return found

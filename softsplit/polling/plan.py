@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from softsplit.polling import busload
 from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, Backoff
-from softsplit.polling.demand import OFTEN
+from softsplit.polling.demand import LONGEST_INTERVAL
 from softsplit.polling.due import GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
 
@@ -172,7 +172,7 @@ class Plan:
         """Poll a block, a read of which takes `duration`, if the wire has room; return the read then."""
         room = busload.ROOMY - sum(due.duration / due.read.every for due in self._dues)  # of mute units too
         every = max(every, duration / room) if room > 0 else float("inf")
-        if every > OFTEN:
+        if every > LONGEST_INTERVAL:
             return None
         read = Read(block, f"learned 0x{block.address:04X}+{block.count}", every)
         self._dues.append(Due(unit, read, now + every, is_known=True, duration=duration, period=every))

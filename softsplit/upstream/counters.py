@@ -12,7 +12,7 @@ from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 
-LATENCIES = 300  # the latest, of one unit
+MOST_LATENCIES = 300  # the latest, of one unit
 
 
 @dataclass(slots=True)
@@ -112,8 +112,8 @@ class Counters:
             for read in each:
                 self.learn(unit, read.block, read.name, read.every)
         self.forwarded = {unit: Counts() for unit in reads}
-        self.latencies = {unit: Latencies(maxlen=LATENCIES) for unit in reads}
-        self.wire_latencies = Latencies(maxlen=LATENCIES)
+        self.latencies = {unit: Latencies(maxlen=MOST_LATENCIES) for unit in reads}
+        self.wire_latencies = Latencies(maxlen=MOST_LATENCIES)
         self.asked_at: float | None = None
         self.mute: set[int] = set()
         self.missed = 0

@@ -12,11 +12,11 @@ from softsplit.upstream.gatewaywait import GatewayWait
 log = logging.getLogger("softsplit")
 
 TRIED_AGAIN = "; it is tried again every few seconds"
-BURST = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
+MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
 NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to "
           "which request; what it says is not served")
-TOO_MUCH, ENOUGH = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
+OVERLOADED, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
 class EventLog:
@@ -29,7 +29,7 @@ class EventLog:
         self._name = name
         self._url = url
         self._outlook, counted = (TRIED_AGAIN, "tries") if tries else ("", "")
-        self._bucket = TokenBucket(burst=min(5 + len(units), BURST))  # what a start takes, and an outage
+        self._bucket = TokenBucket(burst=min(5 + len(units), MOST_LINES))  # what a start takes, and an outage
         self._gateway = Condition(self._bucket, tries=counted)
         self._load = Condition(self._bucket, well_at_first=True, tries="")
         self._line = Condition(self._bucket, well_at_first=True, tries="")
@@ -90,10 +90,10 @@ class EventLog:
 
     def weigh(self, demand: float) -> None:
         """Say when the wire cannot carry the plan, and when it can again."""
-        if demand > TOO_MUCH:
+        if demand > OVERLOADED:
             self._load.trouble(f"{self._name}: the wire cannot carry all reads in their periods, which are "
                                'stretched; "softsplit check" says what to change')
-        elif demand < ENOUGH:
+        elif demand < CARRIED:
             self._load.well(f"{self._name}: the wire carries all reads in their periods again")
 
     def is_there_too(self, unit: int) -> None:

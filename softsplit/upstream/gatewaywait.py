@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-LONGEST = 10.0  # s that anything is waited for
+LONGEST_WAIT = 10.0  # s that anything is waited for
 MARGIN, SILENT_MARGIN = 1.25, 1.05  # times what was measured; where the gateway speaks, its word ends the wait
-A_LITTLE = 0.1  # s
+SHORT_WAIT = 0.1  # s
 GROWTH, GROWN = 1.5, 3.4  # a wait grows with each silent request, up to so many time-outs; usual are 1 to 3 s
-PATIENTLY = 2  # silent requests in a row after which waits grow
+SILENT_BEFORE_GROWTH = 2  # silent requests in a row after which waits grow
 PROMPT = 0.9  # an answer at once after silence shows that the wait was long enough: try a shorter one
-LATEST = 16  # answers, from which is taken how long they need
+MOST_TIMES = 16  # answers, from which is taken how long they need
 
 
 class GatewayWait:
@@ -23,8 +23,8 @@ class GatewayWait:
 
     def __init__(self, timeout: float):
         self._timeout = timeout
-        self._said: deque[float] = deque(maxlen=LATEST)  # s until it said that a unit is off
-        self._took: deque[float] = deque(maxlen=LATEST)  # s until a unit answered
+        self._said: deque[float] = deque(maxlen=MOST_TIMES)  # s until it said that a unit is off
+        self._took: deque[float] = deque(maxlen=MOST_TIMES)  # s until a unit answered
         self._blocked = 0.0  # s for which a unit that is off blocks it, while it says nothing
         self._silent = 0  # requests in a row
         self._came_at = float("-inf")
@@ -41,12 +41,12 @@ class GatewayWait:
 
     def patience(self, timeout: float) -> float:
         """Seconds after which the gateway is done with a request for sure, which has `timeout` at least."""
-        waits = [MARGIN * max(self._said) + A_LITTLE] if self._said else []
+        waits = [MARGIN * max(self._said) + SHORT_WAIT] if self._said else []
         if self._blocked:
-            waits.append(SILENT_MARGIN * self._blocked + A_LITTLE / 2)
-        if self._silent >= PATIENTLY:
+            waits.append(SILENT_MARGIN * self._blocked + SHORT_WAIT / 2)
+        if self._silent >= SILENT_BEFORE_GROWTH:
             waits.append(self._timeout * min(GROWTH ** (self._silent - 1), GROWN))
-        return max(timeout, min(max(waits, default=0.0), LONGEST))
+        return max(timeout, min(max(waits, default=0.0), LONGEST_WAIT))
 
     def is_silent(self) -> None:
         """A request was not answered in its time."""
@@ -60,15 +60,15 @@ class GatewayWait:
         took = now - max(asked_at, self._came_at)  # it begins with one when it has done the one before
         self._came_at, self._silent = now, 0
         if not silent:
-            (self._said if is_gateway else self._took).append(min(took, LONGEST))
+            (self._said if is_gateway else self._took).append(min(took, LONGEST_WAIT))
         elif not is_gateway:
             self._weigh(now, asked_at, silent)
 
     def _weigh(self, now: float, asked_at: float, silent: Sequence[float]) -> None:
         """Draw from an answer whether the silent requests before it have held it up."""
         usual = median(self._took) if self._took else 0.0
-        if now - asked_at > 2 * usual + A_LITTLE:
+        if now - asked_at > 2 * usual + SHORT_WAIT:
             each = (now - usual - silent[0]) / len(silent)
-            self._blocked = min(each, 2 * max(self._blocked, self._timeout), LONGEST)
+            self._blocked = min(each, 2 * max(self._blocked, self._timeout), LONGEST_WAIT)
         else:
-            self._blocked = PROMPT * self._blocked if self._blocked > A_LITTLE else 0.0
+            self._blocked = PROMPT * self._blocked if self._blocked > SHORT_WAIT else 0.0

@@ -3,14 +3,15 @@
 from collections import deque
 
 from softsplit import clock
-from softsplit.polling.demand import REMEMBERED, Demand
+from softsplit.bounded import BoundedDict
+from softsplit.polling.demand import MOST_BLOCKS, Demand
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 
 LEARN_EVERY = 1.0  # s between looks
-WAITING = 10_000  # notes
+MOST_NOTES = 10_000
 
 
 class Learner:
@@ -20,10 +21,10 @@ class Learner:
         self._plan = plan
         self._tally = counters
         self._eventlog = words
-        self._noted: deque[tuple[int, Block, float]] = deque(maxlen=WAITING)  # filled by any thread
+        self._noted: deque[tuple[int, Block, float]] = deque(maxlen=MOST_NOTES)  # filled by any thread
         self._learning = Demand()
         self._learned: dict[tuple[int, Block], Read] = {}
-        self._took: dict[tuple[int, Block], float] = {}  # s, a forwarded read of a block
+        self._took: BoundedDict[tuple[int, Block], float] = BoundedDict(MOST_BLOCKS)  # s, a forwarded read
         self._at = 0.0  # when to look again
 
     def note(self, unit: int, block: Block) -> None:  # server thread
@@ -32,10 +33,7 @@ class Learner:
 
     def took(self, unit: int, block: Block, seconds: float) -> None:
         """A forwarded read has brought home this block; only what has been read before is learned."""
-        self._took.pop((unit, block), None)
-        self._took[unit, block] = seconds  # the last one
-        if len(self._took) > REMEMBERED:
-            del self._took[next(iter(self._took))]
+        self._took[unit, block] = seconds
 
     def is_known(self, unit: int, block: Block) -> bool:
         """Whether the unit has answered this block, or a larger one, when masters asked for it."""

@@ -31,12 +31,12 @@ from softsplit.worker import Worker
 
 TICK = 0.1  # s
 OPEN_AGAIN = 1.0  # s between tries to open a tap that was never there
-PATIENCE = 5.0  # s to hand over a reading; a sync thread that is slower has failed
+HANDOVER_TIMEOUT = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 STALLED = 0.25  # s between two looks, after which nobody knows when what has come was said; most is far less
 CAUGHT_UP = 0.005  # s without a byte, after which nothing of that is left; the kernel hands it over in pieces
-LATE = 5.0  # s a reply is expected at least: nobody knows how soon the other master gives up
-QUIET = 10.0  # s without a byte, after which the other master is missed
-JUDGED = 2000  # bytes, of which the latest are judged to be noise or not
+LONGEST_REPLY = 5.0  # s a reply is expected at least: nobody knows how soon the other master gives up
+SILENCE_TIMEOUT = 10.0  # s without a byte, after which the other master is missed
+JUDGED_BYTES = 2000  # bytes, of which the latest are judged to be noise or not
 NOISE = 0.5  # share of them
 COUNTED = {Kind.OK: None, Kind.EXCEPTION: None, Kind.NO_REPLY: NoAnswer, Kind.DAMAGED: BadAnswer,
            Kind.SUSPECT: BadAnswer}  # what ends a request, and how
@@ -53,7 +53,7 @@ class Listener(Worker):
         self._ears = receiver_for(upstream, self._hear_of_tap)
         self._character_time = adu.character_time(upstream.line.baudrate, upstream.line.mode)
         self._roles_are_known = upstream.reply_url is not None
-        self._reply_timeout = max(LATE, upstream.timeout)
+        self._reply_timeout = max(LONGEST_REPLY, upstream.timeout)
         self._doubted = 0  # the latest request of which it was told that it may change something
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
@@ -121,10 +121,10 @@ class Listener(Worker):
         line = self._upstream.line
         if not self._ears.are_open:
             self._ail(self._lost)
-        elif now - self._heard_at > QUIET:
+        elif now - self._heard_at > SILENCE_TIMEOUT:
             self._ail(f"nothing is heard at {self._upstream.url}; is the other master on, and the tap "
                       "connected?")
-        elif self._bad > NOISE * (self._good + self._bad) and self._good + self._bad > JUDGED / 4:
+        elif self._bad > NOISE * (self._good + self._bad) and self._good + self._bad > JUDGED_BYTES / 4:
             self._ail(f"what is heard at {self._upstream.url} is mostly noise; is the line {line.baudrate} "
                       f"{line.mode}, are A and B the right way round?")
         elif self.counters.asked_at is not None:
@@ -152,7 +152,7 @@ class Listener(Worker):
 
     def _judge(self, size: int, is_noise: bool) -> None:
         self._good, self._bad = self._good + size * (not is_noise), self._bad + size * is_noise
-        if self._good + self._bad > JUDGED:
+        if self._good + self._bad > JUDGED_BYTES:
             self._good, self._bad = self._good // 2, self._bad // 2
 
     def _take_of(self, unit: int, heard: Transaction) -> None:
@@ -237,7 +237,7 @@ class Listener(Worker):
             self._put(Invalidation(self._upstream.name, unit, tuple(blocks), lambda: None, until))
 
     def _put(self, what: Reading | Invalidation) -> None:
-        self._readings.put(what, timeout=PATIENCE)
+        self._readings.put(what, timeout=HANDOVER_TIMEOUT)
 
 
 def receiver_for(upstream: Upstream, tell) -> Receiver:

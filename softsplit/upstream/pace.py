@@ -2,7 +2,7 @@
 
 from softsplit.upstream.replies import Shape
 
-KNOWN = 5  # answers of a shape, after which its pace is known
+LEAST_ANSWERS = 5  # answers of a shape, after which its pace is known
 JITTER = 0.005  # s, by which answers come sooner or later anyway
 LATER = 1.5  # times as late as the soonest answer, when the right one has come
 
@@ -16,7 +16,7 @@ class Pace:
     def is_too_soon(self, shape: Shape, took: float) -> bool:
         """Whether no answer has ever come so soon, so that it may be the one to somebody else's request."""
         count, soonest = self._soonest.get(shape, (0, 0.0))
-        return count >= KNOWN and took < soonest - JITTER
+        return count >= LEAST_ANSWERS and took < soonest - JITTER
 
     def wait(self, shape: Shape) -> float:
         """Seconds from the request, after which another answer of this shape would have come."""

@@ -1,24 +1,24 @@
 """Requests of masters that wait for their turn on a wire, to be sent once."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from softsplit import clock
+from softsplit.bounded import BoundedDict
 from softsplit.errors import Busy, NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import BUSY, OWN_EXCEPTIONS, Question
 
-SHARE, HOST_SHARE, WAITING = 5, 64, 200  # requests of a master, a host, all that may wait; more find it busy
+MOST_OF_MASTER, MOST_OF_HOST, MOST_WAITING = 5, 64, 200  # waiting requests; another one is refused as busy
 LONGEST_WAIT = 5.0  # s; no master waits longer
 REMEMBER = 10.0  # s for which what the unit itself refuses is not asked again
 REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway
 REMEMBER_BUSY = 0.1  # s, the same for a unit that is busy
 LOOK_AGAIN = 0.02  # s
-REMEMBERED = 500  # of those
-TURNS = 1000  # masters and hosts whose latest turn is known
+MOST_REMEMBERED = 500  # answers and failures
+MOST_TURNS = 1000  # masters and hosts whose latest turn is known
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +53,9 @@ class RequestQueue:
         self._writes: dict[int, Forward] = {}  # by identity, oldest first
         self._sharers: dict[tuple[int, bytes], list[str]] = {}  # who waits for the same read
         self._latest: Forward | None = None  # that was taken
-        self._shares: OrderedDict[str, int] = OrderedDict()  # of masters and hosts; the last one is the latest
-        self._remembered: OrderedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = OrderedDict()
+        self._turns: BoundedDict[str, int] = BoundedDict(MOST_TURNS)  # the latest turn of masters and hosts
+        self._remembered: BoundedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = \
+            BoundedDict(MOST_REMEMBERED)
         self._unsettled: dict[int, float] = {}  # until when a write may change what a unit refuses
 
     def hand_in(self, forward: Forward) -> Future:  # server thread
@@ -147,20 +148,16 @@ class RequestQueue:
 
     def _turn(self, master: str) -> tuple[int, int]:
         """When a master had its latest turn, first of all its host."""
-        return self._shares.get(_host(master), 0), self._shares.get(master, 0)
+        return self._turns.get(_host(master), 0), self._turns.get(master, 0)
 
     def _note_turn(self, master: str) -> None:
-        number = next(reversed(self._shares.values()), 0) + 1
-        for each in (_host(master), master):
-            self._shares.pop(each, None)
-            self._shares[each] = number
-        while len(self._shares) > TURNS:
-            self._shares.popitem(last=False)
+        number = next(reversed(self._turns.values()), 0) + 1
+        self._turns[_host(master)] = self._turns[master] = number
 
     def _is_full(self, master: str) -> bool:
         waiting = [each.master for each in (*self._reads.values(), *self._writes.values())]
-        return len(waiting) >= WAITING or waiting.count(master) >= SHARE \
-            or sum(_host(each) == _host(master) for each in waiting) >= HOST_SHARE
+        return len(waiting) >= MOST_WAITING or waiting.count(master) >= MOST_OF_MASTER \
+            or sum(_host(each) == _host(master) for each in waiting) >= MOST_OF_HOST
 
     def _remove(self, forward: Forward) -> bool:  # any thread
         """A request waits no more; return whether it did."""
@@ -185,8 +182,7 @@ class RequestQueue:
             if code in OWN_EXCEPTIONS and now < self._unsettled.get(forward.unit, 0.0):
                 return
             self._remembered[forward.key] = now + lasts, result
-            if len(self._remembered) > REMEMBERED:
-                self._remembered.popitem(last=False)
+
 
 
 def _host(master: str) -> str:

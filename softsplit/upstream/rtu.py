@@ -29,11 +29,11 @@ from softsplit.upstream.widening import cut, wider
 
 QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
 GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
-TOO_MUCH = 4096  # bytes besides a reply; more is a line that babbles
-LATEST = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
+MOST_STRAY = 4096  # bytes besides a reply; more is a line that babbles
+LATE_TIMEOUTS = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
 LONGEST_STALL = 30.0  # s after which it cannot come any more, even if nothing else shows that
 LISTEN = 0.2  # s
-FOREIGN = 100  # foreign frames kept until somebody takes them
+MOST_FOREIGN = 100  # foreign frames kept until somebody takes them
 
 
 class Query(RtuQuery):
@@ -73,7 +73,7 @@ class RtuClient(Client, RtuMaster):
         self._hears_itself = self._echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
-        self._awaited = Outstanding(max(LONGEST_STALL, LATEST * timeout))
+        self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
         self._others = Foreign()
         self._pace = Pace()
         self._accepted: tuple[Question, bytes] | None = None  # the latest reply, to what; until the next request
@@ -81,7 +81,7 @@ class RtuClient(Client, RtuMaster):
 
     def free_at(self, unit: int, question: Question) -> float:
         asked_at = self._awaited.asked_at(replies.shape(unit, question))
-        return 0.0 if asked_at is None else asked_at + LATEST * self.get_timeout()
+        return 0.0 if asked_at is None else asked_at + LATE_TIMEOUTS * self.get_timeout()
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask, as `Client` does; but first find out what else could be taken for the answer."""
@@ -146,7 +146,7 @@ class RtuClient(Client, RtuMaster):
             except TimeoutError:
                 self._is_disturbed = False
                 self._sort(is_idle=not self._is_new)
-            if len(self._stray) > TOO_MUCH or clock.now() > end:
+            if len(self._stray) > MOST_STRAY or clock.now() > end:
                 self._sort()
                 raise BadAnswer(f"{self._url}: the line is never quiet")
         self._accepted, self._is_new = None, False
@@ -189,7 +189,7 @@ class RtuClient(Client, RtuMaster):
     def _note_foreign(self, unit: int, pdu: bytes, is_request: bool, is_proof: bool) -> None:
         """Take note of what is not for us; what has the shape of the latest reply makes that doubtful."""
         said = self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else self._unit)
-        if said and len(self._foreign) < FOREIGN:
+        if said and len(self._foreign) < MOST_FOREIGN:
             self._foreign.append(said)
         if is_proof:
             self.other_master_is_sure = True
@@ -261,7 +261,7 @@ class RtuClient(Client, RtuMaster):
         """Return the reply to the request just sent, whatever else the line carries."""
         heard = b""
         is_damaged = False
-        while len(heard) < TOO_MUCH:
+        while len(heard) < MOST_STRAY:
             try:
                 heard += self._receive(min(self._left(), self._quiet) if is_damaged else self._left())
             except TimeoutError:

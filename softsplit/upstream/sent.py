@@ -6,8 +6,8 @@ from random import randint
 
 from softsplit.protocol.pdu import Question
 
-OPEN = 32  # unanswered requests whose late answers are recognised
-KNOWN = 1000  # ids whose owner is known to be us
+MOST_OPEN = 32  # unanswered requests whose late answers are recognised
+MOST_IDS = 1000  # ids whose owner is known to be us
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SentRequests:
     def __init__(self):
         self._open: dict[bytes, Sent] = {}
         self._inside: set[bytes] = set()  # requests of which no later answer has shown that they are done
-        self._ids: deque[bytes] = deque(maxlen=KNOWN)
+        self._ids: deque[bytes] = deque(maxlen=MOST_IDS)
         self.are_late = False  # whether answers are sure to come that nobody waits for
 
     def new_id(self) -> int:
@@ -51,7 +51,7 @@ class SentRequests:
         self._open[transaction] = sent
         self._inside.add(transaction)
         self._ids.append(transaction)
-        if len(self._open) > OPEN:
+        if len(self._open) > MOST_OPEN:
             self._forget(next(iter(self._open)))
 
     def answered(self, transaction: bytes, is_late: bool) -> tuple[Sent, list[float]] | None:

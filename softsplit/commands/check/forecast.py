@@ -7,8 +7,8 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
 
 SECONDS = 400.0  # s of the wire's time that are run
-WORK = 200_000  # reads looked at; a plan of very many reads is run for less time
-ENOUGH = 3  # times a read was sent; what was sent less often is estimated
+MOST_STEPS = 200_000  # reads looked at; a plan of very many reads is run for less time
+LEAST_SENT = 3  # times a read was sent; what was sent less often is estimated
 LATENESS = 1.3  # periods, stretched ones, that may pass between two reads
 
 
@@ -17,7 +17,7 @@ def oldest(reads: Sequence[tuple[int, Read]], durations: Sequence[float]) -> lis
     takes = dict(zip(reads, durations))
     plan = Plan({unit: [read for whose, read in reads if whose == unit] for unit, _ in reads}, 1.0, now=0.0)
     sent: dict[tuple[int, Read], list[float]] = {each: [] for each in reads}
-    now, steps = 0.0, WORK // len(reads)
+    now, steps = 0.0, MOST_STEPS // len(reads)
     while now < SECONDS and steps:
         steps -= 1
         if due := plan.next(now):
@@ -26,7 +26,7 @@ def oldest(reads: Sequence[tuple[int, Read]], durations: Sequence[float]) -> lis
             now += takes[due]
         else:
             now += plan.pause(now)
-    return [_gap(sent[each]) + takes[each] if len(sent[each]) >= ENOUGH else _estimate(each, takes)
+    return [_gap(sent[each]) + takes[each] if len(sent[each]) >= LEAST_SENT else _estimate(each, takes)
             for each in reads]
 
 

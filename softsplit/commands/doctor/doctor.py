@@ -22,7 +22,7 @@ from softsplit.install.rights import Rights, rights_of_cron, rights_of_unit
 from softsplit.install.service import Order
 from softsplit.logs.conditions import show_count
 
-PATIENCE = 10.0  # s for systemd
+SYSTEMCTL_TIMEOUT = 10.0  # s for systemd
 ACTIVE = ("active", "reloading")
 
 
@@ -159,7 +159,7 @@ def _unit(order: Order, unit: str, runs: bool) -> Finding:
 def _systemctl(what: str, unit: str) -> str:
     """Return what systemd answers in a word."""
     try:
-        done = subprocess.run(["systemctl", what, unit], capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(["systemctl", what, unit], capture_output=True, text=True, timeout=SYSTEMCTL_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return done.stdout.strip() or "unknown"

@@ -9,8 +9,8 @@ from softsplit.errors import BadAnswer
 from softsplit.profiles import Profile
 
 STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
-PATIENCE = 5  # time-outs for a unit that has answered too late
-BUSY_GATEWAY = 3  # time-outs to wait in the end for answers that a busy gateway may hold up
+LATE_UNIT_TIMEOUTS = 5  # time-outs for a unit that has answered too late
+LATE_GATEWAY_TIMEOUTS = 3  # time-outs to wait in the end for answers that a busy gateway may hold up
 
 
 class Scan:
@@ -57,9 +57,9 @@ class Scan:
             yield found
             if self.ignores_units:
                 return
-        prober.await_late(BUSY_GATEWAY)
+        prober.await_late(LATE_GATEWAY_TIMEOUTS)
         late |= prober.take_late()
-        prober.patience = PATIENCE
+        prober.patience = LATE_UNIT_TIMEOUTS
         for unit in sorted(late.intersection(self._units).difference(found.unit for found in self.found)):
             if not self.ignores_units:
                 yield self._ask(prober, unit)

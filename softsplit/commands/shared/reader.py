@@ -10,7 +10,7 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import Question, describe_exception, read_question
 from softsplit.upstream.client import Client
 
-PATIENCE = 3  # time-outs more for an answer that a busy gateway may hold up
+LATE_TIMEOUTS = 3  # time-outs more for an answer that a busy gateway may hold up
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,6 @@ def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> b
 
 def late_answer(client: Client, unit: int, question: Question, timeout: float) -> bytes:
     """Wait for the answer to what was not answered in time; return its PDU, or nothing."""
-    client.await_late(PATIENCE * timeout)
+    client.await_late(LATE_TIMEOUTS * timeout)
     return next((late.answer for late in client.take_late_answers()
                  if late.sent.question == question and late.sent.unit == unit), b"")

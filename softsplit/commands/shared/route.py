@@ -16,7 +16,7 @@ from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import SoftsplitError
 from softsplit.transport import names
 
-PATIENCE = 5.0  # s for the answer of a process, and for name servers
+LOOKUP_TIMEOUT = 5.0  # s for the answer of a process, and for name servers
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is at every address
 
 
@@ -79,7 +79,7 @@ def _status_of(process: Process) -> Status:
         return process.status()
     except Unreadable:
         if process.is_certain:
-            process.ask(PATIENCE)
+            process.ask(LOOKUP_TIMEOUT)
         return process.status()
 
 
@@ -134,17 +134,17 @@ def obstacle_at(downstream: Downstream, url: Url, connections: int) -> str:
 def _is_allowed(host: str, networks) -> bool:
     """Whether this machine, which calls itself from the address it calls, is let in."""
     try:
-        address = names.addresses(host, 0, PATIENCE)[0][4][0]
+        address = names.addresses(host, 0, LOOKUP_TIMEOUT)[0][4][0]
     except OSError:
         return True  # the connection will tell
     return any(ip_address(address.partition("%")[0]) in network for network in networks)
 
 
 class Hosts:
-    """Knows which hosts are the same machine, by whatever names; looks them up for PATIENCE seconds."""
+    """Knows which hosts are the same machine, by whatever names; looks them up for LOOKUP_TIMEOUT seconds."""
 
     def __init__(self):
-        self._deadline = clock.now() + PATIENCE
+        self._deadline = clock.now() + LOOKUP_TIMEOUT
         self._addresses: dict[str, set[str]] = {}
 
     def are_same(self, one: Url, other: Url) -> bool:

@@ -17,7 +17,7 @@ from softsplit.errors import ConfigError
 from softsplit.protocol.addresses import parse_unit
 
 KINDS = ("exception", "late", "damaged", "foreign", "silent")
-LATEST = 10.0  # s
+LONGEST_DELAY = 10.0  # s
 FORM = "write it like exception:4 or late:1.5,unit=2,every=3,from=20,to=60"
 
 
@@ -42,8 +42,8 @@ class Fault:
         checks.require_word(self.kind, KINDS, "fault")
         if self.kind == "exception" and self.argument not in range(1, 256):
             raise ConfigError(f"{checks.show(self.argument)} is no exception code; allowed are 1 to 255")
-        if self.kind == "late" and not 0 < self.argument <= LATEST:
-            raise ConfigError(f"{checks.show(self.argument)} s is not possible; allowed is more than 0, up to {LATEST:g}")
+        if self.kind == "late" and not 0 < self.argument <= LONGEST_DELAY:
+            raise ConfigError(f"{checks.show(self.argument)} s is not possible; allowed is more than 0, up to {LONGEST_DELAY:g}")
         if self.every < 1:
             raise ConfigError(f"{checks.show(self.every)} is not possible; allowed is 1 and more", "every")
         if not (0 <= self.begin < self.end and isfinite(self.begin)):

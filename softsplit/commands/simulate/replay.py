@@ -25,7 +25,7 @@ from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
 
-LAST = 1.0  # s for which the last answers are played
+LAST_DURATION = 1.0  # s for which the last answers are played
 SPEEDS = 0.01, 1000.0  # times as fast
 
 
@@ -34,7 +34,7 @@ class Playback:
 
     def __init__(self, house: House, speed: float = 1.0):
         self._first = house.answers[0].time
-        self.duration = house.answers[-1].time - self._first + LAST
+        self.duration = house.answers[-1].time - self._first + LAST_DURATION
         self._speed = speed
         self._begun_at = clock.now()
 

@@ -25,7 +25,7 @@ from softsplit.transport.tap import SerialTap
 ROLES = ("request", "reply")
 LONGEST_LINE = 100_000  # characters
 LONGEST_SILENCE = 0.6  # s; a longer one is told as such
-LATEST = 1e11  # s; the year 5138
+LATEST_TIME = 1e11  # s; the year 5138
 PIECE = 4096  # bytes
 EXACT = 0.001  # s
 LINE = re.compile(r"#\s*line (\d{1,9}) (\d[A-Za-z]\d)\b")
@@ -51,7 +51,7 @@ def parse_heard(line: str) -> Heard | None:
     role = words.pop() if words[-1] in ROLES else None
     time, *octets = words
     data = bytes.fromhex("".join(octets))
-    if not abs(float(time)) < LATEST or not data:
+    if not abs(float(time)) < LATEST_TIME or not data:
         raise ValueError(line)
     return Heard(float(time), data, role)
 

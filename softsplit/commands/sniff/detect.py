@@ -18,10 +18,10 @@ from softsplit.transport.tap import SerialTap
 
 BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most frequent first
 MODES = ("8E1", "8N1", "8O1")
-PATIENCE = 2.5  # s for each setting, from the first byte on; most masters ask at least once a second
-SILENCE = 15.0  # s without a byte after which nobody is there
+SETTING_TIMEOUT = 2.5  # s for each setting, from the first byte on; most masters ask at least once a second
+SILENCE_TIMEOUT = 15.0  # s without a byte after which nobody is there
 LOOK = 0.2  # s between looks at what was heard
-ENOUGH = 4  # good frames, which settle it
+GOOD_FRAMES = 4  # good frames, which settle it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Trial:
     @property
     def is_clear(self) -> bool:
         """Whether no other setting needs to be tried."""
-        return self.good >= max(ENOUGH, 10 * self.errors + 1, self.loose / 8)
+        return self.good >= max(GOOD_FRAMES, 10 * self.errors + 1, self.loose / 8)
 
     def __str__(self) -> str:
         return (f"{self.line.baudrate:>6} {self.line.mode}  {self.good:3d} good frames  "
@@ -53,8 +53,8 @@ class Trial:
                 f"score {self.score:.1f}")
 
 
-def detect(url: Url, tell: Callable[[str], None], patience: float = PATIENCE,
-           silence: float = SILENCE) -> Line:
+def detect(url: Url, tell: Callable[[str], None], patience: float = SETTING_TIMEOUT,
+           silence: float = SILENCE_TIMEOUT) -> Line:
     """Return how a serial device is spoken on, after `tell` was told of every trial.
 
     Raises Unreachable when it cannot be opened, SoftsplitError when nothing is heard.

@@ -7,26 +7,21 @@ from dataclasses import dataclass
 
 import click
 
+from softsplit.commands.shared.display import named_values
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, show
 from softsplit.printable import printable
 from softsplit.profiles import Profile
-from softsplit.protocol import pdu, values
-from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
+from softsplit.protocol import pdu
+from softsplit.protocol.blocks import ADDRESSES, Block
+from softsplit.protocol.functions import FUNCTIONS, describe
 
 COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright_black", Kind.LATE: "magenta",
            Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}
 LONGEST = 20  # characters of an address
 GOOD = (Kind.OK, Kind.BROADCAST)
-FUNCTIONS = {**{function: f"read {table}" for function, table in READ_TABLES.items()},
-             5: "write coil", 6: "write register", 7: "read exception status", 8: "diagnostics",
-             11: "read event counter", 12: "read event log", 15: "write coils", 16: "write registers",
-             17: "report server id", 20: "read file record", 21: "write file record",
-             22: "mask write register", 23: "read and write registers", 24: "read FIFO queue",
-             43: "read device identification"}  # MAP 6
-TABLES = {**READ_TABLES, 5: Table.COILS, 15: Table.COILS, 6: Table.HOLDING_REGISTERS,
-          16: Table.HOLDING_REGISTERS, 23: Table.HOLDING_REGISTERS}  # where the values belong
+
 FIELDS = ("time", "kind", "unit", "function", "address", "count", "values", "exception", "latency", "retry",
           "damage", "request", "reply")
 EPOCHAL = 1e8  # s, from which on a time is one of the calendar, and not one since a start
@@ -117,12 +112,9 @@ def _show_time(seconds: float | None) -> str:
 
 
 def _show_request(transaction: Transaction) -> str:
-    """The function, and where it reads or writes, in a column."""
+    """The function, address and count in a column."""
     function = transaction.function
-    text = "" if function is None else FUNCTIONS.get(function, f"function {function}")
-    if transaction.address is not None:
-        text += f" 0x{transaction.address:04X}"
-        text += "" if transaction.count is None else f"+{transaction.count}"
+    text = "" if function is None else describe(function, transaction.address, transaction.count)
     return f"{text:<34}"
 
 
@@ -144,24 +136,15 @@ def _show_outcome(transaction: Transaction, profile: Profile | None) -> str:
 
 def name_values(transaction: Transaction, profile: Profile) -> Iterator[str]:
     """Give the registers of the profile that lie whole in what was read or written, like "power 230 W"."""
-    table = TABLES.get(transaction.function)
-    if table is None or transaction.address is None or not transaction.values:
+    row = FUNCTIONS.get(transaction.function)
+    if row is None or row.table is None or transaction.address is None or not transaction.values:
         return
+    table = row.table
     step = 1 if table.holds_bits else profile.step
     if transaction.address + len(transaction.values) * step > ADDRESSES:  # some devices do not mind
         return
     block = Block(table, transaction.address, len(transaction.values), step)
     items = transaction.values
     data = pdu.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
-    for register, value in profile.decode(block, data).items():
-        yield f"{register.name} {_show_value(value, register.resolution)}"
-
-
-def _show_value(value: values.Value | None, resolution: str) -> str:
-    if value is None:
-        return "not available"
-    if isinstance(value, bytes):
-        return value.hex(" ")
-    if isinstance(value, tuple):
-        return "".join(str(int(bit)) for bit in value)
-    return value if isinstance(value, str) else f"{value} {values.parse_resolution(resolution)[1]}".rstrip()
+    for named in named_values(profile, block, data):
+        yield f"{named.name} {named}"

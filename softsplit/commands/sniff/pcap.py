@@ -11,6 +11,7 @@ nothing that is damaged.
 import struct
 from collections.abc import Iterator
 
+from softsplit.bounded import BoundedDict
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol import adu
 
@@ -23,7 +24,7 @@ RTU_PORT, TCP_PORT = 5020, 502
 DISSECTOR, SOURCE, DESTINATION, PORT_TYPE, SOURCE_PORT, DESTINATION_PORT = 12, 20, 21, 24, 25, 26
 PORT_IS_TCP = 2
 PUSH_ACK = 0x18
-GIVEN_UP = 8  # requests to which a late reply may still come
+MOST_GIVEN_UP = 8  # requests to which a late reply may still come
 
 
 def packets(transaction: Transaction) -> Iterator[tuple[float, bytes, bool]]:
@@ -52,7 +53,7 @@ class TcpCapture:
 
     def __init__(self):
         self._number = 0  # of the transaction
-        self._given_up: dict[tuple, int] = {}  # the latest numbers of those without a reply
+        self._given_up: BoundedDict[tuple, int] = BoundedDict(MOST_GIVEN_UP)  # numbers of unanswered requests
         self._sent = {True: 1, False: 1}  # bytes, by master and units; where the sequence numbers are
 
     def packets(self, transaction: Transaction) -> bytes:
@@ -68,8 +69,6 @@ class TcpCapture:
         self._number = (self._number + 1) & 0xFFFF
         if transaction.kind in (Kind.NO_REPLY, Kind.DAMAGED):
             self._given_up[key] = self._number
-            if len(self._given_up) > GIVEN_UP:
-                del self._given_up[next(iter(self._given_up))]
         return self._number
 
     def _segment(self, number: int, unit: int, pdu: bytes, is_request: bool) -> bytes:

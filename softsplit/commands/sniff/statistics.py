@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 import click
 
-from softsplit.commands.sniff.format import FUNCTIONS
 from softsplit.commands.status.table import columns
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.logs.conditions import show_count, show_duration
+from softsplit.protocol.functions import describe
 from softsplit.upstream.counters import Latencies
 
-LATEST = 1000  # latencies of one unit
-INTERVALS = 32  # of one poll
-POLLS = 200  # kinds of requests that are told apart
-SHOWN = 30  # of them
+MOST_LATENCIES = 1000  # latencies of one unit
+MOST_INTERVALS = 32  # of one poll
+MOST_POLLS = 200  # kinds of requests that are told apart
+POLLS_SHOWN = 30  # of them
 NAMED_KINDS = (Kind.LATE, Kind.SUSPECT, Kind.ORPHAN)
 
 
@@ -28,7 +28,7 @@ class UnitCounts:
     exceptions: Counter = field(default_factory=Counter)  # by code
     kinds: Counter = field(default_factory=Counter)
     retries: int = 0
-    latencies: Latencies = field(default_factory=lambda: Latencies(maxlen=LATEST))
+    latencies: Latencies = field(default_factory=lambda: Latencies(maxlen=MOST_LATENCIES))
     extremes: tuple[float, float] | None = None  # of all latencies
 
     def count(self, transaction: Transaction) -> None:
@@ -56,7 +56,7 @@ class Poll:
 
     requests: int = 0
     asked_at: float | None = None
-    intervals: deque = field(default_factory=lambda: deque(maxlen=INTERVALS))
+    intervals: deque = field(default_factory=lambda: deque(maxlen=MOST_INTERVALS))
 
     def count(self, transaction: Transaction) -> None:
         if not transaction.retry:
@@ -103,7 +103,7 @@ class Statistics:
         self._look_for_a_second_master(transaction)
         if has_request(transaction):
             key = transaction.unit, transaction.function, transaction.address, transaction.count
-            if key in self._polls or len(self._polls) < POLLS:
+            if key in self._polls or len(self._polls) < MOST_POLLS:
                 self._polls.setdefault(key, Poll()).count(transaction)
 
     def _look_for_a_second_master(self, transaction: Transaction) -> None:
@@ -149,14 +149,11 @@ class Statistics:
 
     def _poll_rows(self) -> Iterator[list[str]]:
         ordered = sorted(self._polls.items(), key=lambda each: -each[1].requests)
-        for (unit, function, address, count), poll in ordered[:SHOWN]:
-            what = FUNCTIONS.get(function, f"function {function}")
-            if address is not None:
-                what += f" 0x{address:04X}" + ("" if count is None else f"+{count}")
+        for (unit, function, address, count), poll in ordered[:POLLS_SHOWN]:
             every = "" if poll.period is None else f"every {poll.period:.{1 if poll.period >= 10 else 2}f} s"
-            yield [f"unit {unit}", what, f"{poll.requests}x", every]
-        if len(ordered) > SHOWN:
-            others = f"and {len(ordered) - SHOWN} others{' or more' if len(ordered) == POLLS else ''}"
+            yield [f"unit {unit}", describe(function, address, count), f"{poll.requests}x", every]
+        if len(ordered) > POLLS_SHOWN:
+            others = f"and {len(ordered) - POLLS_SHOWN} others{' or more' if len(ordered) == MOST_POLLS else ''}"
             yield ["", others, "", ""]
 
     def _notes(self) -> Iterator[str]:
