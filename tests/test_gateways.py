@@ -215,7 +215,7 @@ def test_what_never_means_anything_is_no_answer_in_the_end():
 
 def test_scan_finds_every_unit_behind_a_slow_gateway():
     with QueueingGateway(2.6 * TIMEOUT, there=(2, 4)) as gateway:
-        scan = plan_scan(gateway.url, "1-4", (), (), TIMEOUT, ())
+        scan = plan_scan(gateway.url, range(1, 5), (), (), TIMEOUT, ())
         list(scan.steps())
     assert {found.unit for found in scan.found} == {2, 4}
 
@@ -224,7 +224,7 @@ def test_scan_recognises_a_unit_though_the_gateway_is_busy_with_another():
     type_of = "030c" + b"B23 312-100\0".hex()
     with QueueingGateway(2.6 * TIMEOUT, there=(1,)) as gateway:
         gateway.special[read_request(0x8960, 6)] = bytes.fromhex(type_of)
-        scan = plan_scan(gateway.url, "1", (), (), TIMEOUT, ())
+        scan = plan_scan(gateway.url, [1], (), (), TIMEOUT, ())
         found, = filter(None, scan.steps())
     assert found.profile and found.profile.name == "abb-b23"
 

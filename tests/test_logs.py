@@ -78,7 +78,7 @@ def test_what_no_output_takes_is_counted_and_told_when_one_does_again(log, tmp_p
     log.addHandler(Logbook([LogFile(str(folder / "file.log"))]))
     for number in range(3):
         log.warning("line %d", number)
-    until(lambda: log.handlers[0]._scribe.refused == 3)
+    until(lambda: log.handlers[0]._writer.refused == 3)
     folder.mkdir()
     log.warning("line 3")
     until(lambda: "line 3" in text(folder / "file.log"))

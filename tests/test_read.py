@@ -12,8 +12,9 @@ import pytest
 from softsplit.commands.read.addresses import parse_address
 from softsplit.commands.read.formats import Text
 from softsplit.commands.read.guess import tabulate
-from softsplit.commands.read.read import parse_place, raw_form
+from softsplit.commands.read.read import raw_form
 from softsplit.commands.shared.display import named_values
+from softsplit.commands.shared.options import parse_place
 from softsplit.commands.shared.reader import Outcome
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.simulate.pty import Cable

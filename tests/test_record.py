@@ -21,6 +21,7 @@ from softsplit.commands.record.recording import (
     read_house,
     show_answer,
 )
+from softsplit.commands.shared.options import parse_place
 from softsplit.commands.shared.quantities import parse_duration, parse_size, show_size
 from softsplit.commands.simulate.faults import Fault, Faults
 from softsplit.commands.simulate.pty import Cable
@@ -342,7 +343,7 @@ def test_an_outage_is_recorded_as_silence_and_survived(tmp_path, pump):
 def test_while_the_recorder_stood_still_nothing_is_known(monkeypatch, pump):
     monkeypatch.setattr(recorder, "STOOD_STILL", 0.3)
     with ScriptedGateway(device) as gateway:
-        recording_it = Recorder(upstream_of(str(gateway.url), [f"7={pump}"], None, None, 0.1, Line()), print)
+        recording_it = Recorder(upstream_of(gateway.url, [f"7={pump}"], None, None, 0.1, Line()), print)
         answers = recording_it.answers()
         before = [next(answers) for _ in range(3)]
         suspended_until = time.monotonic() + 0.7
@@ -457,7 +458,7 @@ METER = ["-u", "1=abb-b23"]
     (["record", "127.0.0.1:1", *METER, "--every", "0"], "0.0 s is not possible"),
     (["record", "127.0.0.1:1", *METER, "-o", "house"], '-o: "house" would not be known for a recording; call it FILE.jsonl'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--speed", "2"], "--speed: only a recording, FILE.jsonl, can"),
-    (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "nan"], "Invalid value for '--speed': nan is no number to go by"),
+    (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "nan"], "Invalid value for '--speed': nan is not a finite number"),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "0"], "--speed: 0 is not possible; allowed are 0.01 to 1000"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--fault", "lat:3"], '--fault lat:3: unknown fault "lat"; did '),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--unit", "8"], 'unknown unit of house.jsonl "8" (allowed: 7)'),
@@ -488,8 +489,8 @@ def test_quantities_that_cannot_be_meant(text):
 
 
 def test_periods_are_the_profiles_unless_all_are_the_same():
-    bus = upstream_of("gateway", ["100=abb-b24", "2"], "abb-b23", None, 1.0, Line())
+    bus = upstream_of(parse_place("gateway"), ["100=abb-b24", "2"], "abb-b23", None, 1.0, Line())
     assert [(unit.unit, unit.profile.name) for unit in bus.units] == [(100, "abb-b24"), (2, "abb-b23")]
     assert [read.every for read in bus.units[0].reads] == [read.every for read in load_profile("abb-b24").reads]
-    bus = upstream_of("gateway", ["100"], "abb-b24", 0.5, 1.0, Line())
+    bus = upstream_of(parse_place("gateway"), ["100"], "abb-b24", 0.5, 1.0, Line())
     assert {read.every for read in bus.units[0].reads} == {0.5} and str(bus.url) == "tcp://gateway:502"

@@ -54,7 +54,7 @@ DOWNSTREAM = '\n[downstream.victron]\nurl = "tcp://127.0.0.1:{port}"\n'
 
 def scan_of(url: str, units: str, baudrates=(), modes=(), timeout=SHORT, names=()) -> Scan:
     """A search that has come to its end."""
-    scan = plan_scan(parse_url(url, ("tcp", "rtuovertcp", "rtu")), units, baudrates, modes, timeout, names)
+    scan = plan_scan(parse_url(url, ("tcp", "rtuovertcp", "rtu")), parse_units(units), baudrates, modes, timeout, names)
     list(scan.steps())
     return scan
 
@@ -121,12 +121,12 @@ def test_nobody_is_found_at_another_speed_though_rubbish_is_heard(tmp_path):
 
 def test_all_usual_ways_are_tried_once_unless_some_are_given():
     url = Url("rtu", path="/dev/ttyUSB0")
-    ways = [(way.baudrate, way.mode) for way in plan_scan(url, "1", (), (), None, ()).ways]
+    ways = [(way.baudrate, way.mode) for way in plan_scan(url, [1], (), (), None, ()).ways]
     assert ways[:4] == [(19200, "8E1"), (19200, "8N1"), (9600, "8E1"), (9600, "8N1")]
     assert len(set(ways)) == len(ways) == 24 and {mode for _, mode in ways[-8:]} == {"8O1"}
-    assert plan_scan(url, "1", [4800], ["8N2"], None, ()).ways == [Line(4800, "8N2")]
-    assert [way.mode for way in plan_scan(url, "1", [4800], (), None, ()).ways] == ["8E1", "8N1", "8O1"]
-    assert {way.mode for way in plan_scan(url, "1", (), ["8N1"], None, ()).ways} == {"8N1"}
+    assert plan_scan(url, [1], [4800], ["8N2"], None, ()).ways == [Line(4800, "8N2")]
+    assert [way.mode for way in plan_scan(url, [1], [4800], (), None, ()).ways] == ["8E1", "8N1", "8O1"]
+    assert {way.mode for way in plan_scan(url, [1], (), ["8N1"], None, ()).ways} == {"8N1"}
 
 
 def test_damaged_answers_are_told_and_are_no_unit(tmp_path):
@@ -355,9 +355,9 @@ def test_a_terminal_shows_a_bar_with_the_time_left(tmp_path):
 
 
 @pytest.mark.parametrize("units, told", [
-    ("0-5", "unit 0 is not possible; allowed are 1 to 247"), ("5-248", "unit 248 is not possible"), ("3-", '"3-" is no unit'),
-    ("9-5", "units: 9-5 has none; write the lower one first"), ("1\N{SUPERSCRIPT TWO}", "is no unit"),
-    ("1,,2", 'units: "" is no unit; write them like "1-32,100"'),
+    ("0-5", "unit 0 is not possible; allowed are 1 to 247"), ("5-248", "unit 248 is not possible"), ("3-", '"3-" is not a unit id'),
+    ("9-5", "9-5 is empty; write the lower unit id first"), ("1\N{SUPERSCRIPT TWO}", "is not a unit id"),
+    ("1,,2", '"" is not a unit id; write units like "1-32,100"'),
 ])
 def test_wrong_units_are_refused(units, told):
     with pytest.raises(ConfigError) as raised:

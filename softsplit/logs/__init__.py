@@ -1,1 +1,1 @@
-"""Logging: where it goes, and conditions, which are told once when they begin and once when they end."""
+"""Logging: where the log goes, and conditions, which are logged once when they begin and once when they end."""

@@ -1,4 +1,4 @@
-"""EventLog in the log about what comes and goes: once for each change, then ever more seldom, never a flood."""
+"""Conditions: log each change of a state once, then summaries at growing intervals, within a limit of lines."""
 
 import logging
 
@@ -6,18 +6,18 @@ from softsplit import clock
 
 log = logging.getLogger("softsplit")
 
-SAY_AGAIN = 60.0  # s, after which another cause of the same trouble is worth a line
+SAY_AGAIN = 60.0  # s after which another cause of the same trouble is logged
 SUM_UP = (600.0, 3600.0, 21600.0)  # s of trouble until each summary; the last one is repeated
-SETTLED = 10.0  # s that a state has lasted when it is logged although much came and went before
-RESERVE = 2  # lines kept for that
+SETTLED = 10.0  # s after which a state counts as lasting and may use the reserve
+RESERVE = 2  # lines kept for lasting states
 
 
 class TokenBucket:
-    """How many lines may still be logged: `burst` at once, one more every `every` seconds.
+    """Limits the lines of log: `burst` at once, then one more every `every` seconds.
 
-    So a day, whatever happens in it, has 144 lines and a burst. The last lines of a burst are kept for states
-    that last: `catch_up()` logs those which were not logged when they began, after ten seconds, or after
-    `every` when even these lines are used up. For one thread.
+    So a day has at most 144 lines and a burst. The last lines of a burst are reserved for states that last:
+    `catch_up()` logs a state that was not logged when it began, after ten seconds, or after `every` if the
+    reserve is used up too. For one thread.
     """
 
     def __init__(self, burst: int = 6, every: float = 600.0):
@@ -25,10 +25,10 @@ class TokenBucket:
         self._every = every
         self._left = float(burst)
         self._counted_at = clock.now()
-        self._owed: dict[Condition, None] = {}  # whose present state is not in the log
+        self._owed: dict[Condition, None] = {}  # conditions whose present state is not in the log
 
     def take(self, reserve: int = RESERVE) -> bool:
-        """Return whether one more line is allowed besides the reserve, and count it."""
+        """Return whether one more line may be logged without the reserve, and count it."""
         now = clock.now()
         self._left = min(self._burst, self._left + (now - self._counted_at) / self._every)
         self._counted_at = now
@@ -41,14 +41,14 @@ class TokenBucket:
         self._owed[condition] = None
 
     def settle(self, condition: "Condition") -> None:
-        """What the log says of a condition is true, or nobody wants to know any more."""
+        """Note that the log shows the present state of a condition, or that the condition is gone."""
         self._owed.pop(condition, None)
 
     def catch_up(self) -> None:
-        """Log states that have lasted and are not in the log yet, in one line for each level.
+        """Log the lasting states that are not in the log yet, in one line for each level.
 
-        To be called about once a second: what has come and gone many times may never be reported again, and
-        the last word of the log has to be true.
+        Call it about once a second: a condition that changed often may never be reported again, and the last
+        line of the log about it has to be true.
         """
         if not self._owed:
             return
@@ -61,11 +61,11 @@ class TokenBucket:
 
 
 class Condition:
-    """Something that is well or in trouble: each change is logged once, as far as the bucket allows.
+    """A state that is well or in trouble: each change is logged once, within the limit of the bucket.
 
-    A change that could not be logged is logged later, if it lasts; see `TokenBucket.catch_up`. At first its
-    state is not known, so that either report is a change, unless it is `well_at_first`. Trouble that lasts is
-    summed up: since when, and how many `tries` there were, unless those do not matter.
+    A change that exceeds the limit is logged later if it lasts; see `TokenBucket.catch_up`. The first state is
+    unknown, so the first report is a change, unless the condition is `well_at_first`. Lasting trouble gets
+    summaries: how long it has lasted and how many `tries` there were ("" leaves them out).
     """
 
     def __init__(self, bucket: TokenBucket, well_at_first: bool = False, tries: str = "tries"):
@@ -73,7 +73,7 @@ class Condition:
         self._tries_are_called = tries
         self.is_well = self._is_logged_as_well = True if well_at_first else None
         self.changed_at = 0.0
-        self._text = ""  # what is to be logged of the present state
+        self._text = ""  # the line about the present state
         self._cause = self._logged_cause = ""
         self._logged_at = 0.0
         self._tries = 0  # of this trouble
@@ -81,9 +81,9 @@ class Condition:
         self._unsaid = 0  # changes that were not logged
 
     def trouble(self, cause: str, outlook: str = "") -> None:
-        """Report that it is in trouble; another cause than before is news after a while.
+        """Report trouble; a new cause is logged again after SAY_AGAIN seconds.
 
-        `outlook` follows when the cause is told for the first time.
+        `outlook` follows the cause in the first line about it.
         """
         now = clock.now()
         if self.is_well is not False:
@@ -100,7 +100,7 @@ class Condition:
             log.warning(f"{cause}, for {show_duration(now - self.changed_at)}{tries}")
 
     def well(self, text: str) -> None:
-        """Report that it is well."""
+        """Report that the state is well."""
         if self.is_well is not True:
             now = clock.now()
             lasted = "" if self.is_well is None else f" after {show_duration(now - self.changed_at)}"
@@ -110,11 +110,11 @@ class Condition:
             self._log(logging.INFO)
 
     def forget(self) -> None:
-        """It does not exist any more."""
+        """Drop the condition: it does not exist any more."""
         self._bucket.settle(self)
 
     def told(self) -> str:
-        """Return what is to be logged of the present state, which is in the log from now on."""
+        """Return the line about the present state, and note that it is in the log now."""
         self._is_logged_as_well, self._logged_cause, self._logged_at = self.is_well, self._cause, clock.now()
         self._bucket.settle(self)
         unsaid, self._unsaid = self._unsaid - 1, 0
@@ -127,7 +127,7 @@ class Condition:
             self._bucket.settle(self)
 
     def _log(self, level: int) -> None:
-        """Log the present state, now or when it has lasted."""
+        """Log the present state now, or later if it lasts."""
         has_lasted = clock.now() - self.changed_at >= SETTLED
         if self._bucket.take(reserve=0 if has_lasted else RESERVE):
             log.log(level, "%s", self.told())
@@ -135,18 +135,18 @@ class Condition:
             self._bucket.owe(self)
 
     def _next_summary(self) -> float:
-        """Seconds of trouble until the next summary."""
+        """Return the seconds of trouble until the next summary."""
         beyond = max(0, self._summaries - len(SUM_UP) + 1)
         return SUM_UP[min(self._summaries, len(SUM_UP) - 1)] + beyond * SUM_UP[-1]
 
 
 def show_count(count: int, what: str) -> str:
-    """1 request, 2 requests."""
+    """Return a count with its noun: 1 request, 2 requests."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def show_duration(seconds: float) -> str:
-    """A span of time in its one or two largest measures: 12 s, 10 min, 3 h 20 min, 2 d 4 h."""
+    """Return a duration in its one or two largest units: 12 s, 10 min, 3 h 20 min, 2 d 4 h."""
     minutes, hours, days = (int(seconds // size) for size in (60, 3600, 86400))
     if not minutes:
         return f"{seconds:.0f} s"

@@ -1,22 +1,27 @@
-"""The log of a program that nobody watches: no output that is stuck, full or gone holds up a thread."""
+"""Set up logging to stderr, a file or syslog; no output that blocks, is full or is gone holds up a thread."""
 
 import logging
 import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from logging.handlers import QueueHandler, RotatingFileHandler, SysLogHandler
+from logging.handlers import (
+    QueueHandler,
+    QueueListener,
+    RotatingFileHandler,
+    SysLogHandler,
+)
 from queue import Full, Queue
 
 from softsplit.logs.streams import DEGRADED, hold_descriptors
 from softsplit.printable import printable
-from softsplit.worker import Worker
+from softsplit.worker import signals_held
 
 log = logging.getLogger("softsplit")
 
-BACKLOG = 1000  # lines that wait for an output that is stuck; more are lost, and counted
+BACKLOG = 1000  # records that wait for an output that blocks; more are dropped and counted
 LONGEST_FILE, OLDER_FILES = 1_000_000, 3  # bytes, count
-CLOSE_TIMEOUT = 1.0  # s for what is still to be written at the end
+CLOSE_TIMEOUT = 1.0  # s to write the remaining records at the end
 DATED = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
 SYSLOG = "/dev/log"
 PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # sd-daemon(3)
@@ -24,7 +29,7 @@ PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  #
 
 @dataclass(frozen=True)
 class Logs:
-    """Where the log goes, and from which level on: a file, syslog, or stderr."""
+    """Where the log goes (a file, syslog or stderr) and its lowest level."""
 
     file: str | None = None
     syslog: bool = False
@@ -32,11 +37,11 @@ class Logs:
 
     @property
     def are_elsewhere(self) -> bool:
-        """Whether they do not go to stderr."""
+        """Whether the log goes to a file or syslog."""
         return bool(self.file or self.syslog)
 
     def as_options(self) -> list[str]:
-        """The same, as options of "softsplit run"."""
+        """Return the same as options of `softsplit run`."""
         options = {logging.DEBUG: ["-v"], logging.WARNING: ["-q"], logging.ERROR: ["-qq"]}.get(self.level, [])
         if self.file:
             return ["--log-file", os.path.abspath(self.file), *options]
@@ -44,15 +49,15 @@ class Logs:
 
 
 def chosen_level(verbose: int, quiet: int) -> int:
-    """The level for so many -v and -q."""
+    """Return the level for this many -v and -q."""
     levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
     return levels[max(0, min(1 - verbose + quiet, 3))]
 
 
 def set_up_logging(logs: Logs = Logs()) -> None:
-    """Log as wanted, unless the program has made up its mind already.
+    """Set up the root logger, unless the program has already done so.
 
-    What the file or syslog does not take goes to stderr.
+    Records that the file or syslog does not take go to stderr.
     """
     hold_descriptors()
     if logging.getLogger().handlers:
@@ -66,7 +71,7 @@ def set_up_logging(logs: Logs = Logs()) -> None:
 
 
 def tell_of_log_file(logs: Logs) -> None:
-    """Log that the file cannot be written, if so; it is tried again with every line."""
+    """Log an error if the log file cannot be written; each record tries it again."""
     if not logs.file:
         return
     try:
@@ -77,10 +82,7 @@ def tell_of_log_file(logs: Logs) -> None:
 
 
 class OneLine(logging.Formatter):
-    """A line of the log has no line end or control character of those whose names and words are in it.
-
-    A traceback keeps its lines.
-    """
+    """Replaces line ends and control characters in the message; a traceback keeps its lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = printable(record.message)
@@ -91,7 +93,7 @@ class OneLine(logging.Formatter):
 
 
 class Stderr(logging.Handler):
-    """Writes to stderr without a lock; in the form of systemd's journal when that is what reads it."""
+    """Writes to stderr without a lock; with the journal's priorities if stderr is systemd's journal."""
 
     def __init__(self):
         super().__init__()
@@ -108,13 +110,13 @@ class Stderr(logging.Handler):
 
 
 def _identity(fd: int) -> str:
-    """A descriptor as $JOURNAL_STREAM names it."""
+    """Return a descriptor in the form of $JOURNAL_STREAM."""
     found = os.fstat(fd)
     return f"{found.st_dev}:{found.st_ino}"
 
 
 class LogFile(RotatingFileHandler):
-    """A file that is begun anew when it is long, or when somebody has taken it away."""
+    """A log file that is rotated at LONGEST_FILE bytes, and created again after somebody removed it."""
 
     def __init__(self, path: str):
         super().__init__(path, maxBytes=LONGEST_FILE, backupCount=OLDER_FILES, encoding="utf-8", delay=True,
@@ -129,48 +131,52 @@ class LogFile(RotatingFileHandler):
 
 
 class Syslog(SysLogHandler):
-    """The system's log, under our name."""
+    """Writes to syslog under the name softsplit."""
 
     def __init__(self, *args):
         super().__init__(*args)
         self.setFormatter(logging.Formatter("softsplit[%(process)d]: %(message)s"))
 
 
-class Scribe(Worker):
-    """Writes each line of the queue to the first of `outputs` that takes it."""
+class LogWriter(QueueListener):
+    """The thread that writes each record to the first of its handlers that takes it."""
 
-    def __init__(self, lines: Queue, outputs: list[logging.Handler]):
-        super().__init__("scribe")
-        self.overflow = 0  # lines that found the queue full; the logbook counts them
-        self.refused = 0  # lines that no output took
-        self._told = 0  # of both
-        self._lines = lines
-        self._outputs = outputs
+    def __init__(self, records: Queue, handlers: list[logging.Handler]):
+        super().__init__(records, *handlers)
+        self.overflow = 0  # records that found the queue full; the QueueHandler counts them
+        self.refused = 0  # records that no handler took
+        self._reported = 0  # of both
         self._is_refused = False
-        for output in outputs:
-            output.handleError = self._refuse
+        for each in handlers:
+            each.handleError = self._refuse
 
-    def step(self) -> None:
-        record = self._lines.get()
-        if record is None:
-            self.stopping.set()
-            return
+    def start(self) -> None:
+        with signals_held():  # they are delivered to the main thread
+            super().start()
+
+    def stop(self) -> None:
+        """Write the records that are left, within CLOSE_TIMEOUT seconds."""
+        with suppress(Full):
+            self.enqueue_sentinel()
+        self._thread.join(CLOSE_TIMEOUT)
+
+    def handle(self, record: logging.LogRecord) -> None:
         lost = self.overflow + self.refused
-        if lost > self._told and self._write(_line(f"{lost - self._told} lines of this log were lost")):
-            self._told = lost
+        if lost > self._reported and self._write(_line(f"{lost - self._reported} lines of this log were lost")):
+            self._reported = lost
         self.refused += not self._write(record)
 
     def _write(self, record: logging.LogRecord) -> bool:
-        """Write to the first output that takes it; return whether one did."""
-        for output in self._outputs:
+        """Write to the first handler that takes it; return whether one did."""
+        for each in self.handlers:
             self._is_refused = False
-            output.emit(record)  # without its lock, for which the end of the program would wait
+            each.emit(record)  # not `handle`, whose lock would hold up logging.shutdown()
             if not self._is_refused:
                 return True
         return False
 
     def _refuse(self, record: logging.LogRecord) -> None:
-        """What an output calls when it fails."""
+        """Called by a handler that cannot write a record."""
         self._is_refused = True
 
 
@@ -179,19 +185,17 @@ def _line(text: str) -> logging.LogRecord:
 
 
 class Logbook(QueueHandler):
-    """Hands every line to a scribe, and never waits."""
+    """Puts each record into a queue without waiting; a LogWriter writes them."""
 
     def __init__(self, outputs: list[logging.Handler]):
         super().__init__(Queue(BACKLOG))
-        self._scribe = Scribe(self.queue, outputs)
-        self._scribe.start()
+        self._writer = LogWriter(self.queue, outputs)
+        self._writer.start()
 
     def handleError(self, record: logging.LogRecord) -> None:  # any thread
-        self._scribe.overflow += 1
+        self._writer.overflow += 1
 
     def close(self) -> None:
-        """Let the scribe write what there is, for a while. Logging calls it at the end of the program."""
-        with suppress(Full):
-            self.queue.put_nowait(None)
-        self._scribe.join(CLOSE_TIMEOUT)
+        """Stop the writer. `logging.shutdown()` calls this at the end of the program."""
+        self._writer.stop()
         super().close()

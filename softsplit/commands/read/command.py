@@ -8,6 +8,7 @@ from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.options import (
+    PLACE,
     UNIT,
     Number,
     baudrate_option,
@@ -22,7 +23,7 @@ from softsplit.protocol.blocks import Table
 
 
 @click.command()
-@click.option("-a", "--at", "where", default="localhost:502", metavar="HOST[:PORT]|URL", show_default=True,
+@click.option("-a", "--at", "where", type=PLACE, default="localhost:502", metavar="HOST[:PORT]|URL", show_default=True,
               help="Device or gateway to read from.")
 @click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 1 to 247.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Read all blocks that this profile polls.")

@@ -13,8 +13,7 @@ from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.shared.reader import read_all, title_of
 from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
-from softsplit.config.schemes import ASKED
-from softsplit.config.url import Url, parse_url
+from softsplit.config.url import Url
 from softsplit.errors import ConfigError
 from softsplit.printable import printable
 from softsplit.profiles import Profile, Register, load_profile
@@ -23,10 +22,6 @@ from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 
-
-def parse_place(where: str) -> Url:
-    """Return the url that HOST, HOST:PORT or a url means. Raises ConfigError."""
-    return parse_url(where if "://" in where else f"tcp://{where}", ASKED)
 
 
 def raw_form(form: str | None, table: str | None, address: str, count: int | None, types: str | None,
@@ -91,12 +86,12 @@ def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Regist
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Whom to read and how often: HOST, HOST:PORT or a url, a unit id, seconds; `line` is of a serial url.
+    """Which unit to read where, and how often in seconds; `line` is that of a serial url.
 
-    By `force` that wire is asked whoever owns it.
+    With `force` the wire is used even if a running splitter owns it.
     """
 
-    where: str
+    url: Url
     unit: int
     timeout: float
     line: Line
@@ -116,7 +111,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     Repeats it as often as `whom` wants, until Ctrl-C. When a running splitter owns the wire, its server is
     asked instead. Raises ConfigError or SoftsplitError.
     """
-    url, unit, why = find_route(parse_place(whom.where), whom.unit, whom.force)
+    url, unit, why = find_route(whom.url, whom.unit, whom.force)
     if why:
         tell(why)
     for text in form.head:

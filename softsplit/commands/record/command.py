@@ -7,24 +7,27 @@ import click
 from softsplit.commands.record.record import run_record, upstream_of
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.options import (
+    DURATION,
+    PLACE,
+    SIZE,
     baudrate_option,
     force_option,
     mode_option,
     timeout_option,
 )
-from softsplit.commands.shared.quantities import parse_duration, parse_size
+
 from softsplit.config import line
 
 
 @click.command()
-@click.argument("where", metavar="HOST[:PORT]|URL")
+@click.argument("where", type=PLACE, metavar="HOST[:PORT]|URL")
 @click.option("-u", "--unit", "units", multiple=True, required=True, metavar="UNIT[=PROFILE]",
               help="Unit id, such as 100 or 100=abb-b24; repeat for each device.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Profile of the units given without one.")
 @click.option("-o", "--output", default="house.jsonl", show_default=True, metavar="FILE",
               help="Output file, or - for standard output. Older parts are FILE.1 to FILE.3.")
-@click.option("--for", "duration", metavar="TIME", help="Duration: 90s, 15m, 1h or 2d; default until Ctrl-C.")
-@click.option("--size", default="50M", show_default=True, metavar="SIZE",
+@click.option("--for", "duration", type=DURATION, default=inf, metavar="TIME", help="Duration: 90s, 15m, 1h or 2d; default until Ctrl-C.")
+@click.option("--size", type=SIZE, default="50M", show_default=True, metavar="SIZE",
               help="Maximum size of all parts together; the oldest quarter is deleted first.")
 @click.option("--every", type=float, metavar="S",
               help="Read all blocks every S seconds instead of at the intervals of the profiles.")
@@ -44,5 +47,4 @@ def record(where, units, profile, output, duration, size, every, timeout, baudra
               softsplit record tcp://192.168.1.140:8899 -u 100=abb-b24 -u 2=abb-b23 -o house.jsonl
     """
     upstream = upstream_of(where, units, profile, every, timeout, line.Line(baudrate, mode))
-    seconds = parse_duration(duration) if duration else inf
-    run_record(upstream, output, parse_size(size), seconds, complain, force)
+    run_record(upstream, output, size, duration, complain, force)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from softsplit import clock
-from softsplit.commands.read.read import parse_place
+
 from softsplit.commands.record.recorder import Recorder
 from softsplit.commands.record.recording import (
     RECORDING,
@@ -24,6 +24,7 @@ from softsplit.commands.shared.outputfile import (
 from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
 from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.url import Url
 from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.profiles import load_profile
@@ -35,14 +36,14 @@ CLEAR = "\r\x1b[K"  # the line of a terminal
 KINDS = ("answer", "exception", "silence")
 
 
-def upstream_of(where: str, units: Sequence[str], profile: str | None, every: float | None, timeout: float,
+def upstream_of(url: Url, units: Sequence[str], profile: str | None, every: float | None, timeout: float,
                 line: Line) -> Upstream:
-    """Return the bus at HOST, HOST:PORT or a url, with units like "100=abb-b24", or "100" with `profile`.
+    """Return the bus at a url, with units like "100=abb-b24", or "100" with `profile`.
 
-    `every` is in seconds and takes the place of all periods of the profiles. Raises ConfigError.
+    `every` is in seconds and replaces all periods of the profiles. Raises ConfigError.
     """
     found = [_unit(*text.partition("=")[::2], profile, every) for text in units]
-    return Upstream(parse_place(where), found, timeout, baudrate=line.baudrate, mode=line.mode,
+    return Upstream(url, found, timeout, baudrate=line.baudrate, mode=line.mode,
                     unit_bytes=size_of(unit.unit for unit in found))
 
 

@@ -1,19 +1,20 @@
 """The options of `softsplit scan`."""
 
 import sys
+from functools import partial
 
 import click
 
-from softsplit.commands.scan.scan import plan_scan, run_scan
-from softsplit.commands.shared.options import BAUDRATE, force_option
+from softsplit.commands.scan.scan import parse_units, plan_scan, run_scan
+from softsplit.commands.shared.options import BAUDRATE, Parsed, force_option
 from softsplit.config import line
 from softsplit.config.schemes import ASKED
 from softsplit.config.url import parse_url
 
 
 @click.command()
-@click.argument("url")
-@click.option("--units", default="1-247", show_default=True, metavar="UNITS",
+@click.argument("url", type=Parsed("url", partial(parse_url, schemes=ASKED)))
+@click.option("--units", type=Parsed("units", parse_units), default="1-247", show_default=True, metavar="UNITS",
               help="Unit ids to try, such as 1-32,100.")
 @click.option("--baudrate", "baudrates", type=BAUDRATE, multiple=True,
               help="Baud rate to try on a serial line; can be repeated. Default: all common ones.")
@@ -35,5 +36,4 @@ def scan(url, units, baudrates, modes, timeout, profiles, force):
 
     Exit codes: 1 if no unit answers, 130 after Ctrl-C; otherwise those of "softsplit --help".
     """
-    where = parse_url(url, ASKED)
-    sys.exit(run_scan(plan_scan(where, units, baudrates, modes, timeout, profiles), force))
+    sys.exit(run_scan(plan_scan(url, units, baudrates, modes, timeout, profiles), force))

@@ -26,7 +26,7 @@ INTERRUPTED = 130  # exit code after Ctrl-C
 CLEAR = "\r\x1b[K"  # takes the bar away from the line where it stands
 
 
-def plan_scan(url: Url, units: str, baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
+def plan_scan(url: Url, units: Sequence[int], baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
               names: Sequence[str]) -> Scan:
     """Return the search that the command line asks for; what it leaves out is tried. Raises ConfigError.
 
@@ -34,7 +34,7 @@ def plan_scan(url: Url, units: str, baudrates: Sequence[int], modes: Sequence[st
     """
     usual = TIMEOUT if url.is_serial else GATEWAY_TIMEOUT
     seconds = checks.require_seconds(usual if timeout is None else timeout, "timeout")
-    return Scan(url, parse_units(units), _ways(url, baudrates, modes), seconds, _profiles(names))
+    return Scan(url, tuple(units), _ways(url, baudrates, modes), seconds, _profiles(names))
 
 
 def parse_units(text: str) -> tuple[int, ...]:
@@ -44,11 +44,11 @@ def parse_units(text: str) -> tuple[int, ...]:
         first, _, last = each.strip().partition("-")
         ends = first, last or first
         if not all(end.isdecimal() and end.isascii() and len(end) < 9 for end in ends) or each.endswith("-"):
-            raise ConfigError(f'{checks.show(each)} is no unit; write them like "1-32,100"', "units")
+            raise ConfigError(f'{checks.show(each)} is not a unit id; write units like "1-32,100"')
         for end in ends:
-            require_unit(int(end), "units")
+            require_unit(int(end))
         if int(ends[0]) > int(ends[1]):
-            raise ConfigError(f"{each} has none; write the lower one first", "units")
+            raise ConfigError(f"{each} is empty; write the lower unit id first")
         units += range(int(ends[0]), int(ends[1]) + 1)
     return tuple(dict.fromkeys(units))
 

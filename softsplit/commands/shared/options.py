@@ -1,14 +1,18 @@
 """Options that several commands share, and the types of their values."""
 
+from collections.abc import Callable
 from math import isfinite
 
 import click
 from click.core import ParameterSource
 
+from softsplit.commands.shared.quantities import parse_duration, parse_size
 from softsplit.config import line
-from softsplit.errors import show
+from softsplit.config.schemes import ASKED
+from softsplit.config.url import Url, parse_url
+from softsplit.errors import ConfigError, show
 
-LONGEST = 100  # characters of a number
+LONGEST_NUMBER = 100  # characters
 
 
 class Number(click.ParamType):
@@ -18,9 +22,23 @@ class Number(click.ParamType):
 
     def convert(self, value, param, context):
         try:
-            return value if isinstance(value, int) else int(value[:LONGEST], 0)
+            return value if isinstance(value, int) else int(value[:LONGEST_NUMBER], 0)
         except ValueError:
             self.fail(f"{show(value)} is neither decimal (23296) nor hex (0x5B00)", param, context)
+
+
+class Parsed(click.ParamType):
+    """A value that `parse` makes of a text; its ConfigError becomes a usage error."""
+
+    def __init__(self, name: str, parse: Callable):
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value, param, context):
+        try:
+            return self._parse(value) if isinstance(value, str) else value
+        except ConfigError as error:
+            self.fail(str(error), param, context)
 
 
 class Finite(click.FloatRange):
@@ -54,6 +72,14 @@ def refuse_without(condition: bool, what: str, *names: str) -> None:
             raise click.UsageError(f"--{name} belongs to {what}")
 
 
+def parse_place(where: str) -> Url:
+    """Return the url of HOST, HOST:PORT or a url. Raises ConfigError."""
+    return parse_url(where if "://" in where else f"tcp://{where}", ASKED)
+
+
+PLACE = Parsed("place", parse_place)
+DURATION = Parsed("time", parse_duration)
+SIZE = Parsed("size", parse_size)
 UNIT = click.IntRange(1, 247)
 BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
 config_option = click.option(

@@ -1,8 +1,10 @@
 """The options of `softsplit simulate`."""
 
+from functools import partial
+
 import click
 
-from softsplit.commands.shared.options import BAUDRATE, Finite, mode_option
+from softsplit.commands.shared.options import BAUDRATE, Finite, Parsed, mode_option
 from softsplit.commands.simulate.faults import Fault, Faults, parse_fault, parse_mute
 from softsplit.commands.simulate.simulate import run_simulation
 from softsplit.config.schemes import SIMULATED
@@ -34,20 +36,19 @@ Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --
 
 @click.command(help=HELP)
 @click.argument("what", metavar="PROFILE|RECORDING")
-@click.argument("url")
+@click.argument("url", type=Parsed("url", partial(parse_url, schemes=SIMULATED, lowest_port=0)))
 @click.option("--unit", "units", multiple=True, metavar="UNIT",
               help="Unit id, or the eight hex digits of a four-byte address; repeat for each device. "
               "Default for a recording: all its units.")
 @click.option("--baudrate", type=BAUDRATE,
               help="Baud rate of the serial line; over TCP, answers take as long as on such a line.")
 @mode_option
-@click.option("--mute", multiple=True, metavar="UNIT[@FROM[-TO]]",
+@click.option("--mute", type=Parsed("mute", parse_mute), multiple=True, metavar="UNIT[@FROM[-TO]]",
               help="Unit that does not answer, from second FROM to second TO after the start.")
 @click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Drop every Nth answer.")
-@click.option("--fault", multiple=True, metavar="FAULT", help="Fault to simulate; see above.")
+@click.option("--fault", type=Parsed("fault", parse_fault), multiple=True, metavar="FAULT",
+              help="Fault to simulate; see above.")
 @click.option("--speed", type=Finite(), metavar="X", help="Play a recording X times as fast.")
 def simulate(what, url, units, baudrate, mode, mute, drop, fault, speed):
-    scheduled = [*map(parse_fault, fault), *map(parse_mute, mute),
-                 *[Fault("silent", every=each) for each in drop]]
-    where = parse_url(url, SIMULATED, 0)
-    run_simulation(what, units, where, Faults(scheduled), baudrate, mode, speed)
+    scheduled = [*fault, *mute, *(Fault("silent", every=each) for each in drop)]
+    run_simulation(what, units, url, Faults(scheduled), baudrate, mode, speed)

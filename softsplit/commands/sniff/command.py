@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from softsplit.commands.shared.options import Finite, chosen
+from softsplit.commands.shared.options import Finite, Parsed, chosen
 from softsplit.commands.sniff.format import Selection, parse_addresses
 from softsplit.commands.sniff.sniff import Order, run_sniff
 from softsplit.config.line import BAUDRATES, MODES
@@ -40,8 +40,8 @@ OPTIONS = [
                  help="Show only this unit; can be repeated."),
     click.option("--function", "functions", type=click.IntRange(1, 127), multiple=True,
                  help="Show only this function; can be repeated."),
-    click.option("--address", "addresses", multiple=True, metavar="FIRST[-LAST]",
-                 help="Show only transactions with these addresses; can be repeated."),
+    click.option("--address", "addresses", type=Parsed("addresses", parse_addresses), multiple=True,
+                 metavar="FIRST[-LAST]", help="Show only transactions with these addresses; can be repeated."),
     click.option("--errors", is_flag=True, help="Show only errors."),
     click.option("-p", "--profile", help="Decode values with this profile."),
     click.option("-x", "--raw", is_flag=True, help="Show the bytes too."),
@@ -71,8 +71,7 @@ def order_from(*, baudrate: int | None, modes: Sequence[str], units, functions, 
     """Return what the options say. Raises ConfigError."""
     mode = next((each for each in reversed(modes) if each in MODES), None)
     pairing = [each for each in ("auto", *modes) if each in PAIRINGS][-1]
-    spans = tuple(map(parse_addresses, addresses))
-    selection = Selection(frozenset(units), frozenset(functions), spans, errors)
+    selection = Selection(frozenset(units), frozenset(functions), addresses, errors)
     return Order(baudrate=baudrate, mode=mode, pairing=pairing, selection=selection,
                  profile=profile and load_profile(profile), form=chosen(json=wants_json, csv=wants_csv) or "lines",
                  max_size=round(MEGABYTE * max_size), **others)

@@ -4,8 +4,9 @@ import sys
 
 import click
 
-from softsplit.commands.read.read import parse_place
+
 from softsplit.commands.shared.options import (
+    PLACE,
     UNIT,
     baudrate_option,
     config_option,
@@ -22,7 +23,7 @@ from softsplit.config.upstream import Unit
 
 @click.command()
 @config_option
-@click.option("-a", "--at", "where", metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
+@click.option("-a", "--at", "where", type=PLACE, metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Profile of that unit.")
 @click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 1 to 247.")
 @click.option("--once", is_flag=True, help="Print the view once as plain text and exit.")
@@ -45,5 +46,5 @@ def top(path, where, profile, unit, once, timeout, baudrate, mode, force):
     tell = say if once else None
     if where:
         one, how = Unit(unit, profile), line.Line(baudrate, mode)
-        sys.exit(watch_unit(parse_place(where), one, timeout, how, tell, force))
+        sys.exit(watch_unit(where, one, timeout, how, tell, force))
     sys.exit(watch_splitter(loader.find_config(path), tell))
