@@ -34,12 +34,12 @@ Where to add
     a function code                      protocol/functions.py: a row
     a value type, as BCD                 protocol/values.py
     a make of device                     profiles/NAME.toml
-    what a stale read gets               downstream/mirror.py
+    what a stale read gets               downstream/freshness.py
     a command                            commands/NAME/command.py, and its row in cli.py
     what is known of the running process daemon/status.py: a field
     a sentence about health              daemon/health.py
     an exporter of the status            commands/status/NAME.py
-    a unit made from others              downstream/: a mirror beside heardmirror.py
+    a unit made from others              downstream/: a store beside heardstore.py
 """
 
 from importlib import import_module

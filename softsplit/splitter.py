@@ -17,11 +17,12 @@ from softsplit.daemon.notify import Notifier
 from softsplit.daemon.status import Status
 from softsplit.downstream.diagnostics import Diagnostics
 from softsplit.downstream.forwarding import Way
-from softsplit.downstream.heardmirror import HeardMirror
+from softsplit.downstream.heardstore import HeardStore
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.report import report_units
 from softsplit.downstream.server import Server
 from softsplit.downstream.servers import server_for
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import make_room
 from softsplit.errors import SoftsplitError
@@ -171,12 +172,13 @@ def run_config(path: Path, logs: setup.Logs) -> None:
 
 def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:
     profile = served.origin.profile
-    options = {"max_age": downstream.max_age, "when_stale": downstream.when_stale, "step": profile.step,
-               "alone": profile.alone}
+    way = None
     if served.upstream.is_heard:
-        return HeardMirror(served.unit, profile.tables, (each.block for each in profile.registers), **options)
-    way = _way(downstream, served, upstream)
-    return Mirror(served.unit, served.origin.reads, profile.tables, way=way, **options)
+        store = HeardStore(downstream.max_age, (each.block for each in profile.registers), profile.alone)
+    else:
+        store = PolledStore(served.origin.reads, downstream.max_age, profile.alone)
+        way = _way(downstream, served, upstream)
+    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:

@@ -18,6 +18,7 @@ from softsplit.downstream import tcp as tcp_module
 from softsplit.downstream.addressfilter import AddressFilter
 from softsplit.downstream.forwarding import outcome
 from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Reading, Table
@@ -371,7 +372,7 @@ def test_an_answer_seen_before_turns_stale_like_any():
 
 def test_no_more_than_256_answers_are_kept():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 125), "all")
-    mirror = Mirror(1, (read,), frozenset({Table.HOLDING_REGISTERS}))
+    mirror = Mirror(1, PolledStore((read,), 10.0), frozenset({Table.HOLDING_REGISTERS}))
     mirror.update(Reading("meters", 1, read.block, clock.now(), bytes(250)))
     for address in range(100):
         for count in range(1, 25):

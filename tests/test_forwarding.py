@@ -18,6 +18,7 @@ from softsplit.config.permission import parse_permission
 from softsplit.config.topology import Topology
 from softsplit.downstream.connection import LAST_WORD
 from softsplit.downstream.forwarding import Kept, outcome
+from softsplit.downstream.freshness import NEVER
 from softsplit.downstream.lateanswers import LateAnswers
 from softsplit.errors import ConfigError, NoAnswer, Refused
 from softsplit.polling import demand as learning_module
@@ -480,7 +481,7 @@ def test_a_write_to_a_unit_that_is_mute_or_away_is_not_sent(tmp_path):
     with house(tmp_path, allow_writes=ALL, timeout=0.1) as (bus, device, splitter, master):
         bus.fault = lambda *_: None
         mirror = splitter.servers[0].databank.mirrors[1]
-        until(lambda: mirror._unanswered >= 2)
+        until(lambda: mirror._store.unit.is_mute)
         assert master.ask(1, WRITES["register"][0]) == b"\x86\x0b"
         assert not [pdu for _, pdu, _ in bus.requests if pdu[0] == 6]
 
@@ -518,16 +519,16 @@ def test_a_request_for_files_that_is_malformed_is_refused(pdu):
     assert parse_file_read(bytes.fromhex(pdu)) == 3
 
 
-def test_what_is_kept_is_bounded_dropped_and_never_cut():
+def test_what_is_kept_is_bounded_and_never_cut():
     kept = Kept()
     for address in range(0, 5000, 10):
         kept.put(Block(HOLDING, address, 4), bytes(8), 1.0)
     assert len(kept._data) == 300
     kept.put(Block(Table.COILS, 8, 16), b"\xf0\x0f", 2.0)
-    assert kept.get(Block(Table.COILS, 8, 16), 1.5) == b"\xf0\x0f" and kept.get(Block(Table.COILS, 8, 16), 2.5) is None
-    assert kept.get(Block(Table.COILS, 12, 8), 1.5) is None
-    kept.drop([Block(Table.COILS, 23, 1)])
-    assert kept.get(Block(Table.COILS, 8, 16), 0.0) is None
+    assert kept.get(Block(Table.COILS, 8, 16)) == (2.0, b"\xf0\x0f")
+    assert kept.get(Block(Table.COILS, 12, 8)) == (NEVER, b"")
+    kept.put(Block(Table.COILS, 8, 16), None, 3.0)
+    assert kept.get(Block(Table.COILS, 8, 16)) == (NEVER, b"")
 
 
 def test_an_outcome_is_an_answer_whatever_it_is():

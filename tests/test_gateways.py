@@ -9,6 +9,7 @@ from softsplit import Profile, Unit, Upstream, clock
 from softsplit.commands.scan.scan import plan_scan
 from softsplit.commands.shared.reader import read_patiently
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.sync import Sync
 from softsplit.errors import BadAnswer, NoAnswer, Refused
 from softsplit.polling.plan import Plan
@@ -34,13 +35,13 @@ class Copy:
     def __init__(self, url, units=(1, 2), profile: Profile = PROFILE, timeout: float = TIMEOUT):
         readings: Queue = Queue()
         upstream = Upstream(str(url), [Unit(unit, profile) for unit in units], timeout, "bus")
-        self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, 60.0) for unit in units}
+        self.mirrors = {unit: Mirror(unit, PolledStore(profile.reads, 60.0), profile.tables) for unit in units}
         self.readings = readings
         self.poller = Poller(upstream, upstream.units, readings)
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
 
     def taken_at(self, unit: int, block: Block = ONE) -> float:
-        return self.mirrors[unit]._polled[block].taken_at
+        return self.mirrors[unit]._store._polled[block].taken_at
 
     def age(self, unit: int) -> float:
         return clock.now() - self.taken_at(unit)
@@ -200,7 +201,7 @@ def test_a_unit_that_is_busy_half_of_the_time_is_not_mute_and_is_asked_again_soo
         with running(*copy.workers):
             until(lambda: copy.age(1) < 60)
             until(lambda: ages.append(copy.age(1)) or len(gateway.requests) >= 12)
-            assert not copy.poller.counters.mute and not copy.mirrors[1]._unanswered
+            assert not copy.poller.counters.mute and not copy.mirrors[1]._store.unit.is_mute
     assert max(ages) < 3 * every
 
 

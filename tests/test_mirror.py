@@ -6,10 +6,11 @@ import threading
 import pytest
 
 from softsplit import clock as program_clock
-from softsplit.downstream import mirror as mirror_module
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.heardmirror import HeardMirror
+from softsplit.downstream import store as store_module
+from softsplit.downstream.heardstore import HeardStore
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from tests.support import Clock, read_request
@@ -32,7 +33,7 @@ def clock(monkeypatch):
 
 
 def mirror_of(max_age: float = 10.0, when_stale: str = "exception") -> Mirror:
-    return Mirror(7, READS, frozenset({HOLDING, Table.COILS}), max_age, when_stale)
+    return Mirror(7, PolledStore(READS, max_age), frozenset({HOLDING, Table.COILS}), when_stale)
 
 
 def words(*numbers: int) -> bytes:
@@ -193,7 +194,7 @@ def test_a_reading_of_the_wrong_size_is_a_bug_and_changes_nothing(clock):
 
 def test_a_master_never_sees_half_of_a_reading(monkeypatch):
     """Data, age and exception change together, although the thread is made to pause between them."""
-    put = mirror_module.MergedBlock.put
+    put = store_module.MergedBlock.put
 
     def slow_put(self, block, data):
         put(self, block, data)
@@ -201,8 +202,8 @@ def test_a_master_never_sees_half_of_a_reading(monkeypatch):
         may_go_on.wait(5)
 
     is_half_done, may_go_on = threading.Event(), threading.Event()
-    mirror = Mirror(7, (FAST,), frozenset({HOLDING}), 10.0)
-    monkeypatch.setattr(mirror_module.MergedBlock, "put", slow_put)
+    mirror = Mirror(7, PolledStore((FAST,), 10.0), frozenset({HOLDING}))
+    monkeypatch.setattr(store_module.MergedBlock, "put", slow_put)
     now = program_clock.now()
     writer = threading.Thread(target=lambda: mirror.update(good(FAST, now)))
     writer.start()
@@ -243,7 +244,7 @@ def test_a_scan_by_a_master_does_not_flood_the_log(clock, caplog):
 
 def test_what_was_heard_alone_is_no_part_of_what_was_heard_with_more(clock):
     number, model = Block(HOLDING, 10, 2), Block(HOLDING, 11, 1)
-    mirror = HeardMirror(7, frozenset({HOLDING}), alone=(model,))
+    mirror = Mirror(7, HeardStore(10.0, alone=(model,)), frozenset({HOLDING}))
     mirror.update(Reading("meters", 7, number, clock.now, words(4000, 0)))
     assert ask(mirror, 11, 1) == STALE
     mirror.update(Reading("meters", 7, model, clock.now, words(341)))

@@ -7,6 +7,7 @@ import pytest
 from softsplit import Unit, Upstream, clock
 from softsplit.config.url import parse_url
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.sync import Sync
 from softsplit.polling import plan as plan_module
 from softsplit.profiles.loader import parse_profile
@@ -28,7 +29,7 @@ class Wire:
     def __init__(self, gateway, units=(1,), profile=FAST_AND_RARE, max_age: float = 0.5, timeout: float = 0.2):
         readings: Queue = Queue()
         upstream = Upstream(str(gateway.url), [Unit(unit, profile) for unit in units], timeout, "bus")
-        self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, max_age) for unit in units}
+        self.mirrors = {unit: Mirror(unit, PolledStore(profile.reads, max_age), profile.tables) for unit in units}
         self.poller = Poller(upstream, upstream.units, readings)
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
 

@@ -13,6 +13,7 @@ from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.rtu import RtuServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol import adu
@@ -30,7 +31,7 @@ write = os.write
 
 
 def server_at(path: str, mode: str = "8N1", **options) -> RtuServer:
-    mirror = Mirror(100, (READ,), frozenset({Table.HOLDING_REGISTERS}), max_age=1000.0)
+    mirror = Mirror(100, PolledStore((READ,), 1000.0), frozenset({Table.HOLDING_REGISTERS}))
     mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
     databank = Databank("maxem", [mirror], unknown_unit=None)
     return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), Line(mode=mode, **options), databank)

@@ -15,6 +15,7 @@ from softsplit.config.access import Access
 from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol.blocks import Block, Read, Reading, Table
@@ -28,7 +29,7 @@ ANSWER = bytes.fromhex("0007 0000 000b 64 03 08") + DATA
 
 
 def server_at(url: str, kind=TcpServer, **options) -> TcpServer:
-    mirror = Mirror(100, (READ,), frozenset({Table.HOLDING_REGISTERS}), max_age=1000.0)
+    mirror = Mirror(100, PolledStore((READ,), 1000.0), frozenset({Table.HOLDING_REGISTERS}))
     mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
     databank = Databank("test", [mirror], unknown_unit=0x0A if kind is TcpServer else None)
     return kind("test", parse_url(url, ("tcp", "rtuovertcp"), 0), databank, Access(**options))

@@ -9,6 +9,7 @@ import pytest
 
 from softsplit import Profile, Unit, Upstream, clock
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.sync import Sync
 from softsplit.profiles.loader import parse_profile
 from softsplit.upstream.poller import Poller
@@ -40,7 +41,7 @@ class Copy:
         if url.startswith("rtu:"):
             options = {"mode": "8N1", **options}
         upstream = Upstream(url, [Unit(unit, profile) for unit in (1, 2)], timeout, "bus", **options)
-        self.mirrors = {unit: Mirror(unit, profile.reads, profile.tables, max_age) for unit in (1, 2)}
+        self.mirrors = {unit: Mirror(unit, PolledStore(profile.reads, max_age), profile.tables) for unit in (1, 2)}
         self.poller = Poller(upstream, upstream.units, readings)
         self.workers = (self.poller, Sync(readings, {("bus", unit): [each] for unit, each in self.mirrors.items()}))
 
@@ -50,7 +51,7 @@ class Copy:
 
     def is_fresh(self, since: float, units=(1, 2)) -> bool:
         """Whether every block of these units was taken after `since`."""
-        return all(polled.taken_at > since for unit in units for polled in self.mirrors[unit]._polled.values())
+        return all(state.taken_at > since for unit in units for state in self.mirrors[unit].states(0.0))
 
     def check(self) -> None:
         """No value that is served may be wrong."""
@@ -61,7 +62,7 @@ class Copy:
 
     def age(self, unit: int) -> float:
         """The age of the oldest block of a unit."""
-        return clock.now() - min(polled.taken_at for polled in self.mirrors[unit]._polled.values())
+        return clock.now() - min(state.taken_at for state in self.mirrors[unit].states(0.0))
 
 
 def exception(say, frame, unit, pdu):

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from softsplit.bounded import BoundedDict
+from softsplit.downstream.freshness import NEVER
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
@@ -60,15 +61,9 @@ class Kept:
         else:
             self._data[block] = taken_at, data
 
-    def get(self, asked: Block, since: float) -> bytes | None:
-        """Return the data of a block, if it was taken after `since`."""
-        taken_at, data = self._data.get(asked, (float("-inf"), None))
-        return data if taken_at >= since else None
-
-    def drop(self, blocks: Sequence[Block]) -> None:
-        """Forget what overlaps these blocks."""
-        for block in [each for each in self._data if any(each.overlaps(block) for block in blocks)]:
-            del self._data[block]
+    def get(self, asked: Block) -> tuple[float, bytes]:
+        """Return when the data of a block was taken, or NEVER, and the data."""
+        return self._data.get(asked, (NEVER, b""))
 
 
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:

@@ -13,20 +13,13 @@ from modbus_tk.modbus import Slave
 
 from softsplit import clock
 from softsplit.downstream.forwarding import Kept, Way, outcome
-from softsplit.downstream.store import NEVER, BlockState, MergedBlock, PolledBlock
-from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.downstream.freshness import NEVER, good_until
+from softsplit.downstream.hearditems import HeardItems
+from softsplit.downstream.heardstore import HeardStore
+from softsplit.downstream.store import BlockState, MergedBlock, PolledStore
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import (
-    NOT_SENT,
-    UNDER_WAY,
-    Block,
-    Read,
-    Reading,
-    Table,
-    in_both_tables,
-    merge,
-)
+from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Reading, Table, in_both_tables
 from softsplit.protocol.functions import READ_FILES, WRITING
 from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.requests import parse_file_read, parse_write
@@ -37,74 +30,49 @@ KNOWN_ANSWERS = 256
 
 
 class Mirror(Slave):
-    """The polled blocks of one unit of one upstream.
+    """One unit of one upstream, out of a store of what was polled or heard of it.
 
-    `tables` are those the unit has; `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent";
-    each register takes `step` addresses. Requests for what is not polled go by `way` to the unit itself, and
-    so do those for a block of `alone`, which says something else than as a part of a longer read.
+    `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes `step`
+    addresses. Requests for what is not in the store go by `way` to the unit itself.
     """
 
-    def __init__(self, unit: int, reads: Sequence[Read], tables: frozenset[Table], max_age: float = 10.0,
-                 when_stale: str = "exception", step: int = 1, way: Way | None = None,
-                 alone: Sequence[Block] = ()):
+    def __init__(self, unit: int, store: PolledStore | HeardStore, tables: frozenset[Table],
+                 when_stale: str = "exception", step: int = 1, way: Way | None = None):
         super().__init__(unit)
         self.unit = unit
+        self._store = store
         self._tables = tables
-        self._max_age = max_age
         self._when_stale = when_stale
         self._step = step
         self._way = way
-        self._alone = frozenset(alone)
         self._kept = Kept()  # what was read by forwarding
         self._written_until = NEVER  # what was read by forwarding before that is not kept
-        self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
-        self._merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
-        for merged in self._merged:  # for modbus-tk's get_values; it numbers tables by function
+        for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
             self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
             self._memory[merged.block.table.function].append(merged)
-        self._unanswered = 0  # reads in a row
-        self._answered_at = NEVER
         self.known: dict[bytes, tuple[float, bytes]] = {}  # see KNOWN_ANSWERS
 
     def update(self, reading: Reading) -> None:  # sync thread
         """Take over what a read brought home, whole."""
         with self._data_lock:
-            if not self._has_block(reading):
+            self.known.clear()
+            self._store.unit.note(reading.answered, reading.taken_at)
+            if not reading.answered or reading.block is None or self._store.take(reading):
                 return
-            polled = self._polled.get(reading.block)
-            if polled is None:
-                if reading.taken_at >= self._written_until:
-                    self._kept.put(reading.block, reading.data, reading.taken_at)
-                return
-            polled.exception = reading.exception
-            if reading.data is not None:
-                self._find(reading.block).put(reading.block, reading.data)
-                polled.was_read(reading.taken_at)
-
-    def _has_block(self, reading: Reading) -> bool:
-        """Note whether the unit answers; return whether there is a block to take over."""
-        self.known.clear()
-        if not reading.answered:
-            self._unanswered += 1
-            return False
-        self._unanswered, self._answered_at = 0, max(self._answered_at, reading.taken_at)
-        return reading.block is not None
+            if reading.taken_at >= self._written_until:
+                self._kept.put(reading.block, reading.data, reading.taken_at)
 
     def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
         """A write changes these blocks; see `Invalidation`. They have to be read again after it.
 
         What else the unit refused or gave before the write, it may answer otherwise now.
         """
-        doubted = in_both_tables(blocks)
         with self._data_lock:
             self.known.clear()
             self._kept = Kept()
-            for polled in self._polled.values():
-                polled.doubt(doubted, until)
-            if until != UNDER_WAY and until != NOT_SENT:
+            self._store.doubt(in_both_tables(blocks), until)
+            if until not in (UNDER_WAY, NOT_SENT):
                 self._written_until = max(self._written_until, until)
-                for polled in self._polled.values():
-                    polled.forget_refusal()
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False,
                        master: str = "") -> bytes | Future:  # server thread
@@ -122,7 +90,7 @@ class Mirror(Slave):
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
-        found = self._find(asked)
+        found = self._store.find(asked)
         if found is not None:
             return self._answer(found, asked, request_pdu)
         if self._way and self._way.reads(asked):
@@ -133,10 +101,12 @@ class Mirror(Slave):
         """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
         now, function = clock.now(), asked.table.function
         with self._data_lock:
-            data = self._kept.get(asked, now - self._max_age) if now <= self._good_until() else None
-            is_mute = self._unanswered >= MUTE_AFTER
+            unit = self._store.unit
+            taken_at, data = self._kept.get(asked)
+            is_fresh = now <= min(unit.good_until, good_until(taken_at, unit.max_age))
+            is_mute = unit.is_mute
         self._way.note(asked)
-        if data is not None:
+        if is_fresh:
             return bytes((function, asked.byte_count)) + data
         future = self._way.ask(pdus.read_question(asked), asked, None, master)
         answer = outcome(future, partial(self._refuse, function))
@@ -162,7 +132,7 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], write)
         if not self._way.writes(write):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
-        if write.reads and not (self._way.reads(write.reads) or self._find(write.reads)):
+        if write.reads and not (self._way.reads(write.reads) or self._store.find(write.reads)):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         if self._is_known_as_mute():
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
@@ -172,7 +142,7 @@ class Mirror(Slave):
     def _is_known_as_mute(self) -> bool:
         """Whether the unit does not answer, and its polling will tell when it does again."""
         with self._data_lock:
-            return bool(self._polled) and self._unanswered >= MUTE_AFTER
+            return self._store.tells_silence and self._store.unit.is_mute
 
     def _refuse(self, function: int, code: int) -> bytes:
         """The answer for a request that cannot be answered now."""
@@ -189,30 +159,17 @@ class Mirror(Slave):
     def states(self, now: float) -> list[BlockState]:  # any thread
         """Return how each block stands at the time `now`, in the order of the reads."""
         with self._data_lock:
-            good_until = self._good_until()
-            return [BlockState(each.name, each.taken_at, each.exception is None
-                               and now <= min(good_until, each.taken_at + each.fresh_for), each.exception)
-                    for each in self._polled.values()]
+            return self._store.states(now)
 
-    def _good_until(self) -> float:
-        """Until when any data of the unit may be served: it must not have been mute for too long."""
-        return self._answered_at + self._max_age if self._unanswered >= MUTE_AFTER else float("inf")
-
-    def _find(self, block: Block) -> MergedBlock | None:
-        if block in self._alone:
-            return None
-        return next((merged for merged in self._merged if merged.block.contains(block)), None)
-
-    def _answer(self, found: MergedBlock, asked: Block, request_pdu: bytes) -> bytes:
+    def _answer(self, found: MergedBlock | HeardItems, asked: Block, request_pdu: bytes) -> bytes:
         with self._data_lock:
-            now, good_until = clock.now(), self._good_until()
-            code, block_good_until = found.state(asked, now)
-            if now > good_until:
+            now, unit_until = clock.now(), self._store.unit.good_until
+            code, until = found.state(asked, now)
+            if now > unit_until:
                 code = pdus.GATEWAY_NO_ANSWER
             if code is None:
                 answer = bytes((asked.table.function, asked.byte_count)) + found.get(asked)
                 if len(self.known) < KNOWN_ANSWERS:
-                    self.known[request_pdu] = (min(good_until, block_good_until),
-                                               adu.tcp_frame(0, self.unit, answer)[4:])
+                    self.known[request_pdu] = (min(unit_until, until), adu.tcp_frame(0, self.unit, answer)[4:])
                 return answer
         return self._refuse(asked.table.function, code)

@@ -1,4 +1,4 @@
-"""Polled blocks as a mirror keeps them: the data as it came over the wire, and since when."""
+"""What a mirror has of a unit that softsplit polls: the data as it came over the wire, and since when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock
 
+from softsplit.downstream.freshness import NEVER, UnitFreshness, good_until
 from softsplit.protocol import pdu
-from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Read
-
-NEVER = float("-inf")
+from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Read, Reading, merge
 
 
 class PolledBlock:
@@ -18,8 +17,9 @@ class PolledBlock:
     def __init__(self, read: Read, max_age: float):
         self.name = read.name
         self.block = read.block
-        self.fresh_for = max(max_age, 3 * read.every)  # s
-        self.taken_at = NEVER
+        self.taken_at = self.good_until = NEVER
+        self._every = read.every
+        self._max_age = max_age
         self.exception: int | None = None
         self._being_written: tuple[Block, ...] = ()
         self._written: dict[Block, float] = {}  # until when each may have been changed since it was read
@@ -37,13 +37,13 @@ class PolledBlock:
 
     def was_read(self, taken_at: float) -> None:
         """Its data was taken then; what may have been changed later is still in doubt."""
-        self.taken_at = taken_at
+        self.taken_at, self.good_until = taken_at, good_until(taken_at, self._max_age, self._every)
         self._written = {each: until for each, until in self._written.items() if until > taken_at}
 
     def forget_refusal(self) -> None:
         """Something was written: what the unit refused it may give now; what it gave before is no good."""
         if self.exception is not None:
-            self.exception, self.taken_at = None, NEVER
+            self.exception, self.taken_at, self.good_until = None, NEVER, NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,61 @@ class MergedBlock(ModbusBlock):
                 return polled.exception, now
         if any(polled.is_doubtful(asked) for polled in touched):
             return pdu.GATEWAY_NO_ANSWER, now
-        good_until = min(polled.taken_at + polled.fresh_for for polled in touched)
-        return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
+        until = min(polled.good_until for polled in touched)
+        return (None if now <= until else pdu.GATEWAY_NO_ANSWER), until
 
     def __getitem__(self, item):
         return unpack(f">{self.size}{'H' if self._width == 2 else 'B'}", self._data)[item]
 
     def __setitem__(self, item, value):
         raise TypeError("a mirror holds what a meter sent; only Mirror.update writes it")
+
+
+class PolledStore:
+    """The blocks of one unit that are polled; a master gets any part of those that touch.
+
+    A block of `alone` says something else than as a part of a longer read, and is not taken from one. Guarded
+    by the lock of its mirror.
+    """
+
+    def __init__(self, reads: Sequence[Read], max_age: float, alone: Sequence[Block] = ()):
+        self.unit = UnitFreshness(max_age)
+        self._alone = frozenset(alone)
+        self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
+        self.merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
+
+    @property
+    def tells_silence(self) -> bool:
+        """Whether the unit is read again and again, so that it is known when it answers again."""
+        return bool(self._polled)
+
+    def take(self, reading: Reading) -> bool:
+        """Take over what a read brought home, whole; return whether this block is polled at all."""
+        polled = self._polled.get(reading.block)
+        if polled is None:
+            return False
+        polled.exception = reading.exception
+        if reading.data is not None:
+            next(each for each in self.merged if polled in each.polled).put(reading.block, reading.data)
+            polled.was_read(reading.taken_at)
+        return True
+
+    def doubt(self, blocks: Sequence[Block], until: float) -> None:
+        """A write changes these blocks; see `Invalidation`. What the unit refused before, it may give after."""
+        for polled in self._polled.values():
+            polled.doubt(blocks, until)
+            if until not in (UNDER_WAY, NOT_SENT):
+                polled.forget_refusal()
+
+    def find(self, asked: Block) -> MergedBlock | None:
+        """Return where a block is a part of what is polled."""
+        if asked in self._alone:
+            return None
+        return next((merged for merged in self.merged if merged.block.contains(asked)), None)
+
+    def states(self, now: float) -> list[BlockState]:
+        """Return how each block stands at the time `now`, in the order of the reads."""
+        until = self.unit.good_until
+        return [BlockState(each.name, each.taken_at, each.exception is None
+                           and now <= min(until, each.good_until), each.exception)
+                for each in self._polled.values()]

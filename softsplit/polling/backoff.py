@@ -1,8 +1,9 @@
 """How often a unit that does not answer is tried, and for how long. Pure: time is an argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-MUTE_AFTER = 2  # unanswered reads in a row
+from softsplit.polling.silence import MUTE_AFTER, Silence
+
 RETRIES = (1.0, 2.0, 4.0, 5.0)  # s between the tries of a mute unit; the last one stays
 ALONE = 1.5  # s, the longest between the tries while all units are mute: there is nobody to slow
 SHORTEST_TRY, LONGEST_TRY = 0.1, 0.5  # s a mute unit gets for its answer
@@ -17,15 +18,15 @@ class Backoff:
     """
 
     timeout: float
-    unanswered: int = 0
     not_before: float = 0.0
     slowest: float | None = None  # s, of all answers seen
+    _silence: Silence = field(default_factory=Silence)
     _may_take_long: bool = False  # its next try gets the full time-out
     _long_try_after: float = 0.0  # when that may be granted again
 
     @property
     def is_mute(self) -> bool:
-        return self.unanswered >= MUTE_AFTER
+        return self._silence.is_mute
 
     @property
     def is_known(self) -> bool:
@@ -35,7 +36,7 @@ class Backoff:
     @property
     def is_doubtful(self) -> bool:
         """Whether the next request may well take a whole time-out."""
-        return self.unanswered > 0 or not self.is_known
+        return self._silence.unanswered > 0 or not self.is_known
 
     def time(self, is_anybody_known: bool) -> float:
         """Seconds to wait for the next answer: fewer for a mute unit, or one never heard while others are."""
@@ -47,15 +48,15 @@ class Backoff:
 
     def answered(self, took: float) -> None:
         """It has answered, after so many seconds."""
-        self.unanswered = 0
+        self._silence.note(True)
         self._may_take_long, self._long_try_after = False, 0.0
         self.slowest = max(self.slowest or 0.0, took)
 
     def missed(self, sent_at: float, now: float) -> None:
         """It did not answer what was sent then; when mute, it has to wait, ever longer."""
-        self.unanswered += 1
+        self._silence.note(False)
         if self.is_mute:
-            tries = self.unanswered - MUTE_AFTER
+            tries = self._silence.unanswered - MUTE_AFTER
             self.not_before = max(now, sent_at + RETRIES[min(tries, len(RETRIES) - 1)])
         if self._may_take_long:
             self._may_take_long, self._long_try_after = False, now + LONG_TRY_SHARE * self.timeout

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from softsplit.polling.backoff import MUTE_AFTER
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS
 
+FAILING_AFTER = 2  # times in a row that a block was not answered
 FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
 OFTEN_BUSY = 16  # exceptions without a meaning in a row, after which they are no answers any more
 BUSY_AGAIN, LONGEST_BUSY = 0.1, 0.5  # s until a unit that is busy is asked again: at first, and at most
@@ -30,6 +30,11 @@ class Due:
     period: float = 0.0  # s, what the wire can carry
     is_refused: bool = False  # the unit answered it with an exception
     owed_at: tuple[float, ...] = ()  # from when on it has to be read once more, because something was written
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it fails again and again while its unit answers others."""
+        return self.unanswered >= FAILING_AFTER
 
     @property
     def next_at(self) -> float:
@@ -71,7 +76,7 @@ class Due:
     def has_failed(self, sent_at: float, now: float) -> None:
         """It was not answered, and has to wait, ever longer."""
         again = 2.0 ** min(max(self.unanswered - 1, 0), 10)
-        again = min(again, self.read.every if self.unanswered <= MUTE_AFTER else LONGEST_RETRY)
+        again = min(again, self.read.every if self.unanswered <= FAILING_AFTER else LONGEST_RETRY)
         self.at = max(now, sent_at + again)
         self.was_tried(sent_at)
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from softsplit.polling import busload
-from softsplit.polling.backoff import ALONE, LONGEST_TRY, MUTE_AFTER, RETRIES, Backoff
+from softsplit.polling.backoff import ALONE, LONGEST_TRY, RETRIES, Backoff
 from softsplit.polling.demand import LONGEST_INTERVAL
-from softsplit.polling.due import GIVES_WAY, Due
+from softsplit.polling.due import FAILING_AFTER, GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
 
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
@@ -40,7 +40,7 @@ class Plan:
 
     def is_failing(self, unit: int, read: Read) -> bool:
         """Whether this block fails again and again while the unit answers others."""
-        return not self.is_mute(unit) and self._find(unit, read).unanswered >= MUTE_AFTER
+        return not self.is_mute(unit) and self._find(unit, read).is_failing
 
     @property
     def demand(self) -> float:
@@ -198,7 +198,7 @@ class Plan:
         """What the unit's silence held up is due now; a block that fails by itself keeps its wait."""
         self._patience[unit].not_before = now
         for due in self._dues:
-            if due.unit == unit and (due.at < now or 0 < due.unanswered <= MUTE_AFTER):
+            if due.unit == unit and (due.at < now or 0 < due.unanswered <= FAILING_AFTER):
                 due.at = now
 
     def _spread(self) -> None:

@@ -1,6 +1,5 @@
 """Fills mirrors from what another master asks and its units answer, on a line that is only heard."""
 
-from collections import Counter
 from collections.abc import Sequence
 from queue import Queue
 
@@ -18,7 +17,7 @@ from softsplit.decoder.facts import (
 from softsplit.decoder.periods import Periods
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
-from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.polling.silence import Silence
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import READ_TABLES, Block, Invalidation, Reading, Table
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block, describe_exception
@@ -57,7 +56,7 @@ class Listener(Worker):
         self._doubted = 0  # the latest request of which it was told that it may change something
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
-        self._unanswered: Counter = Counter()  # reads in a row, by unit
+        self._silences = {unit: Silence() for unit in self._steps}
         self._tries: dict[int, float] = {}  # when that was asked which nobody answered, right before
         self.counters = Counters({unit: () for unit in self._steps})
         self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False)
@@ -203,11 +202,11 @@ class Listener(Worker):
             self.counters.forget(unit, forgotten)
 
     def _note_answer(self, unit: int, has_answered: bool, error: UpstreamError | None) -> None:
-        self._unanswered[unit] = 0 if has_answered else self._unanswered[unit] + 1
+        self._silences[unit].note(has_answered)
         if has_answered:
             self.counters.mute.discard(unit)
             self._eventlog.answers(unit)
-        elif self._unanswered[unit] >= MUTE_AFTER:
+        elif self._silences[unit].is_mute:
             self.counters.mute.add(unit)
             self._eventlog.is_mute(unit, error)
 

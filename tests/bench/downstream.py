@@ -35,6 +35,7 @@ OURS = """
 import sys
 from softsplit import clock
 from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.store import PolledStore
 from softsplit.downstream.servers import server_for
 from softsplit.protocol.blocks import Block, Read, Reading, Table
 from softsplit.config.access import Access
@@ -43,7 +44,7 @@ from softsplit.config.url import parse_url
 from softsplit.worker import run_until_signal
 url = parse_url(sys.argv[1], ("tcp", "rtu"), 0)
 blocks = [Block(Table.HOLDING_REGISTERS, 0, 125), Block(Table.HOLDING_REGISTERS, 125, 125)]
-mirror = Mirror(1, [Read(block, str(block)) for block in blocks], frozenset({Table.HOLDING_REGISTERS}), 86400.0)
+mirror = Mirror(1, PolledStore([Read(block, str(block)) for block in blocks], 86400.0), frozenset({Table.HOLDING_REGISTERS}))
 for block in blocks:
     mirror.update(Reading("bench", 1, block, clock.now(), bytes(2 * block.count)))
 server = server_for("bench", url, [mirror], Line(mode="8N1"), Access(max_connections=2000))

@@ -18,7 +18,7 @@ from softsplit.config.url import Url
 from softsplit.downstream.server import Server
 from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
-from softsplit.polling.backoff import MUTE_AFTER
+from softsplit.polling.silence import Silence
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, Table
 from softsplit.protocol.pdu import SILENCE
@@ -77,10 +77,10 @@ class RecordedUnit(FaultyUnit):
 def _tracks(answers: Sequence[Answer]) -> dict[Block, list[Answer]]:
     """Sort the answers of a unit by block; while it is mute, what was tried in vain stands for all blocks."""
     tracks: dict[Block, list[Answer]] = {answer.block: [] for answer in answers}
-    in_vain = 0
+    silence = Silence()
     for answer in answers:
-        in_vain = 0 if answer.is_of_unit else in_vain + 1
-        for block in tracks if in_vain >= MUTE_AFTER else [answer.block]:
+        silence.note(answer.is_of_unit)
+        for block in tracks if silence.is_mute else [answer.block]:
             tracks[block].append(replace(answer, block=block))
     return tracks
 

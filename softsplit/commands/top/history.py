@@ -7,6 +7,7 @@ from math import inf, isfinite
 
 from softsplit.commands.shared.display import Named, named_values
 from softsplit.daemon.status import Status
+from softsplit.downstream.freshness import good_until, unit_good_until
 from softsplit.logs.conditions import show_duration
 from softsplit.profiles import Profile, Register
 from softsplit.upstream.report import BlockStatus
@@ -69,10 +70,10 @@ def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float 
              if each.origin == f"{upstream}/{unit}" for name in each.stale}
     now = [None if block.age is None else block.age + status.age for block in report.blocks]
     is_silent = report.is_mute or not bus.is_reachable
-    newest = min((age for age in now if age is not None), default=0.0)
-    is_gone = is_silent and newest > max_age
-    return [(block, age, block.data is not None and age <= max(max_age, 3 * (block.every or 0))
-             and block.name not in stale and not is_gone)
+    newest = min((age for age in now if age is not None), default=inf)
+    until = unit_good_until(-newest, max_age, is_silent)  # now is 0
+    return [(block, age, block.data is not None and block.name not in stale
+             and min(until, good_until(-age, max_age, block.every or 0.0)) >= 0.0)
             for block, age in zip(report.blocks, now)]
 
 

@@ -8,8 +8,9 @@ from softsplit.decoder.facts import done_at, facts_of, written, written_by
 from softsplit.decoder.periods import FORGET, Periods
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream import hearditems
-from softsplit.downstream import heardmirror as heard_module
-from softsplit.downstream.heardmirror import HeardMirror
+from softsplit.downstream import heardstore as heard_module
+from softsplit.downstream.heardstore import HeardStore
+from softsplit.downstream.mirror import Mirror
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Reading, Table
 from tests.support import Clock, read_request
@@ -124,9 +125,10 @@ def clock(monkeypatch):
 class Copy:
     """A mirror which hears at the time that its clock shows."""
 
-    def __init__(self, clock, **options):
+    def __init__(self, clock, max_age: float = 10.0, registers=(), **options):
         self.clock = clock
-        self.mirror = HeardMirror(1, frozenset((HOLDING, COILS)), **options)
+        self.store = HeardStore(max_age, registers)
+        self.mirror = Mirror(1, self.store, frozenset((HOLDING, COILS)), **options)
 
     def hears(self, block: Block, data: bytes | None = DATA, exception=None, every=1.0, beat=1.0) -> None:
         self.mirror.update(Reading("tap", 1, block, self.clock.now, data, exception, every, beat))
@@ -217,7 +219,7 @@ def test_an_exception_is_passed_on_until_the_next_good_answer(copy, clock):
 def test_what_may_have_been_changed_is_not_served_before_it_was_heard_again(copy):
     copy.hears(BLOCK)
     assert copy.read(0x5B00, 4)[0] == 3
-    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)])
+    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)], 0.0)
     assert copy.read(0x5B00, 4) == REFUSED and copy.read(0x5B00, 1)[0] == copy.read(0x5B02, 2)[0] == 3
     copy.hears(Block(HOLDING, 0x5B01, 1), b"\x12\x34", every=0.0)
     assert copy.read(0x5B01, 1) == b"\x03\x02\x12\x34" and copy.read(0x5B00, 2) == REFUSED, "halves of one number, perhaps"
@@ -227,7 +229,7 @@ def test_what_may_have_been_changed_is_not_served_before_it_was_heard_again(copy
 
 def test_what_was_read_before_a_write_was_done_does_not_count(copy, clock):
     copy.hears(BLOCK)
-    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)])
+    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)], 0.0)
     copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)], clock.now + 2)
     for _ in range(2):
         copy.hears(BLOCK)
@@ -283,15 +285,15 @@ def test_numbers_side_by_side_may_come_from_several_transactions(clock):
 def test_half_of_a_number_that_was_written_is_no_number(clock):
     copy = Copy(clock, registers=(POWER,))
     copy.hears(POWER, words(0, 65520))
-    copy.mirror.doubt([Block(HOLDING, 0x5B14, 1)])
+    copy.mirror.doubt([Block(HOLDING, 0x5B14, 1)], 0.0)
     copy.hears(Block(HOLDING, 0x5B14, 1), words(1))
     assert copy.read(0x5B14, 2) == REFUSED and copy.read(0x5B14, 1) == b"\x03\x02" + words(1)
 
 
 def test_what_may_have_been_changed_is_not_refused_either_before_it_was_heard_again(copy):
     copy.hears(BLOCK, None, exception=2)
-    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)])
-    assert copy.read(0x5B00, 4) == REFUSED and not copy.mirror._heard.refused, "and nothing piles up"
+    copy.mirror.doubt([Block(HOLDING, 0x5B01, 1)], 0.0)
+    assert copy.read(0x5B00, 4) == REFUSED and not copy.store._heard.refused, "and nothing piles up"
 
 
 def test_nothing_is_ever_written(copy):

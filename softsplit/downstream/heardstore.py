@@ -1,0 +1,78 @@
+"""What a mirror has of a unit that somebody else asks, and that is only heard.
+
+Nobody knows in advance which blocks there are: each register has an age of its own, and is good for as long
+as the block in which it was heard last. When the other master falls silent, all goes stale.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from softsplit.downstream.freshness import NEVER, UnitFreshness, good_until
+from softsplit.downstream.hearditems import MOST_BLOCKS, HeardItems
+from softsplit.downstream.store import BlockState
+from softsplit.protocol.blocks import Block, Reading
+
+FORGET = 600.0  # s without a block, while its unit is heard, after which nobody misses it
+
+
+class HeardStore:
+    """One unit as it was heard; `registers` are those of its profile, `alone` as in `PolledStore`."""
+
+    merged = ()  # blocks that are known in advance
+    tells_silence = True
+
+    def __init__(self, max_age: float, registers: Iterable[Block] = (), alone: Sequence[Block] = ()):
+        self.unit = UnitFreshness(max_age, beat=0.0)
+        self._alone = frozenset(alone)
+        self._heard = HeardItems(registers)
+        self._heard_alone = HeardItems()
+        self._latest: dict[Block, Reading] = {}  # the reads of the other master, with data or refused
+        self._written_until = NEVER  # a write that was heard may still be done up to then
+
+    def take(self, reading: Reading) -> bool:
+        """Take over what was heard, whole; any block is welcome."""
+        self.unit.beat = reading.beat
+        heard = self.find(reading.block)
+        if reading.data is None and reading.taken_at < self._written_until:
+            return True
+        if reading.data is None:
+            heard.refuse(reading.block, reading.exception, self._good_until(reading))
+        else:
+            heard.put(reading.block, reading.data, reading.taken_at, self._good_until(reading))
+        self._latest.pop(reading.block, None)
+        self._latest[reading.block] = reading  # the last one
+        self._forget(reading.taken_at)
+        return True
+
+    def doubt(self, blocks: Sequence[Block], until: float) -> None:
+        """Somebody changes these blocks, up to `until` perhaps: they have to be read again after that.
+
+        What the unit refused before a write it may give after it.
+        """
+        self._written_until = max(self._written_until, until)
+        for heard in (self._heard, self._heard_alone):
+            heard.drop(blocks, until)
+        for reading in list(self._latest.values()):
+            if reading.data is None or any(reading.block.overlaps(block) for block in blocks):
+                del self._latest[reading.block]
+
+    def find(self, asked: Block) -> HeardItems:
+        """Return where a block is, if it was heard."""
+        return self._heard_alone if asked in self._alone else self._heard
+
+    def states(self, now: float) -> list[BlockState]:
+        """Return how each block stands that the other master reads again and again."""
+        until = self.unit.good_until
+        return [BlockState(str(each.block), each.taken_at, each.exception is None
+                           and now <= min(until, self._good_until(each)), each.exception)
+                for each in self._latest.values() if each.every]
+
+    def _good_until(self, reading: Reading) -> float:
+        return good_until(reading.taken_at, self.unit.max_age, reading.every)
+
+    def _forget(self, now: float) -> None:
+        """Miss no more what the other master does not read any more."""
+        oldest = next(iter(self._latest))
+        while len(self._latest) > MOST_BLOCKS or now - self._latest[oldest].taken_at > FORGET:
+            self.find(oldest).refused.pop(oldest, None)
+            del self._latest[oldest]
+            oldest = next(iter(self._latest))
