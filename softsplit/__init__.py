@@ -8,8 +8,8 @@ The way of a register, from the meter to the charger; nobody turns back:
 The rooms, from the roof down; a room imports only from rooms below it:
 
     cli           the group of commands; each is imported when it is called
-    commands      what a person runs, a folder each: run check status top read scan sniff simulate record
-                  doctor service, and shared
+    commands      what a person runs, a folder each: run example check status top read scan sniff
+                  simulate record doctor service, and shared
     install       systemd units, cron lines, udev rules
     splitter      builds the parts from a topology, starts them, watches them, stops them
     daemon        one process for each configuration: presence, watchdog, status file, health in words

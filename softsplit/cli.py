@@ -14,6 +14,7 @@ from softsplit.printable import printable
 
 COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
     "run": "Run the splitter",
+    "example": "Print a commented configuration or an example script",
     "check": "Validate the configuration; show wiring, poll plan and bus load",
     "status": "Show the status of a running splitter",
     "top": "Live view of a splitter or one unit",

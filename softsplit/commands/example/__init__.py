@@ -1,0 +1,1 @@
+"""softsplit example."""
