@@ -191,7 +191,7 @@ def recovers(copy: Copy) -> None:
 def outcomes(tmp_path_factory):
     """All scenarios at the same time: they spend theirs waiting."""
     directory = tmp_path_factory.mktemp("buses")
-    with ThreadPoolExecutor(14) as pool:
+    with ThreadPoolExecutor(8) as pool:
         yield {(kind, key): pool.submit(play, kind, key, directory)
                for kind in KINDS for play, keys in ((suffer, UNIT_FAULTS), (suffer_wholly, BUS_FAULTS)) for key in keys}
 

@@ -21,5 +21,5 @@ def until(predicate, timeout: float = 5.0):
     deadline = time.monotonic() + timeout * SLOWNESS
     while not (found := predicate()):
         assert time.monotonic() < deadline, f"waited {timeout * SLOWNESS:g} s in vain"
-        time.sleep(0.005)
+        time.sleep(0.01)
     return found
