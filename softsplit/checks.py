@@ -73,7 +73,7 @@ def require_list(values, key: str, example: str) -> list:
 def require_name(text, key: str = "") -> str:
     """Return `text` if it is text in one line without control characters."""
     if not require_type(text, str, key).isprintable():
-        raise ConfigError(f"{show(text)} is no name; leave out what cannot be printed", key)
+        raise ConfigError(f"{show(text)} is no name; remove the characters that cannot be printed", key)
     return text
 
 

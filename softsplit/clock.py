@@ -1,7 +1,7 @@
-"""The program's one clock: every age, freshness, time stamp and watchdog mark is told by it.
+"""The one clock of the program: all ages, time stamps and watchdog beats use it.
 
-It goes on while the machine sleeps, which `time.monotonic()` does not: values from before a nap are old after it.
-Waits (of sockets, events and queues) are no ages and use the system's own time-outs.
+It goes on while the machine sleeps, unlike `time.monotonic()`: values from before the sleep are old after it.
+Time-outs of sockets, events and queues are not ages and use the system's own clock.
 """
 
 import time

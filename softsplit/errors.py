@@ -1,4 +1,4 @@
-"""Everything softsplit raises on purpose: one sentence for a user, which names the thing and the cure."""
+"""All exceptions that softsplit raises on purpose: one sentence for a user, naming the thing and the cure."""
 
 from datetime import date, datetime, time
 from itertools import islice
@@ -14,14 +14,14 @@ DEEPEST_SHOWN = 3  # tables and lists inside each other
 
 
 def show(value, depth: int = 0) -> str:
-    """Write a value as a configuration file would, in one line that is not too long."""
+    """Return a value as written in a configuration file, in one line of bounded length."""
     match value:
         case bool():
             text = str(value).lower()
         case str():
             text = f'"{repr(value[:2 * LONGEST_SHOWN])[1:-1]}"'
         case int() if abs(value) >= HIGHEST_SHOWN:  # Python refuses to write those of thousands of digits
-            text = "a number beyond all bounds"
+            text = "a number that is too large"
         case datetime() | date() | time():
             text = value.isoformat()
         case dict() | list() | tuple():
@@ -47,13 +47,13 @@ def _show_key(key) -> str:
 
 
 class SoftsplitError(Exception):
-    """Something a user can put right; the command line prints it and exits with `exit_code`."""
+    """An error that a user can fix; the command line prints it and exits with `exit_code`."""
 
     exit_code = 1
 
 
 class ConfigError(SoftsplitError, ValueError):
-    """A configuration, profile or topology that cannot be meant; `key` says where it stands."""
+    """An error in a configuration, profile or topology; `key` names the place."""
 
     exit_code = 2
 
@@ -75,46 +75,46 @@ class AlreadyRunning(SoftsplitError):
 
     def __init__(self, config, pid: int | None):
         who = f"process {pid}" if pid else "another process"
-        super().__init__(f'{who} runs {config} already; "softsplit status" says how it is')
+        super().__init__(f'{who} already runs {config}; see "softsplit status"')
         self.pid = pid
 
 
 class DownstreamError(SoftsplitError, OSError):
-    """A port cannot be bound, or a serial device cannot be opened, at the start, and waiting is of no use."""
+    """A port cannot be bound or a serial device cannot be opened at the start, and waiting would not help."""
 
 
 class UpstreamError(SoftsplitError):
-    """A read upstream failed; `exception_code` is what a master that waits for it is told."""
+    """A request upstream failed; a waiting master gets `exception_code`."""
 
     exception_code = 0x0B
 
 
 class Unreachable(UpstreamError, ConnectionError):
-    """There is no connection to the gateway, or no adapter."""
+    """The gateway cannot be reached, or the adapter is missing."""
 
     exception_code = 0x0A
 
 
 class NoAnswer(UpstreamError, TimeoutError):
-    """The unit did not answer in time, or the connection broke while it was to answer."""
+    """The unit did not answer in time, or the connection broke before the answer."""
 
 
 class NotSent(NoAnswer):
-    """What was to be sent to a unit has not been sent, and will not be."""
+    """A request to a unit was not sent, and will not be sent."""
 
 
 class Busy(UpstreamError):
-    """More requests wait for the wire than each master's share."""
+    """Too many requests wait for the wire."""
 
     exception_code = 0x06
 
 
 class BadAnswer(UpstreamError):
-    """What arrived is not the answer to what was asked (CRC, header, unit, function, byte count)."""
+    """The answer does not fit the request (CRC, header, unit, function, byte count)."""
 
 
 class Refused(UpstreamError):
-    """The unit, or the gateway in its place, answered with a Modbus exception."""
+    """The unit, or the gateway on its behalf, answered with a Modbus exception."""
 
     def __init__(self, message: str, exception_code: int):
         super().__init__(message)

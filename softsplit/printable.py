@@ -1,4 +1,4 @@
-"""Text of others - devices, masters, profiles, files, local processes - without control characters."""
+"""Remove control characters from the text of devices, masters, profiles, files and local processes."""
 
 from dataclasses import fields, is_dataclass, replace
 

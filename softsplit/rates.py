@@ -1,4 +1,4 @@
-"""How often things happen, from counters that only grow. For one thread."""
+"""Rates of events, calculated from counters that only grow. For one thread."""
 
 from collections import deque
 from collections.abc import Hashable, Mapping

@@ -1,4 +1,4 @@
-"""TOML files, with errors that name the line and the cure. What nobody writes is refused before it costs anything."""
+"""Read TOML files, with errors that name the line and the cure; input beyond the limits is refused early."""
 
 import errno
 import os
@@ -68,7 +68,7 @@ def _read(path: Path) -> bytes:
         data = b""
         while len(data) <= LARGEST:
             if not is_file and not select.select([descriptor], [], [], PIPE_TIMEOUT)[0]:
-                raise TimeoutError(errno.ETIMEDOUT, f"nothing came for {PIPE_TIMEOUT:g} s")
+                raise TimeoutError(errno.ETIMEDOUT, f"no data for {PIPE_TIMEOUT:g} s")
             piece = os.read(descriptor, LARGEST + 1 - len(data))
             if not piece:
                 break
@@ -101,7 +101,7 @@ def _explain(text: str, message: str) -> str:
     """Return what is wrong with a TOML text, in our words."""
     found = PLACE.search(message)
     if not found:
-        return "it has a number beyond all bounds" if "digits" in message else show(message)
+        return "it has a number that is too large" if "digits" in message else show(message)
     lines = text.split("\n")
     number = int(found[1]) if found[1] else len(text.rstrip("\n").split("\n"))
     line = lines[number - 1].strip() if number <= len(lines) else ""
@@ -130,4 +130,4 @@ def _check_numbers(content, key: str) -> None:
         if isinstance(value, (dict, list)):
             _check_numbers(value, place)
         elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
-            raise ConfigError("a number beyond all bounds", place)
+            raise ConfigError("a number that is too large", place)

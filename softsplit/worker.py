@@ -1,4 +1,4 @@
-"""The one kind of thread we start."""
+"""The base class of all our threads, and how they are started, watched and stopped."""
 
 import logging
 import signal

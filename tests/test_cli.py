@@ -154,7 +154,7 @@ def test_check_says_what_the_reads_cost(tmp_path):
     assert "every 1 s     145 bytes    90 ms    9.0 %  at worst 1.10 s old" in shown
     assert " the reads need 31 % of the wire, when" in shown and "TOO" not in shown and "NARROW" not in shown
     behind = METERS.replace("rtu:///dev/ttyUSB1", "tcp://gateway")
-    assert "the line behind the gateway is not known; set baudrate and mode" in checked(tmp_path, behind)
+    assert "the line behind the gateway is unknown; set baudrate and mode" in checked(tmp_path, behind)
     assert " the reads need 31 % of the wire, when" in checked(tmp_path, behind + "baudrate = 19200")
 
 
@@ -220,7 +220,7 @@ def test_read_prints_registers(tmp_path):
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 stands twice"),
     (["simulate", "abb-b23", "rtu:///dev/x", "--unit", "1", "--baudrate", "99999999999"], "is not in the range"),
     (["simulate", "abb-b33", "tcp://127.0.0.1:0", "--unit", "1"], 'did you mean "abb-b23"'),
-    (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "--unit: which units are there?"),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "--unit: give at least one unit id"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "x"], "no time to be mute"),
     (["run", "--demo", "-c", "x"], "leave out -c"),
     (["rnu"], "No such command"),

@@ -99,7 +99,7 @@ def test_a_house_that_is_well_is_told_so_line_by_line(tmp_path):
         done = call(configured(tmp_path, str(gateway.url), "baudrate = 19200"))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
-    assert lines[0] == f"ok     {tmp_path}/house.toml is right: 1 upstream, 1 downstream"
+    assert lines[0] == f"ok     {tmp_path}/house.toml is valid: 1 upstream, 1 downstream"
     assert lines[1] == "note   nothing runs it now, so its ports, devices and wires are tried"
     assert lines[2] == "ok     victron: tcp://127.0.0.1:0 can be had"
     assert lines[3].startswith("ok     meters: unit 100 answers within ") and lines[3].endswith(" ms")
@@ -176,7 +176,7 @@ def test_when_nobody_answers_behind_a_gateway_it_may_speak_otherwise(tmp_path):
         lines = told(configured(tmp_path, str(gateway.url), "baudrate = 9600"))
         assert len(gateway.requests) == 4, "two unanswered reads in a row are enough"
     assert all("is it set to 9600 8E1" in line for line in lines if "does not answer" in line)
-    assert line_of(lines, "nobody answers").endswith(f"its url is rtuovertcp://127.0.0.1:{gateway.port}")
+    assert line_of(lines, "no unit answers").endswith(f"its url is rtuovertcp://127.0.0.1:{gateway.port}")
 
 
 @pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
@@ -432,9 +432,9 @@ def test_the_plan_has_to_fit_the_bus(tmp_path):
     fits, = plan("baudrate = 19200")
     assert fits.startswith("well meters: the reads need 57 % of the wire")
     unknown, = plan()
-    assert unknown.startswith("note meters: the line behind the gateway is not known; set baudrate and mode")
+    assert unknown.startswith("note meters: the line behind the gateway is unknown; set baudrate and mode")
     narrow, = plan("baudrate = 14400", "request_gap = 0.01")
-    assert narrow.startswith("note meters: the reads need 8") and "; narrow: there is hardly any room; 19200 baud" in narrow
+    assert narrow.startswith("note meters: the reads need 8") and "; narrow: the wire is almost full; 19200 baud" in narrow
     short, much = plan("baudrate = 300")
     assert short.startswith("wrong") and "; too short: timeout 0.2 s, because powers of unit 100 takes" in short
     assert much.startswith("wrong") and "; too much: periods will be stretched; 19200 baud" in much

@@ -57,8 +57,8 @@ def houses(troubled: dict, *downstreams: dict, **told) -> tuple[dict, dict]:
     (houses({"other_master": "meters: another master is on this line"}), DEGRADED,
      ["meters: another master is on this line"]),
     (houses({"returns_ids": False}, STALE), NOTHING_SERVED,
-     ["meters: the gateway does not return our transaction ids, so that nobody can tell which answer belongs to which "
-      "request; stale: victron unit 1"]),
+     ["meters: the gateway does not return our transaction ids, so answers cannot be matched to "
+      "requests; stale: victron unit 1"]),
     (houses({}, state="away: there is no such device"), NOTHING_SERVED, ["victron: away: there is no such device"]),
     (({}, {}), NOTHING_SERVED, ["nothing is served"]),
 ])
@@ -73,7 +73,7 @@ def test_each_trouble_is_one_sentence_with_its_cause_first(house, code, troubles
     ({"utilisation": 0.99}, ['meters: the wire is full; "softsplit check" says what to change']),
     ({"utilisation": 0.99, "units": {"1": MUTE}}, []),  # it is full of waiting
     ({"gateway_wait": 1.2}, ["meters: the gateway spends 1.2 s on each try of a unit that is off"]),
-    ({"unlisted": (9,)}, ["meters: unit 9 is on this line too; name it in units to have it served"]),
+    ({"unlisted": (9,)}, ["meters: unit 9 is also on this line; add it to units to serve it"]),
     ({"units": {"1": unit(block(), block("energies", **REFUSED))}},
      ["meters: unit 1 refuses energies: unit 1: exception 0x02 (illegal data address)"]),
 ])

@@ -65,7 +65,7 @@ def test_an_answer_that_comes_late_is_used_when_the_name_is_looked_up_again(name
 
 
 def test_a_late_answer_is_not_kept_for_long(name_server, monkeypatch):
-    monkeypatch.setattr(names, "KEEP", -1.0)
+    monkeypatch.setattr(names, "LATE_ANSWER_FOR", -1.0)
     with pytest.raises(TimeoutError):
         names.addresses("gateway.example", 502, 0.05)
     name_server.speaks.set()

@@ -160,7 +160,7 @@ def test_the_status_shows_what_the_first_master_reads_and_how_often(tmp_path):
         assert (block.name, block.answers, upstream.state) == ("holding registers 0x0000+6", 4, "connected")
         assert 0.09 < block.every < 0.2 and block.age < 1
         assert splitter.status().health.code == 0
-        assert any("unit 2 is on this line too" in note for note in splitter.status().health.notes)
+        assert any("unit 2 is also on this line" in note for note in splitter.status().health.notes)
 
 
 def test_an_adapter_that_is_pulled_is_heard_again_when_it_is_back(tmp_path, caplog):

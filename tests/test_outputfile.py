@@ -67,7 +67,7 @@ def test_a_file_that_was_there_before_is_never_begun_anew(tmp_path):
     path = tmp_path / "out"
     for name in ("out", "out.2"):
         (tmp_path / name).write_text("of somebody else")
-        with pytest.raises(SoftsplitError, match=f"{name} is there already; remove it, or choose another file"):
+        with pytest.raises(SoftsplitError, match=f"{name} already exists; remove it, or choose another file"):
             OutputFile(str(path), 1000)
         assert (tmp_path / name).read_text() == "of somebody else"
         (tmp_path / name).unlink()
@@ -98,7 +98,7 @@ def test_sniff_writes_over_no_file(tmp_path):
         kept.write_text("notes\n")
         done = subprocess.run([*SOFTSPLIT, "sniff", str(recording), option, str(kept)], capture_output=True, text=True,
                               timeout=60)
-        assert (done.returncode, kept.read_text()) == (1, "notes\n") and "kept is there already" in done.stderr
+        assert (done.returncode, kept.read_text()) == (1, "notes\n") and "kept already exists" in done.stderr
 
 
 def test_no_connection_takes_the_place_of_a_closed_descriptor():

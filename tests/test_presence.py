@@ -172,7 +172,7 @@ def test_what_a_service_user_answers_and_writes_is_bounded_and_checked(service, 
     with service(answer, is_endless) as state:
         for kind in ("", "link", "device", "pipe", "huge", "text", "short", "deep", "digits", "other", "list", "nan", "directory"):
             made(state / "status.json", kind)
-            with pytest.raises(SoftsplitError, match="which wires it owns is unknown: .*--force"):
+            with pytest.raises(SoftsplitError, match="its wires are unknown: .*--force"):
                 require_free(url, "")
             assert find_route(url, 1, force=True) == (url, 1, "")
     assert time.monotonic() - begin < 3 * SLOWNESS

@@ -58,7 +58,7 @@ def test_the_name_of_a_file_and_a_title_are_no_lines_of_what_check_says(tmp_path
     config.write_text('[upstream.m]\nurl = "tcp://127.0.0.1:1"\nunits = { 1 = "meter.toml" }\n'
                       '[downstream.v]\nurl = "tcp://127.0.0.1:0"\n')
     drawn = draw_check(load_config(config), str(config))
-    assert r"x\n\x1b[2J.toml is right" in drawn and r"(\x1b[2Jx\nupstream y)" in drawn
+    assert r"x\n\x1b[2J.toml is valid" in drawn and r"(\x1b[2Jx\nupstream y)" in drawn
     assert all(each.isprintable() for each in drawn.splitlines())
     assert draw_finding(wrong(EVIL)).endswith(printable(EVIL))
     assert plain(line((EVIL, "bad"), EVIL)) == 2 * printable(EVIL), "top"

@@ -284,7 +284,7 @@ def test_the_older_parts_of_the_same_recording_belong_to_it(tmp_path):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("", "keeps no answer of any unit; make one with"), ("# a profile\n", "keeps no answer"), (HEAD, "keeps no answer"),
+    ("", "has no answer of any unit; make a recording with"), ("# a profile\n", "has no answer"), (HEAD, "has no answer"),
     (HEAD.replace(": 1,", ": 2,").replace("0.1.0", "9.9") + show_answer(ANSWERS[0]), "was written by softsplit 9.9, which has"),
     (None, "cannot read .*: No such file or directory")])
 def test_what_is_no_recording_says_so(tmp_path, text, message):
@@ -380,7 +380,7 @@ def test_an_earlier_recording_is_not_lost(tmp_path):
         (tmp_path / name).write_text("precious")
         done = call("record", "127.0.0.1:1", *METER, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (
-            1, f"softsplit: {name} is there already; remove it, or choose another file\n")
+            1, f"softsplit: {name} already exists; remove it, or choose another file\n")
         (tmp_path / name).unlink()
 
 
@@ -445,9 +445,9 @@ METER = ["-u", "1=abb-b23"]
 
 
 @pytest.mark.parametrize("arguments, told", [
-    (["record", "127.0.0.1:1", "-u", "1"], "what is unit 1? write -u 1=PROFILE, or -p PROFILE for all"),
+    (["record", "127.0.0.1:1", "-u", "1"], "unit 1 has no profile; write -u 1=PROFILE, or -p PROFILE for all units"),
     (["record", "127.0.0.1:1", "-u", "1=abb-b33"], 'did you mean "abb-b23"'),
-    (["record", "127.0.0.1:1", "-u", "1=any"], "profile any polls nothing; take one that says what to read"),
+    (["record", "127.0.0.1:1", "-u", "1=any"], "profile any polls nothing; use one with blocks"),
     (["record", "127.0.0.1:1", "-u", "248=abb-b23"], '"248" is no unit id; allowed are 1 to 247'),
     (["record", "127.0.0.1:1", *METER, "-u", "1=abb-b23"], "unit 1 stands twice"),
     (["record", "127.0.0.1:1", "-u", "0x0012D687=abb-b23"], "only rtu:// and rtuovertcp:// have more than 1"),
@@ -456,7 +456,7 @@ METER = ["-u", "1=abb-b23"]
     (["record", "127.0.0.1:1", *METER, "--size", "huge"], '"huge" is no size; write it like 500k, 50M or 1G'),
     (["record", "127.0.0.1:1", *METER, "--size", "1k"], "--size: 1000 bytes are too few; 10.0 kB is the least"),
     (["record", "127.0.0.1:1", *METER, "--every", "0"], "0.0 s is not possible"),
-    (["record", "127.0.0.1:1", *METER, "-o", "house"], '-o: "house" would not be known for a recording; call it FILE.jsonl'),
+    (["record", "127.0.0.1:1", *METER, "-o", "house"], '-o: "house" is not a name for a recording; call it FILE.jsonl'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--speed", "2"], "--speed: only a recording, FILE.jsonl, can"),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "nan"], "Invalid value for '--speed': nan is not a finite number"),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "0"], "--speed: 0 is not possible; allowed are 0.01 to 1000"),

@@ -114,7 +114,7 @@ def test_nobody_is_found_at_another_speed_though_rubbish_is_heard(tmp_path):
         done = call(url, "--units", "1-2", "--baudrate", "9600", "--mode", "8N1", "--timeout", str(SHORT))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
-        f"softsplit: nobody answers at {url}: units 1-2 at 9600 8N1; but somebody is there, heard at 9600 8N1: unit 2: "
+        f"softsplit: no unit answers at {url}: units 1-2 at 9600 8N1; but there is traffic, heard at 9600 8N1: unit 2: "
         "the answer has 5 bytes without a meaning; are they on, is the line terminated, are A and B the right way round, is "
         "--timeout long enough?")
 
@@ -140,7 +140,7 @@ def test_damaged_answers_are_told_and_are_no_unit(tmp_path):
         bus.fault = damaged
         scan = scan_of(bus.url, "1-3", [19200], ["8N1"])
     assert named(scan) == {2: "any"}
-    assert "# unit 1: the answer has a wrong CRC; have two the same id, is the line terminated?" in draw_section(scan)
+    assert "# unit 1: the answer has a wrong CRC; check for two units with the same id, and the termination of the line" in draw_section(scan)
     assert accepted(draw_section(scan), tmp_path).line == Line(19200, "8N1")
     assert [unit for unit, _, _ in bus.requests].count(1) == 2
 
@@ -184,7 +184,7 @@ def test_a_server_that_looks_at_no_unit_id_is_one_device(kind, tmp_path):
         scan = scan_of(bus.url, "3-247")
         section = draw_section(scan)
     assert scan.ignores_units and scan.left == 0 and named(scan) == {3: "any"}
-    assert "# every unit id gets the same answer, so ids mean nothing there; 3 stands for the one device" in section
+    assert "# every unit id gets the same answer, so the device ignores unit ids; it is listed once, as 3" in section
     assert [unit.unit for unit in accepted(section, tmp_path).units] == [3]
     assert len(bus.requests) < 12
 
@@ -236,7 +236,7 @@ def test_silence_behind_a_gateway_names_the_cures(tmp_path):
         done = call(str(gateway.url), "--units", "1-2", "--timeout", str(SHORT))
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
-        f"softsplit: nobody answers at {gateway.url}: units 1-2; if that passes bytes through, its url is rtuovertcp://"
+        f"softsplit: no unit answers at {gateway.url}: units 1-2; if that passes bytes through, its url is rtuovertcp://"
         f"127.0.0.1:{gateway.port}; are they on, is the line terminated, are A and B the right way round, is --timeout "
         "long enough?")
 
@@ -321,7 +321,7 @@ def test_a_wire_that_a_running_splitter_owns_is_left_alone(tmp_path):
                 done = call(str(gateway.url), "--units", "2")
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == (f"softsplit: process {child.process.pid} runs {config} and owns {gateway.url}; stop it "
-                                   "before a scan, which would be a second master\n")
+                                   "first, because scan would be a second master\n")
 
 
 @pytest.mark.parametrize("units, shown", [("2,90-247", '2 = "any"'), ("90-247", "")])
@@ -339,7 +339,7 @@ def test_ctrl_c_shows_what_was_found_so_far(units, shown, tmp_path):
                 asked = accepted(child.text(), tmp_path) and re.search(r"units (\S+)", child.text())[1]
                 assert asked.startswith("2,90") and not asked.endswith("247")
             else:
-                assert child.text() == "" and child.log().splitlines()[-1] == "nobody has answered so far"
+                assert child.text() == "" and child.log().splitlines()[-1] == "no unit has answered so far"
 
 
 def test_a_terminal_shows_a_bar_with_the_time_left(tmp_path):

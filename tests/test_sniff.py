@@ -192,7 +192,7 @@ def test_what_cannot_be_opened_is_one_line_and_exit_code_1(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, told", [
-    ([], "name what to listen to"), (["x", "--request-port", "/dev/x"], "name what"), (["--reply-port", "/dev/x"], "two taps"),
+    ([], "give WHERE, or two taps"), (["x", "--request-port", "/dev/x"], "give WHERE"), (["--reply-port", "/dev/x"], "two taps"),
     (["tcp://127.0.0.1:502"], "not possible here"), (["x", "--detect"], "needs one serial device"),
     (["-", "--record", "x"], "needs times"), (["x", "--json", "--pcap", "-"], "only one of"), (["x", "--address", "y"], "no address"),
     (["./x", "--record", "x"], "at once"), (["--request-port=/dev/x", "--reply-port=rtu:///dev/y", "--pcap=/dev/y"], "at once"),

@@ -86,7 +86,7 @@ def test_a_second_process_says_which_one_runs_and_exits_3(box):
         until(box.serves)
         second = subprocess.run(box.command(), capture_output=True, text=True, timeout=30)
         assert second.returncode == 3 and "Traceback" not in second.stderr
-        assert second.stderr.startswith(f"softsplit: process {child.process.pid} runs {box.config} already")
+        assert second.stderr.startswith(f"softsplit: process {child.process.pid} already runs {box.config}")
         assert box.serves() and child.end(signal.SIGTERM) == 0
     assert box.pid() is None and box.state_file("status.json") is None
 

@@ -1,1 +1,1 @@
-"""softsplit.toml, or a script, to frozen values that validate themselves."""
+"""Configuration: softsplit.toml or a script as frozen values that validate themselves."""

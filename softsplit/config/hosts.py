@@ -1,4 +1,4 @@
-"""Which spellings of a host are one: localhost, 127.0.0.1, 0.0.0.0, the machine's own. Asks no name server."""
+"""Compare spellings of a host (localhost, 127.0.0.1, 0.0.0.0, own addresses) without a name server."""
 
 import socket
 from contextlib import suppress

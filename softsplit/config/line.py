@@ -1,4 +1,4 @@
-"""How a serial line is spoken on."""
+"""The settings of a serial line."""
 
 from dataclasses import dataclass
 

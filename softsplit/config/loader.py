@@ -1,4 +1,4 @@
-"""softsplit.toml to topology: read once, into values that validate themselves."""
+"""Load softsplit.toml into a topology."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What masters of a downstream may write: text like "meters/100 holding registers 0x8C04+8"."""
+"""Write permissions of a downstream, such as "meters/100 holding registers 0x8C04+8"."""
 
 import re
 from dataclasses import dataclass

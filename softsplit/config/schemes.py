@@ -1,4 +1,4 @@
-"""What each scheme of a url is and needs: one row for each way to carry Modbus.
+"""The url schemes: one row for each way to carry Modbus.
 
 A new transport is one row here, a client in `upstream/clients.py` and a server in `downstream/servers.py`.
 """

@@ -1,4 +1,4 @@
-"""Who is wired to whom: frozen values that validate themselves, for scripts and configuration files alike."""
+"""The topology: which downstream serves which units. Frozen values for scripts and configuration files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

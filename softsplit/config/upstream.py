@@ -1,4 +1,4 @@
-"""A bus with real devices, and the units on it: frozen values that validate themselves."""
+"""An upstream: a bus with its units, as frozen values that validate themselves."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

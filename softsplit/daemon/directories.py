@@ -1,4 +1,4 @@
-"""Directories for what a running process leaves: links are not followed, owner and mode are checked.
+"""The runtime directories: owner and mode are checked, links are not followed.
 
 A runtime directory (/run/softsplit, and others) holds a state directory for each configuration that runs.
 What lies in there counts when it belongs to root, to us, or to the owner of the runtime directory.

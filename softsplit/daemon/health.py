@@ -19,8 +19,7 @@ TROUBLE, NOTE = "trouble", "note"
 NAMED = 3  # blocks, or units, that are named in one line
 FULL = 0.95  # of a wire
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
-NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to "
-          "which request")
+NO_IDS = "the gateway does not return our transaction ids, so answers cannot be matched to requests"
 
 Upstreams = Mapping[str, UpstreamStatus]
 Downstreams = Mapping[str, DownstreamStatus]
@@ -182,7 +181,7 @@ def _notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     if upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
         yield _note(name, 'the wire is full; "softsplit check" says what to change')
     for number in upstream.unlisted:
-        yield _note(name, f"unit {number} is on this line too; name it in units to have it served")
+        yield _note(name, f"unit {number} is also on this line; add it to units to serve it")
     for number, unit in upstream.units.items():
         refused = [block for block in unit.blocks if _is_refused(block)]
         if len(refused) < len(unit.blocks):

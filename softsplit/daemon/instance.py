@@ -1,4 +1,4 @@
-"""The one process that runs a configuration: its presence, its heartbeat, its status file."""
+"""The one process that runs a configuration: its presence, heartbeat and status file."""
 
 import errno
 import os

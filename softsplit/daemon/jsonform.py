@@ -1,4 +1,4 @@
-"""Frozen dataclasses as JSON and back; their type hints say what is accepted. Pure.
+"""Convert frozen dataclasses to JSON and back, checked by their type hints. Pure.
 
 A field is a key, unless its metadata name another `key`; a tuple is a list; Table, Url, bytes (in hex) and
 datetime are texts. Fields with a default may be missing in JSON, and there may be more than these.

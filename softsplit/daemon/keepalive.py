@@ -1,4 +1,4 @@
-"""What cron calls every minute: sees that a healthy process runs, and starts one when there is none."""
+"""`softsplit run --if-needed`, for cron: start a process unless a healthy one runs."""
 
 import logging
 import os

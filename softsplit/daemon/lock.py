@@ -1,4 +1,4 @@
-"""The lock of a runtime directory, for the moments in which something is made or removed there."""
+"""The lock of a runtime directory, held while something is created or removed there."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""What systemd wants to hear from a service of Type=notify: sd_notify(3) in plain sockets."""
+"""Notify systemd as a service of Type=notify does: sd_notify(3) with plain sockets."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Whether a configuration is run by a process, by which one, and whether that is alive: all by one socket.
+"""The socket by which others see which process runs a configuration, and whether it responds.
 
 The process listens on `socket` in the state directory of its configuration:
 

@@ -1,4 +1,4 @@
-"""A process that runs a configuration, as others see it: found by its socket, asked, and ended."""
+"""A process that runs a configuration, seen from outside: find it, ask it, end it."""
 
 import os
 import re

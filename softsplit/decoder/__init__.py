@@ -1,1 +1,1 @@
-"""Who said what on a half-duplex line: pure, without I/O, without a clock."""
+"""Decode the traffic of a half-duplex line: pure, without I/O, without a clock."""

@@ -1,4 +1,4 @@
-"""Alternating: a serial line of which it is known, or believed, who is talking."""
+"""Decode a line on which the sender of each frame is known: requests and replies alternate."""
 
 from softsplit.decoder.pairing import Pairing
 from softsplit.protocol import adu

@@ -1,4 +1,4 @@
-"""When each byte came, as far as the reads tell."""
+"""The arrival time of each byte, as precisely as the reads tell."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""Bytes of a serial line, with the CRC of any window of them at hand.
+"""Bytes of a serial line, with the CRC of any window of them.
 
 The CRC is arithmetic modulo x^16 + x^15 + x^2 + 1 = (x + 1)(x^15 + x + 1), where x has the order 32767: the
 register is multiplied by x for each bit, and that can be undone. So let each byte count as what it adds to

@@ -1,4 +1,4 @@
-"""Damage: what the bytes that are part of no frame were meant to be."""
+"""Describe damaged frames: which frame the bytes outside of all frames belonged to."""
 
 from softsplit.decoder.crcwindows import wrong_bit
 from softsplit.protocol.adu import crc

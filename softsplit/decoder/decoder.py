@@ -1,4 +1,4 @@
-"""Decoder: which requests and replies a half-duplex serial line carries, and which belong together.
+"""The decoder: finds requests and replies in the bytes of a half-duplex line and pairs them.
 
     tap (bytes -> frames; crcs, clock, shapes) -> conversation (frames -> transactions)
 """

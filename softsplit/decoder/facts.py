@@ -1,4 +1,4 @@
-"""What a transaction between others tells of a unit: what it holds, and what has been written. Pure.
+"""What a transaction between others says about a unit: its data, and what was written. Pure.
 
 Nothing becomes a value but an answer to a read. What a write covers, nobody knows until it was read again.
 """

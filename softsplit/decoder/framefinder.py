@@ -1,4 +1,4 @@
-"""A tap: finds the frames in what was read from a serial line.
+"""Find the frames in the bytes of one tap.
 
 The head of what is not yet decided is tried as the reply to what was asked last, then as any request or reply
 whose length its function tells, then, where a frame must begin, as a frame of a function that nobody knows.

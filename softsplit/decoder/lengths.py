@@ -1,4 +1,4 @@
-"""Shapes: how long a frame on a serial line is by what its head says, and which reply fits which request.
+"""The length of a frame by its first bytes, and which reply fits which request.
 
 Whole frames are meant: unit (1), function (1), what the function demands, CRC (2). What stands where is in
 section 6 of the MODBUS Application Protocol Specification V1.1b3 (MAP).

@@ -1,4 +1,4 @@
-"""The order in which two taps hear the requests and the replies of one unit, and whether it is doubtful."""
+"""The order in which two taps receive the requests and replies of one unit, and whether it is certain."""
 
 from collections import deque
 from dataclasses import dataclass, field

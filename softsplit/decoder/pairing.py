@@ -1,4 +1,4 @@
-"""A conversation: what masters and units say on a serial line, frame by frame, becomes transactions."""
+"""Pair the frames of a serial line: requests and replies become transactions."""
 
 from softsplit.decoder.damage import STRAY, TORN, begins_like, describe, resembles
 from softsplit.decoder.lengths import ECHOES, answer_length, answers, request_length

@@ -1,4 +1,4 @@
-"""How often another master reads what, from when its reads were heard. Pure: time is an argument."""
+"""The periods at which another master reads each block. Pure: time is an argument."""
 
 from collections import OrderedDict, deque
 from statistics import median_low

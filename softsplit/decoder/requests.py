@@ -1,4 +1,4 @@
-"""The past of a serial line: the requests to which a reply may still come."""
+"""The past requests of a serial line to which a reply may still come."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A transaction: what one master asked on a serial line, and what came of it."""
+"""A transaction: the request of a master on a serial line and its outcome."""
 
 import struct
 from dataclasses import dataclass

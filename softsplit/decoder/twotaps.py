@@ -1,4 +1,4 @@
-"""Two taps: one hears the requests, the other the replies, and neither tells how late it is.
+"""Decode two taps, one for requests and one for replies, each with an unknown delay.
 
 A tap holds back what it hears, for some milliseconds always and for longer now and then, but keeps its order;
 so which reply belongs to which request is not a matter of time. Two rules give certainty:

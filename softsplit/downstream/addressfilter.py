@@ -1,4 +1,4 @@
-"""Who may connect to a server, by address."""
+"""Decide by address who may connect to a server."""
 
 import logging
 from collections import Counter

@@ -1,4 +1,4 @@
-"""One master on a TCP connection: bytes in, requests answered in their order, bytes out. Nothing waits."""
+"""One master on a Modbus TCP connection: answers requests in their order, without blocking."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The mirrors behind one server, and a word in the log for what masters ask in vain."""
+"""The databank of one server: its mirrors, and a log line for each kind of refused request."""
 
 import logging
 from concurrent.futures import Future

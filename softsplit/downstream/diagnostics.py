@@ -1,4 +1,4 @@
-"""A unit of softsplit's own, by which a PLC can watch with Modbus alone how fresh the other units are.
+"""The diagnostics unit: registers from which a PLC can read how fresh the other units are.
 
 Input registers, big-endian. From 0x0000 on: version of this table (1), state of all units together, count of
 units, seconds since the start (u32). From 16 x unit id on, for each unit of the server:

@@ -1,4 +1,4 @@
-"""The echo of our own answers, on a line whose adapter or serial server hears what it sends.
+"""Recognise the echo of our own answers on a line whose adapter or serial server receives what it sends.
 
 Most answers cannot be taken for a request. But the answer to some writes is the request itself (MAP 6.5, 6.6,
 6.16), and the answer to a read may look like one by chance: whoever executes such an echo answers it, hears

@@ -1,4 +1,4 @@
-"""What a mirror does with requests for what is not polled: has them forwarded, and keeps the data."""
+"""Forward requests of masters for data that is not polled, and keep the answers."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

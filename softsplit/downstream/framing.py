@@ -1,4 +1,4 @@
-"""Framing: which request on a serial line is to be answered, among all that is said there."""
+"""Framing: find the request to answer among all traffic on a serial line."""
 
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import size_of, unit_of

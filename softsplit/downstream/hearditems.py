@@ -1,4 +1,4 @@
-"""Registers and bits as they were heard, each with the transaction that brought it and until when it is good.
+"""Registers and bits that were heard, each with its transaction and the time until which it is fresh.
 
 A number of several words is served only as one transaction brought it: of registers that the profile names,
 all words; of others, two neighbours that one transaction brought together.

@@ -1,4 +1,4 @@
-"""Answers that come too late for a master which knows a late one by nothing but the time."""
+"""Keep the answer to a write that came too late for its master on a serial line, for the master's retry."""
 
 from concurrent.futures import Future
 

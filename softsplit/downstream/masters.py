@@ -1,4 +1,4 @@
-"""What the masters of one server ask, and what they get.
+"""Counters of the masters of one server: their requests and the answers they got.
 
 The server's thread counts; the main thread looks on, at numbers that may be one request apart.
 """

@@ -1,4 +1,4 @@
-"""A Modbus RTU server on a serial device: modbus-tk's, with a loop of its own that outlives the adapter.
+"""Modbus RTU server on a serial device, with a loop of its own that outlives the adapter.
 
 modbus-tk's loop spins at full load once the adapter is pulled, and never serves again.
 """

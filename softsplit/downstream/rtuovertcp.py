@@ -1,4 +1,4 @@
-"""One master behind a serial server: Modbus RTU frames on a TCP connection."""
+"""Modbus RTU over TCP: one master behind a serial server."""
 
 import socket
 from concurrent.futures import Future

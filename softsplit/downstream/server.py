@@ -1,4 +1,4 @@
-"""What the two kinds of server share: a thread which waits for masters, and the databank it answers from."""
+"""Base class of the servers: a thread that waits for masters and answers from a databank."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""The server for a url."""
+"""Create the server for a url."""
 
 from collections.abc import Iterable
 

@@ -207,7 +207,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         """Make room for one more, at the expense of who asks least; return whether there is (MTI 4.2.1.1)."""
         if len(self.connections) < self._max_connections:
             return True
-        self._crowd.trouble(f"{self.label}: {self._max_connections} connections are all there may be; the "
+        self._crowd.trouble(f"{self.label}: all {self._max_connections} connections are in use; the "
                             "least active one makes room")
         evictable = [connection for connection in self.connections if not connection.is_preferred]
         if not evictable:

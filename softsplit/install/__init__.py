@@ -1,1 +1,1 @@
-"""What starts softsplit by itself and names its adapters: systemd units, cron lines, udev rules."""
+"""Install the systemd unit, cron entry and udev rules."""

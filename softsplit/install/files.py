@@ -1,4 +1,4 @@
-"""Files that softsplit writes: whole or not at all, and never over what a person has changed."""
+"""Write installed files whole or not at all, and never over a file that somebody edited."""
 
 import hashlib
 import re

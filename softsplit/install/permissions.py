@@ -1,4 +1,4 @@
-"""Whether a user who owns nothing, as the systemd unit's does, can read what softsplit needs."""
+"""Check whether the user of the systemd unit can read the files that softsplit needs."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Where files for systemd, cron and udev go, and the commands that put them to work and end that."""
+"""Where the files for systemd, cron and udev go, and the commands that activate and deactivate them."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What the process may do that an installed unit or line for cron starts; who looks may do less, or more."""
+"""The rights of the process that an installed unit or cron entry starts."""
 
 import grp
 import os

@@ -1,4 +1,4 @@
-"""`softsplit service`: what starts softsplit, or names its adapters; printed, installed, taken back."""
+"""`softsplit service`: print, install or remove the systemd unit, cron entry or udev rules."""
 
 import os
 import pwd

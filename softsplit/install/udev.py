@@ -1,4 +1,4 @@
-"""The udev rules: a lasting name for every adapter of a configuration, and no waiting in FTDI's chips."""
+"""The udev rules: a lasting name for each adapter of a configuration, and a short latency for FTDI chips."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The text of what starts softsplit: the systemd unit and cron's line."""
+"""The text of the systemd unit and the cron entry."""
 
 import re
 import shlex

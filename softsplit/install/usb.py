@@ -1,4 +1,4 @@
-"""USB adapters as sysfs shows them, and how udev may know one of them again."""
+"""Find USB adapters in sysfs, and how udev can recognise them."""
 
 import re
 from dataclasses import dataclass

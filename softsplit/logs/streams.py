@@ -1,4 +1,4 @@
-"""Standard input, output and error: no other file takes the place of a closed one, and any text can be written."""
+"""Keep stdin, stdout and stderr usable: closed ones are replaced, and any text can be written."""
 
 import codecs
 import io

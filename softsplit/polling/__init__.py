@@ -1,1 +1,1 @@
-"""What is read when: pure, without I/O; time is an argument."""
+"""Poll planning: which read is due when. Pure, without I/O; time is an argument."""

@@ -1,4 +1,4 @@
-"""How often a unit that does not answer is tried, and for how long. Pure: time is an argument."""
+"""How often and for how long to try a unit that does not answer. Pure: time is an argument."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What reads cost on a wire. Pure."""
+"""Calculate how long reads take on a wire. Pure."""
 
 from collections.abc import Sequence
 from itertools import groupby

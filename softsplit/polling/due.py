@@ -1,4 +1,4 @@
-"""A read of the plan, and when it is due. Pure: time is an argument."""
+"""A read of the poll plan and the time when it is due. Pure: time is an argument."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

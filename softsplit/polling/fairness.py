@@ -1,4 +1,4 @@
-"""Whose turn it is on a wire: requests of masters go first, but polling keeps half of it. Pure."""
+"""Share a wire between polling and the requests of masters, half each. Pure."""
 
 NEXT_TO_NOTHING = 1e-6  # s
 MOST_OWED = 5.0  # s of wire time; what polling could not use by then, it does not need

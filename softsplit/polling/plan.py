@@ -1,4 +1,4 @@
-"""Which read of a wire is due next. Pure: time is an argument."""
+"""The poll plan of a wire: which read is due next. Pure: time is an argument."""
 
 from collections.abc import Callable, Mapping, Sequence
 

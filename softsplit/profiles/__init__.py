@@ -1,4 +1,4 @@
-"""What a make of device looks like on the bus: profiles as data, and their loader."""
+"""Profiles of devices as data, and their loader."""
 
 from softsplit.profiles.loader import load_profile, shipped_profiles
 from softsplit.profiles.profile import Identify, Profile, Register

@@ -1,4 +1,4 @@
-"""Where the blocks of a profile lie: none overlaps another. It takes no longer than to sort them."""
+"""Check that the blocks of a profile do not overlap, in the time of a sort."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Profiles from TOML: the shipped ones by name, anyone's own by path."""
+"""Load profiles from TOML: shipped ones by name, others by path."""
 
 from dataclasses import dataclass, replace
 from functools import cache, partial

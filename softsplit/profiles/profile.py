@@ -1,4 +1,4 @@
-"""A profile: the reads that serve a make of device, and the registers people know it by."""
+"""A profile: the blocks to read from a device, and the names and types of its registers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Unit addresses on a serial line: one byte, or the four that some devices have, part of a serial number.
+"""Unit addresses on a serial line: one byte, or four on some devices, part of their serial number.
 
     one byte    unit (1)                    PDU    CRC (2)
     four bytes  unit (4, high byte first)   PDU    CRC (2)

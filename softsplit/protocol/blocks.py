@@ -1,4 +1,4 @@
-"""The words of the field: tables, blocks, reads, readings, and the limits of the specification.
+"""The values of the field: tables, blocks, reads, readings, and the limits of the specification.
 
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """

@@ -1,4 +1,4 @@
-"""PDUs: what stands where in a request and in an answer, whatever frame is around them.
+"""Encode and decode PDUs, independent of the frame around them.
 
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """

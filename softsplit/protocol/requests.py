@@ -1,4 +1,4 @@
-"""Requests of masters that are more than reads of registers or bits: writes, and file records. Pure.
+"""Parse requests of masters other than plain reads: writes and file records. Pure.
 
 What is checked here is what the specification lets a device refuse by itself (MAP 6); whether the unit has
 such addresses, only it knows.

@@ -1,4 +1,4 @@
-"""Registers and numbers: the types a profile may state, and how a value stands in registers.
+"""Convert registers to numbers: the value types of profiles and their byte orders.
 
 A register is two bytes, the high one first (MAP 4.2); how wider values stand in several of them, and floats
 in any, the specification does not say. Which end of a value comes first is a word of two: `word_order` of

@@ -1,4 +1,4 @@
-"""Host names: looked up in a thread of their own, so that a silent name server holds nobody up for long.
+"""Look up host names in a thread of their own, so that a silent name server blocks nobody for long.
 
 The system's resolver takes half a minute and more when no name server answers, and cannot be interrupted.
 """
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from softsplit import clock
 
-KEEP = 10.0  # s that an answer which came too late is kept for whoever asks again
+LATE_ANSWER_FOR = 10.0  # s for which a late answer is kept for the next look-up
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 _lock = threading.Lock()
@@ -41,7 +41,7 @@ class _LookUp:
 
     @property
     def is_outdated(self) -> bool:
-        return self._answered_at is not None and clock.now() - self._answered_at > KEEP
+        return self._answered_at is not None and clock.now() - self._answered_at > LATE_ANSWER_FOR
 
 
 def addresses(host: str, port: int, timeout: float) -> list[tuple]:

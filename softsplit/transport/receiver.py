@@ -1,4 +1,4 @@
-"""Hearing a line through one tap or two, for days: a tap that is lost is opened again."""
+"""Receive a line through one or two taps; a lost tap is opened again."""
 
 import select
 from collections.abc import Callable, Sequence

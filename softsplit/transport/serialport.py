@@ -1,4 +1,4 @@
-"""A serial device, such as a USB RS-485 adapter: ours alone while it is open, and gone when it is pulled."""
+"""A serial device, such as a USB RS-485 adapter, opened exclusively."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Taps: what lets a line be heard and can never speak on it.
+"""Taps: receive a line without being able to send on it.
 
 A serial device is opened for reading only, so that the kernel refuses every write, and its output lines RTS
 and DTR are lowered at once and left so. What cannot be avoided: most drivers raise both for a moment, well

@@ -1,4 +1,4 @@
-"""What bytes to and from the real devices travel on: a TCP connection, or a serial line."""
+"""The wire to the real devices: a TCP connection or a serial line."""
 
 import select
 import socket

@@ -1,1 +1,1 @@
-"""The side of the real devices: here softsplit is the Modbus client, the only master of the bus."""
+"""The side of the real devices, where softsplit is the Modbus client and the only master of the bus."""

@@ -1,4 +1,4 @@
-"""What the clients of all wires share: one question at a time, and one deadline for its whole answer.
+"""Base class of the Modbus clients: one request at a time, with one deadline for the whole answer.
 
 modbus-tk's own masters read byte by byte with a time-out for each, mistake late answers for errors or for
 right ones, and their `execute` holds one lock for the whole process. What the clients override cures that.

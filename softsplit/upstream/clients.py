@@ -1,4 +1,4 @@
-"""The client for a url."""
+"""Create the client for a url."""
 
 from softsplit.config.line import Line
 from softsplit.config.url import Url

@@ -1,4 +1,4 @@
-"""What one wire shows: how often each block was asked for, what came of it, and how long it took.
+"""Counters of one wire: requests for each block, their outcomes and latencies.
 
 The poller counts; the main thread and servers look on, at numbers that may be one request apart.
 """

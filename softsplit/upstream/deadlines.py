@@ -1,4 +1,4 @@
-"""The thread that ends the wait of masters, whatever holds up the pollers."""
+"""The thread that ends the waiting of masters at their deadline, even if a poller is stuck."""
 
 from collections.abc import Sequence
 

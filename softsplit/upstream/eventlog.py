@@ -1,4 +1,4 @@
-"""What the log says of one wire: of its gateway, its units and blocks, its load, and other masters on it."""
+"""Log the events of one wire: its gateway, units, blocks, load and other masters."""
 
 import logging
 from collections.abc import Collection
@@ -14,15 +14,15 @@ log = logging.getLogger("softsplit")
 TRIED_AGAIN = "; it is tried again every few seconds"
 MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
-NO_IDS = ("the gateway does not return our transaction ids, so that nobody can tell which answer belongs to "
-          "which request; what it says is not served")
+NO_IDS = ("the gateway does not return our transaction ids, so answers cannot be matched to requests; "
+          "they are not served")
 OVERLOADED, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
 class EventLog:
-    """Tells of each change once, and of what lasts ever more seldom. For the thread that owns the wire.
+    """Logs each change once, and lasting trouble at growing intervals. For the thread that owns the wire.
 
-    `tries` is false where nothing is ever sent.
+    `tries` is false if nothing is ever sent on the wire.
     """
 
     def __init__(self, name: str, url: str, units: Collection[int], tries: bool = True):
@@ -46,11 +46,11 @@ class EventLog:
         self._gateway.trouble(f"{self._name}: {error}", self._outlook)
 
     def gateway_waits(self, unit: int, gateway: GatewayWait | None) -> None:
-        """The gateway says that a unit is off; tell how long that takes, again when it is twice as long."""
+        """Log how long the gateway takes to report a unit as off; log it again when that time has doubled."""
         wait = gateway.says_off_after if gateway else None
         if wait and wait > 2 * self._told_wait and self._bucket.take():
             self._told_wait = wait
-            log.info("%s: the gateway needs %.1f s to say that unit %s is off", self._name, wait, unit)
+            log.info("%s: the gateway needs %.1f s to report that unit %s is off", self._name, wait, unit)
 
     def returns_ids(self, does: bool) -> None:
         if does:
@@ -77,11 +77,11 @@ class EventLog:
             condition.forget()
 
     def catch_up(self) -> None:
-        """Log what lasts and could not be logged when it began; to be called about once a second."""
+        """Log lasting states that exceeded the limit when they began; call it about once a second."""
         self._bucket.catch_up()
 
     def does_not_say(self, unit: int, what: str, error: UpstreamError) -> None:
-        """The outcome of a write is not known."""
+        """The outcome of a write is unknown."""
         self._blocks_that_are_written.trouble(
             f"{self._name}: unit {unit}: {what}: {error}; whether it was done is not known")
 
@@ -89,16 +89,16 @@ class EventLog:
         self._block(unit, block).trouble(f"{self._name}: {block}: {error}")
 
     def weigh(self, demand: float) -> None:
-        """Say when the wire cannot carry the plan, and when it can again."""
+        """Log when the wire cannot carry the plan, and when it can again."""
         if demand > OVERLOADED:
-            self._load.trouble(f"{self._name}: the wire cannot carry all reads in their periods, which are "
-                               'stretched; "softsplit check" says what to change')
+            self._load.trouble(f"{self._name}: the wire cannot carry all reads at their periods, so the periods "
+                               'are stretched; "softsplit check" shows what to change')
         elif demand < CARRIED:
-            self._load.well(f"{self._name}: the wire carries all reads in their periods again")
+            self._load.well(f"{self._name}: the wire carries all reads at their periods again")
 
     def is_there_too(self, unit: int) -> None:
         if self._bucket.take():
-            log.info("%s: unit %s is on this line too; name it in units to have it served", self._name, unit)
+            log.info("%s: unit %s is also on this line; add it to units to serve it", self._name, unit)
 
     def is_not_alone(self, what: str) -> None:
         self._line.trouble(what)

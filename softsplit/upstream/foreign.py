@@ -1,4 +1,4 @@
-"""What other masters say on a line that should be ours alone, as far as it can be mistaken. Pure."""
+"""Remember the requests of other masters on our line whose answers could be mistaken for ours. Pure."""
 
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import READ_TABLES

@@ -1,4 +1,4 @@
-"""Sends requests of masters over the wire of a poller, each once, and takes home what the answers tell."""
+"""Send requests of masters over the wire of a poller, each once, and evaluate the answers."""
 
 from softsplit import clock
 from softsplit.config.upstream import Upstream

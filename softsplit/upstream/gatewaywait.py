@@ -1,4 +1,4 @@
-"""How long a gateway may be busy with one request, above all with one to a unit that is off. Pure.
+"""Estimate how long a gateway is busy with one request, above all with one to a unit that is off. Pure.
 
 A gateway works off what it is asked one after another. For a unit that is off it waits its own time, often
 with retries of its own, and then answers with exception 0x0B, or says nothing. Who asks on meanwhile fills its

@@ -1,4 +1,4 @@
-"""What the thread of a wire tells the mirrors of its units, over the queue to the sync thread."""
+"""Hand readings of a wire to the mirrors of its units, through the queue of the sync thread."""
 
 import threading
 from collections.abc import Callable, Sequence

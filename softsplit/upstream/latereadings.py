@@ -1,4 +1,4 @@
-"""Takes home what a gateway says when nobody waits for it any more, as of when it was asked for."""
+"""Use late answers of a gateway as readings of the time when they were requested."""
 
 from collections.abc import Callable
 

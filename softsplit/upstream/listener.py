@@ -1,4 +1,4 @@
-"""Fills mirrors from what another master asks and its units answer, on a line that is only heard."""
+"""Fill mirrors from the traffic between another master and its units, without sending."""
 
 from collections.abc import Sequence
 from queue import Queue

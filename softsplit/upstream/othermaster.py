@@ -1,4 +1,4 @@
-"""Another master on a line of which softsplit has to be the only one."""
+"""Detect another master on a line where softsplit has to be the only one."""
 
 from collections import deque
 

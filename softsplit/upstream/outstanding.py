@@ -1,4 +1,4 @@
-"""Which answers may still come over a serial line, where nothing but its shape tells one from another. Pure.
+"""Track answers that may still arrive on a serial line, where only their shape identifies them. Pure.
 
 A unit answers in the order in which it was asked, a question once or never. So an answer shows that none can
 come any more to what was asked before; time alone does not, for a gateway or an adapter that stalls may hold

@@ -1,4 +1,4 @@
-"""The master thread: owns one wire, reads what the plan says is due, and forwards requests of masters."""
+"""The master thread: owns one wire, reads the blocks that are due, and forwards requests of masters."""
 
 import logging
 import threading

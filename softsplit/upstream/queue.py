@@ -1,4 +1,4 @@
-"""Requests of masters that wait for their turn on a wire, to be sent once."""
+"""Queue of the masters' requests for one wire; each request is sent once."""
 
 import threading
 from collections.abc import Callable, Iterable

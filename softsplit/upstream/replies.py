@@ -1,4 +1,4 @@
-"""The reply to a question on a serial line, found among whatever else the line carries.
+"""Find the reply to a request among everything else that a serial line carries.
 
 A question stands in `request`, a whole frame, which tells how long unit addresses are. A reply of another
 unit, of another function or of another size is not the answer (MODBUS over Serial Line V1.02, 2.4.1).

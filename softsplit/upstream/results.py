@@ -1,4 +1,4 @@
-"""What comes of requests, told to all who need to know: the plan, the counters, the log, and the mirrors."""
+"""Report the outcome of each request to the plan, the counters, the log and the mirrors."""
 
 from softsplit import clock
 from softsplit.errors import Refused, Unreachable, UpstreamError

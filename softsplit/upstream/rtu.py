@@ -1,4 +1,4 @@
-"""Modbus RTU with the devices on a line, whether the line is ours or behind a TCP connection.
+"""Modbus RTU client, on a serial device or over a TCP connection.
 
 Nothing but its content tells a reply from another: a late one of the same shape looks like the right one. So
 the line has to be ours alone; and what was not answered is asked again only when another answer of the unit
@@ -108,7 +108,7 @@ class RtuClient(Client, RtuMaster):
                     break  # there is nothing more
                 except BadAnswer:
                     pass
-        raise BadAnswer(f"unit {unit}: another master asks the same; nobody knows whom an answer is for")
+        raise BadAnswer(f"unit {unit}: another master sends the same request; the answer cannot be attributed")
 
     def _outrun(self, unit: int, question: Question, timeout: float) -> None:
         """Have something else answered, so that no answer to an earlier question like this can come any more.
@@ -127,7 +127,7 @@ class RtuClient(Client, RtuMaster):
             if not self._awaited.has(unit):
                 return
         if shape in self._awaited:
-            raise NotSent(f"unit {unit}: nothing was sent; its answer could not be told from a missing one")
+            raise NotSent(f"unit {unit}: nothing was sent; its answer could not be told from an earlier one that is missing")
 
     def _probes(self, unit: int, question: Question) -> list[Question]:
         """Return harmless reads; first those of which no answer is missing, or for the longest time."""
@@ -148,7 +148,7 @@ class RtuClient(Client, RtuMaster):
                 self._sort(is_idle=not self._is_new)
             if len(self._stray) > MOST_STRAY or clock.now() > end:
                 self._sort()
-                raise BadAnswer(f"{self._url}: the line is never quiet")
+                raise BadAnswer(f"{self._url}: the line does not become quiet")
         self._accepted, self._is_new = None, False
 
     def listen(self) -> None:
@@ -207,7 +207,7 @@ class RtuClient(Client, RtuMaster):
         is_ambiguous = len(self._awaited.matching(unit, pdu)) > 1
         self._awaited.answered(unit, pdu)
         if is_foreign:
-            raise BadAnswer(f"unit {unit}: another master asked the same; nobody knows whom it answers")
+            raise BadAnswer(f"unit {unit}: another master sent the same request; the answer cannot be attributed")
         if is_ambiguous:
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
         self._accepted = self._question, pdu

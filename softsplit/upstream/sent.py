@@ -1,4 +1,4 @@
-"""The requests of one connection, known by their transaction ids, and what still may come of them. Pure."""
+"""Match answers to the requests of one Modbus TCP connection by transaction id. Pure."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Modbus TCP with a gateway or a device: an answer is told by its transaction id."""
+"""Modbus TCP client for a gateway or a device: the transaction id identifies an answer."""
 
 from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
 
@@ -168,5 +168,5 @@ class TcpClient(Client, TcpMaster):
         return frame
 
     def _no_ids(self) -> BadAnswer:
-        return BadAnswer(f"{self._url} does not return our transaction ids, so that nobody can tell which "
-                         "answer belongs to which request")
+        return BadAnswer(f"{self._url} does not return our transaction ids, so answers cannot be "
+                         "matched to requests")

@@ -1,4 +1,4 @@
-"""A read in another shape, which brings what another read asks for: more of the table, beyond its end. Pure."""
+"""Widen a read beyond its end, so that its answer differs in size from another master's. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import replace

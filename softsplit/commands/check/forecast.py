@@ -1,4 +1,4 @@
-"""How old the data of a plan gets on a wire without faults: the plan itself says, run ahead of time. Pure."""
+"""Forecast how old the data of a poll plan gets on a wire without faults, by running the plan. Pure."""
 
 from collections.abc import Mapping, Sequence
 

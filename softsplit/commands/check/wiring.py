@@ -1,4 +1,4 @@
-"""What `softsplit check` says: the topology as a picture, what is read how often, and what it costs."""
+"""The output of `softsplit check`: wiring, poll plan and bus load."""
 
 from dataclasses import dataclass
 from math import ceil, floor, log10
@@ -39,7 +39,7 @@ class Fit:
 
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
-    parts = [[f"{name} is right"], *(_upstream(each, _polled(topology, each)) for each in topology.upstreams),
+    parts = [[f"{name} is valid"], *(_upstream(each, _polled(topology, each)) for each in topology.upstreams),
              *map(_downstream, topology.downstreams)]
     return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)
 
@@ -70,7 +70,7 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> list[str]:
         lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}")
         lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(upstream, unit, costs)]
     if upstream.is_heard:
-        lines.append(" nothing is ever sent; what another master reads here is served, and nothing else")
+        lines.append(" listen only: nothing is sent; only what another master reads here is served")
     elif polled:
         found = _fit(upstream, costs)
         lines += [f" {found.in_words}", *(f" {fault}: {why}" for fault, why in found.faults)]
@@ -97,7 +97,7 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     if upstream.is_heard:
         return
     if not unit.reads:
-        yield "nothing is polled; " + ("what masters ask for is asked of the unit" if upstream.learn else
+        yield "nothing is polled; " + ("requests of masters are forwarded to the unit" if upstream.learn else
                                        "NOTHING IS SERVED, because learn is false")
     own = {cost.read: cost for cost in costs if cost.unit == unit.unit}
     width = max((len(read.name) for read in unit.reads), default=0)
@@ -114,8 +114,8 @@ def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
     if upstream.line and not costs:
         return Fit(0.0, "nothing is polled")
     if not costs:
-        return Fit(None, "the line behind the gateway is not known; set baudrate and mode to see what the "
-                         "reads need")
+        return Fit(None, "the line behind the gateway is unknown; set baudrate and mode to see the load of the "
+                         "reads")
     needed = sum(cost.share for cost in costs)
     faults = []
     slowest = max(costs, key=lambda cost: cost.duration)
@@ -125,9 +125,9 @@ def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
                                   f"least {_seconds(2 * slowest.duration)}"))
     if needed > busload.ROOMY:
         fault, what = ((TOO_MUCH, "periods will be stretched") if needed > 1 else
-                       (NARROW, "there is hardly any room"))
+                       (NARROW, "the wire is almost full"))
         faults.append((fault, f"{what}; {_cure(upstream, costs, needed)}"))
-    return Fit(needed, f"the reads need {100 * needed:.0f} % of the wire, when devices begin to answer after "
+    return Fit(needed, f"the reads need {100 * needed:.0f} % of the wire if devices begin to answer after "
                        f"{1000 * busload.DEVICE_DELAY:g} ms", tuple(faults))
 
 

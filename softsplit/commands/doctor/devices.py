@@ -1,4 +1,4 @@
-"""Serial devices as they should be: there, ours to use, not the kernel's, lasting in name, and quick."""
+"""Check serial devices: present, permitted, not the kernel's console, lasting name, low latency."""
 
 import errno
 import grp

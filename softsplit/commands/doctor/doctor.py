@@ -1,4 +1,4 @@
-"""`softsplit doctor`: looks at a whole installation, and says what to do."""
+"""`softsplit doctor`: check a whole installation and say what to fix."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
     units are tried. What the system knows is looked up below `root`. Raises ConfigError.
     """
     topology = load_config(config)
-    yield well(f"{config} is right: {show_count(len(topology.upstreams), 'upstream')}, "
+    yield well(f"{config} is valid: {show_count(len(topology.upstreams), 'upstream')}, "
                f"{show_count(len(topology.downstreams), 'downstream')}")
     status = read_status(config)
     runs = status.health.code != NOT_RUNNING

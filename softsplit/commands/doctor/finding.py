@@ -1,4 +1,4 @@
-"""What a check has found: one line, and how serious it is."""
+"""The result of one check: one line, and how serious it is."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What ports and wires say to somebody who tries them while no splitter does."""
+"""Check ports and wires by using them while no splitter runs."""
 
 import errno
 from collections.abc import Iterator
@@ -150,9 +150,9 @@ def _other_master(upstream: Upstream, what: str) -> Finding:
 
 
 def _other_protocol(upstream: Upstream, answering: int) -> Iterator[Finding]:
-    """Give a finding when nobody answers behind a connection, as when the other protocol is spoken there."""
+    """Give a finding when no unit answers behind a connection, as when the other protocol is spoken there."""
     if not answering and not upstream.url.is_serial:
-        yield note(f"{upstream.name}: nobody answers behind {upstream.url}; {other_protocol(upstream.url)}")
+        yield note(f"{upstream.name}: no unit answers behind {upstream.url}; {other_protocol(upstream.url)}")
 
 
 def other_protocol(url: Url) -> str:

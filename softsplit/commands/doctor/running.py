@@ -1,4 +1,4 @@
-"""What a running splitter says of itself, and its servers to a master; no wire is touched."""
+"""Check a running splitter by its status and its servers, without touching a wire."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Addresses as people and manuals write them: 0x5B00 and 23296, or 40001 and 400001."""
+"""Parse addresses as people and manuals write them: 0x5B00 and 23296, or 40001 and 400001."""
 
 from softsplit.errors import ConfigError, show
 from softsplit.protocol.blocks import ADDRESSES, Table

@@ -1,4 +1,4 @@
-"""What was read, as text, JSON or CSV: lines for each outcome. Pure."""
+"""Format what was read as text, JSON or CSV. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

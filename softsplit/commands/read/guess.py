@@ -1,4 +1,4 @@
-"""Registers of which nobody knows what they mean: everything they could say, in a table. Pure.
+"""Tabulate registers of unknown meaning: the plausible values of each in every byte order. Pure.
 
 A float that was meant is a huge whole number when taken for one, and a small whole number is next to zero
 when taken for a float; so at most one of the two is plausible.

@@ -1,4 +1,4 @@
-"""`softsplit read`: what a unit answers, by its profile or raw, once or again and again."""
+"""`softsplit read`: read a unit by profile or by address, once or repeatedly."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Cs
     """Return the form of a read of everything a profile polls. Raises ConfigError."""
     profile = load_profile(name)
     if not profile.reads:
-        raise ConfigError(f"profile {name} polls nothing; say what to read: ADDRESS COUNT")
+        raise ConfigError(f"profile {name} polls nothing; give ADDRESS and COUNT")
     return form_of(form, profile, decodes)
 
 
@@ -146,5 +146,5 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
             is_well = False
             tell(f"{title_of(outcome.read)}: {outcome.error}")
     for what in client.take_foreign():
-        tell(f"another master is on this line: {what}; what was read may not be the unit's")
+        tell(f"another master is on this line: {what}; the values may not be the unit's")
     return is_well

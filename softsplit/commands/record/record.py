@@ -1,4 +1,4 @@
-"""`softsplit record`: keeps what the units of a bus answer, so that it can be played back."""
+"""`softsplit record`: record the answers of units for `softsplit simulate`."""
 
 import sys
 from collections import Counter
@@ -49,10 +49,10 @@ def upstream_of(url: Url, units: Sequence[str], profile: str | None, every: floa
 
 def _unit(unit: str, own: str, profile: str | None, every: float | None) -> Unit:
     if not (own or profile):
-        raise ConfigError(f"what is unit {unit}? write -u {unit}=PROFILE, or -p PROFILE for all")
+        raise ConfigError(f"unit {unit} has no profile; write -u {unit}=PROFILE, or -p PROFILE for all units")
     of_device = load_profile(own or profile)
     if not of_device.reads:
-        raise ConfigError(f"profile {of_device.name} polls nothing; take one that says what to read")
+        raise ConfigError(f"profile {of_device.name} polls nothing; use one with blocks")
     periods = {} if every is None else {read.name: every for read in of_device.reads}
     return Unit(parse_unit(unit), of_device, periods)
 
@@ -119,5 +119,5 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
 def _require_room(path: str) -> None:
     """Raise SoftsplitError when an earlier recording would be lost, or nobody could play this one."""
     if not path.endswith(RECORDING):
-        raise ConfigError(f'"{path}" would not be known for a recording; call it FILE{RECORDING}', "-o")
+        raise ConfigError(f'"{path}" is not a name for a recording; call it FILE{RECORDING}', "-o")
     require_absent(path)

@@ -1,4 +1,4 @@
-"""Reads all that is polled of the units of a bus, as a poller does, for a recording."""
+"""Read all polled blocks of the units of a bus at their periods, for a recording."""
 
 import time
 from collections.abc import Callable, Iterator

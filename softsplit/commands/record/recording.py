@@ -1,4 +1,4 @@
-"""A house on file: what its units answered and when, one JSON object in each line. The head comes first.
+"""The file format of a recording: the answers of units and their times, one JSON object per line.
 
     {"softsplit": "0.1.0", "format": 1, "begun": "2026-11-25T12:47:00+00:00", "url": "tcp://meters:502",
      "units": {"100": "abb-b24"}}
@@ -140,7 +140,7 @@ def read_house(path: str) -> House:
         except ValueError:
             damaged += not _parse_head(line)
     if not answers:
-        raise SoftsplitError(f'{path} keeps no answer of any unit; make one with "softsplit record"')
+        raise SoftsplitError(f'{path} has no answer of any unit; make a recording with "softsplit record"')
     return House(path, sorted(answers, key=lambda answer: answer.time), damaged)
 
 

@@ -1,4 +1,4 @@
-"""The splitter for someone without hardware: it and its sockets are real, only the meters are simulated."""
+"""`softsplit run --demo`: a real splitter with real sockets and two simulated meters."""
 
 from collections.abc import Callable
 

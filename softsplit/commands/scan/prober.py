@@ -1,4 +1,4 @@
-"""Asks units of which nothing is known whether they are there, and what they are; never writes."""
+"""Ask a unit id whether a unit is there and what it is, without writing."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""`softsplit scan`: what to ask for, how far it is, and what was found, as a section to paste."""
+"""`softsplit scan`: plan the scan, show its progress, and print an upstream section."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ def run_scan(scan: Scan, force: bool = False) -> int:
     (not by `force`), when it cannot be reached, or nobody answers.
     """
     if not force:
-        require_free(scan.url, "stop it before a scan, which would be a second master")
+        require_free(scan.url, "stop it first, because scan would be a second master")
     code = 0
     try:
         _watch(scan)
@@ -103,7 +103,7 @@ def run_scan(scan: Scan, force: bool = False) -> int:
     if not scan.found:
         if not code:
             raise SoftsplitError(_nobody(scan))
-        say("nobody has answered so far", err=True)
+        say("no unit has answered so far", err=True)
     return code
 
 
@@ -156,10 +156,10 @@ def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
     where = f"{scan.url} at {_show(way)}" if way else str(scan.url)
     yield f"softsplit scan of {where}, units {show_units(scan.asked)}"
     if scan.ignores_units:
-        yield (f"every unit id gets the same answer, so ids mean nothing there; {scan.found[0].unit} stands "
-               "for the one device")
+        yield (f"every unit id gets the same answer, so the device ignores unit ids; it is listed once, as "
+               f"{scan.found[0].unit}")
     for what in dict.fromkeys(scan.damaged.get(way, {}).values()):
-        yield f"{what}; have two the same id, is the line terminated?"
+        yield f"{what}; check for two units with the same id, and the termination of the line"
     if scan.foreign:
         yield f"another master is on this line: {scan.foreign}; take it off, softsplit has to be the only one"
 
@@ -167,14 +167,13 @@ def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
 def _nobody(scan: Scan) -> str:
     """Say that nobody answers, what was tried, and what to look at."""
     ways = ", ".join(_show(way) for way in scan.tried if way)
-    parts = [f"nobody answers at {scan.url}: units {show_units(scan.asked)}{f' at {ways}' if ways else ''}"]
+    parts = [f"no unit answers at {scan.url}: units {show_units(scan.asked)}{f' at {ways}' if ways else ''}"]
     for way, units in list(scan.damaged.items())[:1]:
         where = f", heard at {_show(way)}" if way else ""
-        parts.append(f"but somebody is there{where}: {next(iter(units.values()))}")
+        parts.append(f"but there is traffic{where}: {next(iter(units.values()))}")
     if scan.foreign:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
     if not scan.url.is_serial:
         parts.append(other_protocol(scan.url))
-    parts.append("are they on, is the line terminated, are A and B the right way round, is --timeout long "
-                 "enough?")
+    parts.append("check power, termination, A and B, and --timeout")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Goes through units, and ways to speak on their line, until somebody answers; then through all units."""
+"""Try unit ids and line settings until a unit answers, then all unit ids."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Values as a person reads them: text and units of measure. Pure."""
+"""Format the values of registers for a person: text and unit of measure. Pure."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Files of lines that anybody may have written."""
+"""Read lines of bounded length from a file."""
 
 from collections.abc import Iterator
 from typing import TextIO

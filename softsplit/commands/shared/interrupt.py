@@ -1,4 +1,4 @@
-"""How a person ends what waits: at once, and with nothing left half done."""
+"""End a command on a signal: at once while it waits, otherwise after the work in hand."""
 
 import signal
 from collections.abc import Iterator

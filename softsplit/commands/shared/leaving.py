@@ -1,4 +1,4 @@
-"""Ctrl-C where nobody can catch it, while modules are imported and while Python ends: the process ends at once."""
+"""Ctrl-C while modules are imported and while Python ends: the process ends at once."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What commands say about themselves, and of what went wrong."""
+"""Messages of the commands on stderr."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What commands print: for a person in the encoding of the locale, for programs as strict JSON and CSV."""
+"""Print for a person in the encoding of the locale, and for programs as strict JSON and CSV."""
 
 import csv
 import io

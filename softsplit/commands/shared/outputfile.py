@@ -1,4 +1,4 @@
-"""Files that commands write: one that grows for days, and one that is written whole; no file of others is lost."""
+"""Write output files: one that is rotated, or one that is replaced whole. Files of others are kept."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ def require_absent(path: str) -> None:
     """Raise SoftsplitError when a file with something in it has the name that FILE will have, or an older one."""
     for each in files_of(path) if path != STDOUT else ():
         if os.path.isfile(each) and os.path.getsize(each) or each != path and os.path.lexists(each):
-            raise SoftsplitError(f"{each} is there already; remove it, or choose another file")
+            raise SoftsplitError(f"{each} already exists; remove it, or choose another file")
 
 
 class OutputFile:
@@ -79,7 +79,7 @@ class OutputFile:
             self.close()
             for each in names:
                 if os.path.lexists(each) and _identity(os.stat(each)) not in self._own:
-                    raise SoftsplitError(f"{each} is a file of somebody else by now; it is left as it is")
+                    raise SoftsplitError(f"{each} was replaced by somebody else and is left as it is")
             for newer, older in reversed(list(zip(names, names[1:]))):
                 if os.path.lexists(newer):
                     os.replace(newer, older)
@@ -100,7 +100,7 @@ def _open_empty(path: str, flags: int) -> int:
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_size:
         os.close(fd)
-        raise FileExistsError(errno.EEXIST, "it is there already")
+        raise FileExistsError(errno.EEXIST, "it already exists")
     return fd
 
 

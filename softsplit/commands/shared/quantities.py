@@ -1,4 +1,4 @@
-"""Spans of time and sizes as people write them: 90, 90s, 15m, 1h, 2d; 500k, 50M, 1G."""
+"""Parse and format durations and sizes: 90, 90s, 15m, 1h, 2d; 500k, 50M, 1G."""
 
 from softsplit.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""Reads what a profile states of one unit, once, block by block; for tools that a person runs."""
+"""Read blocks of one unit once, for commands."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Ways to a unit past the running splitter that owns its wire: the servers of that splitter."""
+"""Find the server of a running splitter through which to read a unit whose wire that splitter owns."""
 
 import os
 from dataclasses import dataclass
@@ -62,8 +62,8 @@ def _find_owner(url: Url) -> Owner | None:
             except Gone:
                 continue
             except SoftsplitError as error:
-                unknown = (f"{process} runs, and which wires it owns is unknown: {error}; --force asks {url} "
-                           "all the same, perhaps as a second master")
+                unknown = (f"{process} runs, but its wires are unknown: {error}; --force uses {url} anyway, "
+                           "perhaps as a second master")
                 continue
             for name, upstream in status.upstreams.items():
                 if hosts.are_same(url, upstream.url):
@@ -103,7 +103,7 @@ def _topology_of(owner: Owner) -> Topology:
     """Return what its configuration says. Raises SoftsplitError."""
     config = Path(owner.status.process.config)
     if not config.is_absolute() or key_of(config) != owner.key or not config.is_file():
-        raise SoftsplitError(f"{owner}, whose servers nobody knows, as that file is not there any more")
+        raise SoftsplitError(f"{owner}, but its servers are unknown, because that file is gone")
     return load_config(config)
 
 

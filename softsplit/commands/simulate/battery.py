@@ -1,6 +1,6 @@
-"""A simulated battery: what its management system would show, as a pure function of time.
+"""A simulated battery management system: its values as a pure function of time.
 
-It is charged and discharged in a rhythm of some minutes; another unit is another battery.
+It charges and discharges in a cycle of some minutes; each unit id is another battery.
 """
 
 from datetime import UTC, datetime

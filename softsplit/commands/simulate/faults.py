@@ -1,4 +1,4 @@
-"""What goes wrong on a simulated bus, and when.
+"""Faults of a simulated bus and their schedule.
 
     KIND[:ARG][,unit=U][,every=N][,from=S][,to=S]
 

@@ -1,4 +1,4 @@
-"""A simulated house: what an energy meter on its mains would show, as a pure function of time.
+"""A simulated energy meter: its values as a pure function of time.
 
 The loads of the phases come and go; energy is the integral of power, so it only grows. Another unit is
 another meter with other loads. What a phase shows is rounded first and a total is the sum of what the phases

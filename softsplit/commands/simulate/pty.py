@@ -1,4 +1,4 @@
-"""A simulated serial cable: two pseudo-terminals, of which each hears what is written to the other."""
+"""A simulated serial cable: two pseudo-terminals, each of which receives what is written to the other."""
 
 import os
 import selectors

@@ -1,7 +1,7 @@
-"""Units that answer as real ones once did: a recording, played again and again.
+"""Units that play back a recording in a loop.
 
-It begins again at its end, because what stayed there would look alive and be old; counters fall back then.
-What was never recorded is refused with 0x02.
+A recording starts again at its end, because frozen values would look alive; counters fall back then. What was
+not recorded is refused with 0x02.
 """
 
 import logging

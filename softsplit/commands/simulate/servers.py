@@ -1,4 +1,4 @@
-"""Units that are not there, and servers whose frames go wrong when these units want it."""
+"""Simulated units, and servers that can damage their frames."""
 
 import os
 import time

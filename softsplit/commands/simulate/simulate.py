@@ -1,4 +1,4 @@
-"""A device that is not there: answers as its profile says, with values that are pure functions of time."""
+"""`softsplit simulate`: simulate devices from a profile or a recording."""
 
 import os
 import time
@@ -162,5 +162,5 @@ def _server_of(what: str, units: Sequence[int], speed: float | None) -> Callable
     if speed is not None:
         raise ConfigError(f"only a recording, FILE{RECORDING}, can be played faster", "--speed")
     if not units:
-        raise ConfigError("which units are there? give one for each device", "--unit")
+        raise ConfigError("give at least one unit id", "--unit")
     return partial(simulated_server, load_profile(what), units)

@@ -1,7 +1,7 @@
-"""How fast a line is, and with which parity: found out by listening.
+"""Detect the baud rate and parity of a line by listening.
 
-Each usual setting is tried, and gets a score: good frames a second, less the damaged bytes a second. How
-many stop bits there are nobody can hear.
+Each usual setting gets a score: good frames per second minus damaged bytes per second. The number of stop
+bits cannot be detected.
 """
 
 import select

@@ -1,4 +1,4 @@
-"""Transactions of a line as lines for a person, and as JSON and CSV for programs."""
+"""Format transactions as lines for a person, and as JSON and CSV for programs."""
 
 import struct
 import time

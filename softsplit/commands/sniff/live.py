@@ -1,4 +1,4 @@
-"""Hearing a line as it is spoken on, until nobody wants to see it any more."""
+"""Receive a line and its end of input for `softsplit sniff`, until somebody ends it."""
 
 import os
 import select

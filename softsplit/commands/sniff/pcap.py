@@ -1,8 +1,8 @@
-"""Captures for Wireshark, which opens them with no setting.
+"""Write captures that Wireshark opens without settings.
 
-As they are on the line (link type 252: the next dissector stands in front of each packet), or as Modbus TCP
-would be (link type 101: raw IPv4), which shows writes of one register or coil paired too, but no CRC and
-nothing that is damaged.
+Either RTU frames as on the line (link type 252: the name of the dissector precedes each packet), or Modbus TCP
+(link type 101: raw IPv4), where Wireshark pairs writes of one register or coil too, but without CRCs and
+damaged frames.
 
     252: tags (2 kind, 2 length, content), then the frame   wireshark: epan/exported_pdu.h
     101: IPv4 (20), TCP (20), header (7), PDU               RFC 791, RFC 9293, MTI 3.1.3

@@ -1,4 +1,4 @@
-"""Listening to a line that others use: every transaction on it, for a person, a program, or Wireshark."""
+"""`softsplit sniff`: decode traffic for a person, a program or Wireshark."""
 
 import os
 import stat
@@ -65,7 +65,7 @@ class Order:
     def __post_init__(self):
         taps = [self.request_port, self.reply_port]
         if bool(self.where) == any(taps) or any(taps) and not all(taps):
-            raise ConfigError("name what to listen to, or two taps with --request-port and --reply-port")
+            raise ConfigError("give WHERE, or two taps with --request-port and --reply-port")
         if self.detect and not (self.where and is_live(self.where) and tap_url(self.where).is_serial):
             raise ConfigError("--detect needs one serial device, like rtu:///dev/ttyUSB0")
         if self.record and self.where == STDIN:

@@ -1,4 +1,4 @@
-"""What a line shows in the long run: who is asked for what and how often, and what comes of it. Bounded."""
+"""Statistics of a line: the requests to each unit, their rates and outcomes. Bounded."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -160,11 +160,11 @@ class Statistics:
         kinds = sum((counts.kinds for counts in self._units.values()), Counter())
         named = [f"{kinds[kind]} {kind}" for kind in NAMED_KINDS if kinds[kind]]
         if named:
-            yield click.style(f"replies that nobody can vouch for: {', '.join(named)}", fg="magenta")
+            yield click.style(f"uncertain replies: {', '.join(named)}", fg="magenta")
         if self._collisions or kinds[Kind.SUSPECT]:
             yield click.style("a second master is suspected: "
-                              f"{show_count(self._collisions, 'request')} came while another waited for its "
-                              f"reply, {kinds[Kind.SUSPECT]} replies may answer either", fg="red", bold=True)
+                              f"{show_count(self._collisions, 'request')} while another waited for its reply, "
+                              f"{kinds[Kind.SUSPECT]} replies that may answer either", fg="red", bold=True)
 
 
 def _flagged(count: int) -> str:
