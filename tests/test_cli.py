@@ -152,10 +152,10 @@ def test_check_says_what_the_reads_cost(tmp_path):
     shown = checked(tmp_path, METERS)
     assert "upstream meters  rtu:///dev/ttyUSB1  19200 8E1  timeout 1 s" in shown
     assert "every 1 s     145 bytes    90 ms    9.0 %  at worst 1.10 s old" in shown
-    assert " the reads need 31 % of the wire, when" in shown and "TOO" not in shown and "NARROW" not in shown
+    assert " the reads need 31 % of the wire if" in shown and "TOO" not in shown and "NARROW" not in shown
     behind = METERS.replace("rtu:///dev/ttyUSB1", "tcp://gateway")
     assert "the line behind the gateway is unknown; set baudrate and mode" in checked(tmp_path, behind)
-    assert " the reads need 31 % of the wire, when" in checked(tmp_path, behind + "baudrate = 19200")
+    assert " the reads need 31 % of the wire if" in checked(tmp_path, behind + "baudrate = 19200")
 
 
 def test_check_says_what_to_change_when_the_wire_cannot_carry_the_reads(tmp_path):

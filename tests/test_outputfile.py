@@ -84,7 +84,7 @@ def test_what_somebody_has_put_there_since_is_left_as_it_is(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["out", "out.1", "out.2", "out.3"], "its own ones rotate"
     older.unlink()
     older.write_text("of somebody else")
-    with pytest.raises(SoftsplitError, match="out.1 is a file of somebody else"):
+    with pytest.raises(SoftsplitError, match="out.1 was replaced by somebody else"):
         for _ in range(4):
             file.write(30 * b"x" + b"\n")
     assert older.read_text() == "of somebody else"

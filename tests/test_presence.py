@@ -192,7 +192,7 @@ def test_every_command_of_root_says_in_one_line_that_wires_are_unknown(service, 
                                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit)) for command in commands]
         for child in children:
             said = child.communicate(timeout=60 * SLOWNESS)[1]
-            assert child.returncode == 1 and said.count("\n") == 1 and "--force asks" in said, said
+            assert child.returncode == 1 and said.count("\n") == 1 and "--force uses" in said, said
         assert not gateway.requests, "nobody was asked"
         assert call("read", "--force", "-a", gateway.url, "0x5B00", "2").returncode == 0
 
@@ -360,7 +360,7 @@ def test_what_cannot_start_is_tried_once_and_its_words_and_exit_code_are_told(tm
     with Instance(config) as instance:
         instance.attend(REPORT)
         monkeypatch.setattr(keepalive, "is_well", lambda config: looks.append(config))
-        with pytest.raises(SoftsplitError, match=f"cannot start, exit code 3: process {os.getpid()} runs") as caught:
+        with pytest.raises(SoftsplitError, match=f"cannot start, exit code 3: process {os.getpid()} already runs") as caught:
             keepalive.start(config, [])
     assert caught.value.exit_code == 3 and len(looks) < 50 * SLOWNESS
 

@@ -115,8 +115,7 @@ def test_nobody_is_found_at_another_speed_though_rubbish_is_heard(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
         f"softsplit: no unit answers at {url}: units 1-2 at 9600 8N1; but there is traffic, heard at 9600 8N1: unit 2: "
-        "the answer has 5 bytes without a meaning; are they on, is the line terminated, are A and B the right way round, is "
-        "--timeout long enough?")
+        "the answer has 5 bytes without a meaning; check power, termination, A and B, and --timeout")
 
 
 def test_all_usual_ways_are_tried_once_unless_some_are_given():
@@ -237,8 +236,7 @@ def test_silence_behind_a_gateway_names_the_cures(tmp_path):
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
         f"softsplit: no unit answers at {gateway.url}: units 1-2; if that passes bytes through, its url is rtuovertcp://"
-        f"127.0.0.1:{gateway.port}; are they on, is the line terminated, are A and B the right way round, is --timeout "
-        "long enough?")
+        f"127.0.0.1:{gateway.port}; check power, termination, A and B, and --timeout")
 
 
 def test_a_long_timeout_goes_into_the_section(tmp_path):
