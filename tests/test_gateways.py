@@ -62,7 +62,7 @@ def test_at_most_one_request_is_inside_a_gateway_that_is_slower_than_our_tries(s
     assert max(ages) < wait + 4 * TIMEOUT, "no older than the wait of the gateway explains"
     assert 0.6 * wait < known < 1.5 * wait
     told = [record.message for record in caplog.records if "the gateway needs" in record.message]
-    assert told == ([] if silent else [f"bus: the gateway needs {known:.1f} s to say that unit 2 is off"])[:len(told)]
+    assert told == ([] if silent else [f"bus: the gateway needs {known:.1f} s to report that unit 2 is off"])[:len(told)]
 
 
 def test_how_long_a_gateway_waits_is_learned_although_two_units_that_are_off_make_it_silent_for_twice_as_long():

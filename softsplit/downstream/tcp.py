@@ -204,11 +204,11 @@ class TcpServer(Server, ModbusTkTcpServer):
             sock.close()
 
     def _is_room(self) -> bool:
-        """Make room for one more, at the expense of who asks least; return whether there is (MTI 4.2.1.1)."""
+        """Return whether there is room for a connection; the longest-idle one is closed for it (MTI 4.2.1.1)."""
         if len(self.connections) < self._max_connections:
             return True
         self._crowd.trouble(f"{self.label}: all {self._max_connections} connections are in use; the "
-                            "least active one makes room")
+                            "longest-idle one is closed")
         evictable = [connection for connection in self.connections if not connection.is_preferred]
         if not evictable:
             return False
