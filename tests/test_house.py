@@ -1,9 +1,10 @@
-"""The house keeps its rules: imports run downward, and foreign packages stay in their rooms."""
+"""The house keeps its rules: imports run downward, foreign packages stay in their rooms, nothing grows too long."""
 
 import ast
 import re
 import sys
 import time
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -27,10 +28,12 @@ PURE = {  # rooms without I/O, threads or a clock, and all that they import
 FOREIGN = {
     "modbus_tk": ["upstream/client", "upstream/tcp", "upstream/rtu", "downstream/mirror", "downstream/store", "downstream/databank",
                   "downstream/tcp", "downstream/rtu", "downstream/servers", "downstream/diagnostics", "commands/simulate/servers"],
-    "serial": ["transport/serialport"],
+    "serial": ["transport/"],
     "click": ["cli", "commands/"],
     "tomllib": ["tomlfile"],
 }
+LONG = {"downstream/tcp": 282, "upstream/listener": 255, "upstream/rtu": 280}  # too long still; to be shorter, never longer
+FULL = {"upstream": 24, "downstream": 21}  # too full still; to be divided
 
 
 @cache
@@ -100,11 +103,30 @@ def test_hooks_of_modbus_tk_are_used_nowhere():
         assert not [name for name in imports(module) if name.startswith("modbus_tk.hooks")], module
 
 
-def test_no_function_is_longer_than_fifty_lines():
+def test_no_function_is_longer_than_forty_lines():
     for module in MODULES:
         for node in nodes(module):
             if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 50, f"{module}: {node.name}"
+                assert node.end_lineno - node.lineno < 40, f"{module}: {node.name}"
+
+
+def test_no_module_is_longer_than_250_lines():
+    for module in MODULES:
+        lines = len((ROOT / f"{module}.py").read_text().splitlines())
+        assert lines <= LONG.get(module, 250), f"{module}: {lines} lines"
+
+
+def test_no_room_has_more_than_18_files_side_by_side():
+    files = Counter(module.rpartition("/")[0] for module in MODULES if not module.endswith("__init__"))
+    for place, count in files.items():
+        assert count <= FULL.get(place, 18), f"{place}: {count} files"
+
+
+def test_a_place_of_a_foreign_package_uses_it():
+    for package, places in FOREIGN.items():
+        for place in places:
+            assert any(name.split(".")[0] == package for module in MODULES if module == place or place.endswith("/")
+                       and module.startswith(place) for name in imports(module)), f"{place} does not import {package}"
 
 
 def test_the_map_names_every_room_and_no_other():
