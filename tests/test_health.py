@@ -12,7 +12,7 @@ from softsplit.daemon.health import (
     figures,
     judge,
 )
-from tests.statuses import block, downstream, errors, served, unit, upstream
+from tests.support.statuses import block, downstream, errors, served, unit, upstream
 
 REFUSED = dict(answers=0, errors=errors(_2=5), data=None, last_error="unit 1: exception 0x02 (illegal data address)")
 STALE = {"fresh": 0, "stale": ("powers",)}

@@ -27,7 +27,7 @@ from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read, Table
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.report import BlockStatus
-from tests import statuses
+from tests.support import statuses
 from tests.support import (
     SOFTSPLIT,
     Child,
