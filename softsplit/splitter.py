@@ -27,7 +27,6 @@ from softsplit.downstream.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.tcp import make_room
 from softsplit.errors import SoftsplitError
 from softsplit.logs import setup
-from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
@@ -185,9 +184,9 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
     """How requests of masters get to the unit itself, as far as they may."""
     unit, profile = served.origin.unit, served.origin.profile
 
-    def ask(question: Question, block: Block | None, write: Write | None, master: str) -> Future:
+    def ask(question: Question, write: Write | None, master: str) -> Future:
         changes = write.blocks if write else ()
-        return poller.forward(Forward(unit, question, block, write is not None, changes, master))
+        return poller.forward(Forward(unit, question, write is not None, changes, master))
 
     permissions = [each for each in downstream.allow_writes
                    if (each.upstream, each.unit) == (served.upstream.name, str(unit))]

@@ -33,8 +33,8 @@ def with_inputs(device: Device):
 def forwarding(unit: int, pdu: bytes) -> Forward:
     write = parse_write(pdu) if pdu[0] == 6 else None
     if write:
-        return Forward(unit, write.question, None, True, write.blocks)
-    return Forward(unit, read_question(Block(HOLDING, pdu[2], 1)), Block(HOLDING, pdu[2], 1))
+        return Forward(unit, write.question, True, write.blocks)
+    return Forward(unit, read_question(Block(HOLDING, pdu[2], 1)))
 
 
 def order(forwards: RequestQueue, is_free=lambda forward: True) -> list[bytes]:

@@ -175,6 +175,8 @@ def test_a_wider_read_brings_what_was_asked_for_and_nothing_else():
             assert read.size > question.size
             assert cut(good_answer(1, read.pdu), question) == good_answer(1, question.pdu)
         assert len(list(wider(question))) == (4 if block.count < 1900 else 1)
+    wide = Block(Table.HOLDING_REGISTERS, 0xFFF0, 7, 2)  # each register takes two addresses, up to 0xFFFF
+    assert [read.block for read in wider(read_question(wide))] == [Block(Table.HOLDING_REGISTERS, 0xFFF0, 8, 2)]
     assert not list(wider(read_question(Block(Table.HOLDING_REGISTERS, 0, 125))))
     assert not list(wider(read_question(Block(Table.HOLDING_REGISTERS, 0xFFFF, 1))))
 

@@ -23,11 +23,11 @@ WRITE = parse_write(b"\x06\x00\x32\x00\x0a")
 
 def read(address: int, master: str, unit: int = 1) -> Forward:
     block = Block(HOLDING, address, 1)
-    return Forward(unit, read_question(block), block, master=master)
+    return Forward(unit, read_question(block), master=master)
 
 
 def write(master: str, unit: int = 1) -> Forward:
-    return Forward(unit, WRITE.question, None, True, WRITE.blocks, master)
+    return Forward(unit, WRITE.question, True, WRITE.blocks, master)
 
 
 def taken(forwards: RequestQueue) -> list[str]:
@@ -76,11 +76,11 @@ def test_who_shares_a_read_that_waits_has_it_asked_in_its_own_turn_and_for_nothi
     forwards = RequestQueue(lambda: None)
     for number in range(MOST_OF_MASTER):
         forwards.hand_in(read(number, "greedy:1"))
-    assert forwards.take(lambda each: True).block.address == 0
+    assert forwards.take(lambda each: True).question.block.address == 0
     forwards.answered(forwards._reads[1, read_question(Block(HOLDING, 0, 1)).pdu], b"\x03\x02\x00\x01")
     shared = forwards.hand_in(read(MOST_OF_MASTER - 1, "modest:1"))
     forward = forwards.take(lambda each: True)
-    assert forward.block.address == MOST_OF_MASTER - 1 and forward.future is shared
+    assert forward.question.block.address == MOST_OF_MASTER - 1 and forward.future is shared
 
 
 def test_a_write_that_its_master_takes_back_waits_no_more():

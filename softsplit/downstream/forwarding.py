@@ -19,12 +19,12 @@ FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions which say that
 class Way:
     """The way from a mirror to its unit.
 
-    `ask(question, block, write, master)` has a request of a master sent and returns the future of its answer
+    `ask(question, write, master)` has a request of a master sent and returns the future of its answer
     PDU; `note(block)` tells that a master wants a block which is not polled. Reads are forwarded inside
     `readable`, nowhere when that is empty; writes inside `writable`, and to files in `files`.
     """
 
-    ask: Callable[[Question, Block | None, Write | None, str], Future]
+    ask: Callable[[Question, Write | None, str], Future]
     note: Callable[[Block], None]
     functions: frozenset[int]
     readable: Sequence[Block] = ()

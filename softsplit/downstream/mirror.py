@@ -108,7 +108,7 @@ class Mirror(Slave):
         self._way.note(asked)
         if is_fresh:
             return bytes((function, asked.byte_count)) + data
-        future = self._way.ask(pdus.read_question(asked), asked, None, master)
+        future = self._way.ask(pdus.read_question(asked), None, master)
         answer = outcome(future, partial(self._refuse, function))
         return self._refuse(function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
 
@@ -121,7 +121,7 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], question)
         if self._is_known_as_mute():
             return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        return outcome(self._way.ask(question, None, None, master), partial(self._refuse, pdu[0]))
+        return outcome(self._way.ask(question, None, master), partial(self._refuse, pdu[0]))
 
     def _write(self, pdu: bytes, master: str) -> bytes | Future:
         """Have something written, if that is allowed; nothing is sent to a mute unit."""
@@ -136,7 +136,7 @@ class Mirror(Slave):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         if self._is_known_as_mute():
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        future = self._way.ask(write.question, None, write, master)
+        future = self._way.ask(write.question, write, master)
         return outcome(future, partial(pdus.exception_pdu, pdu[0]))
 
     def _is_known_as_mute(self) -> bool:

@@ -1,10 +1,10 @@
 """A read of the poll plan and the time when it is due. Pure: time is an argument."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS
+from softsplit.protocol.pdu import BUSY, GATEWAY_EXCEPTIONS, Question, read_question
 
 FAILING_AFTER = 2  # times in a row that a block was not answered
 FIRST_DEADLINE = 2.0  # s after which a block never read comes before shorter periods
@@ -30,6 +30,10 @@ class Due:
     period: float = 0.0  # s, what the wire can carry
     is_refused: bool = False  # the unit answered it with an exception
     owed_at: tuple[float, ...] = ()  # from when on it has to be read once more, because something was written
+    question: Question = field(init=False)  # the request, which is the same each time
+
+    def __post_init__(self) -> None:
+        self.question = read_question(self.read.block)
 
     @property
     def is_failing(self) -> bool:

@@ -7,6 +7,7 @@ from softsplit.polling.backoff import ALONE, LONGEST_TRY, RETRIES, Backoff
 from softsplit.polling.demand import LONGEST_INTERVAL
 from softsplit.polling.due import FAILING_AFTER, GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdu import Question
 
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
 
@@ -18,12 +19,12 @@ class Plan:
     late it is, measured in periods. So periods stretch in proportion when the wire cannot carry all of them,
     and nothing starves. `timeout` is what a unit gets for one whole answer, `gap` what passes between an
     answer and the next request, in seconds; a mute unit gets less time, so as not to slow the others.
-    `free_at(unit, block)` is the time before which it must not be asked; `patience(timeout)` are the seconds
-    that a gateway gets for an answer which would have `timeout`.
+    `free_at(unit, question)` is the time before which it must not be asked; `patience(timeout)` are the
+    seconds that a gateway gets for an answer which would have `timeout`.
     """
 
     def __init__(self, reads: Mapping[int, Sequence[Read]], timeout: float, now: float, gap: float = 0.0,
-                 free_at: Callable[[int, Block], float] = lambda unit, block: 0.0,
+                 free_at: Callable[[int, Question], float] = lambda unit, question: 0.0,
                  patience: Callable[[float], float] = lambda timeout: timeout):
         self._timeout = timeout
         self._gap = gap
@@ -142,9 +143,9 @@ class Plan:
             return True
         return not self.has_reads(unit) and now >= self._patience[unit].not_before
 
-    def wanted(self, unit: int, now: float) -> list[Block]:
-        """Return the blocks of a unit that are due, though they may have to wait for late answers."""
-        return [due.read.block for due in self._dues if due.unit == unit and due.next_at <= now]
+    def wanted(self, unit: int, now: float) -> list[Question]:
+        """Return the reads of a unit that are due, though they may have to wait for late answers."""
+        return [due.question for due in self._dues if due.unit == unit and due.next_at <= now]
 
     def forward_timeout(self, unit: int, is_write: bool) -> float:
         """Seconds to wait for the answer to a master's own request; a read must not hold up polling."""
@@ -240,7 +241,7 @@ class Plan:
             at = self._patience[due.unit].not_before
             if not self._are_all_mute():
                 at = max(at, self._tries_from)
-        return max(at, self._free_at(due.unit, due.read.block))
+        return max(at, self._free_at(due.unit, due.question))
 
     def _find(self, unit: int, read: Read) -> Due:
         return next(due for due in self._dues if due.unit == unit and due.read is read)

@@ -5,7 +5,7 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 
 import struct
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import READ_DEVICE, READ_TABLES, Table
@@ -61,12 +61,14 @@ def describe_request(pdu: bytes) -> str:
 class Question:
     """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes.
 
-    A length of 0 is that of an identification, which tells it itself.
+    A length of 0 is that of an identification, which tells it itself. `block` is what it reads, if that is all
+    it does.
     """
 
     pdu: bytes
     answer: bytes
     size: int
+    block: Block | None = field(default=None, compare=False)
 
     @property
     def function(self) -> int:
@@ -77,7 +79,7 @@ def read_question(block: Block) -> Question:
     """The request for a block: function (1), address (2), count (2). Answer: function, byte count, data."""
     function = block.table.function
     return Question(struct.pack(">BHH", function, block.address, block.count),
-                    bytes((function, block.byte_count)), 2 + block.byte_count)
+                    bytes((function, block.byte_count)), 2 + block.byte_count, block)
 
 
 def identification_question(first: int = 0) -> Question:

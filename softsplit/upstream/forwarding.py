@@ -37,13 +37,15 @@ class Forwarding:
 
     def polls(self, unit: int, read: Read) -> None:
         """A polled block has its turn; a request of the same shape may have the next one."""
-        self._was_forwarded.discard(replies.shape(unit, read_question(read.block)))
+        if not self._client.tells_late:
+            self._was_forwarded.discard(replies.shape(unit, read_question(read.block)))
 
     def send(self, forward: Forward) -> None:
         """Send a request, and hand back what the unit says. Raises Unreachable, once that is handed back."""
         if forward.is_write and not self._queue.begin(forward):
             return  # its master is gone, or has waited long enough
-        self._was_forwarded.add(replies.shape(forward.unit, forward.question))
+        if not self._client.tells_late:
+            self._was_forwarded.add(replies.shape(forward.unit, forward.question))
         error = None
         try:
             result = self._ask(forward)
@@ -58,8 +60,8 @@ class Forwarding:
             error, result = reason, pdu.exception_pdu(forward.question.function, reason.exception_code)
         except UpstreamError as reason:
             error = result = reason
-        data = None if error or not forward.block else result[2:]
-        self._results.count(forward.unit, forward.block, error, data)
+        data = None if error or not forward.question.block else result[2:]
+        self._results.count(forward.unit, forward.question.block, error, data)
         self._take_home(forward, result, error)
         self._queue.answered(forward, result)
         self._results.turns.forwarded(clock.now() - self._client.asked_at)
@@ -76,13 +78,13 @@ class Forwarding:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
         unit, now, asked_at = forward.unit, clock.now(), self._client.asked_at
         has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
-        is_known = forward.block is not None and self._learner.is_known(unit, forward.block)
+        is_known = forward.question.block is not None and self._learner.is_known(unit, forward.question.block)
         if not (isinstance(error, Refused) and error.exception_code in pdu.BUSY):
             self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
         self._results.unit_stands(unit, has_answered, error)
-        if forward.block and not error:
-            self._learner.took(unit, forward.block, now - asked_at)
-            self._hand_over.reading(unit, forward.block, asked_at, result[2:])
+        if forward.question.block and not error:
+            self._learner.took(unit, forward.question.block, now - asked_at)
+            self._hand_over.reading(unit, forward.question.block, asked_at, result[2:])
             self._hand_over.wait()  # who asks again after the answer gets this
         elif has_answered:
             self._hand_over.reading(unit, None, asked_at, b"")
@@ -111,7 +113,5 @@ class Forwarding:
         now, unit, shape = clock.now(), forward.unit, replies.shape(forward.unit, forward.question)
         if self._client.free_at(unit, forward.question) > now:
             return False
-        return shape not in self._was_forwarded or shape not in self._due_shapes(unit, now)
-
-    def _due_shapes(self, unit: int, now: float) -> list[replies.Shape]:
-        return [replies.shape(unit, read_question(block)) for block in self._plan.wanted(unit, now)]
+        return shape not in self._was_forwarded or all(replies.shape(unit, read) != shape
+                                                       for read in self._plan.wanted(unit, now))

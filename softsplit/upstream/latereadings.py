@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from softsplit import clock
 from softsplit.polling.plan import Plan
-from softsplit.protocol.blocks import Reading
-from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS, read_question
+from softsplit.protocol.blocks import Block, Reading
+from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
@@ -33,21 +33,16 @@ class LateReadings:
         for late in self._client.take_late_answers():
             unit, answer = late.sent.unit, late.answer
             if answer[0] < 0x80:
-                self._take_data(unit, late.sent.question.pdu, late.sent.asked_at, answer[2:])
+                self._take_data(unit, late.sent.question.block, late.sent.asked_at, answer[2:])
             elif answer[1] in GATEWAY_EXCEPTIONS:
                 self._eventlog.gateway_waits(unit, self._client.gateway)
         for unit in self._client.take_late():
             self._plan.heard(unit, clock.now())
 
-    def _take_data(self, unit: int, question: bytes, asked_at: float, data: bytes) -> None:
+    def _take_data(self, unit: int, block: Block | None, asked_at: float, data: bytes) -> None:
         """Take home the data of a polled block, unless something newer is known or may have been written."""
-        for block, counters in self._tally.blocks[unit].items():
-            if read_question(block).pdu == question:
-                is_newer = asked_at > max(counters.taken_at or 0.0, self._written_at.get(unit, 0.0))
-                break
-        else:
-            return
-        if is_newer:
+        counters = self._tally.blocks[unit].get(block)
+        if counters and asked_at > max(counters.taken_at or 0.0, self._written_at.get(unit, 0.0)):
             self._tally.late(unit, block, asked_at, data)
             self._plan.answered_late(unit, block, asked_at, clock.now())
             self._hand_over(Reading(self._upstream, unit, block, asked_at, data))

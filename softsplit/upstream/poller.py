@@ -47,7 +47,7 @@ class Poller(Worker):
         self._client.keep_shape = {(unit.unit, read_question(block).pdu)
                                    for unit in units for block in unit.profile.alone}
         self._plan = Plan(self._reads, upstream.timeout, clock.now(), self._client.request_gap,
-                          lambda unit, block: self._client.free_at(unit, read_question(block)),
+                          self._client.free_at,
                           self._client.patience)
         self.counters = Counters(self._reads)
         self._eventlog = EventLog(upstream.name, str(upstream.url), self._reads)

@@ -23,14 +23,13 @@ MOST_TURNS = 1000  # masters and hosts whose latest turn is known
 
 @dataclass(slots=True, eq=False)
 class Forward:
-    """One request for a unit: the `block` it reads, if it is such, or the blocks it changes.
+    """One request for a unit, and the blocks it changes.
 
     `master` is who asks, "host:port". `future` gets the answer PDU, or an UpstreamError.
     """
 
     unit: int
     question: Question
-    block: Block | None = None
     is_write: bool = False
     changes: tuple[Block, ...] = ()
     master: str = ""

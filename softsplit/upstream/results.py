@@ -4,8 +4,8 @@ from softsplit import clock
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.polling.fairness import WireShares
 from softsplit.polling.plan import Plan
-from softsplit.protocol.blocks import Block, Read, Table
-from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS, OWN_EXCEPTIONS, asked_block
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS, OWN_EXCEPTIONS
 from softsplit.upstream.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
@@ -87,8 +87,7 @@ class Results:
         for what in self._client.take_foreign():
             self._others.heard(what, self._client.other_master_is_sure)
         for unit, question in self._client.take_mistaken():
-            block = asked_block(question.pdu, frozenset(Table))
-            if isinstance(block, Block):  # what was served last may be another master's
+            if block := question.block:  # what was served last may be another master's
                 self._hand_over.has_written(unit, [block], clock.now())
                 self._plan.hurry(unit, [block], clock.now())
 

@@ -3,23 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block
-from softsplit.protocol.pdu import Question, asked_block, read_question
+from softsplit.protocol.blocks import ADDRESSES, READ_TABLES
+from softsplit.protocol.pdu import Question, read_question
 
 MORE = 1, 2, 3, 4  # registers, or bytes of bits
 
 
 def wider(question: Question) -> Iterator[Question]:
     """Give reads that bring all that a question asks for and more; none when it is no read."""
-    table = READ_TABLES.get(question.function)
-    if table is None:
-        return
-    block = asked_block(question.pdu, frozenset((table,)))
-    if not isinstance(block, Block):
+    block = question.block
+    if block is None:
         return
     for more in MORE:
-        count = block.count + (8 * more if table.holds_bits else more)
-        if count <= table.max_count and block.address + count <= ADDRESSES:
+        count = block.count + (8 * more if block.table.holds_bits else more)
+        if count <= block.table.max_count and block.address + count * block.step <= ADDRESSES:
             yield read_question(replace(block, count=count))
 
 

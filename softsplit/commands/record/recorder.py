@@ -11,8 +11,8 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
-from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import read_question
+from softsplit.protocol.blocks import Read
+from softsplit.protocol.pdu import Question
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 
@@ -55,9 +55,9 @@ class Recorder:
                                             upstream.unit_bytes if is_wire else 1)
         return self._clients[url], served_as
 
-    def _free_at(self, unit: int, block: Block) -> float:
+    def _free_at(self, unit: int, question: Question) -> float:
         client, served_as = self._ways[unit]
-        return client.free_at(served_as, read_question(block))
+        return client.free_at(served_as, question)
 
     def answers(self, seconds: float = inf) -> Iterator[Answer]:
         """Give what comes of each read, for so many seconds. Raises Unreachable when nobody is there."""
