@@ -257,7 +257,7 @@ def test_a_gateway_that_is_away_is_told_at_once(tmp_path):
 # What is asked often is learned.
 
 def test_what_is_asked_often_is_polled_and_turns_stale_like_any_block(tmp_path, monkeypatch):
-    monkeypatch.setattr(learning_module, "SHORTEST", 0.2)
+    monkeypatch.setattr(learning_module, "SHORTEST_PERIOD", 0.2)
     monkeypatch.setattr(learner_module, "LEARN_EVERY", 0.1)
     with house(tmp_path, timeout=0.1, max_age=0.5) as (bus, device, splitter, master):
         status = splitter.status
