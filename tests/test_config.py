@@ -221,6 +221,7 @@ WRONG = [
     (changed("max_age = 5", 'allow_writes = ["meters/2 holding registers 40001+2"]'),
      'downstream.victron.allow_writes: "meters/2 holding registers 40001+2": 40001 may be number 1 of the holding registers, '
      "which is 0x0000, or the address 0x9C41; write what is meant in hex"),
+    (changed("192.168.1.140", "0x7f000001"), 'upstream.meters.url: "tcp://0x7f000001:8899": 0x7f000001 is no address'),
     (changed("192.168.1.140", "192.168.1.999"), 'upstream.meters.url: "tcp://192.168.1.999:8899": 192.168.1.999 is no address'),
     (changed("192.168.1.140", "192.168.1"), 'upstream.meters.url: "tcp://192.168.1:8899": 192.168.1 is no address'),
     (changed("tcp://0.0.0.0", "tcp://*:502"), 'downstream.victron.url: "tcp://*:502" is not possible; 0.0.0.0 stands for all'),

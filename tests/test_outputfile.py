@@ -55,7 +55,8 @@ def test_what_cannot_be_written_is_told_and_no_directory_is_made(tmp_path):
 
 
 def test_status_writes_to_stdout_or_a_device(tmp_path):
-    (tmp_path / "x.toml").write_text("")
+    (tmp_path / "x.toml").write_text('[upstream.a]\nurl = "tcp://127.0.0.1:1"\nunits = { 1 = "abb-b23" }\n'
+                                     '[downstream.b]\nurl = "tcp://127.0.0.1:0"\n')
     for name, expected in (("-", b"softsplit_up"), ("/dev/stdout", b"softsplit_up"), ("/dev/null", b"")):
         done = subprocess.run([*SOFTSPLIT, "status", "-c", "x.toml", "--prometheus", "--output", name], cwd=tmp_path,
                               capture_output=True, timeout=60)
@@ -111,3 +112,31 @@ def test_no_connection_takes_the_place_of_a_closed_descriptor():
         done = subprocess.run(["sh", "-c", line, "sh", *SOFTSPLIT], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (1, "softsplit: standard output is closed\n")
         assert {(unit, pdu[0]) for unit, pdu in gateway.requests} <= {(1, 3)}
+
+
+def test_a_link_that_leads_nowhere_but_to_itself_stays(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SoftsplitError, match="symbolic links"):
+        write_whole(str(tmp_path / "loop"), "x")
+    assert (tmp_path / "loop").is_symlink()
+
+
+@pytest.mark.parametrize("words", [["status", "--output"], ["sniff", "-", "--record"], ["sniff", "-", "--pcap"], ["sniff", "-", "--output"],
+                                   ["run", "--log-file"], ["record", "127.0.0.1:1", "-u", "1=abb-b23", "--output"]])
+def test_an_option_that_names_no_file_is_refused(words):
+    done = subprocess.run([*SOFTSPLIT, *words, ""], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and f"'{words[-1]}': it names no file" in done.stderr.replace("'-o' / '", "'")
+
+
+def test_where_stderr_takes_nothing_the_exit_code_tells(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*SOFTSPLIT, "run", "-c", str(tmp_path / "nowhere.toml")], stderr=full, timeout=60)
+    assert done.returncode == 2
+
+
+def test_status_of_a_wrong_configuration_says_why_nothing_runs(tmp_path):
+    (tmp_path / "wrong.toml").write_text("[upstream.m")
+    done = subprocess.run([*SOFTSPLIT, "status", "-c", "wrong.toml", "--prometheus", "--output", "house.prom"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "the section has no ]" in done.stderr
+    assert "softsplit_up" in (tmp_path / "house.prom").read_text(), "not the last word of a process that has ended"

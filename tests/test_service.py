@@ -63,6 +63,7 @@ def test_the_unit_waits_for_no_network_and_a_wrong_configuration_is_not_started_
         settings = [line for line in finish(order).text.splitlines() if "=" in line and not line.startswith("#")]
         assert not [line for line in settings if "network" in line]
         assert f"RestartPreventExitStatus={ConfigError.exit_code}" in settings and "Restart=always" in settings
+        assert "RestartSec=10" in settings and "StartLimitIntervalSec=0" in settings, "for ever, without a flood of lines"
 
 
 def test_every_line_for_cron_works_with_the_path_that_cron_has(tmp_path):

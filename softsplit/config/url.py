@@ -14,7 +14,7 @@ from softsplit.config.schemes import SCHEMES, Scheme
 from softsplit.errors import ConfigError
 
 LONGEST = 1000  # characters
-DIGITS = re.compile(r"[0-9.]+")
+DIGITS = re.compile(r"(0x[0-9a-f]*|[0-9]*)(\.(0x[0-9a-f]*|[0-9]*))*")  # an IPv4 address to a look-up, as 127.1
 NAME = re.compile(r"[\w.-]+")
 
 

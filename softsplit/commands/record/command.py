@@ -8,6 +8,7 @@ from softsplit.commands.record.record import run_record, upstream_of
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.options import (
     DURATION,
+    FILE,
     PLACE,
     SIZE,
     baudrate_option,
@@ -24,7 +25,7 @@ from softsplit.config import line
 @click.option("-u", "--unit", "units", multiple=True, required=True, metavar="UNIT[=PROFILE]",
               help="Unit id, such as 100 or 100=abb-b24; repeat for each device.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Profile of the units given without one.")
-@click.option("-o", "--output", default="house.jsonl", show_default=True, metavar="FILE",
+@click.option("-o", "--output", type=FILE, default="house.jsonl", show_default=True, metavar="FILE",
               help="Output file, or - for standard output. Older parts are FILE.1 to FILE.3.")
 @click.option("--for", "duration", type=DURATION, default=inf, metavar="TIME", help="Duration: 90s, 15m, 1h or 2d; default until Ctrl-C.")
 @click.option("--size", type=SIZE, default="50M", show_default=True, metavar="SIZE",

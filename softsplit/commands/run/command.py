@@ -4,7 +4,7 @@ import click
 
 from softsplit.commands.run.demo import PORT, run_demo
 from softsplit.commands.shared.messages import program
-from softsplit.commands.shared.options import config_option, refuse_without
+from softsplit.commands.shared.options import FILE, config_option, refuse_without
 from softsplit.commands.shared.output import say
 from softsplit.config import loader
 from softsplit.daemon.keepalive import keep_running
@@ -16,7 +16,7 @@ from softsplit.splitter import run_config
 @config_option
 @click.option("--if-needed", is_flag=True,
               help="For cron: start a process in the background unless a healthy one runs.")
-@click.option("--log-file", metavar="FILE",
+@click.option("--log-file", type=FILE, metavar="FILE",
               help="Log to a file, rotated at 1 MB; 3 older files are kept.")
 @click.option("--syslog", is_flag=True, help="Log to syslog; the default with --if-needed.")
 @click.option("-v", "--verbose", count=True, help="Log at level DEBUG.")

@@ -1,6 +1,7 @@
 """Messages of the commands on stderr."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from softsplit.commands.shared.output import say
@@ -8,8 +9,9 @@ from softsplit.printable import printable
 
 
 def complain(what: object) -> None:
-    """Print one line to stderr."""
-    say(f"softsplit: {printable(str(what))}", err=True)
+    """Print one line to stderr; where that takes nothing, the exit code has to tell."""
+    with suppress(OSError):
+        say(f"softsplit: {printable(str(what))}", err=True)
 
 
 def program() -> str:

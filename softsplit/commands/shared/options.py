@@ -51,6 +51,12 @@ class Finite(click.FloatRange):
         return number
 
 
+def _file_name(text: str) -> str:
+    if not text:
+        raise ConfigError("it names no file")
+    return text
+
+
 def chosen(**flags: bool) -> str | None:
     """Return which of these options was given, if any. Raises UsageError when several were."""
     given = [name for name, is_given in flags.items() if is_given]
@@ -80,6 +86,7 @@ def parse_place(where: str) -> Url:
 PLACE = Parsed("place", parse_place)
 DURATION = Parsed("time", parse_duration)
 SIZE = Parsed("size", parse_size)
+FILE = Parsed("file", _file_name)
 UNIT = click.IntRange(1, 247)
 BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
 config_option = click.option(

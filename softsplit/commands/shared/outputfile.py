@@ -111,6 +111,8 @@ def write_whole(path: str, text: str) -> None:
     """
     place = Path(os.path.realpath(path))
     try:
+        if os.path.islink(place):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
             _write_through(path, text.encode())
             return

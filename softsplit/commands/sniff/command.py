@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from softsplit.commands.shared.options import Finite, Parsed, chosen
+from softsplit.commands.shared.options import FILE, Finite, Parsed, chosen
 from softsplit.commands.sniff.format import Selection, parse_addresses
 from softsplit.commands.sniff.sniff import Order, run_sniff
 from softsplit.config.line import BAUDRATES, MODES
@@ -47,11 +47,13 @@ OPTIONS = [
     click.option("-x", "--raw", is_flag=True, help="Show the bytes too."),
     click.option("--json", "wants_json", is_flag=True, help="Print a JSON object per line."),
     click.option("--csv", "wants_csv", is_flag=True, help="Print comma-separated values."),
-    click.option("--output", metavar="FILE", default="-", help="Write the lines, JSON or CSV to a file."),
-    click.option("--pcap", metavar="FILE", help="Write a capture for Wireshark."),
+    click.option("--output", type=FILE, metavar="FILE", default="-",
+                 help="Write the lines, JSON or CSV to a file."),
+    click.option("--pcap", type=FILE, metavar="FILE", help="Write a capture for Wireshark."),
     click.option("--pcap-as", type=click.Choice(("rtu", "tcp")), default="rtu", show_default=True,
                  help="Format of the capture: RTU frames, also damaged ones, or Modbus TCP."),
-    click.option("--record", metavar="FILE", help="Save the bytes with their times; sniff can decode them later."),
+    click.option("--record", type=FILE, metavar="FILE",
+                 help="Save the bytes with their times; sniff can decode them later."),
     click.option("--max-size", type=Finite(0.001, 1_000_000), default=100.0, show_default=True, metavar="MB",
                  help="Rotate a file at this size; 3 older files are kept."),
     click.option("--stats", is_flag=True, help="Show live statistics instead of lines."),

@@ -5,7 +5,7 @@ import sys
 import click
 
 from softsplit import checks, tomlfile
-from softsplit.commands.shared.options import chosen, config_option
+from softsplit.commands.shared.options import FILE, chosen, config_option
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, write_whole
 from softsplit.commands.status.prometheus import as_prometheus
@@ -20,12 +20,13 @@ from softsplit.daemon.health import NOT_RUNNING
 @click.option("--json", "wants_json", is_flag=True, help="Print the whole status file.")
 @click.option("--prometheus", "wants_prometheus", is_flag=True,
               help="Print metrics for the textfile collector of Prometheus' node exporter.")
-@click.option("--output", metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
+@click.option("--output", type=FILE, metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
 def status(path, wants_json, wants_prometheus, output):
     """Show the status of a running splitter: wiring, data ages, masters and faults.
 
     \b
-    Exit codes: 0 all data is fresh, 1 something is stale or down, 2 nothing is served, 3 not running.
+    Exit codes: 0 all data is fresh, 1 something is stale or down, 2 nothing is served or
+    the configuration is wrong, 3 not running.
     """
     form = chosen(json=wants_json, prometheus=wants_prometheus)
     config = loader.find_config(path)
@@ -39,4 +40,6 @@ def status(path, wants_json, wants_prometheus, output):
         write_whole(output, click.unstyle(text))
     else:
         say(text, nl=False)
+    if found.health.code == NOT_RUNNING:
+        loader.load_config(config)  # or it says why nothing runs
     sys.exit(found.health.code)
