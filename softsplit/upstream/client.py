@@ -37,7 +37,6 @@ class Client:
     tells_late = True  # whether the answer to an earlier question can be told from the right one
     silent_timeouts = 0  # time-outs for which a connection may be silent, however many requests that were
     returns_ids = True  # whether transaction ids tell that
-    other_master_is_sure = False  # whether what was heard of another master can be nothing else
     gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
 
     def __init__(self, url: Url, wire: SocketWire | SerialWire, connect_delay: float = 0.0,
@@ -56,8 +55,6 @@ class Client:
         self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
         self._late: set[int] = set()
         self._late_answers: list[Late] = []
-        self._foreign: list[str] = []
-        self._mistaken: list[tuple[int, Question]] = []
         self.keep_shape: set[tuple[int, bytes]] = set()  # units and reads that must not be part of longer ones
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
@@ -110,13 +107,16 @@ class Client:
 
     def take_foreign(self) -> list[str]:
         """Return what was said since the last call that neither we nor a unit that we asked can have said."""
-        foreign, self._foreign = self._foreign, []
-        return foreign
+        return []
+
+    @property
+    def other_master_is_sure(self) -> bool:
+        """Whether something that was heard proves another master."""
+        return False
 
     def take_mistaken(self) -> list[tuple[int, Question]]:
         """Return which answers since the last call have turned out to be, perhaps, another master's."""
-        mistaken, self._mistaken = self._mistaken, []
-        return mistaken
+        return []
 
     def listen(self) -> None:
         """Take what has come unasked, while nothing is asked."""

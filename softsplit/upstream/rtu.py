@@ -22,9 +22,8 @@ from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream import replies
 from softsplit.upstream.client import Client
-from softsplit.upstream.foreign import Foreign
+from softsplit.upstream.foreigntraffic import ForeignTraffic
 from softsplit.upstream.outstanding import Outstanding, probes
-from softsplit.upstream.pace import Pace
 from softsplit.upstream.widening import cut, wider
 
 QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
@@ -33,7 +32,6 @@ MOST_STRAY = 4096  # bytes besides a reply; more is a line that babbles
 LATE_TIMEOUTS = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
 LONGEST_STALL = 30.0  # s after which it cannot come any more, even if nothing else shows that
 LISTEN = 0.2  # s
-MOST_FOREIGN = 100  # foreign frames kept until somebody takes them
 
 
 class Query(RtuQuery):
@@ -74,14 +72,22 @@ class RtuClient(Client, RtuMaster):
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
-        self._others = Foreign()
-        self._pace = Pace()
-        self._accepted: tuple[Question, bytes] | None = None  # the latest reply, to what; until the next request
+        self._others = ForeignTraffic()
         self._is_new = True  # the connection may bring answers to what was asked before it
 
     def free_at(self, unit: int, question: Question) -> float:
         asked_at = self._awaited.asked_at(replies.shape(unit, question))
         return 0.0 if asked_at is None else asked_at + LATE_TIMEOUTS * self.get_timeout()
+
+    def take_foreign(self) -> list[str]:
+        return self._others.take_said()
+
+    @property
+    def other_master_is_sure(self) -> bool:
+        return self._others.is_sure
+
+    def take_mistaken(self) -> list[tuple[int, Question]]:
+        return self._others.take_mistaken()
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask, as `Client` does; but first find out what else could be taken for the answer."""
@@ -149,7 +155,8 @@ class RtuClient(Client, RtuMaster):
             if len(self._stray) > MOST_STRAY or clock.now() > end:
                 self._sort()
                 raise BadAnswer(f"{self._url}: the line does not become quiet")
-        self._accepted, self._is_new = None, False
+        self._others.we_ask()
+        self._is_new = False
 
     def listen(self) -> None:
         super().listen()
@@ -177,24 +184,10 @@ class RtuClient(Client, RtuMaster):
                 self._late.add(unit)
             else:
                 foreign.append((unit, pdu))
-                is_proof = is_idle and not self._awaited.has(unit) and not self._is_twice(unit, pdu)
+                is_proof = is_idle and not self._awaited.has(unit) and not self._others.is_twice(unit, pdu)
                 is_request = adu.request_length(frame, size) == len(frame)
-                self._note_foreign(unit, pdu, is_request, is_proof)
+                self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else self._unit)
         return foreign
-
-    def _is_twice(self, unit: int, pdu: bytes) -> bool:
-        """Whether this is the latest reply once more, as some gateways send it."""
-        return self._accepted is not None and (unit, pdu) == (self._unit, self._accepted[1])
-
-    def _note_foreign(self, unit: int, pdu: bytes, is_request: bool, is_proof: bool) -> None:
-        """Take note of what is not for us; what has the shape of the latest reply makes that doubtful."""
-        said = self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else self._unit)
-        if said and len(self._foreign) < MOST_FOREIGN:
-            self._foreign.append(said)
-        if is_proof:
-            self.other_master_is_sure = True
-            if self._accepted and replies.has_shape(unit, pdu, replies.shape(self._unit, self._accepted[0])):
-                self._mistaken.append((unit, self._accepted[0]))
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
@@ -210,7 +203,7 @@ class RtuClient(Client, RtuMaster):
             raise BadAnswer(f"unit {unit}: another master sent the same request; the answer cannot be attributed")
         if is_ambiguous:
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
-        self._accepted = self._question, pdu
+        self._others.accepted(unit, self._question, pdu)
         return frame
 
     def _may_be_foreign(self, unit: int, pdu: bytes) -> bool:
@@ -219,18 +212,18 @@ class RtuClient(Client, RtuMaster):
         took = clock.now() - self.asked_at
         if self._others.has_asked(shape, clock.now()):
             return True
-        if self._pace.is_too_soon(shape, took):
+        if self._others.pace.is_too_soon(shape, took):
             self._await_second(shape)
             if any(replies.has_shape(*adu.take_apart(frame, self._unit_bytes), shape)
                    for frame in adu.split(self._stray, self._unit_bytes)[0]):
-                self._note_foreign(unit, pdu, False, True)
+                self._others.hear(unit, pdu, False, clock.now())
                 return True
-        self._pace.note(shape, took)
+        self._others.pace.note(shape, took)
         return False
 
     def _await_second(self, shape: replies.Shape) -> None:
         """Wait until the right reply would have come, if the one that has come was not it."""
-        end = self.asked_at + self._pace.wait(shape)
+        end = self.asked_at + self._others.pace.wait(shape)
         with suppress(TimeoutError):
             while (left := end - clock.now()) > 0:
                 self._stray += self._receive(left)
