@@ -111,7 +111,7 @@ def test_where_no_other_shape_can_be_asked_nothing_is_believed(line):
     assert line.is_right()
     line.intrude()
     for _ in range(2):
-        with pytest.raises(BadAnswer, match="another master asks the same"):
+        with pytest.raises(BadAnswer, match="another master sends the same request"):
             line.client.read(1, BLOCK, TIMEOUT)
 
 
@@ -119,7 +119,7 @@ def test_a_block_that_says_something_else_alone_is_not_asked_for_with_more(line)
     line.client.keep_shape = {(1, OURS)}
     assert line.is_right()
     line.intrude()
-    with pytest.raises(BadAnswer, match="another master asks the same"):
+    with pytest.raises(BadAnswer, match="another master sends the same request"):
         line.client.read(1, BLOCK, TIMEOUT)
     assert [pdu for _, pdu, _ in line.bus.requests] == [OURS]
 
@@ -142,7 +142,7 @@ def test_an_answer_sooner_than_any_before_is_not_believed_when_another_follows(l
     for _ in range(LEAST_ANSWERS):
         assert line.is_right()
     line.early = reply(THEIRS)
-    with pytest.raises(BadAnswer, match="another master asked the same"):
+    with pytest.raises(BadAnswer, match="another master sent the same request"):
         line.client.read(1, BLOCK, TIMEOUT)
     assert line.client.other_master_is_sure
 

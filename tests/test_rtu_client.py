@@ -267,7 +267,7 @@ def test_the_answer_is_found_behind_those_of_others(line):
 def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
     stolen = read_request(OTHERS.address, OTHERS.count)
     line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, stolen) + answer(unit, stolen)))
-    line.fails(BadAnswer, "another master asked the same")
+    line.fails(BadAnswer, "another master sent the same request")
 
 
 @pytest.mark.parametrize("ours, theirs, reply", [
@@ -278,7 +278,7 @@ def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
 ])
 def test_so_is_one_to_a_write_or_a_file_record(line, ours, theirs, reply):
     line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, theirs) + adu.rtu_frame(unit, reply)))
-    with pytest.raises(BadAnswer, match="another master asked the same"):
+    with pytest.raises(BadAnswer, match="another master sent the same request"):
         line.client.ask(1, parse_question(ours), TIMEOUT, may_repeat=False)
     assert line.client.take_foreign() == [f"unit 1 asks for {pdus.describe_request(theirs)}"]
 
