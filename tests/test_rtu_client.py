@@ -380,7 +380,7 @@ def test_a_line_that_babbles_gets_no_request(line):
     line.once(babble)
     line.fails(BadAnswer, "bytes without a meaning")
     count = len(line.bus.requests)
-    line.fails(BadAnswer, "never quiet")
+    line.fails(BadAnswer, "does not become quiet")
     assert len(line.bus.requests) == count
     is_over.set()
     until(lambda: line.is_right(LONGER))

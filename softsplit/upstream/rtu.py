@@ -22,7 +22,7 @@ from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream import replies
 from softsplit.upstream.client import Client
-from softsplit.upstream.foreigntraffic import ForeignTraffic
+from softsplit.upstream.foreign import ForeignTraffic
 from softsplit.upstream.outstanding import Outstanding, probes
 from softsplit.upstream.widening import cut, wider
 
