@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from softsplit.config.upstream import Unit, Upstream
     from softsplit.errors import SoftsplitError
     from softsplit.profiles import Profile, Register
-    from softsplit.protocol.blocks import Block, Read, Table
+    from softsplit.protocol.blocks import Block, Read
+    from softsplit.protocol.functions import Table
     from softsplit.splitter import Splitter
 
 __all__ = ["Block", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter", "Table",

@@ -1,16 +1,20 @@
 """A dictionary that remembers only the latest entries."""
 
 from collections import OrderedDict
+from typing import TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
-class BoundedDict(OrderedDict):
+class BoundedDict(OrderedDict[Key, Value]):
     """A dictionary of at most `most` entries: an entry that is set becomes the latest, the oldest is dropped."""
 
-    def __init__(self, most: int):
+    def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
-    def __setitem__(self, key, value) -> None:
+    def __setitem__(self, key: Key, value: Value) -> None:
         super().__setitem__(key, value)
         self.move_to_end(key)
         if len(self) > self._most:

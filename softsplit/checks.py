@@ -1,9 +1,10 @@
 """Checks that configuration values share; each raises ConfigError with the nearest valid word."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
+from typing import Any, Generic, TypeVar, cast, overload
 
 from softsplit.errors import LONGEST_SHOWN, ConfigError, show
 
@@ -11,11 +12,48 @@ DAY = 86400.0  # s, the longest time anything here may take
 SHORTEST = 0.001  # s, and the shortest
 HUGE = 1e18
 MOST_WORDS = 100  # that are shown, or looked through for the nearest
-KINDS = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
+KINDS: dict[type, str] = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
+
+Item = TypeVar("Item")
+Many = TypeVar("Many", bound=Sized)
+Given = TypeVar("Given")
+Kept = TypeVar("Kept")
+
+
+class Settled(Generic[Given, Kept]):
+    """A field of a frozen dataclass of which the constructor accepts more than is kept.
+
+    `url: Settled[str | Url, Url] = Settled()` may be given as text, and is a Url as soon as `__post_init__`
+    has settled it (see `settle`). A default is what might be given. A type checker knows both types, because
+    this is a descriptor-typed field (documentation of `dataclasses`).
+    """
+
+    def __init__(self, *default: Given) -> None:
+        self._default = default
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Given: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> Kept: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Given | Kept:
+        if instance is not None:
+            return cast(Kept, vars(instance)[self._name])
+        if not self._default:
+            raise AttributeError(self._name)  # which says to a dataclass that there is no default
+        return self._default[0]
+
+    def __set__(self, instance: object, value: Given) -> None:
+        vars(instance)[self._name] = value
 
 
 @contextmanager
-def inside(key: str, joint: str = "."):
+def inside(key: str, joint: str = ".") -> Iterator[None]:
     """What is wrong in this context is wrong inside `key`."""
     try:
         yield
@@ -23,13 +61,13 @@ def inside(key: str, joint: str = "."):
         raise error.inside(key, joint) from error.__cause__
 
 
-def settle(value, **fields) -> None:
+def settle(value: object, **fields: object) -> None:
     """Set fields of a frozen dataclass while it validates itself."""
     for name, content in fields.items():
         object.__setattr__(value, name, content)
 
 
-def require_word(word, words, what: str, key: str = "", also: str = "") -> None:
+def require_word(word: object, words: Iterable[str], what: str, key: str = "", also: str = "") -> None:
     """Raise unless `word` is one of `words`; `also` names what else would be allowed."""
     words = list(words)
     if word in words:
@@ -42,20 +80,20 @@ def require_word(word, words, what: str, key: str = "", also: str = "") -> None:
     raise ConfigError(f"unknown {what} {show(word)}{hint} (allowed: {allowed}{also})", key)
 
 
-def require_keys(table: dict, allowed) -> None:
+def require_keys(table: Iterable[str], allowed: Collection[str]) -> None:
     """Raise for the first key of `table` that is not allowed."""
     for key in table:
         require_word(key, allowed, "key", key)
 
 
-def require(table: dict, key: str):
+def require(table: Mapping[str, Any], key: str) -> Any:
     """Return what stands under `key`, which must be there."""
     if key not in table:
         raise ConfigError(f"{key} is missing")
     return table[key]
 
 
-def require_type(value, kind: type, key: str = "", example: str = ""):
+def require_type(value: object, kind: type[Item], key: str = "", example: str = "") -> Item:
     """Return `value` if it is of this kind (a bool is no whole number); `example` is one, as it is written."""
     if not isinstance(value, kind) or isinstance(value, bool):
         cure = f"; write it like {example}" if example else ""
@@ -63,42 +101,43 @@ def require_type(value, kind: type, key: str = "", example: str = ""):
     return value
 
 
-def require_list(values, key: str, example: str) -> list:
+def require_list(values: object, key: str, example: str) -> list[Any]:
     """Return the values of a list, or of what a script gives in its place; `example` is a list as written."""
     if isinstance(values, (str, bytes, dict)) or not isinstance(values, Iterable):
         raise ConfigError(f"{show(values)} is not a list; write it like {example}", key)
     return list(values)
 
 
-def require_name(text, key: str = "") -> str:
+def require_name(text: object, key: str = "") -> str:
     """Return `text` if it is text in one line without control characters."""
-    if not require_type(text, str, key).isprintable():
-        raise ConfigError(f"{show(text)} is no name; remove the characters that cannot be printed", key)
-    return text
+    name = require_type(text, str, key)
+    if not name.isprintable():
+        raise ConfigError(f"{show(name)} is no name; remove the characters that cannot be printed", key)
+    return name
 
 
-def require_few(items, most: int, what: str, key: str = ""):
+def require_few(items: Many, most: int, what: str, key: str = "") -> Many:
     """Return the items if there are no more than that."""
     if len(items) > most:
         raise ConfigError(f"{len(items)} {what} are too many; allowed are {most}", key)
     return items
 
 
-def require_truth(value, key: str) -> bool:
+def require_truth(value: object, key: str) -> bool:
     """Return `value` if it is true or false."""
     if not isinstance(value, bool):
         raise ConfigError(f"{show(value)} is neither true nor false", key)
     return value
 
 
-def require_number(value, key: str, what: str = "a number") -> int | float:
+def require_number(value: object, key: str, what: str = "a number") -> int | float:
     """Return `value` if it is a number of a size that occurs."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < HUGE:
         raise ConfigError(f"{show(value)} is not {what}", key)
     return value
 
 
-def require_seconds(value, key: str, or_none: bool = False) -> float:
+def require_seconds(value: object, key: str, or_none: bool = False) -> float:
     """Return a time of at least a millisecond, `or_none` at all, and at most a day, as a float."""
     seconds = require_number(value, key, "a number of seconds")
     if not (SHORTEST <= seconds <= DAY or or_none and not seconds):
@@ -107,19 +146,20 @@ def require_seconds(value, key: str, or_none: bool = False) -> float:
     return float(seconds)
 
 
-def require_all(items, kind: type, key: str) -> tuple:
+def require_all(items: object, kind: type[Item], key: str) -> tuple[Item, ...]:
     """Return the items as a tuple. Raises when there is none, or one of another kind."""
-    is_many = isinstance(items, Iterable) and not isinstance(items, (str, bytes, dict))
-    items = tuple(items) if is_many else (items,)
-    if not items:
+    given: tuple[Any, ...] = (items,)
+    if isinstance(items, Iterable) and not isinstance(items, (str, bytes, dict)):
+        given = tuple(items)
+    if not given:
         raise ConfigError("at least one is needed", key)
-    for item in items:
+    for item in given:
         if not isinstance(item, kind):
             raise ConfigError(f"{show(item)} is no {kind.__name__}", key)
-    return items
+    return given
 
 
-def given(value, kind: type) -> dict:
+def given(value: object, kind: Any) -> dict[str, Any]:
     """Return the fields of a dataclass `kind` that `value` has and that were given."""
     found = {each.name: getattr(value, each.name) for each in fields(kind)}
     return {name: content for name, content in found.items() if content is not None}

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, time
 from itertools import islice
+from typing import Any
 
 from softsplit.printable import printable
 
@@ -13,7 +14,7 @@ HIGHEST_SHOWN = 1 << 128
 DEEPEST_SHOWN = 3  # tables and lists inside each other
 
 
-def show(value, depth: int = 0) -> str:
+def show(value: object, depth: int = 0) -> str:
     """Return a value as written in a configuration file, in one line of bounded length."""
     match value:
         case bool():
@@ -33,7 +34,7 @@ def show(value, depth: int = 0) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def _show_many(values: dict | list | tuple, depth: int) -> str:
+def _show_many(values: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> str:
     """Write what is in a table or a list, as much of it as fits."""
     shown = [f"{_show_key(each)} = {show(values[each], depth)}" if isinstance(values, dict) else show(each, depth)
              for each in islice(values, MOST_SHOWN)]
@@ -41,9 +42,10 @@ def _show_many(values: dict | list | tuple, depth: int) -> str:
     return f"{{ {text} }}" if isinstance(values, dict) else f"[{text}]" if isinstance(values, list) else f"({text})"
 
 
-def _show_key(key) -> str:
-    is_bare = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if is_bare else show(key)
+def _show_key(key: object) -> str:
+    if isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum():
+        return key
+    return show(key)
 
 
 class SoftsplitError(Exception):
@@ -57,7 +59,7 @@ class ConfigError(SoftsplitError, ValueError):
 
     exit_code = 2
 
-    def __init__(self, what: str, key: str = ""):
+    def __init__(self, what: str, key: str = "") -> None:
         text = f"{key[:LONGEST_KEY]}: {what}" if key else what
         super().__init__(printable(text[:LONGEST_SAID]))
         self.what = what
@@ -73,7 +75,7 @@ class AlreadyRunning(SoftsplitError):
 
     exit_code = 3
 
-    def __init__(self, config, pid: int | None):
+    def __init__(self, config: object, pid: int | None) -> None:
         who = f"process {pid}" if pid else "another process"
         super().__init__(f'{who} already runs {config}; see "softsplit status"')
         self.pid = pid
@@ -116,6 +118,6 @@ class BadAnswer(UpstreamError):
 class Refused(UpstreamError):
     """The unit, or the gateway on its behalf, answered with a Modbus exception."""
 
-    def __init__(self, message: str, exception_code: int):
+    def __init__(self, message: str, exception_code: int) -> None:
         super().__init__(message)
         self.exception_code = exception_code

@@ -1,6 +1,7 @@
 """Remove control characters from the text of devices, masters, profiles, files and local processes."""
 
 from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -13,7 +14,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def all_printable(content):
+def all_printable(content: Any) -> Any:
     """Return a status, or what a JSON document says, with every text in it printable, keys included."""
     if isinstance(content, str):
         return printable(content)
@@ -21,7 +22,7 @@ def all_printable(content):
         return {all_printable(key): all_printable(each) for key, each in content.items()}
     if isinstance(content, (list, tuple)):
         return type(content)(all_printable(each) for each in content)
-    if is_dataclass(content):
+    if is_dataclass(content) and not isinstance(content, type):
         return replace(content, **{each.name: all_printable(getattr(content, each.name))
                                    for each in fields(content)})
     return content

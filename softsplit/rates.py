@@ -10,7 +10,7 @@ STEP = 5.0  # s between the counts that are kept
 class Rates:
     """Remembers counters for a minute, and tells how fast each has grown in that time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._kept: deque[tuple[float, Mapping[Hashable, float]]] = deque()
 
     def update(self, counters: Mapping[Hashable, float], now: float) -> dict[Hashable, float]:

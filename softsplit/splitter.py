@@ -55,9 +55,9 @@ class Splitter:
                   for downstream in self._topology.downstreams for served in downstream.served}
         self.upstreams: dict[str, Poller | Listener] = {}
         for upstream in self._topology.served():
-            served = [unit for unit in upstream.units if (upstream.name, unit.unit) in wanted]
+            units = [unit for unit in upstream.units if (upstream.name, unit.unit) in wanted]
             kind = Listener if upstream.is_heard else Poller
-            self.upstreams[upstream.name] = kind(upstream, served, readings)
+            self.upstreams[upstream.name] = kind(upstream, units, readings)
         mirrors: dict[tuple[str, int], list[Mirror]] = {origin: [] for origin in wanted}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
@@ -65,8 +65,8 @@ class Splitter:
                    for served in downstream.served]
             for served, mirror in zip(downstream.served, own):
                 mirrors[served.upstream.name, served.origin.unit].append(mirror)
-            units = [*own, *self._diagnostics(downstream, own)]
-            self.servers.append(server_for(downstream.name, downstream.url, units, downstream.line,
+            self.servers.append(server_for(downstream.name, downstream.url,
+                                           [*own, *self._diagnostics(downstream, own)], downstream.line,
                                            downstream.access))
         deadlines = Deadlines([each for each in self.upstreams.values() if isinstance(each, Poller)])
         self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values(),
@@ -128,7 +128,8 @@ class Splitter:
         index = names.index(downstream)
         units = {str(each.unit): each for each in self._topology.downstreams[index].served}
         checks.require_word(str(unit), units, "unit of this downstream")
-        served, found = units[str(unit)], {}
+        served = units[str(unit)]
+        found: dict[str, Value | None] = {}
         for read in served.origin.reads:
             data = self.servers[index].databank.mirrors[unit].data(read.block)
             if data is not None:
@@ -172,7 +173,8 @@ def run_config(path: Path, logs: setup.Logs) -> None:
 def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:
     profile = served.origin.profile
     way = None
-    if served.upstream.is_heard:
+    store: HeardStore | PolledStore
+    if isinstance(upstream, Listener):
         store = HeardStore(downstream.max_age, (each.block for each in profile.registers), profile.alone)
     else:
         store = PolledStore(served.origin.reads, downstream.max_age, profile.alone)

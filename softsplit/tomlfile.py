@@ -6,7 +6,9 @@ import re
 import select
 import stat
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from softsplit.errors import ConfigError, show
 
@@ -78,7 +80,7 @@ def _read(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def parse(text: str) -> dict:
+def parse(text: str) -> dict[str, Any]:
     """Return the content of a TOML text. Raises ConfigError when it is none."""
     deep = MANY_DOTS.search(text)
     if deep:
@@ -122,9 +124,9 @@ def _cure_of_value(line: str) -> str:
     return "a value is a text in quotes, a number, true, false, a [list] or a { table }"
 
 
-def _check_numbers(content, key: str) -> None:
+def _check_numbers(content: dict[str, Any] | list[Any], key: str) -> None:
     """Raise ConfigError for a number that no register can hold; some cannot even be shown."""
-    entries = content.items() if isinstance(content, dict) else enumerate(content, 1)
+    entries: Iterable[tuple[Any, Any]] = content.items() if isinstance(content, dict) else enumerate(content, 1)
     for each, value in entries:
         place = f"{key}.{each}".lstrip(".") if isinstance(content, dict) else f"{key}[{each}]"
         if isinstance(value, (dict, list)):

@@ -29,7 +29,8 @@ from softsplit.downstream.tcp import RtuOverTcpServer
 from softsplit.polling import busload
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.upstream.poller import Poller
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.bench.upstream import PEERS, best_age, measure, saturated

@@ -14,7 +14,8 @@ from softsplit.errors import DownstreamError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from tests.support import (
     RtuMaster,
     ScriptedGateway,

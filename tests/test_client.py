@@ -8,7 +8,8 @@ import pytest
 from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.upstream.tcp import TcpClient
 from tests.support import SLOWNESS, ScriptedGateway, good_answer, until
 

@@ -21,7 +21,8 @@ from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
 from softsplit.downstream.store import PolledStore
 from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.functions import Table
 from tests.support import TcpMaster, read_request, running, until
 from tests.support.fuzz import fuzz_rtu, fuzz_tcp
 from tests.test_tcp_server import ANSWER, READ, REQUEST, server_at

@@ -240,7 +240,7 @@ def test_another_master_on_the_line_is_heard(tmp_path):
             with another_master(cable.right):
                 lines = told(config)
     assert line_of(lines, "another master") == (
-        "wrong meters: another master is on this line: unit 7 asks for holding registers 0x5B14+2; take it off, "
+        "wrong meters: another master is on this line: a request to unit 7 (read holding registers 0x5B14+2); take it off, "
         "softsplit has to be the only one")
     assert line_of(lines, "unit 100").startswith("well")
 

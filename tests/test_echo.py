@@ -11,7 +11,8 @@ import pytest
 from softsplit import Downstream, Profile, Unit, Upstream, clock
 from softsplit.commands.simulate.pty import Cable
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from tests.support import (
     SOFTSPLIT,
     Child,

@@ -27,7 +27,8 @@ from softsplit.polling.demand import FORGET, Demand
 from softsplit.polling.fairness import WireShares
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.upstream import learner as learner_module
 from softsplit.upstream import queue as forwards_module

@@ -15,7 +15,8 @@ from softsplit.errors import BadAnswer, NoAnswer, Refused
 from softsplit.polling.plan import Plan
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.upstream.gatewaywait import GatewayWait
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.tcp import TcpClient

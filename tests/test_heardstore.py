@@ -12,7 +12,8 @@ from softsplit.downstream import heardstore as heard_module
 from softsplit.downstream.heardstore import HeardStore
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Reading, Table
+from softsplit.protocol.blocks import Block, Reading
+from softsplit.protocol.functions import Table
 from tests.support import Clock, read_request
 
 HOLDING, COILS = Table.HOLDING_REGISTERS, Table.COILS

@@ -12,7 +12,8 @@ from softsplit.downstream.heardstore import HeardStore
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.store import PolledStore
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.functions import Table
 from tests.support import Clock, read_request
 
 HOLDING = Table.HOLDING_REGISTERS
@@ -228,8 +229,8 @@ def test_a_databank_names_a_refused_request_once(clock, caplog):
         assert databank.answer(7, read_request(100, 1)) == STALE
         assert databank.answer(8, read_request(100, 1)) == b""
     assert [record.message for record in caplog.records] == [
-        "maxem: unit 7: holding registers 0x1000+10: a master was refused with exception 0x02 (illegal data address)",
-        "maxem: unit 7: function 6 at 0x0064: a master was refused with exception 0x01 (illegal function)"]
+        "maxem: unit 7: read holding registers 0x1000+10: a master was refused with exception 0x02 (illegal data address)",
+        "maxem: unit 7: write register 0x0064: a master was refused with exception 0x01 (illegal function)"]
 
 
 def test_a_scan_by_a_master_does_not_flood_the_log(clock, caplog):

@@ -17,7 +17,8 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu, values
 from softsplit.protocol.addresses import LongUnit, parse_long_unit
-from softsplit.protocol.blocks import Block, Table, merge
+from softsplit.protocol.blocks import Block, merge
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import asked_block, read_question
 from softsplit.upstream.clients import client_for
 from tests.support import (
@@ -56,7 +57,10 @@ def test_a_number_stands_in_registers_in_four_orders(type_name, number, forms):
 
 @pytest.mark.parametrize("orders", ORDERS)
 def test_whatever_a_type_can_hold_comes_back(orders):
-    for type_name, bits in values.INTEGERS.items():
+    for type_name, row in values.NUMBERS.items():
+        if not row.is_whole:
+            continue
+        bits = row.bits
         signed = type_name[0] == "s"
         lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
         for number in (lowest, highest, 0, 1, highest // 3):
@@ -361,7 +365,7 @@ def test_their_answers_are_found_behind_those_of_others_and_beside_an_echo(bus, 
     once(bus, lambda say, pdu: say(b"\0" + adu.rtu_frame(PUMP, pdu) + adu.rtu_frame(OTHER, pdu) + answer(OTHER, pdu)
                                    + answer(PUMP, pdu) + b"\0"))
     assert pump.read(PUMP, LONGER, TIMEOUT) == data_of(PUMP, LONGER)
-    assert pump.take_foreign() == ["unit 0x0012D688 asks for holding registers 0x0200+9", "unit 0x0012D688 is made to answer"]
+    assert pump.take_foreign() == ["a request to unit 0x0012D688 (read holding registers 0x0200+9)", "an answer from unit 0x0012D688"]
     assert pump.read(PUMP, POWERS, TIMEOUT) == data_of(PUMP, POWERS)
 
 

@@ -9,7 +9,8 @@ from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients import client_for
 from softsplit.upstream.foreign import QUIET_FOR, Foreign
@@ -100,7 +101,7 @@ def test_no_answer_to_another_master_is_served_and_it_is_told_at_once(kind, tmp_
 def test_while_another_master_asks_alike_we_ask_in_another_shape(line):
     assert line.is_right() and line.bus.requests[-1][1] == OURS
     line.intrude()
-    assert line.client.other_master_is_sure and line.client.take_foreign() == ["unit 1 is made to answer"]
+    assert line.client.other_master_is_sure and line.client.take_foreign() == ["an answer from unit 1"]
     assert line.is_right() and line.bus.requests[-1][1] == read_request(0x100, 5)
     line.intrude(read_request(0x300, 5))
     assert line.is_right() and line.bus.requests[-1][1] == read_request(0x100, 6)

@@ -8,7 +8,8 @@ from softsplit.commands.check import forecast
 from softsplit.polling import busload
 from softsplit.polling.plan import Plan
 from softsplit.profiles import load_profile
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 
 
 def read(name: str, every: float, address: int = 0) -> Read:

@@ -18,7 +18,8 @@ from softsplit.logs.setup import OneLine
 from softsplit.printable import all_printable, printable
 from softsplit.profiles import Profile, Register
 from softsplit.protocol import adu, values
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from tests.support import SOFTSPLIT, ScriptedGateway
 
 EVIL = "a\n\x1b[2J\x9b2J\x7f\u202e\u2028\udcff=cmd"

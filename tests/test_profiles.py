@@ -8,7 +8,8 @@ from softsplit import Profile
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from tests.support.recordeddevice import ANZEN, encoded
 
 ABB_BLOCKS = {

@@ -13,7 +13,8 @@ from softsplit.commands.status.prometheus import HELP, as_prometheus
 from softsplit.daemon.health import Health
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.profiles import Profile
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from tests.support import (
     ScriptedGateway,
     TcpMaster,

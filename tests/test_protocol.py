@@ -5,7 +5,8 @@ import pytest
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu, values
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import Block, Read, Table, merge
+from softsplit.protocol.blocks import Block, Read, merge
+from softsplit.protocol.functions import Table
 
 HOLDING = Table.HOLDING_REGISTERS
 

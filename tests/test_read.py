@@ -24,7 +24,8 @@ from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import asked_block, read_question
 from tests.support import (
     SOFTSPLIT,

@@ -31,7 +31,8 @@ from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import LongUnit
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from tests.support import (
     SOFTSPLIT,
     Child,

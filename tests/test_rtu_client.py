@@ -13,7 +13,8 @@ from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table, describe_pdu
 from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_question, parse_write
 from softsplit.transport.wire import SocketWire
@@ -260,7 +261,7 @@ def test_what_is_not_the_answer_is_named(line, reply, fault):
 def test_the_answer_is_found_behind_those_of_others(line):
     line.once(lambda say, unit, pdu: say(answer(9, pdu) + adu.rtu_frame(9, pdu) + answer(unit, pdu)))
     assert line.is_right()
-    assert line.client.take_foreign() == ["unit 9 is made to answer", "unit 9 asks for holding registers 0x5B14+2"]
+    assert line.client.take_foreign() == ["an answer from unit 9", "a request to unit 9 (read holding registers 0x5B14+2)"]
     assert line.client.take_foreign() == []
 
 
@@ -280,7 +281,7 @@ def test_so_is_one_to_a_write_or_a_file_record(line, ours, theirs, reply):
     line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, theirs) + adu.rtu_frame(unit, reply)))
     with pytest.raises(BadAnswer, match="another master sent the same request"):
         line.client.ask(1, parse_question(ours), TIMEOUT, may_repeat=False)
-    assert line.client.take_foreign() == [f"unit 1 asks for {pdus.describe_request(theirs)}"]
+    assert line.client.take_foreign() == [f"a request to unit 1 ({describe_pdu(theirs)})"]
 
 
 def test_what_others_ask_is_soon_forgotten():
@@ -424,7 +425,7 @@ def test_a_second_master_is_named_once(tmp_path, caplog):
             until(lambda: copy.poller.counters.foreign > 20)
             copy.check()
     named = [record.message for record in caplog.records if "another master" in record.message]
-    assert named == ["bus: another master is on this line: unit 9 asks for holding registers 0x0010+5; take it off, "
+    assert named == ["bus: another master is on this line: a request to unit 9 (read holding registers 0x0010+5); take it off, "
                      "softsplit has to be the only one"]
 
 

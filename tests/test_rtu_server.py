@@ -17,7 +17,8 @@ from softsplit.downstream.store import PolledStore
 from softsplit.downstream.rtu import RtuServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.functions import Table
 from softsplit.transport import serialport as adapter_module
 from tests.support import RtuMaster, read_request, running, until
 

@@ -154,7 +154,7 @@ def test_another_master_on_the_line_is_told(tmp_path):
     with Bus("rtu", tmp_path) as bus:
         bus.fault = with_another
         section = draw_section(scan_of(bus.url, "1-2", [19200], ["8N1"]))
-    assert "# another master is on this line: unit 9 asks for holding registers 0x0010+2; take it off" in section
+    assert "# another master is on this line: a request to unit 9 (read holding registers 0x0010+2); take it off" in section
 
 
 # Over a network

@@ -12,7 +12,8 @@ from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from tests.support import TcpMaster, read_request, simulated_gateway
 
 NOON = 1_790_000_000.0

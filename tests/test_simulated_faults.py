@@ -16,7 +16,8 @@ from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, ConfigError, NoAnswer, Refused
 from softsplit.profiles import load_profile
 from softsplit.protocol.addresses import LongUnit
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from softsplit.upstream.clients import client_for
 from tests.support import SLOWNESS, TcpMaster, read_request, running, splitting, until
 

@@ -14,7 +14,7 @@ from softsplit.daemon import status
 from softsplit.daemon.health import judge
 from softsplit.daemon.jsonform import FORMS, as_json, from_json, key_of
 from softsplit.daemon.status import ProcessStatus, Status
-from softsplit.protocol.blocks import Table
+from softsplit.protocol.functions import Table
 from tests.support.statuses import asked, block, downstream, errors, master, unit, upstream
 
 README = Path(__file__).parent.parent / "README.md"

@@ -18,7 +18,8 @@ from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.store import PolledStore
 from softsplit.downstream.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
-from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.functions import Table
 from tests.support import TcpMaster, read_request, running, until
 
 READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)

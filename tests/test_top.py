@@ -24,7 +24,8 @@ from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.errors import NoAnswer, Refused, SoftsplitError
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.report import BlockStatus
 from tests.support import statuses

@@ -33,7 +33,7 @@ EACH = {
     (Kind.OK, "unit   2  read holding registers 0x0010+2     258 65535"), (Kind.EXCEPTION, "illegal data address)"),
     (Kind.NO_REPLY, "  no reply"), (Kind.LATE, "  late: 258 65535"), (Kind.SUSPECT, "  suspect: retry: 258 65535"),
     (Kind.ORPHAN, "unit   2  read holding registers              orphan: 258 65535"),
-    (Kind.BROADCAST, "unit   0  write register 0x0010+1             broadcast: 7"),
+    (Kind.BROADCAST, "unit   0  write register 0x0010               broadcast: 7"),
     (Kind.DAMAGED, "  damaged: reply: 6 of 9 bytes"),
 ])
 def test_a_line_says_what_came_of_it(kind, ending):

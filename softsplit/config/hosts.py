@@ -5,10 +5,11 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
-LOOPBACK = frozenset((ip_address("127.0.0.1"), ip_address("::1")))
+Host = str | IPv4Address | IPv6Address
+LOOPBACK: frozenset[Host] = frozenset((ip_address("127.0.0.1"), ip_address("::1")))
 
 
-def addresses(host: str) -> frozenset:
+def addresses(host: str) -> frozenset[Host]:
     """Return the addresses that a host has without a look-up, or its name."""
     name = host.lower().rstrip(".")
     if name in LOCAL_NAMES:
@@ -30,11 +31,11 @@ def meets(host: str, listening: str) -> bool:
     return any(_is_unspecified(each) for each in called) and any(map(_is_own, heard))
 
 
-def _is_unspecified(address) -> bool:
+def _is_unspecified(address: Host) -> bool:
     return not isinstance(address, str) and address.is_unspecified
 
 
-def _is_own(host: str | IPv4Address | IPv6Address) -> bool:
+def _is_own(host: Host) -> bool:
     """Whether this is an address, or the name, of this machine."""
     if isinstance(host, str):
         return host == socket.gethostname().lower()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from softsplit import checks
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 
 MODES = ("8E1", "8N1", "8O1", "8E2", "8N2", "8O2")  # data bits, parity, stop bits; RTU needs 8 data bits
 BAUDRATES = range(300, 4_000_001)  # baud
@@ -22,11 +22,11 @@ class Line:
     rs485: str | None = None
     echo: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.settle(self, mode=checks.require_type(self.mode, str, "mode").upper())
         checks.require_word(self.mode, MODES, "mode", "mode")
         if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
-            raise ConfigError(f"{checks.show(self.baudrate)} baud is not possible; usual are 9600 and "
+            raise ConfigError(f"{show(self.baudrate)} baud is not possible; usual are 9600 and "
                               "19200", "baudrate")
         if self.rs485 is not None:
             checks.require_word(self.rs485, ("kernel",), "word", "rs485")

@@ -1,17 +1,19 @@
 """Load softsplit.toml into a topology."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from softsplit import checks, tomlfile
 from softsplit.config.topology import MOST_ENDS, Downstream, Topology, check_wires
 from softsplit.config.upstream import Unit, Upstream
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import parse_long_unit
 
+Section = dict[str, Any]  # of the file
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SECTIONS = ("upstream", "downstream", "diagnostics")
 UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
@@ -70,16 +72,16 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
         return Topology(downstreams, upstreams.values(), _diagnostics(content))
 
 
-def _diagnostics(content: dict) -> int | None:
+def _diagnostics(content: Section) -> int | None:
     if "diagnostics" not in content:
         return None
     section = checks.require_type(content["diagnostics"], dict, "diagnostics", "[diagnostics]")
     with checks.inside("diagnostics"):
         checks.require_keys(section, DIAGNOSTICS_KEYS)
-        return checks.require(section, "unit")
+        return checks.require_type(checks.require(section, "unit"), int)
 
 
-def _sections(content: dict, side: str):
+def _sections(content: Section, side: str) -> Iterator[tuple[str, Section]]:
     example = f"[{side}.NAME]"
     sections = checks.require_type(content.get(side, {}), dict, side, example)
     if not sections:
@@ -89,7 +91,7 @@ def _sections(content: dict, side: str):
         yield key, checks.require_type(section, dict, f"{side}.{key}", example)
 
 
-def _upstream(name: str, section: dict, load: Callable[[str], Profile]) -> Upstream:
+def _upstream(name: str, section: Section, load: Callable[[str], Profile]) -> Upstream:
     checks.require_keys(section, UPSTREAM_KEYS)
     units = []
     for key, content in checks.require_type(checks.require(section, "units"), dict, "units", UNITS).items():
@@ -99,16 +101,16 @@ def _upstream(name: str, section: dict, load: Callable[[str], Profile]) -> Upstr
     return Upstream(url=checks.require(section, "url"), units=units, name=name, **given)
 
 
-def _unit(unit: int, content: str | dict, load: Callable[[str], Profile]) -> Unit:
+def _unit(unit: int, content: str | Section, load: Callable[[str], Profile]) -> Unit:
     """Return a unit from the name of its profile, or from a table that says more."""
-    table = content if isinstance(content, dict) else {"profile": content}
+    table: Section = content if isinstance(content, dict) else {"profile": content}
     checks.require_keys(table, UNIT_KEYS)
     key = "profile" if content is table else ""
     name = checks.require_type(checks.require(table, "profile"), str, key, '"abb-b23"')
     return Unit(unit, load(name), table.get("every", {}))
 
 
-def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Downstream:
+def _downstream(name: str, section: Section, upstreams: dict[str, Upstream]) -> Downstream:
     checks.require_keys(section, DOWNSTREAM_KEYS)
     given = {key: value for key, value in section.items() if key not in ("serves", "units")}
     checks.require(given, "url")
@@ -123,7 +125,7 @@ def _downstream(name: str, section: dict, upstreams: dict[str, Upstream]) -> Dow
     return Downstream(name=name, **given)
 
 
-def _chosen_units(units: dict, upstreams: dict[str, Upstream]) -> dict[int, tuple[Upstream, int]]:
+def _chosen_units(units: Section, upstreams: dict[str, Upstream]) -> dict[int, tuple[Upstream, int]]:
     chosen = {}
     for key, origin in units.items():
         with checks.inside(f"units.{key}"):
@@ -135,10 +137,10 @@ def _chosen_units(units: dict, upstreams: dict[str, Upstream]) -> dict[int, tupl
     return chosen
 
 
-def _unit_id(text: str, unit_bytes=1) -> int:
+def _unit_id(text: str, unit_bytes: object = 1) -> int:
     if unit_bytes == 4:
         return parse_long_unit(text)
     if not (text.isascii() and text.isdecimal() and len(text) < 9):
         cure = "; eight hex digits need unit_bytes = 4" if text.startswith("0x") else ""
-        raise ConfigError(f"{checks.show(text)} is no unit id; allowed are 1 to 247{cure}")
+        raise ConfigError(f"{show(text)} is no unit id; allowed are 1 to 247{cure}")
     return int(text)

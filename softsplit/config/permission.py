@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 
 from softsplit import checks
-from softsplit.errors import ConfigError
-from softsplit.protocol.blocks import ADDRESSES, Block, Table
-from softsplit.protocol.functions import WRITE_FILES, writing
+from softsplit.errors import ConfigError, show
+from softsplit.protocol.blocks import ADDRESSES, Block
+from softsplit.protocol.functions import WRITE_FILES, Table, writing
 
 FILES = "files"  # numbered ones, in which records are written
 FROM_40001 = re.compile("4[0-9]{4}")  # how manuals write holding registers, from 40001 on
@@ -52,14 +52,14 @@ def parse_permission(text: str) -> Permission:
     """Return what the text permits. Raises ConfigError."""
     found = PERMISSION.fullmatch(checks.require_type(text, str, "", EXAMPLE)[:LONGEST])
     if not found or len(text) > LONGEST:
-        raise ConfigError(f'{checks.show(text)} does not say what may be written; write it like '
+        raise ConfigError(f'{show(text)} does not say what may be written; write it like '
                           f'{EXAMPLE} or "meters/2 coils 0+16"')
     checks.require_word(found["kind"], KINDS, "table")
     first, count = int(found["first"], 0 if found["first"].startswith("0x") else 10), int(found["count"])
     is_register = found["kind"] == Table.HOLDING_REGISTERS.value
     if is_register and FROM_40001.fullmatch(found["first"]) and first > 40000:
-        raise ConfigError(f"{checks.show(text)}: {first} may be number {first - 40000} of the holding "
+        raise ConfigError(f"{show(text)}: {first} may be number {first - 40000} of the holding "
                           f"registers, which is 0x{first - 40001:04X}, or the address 0x{first:04X}; write what is meant in hex")
     if not 1 <= count <= ADDRESSES - first:
-        raise ConfigError(f"{checks.show(text)}: there are no such addresses; the last one is 0xFFFF")
+        raise ConfigError(f"{show(text)}: there are no such addresses; the last one is 0xFFFF")
     return Permission(found["upstream"], found["unit"], found["kind"], first, count)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from softsplit import checks
+from softsplit.checks import Settled
 from softsplit.config import schemes
 from softsplit.config.access import Access
 from softsplit.config.line import Line
@@ -11,7 +12,7 @@ from softsplit.config.permission import EXAMPLE as PERMITTED
 from softsplit.config.permission import Permission, parse_permission
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile
 
 WHEN_STALE = ("exception", "silent")
@@ -39,8 +40,8 @@ class Downstream:
     `Access` to the others.
     """
 
-    url: str | Url
-    serves: Iterable[Upstream] = ()
+    url: Settled[str | Url, Url] = Settled()
+    serves: Settled[Iterable[Upstream], tuple[Upstream, ...]] = Settled(())
     max_age: float = 10.0
     when_stale: str = "exception"
     baudrate: int | None = None
@@ -51,14 +52,14 @@ class Downstream:
     idle_timeout: float | None = None
     allow: Iterable[str] | None = None
     prefer: Iterable[str] | None = None
-    allow_writes: Iterable[str] = ()
+    allow_writes: Settled[Iterable[str], tuple[Permission, ...]] = Settled(())
     units: Mapping[int, tuple[Upstream, int]] | None = None
     name: str = ""
     line: Line | None = field(init=False, default=None)
     access: Access | None = field(init=False, default=None)
     served: tuple[Served, ...] = field(init=False, default=())
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.settle(self, url=as_url(self.url, schemes.DOWNSTREAM, lowest_port=0),
                       max_age=checks.require_seconds(self.max_age, "max_age"))
         checks.settle(self, name=checks.require_name(self.name, "name") or str(self.url))
@@ -103,7 +104,7 @@ class Downstream:
         for unit, whose in units.items():
             with checks.inside(f"units.{unit}"):
                 if not (isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream)):
-                    raise ConfigError(f"{checks.show(whose)} is not (an Upstream, a unit id there)")
+                    raise ConfigError(f"{show(whose)} is not (an Upstream, a unit id there)")
                 upstream, origin = whose
                 require_unit(unit)
                 chosen.append(Served(unit, upstream, upstream.unit(origin)))
@@ -146,14 +147,15 @@ def _require_writable(permission: Permission, profile: Profile) -> None:
 class Topology:
     """Everything one process runs. Raises ConfigError when two parts want the same wire.
 
-    `diagnostics` is the id of a unit of our own on every downstream, which tells how fresh the others are.
+    `upstreams` are by default those which are served. `diagnostics` is the id of a unit of our own on every
+    downstream, which tells how fresh the others are.
     """
 
-    downstreams: Iterable[Downstream]
-    upstreams: Iterable[Upstream] = ()  # by default those which are served
+    downstreams: Settled[Iterable[Downstream], tuple[Downstream, ...]] = Settled()
+    upstreams: Settled[Iterable[Upstream], tuple[Upstream, ...]] = Settled(())
     diagnostics: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         downstreams = checks.require_all(self.downstreams, Downstream, "downstream")
         checks.settle(self, downstreams=checks.require_few(downstreams, MOST_ENDS, "of them", "downstream"))
         upstreams = tuple(dict.fromkeys((*self.upstreams, *self.served())))
@@ -193,7 +195,7 @@ def _is_one_wire(side: str, one: Url, other: Url) -> bool:
     return one.is_served_by(other) or other.is_served_by(one)
 
 
-def check_wires(side: str, ends: Iterable[Upstream] | Iterable[Downstream]) -> None:
+def check_wires(side: str, ends: Iterable[Upstream | Downstream]) -> None:
     """Raise ConfigError when two ends on one side have one url or one name; the system may choose ports."""
     seen: list[Upstream | Downstream] = []
     for end in ends:

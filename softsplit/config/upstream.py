@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from softsplit import checks
+from softsplit.checks import Settled
 from softsplit.config import schemes
 from softsplit.config.line import Line
 from softsplit.config.url import Url, as_url, parse_url
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import SIZES, LongUnit, parse_long_unit
-from softsplit.protocol.blocks import UNITS, Block, Read, Table
+from softsplit.protocol.blocks import UNITS, Block, Read
+from softsplit.protocol.functions import Table
 
 MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 247
 
@@ -25,19 +27,13 @@ class Unit:
     seconds; `reads` is what is polled then.
     """
 
-    unit: int | str
-    profile: Profile | str
+    unit: Settled[int | str, int] = Settled()
+    profile: Settled[Profile | str, Profile] = Settled()
     every: Mapping[str, float] = field(default_factory=dict)
     reads: tuple[Read, ...] = field(init=False, default=())
 
-    def __post_init__(self):
-        if isinstance(self.unit, str) and self.unit.startswith("0x"):
-            with checks.inside("unit"):
-                checks.settle(self, unit=parse_long_unit(self.unit))
-        elif not isinstance(self.unit, LongUnit):
-            require_unit(self.unit, "unit")
-        if not isinstance(self.profile, Profile):
-            checks.settle(self, profile=load_profile(checks.require_type(self.profile, str, "profile", '"abb-b23"')))
+    def __post_init__(self) -> None:
+        checks.settle(self, unit=_as_unit(self.unit), profile=_as_profile(self.profile))
         for name in checks.require_type(self.every, dict, "every", f"every = {{ {self._any_block} = 60 }}"):
             checks.require_word(name, (read.name for read in self.profile.reads), "block", "every")
             checks.require_seconds(self.every[name], f"every.{name}")
@@ -46,7 +42,7 @@ class Unit:
 
     @property
     def _any_block(self) -> str:
-        return checks.show(self.profile.reads[0].name) if self.profile.reads else "BLOCK"
+        return show(self.profile.reads[0].name) if self.profile.reads else "BLOCK"
 
     @property
     def probe(self) -> Block:
@@ -72,8 +68,8 @@ class Upstream:
     forwarded, and polled when they ask for it often.
     """
 
-    url: str | Url
-    units: Iterable[Unit]
+    url: Settled[str | Url, Url] = Settled()
+    units: Settled[Iterable[Unit], tuple[Unit, ...]] = Settled()
     timeout: float = 1.0
     name: str = ""
     baudrate: int | None = None
@@ -84,10 +80,10 @@ class Upstream:
     request_gap: float = 0.0
     unit_bytes: int = 1
     learn: bool = True
-    reply_url: str | Url | None = None
+    reply_url: Settled[str | Url | None, Url | None] = Settled(None)
     line: Line | None = field(init=False, default=None)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.settle(self, url=as_url(self.url, schemes.UPSTREAM),
                       units=checks.require_all(self.units, Unit, "units"),
                       timeout=checks.require_seconds(self.timeout, "timeout"))
@@ -117,9 +113,10 @@ class Upstream:
             if not self.is_heard:
                 raise ConfigError("only listen:// has one", "reply_url")
             with checks.inside("reply_url"):
-                checks.settle(self, reply_url=parse_url(str(self.reply_url), ("listen",)))
-                if self.reply_url.place == self.url.place:
+                reply_url = parse_url(str(self.reply_url), ("listen",))
+                if reply_url.place == self.url.place:
                     raise ConfigError("is the url; two taps are two devices")
+            checks.settle(self, reply_url=reply_url)
         if not self.is_heard:
             return
         for key in ("connect_delay", "request_gap"):
@@ -146,7 +143,7 @@ class Upstream:
 
     def _check_unit_bytes(self) -> None:
         if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
-            raise ConfigError(f"{checks.show(self.unit_bytes)} is not possible; allowed are 1 and 4", "unit_bytes")
+            raise ConfigError(f"{show(self.unit_bytes)} is not possible; allowed are 1 and 4", "unit_bytes")
         if self.unit_bytes == 4 and 4 not in self.url.kind.unit_sizes:
             raise ConfigError(f"only {schemes.named(schemes.WITH_LONG_UNITS)} have more than 1", "unit_bytes")
         for unit in self.units:
@@ -164,7 +161,23 @@ class Upstream:
         return next(unit for unit in self.units if str(unit.unit) == str(number))
 
 
-def require_unit(unit, key: str = "") -> None:
-    """Raise ConfigError unless a device may have this unit id."""
-    if checks.require_type(unit, int, key) not in UNITS:
-        raise ConfigError(f"unit {checks.show(unit)} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+def _as_unit(unit: int | str) -> int:
+    """Return a unit id, or the address of four bytes that text says. Raises ConfigError."""
+    if isinstance(unit, str) and unit.startswith("0x"):
+        with checks.inside("unit"):
+            return parse_long_unit(unit)
+    return unit if isinstance(unit, LongUnit) else require_unit(unit, "unit")
+
+
+def _as_profile(profile: Profile | str) -> Profile:
+    if isinstance(profile, Profile):
+        return profile
+    return load_profile(checks.require_type(profile, str, "profile", '"abb-b23"'))
+
+
+def require_unit(unit: object, key: str = "") -> int:
+    """Return a unit id that a device may have. Raises ConfigError."""
+    number = checks.require_type(unit, int, key)
+    if number not in UNITS:
+        raise ConfigError(f"unit {show(unit)} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+    return number

@@ -14,8 +14,14 @@ from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
 
-FRESH, DEGRADED, NOTHING_SERVED, NOT_RUNNING = range(4)  # exit codes of "softsplit status"
-TROUBLE, NOTE = "trouble", "note"
+Code = Literal[0, 1, 2, 3]  # exit code of "softsplit status"
+FRESH: Code = 0
+DEGRADED: Code = 1
+NOTHING_SERVED: Code = 2
+NOT_RUNNING: Code = 3
+Severity = Literal["trouble", "note"]
+TROUBLE: Severity = "trouble"
+NOTE: Severity = "note"
 NAMED = 3  # blocks, or units, that are named in one line
 FULL = 0.95  # of a wire
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
@@ -36,7 +42,7 @@ class Trouble:
     cause: str
     about: str = ""
     lasting: float | None = None
-    severity: Literal["trouble", "note"] = "trouble"
+    severity: Severity = TROUBLE
     affects: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -52,14 +58,14 @@ class Health:
     These two are sentences; `found` has the same as values.
     """
 
-    code: Literal[0, 1, 2, 3]
+    code: Code
     summary: str
     troubles: tuple[str, ...]
     notes: tuple[str, ...]
     found: tuple[Trouble, ...] = ()
 
     @classmethod
-    def of(cls, code: int, found: Iterable[Trouble], figures: str = "") -> "Health":
+    def of(cls, code: Code, found: Iterable[Trouble], figures: str = "") -> "Health":
         found = tuple(found)
         troubles, notes = (tuple(str(each) for each in found if each.severity == severity)
                            for severity in (TROUBLE, NOTE))
@@ -74,7 +80,7 @@ class Health:
 
     def with_first(self, trouble: Trouble) -> "Health":
         """The same, with one more trouble before the others."""
-        return replace(self, code=max(self.code, DEGRADED), troubles=(str(trouble), *self.troubles),
+        return replace(self, code=self.code or DEGRADED, troubles=(str(trouble), *self.troubles),
                        found=(trouble, *self.found))
 
 
@@ -166,8 +172,9 @@ def _stale(unit: ServedStatus, upstreams: Upstreams, who: str) -> Trouble:
 
 def _latest_error(blocks: Iterable[BlockStatus]) -> str:
     """The error of the block that failed last."""
-    failed = [block for block in blocks if block.last_error and block.last_error_age is not None]
-    return min(failed, key=lambda block: block.last_error_age).last_error if failed else ""
+    failed = [(block.last_error_age, block.last_error) for block in blocks
+              if block.last_error and block.last_error_age is not None]
+    return min(failed)[1] if failed else ""
 
 
 def _is_refused(block: BlockStatus) -> bool:
@@ -180,8 +187,8 @@ def _notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         yield _note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
     if upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
         yield _note(name, 'the wire is full; "softsplit check" says what to change')
-    for number in upstream.unlisted:
-        yield _note(name, f"unit {number} is also on this line; add it to units to serve it")
+    for stranger in upstream.unlisted:
+        yield _note(name, f"unit {stranger} is also on this line; add it to units to serve it")
     for number, unit in upstream.units.items():
         refused = [block for block in unit.blocks if _is_refused(block)]
         if len(refused) < len(unit.blocks):
@@ -190,7 +197,7 @@ def _notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
 
 
 def _note(about: str, text: str) -> Trouble:
-    return Trouble(cause=f"{about.partition('/')[0]}: {text}", about=about, severity="note")
+    return Trouble(cause=f"{about.partition('/')[0]}: {text}", about=about, severity=NOTE)
 
 
 def _named(names: tuple[str, ...]) -> str:

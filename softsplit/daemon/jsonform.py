@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from softsplit.config.schemes import SCHEMES
 from softsplit.config.url import Url, parse_url
-from softsplit.protocol.blocks import Table
+from softsplit.protocol.functions import Table
 
 LARGEST_NUMBER = 1e15
 MOST_DATA = 250  # bytes of one read; Application Protocol V1.1b3, 6.1 and 6.3

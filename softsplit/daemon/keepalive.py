@@ -62,7 +62,7 @@ def start(config: Path, options: Sequence[str]) -> None:
             code = child.wait(LOOK_AGAIN)
             if code == AlreadyRunning.exit_code and is_well(config):
                 return  # another was faster
-            raise _failed(code, child.stderr.read(LONGEST_ERROR))
+            raise _failed(code, child.stderr.read(LONGEST_ERROR) if child.stderr else "")
         if is_well(config):
             return
     raise SoftsplitError(f"process {child.pid} was started, but cannot be seen: it has no state directory; "

@@ -178,7 +178,7 @@ class Presence(Worker):
 
     def leave(self) -> None:  # main thread
         """Leave nothing in the place; for the end, when the thread has ended."""
-        if self._is_in_place():
+        if self.state and self._is_in_place():
             with suppress(OSError), open_place(self.state.path.parent) as place, locked(place):
                 self._let_go()
                 clear(place, self._key)

@@ -117,20 +117,20 @@ class Process:
         """Return whether it writes a status. Raises Hung, Gone, or OtherVersion."""
         if self._sock is None:
             raise Hung(f"{self} takes no questions any more")
-        answer = ANSWER.fullmatch(self._receive(patience))
+        answer = ANSWER.fullmatch(self._receive(self._sock, patience))
         if not answer:
             raise OtherVersion(f"{self} is of another version of softsplit; restart it")
         if float(answer[1]) > HUNG:
             raise Hung(f"{self} has not moved for {float(answer[1]):.0f} s")
         return answer[2] == b"status"
 
-    def _receive(self, patience: float) -> bytes:
+    def _receive(self, sock: socket.socket, patience: float) -> bytes:
         """Return the answer, or what is too long for one."""
         data, deadline = b"", clock.now() + patience
         while not data.endswith(b"\n") and len(data) <= LONGEST_ANSWER:
-            self._sock.settimeout(max(0.001, deadline - clock.now()))
+            sock.settimeout(max(0.001, deadline - clock.now()))
             try:
-                more = self._sock.recv(LONGEST_ANSWER)
+                more = sock.recv(LONGEST_ANSWER)
             except TimeoutError as error:
                 raise Hung(f"{self} has not answered for {patience:.0f} s") from error
             except OSError as error:
@@ -143,7 +143,8 @@ class Process:
     def status(self) -> Status:
         """Return its status, with an `age` in seconds. Raises SoftsplitError when that cannot be had."""
         found = status.read(self.state)
-        self.pid = self.pid or found.process.pid  # to be named
+        if found.process:
+            self.pid = self.pid or found.process.pid  # to be named
         return found
 
     def end(self, patience: float) -> None:
@@ -154,16 +155,17 @@ class Process:
         try:
             for how, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, HUNG)):
                 signal.pidfd_send_signal(self._pidfd, how)
-                if self._has_ended(wait):
+                if self._has_ended(self._pidfd, wait):
                     return
         except ProcessLookupError:
             return
         except PermissionError as error:
             raise SoftsplitError(f"{self} belongs to another user, who has to end it") from error
 
-    def _has_ended(self, patience: float) -> bool:
+    @staticmethod
+    def _has_ended(pidfd: int, patience: float) -> bool:
         ending = select.poll()
-        ending.register(self._pidfd, select.POLLIN)
+        ending.register(pidfd, select.POLLIN)
         return bool(ending.poll(1000 * patience))
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ BYTE = 8  # bits
 LEAST = 4  # bytes of a frame
 
 
-def _orbit(value: int) -> array:
+def _orbit(value: int) -> "array[int]":
     """What becomes of a register in ORDER steps, after which it is the same again."""
     orbit = array("H")
     for _ in range(ORDER):
@@ -35,10 +35,11 @@ INITIAL = PLACES[0xFFFF][1]
 class Bytes:
     """The bytes that are not yet decided; `offset` is how many were before them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.data = bytearray()
         self.offset = 0
-        self._sums, self._expected, self._turn = [0], [], 0
+        self._sums, self._turn = [0], 0
+        self._expected: list[int] = []
         self._begins: dict[int, int] = {}  # the last place, by what is expected at the end
         self._before: dict[int, int] = {}  # the place before it that expects the same
 

@@ -37,7 +37,7 @@ def facts_of(heard: Transaction, step: int = 1) -> Iterator[Fact]:
     asked = heard.request[1:-2] if heard.request else b""
     if heard.function in READ_TABLES:
         block = asked_block(asked, tuple(Table), step) if asked else None
-        if isinstance(block, Block) and heard.kind is Kind.OK:
+        if isinstance(block, Block) and heard.kind is Kind.OK and heard.reply:
             yield Fact(block, heard.reply[3:-2])
         elif isinstance(block, Block) and heard.kind is Kind.EXCEPTION and heard.exception in OWN_EXCEPTIONS:
             yield Fact(block, exception=heard.exception)
@@ -46,7 +46,7 @@ def facts_of(heard: Transaction, step: int = 1) -> Iterator[Fact]:
         write = parse_write(asked, step) if is_whole else None
         if isinstance(write, Write):
             yield from map(Fact, write.blocks)  # file records are in no table
-            if write.reads and heard.kind is Kind.OK:
+            if write.reads and heard.kind is Kind.OK and heard.reply:
                 yield Fact(write.reads, heard.reply[3:-2])
         elif block := _named_by_reply(heard, step):
             yield Fact(block)
@@ -71,22 +71,25 @@ def is_ambiguous(heard: Transaction, roles_are_known: bool) -> bool:
 def done_at(heard: Transaction, timeout: float, roles_are_known: bool) -> float:
     """When, at the latest, a write is done that was heard, or never will be; `timeout` is how long a unit may
     take for it when nobody knows."""
-    answered_at = heard.time + (heard.latency or 0.0)
+    if heard.time is None:
+        raise ValueError("nobody knows when that was heard")
+    latency = heard.latency or 0.0
+    answered_at = heard.time + latency
     if heard.kind is Kind.BROADCAST:
         return heard.time + TURNAROUND
     if heard.kind is Kind.EXCEPTION and heard.exception in OWN_EXCEPTIONS or heard.kind is Kind.ORPHAN:
         return answered_at
     if heard.kind is Kind.OK and is_ambiguous(heard, roles_are_known):
-        return answered_at + LATE_WRITE * heard.latency  # if it was sent twice, so long is the time-out
+        return answered_at + LATE_WRITE * latency  # if it was sent twice, so long is the time-out
     return answered_at if heard.kind is Kind.OK else heard.time + timeout
 
 
 def _named_by_reply(heard: Transaction, step: int) -> Block | None:
     """The block that was written, when only the acknowledgement was heard: it tells address and count."""
-    row = FUNCTIONS[heard.function]
-    if not row.table or row.reads or not heard.reply or heard.exception is not None or len(heard.reply) < 8:
+    row, reply = FUNCTIONS.get(heard.function or 0), heard.reply or b""
+    if not row or not row.table or row.reads or heard.exception is not None or len(reply) < 8:
         return None
-    address = int.from_bytes(heard.reply[2:4], "big")
-    count = int.from_bytes(heard.reply[4:6], "big") if row.has_count else 1
+    address = int.from_bytes(reply[2:4], "big")
+    count = int.from_bytes(reply[4:6], "big") if row.has_count else 1
     step = 1 if row.table.holds_bits else step
     return Block(row.table, address, count, step) if 1 <= count <= (0x10000 - address) // step else None

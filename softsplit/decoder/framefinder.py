@@ -6,6 +6,8 @@ Its CRC must be good, always. What may become a frame is waited for, until it ca
 behind it show that it is noise. What is nothing is noise, byte by byte.
 """
 
+from collections.abc import Iterator
+
 from softsplit.decoder.arrival import Clock
 from softsplit.decoder.crcwindows import LEAST, Bytes
 from softsplit.decoder.damage import STRAY
@@ -18,6 +20,7 @@ from softsplit.decoder.lengths import (
     request_length,
 )
 from softsplit.decoder.pairing import Pairing
+from softsplit.decoder.twotaps import Side
 from softsplit.protocol import adu
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
@@ -29,7 +32,7 @@ PIECE = 256  # bytes that are taken in at once, which bounds the memory
 class Tap:
     """Tells a conversation what was said; `role`, "request" or "reply", when only that is on this line."""
 
-    def __init__(self, talk: Pairing, character_time: float, jitter: float, role: str | None = None):
+    def __init__(self, talk: Pairing | Side, character_time: float, jitter: float, role: str | None = None):
         self._talk, self._role, self._character_time = talk, role, character_time
         self._bytes, self._clock = Bytes(), Clock(character_time, jitter)
         self._follows = False  # the head follows a frame
@@ -119,9 +122,10 @@ class Tap:
     def _expected(self, head: bytearray, final: bool) -> tuple[str | None, int]:
         """The reply to what was asked last, but not that again."""
         length = self._expected_length(head)
-        if self._bytes.is_good(length):
+        asked = self._talk.asked
+        if asked and self._bytes.is_good(length):
             frame = bytes(head[:length])
-            if answers(self._talk.asked.frame, frame) and not self._is_asked_anew(frame):
+            if answers(asked.frame, frame) and not self._is_asked_anew(frame):
                 return REPLY, length
         return None, length
 
@@ -169,7 +173,7 @@ class Tap:
         length = max(LEAST, len(head.rstrip(b"\0")))
         return length if self._bytes.is_good(length) else 0
 
-    def _begins_after(self, head: bytearray):
+    def _begins_after(self, head: bytearray) -> Iterator[int]:
         """Yield where frames begin behind the head, the reply to the head among them, as far as is new."""
         yield from (begin - self._bytes.offset for begin in self._ahead)
         for place in range(self._examined, len(head) - 1):

@@ -4,51 +4,74 @@ Whole frames are meant: unit (1), function (1), what the function demands, CRC (
 section 6 of the MODBUS Application Protocol Specification V1.1b3 (MAP).
 """
 
-from softsplit.protocol import adu
-from softsplit.protocol.adu import EXCEPTION_LENGTH, MAX_RTU_FRAME
-from softsplit.protocol.blocks import ADDRESSES, MAX_BITS, MAX_REGISTERS
+from collections.abc import Callable
 
-BITS, REGISTERS = frozenset((1, 2)), frozenset((3, 4, 23))  # what functions read
-ECHOES = frozenset((5, 6, 8, 21, 22))  # the reply repeats the request; 8: with sub-function 0
-BROADCASTS = frozenset((5, 6, 8, 15, 16, 21, 22))  # 8 is what Victron finds the baud rate with
-DIAGNOSTICS, READ_FIFO, READ_DEVICE = 8, 24, 43
-MOST_BITS_WRITTEN, MOST_WRITTEN, MOST_WRITTEN_TO_READ = 1968, 123, 121  # MAP 6.11, 6.12, 6.17
+from softsplit.protocol import adu
+from softsplit.protocol.adu import EXCEPTION_LENGTH, MAX_RTU_FRAME, Bytes
+from softsplit.protocol.blocks import ADDRESSES
+from softsplit.protocol.functions import (
+    BROADCAST,
+    DIAGNOSTICS,
+    ECHOING,
+    FUNCTIONS,
+    READ_DEVICE,
+    READ_FIFO,
+    READING_BITS,
+    READING_REGISTERS,
+    WRITE_COILS,
+    WRITE_REGISTERS,
+    Function,
+)
+
 MOST_IN_FIFO = 31  # MAP 6.18
 EXCEPTION_CODES = range(1, 12)
+Rule = tuple[int, Callable[[Bytes], bool]]
 
 
-def _word(head, at: int) -> int:
+def _word(head: Bytes, at: int) -> int:
     return head[at] << 8 | head[at + 1]
 
 
-def _block(head, at: int, most: int) -> bool:
+def _block(head: Bytes, at: int, most: int) -> bool:
     count = _word(head, at + 2)
     return 1 <= count <= most and _word(head, at) + count <= ADDRESSES
 
 
+def _reads(row: Function) -> Rule:
+    return 6, lambda head: _block(head, 2, row.max_read)
+
+
+def _writes(row: Function) -> Rule:
+    """Address, count and byte count of a request to write several."""
+    each = 1 if row.table and row.table.holds_bits else 16  # bits
+    return 7, lambda head: _block(head, 2, row.max_written) and head[6] == (each * _word(head, 4) + 7) // 8
+
+
+def _has_written(row: Function) -> Rule:
+    return 6, lambda head: _block(head, 2, row.max_written)
+
+
+def _reads_and_writes(row: Function) -> Rule:
+    return 11, lambda head: (_block(head, 2, row.max_read) and _block(head, 6, row.max_written)
+                             and head[10] == 2 * head[9])
+
+
 # How many bytes of a head it takes to tell whether it is possible, and whether it is, by function; one that
 # is not here is always possible.
-_BITS = 6, lambda head: _block(head, 2, MAX_BITS)
-_REGISTERS = 6, lambda head: _block(head, 2, MAX_REGISTERS)
-_COIL = 6, lambda head: head[4] in (0, 0xFF) and head[5] == 0
-_FILE_WRITE = 4, lambda head: 9 <= head[2] <= 0xFB and head[3] == 6
-_DEVICE = 4, lambda head: head[2] == 0x0E and 1 <= head[3] <= 4
-_BYTES_READ = 3, lambda head: 1 <= head[2] <= 250
-_WORDS_READ = 3, lambda head: 2 <= head[2] <= 250 and head[2] % 2 == 0
-_REQUESTS = {
-    1: _BITS, 2: _BITS, 3: _REGISTERS, 4: _REGISTERS, 5: _COIL,
-    15: (7, lambda head: _block(head, 2, MOST_BITS_WRITTEN) and head[6] == (_word(head, 4) + 7) // 8),
-    16: (7, lambda head: _block(head, 2, MOST_WRITTEN) and head[6] == 2 * head[5]),
+_COIL: Rule = 6, lambda head: head[4] in (0, 0xFF) and head[5] == 0
+_FILE_WRITE: Rule = 4, lambda head: 9 <= head[2] <= 0xFB and head[3] == 6
+_DEVICE: Rule = 4, lambda head: head[2] == 0x0E and 1 <= head[3] <= 4
+_BYTES_READ: Rule = 3, lambda head: 1 <= head[2] <= 250
+_WORDS_READ: Rule = 3, lambda head: 2 <= head[2] <= 250 and head[2] % 2 == 0
+_REQUESTS: dict[int, Rule] = {
+    **{code: _reads(FUNCTIONS[code]) for code in (1, 2, 3, 4)}, 5: _COIL,
+    15: _writes(FUNCTIONS[15]), 16: _writes(FUNCTIONS[16]),
     20: (4, lambda head: 7 <= head[2] <= 0xF5 and head[2] % 7 == 0 and head[3] == 6),
-    21: _FILE_WRITE,
-    23: (11, lambda head: _block(head, 2, MAX_REGISTERS) and _block(head, 6, MOST_WRITTEN_TO_READ)
-         and head[10] == 2 * head[9]),
-    43: _DEVICE,
+    21: _FILE_WRITE, 23: _reads_and_writes(FUNCTIONS[23]), 43: _DEVICE,
 }
-_REPLIES = {
+_REPLIES: dict[int, Rule] = {
     1: _BYTES_READ, 2: _BYTES_READ, 3: _WORDS_READ, 4: _WORDS_READ, 5: _COIL,
-    15: (6, lambda head: _block(head, 2, MOST_BITS_WRITTEN)),
-    16: (6, lambda head: _block(head, 2, MOST_WRITTEN)),
+    15: _has_written(FUNCTIONS[15]), 16: _has_written(FUNCTIONS[16]),
     20: (5, lambda head: head[2] >= 2 and head[4] == 6),
     21: _FILE_WRITE, 23: _WORDS_READ,
     24: (6, lambda head: _word(head, 4) <= MOST_IN_FIFO and _word(head, 2) == 2 + 2 * _word(head, 4)),
@@ -56,21 +79,21 @@ _REPLIES = {
 }
 
 
-def _is_possible(head, rules: dict) -> bool:
-    needed, is_possible = rules.get(head[1], (len(head) + 1, None))
-    return len(head) < needed or is_possible(head)
+def _is_possible(head: Bytes, rules: dict[int, Rule]) -> bool:
+    rule = rules.get(head[1])
+    return rule is None or len(head) < rule[0] or rule[1](head)
 
 
-def request_length(head) -> int:
+def request_length(head: Bytes) -> int:
     """Length in bytes of the request that begins like this, or the least it can have; 0 when none does."""
     if len(head) < 2:
         return 4
-    if head[0] == 0 and head[1] not in BROADCASTS or not _is_possible(head, _REQUESTS):
+    if head[0] == 0 and head[1] not in BROADCAST or not _is_possible(head, _REQUESTS):
         return 0
     return _bounded(adu.request_length(head))
 
 
-def reply_length(head) -> int:
+def reply_length(head: Bytes) -> int:
     """Length in bytes of the reply that begins like this, or the least it can have; 0 when none does."""
     if len(head) < 2:
         return 4
@@ -88,7 +111,7 @@ def _bounded(length: int) -> int:
     return length if length <= MAX_RTU_FRAME else 0
 
 
-def _objects_length(head) -> int:
+def _objects_length(head: Bytes) -> int:
     """Read Device Identification: eight bytes, the last of them the number of objects, each of which is its
     id (1), its length (1) and its value; MAP 6.21."""
     end = 8
@@ -104,7 +127,7 @@ def is_known(function: int) -> bool:
     return function & 0x7F in adu.REQUEST_LENGTHS
 
 
-def answer_length(request, head) -> int:
+def answer_length(request: Bytes, head: Bytes) -> int:
     """Length in bytes of the reply to `request` that begins like this, or the least it can have; 0 when it is
     the reply to something else, or nobody can tell."""
     if len(head) < 2:
@@ -115,18 +138,18 @@ def answer_length(request, head) -> int:
         return EXCEPTION_LENGTH
     size = _data_size(request)
     if size is None:
-        return len(request) if request[1] in ECHOES else reply_length(head)
+        return len(request) if request[1] in ECHOING else reply_length(head)
     return _bounded(5 + size) if len(head) < 3 or head[2] == size else 0
 
 
-def _data_size(request) -> int | None:
+def _data_size(request: Bytes) -> int | None:
     """How many bytes of data the reply must bring, where the request says so."""
-    if request[1] in BITS:
+    if request[1] in READING_BITS:
         return (_word(request, 4) + 7) // 8
-    return 2 * _word(request, 4) if request[1] in REGISTERS else None
+    return 2 * _word(request, 4) if request[1] in READING_REGISTERS else None
 
 
-def answers(request, reply) -> bool:
+def answers(request: Bytes, reply: Bytes) -> bool:
     """Whether `reply`, a whole frame, is one that `request` can get."""
     if not is_known(request[1]):
         return is_same_function(request, reply)
@@ -134,13 +157,13 @@ def answers(request, reply) -> bool:
         return False
     if reply[1] >= 0x80:
         return True
-    if request[1] in (15, 16):
+    if request[1] in (WRITE_COILS, WRITE_REGISTERS):
         return reply[:6] == request[:6]
     if request[1] == DIAGNOSTICS and _word(request, 2):
         return reply[:4] == request[:4]
-    return (reply == request) == (request[1] in ECHOES)  # no other reply is the same as its request
+    return (reply == request) == (request[1] in ECHOING)  # no other reply is the same as its request
 
 
-def is_same_function(one, other) -> bool:
+def is_same_function(one: Bytes, other: Bytes) -> bool:
     """Whether two frames are of the same unit and function, or one its exception."""
     return one[0] == other[0] and (one[1] ^ other[1]) & 0x7F == 0

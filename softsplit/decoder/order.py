@@ -11,9 +11,10 @@ CALM = 2.0  # s, longer than a hiccup of a tap, in which all must be in order
 
 @dataclass(eq=False)
 class Question:
-    """A request, when the next one of any master began, and whether what came of it is decided."""
+    """A request, when it ended, when the next one of any master began, and whether what came of it is known."""
 
     asked: Asked
+    asked_at: float
     next_at: float | None = None
     is_decided: bool = False
 

@@ -1,11 +1,12 @@
 """Pair the frames of a serial line: requests and replies become transactions."""
 
 from softsplit.decoder.damage import STRAY, TORN, begins_like, describe, resembles
-from softsplit.decoder.lengths import ECHOES, answer_length, answers, request_length
+from softsplit.decoder.lengths import answer_length, answers, request_length
 from softsplit.decoder.requests import Asked, PastRequests, between
 from softsplit.decoder.timing import USUAL_TIMEOUT, Timing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
+from softsplit.protocol.functions import ECHOING
 
 
 class Pairing:
@@ -20,8 +21,10 @@ class Pairing:
         self._jitter, self._timeout = jitter, timeout
         self._timing = Timing()
         self._past = PastRequests(self._timing, timeout)
-        self._noise, self._noise_end = b"", None  # since the last frame
-        self._early: tuple | None = None  # a reply that was read before its request, from another tap
+        self._noise = b""  # since the last frame
+        self._noise_end: float | None = None
+        # A reply that was read before its request, from another tap; when it began and ended:
+        self._early: tuple[bytes, float | None, float | None] | None = None
         self._told: list[Transaction] = []
 
     def noise(self, data: bytes, end: float | None) -> None:
@@ -32,8 +35,9 @@ class Pairing:
             self.settle()
 
     def request(self, frame: bytes, begin: float | None, end: float | None) -> None:
-        if first := self._echoed_late(begin):
-            echo, self.asked = self.asked, None
+        echo = self.asked
+        if echo and (first := self._echoed_late(echo, begin)):
+            self.asked = None
             self._tell_late(first, echo.frame, echo.time)
         undisturbed = len(self._noise) < TORN
         self.give_up()
@@ -44,7 +48,7 @@ class Pairing:
         else:
             self.asked = asked
         if self._early:
-            self._recall(end)
+            self._recall(*self._early, end)
 
     def reply(self, frame: bytes, begin: float | None, end: float | None, given: bool = False) -> None:
         """`given`: that this is a reply is a fact, as it comes from a tap of its own."""
@@ -99,6 +103,8 @@ class Pairing:
 
     def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
         """Whether it is a request although it fits what was asked last."""
+        if self.asked is None:
+            return False
         if frame == self.asked.frame and resembles(self._noise, frame):
             return True  # the noise was the echo
         times_tell = 2 * self._jitter <= self._timing.patience(frame[0])
@@ -107,7 +113,7 @@ class Pairing:
     def is_reply(self, frame: bytes, begin: float | None) -> bool:
         """Whether it is a reply although it does not fit what was asked last."""
         asked = self._past.unanswered(frame, begin)
-        if frame[1] in ECHOES:
+        if frame[1] in ECHOING:
             return (asked is not None and not self._past.is_overdue(asked, begin)
                     or self._is_echo_of_noise(frame, begin))
         return asked is not None and not self._timing.is_familiar(frame)
@@ -123,17 +129,17 @@ class Pairing:
 
     def _is_torn_reply(self, asked: Asked) -> bool:
         """Whether the noise may be what is left of the reply, not of the request again."""
-        again = asked.frame[1] not in ECHOES and resembles(self._noise, asked.frame)
+        again = asked.frame[1] not in ECHOING and resembles(self._noise, asked.frame)
         return begins_like(self._noise, asked.frame) and not again
 
-    def _echoed_late(self, begin: float | None) -> Asked | None:
+    def _echoed_late(self, asked: Asked, begin: float | None) -> Asked | None:
         """The request of which that asked last was but the late echo: no master that waits for a reply goes
         on so soon."""
-        wait = between(self.asked.time, begin) if self.asked else None
-        if wait is None or self.asked.frame[1] not in ECHOES or len(self._noise) >= TORN:
+        wait = between(asked.time, begin)
+        if wait is None or asked.frame[1] not in ECHOING or len(self._noise) >= TORN:
             return None
-        soon = wait < min(USUAL_TIMEOUT, self._timing.patience(self.asked.frame[0]))
-        return self._past.unanswered(self.asked.frame, self.asked.time) if soon else None
+        soon = wait < min(USUAL_TIMEOUT, self._timing.patience(asked.frame[0]))
+        return self._past.unanswered(asked.frame, asked.time) if soon else None
 
     def _unexpected(self, frame: bytes, begin: float | None, end: float | None, given: bool) -> None:
         """A reply, but not to what was asked last."""
@@ -151,9 +157,8 @@ class Pairing:
         if not given:
             self._tell_early()
 
-    def _recall(self, end: float | None) -> None:
-        """The reply that was read before its request is a pair with that."""
-        frame, begin, early = self._early
+    def _recall(self, frame: bytes, begin: float | None, early: float | None, end: float | None) -> None:
+        """The reply that was read before its request, which ended at `end`, is a pair with that."""
         if (between(early, end) or 0.0) <= self._jitter and self.asked and answers(self.asked.frame, frame):
             self._early = None
             self.reply(frame, begin, early, given=True)

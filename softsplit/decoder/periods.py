@@ -14,7 +14,7 @@ MOST_BLOCKS = 500  # blocks of one unit
 class Periods:
     """The reads of one unit that were heard."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._heard_at: OrderedDict[Block, deque[float]] = OrderedDict()  # those heard last come last
         self._every: dict[Block, float] = {}
 

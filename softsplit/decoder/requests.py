@@ -41,7 +41,7 @@ class PastRequests:
         """A request is heard; return it. `undisturbed`: with no noise since the one before."""
         last = self._given_up
         retry = last is not None and last.number == self._number and last.frame == frame
-        if retry and undisturbed:
+        if last and retry and undisturbed:
             self._timing.asked_again(between(last.time, end))
         self._timing.asked(frame)
         self._number += 1

@@ -13,7 +13,7 @@ MOST_REQUESTS = 256
 class Timing:
     """Learns the timing from requests that were answered."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waits: dict[int, deque[float]] = {}  # s until a reply began, by unit
         self._retry_interval: float | None = None  # s, the shortest
         self._requests: BoundedDict[bytes, None] = BoundedDict(MOST_REQUESTS)

@@ -4,12 +4,18 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-from softsplit.decoder.lengths import BITS, READ_FIFO, REGISTERS
 from softsplit.protocol import pdu
-
-ADDRESSED = frozenset((1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 24))  # functions whose requests have an address
-COUNTED = frozenset((1, 2, 3, 4, 15, 16, 23))  # and then a count
-SINGLE_WRITES, WRITES_OF_BITS, WRITES_OF_REGISTERS = frozenset((5, 6)), 15, 16
+from softsplit.protocol.functions import (
+    FUNCTIONS,
+    READ_FIFO,
+    READING_BITS,
+    READING_REGISTERS,
+    WRITE_COIL,
+    WRITE_COILS,
+    WRITE_REGISTER,
+    WRITE_REGISTERS,
+    Function,
+)
 
 
 class Kind(StrEnum):
@@ -55,58 +61,76 @@ class Transaction:
     @property
     def address(self) -> int | None:
         """Where it reads, or else writes, first."""
-        return self._word(2) if self.function in ADDRESSED else None
+        row = self._row
+        return self._asked_word(2) if row and row.has_address else None
 
     @property
     def count(self) -> int | None:
         """Of the registers or bits which it reads, or else writes."""
-        if self.function in SINGLE_WRITES:
-            return 1 if self._is_asked else None
-        return self._word(4) if self.function in COUNTED else None
+        if self.function in (WRITE_COIL, WRITE_REGISTER):
+            return 1 if self._asked else None
+        row = self._row
+        return self._asked_word(4) if row and row.has_count else None
 
     @property
     def exception(self) -> int | None:
         """The exception code of the unit."""
-        return self.reply[2] if self._is_answered and self.reply[1] >= 0x80 else None
+        answer = self._answer
+        return answer[2] if answer and answer[1] >= 0x80 else None
 
     @property
     def values(self) -> list[int] | None:
         """The registers or bits that the reply brought; or what the request writes, unless it was refused."""
         if self.exception is not None:
             return None
-        if self._is_answered and self.function in BITS:
-            data = self.reply[3:-2]
+        answer = self._answer
+        if answer and self.function in READING_BITS:
+            data = answer[3:-2]
             return list(pdu.unpack_bits(data, 8 * len(data) if self.count is None else self.count))
-        if self._is_answered and self.function in REGISTERS:
-            return _registers(self.reply[3:-2])
-        if self._is_answered and self.function == READ_FIFO:
-            return _registers(self.reply[6:-2])
-        return self._written() if self._is_asked else None
+        if answer and self.function in READING_REGISTERS:
+            return _registers(answer[3:-2])
+        if answer and self.function == READ_FIFO:
+            return _registers(answer[6:-2])
+        return self._written()
 
     def _written(self) -> list[int] | None:
-        if self.function in SINGLE_WRITES:
-            return [self._word(4)]
-        if self.function == WRITES_OF_BITS:
-            return list(pdu.unpack_bits(self.request[7:-2], self._word(4)))
-        return _registers(self.request[7:-2]) if self.function == WRITES_OF_REGISTERS else None
+        """The registers or bits that the request writes."""
+        asked = self._asked
+        if not asked:
+            return None
+        if self.function in (WRITE_COIL, WRITE_REGISTER):
+            return [_word(asked, 4)]
+        if self.function == WRITE_COILS:
+            return list(pdu.unpack_bits(asked[7:-2], _word(asked, 4)))
+        return _registers(asked[7:-2]) if self.function == WRITE_REGISTERS else None
 
     @property
     def _head(self) -> bytes:
         """The frame that begins with unit and function."""
-        return self.request or (self.reply if self._is_answered else b"")
+        return self.request or self._answer or b""
 
     @property
-    def _is_asked(self) -> bool:
-        """Whether there is an intact request."""
-        return self.request is not None and not (self.damage or "").startswith("request")
+    def _row(self) -> Function | None:
+        function = self.function
+        return None if function is None else FUNCTIONS.get(function)
 
     @property
-    def _is_answered(self) -> bool:
-        """Whether there is an intact reply."""
-        return self.reply is not None and self.kind is not Kind.DAMAGED
+    def _asked(self) -> bytes | None:
+        """The request, if it is intact."""
+        return None if (self.damage or "").startswith("request") else self.request
 
-    def _word(self, at: int) -> int | None:
-        return int.from_bytes(self.request[at:at + 2], "big") if self._is_asked else None
+    @property
+    def _answer(self) -> bytes | None:
+        """The reply, if it is intact."""
+        return None if self.kind is Kind.DAMAGED else self.reply
+
+    def _asked_word(self, at: int) -> int | None:
+        asked = self._asked
+        return _word(asked, at) if asked else None
+
+
+def _word(frame: bytes, at: int) -> int:
+    return int.from_bytes(frame[at:at + 2], "big")
 
 
 def _registers(data: bytes) -> list[int]:

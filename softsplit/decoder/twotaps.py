@@ -59,7 +59,7 @@ class TwoTaps:
         self._number += 1
         last = self._questions[-1] if self._questions else None
         retry = last is not None and last.asked.frame == frame and not last.is_decided
-        question = Question(Asked(frame, end, self._number, retry))
+        question = Question(Asked(frame, end, self._number, retry), end)
         if last:
             last.next_at = begin
         self._timing.asked(frame)
@@ -99,10 +99,11 @@ class TwoTaps:
     def _decide(self, order: Order, answer: Answer, final: bool) -> bool:
         """Tell what a reply is, if that is certain by now, or cannot be; return whether it was told."""
         waited = float("inf") if final else self.now - answer.end
-        if self._is_in_order(order, answer):
+        question = answer.question
+        if question and self._is_in_order(order, answer, question):
             if order.is_balanced and waited > self._apart:
-                self._pair(answer.question, answer, is_sure=True)
-            return answer.question.is_decided or waited > HICCUP and self._decide_by_shape(answer)
+                self._pair(question, answer, is_sure=True)
+            return question.is_decided or waited > HICCUP and self._decide_by_shape(answer)
         return waited > self._patience(answer) and self._decide_by_shape(answer)
 
     def _patience(self, answer: Answer) -> float:
@@ -122,12 +123,11 @@ class TwoTaps:
             self._pair(question, answer, is_sure)
         return True
 
-    def _is_in_order(self, order: Order, answer: Answer) -> bool:
+    def _is_in_order(self, order: Order, answer: Answer, question: Question) -> bool:
         """Whether nothing was doubtful before and after a reply, which came in the usual time."""
-        question = answer.question
-        if not self._is_steady or not question or question.is_decided:
+        if not self._is_steady or question.is_decided:
             return False
-        wait, usual = answer.begin - question.asked.time, self._timing.usual(answer.frame[0])
+        wait, usual = answer.begin - question.asked_at, self._timing.usual(answer.frame[0])
         if usual is not None and not -self._apart < wait - usual < usual / 2 + self._apart:
             order.doubtful_at = max(order.doubtful_at, answer.end)
         return answer.end - order.doubtful_at > CALM
@@ -135,27 +135,27 @@ class TwoTaps:
     def _fitting(self, answer: Answer) -> Iterator[Question]:
         """The requests to which it may be the reply, whoever is late."""
         for question in self._questions:
-            asked = question.asked
+            asked, asked_at = question.asked, question.asked_at
             is_early = question.next_at is not None and question.next_at < answer.begin - HICCUP
-            if (asked.frame[0] == answer.frame[0] and not is_early and asked.time <= answer.end + HICCUP
-                    and answer.begin - asked.time <= self._timeout and answers(asked.frame, answer.frame)):
+            if (asked.frame[0] == answer.frame[0] and not is_early and asked_at <= answer.end + HICCUP
+                    and answer.begin - asked_at <= self._timeout and answers(asked.frame, answer.frame)):
                 yield question
 
     def _pair(self, question: Question, answer: Answer, is_sure: bool) -> None:
         kind = Kind.SUSPECT if not is_sure else Kind.EXCEPTION if answer.frame[1] >= 0x80 else Kind.OK
         if is_sure:
-            self._timing.answered(answer.frame[0], max(0.0, answer.begin - question.asked.time))
-        self._tell(kind, question, answer.frame, answer.end - question.asked.time)
+            self._timing.answered(answer.frame[0], max(0.0, answer.begin - question.asked_at))
+        self._tell(kind, question, answer.frame, answer.end - question.asked_at)
 
     def _forget(self, final: bool) -> None:
         """Give up the requests to which no reply can come any more."""
         for question in self._questions:
-            over_at = question.asked.time + self._timeout if question.next_at is None else question.next_at
+            over_at = question.asked_at + self._timeout if question.next_at is None else question.next_at
             if not final and self.now - over_at <= 2 * HICCUP:
                 break
             self._give_up(question)
         while self._questions and self._questions[0].is_decided and (
-                self.now - self._questions[0].asked.time > self._timeout + HICCUP):
+                self.now - self._questions[0].asked_at > self._timeout + HICCUP):
             self._questions.popleft()
 
     def _give_up(self, question: Question) -> None:
@@ -172,25 +172,25 @@ class TwoTaps:
 class Side:
     """What finds the frames of one tap tells them through this."""
 
-    asked = None  # no reply is expected by what was asked: its request may come later
+    asked: Asked | None = None  # no reply is expected by what was asked: its request may come later
 
     def __init__(self, taps: TwoTaps, role: str):
         self._taps, self._role = taps, role
         self._noise, self._noise_end = b"", 0.0  # since the last frame
 
-    def noise(self, data: bytes, end: float) -> None:
+    def noise(self, data: bytes, end: float | None) -> None:
         self._noise += data
-        self._noise_end = end
+        self._noise_end = _known(end)
         if len(self._noise) >= MAX_RTU_FRAME:
             self.settle()
 
-    def request(self, frame: bytes, begin: float, end: float) -> None:
+    def request(self, frame: bytes, begin: float | None, end: float | None) -> None:
         self.settle()
-        self._taps.request(frame, begin, end)
+        self._taps.request(frame, _known(begin), _known(end))
 
-    def reply(self, frame: bytes, begin: float, end: float, given: bool) -> None:
+    def reply(self, frame: bytes, begin: float | None, end: float | None, given: bool) -> None:
         self.settle()
-        self._taps.reply(frame, begin, end)
+        self._taps.reply(frame, _known(begin), _known(end))
 
     def settle(self, now: float = float("inf")) -> None:
         """Tell the noise, unless more may follow at once."""
@@ -201,5 +201,15 @@ class Side:
     def expects(self, frame: bytes) -> bool:
         return self._taps.is_familiar(frame)
 
+    def is_asked_anew(self, frame: bytes, begin: float | None) -> bool:
+        return False
+
     def is_reply(self, frame: bytes, begin: float | None) -> bool:
         return self._role == "reply"
+
+
+def _known(time: float | None) -> float:
+    """A time of two taps: where the reads bring none, whoever feeds them counts (see `Decoder.feed`)."""
+    if time is None:
+        raise ValueError("two taps need times")
+    return time

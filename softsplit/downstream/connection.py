@@ -31,7 +31,6 @@ class Connection:
 
     piece = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
     too_late = STOOD_STILL
-    expires_at: float | None = None  # when `expire()` is to be called; only RtuConnection has a use for it
 
     def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None],
                  peer: str = ""):
@@ -101,6 +100,8 @@ class Connection:
 
     def resume(self) -> None:
         """The awaited answer is there; go on with what has come since. Raises OSError."""
+        if self._awaited is None:
+            return
         (request, future), self._awaited = self._awaited, None
         self._answered_at = clock.now()
         if self._answered_at - self.asked_at > LONGEST_WAIT and request[7] not in WRITING:
@@ -112,6 +113,14 @@ class Connection:
         self._reply(request, answer)
         self._inbox = self._answer(self._inbox)
         self.send()
+
+    @property
+    def expires_at(self) -> float | None:
+        """When `expire()` is to be called; only RtuConnection has a use for it."""
+        return None
+
+    def expire(self) -> None:
+        raise NotImplementedError
 
     def withdraw(self) -> None:
         """The master does not wait any more: what it wanted written is not sent, if it was not sent yet."""

@@ -8,6 +8,7 @@ from modbus_tk import modbus
 from softsplit.downstream.mirror import Mirror
 from softsplit.logs.conditions import TokenBucket
 from softsplit.protocol import pdu as pdus
+from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
@@ -45,7 +46,7 @@ class Databank(modbus.Databank):
         if mirror is not None:
             answer = mirror.handle_request(pdu, master=master)
             if isinstance(answer, bytes) and answer[:1] >= b"\x80" and answer[1] in NOTED:
-                self._note(f"unit {unit}: {pdus.describe_request(pdu)}", answer[1])
+                self._note(f"unit {unit}: {describe_pdu(pdu)}", answer[1])
             return answer
         if self._unknown_unit is None or pdu[0] >= 0x80:
             return SILENCE

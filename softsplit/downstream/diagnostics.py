@@ -21,7 +21,8 @@ from softsplit import clock
 from softsplit.downstream.freshness import NEVER
 from softsplit.downstream.mirror import Mirror
 from softsplit.protocol import pdu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import SILENCE
 
 VERSION = 1

@@ -73,7 +73,7 @@ def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
     request, if it was not sent yet.
     """
     answer: Future = Future()
-    answer.cancel = future.cancel
+    setattr(answer, "cancel", future.cancel)
 
     def settle(done: Future) -> None:
         error = NotSent("taken back") if done.cancelled() else done.exception()

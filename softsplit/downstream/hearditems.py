@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from softsplit.bounded import BoundedDict
 from softsplit.downstream.freshness import NEVER
 from softsplit.protocol import pdu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 
 MOST_BLOCKS = 500  # of one unit that are remembered; those heard longest ago are forgotten
 PICKS = 256  # requests for which it is remembered which transactions they are answered from
@@ -114,13 +115,15 @@ class HeardItems:
 
     def _assemble(self, asked: Block) -> list[tuple[Block, Brought]]:
         sources: list[Brought | None] = [*map(self._items[asked.table].get, addresses(asked))]
-        torn = {} if asked.table.holds_bits or None in sources else self._torn(asked, sources)
-        for part in torn.values():
-            sources[asked.span(part)] = [self._whole(part)] * part.count
-        if None in sources:
+        known = [source for source in sources if source is not None]
+        if len(known) == asked.count and not asked.table.holds_bits:
+            for part in self._torn(asked, known).values():
+                sources[asked.span(part)] = [self._whole(part)] * part.count
+            known = [source for source in sources if source is not None]
+        if len(known) < asked.count:
             return []
-        starts = [at for at, source in enumerate(sources) if not at or source is not sources[at - 1]]
-        return [(_part(asked, start, end), sources[start])
+        starts = [at for at, source in enumerate(known) if not at or source is not known[at - 1]]
+        return [(_part(asked, start, end), known[start])
                 for start, end in zip(starts, [*starts[1:], asked.count])]
 
     def _whole(self, part: Block) -> Brought | None:
@@ -130,7 +133,8 @@ class HeardItems:
     def _torn(self, asked: Block, sources: list[Brought]) -> dict[Block | None, Block]:
         """Return the parts of `asked` that have to come from one transaction, and do not, by register; all of
         it for two words that have no name."""
-        torn, named = {}, self._registers[asked.table]
+        named = self._registers[asked.table]
+        torn: dict[Block | None, Block] = {}
         for at, (one, other) in enumerate(zip(sources, sources[1:])):
             if one is other:
                 continue

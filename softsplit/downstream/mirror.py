@@ -19,8 +19,8 @@ from softsplit.downstream.heardstore import HeardStore
 from softsplit.downstream.store import BlockState, MergedBlock, PolledStore
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Reading, Table, in_both_tables
-from softsplit.protocol.functions import READ_FILES, WRITING
+from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Reading, in_both_tables
+from softsplit.protocol.functions import READ_FILES, WRITING, Table
 from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.requests import parse_file_read, parse_write
 
@@ -83,21 +83,22 @@ class Mirror(Slave):
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        if self._way and request_pdu[0] in WRITING:
-            return self._write(request_pdu, master)
-        if self._way and request_pdu[0] == READ_FILES:
-            return self._read_files(request_pdu, master)
+        way = self._way
+        if way and request_pdu[0] in WRITING:
+            return self._write(way, request_pdu, master)
+        if way and request_pdu[0] == READ_FILES:
+            return self._read_files(way, request_pdu, master)
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
         found = self._store.find(asked)
         if found is not None:
             return self._answer(found, asked, request_pdu)
-        if self._way and self._way.reads(asked):
-            return self._forward_read(asked, master)
+        if way and way.reads(asked):
+            return self._forward_read(way, asked, master)
         return pdus.exception_pdu(request_pdu[0], pdus.ILLEGAL_ADDRESS)
 
-    def _forward_read(self, asked: Block, master: str) -> bytes | Future:
+    def _forward_read(self, way: Way, asked: Block, master: str) -> bytes | Future:
         """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
         now, function = clock.now(), asked.table.function
         with self._data_lock:
@@ -105,38 +106,38 @@ class Mirror(Slave):
             taken_at, data = self._kept.get(asked)
             is_fresh = now <= min(unit.good_until, good_until(taken_at, unit.max_age))
             is_mute = unit.is_mute
-        self._way.note(asked)
+        way.note(asked)
         if is_fresh:
             return bytes((function, asked.byte_count)) + data
-        future = self._way.ask(pdus.read_question(asked), None, master)
+        future = way.ask(pdus.read_question(asked), None, master)
         answer = outcome(future, partial(self._refuse, function))
         return self._refuse(function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
 
-    def _read_files(self, pdu: bytes, master: str) -> bytes | Future:
+    def _read_files(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
         """Have file records read."""
-        if READ_FILES not in self._way.functions or not self._way.readable:
+        if READ_FILES not in way.functions or not way.readable:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
         question = parse_file_read(pdu)
         if isinstance(question, int):
             return pdus.exception_pdu(pdu[0], question)
         if self._is_known_as_mute():
             return self._refuse(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        return outcome(self._way.ask(question, None, master), partial(self._refuse, pdu[0]))
+        return outcome(way.ask(question, None, master), partial(self._refuse, pdu[0]))
 
-    def _write(self, pdu: bytes, master: str) -> bytes | Future:
+    def _write(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
         """Have something written, if that is allowed; nothing is sent to a mute unit."""
-        if pdu[0] not in self._way.functions or not self._way.writes_anything:
+        if pdu[0] not in way.functions or not way.writes_anything:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
         write = parse_write(pdu, self._step)
         if isinstance(write, int):
             return pdus.exception_pdu(pdu[0], write)
-        if not self._way.writes(write):
+        if not way.writes(write):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
-        if write.reads and not (self._way.reads(write.reads) or self._store.find(write.reads)):
+        if write.reads and not (way.reads(write.reads) or self._store.find(write.reads)):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         if self._is_known_as_mute():
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
-        future = self._way.ask(write.question, write, master)
+        future = way.ask(write.question, write, master)
         return outcome(future, partial(pdus.exception_pdu, pdu[0]))
 
     def _is_known_as_mute(self) -> bool:
@@ -153,8 +154,9 @@ class Mirror(Slave):
     def data(self, block: Block) -> bytes | None:  # any thread
         """Return a polled block as a master would get it, or None when none would."""
         answer = self.handle_request(pdus.read_question(block).pdu)
-        is_data = isinstance(answer, bytes) and answer[:1] == bytes((block.table.function,))
-        return answer[2:] if is_data else None
+        if isinstance(answer, bytes) and answer[:1] == bytes((block.table.function,)):
+            return answer[2:]
+        return None
 
     def states(self, now: float) -> list[BlockState]:  # any thread
         """Return how each block stands at the time `now`, in the order of the reads."""

@@ -1,15 +1,14 @@
 """The status of a downstream: its masters one by one, and how fresh its units are. Ages are in seconds."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from softsplit.config.topology import Served
 from softsplit.config.url import Url
 from softsplit.downstream.masters import OTHER, MasterCounters, Masters
-from softsplit.protocol.blocks import READ_TABLES, Table
-from softsplit.protocol.functions import describe
+from softsplit.protocol.functions import READ_TABLES, Table, describe
 from softsplit.rates import Rates
 
 if TYPE_CHECKING:  # who only reads a status needs no server
@@ -100,7 +99,7 @@ class Reporter:
         """Return the status of a server that has no connections."""
         masters = dict(self._masters)
         tallies = [*masters.values(), self._masters.others]
-        counters = {(address, asked): count for address, tally in masters.items()
+        counters: dict[Hashable, float] = {(address, asked): count for address, tally in masters.items()
                     for asked, count in tuple(tally.asked.items())}
         rates = self._rates.update(counters, now)
         return DownstreamStatus(

@@ -38,7 +38,7 @@ class RtuConnection(Connection):
         """Some time is over: that of an awaited answer, of half a frame, or of an echo. Raises OSError."""
         now = clock.now()
         if self._awaited:
-            self._give_up()
+            self._give_up(*self._awaited)
         elif not self._outbox and self._has_more():  # which comes first
             self.receive()
         elif self._framer.expires_at is None:
@@ -49,7 +49,7 @@ class RtuConnection(Connection):
 
     def resume(self) -> None:
         """An answer is there, perhaps to a request before the awaited one. Raises OSError."""
-        if self._awaited and self._awaited[1].done() and clock.now() < self.expires_at:
+        if self._awaited and self._awaited[1].done() and clock.now() < self.asked_at + ANSWER_WITHIN:
             super().resume()
 
     def withdraw(self) -> None:
@@ -64,9 +64,9 @@ class RtuConnection(Connection):
         except BlockingIOError:
             return False
 
-    def _give_up(self) -> None:
+    def _give_up(self, request: bytes, answer: Future) -> None:
         """The awaited answer is of no use any more."""
-        self.counters.undelivered.keep(*self._awaited)
+        self.counters.undelivered.keep(request, answer)
         self.counters.count_answer(SILENCE)
         self._awaited = None
 
@@ -80,7 +80,7 @@ class RtuConnection(Connection):
             if not data:
                 return b""
             if self._awaited:
-                self._give_up()
+                self._give_up(*self._awaited)
         if not self._awaited:
             self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
         return b""

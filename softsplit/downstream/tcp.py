@@ -87,7 +87,7 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     @staticmethod
     def cause(error: OSError) -> str:
-        return CURES.get(error.errno) or error.strerror or str(error)
+        return CURES.get(error.errno or 0) or error.strerror or str(error)
 
     def step(self) -> None:
         if not self.is_open:
@@ -130,13 +130,14 @@ class TcpServer(Server, ModbusTkTcpServer):
     def _pause(self) -> float:
         if not self._expiring:
             return TICK
-        first = min(connection.expires_at for connection in self._expiring)
+        first = min(at for each in self._expiring if (at := each.expires_at) is not None)
         return min(TICK, max(0.0, first - clock.now()))
 
     def _look_around(self, now: float) -> None:
         """Do what no event of a connection tells to do."""
         if self._expiring:
-            for connection in [each for each in self._expiring if each.expires_at <= now]:
+            due = [each for each in self._expiring if (at := each.expires_at) is not None and at <= now]
+            for connection in due:
                 self._attend(connection, connection.expire)
         if now < self._sweep_at:
             return

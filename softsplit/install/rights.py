@@ -32,7 +32,7 @@ class Rights:
 
 def rights_of_unit(text: str) -> Rights:
     """Return the rights that a systemd unit gives its process."""
-    words = {"User": [], "SupplementaryGroups": [], "AmbientCapabilities": []}
+    words: dict[str, list[str]] = {"User": [], "SupplementaryGroups": [], "AmbientCapabilities": []}
     for key, value in NAMES.findall(text):
         words[key] += value.split()
     is_root = words["User"] in ([], ["root"])

@@ -88,12 +88,12 @@ class ServiceFile:
 def finish(order: Order) -> ServiceFile:
     """Return the file that is wanted. Raises ConfigError when the configuration is wrong."""
     found = None if order.template else find_config(order.config)
-    topology = found and load_config(found)
+    topology = load_config(found) if found else None
     config = order.own(found) if found else units.INSTANCE_CONFIG
     first, *rest = units.program()
     command = [str(order.own(first)), *rest]
     notes, obstacle = _rivals(order), ""
-    if order.kind == "udev":
+    if order.kind == "udev" and topology:
         text, notes = udev.udev_text(topology, config, order.root, _installed_rules(order, config))
     elif order.kind == "cron":
         text = units.cron_text(command, config, order.user or "root")

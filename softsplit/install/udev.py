@@ -96,14 +96,14 @@ def _links(topology: Topology, others: Collection[str]) -> Iterator[tuple[str, s
     sides = ("upstream", topology.upstreams), ("downstream", topology.downstreams)
     ends = [(side, end.name, f'{key} = "{url.scheme}', url.path) for side, ends in sides for end in ends
             for key, url in zip(("url", "reply_url"), end.urls) if url.is_serial]
-    taken = {link[1] for *_, path in ends if (link := LINK.fullmatch(path))} | set(others)
+    taken = {found[1] for *_, path in ends if (found := LINK.fullmatch(path))} | set(others)
     for side, name, key, path in ends:
-        if link := LINK.fullmatch(path):
-            yield f"{side} {name}", key, path, link[1]
+        if named := LINK.fullmatch(path):
+            yield f"{side} {name}", key, path, named[1]
             continue
         plain = NOT_IN_LINKS.sub("_", name)
         choice = chain((plain, f"{side}-{plain}"), (f"{plain}-{number}" for number in count(2)))
-        free = next(link for each in choice if (link := f"softsplit-{each}") not in taken)
+        free = next(each for each in map("softsplit-{}".format, choice) if each not in taken)
         taken.add(free)
         yield f"{side} {name}", key, path, free
 

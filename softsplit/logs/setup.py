@@ -127,7 +127,7 @@ class LogFile(RotatingFileHandler):
         if self.stream and not os.path.exists(self.baseFilename):
             self.stream.close()
             self.stream = None
-        return super().shouldRollover(record)
+        return bool(super().shouldRollover(record))
 
 
 class Syslog(SysLogHandler):
@@ -148,7 +148,7 @@ class LogWriter(QueueListener):
         self._reported = 0  # of both
         self._is_refused = False
         for each in handlers:
-            each.handleError = self._refuse
+            setattr(each, "handleError", self._refuse)
 
     def start(self) -> None:
         with signals_held():  # they are delivered to the main thread
@@ -158,7 +158,8 @@ class LogWriter(QueueListener):
         """Write the records that are left, within CLOSE_TIMEOUT seconds."""
         with suppress(Full):
             self.enqueue_sentinel()
-        self._thread.join(CLOSE_TIMEOUT)
+        if self._thread:
+            self._thread.join(CLOSE_TIMEOUT)
 
     def handle(self, record: logging.LogRecord) -> None:
         lost = self.overflow + self.refused
@@ -188,8 +189,9 @@ class Logbook(QueueHandler):
     """Puts each record into a queue without waiting; a LogWriter writes them."""
 
     def __init__(self, outputs: list[logging.Handler]):
-        super().__init__(Queue(BACKLOG))
-        self._writer = LogWriter(self.queue, outputs)
+        records: Queue = Queue(BACKLOG)
+        super().__init__(records)
+        self._writer = LogWriter(records, outputs)
         self._writer.start()
 
     def handleError(self, record: logging.LogRecord) -> None:  # any thread

@@ -43,7 +43,7 @@ class Backoff:
         is_strange = not self.is_known and is_anybody_known
         if not (self.is_mute or is_strange) or self._may_take_long:
             return self.timeout
-        usual = max(SHORTEST_TRY, 4 * self.slowest) if self.is_known else LONGEST_TRY
+        usual = LONGEST_TRY if self.slowest is None else max(SHORTEST_TRY, 4 * self.slowest)
         return min(self.timeout, usual, LONGEST_TRY)
 
     def answered(self, took: float) -> None:

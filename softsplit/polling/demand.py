@@ -16,7 +16,7 @@ MOST_BLOCKS = 200
 class Demand:
     """The requests of masters for blocks of one wire that no profile polls."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._asked_at: BoundedDict[tuple[int, Block], deque[float]] = BoundedDict(MOST_BLOCKS)
 
     def note(self, unit: int, block: Block, now: float) -> None:

@@ -7,7 +7,7 @@ MOST_OWED = 5.0  # s of wire time; what polling could not use by then, it does n
 class WireShares:
     """Keeps account of the seconds that polling has given way to requests of masters."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._owed = 0.0
 
     def forwarded(self, seconds: float) -> None:

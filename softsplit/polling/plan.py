@@ -152,7 +152,8 @@ class Plan:
         patience = self._patience[unit]
         if is_write:
             return self._timeout
-        longest = max(LONG_FORWARD, 4 * patience.slowest) if patience.is_known else self._timeout
+        slowest = patience.slowest
+        longest = self._timeout if slowest is None else max(LONG_FORWARD, 4 * slowest)
         return min(self.timeout(unit), longest)
 
     def forwarded(self, unit: int, answered: bool, sent_at: float, now: float,

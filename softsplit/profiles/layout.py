@@ -25,9 +25,9 @@ class Layout:
         return index >= 0 and self._blocks[index].contains(block)
 
 
-def require_unique(names: Iterable[tuple], what: str) -> None:
+def require_unique(names: Iterable[tuple[object, ...]], what: str) -> None:
     """Raise ConfigError when two of the names, which a table may precede, are one."""
-    seen = set()
+    seen: set[tuple[object, ...]] = set()
     for number, name in enumerate(names, 1):
         if name in seen:
             raise ConfigError(f'"{name[-1]}" stands twice', f"{what}[{number}].name")

@@ -1,17 +1,22 @@
 """Load profiles from TOML: shipped ones by name, others by path."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 from softsplit import checks, tomlfile
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, show
 from softsplit.profiles.profile import MOST_REGISTERS, Identify, Profile, Register
-from softsplit.protocol.blocks import ADDRESSES, Block, Read, Table
-from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES, registers_of
+from softsplit.protocol.blocks import ADDRESSES, Block, Read
+from softsplit.protocol.functions import Table
+from softsplit.protocol.values import COUNTED, NUMBERS, ORDERS, TYPES
 
+Entry = dict[str, Any]  # a table of the file
+Item = TypeVar("Item")
 ORDER_KEYS = ("word_order", "byte_order")
 PROFILE_KEYS = ("title", "source", "functions", "addressing", *ORDER_KEYS, "readable", "alone", "identify",
                 "block", "register")
@@ -83,13 +88,13 @@ def parse_profile(text: str, name: str) -> Profile:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
 
 
-def _habits(content: dict) -> Defaults:
+def _habits(content: Entry) -> Defaults:
     addressing = checks.require_type(content.get("addressing", "registers"), str, "addressing")
     checks.require_word(addressing, ADDRESSINGS, "word", "addressing")
     return Defaults(ADDRESSINGS[addressing], _orders(content, {}))
 
 
-def _orders(entry: dict, usual: dict[str, str]) -> dict[str, str]:
+def _orders(entry: Entry, usual: dict[str, str]) -> dict[str, str]:
     """Return which end comes first, as `entry` says or else as usual."""
     orders = {key: entry.get(key, usual.get(key, "big")) for key in ORDER_KEYS}
     for key, order in orders.items():
@@ -97,7 +102,7 @@ def _orders(entry: dict, usual: dict[str, str]) -> dict[str, str]:
     return orders
 
 
-def _each(content: dict, key: str, build) -> tuple:
+def _each(content: Entry, key: str, build: Callable[[Entry], Item]) -> tuple[Item, ...]:
     entries = []
     example = EXAMPLES.get(key, f"[[{key}]]")
     stated = checks.require_type(content.get(key, []), list, key, example)
@@ -107,7 +112,8 @@ def _each(content: dict, key: str, build) -> tuple:
     return tuple(entries)
 
 
-def _block(entry: dict, habits: Defaults, allowed=BLOCK_KEYS, count: int | None = None) -> Block:
+def _block(entry: Entry, habits: Defaults, allowed: Sequence[str] = BLOCK_KEYS,
+           count: int | None = None) -> Block:
     checks.require_keys(entry, allowed)
     table = checks.require_type(entry.get("table", "holding registers"), str, "table")
     checks.require_word(table, [each.value for each in Table], "table", "table")
@@ -115,21 +121,21 @@ def _block(entry: dict, habits: Defaults, allowed=BLOCK_KEYS, count: int | None 
     return Block(Table(table), _whole(entry, "address"), count, 1 if Table(table).holds_bits else habits.step)
 
 
-def _whole(entry: dict, key: str) -> int:
+def _whole(entry: Entry, key: str) -> int:
     return checks.require_type(checks.require(entry, key), int, key)
 
 
-def _text(entry: dict, key: str) -> str:
+def _text(entry: Entry, key: str) -> str:
     return checks.require_type(checks.require(entry, key), str, key)
 
 
-def _read(entry: dict, habits: Defaults) -> Read:
+def _read(entry: Entry, habits: Defaults) -> Read:
     block = _block(entry, habits, READ_KEYS)
     name = checks.require_name(entry.get("name", f"0x{block.address:04X}"), "name")
     return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
 
 
-def _registers(entry: dict, habits: Defaults) -> list[Register]:
+def _registers(entry: Entry, habits: Defaults) -> list[Register]:
     """Return one register, or as many as `repeat` says, one after another; {n} in the name counts from 1."""
     checks.require_keys(entry, REGISTER_KEYS)
     first = _register(entry, habits)
@@ -148,24 +154,25 @@ def _registers(entry: dict, habits: Defaults) -> list[Register]:
             for number, address in zip(range(1, repeat + 1), starts)]
 
 
-def _identify(entry, habits: Defaults) -> Identify:
+def _identify(entry: object, habits: Defaults) -> Identify:
     with checks.inside("identify"):
-        checks.require_keys(checks.require_type(entry, dict, "", "[identify]"), IDENTIFY_KEYS)
-        place = {key: value for key, value in entry.items() if key not in SAYS_KEYS}
-        equals = entry.get("equals", [])
+        stated: Entry = checks.require_type(entry, dict, "", "[identify]")
+        checks.require_keys(stated, IDENTIFY_KEYS)
+        place = {key: value for key, value in stated.items() if key not in SAYS_KEYS}
+        equals = stated.get("equals", [])
         return Identify(
             register=_register({"name": "identify", **place}, habits),
-            starts_with=checks.require_type(entry.get("starts_with", ""), str, "starts_with"),
+            starts_with=checks.require_type(stated.get("starts_with", ""), str, "starts_with"),
             equals=equals if isinstance(equals, list) else [equals],
         )
 
 
-def _register(entry: dict, habits: Defaults) -> Register:
+def _register(entry: Entry, habits: Defaults) -> Register:
     name, type_name = _text(entry, "name"), _text(entry, "type")
     checks.require_word(type_name, TYPES, "type", "type")
     if type_name in NUMBERS and "count" in entry:
         raise ConfigError(f"only {', '.join(COUNTED)} take a count; a {type_name} has its own", "count")
-    count = registers_of(type_name) if type_name in NUMBERS else None
+    count = NUMBERS[type_name].registers if type_name in NUMBERS else None
     states = checks.require_type(entry.get("states", {}), dict, "states", 'states = { 0 = "off", 1 = "on" }')
     return Register(
         name=name,
@@ -180,9 +187,9 @@ def _register(entry: dict, habits: Defaults) -> Register:
     )
 
 
-def _states(states: dict) -> dict[int, str]:
+def _states(states: Entry) -> dict[int, str]:
     for key, name in states.items():
         if key != ELSE and (not key.removeprefix("-").isdecimal() or len(key) > 20):
-            raise ConfigError(f'{checks.show(key)} is neither a whole number nor "{ELSE}"', "states")
+            raise ConfigError(f'{show(key)} is neither a whole number nor "{ELSE}"', "states")
         checks.require_name(name, f"states.{key}")
     return {int(key): name for key, name in states.items() if key != ELSE}

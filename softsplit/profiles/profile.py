@@ -4,19 +4,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
+from typing import TypeVar
 
 from softsplit import checks
-from softsplit.errors import ConfigError
+from softsplit.checks import Settled
+from softsplit.errors import ConfigError, show
 from softsplit.profiles.layout import Layout, require_unique
 from softsplit.protocol import values
-from softsplit.protocol.blocks import Block, Read, Table, merge
-from softsplit.protocol.functions import writing
+from softsplit.protocol.blocks import Block, Read, merge
+from softsplit.protocol.functions import DATA_ACCESS, Table, writing
 from softsplit.protocol.pdu import pack_bits, unpack_bits
 
+Item = TypeVar("Item")
 MOST_BLOCKS = 1000
 MOST_REGISTERS = 10_000
 WRITTEN = {"reads": "block", "registers": "register"}  # how keys of ours are called in a file
-FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 20, 21, 22, 23)  # a device may know; MAP 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +41,20 @@ class Register:
     word_order: str = "big"
     byte_order: str = "big"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.require_name(self.name, "name")
         checks.require_word(self.type, values.TYPES, "type", "type")
         values.parse_resolution(checks.require_type(self.resolution, str, "resolution", '"0.1 V"'))
         for key in ("word_order", "byte_order"):
             checks.require_word(getattr(self, key), values.ORDERS, "order", key)
-        if self.type in values.NUMBERS and self.block.count != values.registers_of(self.type):
-            raise ConfigError(f"a {self.type} takes {values.registers_of(self.type)} registers", "count")
+        number = values.NUMBERS.get(self.type)
+        if number and self.block.count != number.registers:
+            raise ConfigError(f"a {self.type} takes {number.registers} registers", "count")
         if self.block.table.holds_bits and self.type not in ("bits", "raw"):
             raise ConfigError(f'{self.block.table} hold no {self.type}; allowed are "bits" and "raw"', "type")
-        bits = values.bits_of(self.type) if self.type in values.NUMBERS else 16 * self.block.count
+        bits = number.bits if number else 16 * self.block.count
         if self.not_available is not None and not 0 <= self.not_available < 1 << bits:
-            raise ConfigError(f"{checks.show(self.not_available)} does not fit into {bits} bits", "not_available")
+            raise ConfigError(f"{show(self.not_available)} does not fit into {bits} bits", "not_available")
 
     def decode(self, data: bytes) -> values.Value | None:
         """Return what the bytes of its block, as they came over the wire, say; None when there is no value.
@@ -64,11 +67,12 @@ class Register:
         if values.pattern(self.type, data, *orders) == self.not_available:
             return None
         value = values.decode(self.type, data, *orders)
-        if self.type in values.COUNTED:
+        if not isinstance(value, (int, float)):
             return value
         if not isfinite(value):
             return None
-        return self.states.get(value, self.other_state) or self._measured(value)
+        name = self.other_state if value % 1 else self.states.get(int(value), self.other_state)
+        return name or self._measured(value)
 
     def _measured(self, count: int | float) -> int | float | None:
         """What so many counts are; whole only where every count is; None when that is beyond all floats."""
@@ -88,12 +92,12 @@ class Identify:
 
     register: Register
     starts_with: str = ""
-    equals: Iterable[str | int] = ()
+    equals: Settled[Iterable[str | int], tuple[str | int, ...]] = Settled(())
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         kind = self.register.type
         checks.settle(self, equals=tuple(self.equals))
-        if kind != "text" and kind not in values.INTEGERS:
+        if kind != "text" and not (kind in values.NUMBERS and values.NUMBERS[kind].is_whole):
             raise ConfigError(f"a {kind} is not compared; allowed are text and whole numbers", "type")
         if bool(self.starts_with) == bool(self.equals):
             raise ConfigError("either starts_with or equals is needed, and not empty")
@@ -106,7 +110,7 @@ class Identify:
     def fits(self, value: values.Value | None) -> bool:
         """Whether such a device says this in the register."""
         if self.starts_with:
-            return value is not None and value.startswith(self.starts_with)
+            return isinstance(value, str) and value.startswith(self.starts_with)
         return value in self.equals
 
 
@@ -122,16 +126,16 @@ class Profile:
     """
 
     name: str
-    reads: tuple[Read, ...]
+    reads: Settled[Iterable[Read], tuple[Read, ...]] = Settled()
     title: str = ""
     source: str = ""
-    readable: tuple[Block, ...] = ()
-    registers: tuple[Register, ...] = ()
-    functions: Iterable[int] | None = None
+    readable: Settled[Iterable[Block], tuple[Block, ...]] = Settled(())
+    registers: Settled[Iterable[Register], tuple[Register, ...]] = Settled(())
+    functions: Settled[Iterable[int] | None, frozenset[int]] = Settled(None)
     identify: Identify | None = None
-    alone: tuple[Block, ...] = ()
+    alone: Settled[Iterable[Block], tuple[Block, ...]] = Settled(())
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.reads and not self.readable:
             raise ConfigError("at least one block is needed, or readable", "block")
         for key, kind, most in (("reads", Read, MOST_BLOCKS), ("readable", Block, MOST_BLOCKS),
@@ -204,15 +208,16 @@ class Profile:
         return max(block.step for block in self.readable)
 
 
-def _all(values, kind: type, most: int, key: str) -> tuple:
+def _all(items: Iterable[Item], kind: type[Item], most: int, key: str) -> tuple[Item, ...]:
     """Return what a profile lists, if it is of this kind and not too much."""
-    found = checks.require_few(tuple(values), most, "of them", WRITTEN.get(key, key))
+    found = checks.require_few(tuple(items), most, "of them", WRITTEN.get(key, key))
     return checks.require_all(found, kind, WRITTEN.get(key, key)) if found else ()
 
 
-def _function(code) -> int:
+def _function(stated: object) -> int:
     """Return a function code, if a device may know it."""
-    if checks.require_type(code, int, "functions") not in FUNCTIONS:
-        raise ConfigError(f"function {checks.show(code)} is not possible; allowed are "
-                          f"{', '.join(map(str, FUNCTIONS))}", "functions")
+    code = checks.require_type(stated, int, "functions")
+    if code not in DATA_ACCESS:
+        raise ConfigError(f"function {show(code)} is not possible; allowed are "
+                          f"{', '.join(map(str, DATA_ACCESS))}", "functions")
     return code

@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from softsplit.errors import ConfigError, show
-from softsplit.protocol.functions import MAX_BITS as MAX_BITS
-from softsplit.protocol.functions import MAX_REGISTERS as MAX_REGISTERS
-from softsplit.protocol.functions import READ_TABLES as READ_TABLES
-from softsplit.protocol.functions import Table as Table
+from softsplit.protocol.functions import Table
 
 ADDRESSES = 0x10000  # addresses in one table; MAP 4.3
 SHORTEST_PERIOD = 0.001  # s

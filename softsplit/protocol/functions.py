@@ -106,8 +106,12 @@ READ_FILES, WRITE_FILES, MASK_WRITE, READ_AND_WRITE, READ_FIFO, READ_DEVICE = 20
 
 READ_FUNCTIONS = {table: code for code, table in enumerate(Table, 1)}
 READ_TABLES = {code: table for table, code in READ_FUNCTIONS.items()}
+READING_BITS = frozenset(table.function for table in Table if table.holds_bits)
+READING_REGISTERS = frozenset(code for code, row in FUNCTIONS.items() if row.reads) - READING_BITS
 WRITING = frozenset(code for code, row in FUNCTIONS.items() if row.writes)
 ECHOING = frozenset(code for code, row in FUNCTIONS.items() if row.echoes)
+BROADCAST = frozenset(code for code, row in FUNCTIONS.items() if row.may_be_broadcast)
+DATA_ACCESS = tuple(code for code, row in FUNCTIONS.items() if row.table or code in (READ_FILES, WRITE_FILES))
 
 
 def writing(table: Table, plainly: bool = False) -> tuple[int, ...]:
@@ -116,22 +120,17 @@ def writing(table: Table, plainly: bool = False) -> tuple[int, ...]:
                  and not (plainly and code in (MASK_WRITE, READ_AND_WRITE)))
 
 
-def name_of(code: int) -> str:
-    """What a function is called, as in "read holding registers" or "function 65"."""
-    row = FUNCTIONS.get(code)
-    return row.name if row else f"function {code}"
-
-
 def describe(code: int, address: int | None = None, count: int | None = None) -> str:
-    """Put a request into words, as in "read holding registers 0x5B00+21" or "write coil 0x0001".
+    """Put a request into words: "read holding registers 0x5B00+21", "write coil 0x0001", "function 65".
 
     This is how every log line, status and screen of the program names a request.
     """
-    text = name_of(code)
-    if address is not None:
-        text += f" 0x{address:04X}"
-        text += "" if count is None else f"+{count}"
-    return text
+    row = FUNCTIONS.get(code)
+    text = row.name if row else f"function {code}"
+    if address is None:
+        return text
+    has_count = count is not None and (row is None or row.has_count)
+    return f"{text} 0x{address:04X}" + (f"+{count}" if has_count else "")
 
 
 def describe_pdu(pdu: bytes) -> str:

@@ -47,16 +47,6 @@ def asked_block(pdu: bytes, tables: Container[Table], step: int = 1) -> Block | 
     return Block(table, address, count, step) if address + count * step <= ADDRESSES else ILLEGAL_ADDRESS
 
 
-def describe_request(pdu: bytes) -> str:
-    """What a request wants, in a few words for the log."""
-    if pdu[0] in READ_TABLES and len(pdu) == 5:
-        address, count = struct.unpack_from(">HH", pdu, 1)
-        return f"{READ_TABLES[pdu[0]]} 0x{address:04X}+{count}"
-    if len(pdu) >= 3:
-        return f"function {pdu[0]} at 0x{int.from_bytes(pdu[1:3], 'big'):04X}"
-    return f"function {pdu[0]}"
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes.

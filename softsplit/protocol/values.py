@@ -15,29 +15,70 @@ of which the highest byte says nothing (zero, or the sign once more) and is not 
 """
 
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
 from softsplit.errors import ConfigError, show
 
-INTEGERS = {"u16": 16, "s16": 16, "u24": 24, "s24": 24, "u32": 32, "s32": 32, "u64": 64, "s64": 64}  # bits
-FLOATS = {"f32": ">f", "f64": ">d"}  # for struct
-NUMBERS = (*INTEGERS, *FLOATS)
 COUNTED = ("text", "bits", "raw")  # types that state their own count of registers
-TYPES = (*NUMBERS, *COUNTED)
 ORDERS = ("big", "little")  # which end comes first
 SMALLEST_WORTH, LARGEST_WORTH = Decimal("1e-18"), Decimal("1e18")
 
+Number = int | float
 Value = int | float | str | bytes | tuple[bool, ...]
 
 
-def bits_of(type_name: str) -> int:
-    """Count of bits of a number of this type."""
-    return INTEGERS.get(type_name) or 8 * struct.calcsize(FLOATS[type_name])
+@dataclass(frozen=True, slots=True)
+class NumberType:
+    """A type of number: one row says all of it. `decode` and `encode` go from and to its bits, as an unsigned
+    number; `encode` raises OverflowError for what does not fit, and `nearest` is what does.
+    """
+
+    name: str
+    bits: int
+    decode: Callable[[int], Number]
+    encode: Callable[[Number], int]
+    nearest: Callable[[float], Number]
+    is_whole: bool = True
+
+    @property
+    def registers(self) -> int:
+        return (self.bits + 15) // 16
 
 
-def registers_of(type_name: str) -> int:
-    """Count of registers which a number of this type takes."""
-    return (bits_of(type_name) + 15) // 16
+def _whole(name: str, bits: int, is_signed: bool) -> NumberType:
+    """A whole number. One that is below zero fills up all of its registers."""
+    lowest, highest = (-1 << bits - 1, (1 << bits - 1) - 1) if is_signed else (0, (1 << bits) - 1)
+    width = 1 << 16 * ((bits + 15) // 16)
+
+    def encode(number: Number) -> int:
+        if not lowest <= number <= highest:
+            raise OverflowError(f"{number} does not fit into a {name}")
+        return int(number) % width
+
+    return NumberType(name, bits, lambda pattern: pattern - (1 << bits) if pattern > highest else pattern,
+                      encode, lambda number: min(max(round(number), lowest), highest))
+
+
+def _float(name: str, bits: int, form: str) -> NumberType:
+    """A floating-point number of IEEE 754; `form` is for struct."""
+    def decode(pattern: int) -> float:
+        number: float = struct.unpack(form, pattern.to_bytes(bits // 8, "big"))[0]
+        return number
+
+    return NumberType(name, bits, decode, lambda number: int.from_bytes(struct.pack(form, number), "big"),
+                      lambda number: number, is_whole=False)
+
+
+NUMBERS = {row.name: row for row in (
+    _whole("u16", 16, False), _whole("s16", 16, True),
+    _whole("u24", 24, False), _whole("s24", 24, True),
+    _whole("u32", 32, False), _whole("s32", 32, True),
+    _whole("u64", 64, False), _whole("s64", 64, True),
+    _float("f32", 32, ">f"), _float("f64", 64, ">d"),
+)}
+TYPES = (*NUMBERS, *COUNTED)
 
 
 def parse_resolution(text: str) -> tuple[Decimal, str]:
@@ -71,36 +112,32 @@ def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> 
 def pattern(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> int:
     """The bits of a value as an unsigned number, as `not_available` states them."""
     number = int.from_bytes(rearrange(type_name, data, word_order, byte_order), "big")
-    return number & (1 << bits_of(type_name)) - 1 if type_name in NUMBERS else number
+    return number & (1 << NUMBERS[type_name].bits) - 1 if type_name in NUMBERS else number
+
+
+def decode_number(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> Number:
+    """The number, in counts, in the bytes of its registers."""
+    return NUMBERS[type_name].decode(pattern(type_name, data, word_order, byte_order))
 
 
 def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> Value:
     """The value in the bytes of registers: a number, in counts; or text, without the zeros and spaces that
     fill it up; or bits, the lowest first; or the raw bytes.
     """
+    if type_name in NUMBERS:
+        return decode_number(type_name, data, word_order, byte_order)
     if type_name == "raw":
         return data
     if type_name == "text":
         return rearrange(type_name, data, word_order, byte_order).decode("ascii", "replace").rstrip("\0 ")
     number = pattern(type_name, data, word_order, byte_order)
-    if type_name == "bits":
-        return tuple(bool(number >> position & 1) for position in range(8 * len(data)))
-    if type_name in FLOATS:
-        return struct.unpack(FLOATS[type_name], number.to_bytes(len(data), "big"))[0]
-    bits = INTEGERS[type_name]
-    return number - (1 << bits) if type_name[0] == "s" and number >> bits - 1 else number
+    return tuple(bool(number >> position & 1) for position in range(8 * len(data)))
 
 
-def encode(type_name: str, number: int | float, word_order: str = "big", byte_order: str = "big") -> bytes:
+def encode(type_name: str, number: Number, word_order: str = "big", byte_order: str = "big") -> bytes:
     """A number, in counts, as the bytes of its registers. Raises OverflowError when it does not fit."""
-    if type_name in FLOATS:
-        data = struct.pack(FLOATS[type_name], number)
-    else:
-        lowest, highest = _span(type_name)
-        if not lowest <= number <= highest:
-            raise OverflowError(f"{number} does not fit into a {type_name}")
-        data = number.to_bytes(2 * registers_of(type_name), "big", signed=lowest < 0)
-    return rearrange(type_name, data, word_order, byte_order)
+    row = NUMBERS[type_name]
+    return rearrange(type_name, row.encode(number).to_bytes(2 * row.registers, "big"), word_order, byte_order)
 
 
 def encode_text(text: str, count: int, byte_order: str = "big") -> bytes:
@@ -113,13 +150,4 @@ def encode_text(text: str, count: int, byte_order: str = "big") -> bytes:
 
 def encode_nearest(type_name: str, number: float, word_order: str = "big", byte_order: str = "big") -> bytes:
     """Like `encode`, but a number beyond the type becomes the nearest that it can hold."""
-    if type_name in INTEGERS:
-        lowest, highest = _span(type_name)
-        number = min(max(round(number), lowest), highest)
-    return encode(type_name, number, word_order, byte_order)
-
-
-def _span(type_name: str) -> tuple[int, int]:
-    """The lowest and the highest whole number of a type."""
-    bits = INTEGERS[type_name]
-    return (-1 << bits - 1, (1 << bits - 1) - 1) if type_name[0] == "s" else (0, (1 << bits) - 1)
+    return encode(type_name, NUMBERS[type_name].nearest(number), word_order, byte_order)

@@ -82,9 +82,9 @@ class TapReader:
 
     def _role_now(self) -> str | None:
         """Whose the bytes are that come at this moment."""
-        if not self._by_line:
-            return self._role
-        return "request" if self.tap.input_is_up() else "reply"
+        if self._by_line and isinstance(self.tap, SerialTap):
+            return "request" if self.tap.input_is_up() else "reply"
+        return self._role
 
     def _lose(self, error: OSError) -> None:
         self.close()

@@ -29,7 +29,7 @@ class Adapter(serial.Serial):
     """A serial device that is read and written without waiting. Every error it raises is an OSError."""
 
     def __init__(self, url: Url, line: Line):
-        bits, parity, stop = line.mode
+        bits, parity, stop = tuple(line.mode)
         super().__init__(baudrate=line.baudrate, bytesize=int(bits), parity=parity, stopbits=int(stop),
                          exclusive=True)
         self.port = url.path
@@ -101,4 +101,4 @@ def unsettle(fd: int) -> None:
 
 def cause(error: OSError) -> str:
     """Say what is wrong with a device, and the cure where there is one."""
-    return CURES.get(error.errno) or error.strerror or str(error)
+    return CURES.get(error.errno or 0) or error.strerror or str(error)

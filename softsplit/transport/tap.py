@@ -91,7 +91,7 @@ class SerialTap:
 
     def tune(self, line: Line) -> None:
         """Hear a line that is spoken on so; what came before is forgotten."""
-        bits, parity, stop = line.mode
+        _, parity, stop = tuple(line.mode)
         control = termios.CREAD | termios.CLOCAL | termios.CS8  # no HUPCL: closing moves no output either
         control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[parity]
         control |= termios.CSTOPB * (stop == "2")

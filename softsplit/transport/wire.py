@@ -1,5 +1,6 @@
 """The wire to the real devices: a TCP connection or a serial line."""
 
+import errno
 import select
 import socket
 import struct
@@ -39,17 +40,24 @@ class SocketWire:
             self._sock.close()
 
     def fileno(self) -> int:
-        return self._sock.fileno()
+        return self._connected.fileno()
+
+    @property
+    def _connected(self) -> socket.socket:
+        """The connection. Raises OSError when there has been none."""
+        if self._sock is None:
+            raise OSError(errno.ENOTCONN, "not connected")
+        return self._sock
 
     def send(self, frame: bytes, timeout: float) -> None:
-        self._sock.settimeout(timeout)
-        self._sock.sendall(frame)
+        self._connected.settimeout(timeout)
+        self._connected.sendall(frame)
 
     def receive(self, timeout: float) -> bytes:
         """Return what comes next. Raises TimeoutError when nothing does."""
-        self._sock.settimeout(timeout)
+        self._connected.settimeout(timeout)
         try:
-            data = self._sock.recv(PIECE)
+            data = self._connected.recv(PIECE)
         except BlockingIOError as error:
             raise TimeoutError from error
         if not data:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from modbus_tk import defines
 from modbus_tk.exceptions import ModbusError
+from modbus_tk.modbus import Master
 
 from softsplit import clock
 from softsplit.config.url import Url
@@ -25,7 +26,7 @@ SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is g
 MOST_SILENT = 24  # such, after connections which were no better
 
 
-class Client:
+class Client(Master):
     """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
     Stands before one of modbus-tk's masters, which builds requests and takes replies apart. `asked_at` is
@@ -48,7 +49,7 @@ class Client:
         self.request_gap = request_gap
         self._pause = pause
         self._free_at = 0.0  # when the next request may be sent
-        self._question: Question | None = None
+        self._question: Question  # that is asked, or was asked last
         self._deadline = 0.0
         self._silent = 0  # requests in a row without any answer
         self._silent_since = 0.0  # when the first of them was sent

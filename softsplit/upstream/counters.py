@@ -171,7 +171,8 @@ class Counters:
     def describe(self, unit: int) -> str:
         """Say what came of all requests to a unit."""
         median, p99 = self.latencies[unit].shares(0.5, 0.99)
-        latency = "" if median is None else f", latency {1000 * median:.0f} ms (p99 {1000 * p99:.0f} ms)"
+        latency = "" if median is None or p99 is None else (
+            f", latency {1000 * median:.0f} ms (p99 {1000 * p99:.0f} ms)")
         return f"{self.unit(unit)}{latency}"
 
     @property

@@ -1,7 +1,6 @@
 """Remember the requests of other masters on our line whose answers could be mistaken for ours. Pure."""
 
-from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import READ_TABLES
+from softsplit.protocol.functions import READ_TABLES, describe_pdu
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import parse_question
 from softsplit.upstream import replies
@@ -37,8 +36,9 @@ class Foreign:
             self._asked.update(_shapes(unit, pdu))
         if is_doubted:
             return None
-        what = f"asks for {pdus.describe_request(pdu)}" if is_request else "is made to answer"
-        return f"unit {unit} {what}"
+        if is_request:
+            return f"a request to unit {unit} ({describe_pdu(pdu)})"
+        return f"an answer from unit {unit}"
 
 
 def _shapes(unit: int, pdu: bytes):

@@ -6,7 +6,8 @@ from softsplit.errors import NotSent, Refused, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Read, in_both_tables
-from softsplit.protocol.pdu import OWN_EXCEPTIONS, describe_request, read_question
+from softsplit.protocol.functions import describe_pdu
+from softsplit.protocol.pdu import OWN_EXCEPTIONS, read_question
 from softsplit.upstream import replies
 from softsplit.upstream.client import Client
 from softsplit.upstream.handover import HandOver
@@ -94,7 +95,7 @@ class Forwarding:
             longest = LATE_WRITE * self._client.patience(self._timeout)
             self._wrote(forward, now if has_answered else asked_at + longest)
             if not has_answered:
-                self._results.words.does_not_say(unit, describe_request(forward.question.pdu), error)
+                self._results.words.does_not_say(unit, describe_pdu(forward.question.pdu), error)
 
     def _wrote(self, write: Forward, until: float) -> None:
         """A write is over, or will be by then: what it covers is read after that."""

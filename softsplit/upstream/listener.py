@@ -19,7 +19,8 @@ from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.polling.silence import Silence
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import READ_TABLES, Block, Invalidation, Reading, Table
+from softsplit.protocol.blocks import Block, Invalidation, Reading
+from softsplit.protocol.functions import READ_TABLES, Table
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block, describe_exception
 from softsplit.rates import Rates
 from softsplit.transport.receiver import Receiver, TapReader

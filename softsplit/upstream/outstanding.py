@@ -5,12 +5,11 @@ come any more to what was asked before; time alone does not, for a gateway or an
 back everything for a while, and then let it through in order.
 """
 
-from softsplit.protocol.blocks import ADDRESSES, READ_TABLES, Block, Table
-from softsplit.protocol.functions import FUNCTIONS
+from softsplit.protocol.blocks import ADDRESSES, Block
+from softsplit.protocol.functions import FUNCTIONS, READ_TABLES, Table
 from softsplit.protocol.pdu import Question, read_question
 from softsplit.upstream.replies import Shape, has_shape
 
-WITHOUT_ADDRESS = (20, 21, 43)  # functions; MAP 6.14, 6.15, 6.21
 
 
 class Outstanding:
@@ -59,7 +58,7 @@ def probes(question: Question) -> list[Question]:
     row = FUNCTIONS.get(question.function)
     blocks += [(row.table, 1)] if row and row.writes and row.table else []
     blocks += [(Table.HOLDING_REGISTERS, 1), (Table.HOLDING_REGISTERS, 2), (Table.INPUT_REGISTERS, 1)]
-    address = 0 if question.function in WITHOUT_ADDRESS else int.from_bytes(question.pdu[1:3], "big")
+    address = int.from_bytes(question.pdu[1:3], "big") if row and row.has_address else 0
     reads = dict.fromkeys(read_question(Block(table, address, count)) for table, count in blocks
                           if 0 < count <= min(table.max_count, ADDRESSES - address))
     return [read for read in reads if (read.answer, read.size) != (question.answer, question.size)]

@@ -6,7 +6,8 @@ from typing import Literal
 
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.upstream.counters import (
     BlockCounters,
     Counters,

@@ -34,6 +34,8 @@ class TcpClient(Client, TcpMaster):
 
     silent_timeouts = 8  # at time-outs of 1 s, two units that are off for which a gateway waits 3 s each
 
+    gateway: GatewayWait
+
     def __init__(self, url: Url, timeout: float, **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
         Client.__init__(self, url, SocketWire(url, timeout), **delays)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from softsplit.protocol.blocks import ADDRESSES, READ_TABLES
+from softsplit.protocol.blocks import ADDRESSES
+from softsplit.protocol.functions import READ_TABLES
 from softsplit.protocol.pdu import Question, read_question
 
 MORE = 1, 2, 3, 4  # registers, or bytes of bits

@@ -37,7 +37,8 @@ from softsplit import clock
 from softsplit.downstream.mirror import Mirror
 from softsplit.downstream.store import PolledStore
 from softsplit.downstream.servers import server_for
-from softsplit.protocol.blocks import Block, Read, Reading, Table
+from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.functions import Table
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.url import parse_url

@@ -15,7 +15,7 @@ from pathlib import Path
 from softsplit import clock
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import READ_TABLES
+from softsplit.protocol.functions import READ_TABLES
 
 KINDS = ("tcp", "rtuovertcp", "rtu")
 

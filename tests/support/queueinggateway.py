@@ -8,7 +8,7 @@ from queue import Queue
 
 from softsplit.config.url import parse_url
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import READ_TABLES
+from softsplit.protocol.functions import READ_TABLES
 from tests.support.bus import good_answer
 
 

@@ -2,7 +2,7 @@
 
 from softsplit.config.url import Url
 from softsplit.downstream.report import AskedStatus, DownstreamStatus, MasterStatus, ServedStatus
-from softsplit.protocol.blocks import Table
+from softsplit.protocol.functions import Table
 from softsplit.upstream.report import BlockStatus, Counted, Errors, Latency, UnitStatus, UpstreamStatus
 
 

@@ -1,9 +1,10 @@
 """The output of `softsplit check`: wiring, poll plan and bus load."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 
 from softsplit.commands.check import forecast
+from softsplit.config.line import Line
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.polling import busload
@@ -82,13 +83,13 @@ def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
     reads = [(unit.unit, read) for unit in polled for read in unit.reads]
     if upstream.line is None or upstream.is_heard or not reads:
         return []
-    durations = [_duration(upstream, read, upstream.line.baudrate) for _, read in reads]
+    durations = [_duration(upstream, read, upstream.line) for _, read in reads]
     return [Cost(*each, duration, duration / each[1].every, age)
             for each, duration, age in zip(reads, durations, forecast.oldest(reads, durations))]
 
 
-def _duration(upstream: Upstream, read: Read, baudrate: int) -> float:
-    seconds = busload.duration(read, baudrate, upstream.line.mode, unit_bytes=upstream.unit_bytes)
+def _duration(upstream: Upstream, read: Read, line: Line) -> float:
+    seconds = busload.duration(read, line.baudrate, line.mode, unit_bytes=upstream.unit_bytes)
     return seconds + upstream.request_gap
 
 
@@ -111,9 +112,10 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
 
 def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
     """What all reads need of the wire, and what to change when that is too much."""
-    if upstream.line and not costs:
+    line = upstream.line
+    if line and not costs:
         return Fit(0.0, "nothing is polled")
-    if not costs:
+    if not line:
         return Fit(None, "the line behind the gateway is unknown; set baudrate and mode to see the load of the "
                          "reads")
     needed = sum(cost.share for cost in costs)
@@ -126,17 +128,18 @@ def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
     if needed > busload.ROOMY:
         fault, what = ((TOO_MUCH, "periods will be stretched") if needed > 1 else
                        (NARROW, "the wire is almost full"))
-        faults.append((fault, f"{what}; {_cure(upstream, costs, needed)}"))
+        faults.append((fault, f"{what}; {_cure(upstream, line, costs, needed)}"))
     return Fit(needed, f"the reads need {100 * needed:.0f} % of the wire if devices begin to answer after "
                        f"{1000 * busload.DEVICE_DELAY:g} ms", tuple(faults))
 
 
-def _cure(upstream: Upstream, costs: list[Cost], needed: float) -> str:
+def _cure(upstream: Upstream, line: Line, costs: list[Cost], needed: float) -> str:
     """Say which baud rate, or which period of the costliest read, brings the need below what is roomy."""
     cures = []
     for baudrate in USUAL_BAUDRATES:
-        less = sum(_duration(upstream, cost.read, baudrate) / cost.read.every for cost in costs)
-        if baudrate > upstream.line.baudrate and less <= busload.ROOMY:
+        faster = replace(line, baudrate=baudrate)
+        less = sum(_duration(upstream, cost.read, faster) / cost.read.every for cost in costs)
+        if baudrate > line.baudrate and less <= busload.ROOMY:
             cures.append(f"{baudrate} baud would need {100 * less:.0f} %")
             break
     costliest = max(costs, key=lambda cost: cost.share).read
@@ -173,7 +176,10 @@ def _downstream(downstream: Downstream) -> list[str]:
 
 
 def _how(downstream: Downstream) -> str:
-    if downstream.line:
-        return f"  {downstream.line.baudrate} {downstream.line.mode}"
-    allowed = ", ".join(map(str, downstream.access.allow)) or "everybody"
-    return f"  for {allowed}, up to {downstream.access.max_connections}"
+    line, access = downstream.line, downstream.access
+    if line:
+        return f"  {line.baudrate} {line.mode}"
+    if not access:
+        return ""
+    allowed = ", ".join(map(str, access.allow)) or "everybody"
+    return f"  for {allowed}, up to {access.max_connections}"

@@ -44,7 +44,7 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, 
     if fault := device.fault_for(rights) or (may_open and can_try and _fault(url, line, status)):
         yield wrong(f"{who}: {fault}")
         return False
-    whose = "" if can_try else f"; it is for {rights.who}, only root can try it"
+    whose = f"; it is for {rights.who}, only root can try it" if rights and not can_try else ""
     yield well(f"{who}: {device.describe()}{whose}")
     if not rights:
         yield from device.examine_permission(who)

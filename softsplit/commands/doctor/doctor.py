@@ -14,7 +14,7 @@ from softsplit.commands.doctor.ports import examine_port, examine_tap, examine_u
 from softsplit.commands.doctor.running import examine_running
 from softsplit.commands.status.status import read_status
 from softsplit.config.loader import load_config
-from softsplit.config.topology import Topology
+from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
 from softsplit.install import permissions, places, units
@@ -52,7 +52,8 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
 
 def _devices(topology: Topology, look: Callable) -> Iterator[Finding]:
     """Look at serial devices which a running process holds; `look` is `examine_device`."""
-    for end in (*topology.downstreams, *topology.upstreams):
+    ends: list[Upstream | Downstream] = [*topology.downstreams, *topology.upstreams]
+    for end in ends:
         for url in end.urls:
             if url.is_serial and os.path.exists(url.path):  # or the process has said so
                 yield from look(end.name, url, end.line, may_open=False)
@@ -60,14 +61,14 @@ def _devices(topology: Topology, look: Callable) -> Iterator[Finding]:
 
 def _wires(topology: Topology, look: Callable, rights: Rights | None) -> Iterator[Finding]:
     """Try ports, devices and units; `rights` are those of the process that is to use them, see `_devices`."""
-    for end in (*topology.downstreams, *topology.upstreams):
-        is_upstream = isinstance(end, Upstream)
-        is_heard = is_upstream and end.is_heard  # such a device is not opened as others are
+    ends: list[Upstream | Downstream] = [*topology.downstreams, *topology.upstreams]
+    for end in ends:
+        is_heard = isinstance(end, Upstream) and end.is_heard  # such a device is not opened as others are
         is_fit = True
         for url in end.urls:
             if url.is_serial:
                 is_fit &= yield from look(end.name, url, end.line, may_open=not is_heard)
-        if is_upstream:
+        if isinstance(end, Upstream):
             if is_fit:
                 yield from examine_tap(end) if is_heard else examine_upstream(end)
         elif not end.url.is_serial:

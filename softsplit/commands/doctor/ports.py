@@ -7,6 +7,7 @@ from dataclasses import replace
 from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.shared.reader import read_patiently
+from softsplit.config.line import Line
 from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
@@ -40,7 +41,7 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
         if error.errno == errno.EACCES and rights and rights.has_low_ports:
             yield well(f"{downstream.name}: {url} is for {rights.who} to serve; only root can try more")
             return
-        fault = CURES.get(error.errno, error.strerror or str(error))
+        fault = CURES.get(error.errno or 0, error.strerror or str(error))
         yield wrong(f"{downstream.name}: cannot serve on {url}: {fault}")
     else:
         if rights and not rights.has_low_ports and 0 < url.port < UNPRIVILEGED:
@@ -75,7 +76,8 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     """Listen for a while to a line that is only heard."""
     ears = receiver_for(upstream, lambda text: None)
-    pairing = Decoder(adu.character_time(upstream.line.baudrate, upstream.line.mode), jitter=ears.jitter)
+    line = upstream.line or Line()
+    pairing = Decoder(adu.character_time(line.baudrate, line.mode), jitter=ears.jitter)
     found: list[Transaction] = []
     try:
         ears.open()

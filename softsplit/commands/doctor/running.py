@@ -40,8 +40,8 @@ def examine_running(topology: Topology, status: Status, config: Path) -> Iterato
         if report := status.upstreams.get(upstream.name):
             yield from _upstream(upstream, report)
     for downstream in topology.downstreams:
-        if report := status.downstreams.get(downstream.name):
-            yield from _downstream(downstream, report)
+        if server := status.downstreams.get(downstream.name):
+            yield from _downstream(downstream, server)
 
 
 def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
@@ -74,8 +74,8 @@ def _line(upstream: Upstream) -> str:
     return f"{upstream.line.baudrate} {upstream.line.mode}" if upstream.line else "baud rate, mode"
 
 
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
+def _ms(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
 
 
 def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """Parse addresses as people and manuals write them: 0x5B00 and 23296, or 40001 and 400001."""
 
 from softsplit.errors import ConfigError, show
-from softsplit.protocol.blocks import ADDRESSES, Table
+from softsplit.protocol.blocks import ADDRESSES
+from softsplit.protocol.functions import Table
 
 LONGEST = 20  # characters of an address
 TABLES = {"1": Table.DISCRETE_INPUTS, "3": Table.INPUT_REGISTERS, "4": Table.HOLDING_REGISTERS}
@@ -22,7 +23,7 @@ def parse_address(text: str, table: Table | None = None) -> tuple[Table, int, st
     named, in_table = TABLES.get(text[0]), int(text[1:] or 0) if text.isdecimal() else 0
     is_long = text.isdecimal() and len(text) == 6 and named is not None
     is_short = text.isdecimal() and len(text) == 5 and named not in (None, Table.DISCRETE_INPUTS)
-    if not 1 <= in_table <= ADDRESSES or not is_long and not (is_short and table is None):
+    if named is None or not 1 <= in_table <= ADDRESSES or not is_long and not (is_short and table is None):
         return table or Table.HOLDING_REGISTERS, number, ""
     if table not in (None, named):
         raise ConfigError(f"{text} is one of the {named}, not of the {table}", "ADDRESS")

@@ -19,7 +19,7 @@ from softsplit.commands.shared.options import (
 )
 from softsplit.commands.shared.output import say
 from softsplit.config import line
-from softsplit.protocol.blocks import Table
+from softsplit.protocol.functions import Table
 
 
 @click.command()

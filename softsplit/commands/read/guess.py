@@ -29,17 +29,17 @@ def tabulate(block: Block, data: bytes, orders: Sequence[str] = tuple(WORD_ORDER
         text = "".join(chr(byte) if 0x20 < byte < 0x7F else "." for byte in own)
         cells = (_reading(pair, *WORD_ORDERS[order]) if len(pair) == 4 else "" for order in orders)
         row = (f"0x{block.address + index * block.step:04X}   0x{word:04X}  {word:5}  "
-               f"{values.decode('s16', own):6}  {text:4}{''.join(f'{cell:>14}' for cell in cells)}")
+               f"{values.decode_number('s16', own):6}  {text:4}{''.join(f'{cell:>14}' for cell in cells)}")
         lines.append(row.rstrip())
     return lines
 
 
 def _reading(pair: bytes, word_order: str, byte_order: str) -> str:
     """What two registers plausibly say: a whole number, or with a point a float, or "-"."""
-    whole = values.decode("s32", pair, word_order, byte_order)
+    whole = values.decode_number("s32", pair, word_order, byte_order)
     if abs(whole) < WHOLE:
         return str(whole)
-    number = values.decode("f32", pair, word_order, byte_order)
+    number = values.decode_number("f32", pair, word_order, byte_order)
     if not FLOAT[0] <= abs(number) < FLOAT[1]:
         return "-"
     return f"{number:.7g}" if number % 1 else f"{number:.1f}"

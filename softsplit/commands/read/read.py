@@ -18,7 +18,8 @@ from softsplit.errors import ConfigError
 from softsplit.printable import printable
 from softsplit.profiles import Profile, Register, load_profile
 from softsplit.protocol import values
-from softsplit.protocol.blocks import Block, Read, Table
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from softsplit.upstream.client import Client
 from softsplit.upstream.clients import client_for
 
@@ -30,11 +31,11 @@ def raw_form(form: str | None, table: str | None, address: str, count: int | Non
 
     `tell` is told how the address was understood. Raises ConfigError.
     """
-    table, start, words = parse_address(address, Table(table) if table else None)
+    of_table, start, words = parse_address(address, Table(table) if table else None)
     if words:
         tell(words)
     names = [name.strip() for name in types.split(",")] if types else []
-    block = Block(table, start, max(1, sum(map(_registers_in, names))) if count is None else count)
+    block = Block(of_table, start, max(1, sum(map(_registers_in, names))) if count is None else count)
     reads = (Read(block, ""),)  # one read may ask for it
     profile = Profile("raw", reads, registers=tuple(_registers_as(block, names, order or "abcd")))
     return form_of(form, profile, True, [order] if order else tuple(WORD_ORDERS))
@@ -50,7 +51,9 @@ def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Cs
 
 def form_of(form: str | None, profile: Profile, decodes: bool,
             orders: Sequence[str] = tuple(WORD_ORDERS)) -> Text | Json | Csv:
-    return {"json": Json, "csv": Csv}[form](profile) if form else Text(profile, decodes, orders)
+    if not form:
+        return Text(profile, decodes, orders)
+    return Json(profile) if form == "json" else Csv(profile)
 
 
 def _split_type(name: str) -> tuple[str, int | None]:
@@ -59,7 +62,7 @@ def _split_type(name: str) -> tuple[str, int | None]:
     checks.require_word(kind, values.TYPES, "type", "--as")
     if colon and (kind in values.NUMBERS or not count.isdecimal() or not int(count)):
         raise ConfigError(f'"{name}" is not possible; write a count like text:8', "--as")
-    return kind, values.registers_of(kind) if kind in values.NUMBERS else int(count) if colon else None
+    return kind, values.NUMBERS[kind].registers if kind in values.NUMBERS else int(count) if colon else None
 
 
 def _registers_in(name: str) -> int:

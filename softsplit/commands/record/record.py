@@ -48,9 +48,10 @@ def upstream_of(url: Url, units: Sequence[str], profile: str | None, every: floa
 
 
 def _unit(unit: str, own: str, profile: str | None, every: float | None) -> Unit:
-    if not (own or profile):
+    name = own or profile
+    if not name:
         raise ConfigError(f"unit {unit} has no profile; write -u {unit}=PROFILE, or -p PROFILE for all units")
-    of_device = load_profile(own or profile)
+    of_device = load_profile(name)
     if not of_device.reads:
         raise ConfigError(f"profile {of_device.name} polls nothing; use one with blocks")
     periods = {} if every is None else {read.name: every for read in of_device.reads}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from math import inf
+from typing import Any
 
 from softsplit import clock
 from softsplit.commands.record.recording import Answer
@@ -85,7 +86,8 @@ class Recorder:
 
     def _read(self, unit: int, read: Read) -> Answer:
         client, served_as = self._ways[unit]
-        asked_at, what = clock.now(), {}
+        asked_at = clock.now()
+        what: dict[str, Any] = {}
         try:
             what["data"] = client.read(served_as, read.block, self._plan.timeout(unit))
         except Refused as error:

@@ -25,7 +25,8 @@ from softsplit.commands.shared.outputfile import OLDER_FILES
 from softsplit.config.upstream import Upstream
 from softsplit.errors import SoftsplitError
 from softsplit.protocol.addresses import LongUnit, parse_unit
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, pack_bits, unpack_bits
 
 RECORDING = ".jsonl"  # how the name of one ends

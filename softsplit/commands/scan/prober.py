@@ -12,7 +12,8 @@ from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, Upstream
 from softsplit.printable import printable
 from softsplit.profiles import Profile
 from softsplit.protocol import adu, pdu
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.values import Value
 from softsplit.upstream.clients import client_for
@@ -89,17 +90,21 @@ class Prober:
     def _recognise(self, unit: int, profiles: Iterable[Profile]) -> tuple[Profile | None, Value | None]:
         answers: dict[Block, bytes] = {}
         for profile in profiles:
-            register = profile.identify.register
+            identify = profile.identify
+            if identify is None:
+                continue
+            register = identify.register
             if register.block not in answers:
                 answers[register.block] = self._learn(unit, pdu.read_question(register.block))
             data = answers[register.block][2:]
-            if data and profile.identify.fits(said := register.decode(data)):
+            if data and identify.fits(said := register.decode(data)):
                 return profile, said
         return None, None
 
     def _identification(self, unit: int) -> Iterable[str]:
         """Give what a unit calls itself, if it knows how to (MAP 6.21)."""
-        following, named = 0, {}
+        following = 0
+        named: dict[int, bytes] = {}
         for _ in OBJECTS:
             answer = self._learn(unit, pdu.identification_question(following))
             if not answer:
@@ -127,7 +132,7 @@ class Prober:
     def _ask(self, unit: int, question: Question) -> bytes:
         """Return the PDU of an answer, be it an exception. Raises NoAnswer, BadAnswer or Unreachable."""
         damaged: BadAnswer | None = None
-        for tries_left in reversed(range(TRIES)):
+        for _ in range(TRIES):
             time.sleep(max(0.0, self._client.free_at(unit, question) - clock.now()))
             try:
                 return self._client.ask(unit, question, self._time(question))
@@ -139,8 +144,7 @@ class Prober:
                 raise damaged or NoAnswer(f"unit {unit} does not answer") from None
             except BadAnswer as error:
                 damaged = damaged or error
-                if not tries_left:
-                    raise damaged from None
+        raise damaged or NoAnswer(f"unit {unit} does not answer")
 
     def _time(self, question: Question) -> float:
         """Seconds for a whole answer: until it begins, and what it and the question take on the line."""

@@ -43,7 +43,8 @@ class Named:
             return _bits(value)
         if self.register.type in DIGITS:
             return f"{value:.{DIGITS[self.register.type]}g}"
-        return f"{value:.{max(0, -parse_resolution(self.register.resolution)[0].as_tuple().exponent)}f}"
+        exponent = int(parse_resolution(self.register.resolution)[0].as_tuple().exponent)
+        return f"{value:.{max(0, -exponent)}f}"
 
     def __str__(self) -> str:
         return f"{self.text} {self.measure}".rstrip()

@@ -29,9 +29,10 @@ class Owner:
     key: str
 
     def __str__(self) -> str:
-        process = self.status.process
-        return (f"process {process.pid} runs {process.config} and owns "
-                f"{self.status.upstreams[self.upstream].url}")
+        url, process = self.status.upstreams[self.upstream].url, self.status.process
+        if not process:
+            return f"another process owns {url}"
+        return f"process {process.pid} runs {process.config} and owns {url}"
 
 
 def find_route(url: Url, unit: int, force: bool = False) -> tuple[Url, int, str]:
@@ -90,7 +91,7 @@ def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
         for served in downstream.served:
             if (served.upstream.name, served.origin.unit) == (owner.upstream, unit):
                 obstacle = _obstacle(downstream, report)
-                if not obstacle:
+                if report and not obstacle:
                     url = here(report.url)
                     why = f"{owner}; its server {url} is asked for unit {served.unit} instead"
                     return url, served.unit, why
@@ -101,7 +102,7 @@ def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
 
 def _topology_of(owner: Owner) -> Topology:
     """Return what its configuration says. Raises SoftsplitError."""
-    config = Path(owner.status.process.config)
+    config = Path(owner.status.process.config if owner.status.process else "")
     if not config.is_absolute() or key_of(config) != owner.key or not config.is_file():
         raise SoftsplitError(f"{owner}, but its servers are unknown, because that file is gone")
     return load_config(config)
@@ -123,6 +124,8 @@ def here(url: Url) -> Url:
 def obstacle_at(downstream: Downstream, url: Url, connections: int) -> str:
     """Say why a server that is at `url` and has so many connections cannot be asked from here, or nothing."""
     access = downstream.access
+    if access is None:
+        return ""
     if connections >= access.max_connections:
         return (f"its connections are all taken, so it was not asked; max_connections = "
                 f"{access.max_connections} may be too few")

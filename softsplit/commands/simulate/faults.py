@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import Any
 
 from softsplit import checks, clock
 from softsplit.errors import ConfigError
@@ -84,7 +85,7 @@ def parse_fault(text: str) -> Fault:
         checks.require_word(kind, KINDS, "fault", also=f"; {FORM}")
         if bool(colon) != (kind in ("exception", "late")):
             raise ConfigError(f"{kind} takes no argument; {FORM}" if colon else f"{kind} of what? {FORM}")
-        given = dict(_selector(each) for each in selectors)
+        given: dict[str, Any] = dict(map(_selector, selectors))
         if len(given) < len(selectors):
             raise ConfigError(f"something stands twice; {FORM}")
         number = _whole if kind == "exception" else _number

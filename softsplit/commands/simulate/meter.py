@@ -20,18 +20,17 @@ TARIFF_SHARES = (0.7, 0.3, 0.0, 0.0)
 def shown_by_meter(unit: int, t: float, phases: int = 3) -> dict[str, float | None]:
     """What the meter shows at wall time `t`, by register name, in its unit of measure or None."""
     each = [_phase(phase, unit, t) for phase in range(phases)]
-    shown: dict[str, float | None] = {}
+    shown: dict[str, float] = {}
     for phase, name in enumerate(PHASES[:phases]):
         shown |= {f"{what}_{name}": value for what, value in each[phase].items()}
     for name in each[0]:
         shown[f"{name}_total"] = sum(phase[name] for phase in each)
     shown |= _angles(shown, (*PHASES[:phases], "total"))
     shown |= _voltages(unit, t, phases)
-    shown |= _counters(shown)
     shown["frequency"] = 50 + 0.03 * sin(t / 17)
     shown["current_n"] = 0.1 * shown["current_total"]
     shown["current_average"] = shown["current_total"] / phases
-    return shown
+    return {**shown, **_counters(shown)}
 
 
 def _phase(phase: int, unit: int, t: float) -> dict[str, float]:

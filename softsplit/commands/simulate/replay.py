@@ -20,7 +20,8 @@ from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.polling.silence import Silence
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import Block, Table
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
@@ -87,10 +88,10 @@ def _tracks(answers: Sequence[Answer]) -> dict[Block, list[Answer]]:
 
 def _part(answer: Answer, asked: Block) -> bytes:
     """Return the data of a part of the block that was answered."""
-    span = answer.block.span(asked)
+    span, data = answer.block.span(asked), answer.data or b""
     if asked.table.holds_bits:
-        return pdus.pack_bits(pdus.unpack_bits(answer.data, answer.block.count)[span])
-    return answer.data[2 * span.start:2 * span.stop]
+        return pdus.pack_bits(pdus.unpack_bits(data, answer.block.count)[span])
+    return data[2 * span.start:2 * span.stop]
 
 
 def recorded_server(house: House, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None = None,

@@ -31,7 +31,9 @@ FLIPPED = 0x40  # the bit of a damaged byte that is wrong
 class Spoilt(bytes):
     """The PDU of an answer that is to go wrong; `kinds` are those of its faults."""
 
-    def __new__(cls, pdu: bytes, kinds: Iterable[str]):
+    kinds: frozenset[str]
+
+    def __new__(cls, pdu: bytes, kinds: Iterable[str]) -> "Spoilt":
         spoilt = super().__new__(cls, pdu)
         spoilt.kinds = frozenset(kinds)
         return spoilt
@@ -79,7 +81,7 @@ class FaultyUnit(Slave):
         time.sleep(due.get("late", 0.0))
         if "silent" in due:
             return SILENCE
-        answer = (pdus.exception_pdu(request_pdu[0], due["exception"]) if "exception" in due
+        answer = (pdus.exception_pdu(request_pdu[0], int(due["exception"])) if "exception" in due
                   else self.answer(request_pdu))
         if answer:
             self._occupy_wire(answer)
@@ -104,22 +106,18 @@ class _FaultyTcp(Connection):
         return bytes(frame)
 
 
-class _FaultyRtu:
-    """On a line the CRC shows what is damaged."""
+def _faulty_rtu_frame(request: bytes, answer: bytes, size: int) -> bytes:
+    """The frame of an answer on a line, where the CRC shows what is damaged; a unit address has `size` bytes."""
+    unit = unit_of(request, size)
+    frame = adu.rtu_frame(_another(unit) if _has(answer, "foreign") else unit, _content(answer))
+    return frame[:-1] + bytes((frame[-1] ^ FLIPPED,)) if _has(answer, "damaged") else frame
 
+
+class _FaultyRtuConnection(RtuConnection):
     too_late = inf
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
-        frame = super()._frame(request, _content(answer))
-        if _has(answer, "foreign"):
-            frame = adu.rtu_frame(_another(unit_of(request, self._framer.size)), _content(answer))
-        if _has(answer, "damaged"):
-            frame = frame[:-1] + bytes((frame[-1] ^ FLIPPED,))
-        return frame
-
-
-class _FaultyRtuConnection(_FaultyRtu, RtuConnection):
-    pass
+        return _faulty_rtu_frame(request, answer, self._framer.size)
 
 
 class _FaultyTcpServer(TcpServer):
@@ -130,7 +128,12 @@ class _FaultyRtuOverTcpServer(RtuOverTcpServer):
     connection_class = _FaultyRtuConnection
 
 
-class _FaultyRtuServer(_FaultyRtu, RtuServer):
+class _FaultyRtuServer(RtuServer):
+    too_late = inf
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        return _faulty_rtu_frame(request, answer, self._framer.size)
+
     def _may_send(self, answer: bytes) -> bool:
         """What is late goes out even while somebody else speaks."""
         return _has(answer, "late") or super()._may_send(answer)

@@ -107,7 +107,7 @@ class SimulatedUnit(FaultyUnit):
     def _recognised(identify: Identify) -> bytes:
         """What the register says that tells this make of device; read alone, it may stand for itself."""
         register, value = identify.register, identify.equals[0]
-        if register.type == "text":
+        if isinstance(value, str):
             return values.encode_text(value, register.block.count, register.byte_order)
         return values.encode_nearest(register.type, value, register.word_order, register.byte_order)
 
@@ -142,12 +142,12 @@ def run_simulation(what: str, units: Iterable[str], url: Url, faults: Faults, ba
     line = SimulatedLine(url.path, baudrate) if url.scheme == "pty" else None
     place = Url("rtu", path=line.left) if line else url
     server = _server_of(what, list(map(parse_unit, units)), speed)(place, faults, baudrate, mode)
-    workers = [server]
+    workers: list[Server | SimulatedLine] = [server]
     if line:
         server.url = Url("rtu", path=url.path)  # where masters find it
         workers.append(line)
 
-    def build() -> list[Worker]:
+    def build() -> Sequence[Worker]:
         for worker in workers:
             worker.open()
         return workers

@@ -17,6 +17,7 @@ from itertools import chain
 
 from softsplit.commands.shared.inputfile import bounded_lines
 from softsplit.config.line import Line
+from softsplit.decoder.requests import between
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs.conditions import show_count
 from softsplit.transport.receiver import Heard
@@ -94,9 +95,10 @@ class Recording:
 
     def hear(self) -> Iterator[Heard]:
         """Give what was heard, also long silences. Raises SoftsplitError when it is no recording."""
-        latest = None
+        latest: float | None = None
         for heard in self._heard():
-            if latest is not None and heard.time - latest > LONGEST_SILENCE:
+            silence = between(latest, heard.time)
+            if latest is not None and silence is not None and silence > LONGEST_SILENCE:
                 yield Heard(latest + LONGEST_SILENCE)
             yield heard
             latest = heard.time

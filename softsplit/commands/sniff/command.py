@@ -75,7 +75,7 @@ def order_from(*, baudrate: int | None, modes: Sequence[str], units, functions, 
     pairing = [each for each in ("auto", *modes) if each in PAIRINGS][-1]
     selection = Selection(frozenset(units), frozenset(functions), addresses, errors)
     return Order(baudrate=baudrate, mode=mode, pairing=pairing, selection=selection,
-                 profile=profile and load_profile(profile), form=chosen(json=wants_json, csv=wants_csv) or "lines",
+                 profile=load_profile(profile) if profile else None, form=chosen(json=wants_json, csv=wants_csv) or "lines",
                  max_size=round(MEGABYTE * max_size), **others)
 
 

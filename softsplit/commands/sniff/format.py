@@ -21,7 +21,6 @@ COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright
            Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}
 LONGEST = 20  # characters of an address
 GOOD = (Kind.OK, Kind.BROADCAST)
-
 FIELDS = ("time", "kind", "unit", "function", "address", "count", "values", "exception", "latency", "retry",
           "damage", "request", "reply")
 EPOCHAL = 1e8  # s, from which on a time is one of the calendar, and not one since a start
@@ -136,7 +135,7 @@ def _show_outcome(transaction: Transaction, profile: Profile | None) -> str:
 
 def name_values(transaction: Transaction, profile: Profile) -> Iterator[str]:
     """Give the registers of the profile that lie whole in what was read or written, like "power 230 W"."""
-    row = FUNCTIONS.get(transaction.function)
+    row = FUNCTIONS.get(transaction.function or 0)
     if row is None or row.table is None or transaction.address is None or not transaction.values:
         return
     table = row.table

@@ -28,7 +28,7 @@ from softsplit.errors import ConfigError
 from softsplit.logs.streams import DEGRADED
 from softsplit.profiles import Profile
 from softsplit.protocol import adu
-from softsplit.transport.receiver import Receiver, TapReader
+from softsplit.transport.receiver import Heard, Receiver, TapReader
 
 REDRAW = 1.0  # s
 STDIN = "-"
@@ -113,9 +113,10 @@ def tap_url(where: str) -> Url:
 
 def run_sniff(order: Order) -> None:
     """Listen until the source ends, or somebody asks to stop. Raises SoftsplitError."""
-    for path in filter(None, (order.record, order.pcap, order.has_lines and order.output)):
-        require_absent(path)
-    if order.detect:
+    for path in (order.record, order.pcap, order.output if order.has_lines else None):
+        if path:
+            require_absent(path)
+    if order.detect and order.where:
         line = detect(tap_url(order.where), complain)
         order = replace(order, baudrate=line.baudrate, mode=line.mode)
     try:
@@ -149,12 +150,17 @@ class Sniffer:
                 self._deliver(self._pairing.finish())
                 self._pairing = self._begin()
             self._statistics.hear(heard.time, len(heard.data))
-            self._deliver(self._pairing.feed(heard.data, heard.time, heard.role) if heard.data
-                          else self._pairing.idle(heard.time))
+            self._deliver(self._told(heard))
             self._redraw()
         self._deliver(self._pairing.finish())
         if not self._order.quiet:
             say(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
+
+    def _told(self, heard: Heard) -> list[Transaction]:
+        """What is complete now."""
+        if heard.time is not None and not heard.data:
+            return self._pairing.idle(heard.time)
+        return self._pairing.feed(heard.data, heard.time, heard.role)
 
     def _begin(self) -> Decoder:
         order = self._order
@@ -181,10 +187,10 @@ def source_for(order: Order) -> Recording | Stdin | Live:
                 TapReader(tap_url(order.reply_port), order.line(), complain, "reply")]
     elif order.where == STDIN:
         return Stdin()
-    elif is_live(order.where):
+    elif order.where and is_live(order.where):
         readers = [TapReader(tap_url(order.where), order.line(), complain, by_line=order.pairing == "rts")]
     else:
-        return Recording(order.where)
+        return Recording(order.where or "")
     return Live(Receiver(*readers, now=Clock().now), order.line())
 
 

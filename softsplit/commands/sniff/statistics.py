@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import click
 
 from softsplit.commands.status.table import columns
+from softsplit.decoder.requests import between
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.functions import describe
@@ -88,7 +89,7 @@ class Statistics:
 
     def is_later_than(self, time: float | None) -> bool:
         """Whether it has heard something that is later."""
-        return None not in (time, self._time) and time < self._time
+        return time is not None and self._time is not None and time < self._time
 
     def hear(self, time: float | None, size: int) -> None:
         """Take note of so many bytes, or of silence up to now."""
@@ -110,8 +111,8 @@ class Statistics:
         """A master waits for a reply longer than replies take; who asks in between is another one."""
         earlier, self._unanswered = self._unanswered, None
         if earlier and transaction.request is not None and earlier.request != transaction.request:
-            longest = self._units[earlier.unit].extremes
-            self._collisions += bool(longest and transaction.time - earlier.time < longest[1])
+            longest, waited = self._units[earlier.unit].extremes, between(earlier.time, transaction.time)
+            self._collisions += bool(longest and waited is not None and waited < longest[1])
         if transaction.kind is Kind.NO_REPLY and transaction.time is not None:
             self._unanswered = transaction
 
@@ -142,7 +143,7 @@ class Statistics:
         latency = ""
         if counts.extremes:
             steps = counts.extremes[0], *counts.latencies.shares(0.5, 0.99)
-            latency = " / ".join(f"{1000 * each:.1f}" for each in steps) + " ms"
+            latency = " / ".join(f"{1000 * each:.1f}" for each in steps if each is not None) + " ms"
         return ["?" if unit is None else str(unit), str(counts.requests), str(counts.replies),
                 exceptions or "0", _flagged(counts.kinds[Kind.NO_REPLY]), str(counts.retries),
                 _flagged(counts.kinds[Kind.DAMAGED]), latency]

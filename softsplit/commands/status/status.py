@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from softsplit.commands.shared.output import to_json
-from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Health, Trouble
+from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Code, Health, Trouble
 from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
 from softsplit.daemon.status import Status, Unreadable
@@ -58,5 +58,5 @@ def to_json_text(status: Status) -> str:
     return to_json(content if status.process else {"verdict": content["verdict"]}, indent=2) + "\n"
 
 
-def _only(code: int, what: str, cure: str) -> Status:
+def _only(code: Code, what: str, cure: str) -> Status:
     return Status.of(Health.of(code, [Trouble(cause=f"{what}; {cure}")]))

@@ -34,7 +34,7 @@ def _upstream(name: str, upstream: UpstreamStatus) -> list[str]:
     latency = upstream.latency
     title = [f"upstream {name}", str(upstream.url), _flagged(upstream.state, upstream.is_reachable)]
     title += [describe_load(upstream)] if upstream.is_reachable else []
-    if latency.p50 is not None:
+    if latency.p50 is not None and latency.p99 is not None:
         title.append(f"answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
     rows = [["unit", "profile", "state", "newest", "oldest", "requests", "no answer", "damaged", "refused"]]
     for number, unit in upstream.units.items():

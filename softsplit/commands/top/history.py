@@ -72,7 +72,7 @@ def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float 
     is_silent = report.is_mute or not bus.is_reachable
     newest = min((age for age in now if age is not None), default=inf)
     until = unit_good_until(-newest, max_age, is_silent)  # now is 0
-    return [(block, age, block.data is not None and block.name not in stale
+    return [(block, age, age is not None and block.data is not None and block.name not in stale
              and min(until, good_until(-age, max_age, block.every or 0.0)) >= 0.0)
             for block, age in zip(report.blocks, now)]
 
@@ -86,7 +86,7 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     found: dict[Register, Latest] = {}
     for each, age, is_fresh in sorted(ages(look, upstream, unit), key=_newness):
         block = replace(each.block, step=1 if each.table.holds_bits else profile.step)
-        named = (named_values(profile, block, each.data) if is_fresh else
+        named = (named_values(profile, block, each.data) if is_fresh and each.data is not None else
                  [Named(register, None) for register in profile.registers_in(block)])
         found |= {one.register: Latest(one, age, is_fresh) for one in named}
     return [found[register] for register in profile.registers if register in found]

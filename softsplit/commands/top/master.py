@@ -25,7 +25,7 @@ def draw_master(status: Status, item: Item, height: int | None = None) -> list[L
 
 def _gets(status: Status, downstream: DownstreamStatus, asked: AskedStatus) -> tuple[str, str]:
     """What a read that a master repeats gets now, with its style."""
-    if asked.table is None or asked.count is None:
+    if asked.table is None or asked.address is None or asked.count is None:
         return "", ""
     unit = downstream.units.get(str(asked.unit))
     if unit is None:

@@ -56,14 +56,14 @@ def press(view: View, key: str) -> View:
     """Return the view after a key: up, down, left, right or ?."""
     if key == "?" or view.shows_help:
         return replace(view, shows_help=not view.shows_help)
-    items = view.items
-    if not items:
+    items, item = view.items, view.item
+    if item is None:
         return view
-    at = items.index(view.item)
+    at = items.index(item)
     if key in ("up", "down"):
         return replace(view, chosen=items[min(max(at + (1 if key == "down" else -1), 0), len(items) - 1)])
     side = [item for item in items if item.is_unit == (key == "left")]
-    return view if not side or view.item in side else replace(view, chosen=side[0])
+    return view if not side or item in side else replace(view, chosen=side[0])
 
 
 def draw(view: View, width: int, height: int, clock: str = "") -> list[Line]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from queue import Queue
 
 from softsplit import clock
 from softsplit.commands.shared.route import find_route
@@ -74,7 +75,7 @@ class RunningSplitter:
 
     def __init__(self, config: Path):
         self._config = config
-        self._pid = None
+        self._pid: int | None = None
         self._topology = load_config(config)
 
     def look(self) -> Look:
@@ -100,16 +101,17 @@ def _known(topology: Topology, status: Status) -> dict[tuple[str, str], Watched]
                 for name, upstream in status.upstreams.items() for unit in upstream.units}
     except KeyError as error:
         raise SoftsplitError(f"unit {'/'.join(error.args[0])} is not in the configuration any more; restart "
-                             f"process {status.process.pid}, so that it knows it") from None
+                             f"process {status.process and status.process.pid}, so that it knows it") from None
 
 
-class Bell:
+class Bell(Queue):
     """Rings when a reading comes; what it says is in the counters of its poller, too."""
 
-    def __init__(self):
+    def __init__(self) -> None:
+        super().__init__()
         self.rung = threading.Event()
 
-    def put(self, reading, timeout: float) -> None:  # poller thread
+    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:  # poller thread
         self.rung.set()
 
 
@@ -129,8 +131,8 @@ class Endpoint:
         Raises ConfigError or SoftsplitError.
         """
         where, number, why = find_route(url, unit.unit, force)
-        how = {"baudrate": line.baudrate, "mode": line.mode} if where.is_serial else {}
-        return cls(Upstream(where, [Unit(number, unit.profile)], timeout, **how), why)
+        baudrate, mode = (line.baudrate, line.mode) if where.is_serial else (None, None)
+        return cls(Upstream(where, [Unit(number, unit.profile)], timeout, baudrate=baudrate, mode=mode), why)
 
     def look(self) -> Look:
         upstreams = {self._upstream.name: self.poller.report(clock.now())}

@@ -62,15 +62,16 @@ def _troubles(look: Look, item: Item) -> Iterator[Line]:
 
 def _grouped(latest: Sequence[Latest]) -> list[Group]:
     """Put together what differs in the number at the end of its name only."""
-    groups = []
-    for _, run in groupby(latest, lambda each: re.sub(r"\d+$", "", each.named.name)):
-        run = list(run)
+    groups: list[Group] = []
+    for _, alike in groupby(latest, lambda each: re.sub(r"\d+$", "", each.named.name)):
+        run = list(alike)
         groups += [run] if len(run) >= LEAST and _number(run[0]) else [[each] for each in run]
     return groups
 
 
 def _number(latest: Latest) -> str:
-    return re.search(r"\d*$", latest.named.name)[0]
+    name = latest.named.name
+    return name[len(name.rstrip("0123456789")):]
 
 
 def _rank(group: Group) -> int:
@@ -128,7 +129,7 @@ def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
     numbers = [each for each in group if each.number is not None]
     if not numbers:
         return [line(*name, f"{group[0].text:>{VALUE}}")]
-    highest, lowest = (which(numbers, key=lambda each: each.number) for which in (max, min))
+    highest, lowest = (which(numbers, key=lambda each: each.number or 0.0) for which in (max, min))
     if highest.number == lowest.number:
         return [line(*name, f" all {highest.text}")]
     span = f"highest {highest.text} at {_number(highest)}, lowest {lowest.text} at {_number(lowest)}"
@@ -137,7 +138,7 @@ def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
 
 def _flags(group: Group) -> Line:
     """Which bits of a group are on."""
-    on = [_number(each) for each in group if any(each.named.value)]
+    on = [_number(each) for each in group if isinstance(each.named.value, tuple) and any(each.named.value)]
     style = "bad" if on and ALARMING.fullmatch(group[0].named.name) else "title"
     return line((f"ON: {', '.join(on)}" if on else "none is on", style))
 

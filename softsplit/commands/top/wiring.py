@@ -92,7 +92,8 @@ def _arrow(found: list[tuple[BlockStatus, float | None, bool]]) -> Line:
         known = [age for age in stale if age is not None]
         since = show_age(min(known)) if known else "never"
         return line((f"━ STALE {since}", "bad"))
-    return line("──", (f" {show_age(min(age for _, age, _ in found))} ", "well"), "──>")
+    newest = min(age for _, age, _ in found if age is not None)  # what is fresh has an age
+    return line("──", (f" {show_age(newest)} ", "well"), "──>")
 
 
 def _server(name: str, downstream: DownstreamStatus) -> list[Row]:
