@@ -43,8 +43,8 @@ Where to add
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as typing has it, which would cost each command its import
 if TYPE_CHECKING:
     from softsplit.config.topology import Downstream
     from softsplit.config.upstream import Unit, Upstream

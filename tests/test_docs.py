@@ -51,7 +51,7 @@ def fenced(language: str) -> list[str]:
 def test_the_test_command_of_the_readme_is_what_ci_runs():
     commands = [command.strip() for command in fenced("sh")]
     assert commands[0].endswith(".venv/bin/softsplit run --demo") and "python3 -m venv .venv" in commands[0]
-    assert commands[1] == (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+    assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_the_readme_names_every_command_that_exists_and_no_other():
