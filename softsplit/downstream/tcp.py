@@ -136,8 +136,7 @@ class TcpServer(Server, ModbusTkTcpServer):
     def _look_around(self, now: float) -> None:
         """Do what no event of a connection tells to do."""
         if self._expiring:
-            due = [each for each in self._expiring if (at := each.expires_at) is not None and at <= now]
-            for connection in due:
+            for connection in [each for each in self._expiring if (each.expires_at or now + TICK) <= now]:
                 self._attend(connection, connection.expire)
         if now < self._sweep_at:
             return
