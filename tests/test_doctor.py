@@ -100,8 +100,8 @@ def test_a_house_that_is_well_is_told_so_line_by_line(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
     assert lines[0] == f"ok     {tmp_path}/house.toml is valid: 1 upstream, 1 downstream"
-    assert lines[1] == "note   nothing runs it now, so its ports, devices and wires are tried"
-    assert lines[2] == "ok     victron: tcp://127.0.0.1:0 can be had"
+    assert lines[1] == "note   no splitter runs it now, so doctor tries its ports, devices and wires"
+    assert lines[2] == "ok     victron: tcp://127.0.0.1:0 is free"
     assert lines[3].startswith("ok     meters: unit 100 answers within ") and lines[3].endswith(" ms")
     assert lines[4].startswith("ok     meters: unit 2 answers within ")
     assert lines[5].startswith("ok     meters: the reads need ")
@@ -136,7 +136,7 @@ def test_ctrl_c_ends_it_at_once(tmp_path):
             until(lambda: gateway.requests)
             begin = time.monotonic()
             assert child.end() == 130 and time.monotonic() - begin < 1 * SLOWNESS
-            assert child.log() == "" and "can be had" in child.text()
+            assert child.log() == "" and "is free" in child.text()
 
 
 @pytest.mark.parametrize("url", [NOWHERE, "rtuovertcp://127.0.0.1:1", "rtu:///dev/ttyUSB77"])
@@ -145,7 +145,7 @@ def test_an_upstream_that_is_away_is_one_finding(tmp_path, url):
     wrong = [line for line in lines if line.startswith("wrong")]
     cure = "Connection refused; is it on, at this address and port?"
     if "ttyUSB" in url:
-        cure = "there is no such device; plug it in, or name another"
+        cure = "there is no such device; plug it in, or configure another device"
     assert len(wrong) == 1 and wrong[0].endswith(cure) and not any("unit 2" in line for line in lines)
 
 
@@ -295,8 +295,8 @@ def test_an_adapter_is_known_by_its_driver_and_its_latency_timer(machine, tmp_pa
     assert f"{machine.device}: it is ttyUSB0, driver ftdi_sio, latency timer 1 ms, group " in line
     machine.write(machine.port / "latency_timer", "16\n")
     assert line_of(machine.examine(tmp_path), "up to 16 ms") == (
-        f"wrong maxem: {machine.device}: the adapter keeps what it has received for up to 16 ms; "
-        f'"softsplit service udev -c {tmp_path}/house.toml --install" makes that 1 ms')
+        f"wrong maxem: {machine.device}: the adapter delays received bytes by up to 16 ms; "
+        f'"softsplit service udev -c {tmp_path}/house.toml --install" reduces that to 1 ms')
 
 
 def test_a_name_that_does_not_last_is_noted_and_a_lasting_one_named(machine, tmp_path):
@@ -374,9 +374,9 @@ def test_what_counts_is_what_the_service_may_and_not_who_looks(open_place):
         os.chmod(device, 0o060)
         with as_nobody():
             line, = (line for line in machine.examine(open_place) if "after a reboot" not in line)
-            assert line.startswith("well") and "it is for the service, only root can try it" in line
+            assert line.startswith("well") and "the service may use it, only root can test it" in line
             if UNPRIVILEGED > 502:
-                assert machine.examine(open_place, served) == [f"well maxem: {served} is for the service to serve; only root can try more"]
+                assert machine.examine(open_place, served) == [f"well maxem: the service may serve {served}; only root can test the port"]
         with_unit(machine, open_place)  # which is in another group
         line, = machine.examine(open_place)
         assert line.startswith(f"wrong maxem: {machine.device}: it is c---rw---- of group {group}, so the service may not use it")
@@ -411,14 +411,14 @@ def test_a_device_that_another_program_uses_and_a_file_that_is_none_are_one_find
     other.close()
     machine.write("dev/file", "")
     line, = machine.examine(tmp_path, f"rtu://{machine.root}/dev/file")
-    assert line.startswith("wrong") and "this is no serial device; name another" in line
+    assert line.startswith("wrong") and "this is no serial device; configure another" in line
 
 
 def test_adapters_that_are_here_are_named_when_one_is_not(machine, tmp_path):
     for attribute, text in (("idVendor", "0403"), ("idProduct", "6001"), ("serial", "A1")):
         machine.write(machine.port.parents[1] / attribute, text)
     line, = machine.examine(tmp_path, "rtu:///dev/ttyUSB77")
-    assert line == "wrong maxem: /dev/ttyUSB77: there is no such device; plug it in, or name another; here are /dev/ttyUSB0"
+    assert line == "wrong maxem: /dev/ttyUSB77: there is no such device; plug it in, or configure another device; here are /dev/ttyUSB0"
 
 
 # The plan, and what starts it
@@ -491,11 +491,11 @@ def test_the_template_has_one_unit_for_each_configuration(installed, tmp_path):
 
 @pytest.mark.parametrize("name", ["softsplit.toml", "my 50% plant.toml"])
 def test_cron_should_have_started_it(installed, name):
-    assert installed("cron", name=name)[-1].startswith("wrong /etc/cron.d/softsplit is there, but nothing runs; does cron?")
+    assert installed("cron", name=name)[-1].startswith("wrong /etc/cron.d/softsplit exists, but no process runs; check cron")
 
 
 def test_two_that_start_it_are_one_too_many(installed):
-    assert installed("cron", "systemd", says=("active", "enabled"))[-1].startswith("note more than one thing starts it")
+    assert installed("cron", "systemd", says=("active", "enabled"))[-1].startswith("note more than one unit or cron entry starts it")
 
 
 def test_nothing_that_starts_it_is_noted_with_the_command_that_changes_that(installed):
@@ -566,7 +566,7 @@ def test_a_running_splitter_is_asked_and_no_second_connection_is_opened(house):
     assert line_of(lines, "serves 2 units").startswith(f"ok     victron: tcp://127.0.0.1:{house.port} serves 2 units, within ")
     assert any("victron" in line and line.endswith("are they set to this machine's address, and to this port?") for line in lines)
     assert "no master has asked yet; are they set to these unit ids and 19200 8N1" in line_of(lines, "A and B")
-    assert f"ok     maxem: {house.cable.left}: it is there" in lines, "it is looked at, and not opened"
+    assert f"ok     maxem: {house.cable.left}: it exists" in lines, "it is looked at, and not opened"
     assert line_of(lines, "the reads need").startswith("ok     meters: the reads need ")
 
 

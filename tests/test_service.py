@@ -161,7 +161,7 @@ def test_what_a_person_has_changed_is_kept(tmp_path, kind, where):
     assert (tmp_path / where).read_text() == changed
     assert put_in_place(order, force=True)[0] == f"written: {tmp_path / where}"
     assert take_back(order) == [f"removed: {tmp_path / where}"]
-    assert take_back(order) == [f"nothing to take back, there is no {tmp_path / where}"]
+    assert take_back(order) == [f"nothing to remove: there is no {tmp_path / where}"]
     assert not [path for path in tmp_path.rglob("*softsplit*") if path.name != "softsplit.toml"]
 
 
@@ -227,9 +227,9 @@ def test_what_keeps_the_user_of_the_service_out_is_told_before(tmp_path):
     put_in_place(order)
     for closed, mode, usual in (("home/pi", 0o700, 0o755), ("home/pi/softsplit.toml", 0o640, 0o644)):
         (tmp_path / closed).chmod(mode)
-        with pytest.raises(SoftsplitError, match=f"{tmp_path / closed} keeps out; install softsplit in /opt and .* --force"):
+        with pytest.raises(SoftsplitError, match=f"{tmp_path / closed}; install softsplit in /opt and .* --force"):
             put_in_place(order)
-        assert any("keeps out" in line for line in explain(order, finish(order)))
+        assert any("may not read" in line for line in explain(order, finish(order)))
         put_in_place(order, force=True)
         (tmp_path / closed).chmod(usual)
     hidden = Order("systemd", configured(tmp_path, where="tmp/softsplit.toml"), tmp_path, is_live=False)
@@ -422,7 +422,7 @@ def test_what_is_not_there_is_said(tmp_path):
     text, notes = rules_for(tmp_path, "/dev/ttyUSB7", "/dev/ttyAMA0")
     assert links(tmp_path, text) == {}
     for said in (text, notes):
-        assert "it is not here, so there is no rule for it; plug it in" in said and "it is not on USB and keeps its name" in said
+        assert "it is not plugged in, so it has no rule; plug it in" in said and "it is not on USB and keeps its name" in said
     assert "is not here" not in "".join(rules_for(tmp_path, "/dev/pts/3", "/dev/ttyUSB0"))
 
 
@@ -436,7 +436,7 @@ def test_an_adapter_that_is_away_keeps_its_rule(tmp_path):
     for link in (tmp_path / "sys/class/tty").iterdir():
         link.rename(tmp_path / link.name)
     done = put_in_place(order)
-    assert done[0].startswith("unchanged") and "it is not here; its rule stays as it was" in done[1]
+    assert done[0].startswith("unchanged") and "it is not plugged in; its rule is kept" in done[1]
     for tty in ("ttyUSB0", "ttyUSB1"):
         (tmp_path / tty).rename(tmp_path / "sys/class/tty" / tty)
     assert links(tmp_path, (tmp_path / RULES).read_text()) == names
@@ -471,7 +471,7 @@ def test_rules_that_an_earlier_version_wrote_for_another_configuration_move_to_i
     (tmp_path / RULES).write_text(finish(order).text)
     shutil.rmtree(tmp_path / "sys/class/tty")
     configured(tmp_path, "/dev/softsplit-maxem", "/dev/softsplit-garage", "srv/plant.toml")
-    assert "its rule stays as it was" in (done := put_in_place(order))[1] and done[-1].startswith(f"removed: {tmp_path / RULES}")
+    assert "its rule is kept" in (done := put_in_place(order))[1] and done[-1].startswith(f"removed: {tmp_path / RULES}")
     assert sorted(links_made(order.target.read_text())) == ["softsplit-garage", "softsplit-maxem"]
     assert [path.name for path in order.target.parent.iterdir()] == [order.target.name]
 
@@ -481,9 +481,9 @@ def test_how_a_name_whose_rule_is_gone_is_made_again_is_told_and_works(tmp_path)
     plug(tmp_path, "ttyUSB1", "1-1.3", CH340)
     text, notes = rules_for(tmp_path, "/dev/softsplit-maxem", "/dev/ttyUSB1")
     assert links_made(text) == ["softsplit-garage"]
-    assert ('maxem, /dev/softsplit-maxem: nothing says any more which adapter this is; plug it in, write the name it has now, '
-            'such as url = "rtu:///dev/ttyUSB0", do this again, then write back /dev/softsplit-maxem; '
-            "adapters that are here: /dev/ttyUSB0 (serial number A50285BI), /dev/ttyUSB1 (1-1.3)") in notes
+    assert ('maxem, /dev/softsplit-maxem: the adapter of this name is unknown; plug it in, write its present name, '
+            'such as url = "rtu:///dev/ttyUSB0", run this again, then restore /dev/softsplit-maxem; '
+            "adapters found: /dev/ttyUSB0 (serial number A50285BI), /dev/ttyUSB1 (1-1.3)") in notes
     put_in_place(Order("udev", configured(tmp_path, "/dev/ttyUSB0"), tmp_path, is_live=False))
     text, _ = rules_for(tmp_path, "/dev/softsplit-maxem", "/dev/ttyUSB1")
     assert links(tmp_path, text) == {"softsplit-maxem": {"ttyUSB0"}, "softsplit-garage": {"ttyUSB1"}}

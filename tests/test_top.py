@@ -197,8 +197,8 @@ def test_keys_choose():
         of = press(of, key)
         assert of.item == then
     helped = press(of, "?")
-    assert "quit" in drawn(helped) and "Below is what is chosen" in drawn(helped)
-    assert "Below is what is chosen" not in drawn(press(helped, "down"))
+    assert "quit" in drawn(helped) and "The lower part shows" in drawn(helped)
+    assert "The lower part shows" not in drawn(press(helped, "down"))
 
 
 def test_what_is_chosen_is_in_view_and_what_is_gone_is_not_chosen():

@@ -38,7 +38,7 @@ def require_own(path: Path, present: str | None, what: str) -> None:
     if present is None or is_own(present):
         return
     why = "was changed since softsplit wrote it" if FIRST_LINE.match(present) else "is not softsplit's"
-    raise SoftsplitError(f"{path} {why}; --force {what} it all the same")
+    raise SoftsplitError(f"{path} {why}; --force {what} it anyway")
 
 
 def put(path: Path, text: str, force: bool) -> bool:

@@ -25,10 +25,10 @@ def obstacle(paths: Iterable[Path], root: Path) -> str:
     """Say what keeps a stranger from these paths of the machine at `root`, and the cure; or nothing."""
     for path in paths:
         if any(path.is_relative_to(each) for each in HIDDEN) and os.path.exists(root / path.relative_to("/")):
-            return f"the service has a /tmp of its own and does not see {path}; move that elsewhere"
+            return f"the service has its own /tmp and does not see {path}; move {path} elsewhere"
         if place := barrier(path, root):
-            return (f"the service runs as a user of its own, whom {place} keeps out; install softsplit in "
-                    f"/opt and keep the configuration in /etc, or chmod o+rX {place}")
+            return (f"the service runs as its own user, who may not read {place}; install softsplit in /opt "
+                    f"and keep the configuration in /etc, or chmod o+rX {place}")
     return ""
 
 

@@ -116,7 +116,7 @@ def _rivals(order: Order) -> list[str]:
     rival = RIVALS.get(order.kind)
     if rival is None or not order.seen(rival.path).exists():
         return []
-    return [f"{rival.path} starts softsplit too, and one is enough; --uninstall the other"]
+    return [f"{rival.path} starts softsplit too; --uninstall one of them"]
 
 
 def explain(order: Order, file: ServiceFile) -> list[str]:
@@ -138,7 +138,7 @@ def put_in_place(order: Order, force: bool = False) -> list[str]:
     _require_power(order)
     file = finish(order)
     if file.obstacle and not force:
-        raise SoftsplitError(f"{file.obstacle}; --force installs it all the same")
+        raise SoftsplitError(f"{file.obstacle}; --force installs it anyway")
     is_new = files.put(order.target, file.text, force)
     done = [f"{'written' if is_new else 'unchanged'}: {order.target}", *file.notes]
     if order.kind == "udev":
@@ -162,7 +162,7 @@ def take_back(order: Order, force: bool = False) -> list[str]:
     _require_power(order)
     present = files.read_if_there(order.target)
     if present is None:
-        return [f"nothing to take back, there is no {order.target}"]
+        return [f"nothing to remove: there is no {order.target}"]
     if not force:
         files.require_own(order.target, present, "removes")
     if order.is_live:
@@ -199,7 +199,7 @@ def _require_power(order: Order) -> None:
         raise SoftsplitError("this needs root; put sudo before it")
     if not order.seen(order.place.needs).is_dir():
         raise SoftsplitError(f"{order.kind} does not run here ({order.place.needs} is missing); "
-                             "--root / writes the file all the same")
+                             "--root / writes the file anyway")
     if order.user:
         try:
             pwd.getpwnam(order.user)

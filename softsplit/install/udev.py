@@ -69,14 +69,14 @@ def _found(path: str, link: str, key: str, root: Path, adapters: list[UsbAdapter
         rule, note = _rule(adapter, adapters, link)
         return rule, note + ("" if is_linked else f'; now {key}:///dev/{link}" will do')
     if is_linked and link in kept:
-        return kept[link], "it is not here; its rule stays as it was"
+        return kept[link], "it is not plugged in; its rule is kept"
     if (root / "sys/class/tty" / device.name).exists():
-        return "", "it is not on USB and keeps its name; no rule is needed"
+        return "", "it is not on USB and keeps its name, so it needs no rule"
     if device.parent.name == "pts":
         return None  # a pseudo-terminal
     if is_linked:
         return "", _how_to_name_again(key, path, adapters)
-    return "", "it is not here, so there is no rule for it; plug it in and do this again"
+    return "", "it is not plugged in, so it has no rule; plug it in and run this again"
 
 
 def _how_to_name_again(key: str, path: str, adapters: list[UsbAdapter]) -> str:
@@ -84,8 +84,8 @@ def _how_to_name_again(key: str, path: str, adapters: list[UsbAdapter]) -> str:
     here = ", ".join(f"/dev/{each.tty} ({f'serial number {each.serial}' if each.is_marked else each.port})"
                      for each in adapters) or "none"
     example = f"/dev/{adapters[0].tty}" if adapters else "/dev/ttyUSB0"
-    return (f"nothing says any more which adapter this is; plug it in, write the name it has now, such as "
-            f'{key}://{example}", do this again, then write back {path}; adapters that are here: {here}')
+    return (f"the adapter of this name is unknown; plug it in, write its present name, such as "
+            f'{key}://{example}", run this again, then restore {path}; adapters found: {here}')
 
 
 def _links(topology: Topology, others: Collection[str]) -> Iterator[tuple[str, str, str, str]]:

@@ -33,10 +33,10 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, 
     try:
         status = os.stat(url.path)
     except OSError as error:
-        yield wrong(f"{who}: {cause(error)}; plug it in, or name another{_others(root)}")
+        yield wrong(f"{who}: {cause(error)}; plug it in, or configure another device{_others(root)}")
         return False
     if not stat.S_ISCHR(status.st_mode):
-        yield wrong(f"{who}: this is no serial device; name another{_others(root)}")
+        yield wrong(f"{who}: this is no serial device; configure another{_others(root)}")
         return False
     device = Device(url.path, status, root)
     yield from device.examine_console(who)
@@ -44,7 +44,7 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, 
     if fault := device.fault_for(rights) or (may_open and can_try and _fault(url, line, status)):
         yield wrong(f"{who}: {fault}")
         return False
-    whose = f"; it is for {rights.who}, only root can try it" if rights and not can_try else ""
+    whose = f"; {rights.who} may use it, only root can test it" if rights and not can_try else ""
     yield well(f"{who}: {device.describe()}{whose}")
     if not rights:
         yield from device.examine_permission(who)
@@ -100,7 +100,7 @@ class Device:
     def describe(self) -> str:
         """Say what it is: the kernel's name for it, its driver, and who may use it."""
         if not self._is_known:
-            return "it is there"
+            return "it exists"
         words = [f"it is {self._kernel_name}"]
         if driver := self._driver():
             words.append(f"driver {driver}")
@@ -149,8 +149,8 @@ class Device:
         """Give a finding when an FTDI chip delivers late, although whoever opens it asks for haste."""
         latency = self._latency()
         if latency is not None and latency > QUICK:
-            yield wrong(f"{who}: the adapter keeps what it has received for up to {latency} ms; {udev} makes "
-                        "that 1 ms")
+            yield wrong(f"{who}: the adapter delays received bytes by up to {latency} ms; {udev} reduces that to "
+                        "1 ms")
 
     def _latency(self) -> int | None:
         """The latency timer of an FTDI chip in ms, as its driver tells once somebody has opened it."""

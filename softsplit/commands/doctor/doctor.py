@@ -44,7 +44,7 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
         yield from examine_running(topology, status, config)
         yield from _devices(topology, look)
     else:
-        yield note("nothing runs it now, so its ports, devices and wires are tried")
+        yield note("no splitter runs it now, so doctor tries its ports, devices and wires")
         yield from _wires(topology, look, rights)
     yield from _plan(topology)
     yield from _service(config, topology, root, runs)
@@ -107,7 +107,7 @@ def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterat
         count += 1
         yield _cron(runs)
     if count > 1:
-        yield note('more than one thing starts it; "softsplit service KIND --uninstall" all but one')
+        yield note('more than one unit or cron entry starts it; "softsplit service KIND --uninstall" all but one')
     if not count:
         kind = "systemd" if order.seen(places.SERVICE.needs).is_dir() else "cron"
         yield note(f'nothing starts it after a reboot; "softsplit service {kind} -c {names[0]} --install" '
@@ -147,7 +147,7 @@ def _unit(order: Order, unit: str, runs: bool) -> Finding:
         return note(f"{unit}.service is installed, but systemd does not run here")
     state, after_reboot = _systemctl("is-active", unit), _systemctl("is-enabled", unit)
     if state not in ACTIVE and runs:
-        return note(f"{unit}.service is {state}, and something else has started the process; end that, then "
+        return note(f"{unit}.service is {state}, but the process was started otherwise; end that process, then "
                     f"systemctl start {unit}")
     if state not in ACTIVE:
         cure = "start" if after_reboot == "enabled" else "enable --now"
@@ -168,5 +168,5 @@ def _systemctl(what: str, unit: str) -> str:
 
 def _cron(runs: bool) -> Finding:
     if runs:
-        return well(f"cron starts it when need be: {places.CRON.path}")
-    return wrong(f"{places.CRON.path} is there, but nothing runs; does cron? see journalctl -t softsplit")
+        return well(f"cron starts it when it does not run: {places.CRON.path}")
+    return wrong(f"{places.CRON.path} exists, but no process runs; check cron and journalctl -t softsplit")

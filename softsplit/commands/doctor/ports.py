@@ -39,7 +39,7 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
         bound_socket(url).close()
     except OSError as error:
         if error.errno == errno.EACCES and rights and rights.has_low_ports:
-            yield well(f"{downstream.name}: {url} is for {rights.who} to serve; only root can try more")
+            yield well(f"{downstream.name}: {rights.who} may serve {url}; only root can test the port")
             return
         fault = CURES.get(error.errno or 0, error.strerror or str(error))
         yield wrong(f"{downstream.name}: cannot serve on {url}: {fault}")
@@ -47,7 +47,7 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
         if rights and not rights.has_low_ports and 0 < url.port < UNPRIVILEGED:
             yield wrong(f"{downstream.name}: {rights.who} may not serve on {url}: {CURES[errno.EACCES]}")
             return
-        yield well(f"{downstream.name}: {url} can be had")
+        yield well(f"{downstream.name}: {url} is free")
 
 
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
@@ -93,7 +93,7 @@ def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     good = {each.unit for each in found if each.kind in (Kind.OK, Kind.EXCEPTION)}
     for unit in upstream.units:
         who = f"{upstream.name}: unit {unit.unit}"
-        yield well(f"{who} is asked and answers") if unit.unit in good else wrong(
+        yield well(f"{who} answers the other master") if unit.unit in good else wrong(
             f"{who} was not heard in {LISTEN_TO_MASTER:g} s; {look_at(upstream)}")
 
 

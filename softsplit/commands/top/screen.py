@@ -17,20 +17,19 @@ from softsplit.commands.top.wiring import (
 from softsplit.logs.conditions import show_count, show_duration
 
 TROUBLES = 2  # lines of them
-KEYS = " q quit   ↑ ↓ choose   ← → buses, masters   ? help"
+KEYS = " q quit   ↑ ↓ select   ← → buses, masters   ? help"
 HELP = """\
-Left are the buses with their units, right the servers with their masters.
-Between them is the age of the newest data of each unit. What is too old to be
-served is red and says STALE; its last value is not shown, because it is not
-true any more.
+The buses with their units are on the left, the servers with their masters on
+the right. The age of each unit's newest data is between them. Data that is too
+old to be served is red and marked STALE, without its last value.
 
-Below is what is chosen. A unit shows its values, what matters most first. A bar
-tells how much of the most so far a value is, and the line behind it how it was
-in the last minutes. Of many values that are alike the highest is marked.
-A master shows what it asks, how often, and what it gets.
+The lower part shows the selected unit or master. A unit shows its values, the
+most important first. A bar shows a value relative to the highest so far, and
+the graph behind it the last minutes. Among similar values the highest is marked.
+A master shows its requests, their rates and their answers.
 
-  ↑ ↓   choose a unit or a master         q   quit
-  ← →   go over to the buses, masters     ?   back""".splitlines()
+  ↑ ↓   select a unit or a master         q   quit
+  ← →   go to the buses, masters          ?   back""".splitlines()
 
 
 @dataclass(frozen=True)
