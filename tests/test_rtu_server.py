@@ -185,11 +185,19 @@ def test_a_request_in_lumps_is_answered(cable, gap):
     frame = adu.rtu_frame(100, REQUEST)
     with running(server), RtuMaster(cable.right) as master:
         for cut in range(1, len(frame)):
-            master.port.write(frame[:cut])
-            begin = time.monotonic()
-            until(lambda: time.monotonic() > begin + gap)
-            master.port.write(frame[cut:])
-            assert master.answer(100) == ANSWER
+            took, answer = write_in_lumps(master, frame, cut, gap), master.answer(100)
+            while not answer and took > 2 * gap:  # the machine held up the test itself, which is a longer gap
+                took, answer = write_in_lumps(master, frame, cut, gap), master.answer(100)
+            assert answer == ANSWER
+
+
+def write_in_lumps(master, frame: bytes, cut: int, gap: float) -> float:
+    """Write a frame in two pieces with a gap between them; return how long that has taken."""
+    begin = time.monotonic()
+    master.port.write(frame[:cut])
+    until(lambda: time.monotonic() > begin + gap)
+    master.port.write(frame[cut:])
+    return time.monotonic() - begin
 
 
 @pytest.mark.parametrize("before", [
