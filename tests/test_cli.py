@@ -14,6 +14,7 @@ import pytest
 from softsplit.commands.simulate.pty import Cable
 from softsplit.profiles import load_profile
 from tests.support import (
+    SLOWNESS,
     Child,
     RtuMaster,
     TcpMaster,
@@ -32,7 +33,7 @@ POWERS = read_request(0x5B00, 62)
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, **options)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def configuration(tmp_path, upstream: str, *downstreams: str) -> str:
@@ -57,7 +58,7 @@ def test_help_teaches(arguments):
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "-c", str(Path(__file__).parent.parent / "examples" / "softsplit.toml")]])
 def test_a_full_disk_is_one_line(arguments):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30 * SLOWNESS)
     assert (done.returncode, done.stderr) == (1, "softsplit: cannot write to standard output: No space left on device\n")
 
 
@@ -76,7 +77,7 @@ def test_the_splitter_runs_from_a_file_and_ends_at_once(tmp_path, ending):
                     assert other.ask(100, POWERS)[:1] == b"\x03"
                 begin = time.monotonic()
                 assert child.end(ending) == 0
-                assert time.monotonic() - begin < 2
+                assert time.monotonic() - begin < 2 * SLOWNESS
         assert "Traceback" not in child.log() and child.log().rstrip().endswith("stopped")
 
 
@@ -87,7 +88,7 @@ def test_it_ends_at_once_although_nothing_can_be_reached(tmp_path):
         until(lambda: "cannot reach" in child.log() and "there is no such device" in child.log())
         begin = time.monotonic()
         assert child.end() == 0
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 2 * SLOWNESS
 
 
 def test_who_asks_twice_is_heard_once(tmp_path):
@@ -277,7 +278,7 @@ def demo():
 
 def test_the_demo_prints_commands_that_work(demo):
     command, = re.findall(r"^  (.*softsplit read .*)$", demo.text(), re.MULTILINE)
-    shown = subprocess.run(command.split(), capture_output=True, text=True, timeout=30)
+    shown = subprocess.run(command.split(), capture_output=True, text=True, timeout=30 * SLOWNESS)
     assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 2 + 62
 
 
@@ -286,7 +287,7 @@ def test_mbpoll_gets_values_from_the_demo_over_tcp_and_rtu(demo):
     lines = re.findall(r"^  (mbpoll .*)$", demo.text(), re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
-        polled = subprocess.run(line.split(), capture_output=True, text=True, timeout=20)
+        polled = subprocess.run(line.split(), capture_output=True, text=True, timeout=20 * SLOWNESS)
         values = re.findall(r"^\[(\d+)\]:\s+(\d+)", polled.stdout, re.MULTILINE)
         assert [int(address) for address, _ in values] == list(range(23296, 23358)), polled.stdout + polled.stderr
         assert 2200 < int(values[1][1]) < 2400  # 0.1 V
@@ -311,7 +312,7 @@ def agree_on(master: TcpMaster, unit: int, block, wire: list[str]) -> None:
     def agrees() -> bool:
         before = master.read(unit, block.address, block.count)
         polled = subprocess.run(["mbpoll", "-a", str(unit), "-0", "-1", "-t", "4:hex", "-r", str(block.address),
-                                 "-c", str(block.count), *wire], capture_output=True, text=True, timeout=20)
+                                 "-c", str(block.count), *wire], capture_output=True, text=True, timeout=20 * SLOWNESS)
         shown = "".join(re.findall(r"^\[\d+\]:\s+0x([0-9A-F]{4})", polled.stdout, re.MULTILINE)).lower()
         assert len(shown) == 4 * block.count, polled.stdout + polled.stderr
         return shown in (before.hex(), master.read(unit, block.address, block.count).hex())

@@ -83,7 +83,7 @@ def line_of(lines: list[str], text: str) -> str:
 
 
 def call(config: Path, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "doctor", "-c", str(config)], capture_output=True, text=True, timeout=30, **options)
+    return subprocess.run([*SOFTSPLIT, "doctor", "-c", str(config)], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def free_port() -> int:
@@ -135,7 +135,7 @@ def test_ctrl_c_ends_it_at_once(tmp_path):
         with Child([*SOFTSPLIT, "doctor", "-c", str(config)]) as child:
             until(lambda: gateway.requests)
             begin = time.monotonic()
-            assert child.end() == 130 and time.monotonic() - begin < 1 * SLOWNESS
+            assert child.end() == 130 and time.monotonic() - begin < SLOWNESS
             assert child.log() == "" and "is free" in child.text()
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import SOFTSPLIT
+from tests.support import SLOWNESS, SOFTSPLIT
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".toml"))
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, *arguments], capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run([*SOFTSPLIT, *arguments], capture_output=True, text=True, timeout=60 * SLOWNESS, **options)
 
 
 def test_without_a_name_it_is_the_commented_configuration_which_check_accepts(tmp_path):
@@ -44,7 +44,7 @@ def test_an_unknown_name_is_one_line_with_the_nearest():
 def test_what_is_built_has_them_too(tmp_path):
     pytest.importorskip("setuptools")
     build = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "lib")]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60 * SLOWNESS)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}
     for name in FILES:
         printed = call("example", name, cwd=tmp_path, env=environment)

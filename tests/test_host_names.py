@@ -10,7 +10,7 @@ from softsplit import Downstream, Unit, Upstream
 from softsplit.config.url import parse_url
 from softsplit.transport import names
 from softsplit.transport.wire import SocketWire
-from tests.support import TcpMaster, read_request, splitting, until
+from tests.support import SLOWNESS, TcpMaster, read_request, splitting, until
 
 REAL = socket.getaddrinfo
 
@@ -48,7 +48,7 @@ def test_a_silent_name_server_is_waited_for_as_long_as_the_time_out_and_asked_on
     for _ in range(3):
         with pytest.raises(OSError, match="no name server answers where gateway.example is"):
             wire.open()
-    assert time.monotonic() - began < 1 and name_server.asked == 1
+    assert time.monotonic() - began < SLOWNESS and name_server.asked == 1
 
 
 def test_an_answer_that_comes_late_is_used_when_the_name_is_looked_up_again(name_server):
@@ -93,7 +93,7 @@ def test_all_addresses_of_a_host_share_the_time_to_connect(monkeypatch):
         monkeypatch.setattr(names, "addresses", lambda *_: found)
         began = time.monotonic()
         names.connect("gateway.example", 502, 0.4).close()
-        assert 0.15 < time.monotonic() - began < 0.4
+        assert 0.15 < time.monotonic() - began < 0.4 * SLOWNESS
         for each in waiting:
             each.close()
 
@@ -107,5 +107,5 @@ def test_no_thread_stops_beating_while_a_name_is_looked_up(name_server, scheme, 
         until(lambda: beats.add(worker.beat) or len(beats) > 2, timeout=8)
         assert "no name server" in splitter.status().upstreams["meters"].error
         began = time.monotonic()
-        assert master.ask(1, read_request(0, 2))[0] == 0x83 and time.monotonic() - began < 3
+        assert master.ask(1, read_request(0, 2))[0] == 0x83 and time.monotonic() - began < 3 * SLOWNESS
         assert name_server.asked == 1

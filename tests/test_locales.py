@@ -52,7 +52,7 @@ def test_every_command_prints_in_every_locale(name, tree, title, locales, tmp_pa
         running = {command: subprocess.Popen(
             [*SOFTSPLIT, command, *arguments], cwd=tmp_path, env=os.environ | environment | {"COLUMNS": "20"},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE) for command, arguments in calls.items()}
-        said = {command: [each.decode(encoding) for each in process.communicate(timeout=60)]
+        said = {command: [each.decode(encoding) for each in process.communicate(timeout=60 * SLOWNESS)]
                 for command, process in running.items()}
     assert not [each for texts in said.values() for each in texts if "Traceback" in each]
     assert {process.returncode for process in running.values()} == {0}, said
@@ -65,7 +65,7 @@ def test_every_command_prints_in_every_locale(name, tree, title, locales, tmp_pa
 def test_what_goes_wrong_is_told_in_every_locale(name, locales, tmp_path):
     environment, encoding = locales[name]
     done = subprocess.run([*SOFTSPLIT, "check", "-c", "größe\udcff.toml"], cwd=tmp_path, env=os.environ | environment,
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=60 * SLOWNESS)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1
     assert done.stderr.decode(encoding).startswith("softsplit: ")
 

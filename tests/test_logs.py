@@ -13,7 +13,15 @@ import pytest
 
 from softsplit.logs import setup
 from softsplit.logs.setup import Logbook, LogFile, Logs, Stderr, chosen_level
-from tests.support import SOFTSPLIT, Child, connected, free_port, read_request, until
+from tests.support import (
+    SLOWNESS,
+    SOFTSPLIT,
+    Child,
+    connected,
+    free_port,
+    read_request,
+    until,
+)
 
 
 @pytest.fixture
@@ -178,10 +186,10 @@ def test_a_log_file_that_cannot_be_written_is_told(tmp_path):
         assert child.end() == 0
     (tmp_path / "x.toml").write_text("")
     told = subprocess.run([*SOFTSPLIT, "run", "--if-needed", "-c", str(tmp_path / "x.toml"), "--log-file", nowhere],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=60 * SLOWNESS)
     assert told.returncode == 2 and "cannot write the log file" in told.stderr
     both = subprocess.run([*SOFTSPLIT, "run", "--syslog", "--log-file", str(tmp_path / "log")], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=60 * SLOWNESS)
     assert both.returncode == 2 and "give one of them" in both.stderr and not (tmp_path / "log").exists()
 
 

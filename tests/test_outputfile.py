@@ -9,7 +9,7 @@ import pytest
 
 from softsplit.commands.shared.outputfile import OutputFile, write_whole
 from softsplit.errors import SoftsplitError
-from tests.support import SOFTSPLIT, ScriptedGateway, good_answer
+from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway, good_answer
 
 
 def test_a_link_is_followed_and_a_file_is_replaced_whole(tmp_path):
@@ -59,7 +59,7 @@ def test_status_writes_to_stdout_or_a_device(tmp_path):
                                      '[downstream.b]\nurl = "tcp://127.0.0.1:0"\n')
     for name, expected in (("-", b"softsplit_up"), ("/dev/stdout", b"softsplit_up"), ("/dev/null", b"")):
         done = subprocess.run([*SOFTSPLIT, "status", "-c", "x.toml", "--prometheus", "--output", name], cwd=tmp_path,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=60 * SLOWNESS)
         assert (done.returncode, done.stderr) == (3, b"") and expected in done.stdout, name
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode) and os.listdir(tmp_path) == ["x.toml"]
 
@@ -98,7 +98,7 @@ def test_sniff_writes_over_no_file(tmp_path):
         kept = tmp_path / "kept"
         kept.write_text("notes\n")
         done = subprocess.run([*SOFTSPLIT, "sniff", str(recording), option, str(kept)], capture_output=True, text=True,
-                              timeout=60)
+                              timeout=60 * SLOWNESS)
         assert (done.returncode, kept.read_text()) == (1, "notes\n") and "kept already exists" in done.stderr
 
 
@@ -106,10 +106,10 @@ def test_no_connection_takes_the_place_of_a_closed_descriptor():
     """The recording went to the gateway, as requests."""
     with ScriptedGateway(good_answer) as gateway:
         line = f'exec "$@" record {gateway.url} -u 1 -p abb-b23 -o - --for 1s >&-'
-        done = subprocess.run(["sh", "-c", line, "sh", *SOFTSPLIT], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["sh", "-c", line, "sh", *SOFTSPLIT], capture_output=True, text=True, timeout=60 * SLOWNESS)
         assert (done.returncode, done.stderr) == (1, "softsplit: cannot write -: Bad file descriptor\n")
         line = f'exec "$@" read -a {gateway.url} 0 1 <&- >&-'
-        done = subprocess.run(["sh", "-c", line, "sh", *SOFTSPLIT], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["sh", "-c", line, "sh", *SOFTSPLIT], capture_output=True, text=True, timeout=60 * SLOWNESS)
         assert (done.returncode, done.stderr) == (1, "softsplit: standard output is closed\n")
         assert {(unit, pdu[0]) for unit, pdu in gateway.requests} <= {(1, 3)}
 

@@ -20,7 +20,7 @@ from softsplit.profiles import Profile, Register
 from softsplit.protocol import adu, values
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from tests.support import SOFTSPLIT, ScriptedGateway
+from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway
 
 EVIL = "a\n\x1b[2J\x9b2J\x7f\u202e\u2028\udcff=cmd"
 
@@ -90,7 +90,7 @@ def device():
 def test_what_a_device_and_a_profile_say_moves_no_cursor_and_is_no_formula(device, form, tmp_path):
     (tmp_path / "odd.toml").write_text(ODD)
     done = subprocess.run([*SOFTSPLIT, "read", "-a", str(device.url), "-p", str(tmp_path / "odd.toml"), *form],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=60 * SLOWNESS)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "") and lines and all(each.isprintable() for each in lines)
     if "--csv" in form:

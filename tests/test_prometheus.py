@@ -16,6 +16,7 @@ from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from tests.support import (
+    SLOWNESS,
     ScriptedGateway,
     TcpMaster,
     brisk_profile,
@@ -96,7 +97,7 @@ def test_prometheus_own_parser_takes_two_instances_and_an_odd_profile_together(t
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 def test_promtool_finds_nothing_to_say(text):
     for one in text.values():
-        done = subprocess.run(["promtool", "check", "metrics"], input=one, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["promtool", "check", "metrics"], input=one, capture_output=True, text=True, timeout=60 * SLOWNESS)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     together: dict[str, list[str]] = {}
     for one in text.values():  # as the textfile collector does
@@ -106,5 +107,5 @@ def test_promtool_finds_nothing_to_say(text):
             if line not in together[name]:
                 together[name].append(line)
     merged = "\n".join(line for lines in together.values() for line in lines) + "\n"
-    done = subprocess.run(["promtool", "check", "metrics"], input=merged, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["promtool", "check", "metrics"], input=merged, capture_output=True, text=True, timeout=60 * SLOWNESS)
     assert (done.returncode, done.stderr) == (0, "")

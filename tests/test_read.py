@@ -28,6 +28,7 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import asked_block, read_question
 from tests.support import (
+    SLOWNESS,
     SOFTSPLIT,
     Child,
     ScriptedGateway,
@@ -52,7 +53,7 @@ def battery():
 
 def read(where, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([*SOFTSPLIT, "read", "-a", f"127.0.0.1:{where.port}", *arguments], capture_output=True,
-                          text=True, timeout=30)
+                          text=True, timeout=30 * SLOWNESS)
 
 
 def test_a_profile_is_one_line_for_each_block_in_its_order(battery):

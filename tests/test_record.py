@@ -34,6 +34,7 @@ from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from tests.support import (
+    SLOWNESS,
     SOFTSPLIT,
     Child,
     Clock,
@@ -68,7 +69,7 @@ def pump(tmp_path) -> str:
 
 
 def call(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, *map(str, arguments)], capture_output=True, text=True, timeout=30, **options)
+    return subprocess.run([*SOFTSPLIT, *map(str, arguments)], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def device(transaction: int, unit: int, pdu: bytes) -> bytes:

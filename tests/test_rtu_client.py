@@ -242,7 +242,7 @@ def test_a_damaged_answer_is_not_waited_out(line):
     begin = clock.now()
     with pytest.raises(BadAnswer, match="a wrong CRC"):
         line.ask(timeout=5.0)
-    assert clock.now() - begin < 2.0
+    assert clock.now() - begin < 2.0 * SLOWNESS
     assert line.is_right(LONGER) and line.client.free_at(1, read_question(POWERS)) == 0.0 and line.is_right()
 
 
@@ -451,7 +451,7 @@ def test_a_stop_does_not_wait_for_an_answer(kind, tmp_path):
         with running(*copy.workers):
             until(lambda: bus.requests)
             begin = clock.now()
-        assert clock.now() - begin < 1.0 * SLOWNESS and copy.poller.join(0)
+        assert clock.now() - begin < SLOWNESS and copy.poller.join(0)
 
 
 def test_what_the_wire_shows_is_counted(tmp_path, caplog):

@@ -13,14 +13,14 @@ from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
 from softsplit.downstream.rtu import RtuServer
+from softsplit.downstream.store import PolledStore
 from softsplit.errors import DownstreamError
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Reading
 from softsplit.protocol.functions import Table
 from softsplit.transport import serialport as adapter_module
-from tests.support import RtuMaster, read_request, running, until
+from tests.support import SLOWNESS, RtuMaster, read_request, running, until
 
 READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)
 DATA = bytes.fromhex("0001000200030004")
@@ -319,4 +319,4 @@ def test_a_server_without_an_adapter_stops_at_once(tmp_path):
     begin = time.monotonic()
     with running(server):
         pass
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 0.5 * SLOWNESS

@@ -15,7 +15,7 @@ from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.install import files
 from softsplit.install import units as starters
 from softsplit.install.service import Order, explain, finish, put_in_place, take_back
-from tests.support import Child, until
+from tests.support import SLOWNESS, Child, until
 
 PROJECT = Path(__file__).parents[1]
 SERVICE = [sys.executable, "-m", "softsplit", "service"]
@@ -26,7 +26,7 @@ needs_systemd_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), 
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SERVICE, *arguments], capture_output=True, text=True, timeout=30, **options)
+    return subprocess.run([*SERVICE, *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def configured(root: Path, maxem: str = "/dev/ttyUSB0", garage: str = "/dev/ttyUSB1", where: str = "etc/softsplit.toml") -> str:
@@ -41,7 +41,7 @@ def configured(root: Path, maxem: str = "/dev/ttyUSB0", garage: str = "/dev/ttyU
 
 
 def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["systemd-analyze", "--no-pager", *arguments], capture_output=True, text=True, timeout=30)
+    return subprocess.run(["systemd-analyze", "--no-pager", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS)
 
 
 @needs_systemd_analyze
@@ -92,7 +92,7 @@ def test_what_is_printed_is_what_is_installed(tmp_path):
 def test_the_command_it_teaches_installs_it(tmp_path):
     order = Order("cron", configured(tmp_path), tmp_path, is_live=False, user="pi")
     taught = re.search("; (.* --install) puts it there$", explain(order, finish(order))[-1])[1]
-    assert subprocess.run(shlex.split(taught), timeout=30).returncode == 0
+    assert subprocess.run(shlex.split(taught), timeout=30 * SLOWNESS).returncode == 0
     assert "* * * * * pi " in (tmp_path / CRON).read_text()
     live = Order("systemd", order.config)
     assert re.search("; sudo .* --install puts it there and starts it$", explain(live, finish(live))[-1])
@@ -109,7 +109,7 @@ def test_an_image_is_seen_from_inside(tmp_path):
 @pytest.mark.skipif(not Path(sys.executable).with_name("softsplit").exists(), reason="the script is not installed")
 def test_a_script_beside_the_interpreter_is_the_program(tmp_path):
     script = str(Path(sys.executable).with_name("softsplit"))
-    shown = subprocess.run([script, "service", "cron", "-c", configured(tmp_path)], capture_output=True, text=True, timeout=30)
+    shown = subprocess.run([script, "service", "cron", "-c", configured(tmp_path)], capture_output=True, text=True, timeout=30 * SLOWNESS)
     assert f" root {script} run --if-needed -c " in shown.stdout
 
 

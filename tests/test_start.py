@@ -7,6 +7,7 @@ import pytest
 
 import softsplit
 from softsplit.cli import COMMANDS, main
+from tests.support import SLOWNESS
 
 INTERRUPTED = """
 import atexit, os, signal, sys
@@ -23,7 +24,7 @@ start()
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60 * SLOWNESS)
 
 
 def test_the_command_line_imports_no_command_before_it_is_called():
@@ -61,5 +62,5 @@ def test_ctrl_c_ends_a_command_without_a_word_whatever_it_does(moment):
 
 def test_ctrl_c_is_ignored_where_it_was_ignored_before():
     done = subprocess.run(["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", INTERRUPTED, "click", "check",
-                           "-c", "/nowhere.toml"], capture_output=True, text=True, timeout=60)
+                           "-c", "/nowhere.toml"], capture_output=True, text=True, timeout=60 * SLOWNESS)
     assert done.returncode == 2

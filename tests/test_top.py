@@ -28,13 +28,14 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.report import BlockStatus
-from tests.support import statuses
 from tests.support import (
+    SLOWNESS,
     SOFTSPLIT,
     Child,
     TcpMaster,
     free_port,
     simulated_gateway,
+    statuses,
     until,
 )
 
@@ -272,7 +273,7 @@ def house(tmp_path):
 
 
 def top(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "top", *arguments], capture_output=True, text=True, timeout=30)
+    return subprocess.run([*SOFTSPLIT, "top", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS)
 
 
 def test_once_prints_a_running_splitter_without_a_terminal(house):
@@ -334,7 +335,7 @@ class Screen:
         self.call("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *command)
 
     def call(self, *arguments: str) -> str:
-        return subprocess.run([*self._server, *arguments], capture_output=True, text=True, timeout=20,
+        return subprocess.run([*self._server, *arguments], capture_output=True, text=True, timeout=20 * SLOWNESS,
                               env=os.environ | {"LC_ALL": "C.UTF-8"}).stdout
 
     def text(self) -> str:

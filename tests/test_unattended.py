@@ -84,7 +84,7 @@ class Box:
 def test_a_second_process_says_which_one_runs_and_exits_3(box):
     with Child(box.command()) as child:
         until(box.serves)
-        second = subprocess.run(box.command(), capture_output=True, text=True, timeout=30)
+        second = subprocess.run(box.command(), capture_output=True, text=True, timeout=30 * SLOWNESS)
         assert second.returncode == 3 and "Traceback" not in second.stderr
         assert second.stderr.startswith(f"softsplit: process {child.process.pid} already runs {box.config}")
         assert box.serves() and child.end(signal.SIGTERM) == 0
@@ -135,7 +135,7 @@ def test_a_deleted_state_directory_leaves_one_process_and_comes_back(box):
     for _ in range(2):
         shutil.rmtree(box.place / "run")
         until(lambda: box.state_file("status.json"))
-        assert subprocess.run(box.command(), capture_output=True, timeout=30).returncode == 3
+        assert subprocess.run(box.command(), capture_output=True, timeout=30 * SLOWNESS).returncode == 3
         assert box.keep().stderr == "" and box.pid() == pid
     assert box.serves()
 
@@ -201,7 +201,7 @@ def test_nothing_is_needed_to_serve(box):
     with subprocess.Popen(["/bin/sh", "-c", line], env={}, cwd="/") as process:
         until(box.serves)
         until(lambda: box.pid() == process.pid)
-        second = subprocess.run(box.command("--if-needed"), env={}, capture_output=True, timeout=60)
+        second = subprocess.run(box.command("--if-needed"), env={}, capture_output=True, timeout=60 * SLOWNESS)
         assert (second.returncode, second.stderr) == (0, b"") and box.pid() == process.pid
         process.terminate()
         assert process.wait(10) == 0

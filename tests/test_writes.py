@@ -10,7 +10,7 @@ import pytest
 
 from softsplit import Downstream, Profile, Unit, Upstream, clock
 from softsplit.protocol.blocks import Block, Read
-from tests.support import TcpMaster, read_request, splitting, until
+from tests.support import SLOWNESS, TcpMaster, read_request, splitting, until
 from tests.support.bus import KINDS, Bus
 from tests.support.chaos import Chaos
 from tests.test_forwarding import HOLDING, PROFILE, Device, house
@@ -143,7 +143,7 @@ def test_on_a_full_serial_wire_a_read_of_the_shape_of_a_polled_block_gets_its_tu
         for address in range(500, 505):
             begun = clock.now()
             assert master.ask(1, read_request(address, count)) == device(1, read_request(address, count))
-            assert clock.now() - begun < 0.5
+            assert clock.now() - begun < 0.5 * SLOWNESS
 
 
 def test_no_master_reads_what_is_older_than_what_was_acknowledged_before(tmp_path):
