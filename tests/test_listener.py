@@ -192,7 +192,7 @@ def test_a_tap_that_is_not_there_yet_ends_nothing(tmp_path):
 
 
 def test_silence_and_noise_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(listener_module, "QUIET", 0.3)
+    monkeypatch.setattr(listener_module, "SILENCE_TIMEOUT", 0.3)
     with listening(tmp_path) as (line, master, _, splitter):
         until(lambda: "nothing is heard at" in splitter.status().upstreams["tap"].error)
 
