@@ -16,4 +16,4 @@ meters = Upstream("tcp://192.168.1.140:502", units=[Unit(1, "abb-b23")], name="m
 masters = Downstream("tcp://0.0.0.0:502", [meters], name="masters")
 splitter = Splitter([masters])
 power = "active_power_total"
-splitter.run(attend=lambda status: print(power, splitter.values("masters", 1).get(power, "is too old"), flush=True))
+splitter.run(attend=lambda status: print(power, splitter.values(masters, 1).get(power, "is too old"), flush=True))

@@ -46,7 +46,8 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as typing has it, which would cost each command its import
 if TYPE_CHECKING:
-    from softsplit.config.topology import Downstream
+    from softsplit.config.loader import load_config
+    from softsplit.config.topology import Downstream, Topology
     from softsplit.config.upstream import Unit, Upstream
     from softsplit.errors import SoftsplitError
     from softsplit.profiles import Profile, Register
@@ -55,11 +56,12 @@ if TYPE_CHECKING:
     from softsplit.splitter import Splitter
 
 __all__ = ["Block", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter", "Table",
-           "Unit", "Upstream"]
+           "Topology", "Unit", "Upstream", "load_config"]
 _PLACES = {  # imported when a script asks for them: the command line needs none
     "Block": "protocol.blocks", "Downstream": "config.topology", "Profile": "profiles",
     "Read": "protocol.blocks", "Register": "profiles", "SoftsplitError": "errors", "Splitter": "splitter",
-    "Table": "protocol.blocks", "Unit": "config.upstream", "Upstream": "config.upstream",
+    "Table": "protocol.blocks", "Topology": "config.topology", "Unit": "config.upstream",
+    "Upstream": "config.upstream", "load_config": "config.loader",
 }
 
 

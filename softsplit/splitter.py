@@ -1,8 +1,10 @@
 """Builds the parts from a topology, starts them, watches them, stops them."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -42,9 +44,10 @@ log = logging.getLogger("softsplit")
 class Splitter:
     """One process that splits buses: servers, the sync thread, pollers and listeners, as the downstreams say.
 
-    `run()` does everything from a script's point of view; `start()` and `stop()`, once each, are for programs
-    with a main loop of their own. `diagnostics` is the id of a unit that tells on every downstream how fresh
-    the others are. Raises ConfigError when two parts want the same wire.
+    `run()` is the last line of a script; `start()` and `stop()`, once each, are for programs with a main loop of
+    their own. `wiring` is the downstreams, or what `load_config()` returns; `diagnostics` is the id of a unit
+    that tells on every downstream how fresh the others are. Raises ConfigError when two parts want the same
+    wire.
     """
 
     def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None):
@@ -117,15 +120,17 @@ class Splitter:
         upstreams = {name: each.report(now) for name, each in self.upstreams.items()}
         return Status.of(judge(upstreams, downstreams), upstreams, downstreams, round(now - self._started_at, 1))
 
-    def values(self, downstream: str, unit: int) -> dict[str, Value | None]:
+    def values(self, downstream: Downstream | str, unit: int) -> dict[str, Value | None]:  # any thread
         """What the registers of a unit say, by name, as the masters of a downstream get them.
 
+        Any thread may call it, at any time. `downstream` is the object, or its name; `unit` the id there.
         Numbers are in their units of measure; None says that there is no value. What is stale is not there.
         Raises ConfigError when there is no such downstream or unit.
         """
         names = [each.name for each in self._topology.downstreams]
-        checks.require_word(downstream, names, "downstream")
-        index = names.index(downstream)
+        name = downstream.name if isinstance(downstream, Downstream) else downstream
+        checks.require_word(name, names, "downstream")
+        index = names.index(name)
         units = {str(each.unit): each for each in self._topology.downstreams[index].served}
         checks.require_word(str(unit), units, "unit of this downstream")
         served = units[str(unit)]
@@ -137,23 +142,43 @@ class Splitter:
                 found |= {register.name: value for register, value in said.items()}
         return found
 
-    def run(self, attend: Callable[[Status], None] | None = None) -> None:
-        """Serve until SIGINT, SIGTERM or SIGHUP.
+    def run(self, attend: Callable[[Status], None] | None = None, name: str | Path | None = None) -> None:
+        """Serve until SIGINT, SIGTERM or SIGHUP: the last line of a script.
 
         Runs in the main thread, logs to stderr unless logging is set up already, and tells systemd how it is.
-        `attend` is given the status once a second. Raises SoftsplitError when it cannot start, or when a
-        thread fails or hangs.
+        `attend` is given the status once a second. "softsplit status -c SCRIPT" and its like find the process by
+        the path of the script, or by another that `name` says; two processes cannot have the same.
+
+        What is wrong (a port that is taken, a script that runs already) ends the process with one line on
+        stderr and the exit code that "softsplit run" has then.
         """
         setup.set_up_logging()
+        try:
+            self.serve(_script() if name is None else Path(name), attend, is_script=True)
+        except SoftsplitError as error:
+            print(f"softsplit: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+
+    def serve(self, config: Path | None, attend: Callable[[Status], None] | None = None,
+              is_script: bool = False) -> None:
+        """Serve likewise, as the only process that runs `config`.
+
+        Raises SoftsplitError when it cannot start, or when a thread fails or hangs.
+        """
         notifier = Notifier()
+        with signals_held(), ExitStack() as stack:
+            topology = self._topology if is_script else None
+            instance = stack.enter_context(Instance(config, topology)) if config else None
 
-        def look_around() -> None:
-            status = self.status()
-            notifier.ready(status.health.summary)
-            if attend:
-                attend(status)
+            def look_around() -> None:
+                status = self.status()
+                notifier.ready(status.health.summary)
+                if instance:
+                    instance.attend(status)
+                if attend:
+                    attend(status)
 
-        run_until_signal(self.open, look_around, notifier.stopping)
+            run_until_signal(self.open, look_around, notifier.stopping)
 
 
 def run_config(path: Path, logs: setup.Logs) -> None:
@@ -161,13 +186,17 @@ def run_config(path: Path, logs: setup.Logs) -> None:
     setup.set_up_logging(logs)
     setup.tell_of_log_file(logs)
     try:
-        topology = loader.load_config(path)
-        with signals_held(), Instance(path) as instance:
-            Splitter(topology).run(instance.attend)
+        Splitter(loader.load_config(path)).serve(path)
     except SoftsplitError as error:
         if logs.are_elsewhere:
             log.critical("%s", error)
         raise
+
+
+def _script() -> Path | None:
+    """The script that was started; None of an interactive session."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(file) if file else None
 
 
 def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:

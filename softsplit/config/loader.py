@@ -15,6 +15,7 @@ from softsplit.protocol.addresses import parse_long_unit
 
 Section = dict[str, Any]  # of the file
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
+SCRIPT = ".py"
 SECTIONS = ("upstream", "downstream", "diagnostics")
 UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
                  "connect_delay", "request_gap", "learn")
@@ -25,6 +26,10 @@ DIAGNOSTICS_KEYS = ("unit",)
 UNITS = 'units = { 100 = "abb-b23" }'  # this, and what follows, as it is written
 SERVES = 'serves = ["meters"]'
 ORIGIN = '"meters/100"'
+
+
+class NoConfig(ConfigError):
+    """No configuration is named, and there is none at the usual places."""
 
 
 def find_config(path: str | None = None) -> Path:
@@ -40,13 +45,19 @@ def find_config(path: str | None = None) -> Path:
     for place in PLACES:
         if place.exists():
             return place
-    raise ConfigError("no configuration: neither -c FILE nor $SOFTSPLIT_CONFIG is given, and there is no "
-                      f"{' or '.join(map(str, PLACES))}; \"softsplit run --demo\" needs none")
+    raise NoConfig("no configuration: neither -c FILE nor $SOFTSPLIT_CONFIG is given, and there is no "
+                   f"{' or '.join(map(str, PLACES))}; \"softsplit run --demo\" needs none")
 
 
-def load_config(path: Path) -> Topology:
-    """Return the topology that the file states. Raises ConfigError that starts with the file's name."""
+def load_config(path: Path | str) -> Topology:
+    """Return the topology that a configuration file states, for `Splitter`.
+
+    Raises ConfigError that starts with the file's name.
+    """
+    path = Path(path)
     with checks.inside(str(path), ": "):
+        if path.suffix == SCRIPT:
+            raise ConfigError(f'a script runs its wiring itself: start it with "python3 {path}"')
         text = tomlfile.read_text(path)
     return parse_config(text, str(path), path.parent)
 
@@ -57,19 +68,23 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
     Raises ConfigError that starts with `name`.
     """
     with checks.inside(name, ": "):
-        content = tomlfile.parse(text)
-        checks.require_keys(content, SECTIONS)
         load = cache(partial(load_profile, directory=directory))  # a file is read once for all its units
-        upstreams = {}
-        for key, section in _sections(content, "upstream"):
-            with checks.inside(f"upstream.{key}"):
-                upstreams[key] = _upstream(key, section, load)
-        check_wires("upstream", upstreams.values())
-        downstreams = []
-        for key, section in _sections(content, "downstream"):
-            with checks.inside(f"downstream.{key}"):
-                downstreams.append(_downstream(key, section, upstreams))
-        return Topology(downstreams, upstreams.values(), _diagnostics(content))
+        return topology_of(tomlfile.parse(text), load)
+
+
+def topology_of(content: dict, load: Callable[[str], Profile]) -> Topology:
+    """Return the topology that the content of a file states; `load` knows profiles by name. Raises ConfigError."""
+    checks.require_keys(content, SECTIONS)
+    upstreams = {}
+    for key, section in _sections(content, "upstream"):
+        with checks.inside(f"upstream.{key}"):
+            upstreams[key] = _upstream(key, section, load)
+    check_wires("upstream", upstreams.values())
+    downstreams = []
+    for key, section in _sections(content, "downstream"):
+        with checks.inside(f"downstream.{key}"):
+            downstreams.append(_downstream(key, section, upstreams))
+    return Topology(downstreams, upstreams.values(), _diagnostics(content))
 
 
 def _diagnostics(content: Section) -> int | None:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from softsplit.daemon import status
+from softsplit.config.topology import Topology
+from softsplit.daemon import status, wiring
+from softsplit.daemon.directories import Directory
 from softsplit.daemon.presence import Presence
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.errors import AlreadyRunning, SoftsplitError
@@ -20,16 +22,19 @@ from softsplit.worker import stop_all
 class Instance:
     """Holds the place of the process that runs `config`, and tells there how it is.
 
+    Where `config` is no file that tells its wiring, as that of a script, `topology` is told there, too.
     A state directory that is deleted, full or read-only costs the status file, until it is well again, and
     nothing else. Raises AlreadyRunning.
     """
 
-    def __init__(self, config: Path):
+    def __init__(self, config: Path, topology: Topology | None = None):
         self._config = Path(os.path.realpath(config))
         self._process = ProcessStatus(
             pid=os.getpid(), config=os.fsencode(self._config).decode(errors="replace"), started=_now(),
             version=version("softsplit"), python=platform.python_version())
         self._files = Condition(TokenBucket(), well_at_first=True)
+        self._topology = topology
+        self._told_in: Directory | None = None  # where the topology was written
         self._presence = Presence(self._config)
 
     def attend(self, report: Status) -> None:
@@ -50,6 +55,9 @@ class Instance:
         self._presence.settle()
         if self._presence.state is None:
             raise OSError(errno.ENOENT, f"no state directory can be had ({self._presence.cause})")
+        if self._topology and self._told_in is not self._presence.state:
+            wiring.write(self._presence.state, self._topology)
+            self._told_in = self._presence.state
         status.write(self._presence.state, replace(report, written=_now().isoformat(),
                                                    written_at=round(time.time(), 3), process=self._process))
 

@@ -7,6 +7,7 @@ The process listens on `socket` in the state directory of its configuration:
         house-06798fe3/          state directory, 0755, one for each path of a configuration
             socket               0600: who listens here runs the configuration
             status.json          0644: how it is, for everybody
+            wiring.json          0644: what a script serves, which no configuration file tells
 
 **Who runs it.** Whoever listens on the socket, and nobody else. On a socket that a crash has left nobody
 listens: the kernel refuses the connection at once, and the next process that starts takes its place. Between
@@ -55,6 +56,7 @@ from softsplit.daemon.directories import (
 from softsplit.daemon.lock import locked
 from softsplit.daemon.process import HUNG, SOCKET, Process
 from softsplit.daemon.status import STATUS
+from softsplit.daemon.wiring import WIRING
 from softsplit.errors import AlreadyRunning
 from softsplit.worker import Worker
 
@@ -207,7 +209,7 @@ def clear(place: Directory, key: str) -> None:
 def empty(state: Directory) -> None:
     """Remove what a process has left in its state directory. Raises OSError."""
     for name in os.listdir(state.fd):
-        if name in (SOCKET, STATUS, OLD_LOCK) or is_temporary(name, STATUS):
+        if name in (SOCKET, STATUS, WIRING, OLD_LOCK) or any(is_temporary(name, each) for each in (STATUS, WIRING)):
             os.unlink(name, dir_fd=state.fd)
 
 

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from softsplit import clock
-from softsplit.daemon import status
+from softsplit.config.topology import Topology
+from softsplit.daemon import status, wiring
 from softsplit.daemon.directories import Directory, all_places, key_of
 from softsplit.daemon.status import Status
 from softsplit.errors import SoftsplitError
@@ -146,6 +147,10 @@ class Process:
         if found.process:
             self.pid = self.pid or found.process.pid  # to be named
         return found
+
+    def topology(self) -> Topology | None:
+        """Return its wiring, where no configuration file states that. Raises SoftsplitError when it cannot be had."""
+        return wiring.read(self.state)
 
     def end(self, patience: float) -> None:
         """End it, by force if it takes longer than `patience` seconds. Raises SoftsplitError."""

@@ -11,8 +11,6 @@ Whoever reads the file, root too, gets a bounded one of a trusted user, of which
 
 import errno
 import json
-import os
-import stat
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,13 +21,12 @@ from softsplit.daemon import jsonform
 from softsplit.daemon.atomicfile import write_inside
 from softsplit.daemon.directories import Directory
 from softsplit.daemon.health import NOT_RUNNING, Health
+from softsplit.daemon.statefile import LARGEST, Unreadable, read_inside
 from softsplit.downstream.report import DownstreamStatus
-from softsplit.errors import SoftsplitError
 from softsplit.upstream.report import UpstreamStatus
 
 STATUS = "status.json"  # in a state directory
 FORMAT = 1
-LARGEST = 4_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +66,6 @@ class Status:
                    downstreams=dict(downstreams))
 
 
-class Unreadable(SoftsplitError):
-    """A status that is not there, not to be trusted, or not in the shape that we know."""
-
-
 def write(state: Directory, status: Status) -> None:
     """Write it into a state directory, never seen half. Raises OSError."""
     text = json.dumps(jsonform.as_json(status), ensure_ascii=False) + "\n"
@@ -85,7 +78,7 @@ def read(state: Directory) -> Status:
     """Return it from a state directory, with its `age`. Raises Unreadable."""
     place = state.path / STATUS
     try:
-        content = json.loads(_read_text(state), parse_constant=float)
+        content = json.loads(read_inside(state, STATUS), parse_constant=float)
     except OSError as error:
         raise Unreadable(f"{place} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -97,22 +90,6 @@ def read(state: Directory) -> Status:
     except ValueError as error:
         raise Unreadable(f"{place} cannot be read: {error}") from error
     return replace(status, age=round(max(0.0, time.time() - status.written_at), 3))
-
-
-def _read_text(state: Directory) -> bytes:
-    """Return a bounded regular file of a trusted user. Raises OSError."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    fd = os.open(STATUS, flags, dir_fd=state.fd)
-    with open(fd, "rb") as file:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, "it is no regular file")
-        if found.st_uid not in state.trusted:
-            raise OSError(0, "it belongs to another user")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise OSError(0, f"it has more than {LARGEST} bytes")
-    return data
 
 
 def from_json(content: Any) -> Status:

@@ -70,6 +70,14 @@ def parse_profile(text: str, name: str) -> Profile:
     """Return the profile that `text` states in TOML. Raises ConfigError, which names the profile."""
     try:
         content = tomlfile.parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"profile {name}: {error}") from error.__cause__
+    return profile_of(content, name)
+
+
+def profile_of(content: dict, name: str) -> Profile:
+    """Return the profile that the content of a file states. Raises ConfigError, which names the profile."""
+    try:
         checks.require_keys(content, PROFILE_KEYS)
         habits = _habits(content)
         return Profile(

@@ -3,9 +3,9 @@
 import click
 
 from softsplit.commands.check.wiring import draw
+from softsplit.commands.shared.configuration import find_config, find_topology
 from softsplit.commands.shared.options import config_option
 from softsplit.commands.shared.output import say
-from softsplit.config import loader
 
 
 @click.command()
@@ -15,5 +15,5 @@ def check(path):
 
     Shows which master is served from which bus, how often each block is read, and the load on each bus.
     """
-    found = loader.find_config(path)
-    say(draw(loader.load_config(found), str(found)))
+    found = find_config(path)
+    say(draw(find_topology(found), str(found)))

@@ -6,9 +6,9 @@ import click
 
 from softsplit.commands.doctor.doctor import examine
 from softsplit.commands.doctor.finding import draw_finding
+from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.options import config_option
 from softsplit.commands.shared.output import say
-from softsplit.config import loader
 
 
 @click.command()
@@ -22,7 +22,7 @@ def doctor(path):
     Exit codes: 0 if nothing is wrong; otherwise those of "softsplit --help".
     """
     is_well = True
-    for finding in examine(loader.find_config(path)):
+    for finding in examine(find_config(path)):
         say(draw_finding(finding))
         is_well = is_well and not finding.is_wrong
     sys.exit(0 if is_well else 1)

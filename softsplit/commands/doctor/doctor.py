@@ -12,8 +12,8 @@ from softsplit.commands.doctor.devices import examine_device
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.doctor.ports import examine_port, examine_tap, examine_upstream
 from softsplit.commands.doctor.running import examine_running
+from softsplit.commands.shared.configuration import find_topology
 from softsplit.commands.status.status import read_status
-from softsplit.config.loader import load_config
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
@@ -32,7 +32,7 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
     While a splitter runs it, that and its servers are asked, and no wire is touched; else ports, devices and
     units are tried. What the system knows is looked up below `root`. Raises ConfigError.
     """
-    topology = load_config(config)
+    topology = find_topology(config)
     yield well(f"{config} is valid: {show_count(len(topology.upstreams), 'upstream')}, "
                f"{show_count(len(topology.downstreams), 'downstream')}")
     status = read_status(config)

@@ -22,11 +22,15 @@ HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is a
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A running splitter that owns a wire: its status, its upstream there, the key of its configuration."""
+    """A running splitter that owns a wire: its status, its upstream there, the key of its configuration.
+
+    `topology` is that of a script; other configurations are files.
+    """
 
     status: Status
     upstream: str
     key: str
+    topology: Topology | None
 
     def __str__(self) -> str:
         url, process = self.status.upstreams[self.upstream].url, self.status.process
@@ -68,7 +72,7 @@ def _find_owner(url: Url) -> Owner | None:
                 continue
             for name, upstream in status.upstreams.items():
                 if hosts.are_same(url, upstream.url):
-                    return Owner(status, name, process.state.path.name)
+                    return Owner(status, name, process.state.path.name, process.topology())
     if unknown:
         raise SoftsplitError(unknown)
     return None
@@ -102,6 +106,8 @@ def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
 
 def _topology_of(owner: Owner) -> Topology:
     """Return what its configuration says. Raises SoftsplitError."""
+    if owner.topology:
+        return owner.topology
     config = Path(owner.status.process.config if owner.status.process else "")
     if not config.is_absolute() or key_of(config) != owner.key or not config.is_file():
         raise SoftsplitError(f"{owner}, but its servers are unknown, because that file is gone")

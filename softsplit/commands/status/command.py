@@ -5,6 +5,7 @@ import sys
 import click
 
 from softsplit import checks, tomlfile
+from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.options import FILE, chosen, config_option
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, write_whole
@@ -29,7 +30,7 @@ def status(path, wants_json, wants_prometheus, output):
     the configuration is wrong, 3 not running.
     """
     form = chosen(json=wants_json, prometheus=wants_prometheus)
-    config = loader.find_config(path)
+    config = find_config(path)
     found = read_status(config)
     if found.health.code == NOT_RUNNING:
         with checks.inside(str(config), ": "):
@@ -40,6 +41,6 @@ def status(path, wants_json, wants_prometheus, output):
         write_whole(output, click.unstyle(text))
     else:
         say(text, nl=False)
-    if found.health.code == NOT_RUNNING:
+    if found.health.code == NOT_RUNNING and config.suffix != loader.SCRIPT:
         loader.load_config(config)  # or it says why nothing runs
     sys.exit(found.health.code)

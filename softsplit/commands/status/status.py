@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from softsplit.commands.shared.configuration import how_to_start
 from softsplit.commands.shared.output import to_json
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Code, Health, Trouble
 from softsplit.daemon.jsonform import as_json
@@ -21,12 +22,12 @@ def read_status(config: Path) -> Status:
     """
     process = Process.that_runs(config)
     if process is None:
-        return _only(NOT_RUNNING, f"nothing runs {config}", 'start it with "softsplit run"')
+        return _only(NOT_RUNNING, f"nothing runs {config}", f"start it with {how_to_start(config)}")
     with process:
-        return _read_status_of(process)
+        return _read_status_of(process, how_to_start(config))
 
 
-def _read_status_of(process: Process) -> Status:
+def _read_status_of(process: Process, start: str) -> Status:
     try:
         if process.is_certain and not process.ask(PATIENCE):
             return _only(DEGRADED, f"{process} runs, but can write no status", "see its log")
@@ -34,7 +35,7 @@ def _read_status_of(process: Process) -> Status:
     except Hung as error:
         return _only(NOTHING_SERVED, str(error), '"softsplit run --if-needed" replaces it')
     except Gone as error:
-        return _only(NOT_RUNNING, str(error), 'start it with "softsplit run"')
+        return _only(NOT_RUNNING, str(error), f"start it with {start}")
     except OtherVersion as error:
         return _only(DEGRADED, f"{process} runs, but cannot be asked", str(error))
     except Unreadable as error:

@@ -5,6 +5,7 @@ import sys
 import click
 
 
+from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.options import (
     PLACE,
     UNIT,
@@ -17,7 +18,7 @@ from softsplit.commands.shared.options import (
 )
 from softsplit.commands.shared.output import say
 from softsplit.commands.top.top import watch_splitter, watch_unit
-from softsplit.config import line, loader
+from softsplit.config import line
 from softsplit.config.upstream import Unit
 
 
@@ -47,4 +48,4 @@ def top(path, where, profile, unit, once, timeout, baudrate, mode, force):
     if where:
         one, how = Unit(unit, profile), line.Line(baudrate, mode)
         sys.exit(watch_unit(where, one, timeout, how, tell, force))
-    sys.exit(watch_splitter(loader.find_config(path), tell))
+    sys.exit(watch_splitter(find_config(path), tell))

@@ -8,11 +8,11 @@ from pathlib import Path
 from queue import Queue
 
 from softsplit import clock
+from softsplit.commands.shared.configuration import find_topology
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.status.status import read_status
 from softsplit.commands.top.history import Look, Watched
 from softsplit.config.line import Line
-from softsplit.config.loader import load_config
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
@@ -76,7 +76,7 @@ class RunningSplitter:
     def __init__(self, config: Path):
         self._config = config
         self._pid: int | None = None
-        self._topology = load_config(config)
+        self._topology = find_topology(config)
 
     def look(self) -> Look:
         status = read_status(self._config)
@@ -84,7 +84,7 @@ class RunningSplitter:
             return Look(status, {}, clock.now())
         if status.process.pid != self._pid:  # it may have read another configuration
             self._pid = status.process.pid
-            self._topology = load_config(self._config)
+            self._topology = find_topology(self._config)
         return Look(status, _known(self._topology, status), clock.now())
 
 

@@ -1,0 +1,59 @@
+"""Which configuration a command is about, and its wiring: of a file, or of a running script or demo."""
+
+from pathlib import Path
+
+from softsplit.config import loader
+from softsplit.config.topology import Topology
+from softsplit.daemon.directories import key_of
+from softsplit.daemon.process import Process
+from softsplit.errors import ConfigError, SoftsplitError
+
+
+def find_config(path: str | None) -> Path:
+    """Return the configuration: as "softsplit run" finds it, else that of the one splitter which runs here.
+
+    Raises ConfigError when there is none, or when several run.
+    """
+    try:
+        return loader.find_config(path)
+    except loader.NoConfig:
+        found = sorted(_running())
+        if not found:
+            raise
+    if len(found) > 1:
+        raise ConfigError(f"several splitters run; choose one with -c: {', '.join(map(str, found))}")
+    return found[0]
+
+
+def _running() -> set[Path]:
+    """The configurations that run here, as far as they may be believed."""
+    found = set()
+    for process in Process.all_that_run():
+        with process:
+            try:
+                who = process.status().process
+            except SoftsplitError:
+                continue
+            config = Path(who.config if who else "")
+            if config.is_absolute() and key_of(config) == process.state.path.name:
+                found.add(config)
+    return found
+
+
+def find_topology(config: Path) -> Topology:
+    """Return the wiring that a configuration states, or that the script has told which runs under its name.
+
+    Raises ConfigError or SoftsplitError.
+    """
+    if process := Process.that_runs(config):
+        with process:
+            if topology := process.topology():
+                return topology
+    return loader.load_config(config)
+
+
+def how_to_start(config: Path) -> str:
+    """What starts the process of a configuration, in quotes."""
+    if config.suffix != loader.SCRIPT:
+        return '"softsplit run"'
+    return f'"python3 {config}"'

@@ -1,0 +1,72 @@
+"""A topology as plain values, as a file would state it, and back: how other processes know a script's wiring."""
+
+from functools import cache
+
+from softsplit import checks
+from softsplit.config.loader import DOWNSTREAM_KEYS, SECTIONS, UPSTREAM_KEYS, topology_of
+from softsplit.config.topology import Downstream, Topology
+from softsplit.config.upstream import Upstream
+from softsplit.profiles import Profile, load_profile
+from softsplit.profiles.loader import profile_of, shipped_profiles
+from softsplit.profiles.written import content_of
+
+PROFILES = "profiles"  # those that are not shipped, by a number
+
+
+def topology_content(topology: Topology) -> dict:
+    """Return what `read_content` makes the same topology of."""
+    own: dict[Profile, str] = {}
+
+    def name_of(profile: Profile) -> str:
+        if profile.name in shipped_profiles() and load_profile(profile.name) is profile:
+            return profile.name
+        return own.setdefault(profile, str(len(own)))
+
+    content: dict = {
+        "upstream": {each.name: _upstream(each, name_of) for each in topology.upstreams},
+        "downstream": {each.name: _downstream(each) for each in topology.downstreams},
+    }
+    if topology.diagnostics is not None:
+        content["diagnostics"] = {"unit": topology.diagnostics}
+    content[PROFILES] = {key: {"name": profile.name, "content": content_of(profile)} for profile, key in own.items()}
+    return content
+
+
+def read_content(content: dict) -> Topology:
+    """Return the topology. Raises ConfigError."""
+    checks.require_keys(content, (*SECTIONS, PROFILES))
+    own = checks.require_type(content.get(PROFILES, {}), dict, PROFILES)
+
+    @cache
+    def load(name: str) -> Profile:
+        if name not in own:
+            checks.require_word(name, shipped_profiles(), "profile")
+            return load_profile(name)
+        profile = checks.require_type(own[name], dict, PROFILES)
+        given = checks.require_type(checks.require(profile, "content"), dict, PROFILES)
+        return profile_of(given, checks.require_name(profile.get("name"), PROFILES))
+
+    return topology_of({key: content[key] for key in SECTIONS if key in content}, load)
+
+
+def _upstream(upstream: Upstream, name_of) -> dict:
+    content = _given(upstream, UPSTREAM_KEYS)
+    content["units"] = {str(unit.unit): {"profile": name_of(unit.profile), "every": dict(unit.every)}
+                        for unit in upstream.units}
+    return content
+
+
+def _downstream(downstream: Downstream) -> dict:
+    content = _given(downstream, DOWNSTREAM_KEYS)
+    content.pop("serves", None)  # the units say it
+    content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
+    content["allow_writes"] = [f"{each.upstream}/{each.unit} {each}" for each in downstream.allow_writes]
+    if access := downstream.access:
+        content |= {"allow": list(map(str, access.allow)), "prefer": list(map(str, access.prefer))}
+    return content
+
+
+def _given(end: Upstream | Downstream, keys) -> dict:
+    """What was said of an end, as JSON takes it."""
+    found = {key: getattr(end, key) for key in keys if getattr(end, key) is not None}
+    return {key: str(each) if key in ("url", "reply_url") else each for key, each in found.items()}
