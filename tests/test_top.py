@@ -26,6 +26,8 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import read_question
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.report import BlockStatus
 from tests.support import (
@@ -238,15 +240,15 @@ def test_of_two_blocks_that_another_master_reads_the_newer_counts():
 
 def test_data_and_its_age_change_together_in_the_tally():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 1), "a")
-    counters = Counters({1: [read]})
-    counters.count(1, read.block, 5.0, 0.0, None, b"\0\1")
-    counters.count(1, read.block, 6.0, 0.0, NoAnswer("it does not answer"))
+    counters, question = Counters({1: [read]}), read_question(read.block)
+    counters.count(Outcome(1, question, 5.0, 0.0, b"\3\2\0\1"))
+    counters.count(Outcome(1, question, 6.0, 0.0, error=NoAnswer("it does not answer")))
     assert counters.blocks[1][read.block].latest == (5.0, b"\0\1")
-    counters.count(1, read.block, 7.0, 0.0, Refused("busy", 0x0B))  # that is the gateway's
+    counters.count(Outcome(1, question, 7.0, 0.0, error=Refused("busy", 0x0B)))  # that is the gateway's
     assert counters.blocks[1][read.block].latest == (5.0, b"\0\1")
-    counters.count(1, read.block, 8.0, 0.0, Refused("no such address", 2))
+    counters.count(Outcome(1, question, 8.0, 0.0, error=Refused("no such address", 2)))
     assert counters.blocks[1][read.block].latest == (5.0, None)
-    counters.count(1, read.block, 9.0, 0.0, None, b"\0\2")
+    counters.count(Outcome(1, question, 9.0, 0.0, b"\3\2\0\2"))
     assert counters.blocks[1][read.block].latest == (9.0, b"\0\2")
 
 

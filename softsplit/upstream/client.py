@@ -13,9 +13,10 @@ from modbus_tk.modbus import Master
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import NoAnswer, Refused, Unreachable
+from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream.gatewaywait import GatewayWait
@@ -61,6 +62,15 @@ class Client(Master):
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
         """Return the data of the unit's answer to a read of `block`, as it came over the wire; see `ask`."""
         return self.ask(unit, pdu.read_question(block), timeout)[2:]
+
+    def outcome(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> Outcome:
+        """Ask as `ask` does, and return what came of it, whatever that is."""
+        answer = error = None
+        try:
+            answer = self.ask(unit, question, timeout, may_repeat)
+        except UpstreamError as reason:
+            error = reason
+        return Outcome(unit, question, self.asked_at, clock.now() - self.asked_at, answer, error)
 
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from softsplit import clock
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 
 MOST_LATENCIES = 300  # the latest, of one unit
@@ -139,20 +140,16 @@ class Counters:
         """A block is read no more."""
         self.forwarded[unit] = total((self.forwarded[unit], self.blocks[unit].pop(block)))
 
-    def count(self, unit: int, block: Block | None, asked_at: float, took: float,
-              error: UpstreamError | None, data: bytes | None = None) -> None:  # poller thread
-        """Add a request that was sent at `asked_at`, what came of it, and how long that took.
-
-        `data` is that of the answer to a read.
-        """
-        self.unreachable, self.asked_at = "", asked_at
-        counters = self.blocks[unit].get(block, self.forwarded[unit])
-        counters.count(error)
+    def count(self, outcome: Outcome) -> None:  # poller thread
+        """Add a request and what came of it."""
+        unit, self.unreachable, self.asked_at = outcome.unit, "", outcome.asked_at
+        counters = self.blocks[unit].get(outcome.block, self.forwarded[unit])
+        counters.count(outcome.error)
         if isinstance(counters, BlockCounters):
-            counters.note(asked_at, error, data)
-        if error is None or isinstance(error, Refused):
-            self.latencies[unit].append(took)
-            self.wire_latencies.append(took)
+            counters.note(outcome.asked_at, outcome.error, outcome.data)
+        if outcome.answer is not None or outcome.exception is not None:
+            self.latencies[unit].append(outcome.took)
+            self.wire_latencies.append(outcome.took)
 
     def late(self, unit: int, block: Block, asked_at: float, data: bytes) -> None:  # poller thread
         """An answer came to a request that was counted as unanswered already."""

@@ -2,12 +2,13 @@
 
 from softsplit import clock
 from softsplit.config.upstream import Upstream
-from softsplit.errors import NotSent, Refused, Unreachable, UpstreamError
+from softsplit.errors import NotSent, Refused, Unreachable
 from softsplit.polling.plan import Plan
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Read, in_both_tables
 from softsplit.protocol.functions import describe_pdu
-from softsplit.protocol.pdu import OWN_EXCEPTIONS, read_question
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import read_question
 from softsplit.upstream import replies
 from softsplit.upstream.client import Client
 from softsplit.upstream.handover import HandOver
@@ -47,45 +48,41 @@ class Forwarding:
             return  # its master is gone, or has waited long enough
         if not self._client.tells_late:
             self._was_forwarded.add(replies.shape(forward.unit, forward.question))
-        error = None
-        try:
-            result = self._ask(forward)
-        except (Unreachable, NotSent) as reason:
+        outcome = self._ask(forward)
+        error = outcome.error
+        if isinstance(error, (Unreachable, NotSent)):
             if forward.is_write:
                 self._hand_over.has_not_written(forward.unit, forward.changes)
-            self._queue.answered(forward, reason)
-            if isinstance(reason, Unreachable):
-                raise
+            self._queue.answered(forward, error)
+            if isinstance(error, Unreachable):
+                raise error
             return
-        except Refused as reason:
-            error, result = reason, pdu.exception_pdu(forward.question.function, reason.exception_code)
-        except UpstreamError as reason:
-            error = result = reason
-        data = None if error or not forward.question.block else result[2:]
-        self._results.count(forward.unit, forward.question.block, error, data)
-        self._take_home(forward, result, error)
-        self._queue.answered(forward, result)
-        self._results.turns.forwarded(clock.now() - self._client.asked_at)
+        result = outcome.answer
+        if isinstance(error, Refused):
+            result = pdu.exception_pdu(forward.question.function, error.exception_code)
+        self._results.count(outcome)
+        self._take_home(forward, outcome)
+        self._queue.answered(forward, error if result is None else result)
+        self._results.turns.forwarded(clock.now() - outcome.asked_at)
 
-    def _ask(self, forward: Forward) -> bytes:
-        """Return the answer PDU of the unit; what is written is stale from now on."""
+    def _ask(self, forward: Forward) -> Outcome:
+        """Have the unit asked; what is written is stale from now on."""
         if forward.is_write and not self._hand_over.is_about_to_write(forward.unit, forward.changes):
-            raise NotSent("softsplit stops")
+            return Outcome(forward.unit, forward.question, clock.now(), 0.0, error=NotSent("softsplit stops"))
         timeout = self._plan.forward_timeout(forward.unit, forward.is_write)
-        return self._client.ask(forward.unit, forward.question, timeout, not forward.is_write)
+        return self._client.outcome(forward.unit, forward.question, timeout, not forward.is_write)
 
-    def _take_home(self, forward: Forward, result: bytes | UpstreamError,
-                   error: UpstreamError | None) -> None:
+    def _take_home(self, forward: Forward, outcome: Outcome) -> None:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
-        unit, now, asked_at = forward.unit, clock.now(), self._client.asked_at
-        has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
-        is_known = forward.question.block is not None and self._learner.is_known(unit, forward.question.block)
-        if not (isinstance(error, Refused) and error.exception_code in pdu.BUSY):
+        unit, block, now, asked_at = forward.unit, outcome.block, clock.now(), outcome.asked_at
+        has_answered, error = outcome.is_of_unit, outcome.error
+        is_known = block is not None and self._learner.is_known(unit, block)
+        if outcome.exception not in pdu.BUSY:
             self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
-        self._results.unit_stands(unit, has_answered, error)
-        if forward.question.block and not error:
-            self._learner.took(unit, forward.question.block, now - asked_at)
-            self._hand_over.reading(unit, forward.question.block, asked_at, result[2:])
+        self._results.unit_stands(outcome)
+        if outcome.data is not None:
+            self._learner.took(unit, block, now - asked_at)
+            self._hand_over.reading(unit, block, asked_at, outcome.data)
             self._hand_over.wait()  # who asks again after the answer gets this
         elif has_answered:
             self._hand_over.reading(unit, None, asked_at, b"")

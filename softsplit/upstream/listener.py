@@ -7,14 +7,14 @@ from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.facts import Fact, done_at, facts_of, is_ambiguous, written, written_by
+from softsplit.decoder.outcomes import COUNTED, outcome_of
 from softsplit.decoder.periods import Periods
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.errors import Unreachable
 from softsplit.polling.silence import Silence
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Invalidation, Reading
-from softsplit.protocol.functions import READ_TABLES, Table
-from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block, describe_exception
+from softsplit.protocol.outcome import Outcome
 from softsplit.rates import Rates
 from softsplit.transport.receiver import Receiver, TapReader
 from softsplit.upstream.counters import Counters
@@ -31,8 +31,6 @@ LONGEST_REPLY = 5.0  # s a reply is expected at least: nobody knows how soon the
 SILENCE_TIMEOUT = 10.0  # s without a byte, after which the other master is missed
 JUDGED_BYTES = 2000  # bytes, of which the latest are judged to be noise or not
 NOISE = 0.5  # share of them
-COUNTED = {Kind.OK: None, Kind.EXCEPTION: None, Kind.NO_REPLY: NoAnswer, Kind.DAMAGED: BadAnswer,
-           Kind.SUSPECT: BadAnswer}  # what ends a request, and how
 
 
 class Listener(Worker):
@@ -152,22 +150,20 @@ class Listener(Worker):
         """Hand over what a transaction tells of one of our units."""
         facts = list(facts_of(heard, self._steps[unit]))
         asked_at = self._asked_at(unit, heard)
-        error = self._error(unit, heard)
-        has_answered = not error or isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS
-        block = _asked(heard, self._steps[unit])
+        outcome = outcome_of(heard, unit, self._steps[unit], asked_at)
+        block = outcome.block
         if not heard.retry:
             for read in {block, *(fact.block for fact in facts if not fact.is_written)} - {None}:
                 self._learn(unit, read, heard.time)
         is_counted = heard.kind in COUNTED and not is_ambiguous(heard, self._roles_are_known)
         if is_counted:
-            data = next((fact.data for fact in facts if fact.block == block), None)
-            self.counters.count(unit, block, asked_at, heard.latency or 0.0, error, data)
-            self._note_answer(unit, has_answered, error)
+            self.counters.count(outcome)
+            self._note_answer(outcome)
         self._doubt(unit, written(facts), self._done_at(heard))
         for fact in facts:
             if not fact.is_written:
                 self._hand_over(unit, fact, asked_at)
-        if is_counted and not has_answered:
+        if is_counted and not outcome.is_of_unit:
             self._put(Reading(self._upstream.name, unit, None, asked_at))
 
     def _asked_at(self, unit: int, heard: Transaction) -> float:
@@ -178,15 +174,6 @@ class Listener(Worker):
         asked_at = tried_at if heard.retry and tried_at else heard.time or 0.0
         return asked_at - len(heard.request or b"") * self._character_time - STALLED
 
-    @staticmethod
-    def _error(unit: int, heard: Transaction) -> UpstreamError | None:
-        """What came of a request, as the poller would say it."""
-        if heard.exception is not None:
-            return Refused(f"unit {unit}: {describe_exception(heard.exception)}", heard.exception)
-        kind = COUNTED.get(heard.kind)
-        return kind and kind(f"unit {unit} does not answer" if kind is NoAnswer else
-                             f"unit {unit}: the answer is {heard.damage or 'not certain'}")
-
     def _learn(self, unit: int, block: Block, now: float) -> None:
         """A read was heard, which may come again and again."""
         periods = self._periods[unit]
@@ -195,14 +182,15 @@ class Listener(Worker):
         for forgotten in periods.forget(now):
             self.counters.forget(unit, forgotten)
 
-    def _note_answer(self, unit: int, has_answered: bool, error: UpstreamError | None) -> None:
-        self._silences[unit].note(has_answered)
-        if has_answered:
+    def _note_answer(self, outcome: Outcome) -> None:
+        unit = outcome.unit
+        self._silences[unit].note(outcome.is_of_unit)
+        if outcome.is_of_unit:
             self.counters.mute.discard(unit)
             self._eventlog.answers(unit)
         elif self._silences[unit].is_mute:
             self.counters.mute.add(unit)
-            self._eventlog.is_mute(unit, error)
+            self._eventlog.is_mute(unit, outcome.error)
 
     def _hand_over(self, unit: int, fact: Fact, asked_at: float) -> None:
         periods = self._periods[unit]
@@ -239,11 +227,3 @@ def receiver_for(upstream: Upstream, tell) -> Receiver:
         return Receiver(TapReader(upstream.url, upstream.line, tell))
     return Receiver(TapReader(upstream.url, upstream.line, tell, "request"),
                 TapReader(upstream.reply_url, upstream.line, tell, "reply"))
-
-
-def _asked(heard: Transaction, step: int) -> Block | None:
-    """The block that was to be read, if it was such a request, and heard whole."""
-    if heard.function not in READ_TABLES or heard.address is None:
-        return None
-    asked = asked_block(heard.request[1:-2], tuple(Table), step)
-    return asked if isinstance(asked, Block) else None

@@ -8,7 +8,7 @@ from queue import Queue
 
 from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
-from softsplit.errors import NoAnswer, Unreachable, UpstreamError
+from softsplit.errors import NoAnswer, Unreachable
 from softsplit.polling.fairness import WireShares
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
@@ -126,18 +126,12 @@ class Poller(Worker):
         """Read what the plan wants."""
         tried_at = clock.now()
         self._forwarding.polls(unit, read)
-        try:
-            data = self._client.read(unit, read.block, self._plan.timeout(unit))
-        except Unreachable as error:
-            self._unreachable(error, tried_at)
-            return
-        except UpstreamError as error:
-            if self.stopping.is_set():
-                return
-            self._results.failed(unit, read, error)
-        else:
-            self._results.read(unit, read, data)
-        self._results.listen()
+        outcome = self._client.outcome(unit, read_question(read.block), self._plan.timeout(unit))
+        if isinstance(outcome.error, Unreachable):
+            self._unreachable(outcome.error, tried_at)
+        elif not (outcome.error and self.stopping.is_set()):
+            self._results.take(read, outcome)
+            self._results.listen()
 
     def _forward(self, forward: Forward) -> None:
         """Send a master's own request."""

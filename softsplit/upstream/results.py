@@ -1,11 +1,12 @@
 """Report the outcome of each request to the plan, the counters, the log and the mirrors."""
 
 from softsplit import clock
-from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.errors import Unreachable
 from softsplit.polling.fairness import WireShares
 from softsplit.polling.plan import Plan
-from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS, OWN_EXCEPTIONS
+from softsplit.protocol.blocks import Read
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
@@ -29,36 +30,27 @@ class Results:
         self.late = LateReadings(upstream, client, plan, counters, words, hand_over.put)
         self._is_away = False  # the gateway or the adapter
 
-    def count(self, unit: int, block: Block | None, error: UpstreamError | None = None,
-              data: bytes | None = None) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Note a request and what came of it: the gateway, at least, was there."""
-        took = clock.now() - self._client.asked_at
-        self._tally.count(unit, block, self._client.asked_at, took, error, data)
-        self._tally.busy += took + self._client.request_gap
+        self._tally.count(outcome)
+        self._tally.busy += outcome.took + self._client.request_gap
         self.words.reached()
         if self._is_away:
             self._is_away = False
             self._plan.restart(clock.now())
 
-    def read(self, unit: int, read: Read, data: bytes) -> None:
-        """A read of the plan was answered with this."""
-        self.count(unit, read.block, data=data)
-        self._answered(unit, read, data)
-        self.words.answers_block(unit, read.block)
-
-    def failed(self, unit: int, read: Read, error: UpstreamError) -> None:
-        """A read of the plan was answered with an exception, or not at all."""
-        self.count(unit, read.block, error)
-        code = error.exception_code if isinstance(error, Refused) else None
-        if code in OWN_EXCEPTIONS:
-            self._answered(unit, read, exception=code)
-            self.words.refuses_block(unit, read.block, code)
+    def take(self, read: Read, outcome: Outcome) -> None:
+        """A read of the plan was answered, with data or an exception, or was not."""
+        self.count(outcome)
+        unit, code = outcome.unit, outcome.exception
+        if outcome.is_of_unit:
+            self._answered(read, outcome)
         elif code is not None and self._plan.may_be_busy(unit, read, code):
             self._plan.is_busy(unit, read, clock.now())
         else:
             if code in GATEWAY_EXCEPTIONS:
                 self.words.gateway_waits(unit, self._client.gateway)
-            self._unanswered(unit, read, error)
+            self._unanswered(read, outcome)
 
     def unreachable(self, error: Unreachable) -> None:
         """The gateway or the adapter is away, and so are all units."""
@@ -68,14 +60,15 @@ class Results:
         for unit in self._tally.blocks:
             self._hand_over.reading(unit, None, self._client.asked_at)
 
-    def unit_stands(self, unit: int, has_answered: bool, error: UpstreamError | None) -> None:
+    def unit_stands(self, outcome: Outcome) -> None:
         """Note whether a unit answers."""
-        if has_answered:
+        unit = outcome.unit
+        if outcome.is_of_unit:
             self._tally.mute.discard(unit)
             self.words.answers(unit)
         elif self._plan.is_mute(unit):
             self._tally.mute.add(unit)
-            self.words.is_mute(unit, error)
+            self.words.is_mute(unit, outcome.error)
 
     def listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
@@ -92,22 +85,27 @@ class Results:
         for what in self._client.take_foreign():
             self._others.heard(what, self._client.other_master_is_sure)
 
-    def _answered(self, unit: int, read: Read, data: bytes | None = None,
-                  exception: int | None = None) -> None:
+    def _answered(self, read: Read, outcome: Outcome) -> None:
         """The unit said something: polling has had its turn, unless it was a write that made it read."""
-        now, asked_at = clock.now(), self._client.asked_at
+        unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
         if self._plan.is_owed(unit, read, asked_at):
             self.turns.forwarded(now - asked_at)
         else:
             self.turns.polled(now - asked_at)
-        self._plan.answered(unit, read, asked_at, now, is_refused=exception is not None)
+        refusal = outcome.own_exception
+        self._plan.answered(unit, read, asked_at, now, is_refused=refusal is not None)
         self.words.weigh(self._plan.demand)
-        self._hand_over.reading(unit, read.block, asked_at, data, exception)
-        self.unit_stands(unit, True, None)
+        self._hand_over.reading(unit, read.block, asked_at, outcome.data, refusal)
+        self.unit_stands(outcome)
+        if refusal is None:
+            self.words.answers_block(unit, read.block)
+        else:
+            self.words.refuses_block(unit, read.block, refusal)
 
-    def _unanswered(self, unit: int, read: Read, error: UpstreamError) -> None:
-        self._plan.unanswered(unit, read, self._client.asked_at, clock.now())
-        self._hand_over.reading(unit, read.block, self._client.asked_at)
-        self.unit_stands(unit, False, error)
+    def _unanswered(self, read: Read, outcome: Outcome) -> None:
+        unit = outcome.unit
+        self._plan.unanswered(unit, read, outcome.asked_at, clock.now())
+        self._hand_over.reading(unit, read.block, outcome.asked_at)
+        self.unit_stands(outcome)
         if not self._plan.is_mute(unit) and self._plan.is_failing(unit, read):
-            self.words.leaves_block(unit, read.block, error)
+            self.words.leaves_block(unit, read.block, outcome.error)

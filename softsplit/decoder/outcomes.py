@@ -1,0 +1,34 @@
+"""What came of a request that another master sent, as it was heard. Pure."""
+
+from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.errors import BadAnswer, NoAnswer, Refused, UpstreamError
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import READ_TABLES, Table
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import asked_block, describe_exception, read_question
+
+COUNTED = {Kind.OK: None, Kind.EXCEPTION: None, Kind.NO_REPLY: NoAnswer, Kind.DAMAGED: BadAnswer,
+           Kind.SUSPECT: BadAnswer}  # what ends a request, and how
+
+
+def outcome_of(heard: Transaction, unit: int, step: int, asked_at: float) -> Outcome:
+    """What came of a request of the other master, which was sent at `asked_at`, as the poller would say it."""
+    block, error = _asked(heard, step), _error(unit, heard)
+    answer = None if error else (heard.reply or b"")[1:-2]
+    return Outcome(unit, block and read_question(block), asked_at, heard.latency or 0.0, answer, error)
+
+
+def _error(unit: int, heard: Transaction) -> UpstreamError | None:
+    if heard.exception is not None:
+        return Refused(f"unit {unit}: {describe_exception(heard.exception)}", heard.exception)
+    kind = COUNTED.get(heard.kind)
+    return kind and kind(f"unit {unit} does not answer" if kind is NoAnswer else
+                         f"unit {unit}: the answer is {heard.damage or 'not certain'}")
+
+
+def _asked(heard: Transaction, step: int) -> Block | None:
+    """The block that was to be read, if it was such a request, and heard whole."""
+    if heard.function not in READ_TABLES or heard.address is None:
+        return None
+    asked = asked_block(heard.request[1:-2], tuple(Table), step)
+    return asked if isinstance(asked, Block) else None
