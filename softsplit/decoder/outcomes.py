@@ -15,7 +15,7 @@ def outcome_of(heard: Transaction, unit: int, step: int, asked_at: float) -> Out
     """What came of a request of the other master, which was sent at `asked_at`, as the poller would say it."""
     block, error = _asked(heard, step), _error(unit, heard)
     answer = None if error else (heard.reply or b"")[1:-2]
-    return Outcome(unit, block and read_question(block), asked_at, heard.latency or 0.0, answer, error)
+    return Outcome(unit, read_question(block) if block else None, asked_at, heard.latency or 0.0, answer, error)
 
 
 def _error(unit: int, heard: Transaction) -> UpstreamError | None:
@@ -28,7 +28,7 @@ def _error(unit: int, heard: Transaction) -> UpstreamError | None:
 
 def _asked(heard: Transaction, step: int) -> Block | None:
     """The block that was to be read, if it was such a request, and heard whole."""
-    if heard.function not in READ_TABLES or heard.address is None:
+    if heard.function not in READ_TABLES or heard.address is None or heard.request is None:
         return None
     asked = asked_block(heard.request[1:-2], tuple(Table), step)
     return asked if isinstance(asked, Block) else None
