@@ -72,7 +72,7 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
         return topology_of(tomlfile.parse(text), load)
 
 
-def topology_of(content: dict, load: Callable[[str], Profile]) -> Topology:
+def topology_of(content: Section, load: Callable[[str], Profile]) -> Topology:
     """Return the topology that the content of a file states; `load` knows profiles by name. Raises ConfigError."""
     checks.require_keys(content, SECTIONS)
     upstreams = {}

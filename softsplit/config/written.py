@@ -1,9 +1,10 @@
 """A topology as plain values, as a file would state it, and back: how other processes know a script's wiring."""
 
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from softsplit import checks
-from softsplit.config.loader import DOWNSTREAM_KEYS, SECTIONS, UPSTREAM_KEYS, topology_of
+from softsplit.config.loader import DOWNSTREAM_KEYS, SECTIONS, UPSTREAM_KEYS, Section, topology_of
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.profiles import Profile, load_profile
@@ -13,7 +14,7 @@ from softsplit.profiles.written import content_of
 PROFILES = "profiles"  # those that are not shipped, by a number
 
 
-def topology_content(topology: Topology) -> dict:
+def topology_content(topology: Topology) -> Section:
     """Return what `read_content` makes the same topology of."""
     own: dict[Profile, str] = {}
 
@@ -22,7 +23,7 @@ def topology_content(topology: Topology) -> dict:
             return profile.name
         return own.setdefault(profile, str(len(own)))
 
-    content: dict = {
+    content: Section = {
         "upstream": {each.name: _upstream(each, name_of) for each in topology.upstreams},
         "downstream": {each.name: _downstream(each) for each in topology.downstreams},
     }
@@ -32,7 +33,7 @@ def topology_content(topology: Topology) -> dict:
     return content
 
 
-def read_content(content: dict) -> Topology:
+def read_content(content: Section) -> Topology:
     """Return the topology. Raises ConfigError."""
     checks.require_keys(content, (*SECTIONS, PROFILES))
     own = checks.require_type(content.get(PROFILES, {}), dict, PROFILES)
@@ -49,14 +50,14 @@ def read_content(content: dict) -> Topology:
     return topology_of({key: content[key] for key in SECTIONS if key in content}, load)
 
 
-def _upstream(upstream: Upstream, name_of) -> dict:
+def _upstream(upstream: Upstream, name_of: Callable[[Profile], str]) -> Section:
     content = _given(upstream, UPSTREAM_KEYS)
     content["units"] = {str(unit.unit): {"profile": name_of(unit.profile), "every": dict(unit.every)}
                         for unit in upstream.units}
     return content
 
 
-def _downstream(downstream: Downstream) -> dict:
+def _downstream(downstream: Downstream) -> Section:
     content = _given(downstream, DOWNSTREAM_KEYS)
     content.pop("serves", None)  # the units say it
     content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
@@ -66,7 +67,7 @@ def _downstream(downstream: Downstream) -> dict:
     return content
 
 
-def _given(end: Upstream | Downstream, keys) -> dict:
+def _given(end: Upstream | Downstream, keys: Iterable[str]) -> Section:
     """What was said of an end, as JSON takes it."""
     found = {key: getattr(end, key) for key in keys if getattr(end, key) is not None}
     return {key: str(each) if key in ("url", "reply_url") else each for key, each in found.items()}

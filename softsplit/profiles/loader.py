@@ -75,7 +75,7 @@ def parse_profile(text: str, name: str) -> Profile:
     return profile_of(content, name)
 
 
-def profile_of(content: dict, name: str) -> Profile:
+def profile_of(content: Entry, name: str) -> Profile:
     """Return the profile that the content of a file states. Raises ConfigError, which names the profile."""
     try:
         checks.require_keys(content, PROFILE_KEYS)
