@@ -2,8 +2,8 @@
 
 The way of a register, from the meter to the charger; nobody turns back:
 
-    meter -> upstream/client -> upstream/poller -> Reading -> queue -> downstream/sync -> downstream/mirror
-                                                        <- downstream/tcp, rtu <- Victron, Maxem, charger
+    meter -> upstream/clients -> upstream/poller -> Reading -> queue
+                                      -> downstream/mirrors <- downstream/servers <- Victron, Maxem, charger
 
 The rooms, from the roof down; a room imports only from rooms below it:
 
@@ -30,11 +30,11 @@ never import each other; they meet in `splitter` through a queue and a callable.
 Where to add
 
     a key of an upstream or downstream   config/upstream.py, config/topology.py: the field and its check
-    a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients.py; downstream/servers.py
+    a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py; downstream/servers/choice.py
     a function code                      protocol/functions.py: a row
     a value type, as BCD                 protocol/values.py
     a make of device                     profiles/NAME.toml
-    what a stale read gets               downstream/freshness.py
+    what a stale read gets               downstream/mirrors/freshness.py
     a command                            commands/NAME/command.py, and its row in cli.py
     what is known of the running process daemon/status.py: a field
     a sentence about health              daemon/health.py

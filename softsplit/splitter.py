@@ -18,15 +18,15 @@ from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier
 from softsplit.daemon.status import Status
 from softsplit.downstream.diagnostics import Diagnostics
-from softsplit.downstream.forwarding import Way
-from softsplit.downstream.heardstore import HeardStore
-from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.mirrors.forwarding import Way
+from softsplit.downstream.mirrors.heardstore import HeardStore
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.report import report_units
-from softsplit.downstream.server import Server
-from softsplit.downstream.servers import server_for
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.sync import QUEUE_SIZE, Sync
-from softsplit.downstream.tcp import make_room
+from softsplit.downstream.servers.choice import server_for
+from softsplit.downstream.servers.server import Server
+from softsplit.downstream.servers.tcp import make_room
 from softsplit.errors import SoftsplitError
 from softsplit.logs import setup
 from softsplit.protocol.pdu import Question

@@ -25,7 +25,7 @@ from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import SimulatedUnit, simulated_server
 from softsplit.config.url import parse_url
-from softsplit.downstream.tcp import RtuOverTcpServer
+from softsplit.downstream.servers.tcp import RtuOverTcpServer
 from softsplit.polling import busload
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu

@@ -10,7 +10,7 @@ from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from softsplit.upstream.tcp import TcpClient
+from softsplit.upstream.clients.tcp import TcpClient
 from tests.support import SLOWNESS, ScriptedGateway, good_answer, until
 
 BLOCK = Block(Table.HOLDING_REGISTERS, 0x5B14, 2)

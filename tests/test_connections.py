@@ -12,14 +12,14 @@ import pytest
 
 from softsplit import clock
 from softsplit.config.access import Access
-from softsplit.downstream import connection as connection_module
-from softsplit.downstream import rtuovertcp as rtuconnection_module
-from softsplit.downstream import tcp as tcp_module
-from softsplit.downstream.addressfilter import AddressFilter
-from softsplit.downstream.forwarding import outcome
-from softsplit.downstream.mirror import KNOWN_ANSWERS, Mirror
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.mirrors.forwarding import outcome
+from softsplit.downstream.mirrors.mirror import KNOWN_ANSWERS, Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.servers import connection as connection_module
+from softsplit.downstream.servers import rtuovertcp as rtuconnection_module
+from softsplit.downstream.servers import tcp as tcp_module
+from softsplit.downstream.servers.addressfilter import AddressFilter
+from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Reading
 from softsplit.protocol.functions import Table

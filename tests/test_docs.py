@@ -26,7 +26,7 @@ from softsplit.config.loader import (
 from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
-from softsplit.downstream.servers import server_for
+from softsplit.downstream.servers.choice import server_for
 from softsplit.profiles import shipped_profiles
 from softsplit.profiles.loader import (
     IDENTIFY_KEYS,

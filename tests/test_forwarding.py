@@ -16,10 +16,10 @@ from softsplit.commands.check.wiring import draw
 from softsplit.commands.simulate.pty import Cable
 from softsplit.config.permission import parse_permission
 from softsplit.config.topology import Topology
-from softsplit.downstream.connection import LAST_WORD
-from softsplit.downstream.forwarding import Kept, outcome
-from softsplit.downstream.freshness import NEVER
-from softsplit.downstream.lateanswers import LateAnswers
+from softsplit.downstream.mirrors.forwarding import Kept, outcome
+from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.servers.connection import LAST_WORD
+from softsplit.downstream.servers.lateanswers import LateAnswers
 from softsplit.errors import ConfigError, NoAnswer, Refused
 from softsplit.polling import demand as learning_module
 from softsplit.polling import plan as plan_module

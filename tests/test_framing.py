@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from softsplit.downstream.framing import Framer
+from softsplit.downstream.servers.framing import Framer
 from softsplit.protocol import adu
 from softsplit.protocol.adu import JOIN, rtu_frame
 from tests.support import read_request

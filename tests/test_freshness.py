@@ -2,7 +2,13 @@
 
 import pytest
 
-from softsplit.downstream.freshness import ALWAYS, NEVER, UnitFreshness, good_until, unit_good_until
+from softsplit.downstream.mirrors.freshness import (
+    ALWAYS,
+    NEVER,
+    UnitFreshness,
+    good_until,
+    unit_good_until,
+)
 
 
 @pytest.mark.parametrize("taken_at, max_age, every, until", [

@@ -8,18 +8,18 @@ import pytest
 from softsplit import Profile, Unit, Upstream, clock
 from softsplit.commands.scan.scan import plan_scan
 from softsplit.commands.shared.reader import read_patiently
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.sync import Sync
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.mirrors.sync import Sync
 from softsplit.errors import BadAnswer, NoAnswer, Refused
 from softsplit.polling.plan import Plan
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from softsplit.upstream.gatewaywait import GatewayWait
+from softsplit.upstream.clients.gatewaywait import GatewayWait
+from softsplit.upstream.clients.tcp import TcpClient
 from softsplit.upstream.poller import Poller
-from softsplit.upstream.tcp import TcpClient
 from tests.support import SLOWNESS, ScriptedGateway, read_request, running, until
 from tests.support import good_answer as seven
 from tests.support.bus import good_answer

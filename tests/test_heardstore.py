@@ -7,10 +7,10 @@ import pytest
 from softsplit.decoder.facts import done_at, facts_of, written, written_by
 from softsplit.decoder.periods import FORGET, Periods
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.downstream import hearditems
-from softsplit.downstream import heardstore as heard_module
-from softsplit.downstream.heardstore import HeardStore
-from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.mirrors import hearditems
+from softsplit.downstream.mirrors import heardstore as heard_module
+from softsplit.downstream.mirrors.heardstore import HeardStore
+from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Reading
 from softsplit.protocol.functions import Table

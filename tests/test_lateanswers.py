@@ -10,7 +10,7 @@ import pytest
 
 from softsplit import Downstream, Unit, Upstream, clock
 from softsplit.commands.simulate.pty import Cable
-from softsplit.downstream import tcp as tcp_module
+from softsplit.downstream.servers import tcp as tcp_module
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER
 from tests.support import (

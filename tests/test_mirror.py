@@ -7,10 +7,10 @@ import pytest
 
 from softsplit import clock as program_clock
 from softsplit.downstream.databank import Databank
-from softsplit.downstream import store as store_module
-from softsplit.downstream.heardstore import HeardStore
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
+from softsplit.downstream.mirrors import store as store_module
+from softsplit.downstream.mirrors.heardstore import HeardStore
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.protocol.blocks import Block, Read, Reading
 from softsplit.protocol.functions import Table

@@ -14,7 +14,7 @@ import pytest
 
 from softsplit.commands.simulate.pty import Cable
 from softsplit.config.url import parse_url
-from softsplit.downstream.servers import server_for
+from softsplit.downstream.servers.choice import server_for
 from softsplit.worker import stop_all
 from tests.support import (
     SLOWNESS,
@@ -141,8 +141,8 @@ def test_without_a_network_it_starts_at_once_and_addresses_and_names_are_used_wh
 
 @pytest.mark.parametrize("is_here", [True, False])
 def test_after_an_adapter_has_come_and_gone_many_times_the_last_word_of_the_log_is_true(tmp_path, caplog, monkeypatch, is_here):
-    monkeypatch.setattr("softsplit.downstream.server.OPEN_AGAIN", 0.01)
-    monkeypatch.setattr("softsplit.downstream.rtu.TICK", 0.1)
+    monkeypatch.setattr("softsplit.downstream.servers.server.OPEN_AGAIN", 0.01)
+    monkeypatch.setattr("softsplit.downstream.servers.rtu.TICK", 0.1)
     monkeypatch.setattr("softsplit.logs.conditions.SETTLED", 0.3)
     caplog.set_level("INFO")
     path, first, cables = tmp_path / "ttyUSB0", Cable(), [Cable() for _ in range(12)]

@@ -20,7 +20,7 @@ from softsplit.protocol.addresses import LongUnit, parse_long_unit
 from softsplit.protocol.blocks import Block, merge
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import asked_block, read_question
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
 from tests.support import (
     SLOWNESS,
     TcpMaster,

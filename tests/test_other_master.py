@@ -12,11 +12,11 @@ from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import read_question
-from softsplit.upstream.clients import client_for
-from softsplit.upstream.foreign import QUIET_FOR, Foreign
-from softsplit.upstream.pace import LEAST_ANSWERS, Pace
-from softsplit.upstream.replies import shape
-from softsplit.upstream.widening import cut, wider
+from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.foreign import QUIET_FOR, Foreign
+from softsplit.upstream.clients.pace import LEAST_ANSWERS, Pace
+from softsplit.upstream.clients.replies import shape
+from softsplit.upstream.clients.widening import cut, wider
 from tests.support import SLOWNESS, read_request, running, until
 from tests.support.bus import KINDS, Bus, good_answer
 from tests.test_upstreams import Copy

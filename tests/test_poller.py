@@ -6,16 +6,16 @@ import pytest
 
 from softsplit import Unit, Upstream, clock
 from softsplit.config.url import parse_url
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.sync import Sync
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.mirrors.sync import Sync
 from softsplit.polling import plan as plan_module
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.transport import wire as wire_module
 from softsplit.upstream import poller as poller_module
+from softsplit.upstream.clients.tcp import TcpClient
 from softsplit.upstream.poller import Poller
-from softsplit.upstream.tcp import TcpClient
 from tests.support import ScriptedGateway, good_answer, read_request, running, until
 
 FAST_AND_RARE = parse_profile("""

@@ -18,10 +18,10 @@ from softsplit.protocol.functions import Table, describe_pdu
 from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_question, parse_write
 from softsplit.transport.wire import SocketWire
-from softsplit.upstream import replies
-from softsplit.upstream.clients import client_for
-from softsplit.upstream.foreign import Foreign
-from softsplit.upstream.outstanding import Outstanding, probes
+from softsplit.upstream.clients import replies
+from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.foreign import Foreign
+from softsplit.upstream.clients.outstanding import Outstanding, probes
 from tests.support import SLOWNESS, read_request, until
 from tests.support.bus import KINDS, Bus, HangUp, good_answer
 from tests.test_upstreams import Copy, running

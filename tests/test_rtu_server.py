@@ -12,9 +12,9 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.rtu import RtuServer
-from softsplit.downstream.store import PolledStore
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.servers.rtu import RtuServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read, Reading

@@ -25,7 +25,7 @@ from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.config.line import Line
 from softsplit.config.loader import parse_config
 from softsplit.config.url import Url, parse_url
-from softsplit.downstream.servers import server_for
+from softsplit.downstream.servers.choice import server_for
 from softsplit.errors import ConfigError, Unreachable
 from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile

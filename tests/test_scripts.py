@@ -9,7 +9,15 @@ import sys
 import pytest
 
 from softsplit.commands.simulate.pty import Cable
-from tests.support import SOFTSPLIT, Child, ScriptedGateway, free_port, good_answer, running, until
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    ScriptedGateway,
+    free_port,
+    good_answer,
+    running,
+    until,
+)
 
 SCRIPT = """
 import threading

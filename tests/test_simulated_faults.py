@@ -18,7 +18,7 @@ from softsplit.profiles import load_profile
 from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
 from tests.support import SLOWNESS, TcpMaster, read_request, running, splitting, until
 
 WIRES = ("tcp", "rtuovertcp", "rtu")

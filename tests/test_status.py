@@ -18,8 +18,8 @@ from softsplit.config.topology import Topology
 from softsplit.daemon.health import FRESH, Health
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.status import Status
-from softsplit.downstream import masters as tally_module
-from softsplit.downstream.masters import Masters
+from softsplit.downstream.servers import masters as tally_module
+from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.rates import Rates

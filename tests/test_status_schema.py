@@ -15,7 +15,15 @@ from softsplit.daemon.health import judge
 from softsplit.daemon.jsonform import FORMS, as_json, from_json, key_of
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.protocol.functions import Table
-from tests.support.statuses import asked, block, downstream, errors, master, unit, upstream
+from tests.support.statuses import (
+    asked,
+    block,
+    downstream,
+    errors,
+    master,
+    unit,
+    upstream,
+)
 
 README = Path(__file__).parent.parent / "README.md"
 NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", Table: "text", Url: "url",

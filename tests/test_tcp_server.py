@@ -14,9 +14,9 @@ import pytest
 from softsplit.config.access import Access
 from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.tcp import Connection, TcpServer
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.servers.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol.blocks import Block, Read, Reading
 from softsplit.protocol.functions import Table

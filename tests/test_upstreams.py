@@ -8,9 +8,9 @@ from queue import Queue
 import pytest
 
 from softsplit import Profile, Unit, Upstream, clock
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.sync import Sync
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.mirrors.sync import Sync
 from softsplit.profiles.loader import parse_profile
 from softsplit.upstream.poller import Poller
 from tests.support import SLOWNESS, read_request, running, until

@@ -1,6 +1,7 @@
 """The url schemes: one row for each way to carry Modbus.
 
-A new transport is one row here, a client in `upstream/clients.py` and a server in `downstream/servers.py`.
+A new transport is one row here, a client in `upstream/clients/choice.py` and a server in
+`downstream/servers/choice.py`.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from softsplit import checks
-from softsplit.config.loader import DOWNSTREAM_KEYS, SECTIONS, UPSTREAM_KEYS, Section, topology_of
+from softsplit.config.loader import (
+    DOWNSTREAM_KEYS,
+    SECTIONS,
+    UPSTREAM_KEYS,
+    Section,
+    topology_of,
+)
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.profiles import Profile, load_profile

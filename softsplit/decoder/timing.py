@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from softsplit.bounded import BoundedDict
+
 USUAL_TIMEOUT = 0.2  # s; without other knowledge no master repeats sooner and no unit answers later
 QUICKEST_RETRY = 0.1  # s; no master asks again sooner
 EARLY = 0.75  # of the interval in which a master asks again; what comes sooner is no retry

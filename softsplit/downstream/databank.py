@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 from modbus_tk import modbus
 
-from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.logs.conditions import TokenBucket
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.functions import describe_pdu

@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from modbus_tk.modbus import Slave
 
 from softsplit import clock
-from softsplit.downstream.freshness import NEVER
-from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from softsplit.config.topology import Served
 from softsplit.config.url import Url
-from softsplit.downstream.masters import OTHER, MasterCounters, Masters
+from softsplit.downstream.servers.masters import OTHER, MasterCounters, Masters
 from softsplit.protocol.functions import READ_TABLES, Table, describe
 from softsplit.rates import Rates
 
 if TYPE_CHECKING:  # who only reads a status needs no server
-    from softsplit.downstream.mirror import Mirror
+    from softsplit.downstream.mirrors.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from softsplit.errors import UpstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
-from softsplit.upstream.gatewaywait import GatewayWait
+from softsplit.upstream.clients.gatewaywait import GatewayWait
 
 log = logging.getLogger("softsplit")
 

@@ -9,8 +9,8 @@ from softsplit.protocol.blocks import Read, in_both_tables
 from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
-from softsplit.upstream import replies
-from softsplit.upstream.client import Client
+from softsplit.upstream.clients import replies
+from softsplit.upstream.clients.client import Client
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.learner import Learner
 from softsplit.upstream.queue import Forward, RequestQueue

@@ -6,7 +6,7 @@ from softsplit import clock
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Reading
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
-from softsplit.upstream.client import Client
+from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 

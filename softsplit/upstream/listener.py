@@ -6,7 +6,14 @@ from queue import Queue
 from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Decoder
-from softsplit.decoder.facts import Fact, done_at, facts_of, is_ambiguous, written, written_by
+from softsplit.decoder.facts import (
+    Fact,
+    done_at,
+    facts_of,
+    is_ambiguous,
+    written,
+    written_by,
+)
 from softsplit.decoder.outcomes import COUNTED, outcome_of
 from softsplit.decoder.periods import Periods
 from softsplit.decoder.transaction import Kind, Transaction

@@ -14,7 +14,7 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import read_question
 from softsplit.rates import Rates
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.forwarding import Forwarding

@@ -7,7 +7,7 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
-from softsplit.upstream.client import Client
+from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.handover import HandOver

@@ -13,7 +13,7 @@ from softsplit import clock
 from softsplit.commands.simulate.faults import Fault, Faults
 from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.config.url import parse_url
-from softsplit.downstream.servers import server_for
+from softsplit.downstream.servers.choice import server_for
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.commands.simulate.pty import Cable
-from softsplit.downstream.connection import LONGEST_WAIT
+from softsplit.downstream.servers.connection import LONGEST_WAIT
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,

@@ -13,13 +13,13 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.downstream.tcp import CURES, bound_socket
+from softsplit.downstream.servers.tcp import CURES, bound_socket
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
-from softsplit.upstream.client import Client
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.client import Client
 from softsplit.upstream.listener import receiver_for
 
 UNPRIVILEGED = 1024  # the first port that everybody may serve

@@ -16,7 +16,7 @@ from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
 
 PATIENCE = 2.0  # s for an answer of our own server

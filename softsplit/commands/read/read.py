@@ -20,9 +20,8 @@ from softsplit.profiles import Profile, Register, load_profile
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from softsplit.upstream.client import Client
-from softsplit.upstream.clients import client_for
-
+from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.client import Client
 
 
 def raw_form(form: str | None, table: str | None, address: str, count: int | None, types: str | None,

@@ -16,7 +16,6 @@ from softsplit.commands.shared.options import (
     mode_option,
     timeout_option,
 )
-
 from softsplit.config import line
 
 

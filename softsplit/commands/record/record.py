@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from softsplit import clock
-
 from softsplit.commands.record.recorder import Recorder
 from softsplit.commands.record.recording import (
     RECORDING,

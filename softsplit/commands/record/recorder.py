@@ -14,8 +14,8 @@ from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.pdu import Question
-from softsplit.upstream.client import Client
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.client import Client
 
 STOOD_STILL = 10.0  # s; no step takes that long by itself
 ALONE_EVERY = 10.0  # s

@@ -16,7 +16,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.values import Value
-from softsplit.upstream.clients import client_for
+from softsplit.upstream.clients.choice import client_for
 
 PROBE = pdu.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no such register says so
 PAUSE = 0.02  # s between an answer and the next request, at least

@@ -8,7 +8,7 @@ from softsplit import clock
 from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import Question, describe_exception, read_question
-from softsplit.upstream.client import Client
+from softsplit.upstream.clients.client import Client
 
 LATE_TIMEOUTS = 3  # time-outs more for an answer that a busy gateway may hold up
 

@@ -12,12 +12,12 @@ from softsplit.config import schemes
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.downstream.connection import Connection
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.rtu import RtuServer
-from softsplit.downstream.rtuovertcp import RtuConnection
-from softsplit.downstream.server import Server
-from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.servers.connection import Connection
+from softsplit.downstream.servers.rtu import RtuServer
+from softsplit.downstream.servers.rtuovertcp import RtuConnection
+from softsplit.downstream.servers.server import Server
+from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus

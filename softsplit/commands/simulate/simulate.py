@@ -15,7 +15,7 @@ from softsplit.commands.simulate.replay import recorded_server
 from softsplit.commands.simulate.servers import FaultyUnit, faulty_server, wire_time_at
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.downstream.server import Server
+from softsplit.downstream.servers.server import Server
 from softsplit.errors import ConfigError
 from softsplit.logs.setup import set_up_logging
 from softsplit.profiles import Identify, Profile, Register, load_profile

@@ -5,7 +5,14 @@ from pathlib import Path
 
 from softsplit.commands.shared.configuration import how_to_start
 from softsplit.commands.shared.output import to_json
-from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Code, Health, Trouble
+from softsplit.daemon.health import (
+    DEGRADED,
+    NOT_RUNNING,
+    NOTHING_SERVED,
+    Code,
+    Health,
+    Trouble,
+)
 from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
 from softsplit.daemon.status import Status, Unreadable

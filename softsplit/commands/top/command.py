@@ -4,7 +4,6 @@ import sys
 
 import click
 
-
 from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.options import (
     PLACE,

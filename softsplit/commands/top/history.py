@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 from softsplit.commands.shared.display import Named, named_values
 from softsplit.daemon.status import Status
-from softsplit.downstream.freshness import good_until, unit_good_until
+from softsplit.downstream.mirrors.freshness import good_until, unit_good_until
 from softsplit.logs.conditions import show_duration
 from softsplit.profiles import Profile, Register
 from softsplit.upstream.report import BlockStatus

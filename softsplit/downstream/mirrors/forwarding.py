@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from softsplit.bounded import BoundedDict
-from softsplit.downstream.freshness import NEVER
+from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from softsplit.bounded import BoundedDict
-from softsplit.downstream.freshness import NEVER
+from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table

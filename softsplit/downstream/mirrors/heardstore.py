@@ -6,9 +6,9 @@ as the block in which it was heard last. When the other master falls silent, all
 
 from collections.abc import Iterable, Sequence
 
-from softsplit.downstream.freshness import NEVER, UnitFreshness, good_until
-from softsplit.downstream.hearditems import MOST_BLOCKS, HeardItems
-from softsplit.downstream.store import BlockState
+from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness, good_until
+from softsplit.downstream.mirrors.hearditems import MOST_BLOCKS, HeardItems
+from softsplit.downstream.mirrors.store import BlockState
 from softsplit.protocol.blocks import Block, Reading
 
 FORGET = 600.0  # s without a block, while its unit is heard, after which nobody misses it

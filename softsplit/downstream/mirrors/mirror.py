@@ -12,14 +12,20 @@ from functools import partial
 from modbus_tk.modbus import Slave
 
 from softsplit import clock
-from softsplit.downstream.forwarding import Kept, Way, outcome
-from softsplit.downstream.freshness import NEVER, good_until
-from softsplit.downstream.hearditems import HeardItems
-from softsplit.downstream.heardstore import HeardStore
-from softsplit.downstream.store import BlockState, MergedBlock, PolledStore
+from softsplit.downstream.mirrors.forwarding import Kept, Way, outcome
+from softsplit.downstream.mirrors.freshness import NEVER, good_until
+from softsplit.downstream.mirrors.hearditems import HeardItems
+from softsplit.downstream.mirrors.heardstore import HeardStore
+from softsplit.downstream.mirrors.store import BlockState, MergedBlock, PolledStore
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Reading, in_both_tables
+from softsplit.protocol.blocks import (
+    NOT_SENT,
+    UNDER_WAY,
+    Block,
+    Reading,
+    in_both_tables,
+)
 from softsplit.protocol.functions import READ_FILES, WRITING, Table
 from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.requests import parse_file_read, parse_write

@@ -6,7 +6,7 @@ from struct import unpack
 
 from modbus_tk.modbus import ModbusBlock
 
-from softsplit.downstream.freshness import NEVER, UnitFreshness, good_until
+from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness, good_until
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Read, Reading, merge
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from queue import Empty, Full, Queue
 
-from softsplit.downstream.mirror import Mirror
+from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.protocol.blocks import Barrier, Invalidation
 from softsplit.worker import Worker
 

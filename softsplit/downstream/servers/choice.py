@@ -8,9 +8,9 @@ from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.rtu import RtuServer
-from softsplit.downstream.server import Server
-from softsplit.downstream.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.servers.rtu import RtuServer
+from softsplit.downstream.servers.server import Server
+from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol.pdu import GATEWAY_NO_PATH
 
 

@@ -7,7 +7,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from softsplit import clock
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.masters import MasterCounters
+from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.protocol import adu
 from softsplit.protocol.functions import WRITING
 

@@ -5,7 +5,7 @@ The server's thread counts; the main thread looks on, at numbers that may be one
 
 from collections import Counter
 
-from softsplit.downstream.lateanswers import LateAnswers
+from softsplit.downstream.servers.lateanswers import LateAnswers
 from softsplit.protocol.addresses import unit_bytes
 from softsplit.protocol.pdu import SILENCE
 

@@ -12,10 +12,10 @@ from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.echo import Echo
-from softsplit.downstream.framing import Framer
-from softsplit.downstream.lateanswers import ANSWER_WITHIN
-from softsplit.downstream.server import TICK, Server
+from softsplit.downstream.servers.echo import Echo
+from softsplit.downstream.servers.framing import Framer
+from softsplit.downstream.servers.lateanswers import ANSWER_WITHIN
+from softsplit.downstream.servers.server import TICK, Server
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE

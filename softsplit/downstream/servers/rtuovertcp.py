@@ -4,10 +4,10 @@ import socket
 from concurrent.futures import Future
 
 from softsplit import clock
-from softsplit.downstream.connection import Connection
-from softsplit.downstream.echo import Echo
-from softsplit.downstream.framing import STREAM_JOIN, Framer
-from softsplit.downstream.lateanswers import ANSWER_WITHIN
+from softsplit.downstream.servers.connection import Connection
+from softsplit.downstream.servers.echo import Echo
+from softsplit.downstream.servers.framing import STREAM_JOIN, Framer
+from softsplit.downstream.servers.lateanswers import ANSWER_WITHIN
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE

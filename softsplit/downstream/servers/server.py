@@ -9,8 +9,8 @@ from contextlib import suppress
 from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.masters import Masters
 from softsplit.downstream.report import DownstreamStatus, Reporter, ServedStatus
+from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import DownstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.worker import Worker

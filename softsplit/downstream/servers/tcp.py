@@ -21,12 +21,12 @@ from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
 from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.config.url import Url, show_address
-from softsplit.downstream.addressfilter import AddressFilter
-from softsplit.downstream.connection import NOTHING, OVER, Connection
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import ConnectionStatus, DownstreamStatus, ServedStatus
-from softsplit.downstream.rtuovertcp import RtuConnection
-from softsplit.downstream.server import TICK, Server
+from softsplit.downstream.servers.addressfilter import AddressFilter
+from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
+from softsplit.downstream.servers.rtuovertcp import RtuConnection
+from softsplit.downstream.servers.server import TICK, Server
 from softsplit.logs.conditions import Condition
 from softsplit.transport import names
 

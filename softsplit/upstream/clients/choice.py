@@ -2,9 +2,9 @@
 
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.upstream.client import Client
-from softsplit.upstream.rtu import RtuClient
-from softsplit.upstream.tcp import TcpClient
+from softsplit.upstream.clients.client import Client
+from softsplit.upstream.clients.rtu import RtuClient
+from softsplit.upstream.clients.tcp import TcpClient
 
 
 def client_for(url: Url, timeout: float, line: Line | None = None, unit_bytes: int = 1,

@@ -19,8 +19,8 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
-from softsplit.upstream.gatewaywait import GatewayWait
-from softsplit.upstream.sent import Late
+from softsplit.upstream.clients.gatewaywait import GatewayWait
+from softsplit.upstream.clients.sent import Late
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
 SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone

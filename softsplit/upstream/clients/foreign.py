@@ -3,8 +3,8 @@
 from softsplit.protocol.functions import READ_TABLES, describe_pdu
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import parse_question
-from softsplit.upstream import replies
-from softsplit.upstream.pace import Pace
+from softsplit.upstream.clients import replies
+from softsplit.upstream.clients.pace import Pace
 
 QUIET_FOR = 60.0  # s without a word of other masters, after which they are gone
 MOST_FOREIGN = 100  # foreign frames kept until somebody takes them

@@ -8,8 +8,7 @@ back everything for a while, and then let it through in order.
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import FUNCTIONS, READ_TABLES, Table
 from softsplit.protocol.pdu import Question, read_question
-from softsplit.upstream.replies import Shape, has_shape
-
+from softsplit.upstream.clients.replies import Shape, has_shape
 
 
 class Outstanding:

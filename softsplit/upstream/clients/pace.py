@@ -1,6 +1,6 @@
 """How soon answers come on a line, so that one is noticed which comes sooner than its line can carry it. Pure."""
 
-from softsplit.upstream.replies import Shape
+from softsplit.upstream.clients.replies import Shape
 
 LEAST_ANSWERS = 5  # answers of a shape, after which its pace is known
 JITTER = 0.005  # s, by which answers come sooner or later anyway

@@ -20,11 +20,11 @@ from softsplit.protocol import pdu as pdus
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
-from softsplit.upstream import replies
-from softsplit.upstream.client import Client
-from softsplit.upstream.foreign import ForeignTraffic
-from softsplit.upstream.outstanding import Outstanding, probes
-from softsplit.upstream.widening import cut, wider
+from softsplit.upstream.clients import replies
+from softsplit.upstream.clients.client import Client
+from softsplit.upstream.clients.foreign import ForeignTraffic
+from softsplit.upstream.clients.outstanding import Outstanding, probes
+from softsplit.upstream.clients.widening import cut, wider
 
 QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
 GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it

@@ -8,9 +8,9 @@ from softsplit.errors import BadAnswer, NoAnswer
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SocketWire
-from softsplit.upstream.client import Client
-from softsplit.upstream.gatewaywait import GatewayWait
-from softsplit.upstream.sent import Late, Sent, SentRequests
+from softsplit.upstream.clients.client import Client
+from softsplit.upstream.clients.gatewaywait import GatewayWait
+from softsplit.upstream.clients.sent import Late, Sent, SentRequests
 
 
 class Query(TcpQuery):
