@@ -276,10 +276,22 @@ def demo():
         assert child.end() == 0 and "WARNING" not in child.log()
 
 
-def test_the_demo_prints_commands_that_work(demo):
-    command, = re.findall(r"^  (.*softsplit read .*)$", demo.text(), re.MULTILINE)
-    shown = subprocess.run(command.split(), capture_output=True, text=True, timeout=30 * SLOWNESS)
-    assert shown.returncode == 0 and len(shown.stdout.splitlines()) == 2 + 62
+def test_the_demo_prints_commands_that_work_and_show_its_wiring(demo, tmp_path):
+    lines = re.findall(r"^  (.*softsplit .*)$", demo.text(), re.MULTILINE)
+    assert [line.split()[3] for line in lines] == ["read", "status", "top", "check", "doctor"]
+    assert max(map(len, demo.text().replace(" ".join(COMMAND), ".venv/bin/softsplit").splitlines())) <= 80
+    until(lambda: call("status", cwd=tmp_path).returncode == 0, timeout=10)
+    for line in lines:
+        assert "-c" not in line.split()
+        once = ["--once"] if line.endswith("top") else []
+        shown = subprocess.run([*line.split(), *once], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        names = ["voltage_l1_n"] if "read" in line else ["meters", "victron", "maxem"]
+        assert all(name in shown.stdout for name in names), shown.stdout
+
+
+def test_the_demo_has_one_pseudo_terminal_name(demo):
+    assert len(set(re.findall(r"/dev/pts/\d+", demo.text() + demo.log()))) == 1
 
 
 @pytest.mark.skipif(not shutil.which("mbpoll"), reason="mbpoll is not installed")

@@ -67,6 +67,7 @@ def test_status_top_check_and_doctor_find_a_running_script_by_its_path(house):
         shown = call(*command, "-c", str(path))
         assert shown.returncode == 0, shown.stdout + shown.stderr
         assert "victron" in shown.stdout and "meters" in shown.stdout
+    assert "a service of yours" in shown.stdout and "softsplit service" not in shown.stdout
     assert "voltage_l1_n" in call("top", "--once", "-c", str(path)).stdout
     assert re.search(r"unit 1 +from meters/7", call("check", "-c", str(path)).stdout)
 

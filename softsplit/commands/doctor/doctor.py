@@ -12,8 +12,9 @@ from softsplit.commands.doctor.devices import examine_device
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.doctor.ports import examine_port, examine_tap, examine_upstream
 from softsplit.commands.doctor.running import examine_running
-from softsplit.commands.shared.configuration import find_topology
+from softsplit.commands.shared.configuration import find_topology, how_to_start
 from softsplit.commands.status.status import read_status
+from softsplit.config.loader import SCRIPT
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
@@ -47,7 +48,10 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
         yield note("no splitter runs it now, so doctor tries its ports, devices and wires")
         yield from _wires(topology, look, rights)
     yield from _plan(topology)
-    yield from _service(config, topology, root, runs)
+    if config.suffix == SCRIPT:
+        yield note(f"nothing of softsplit's starts a script after a reboot; a service of yours may run {how_to_start(config)}")
+    else:
+        yield from _service(config, topology, root, runs)
 
 
 def _devices(topology: Topology, look: Callable) -> Iterator[Finding]:
