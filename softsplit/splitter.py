@@ -26,7 +26,7 @@ from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.report import report_units
 from softsplit.downstream.servers.choice import server_for
 from softsplit.downstream.servers.server import Server
-from softsplit.downstream.servers.tcp import make_room
+from softsplit.downstream.servers.sockets import make_room
 from softsplit.errors import SoftsplitError
 from softsplit.logs import setup
 from softsplit.protocol.pdu import Question

@@ -33,7 +33,7 @@ FOREIGN = {
     "click": ["cli", "commands/"],
     "tomllib": ["tomlfile"],
 }
-LONG = {"downstream/servers/tcp": 290, "upstream/listener": 270, "upstream/clients/rtu": 290}  # too long still; to be shorter, never longer
+LONG = {"upstream/listener": 270, "upstream/clients/rtu": 290}  # too long still; to be shorter, never longer
 
 
 @cache

@@ -13,7 +13,7 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.downstream.servers.tcp import CURES, bound_socket
+from softsplit.downstream.servers.sockets import CURES, bound_socket
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
 from softsplit.protocol import adu

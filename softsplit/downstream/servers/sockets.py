@@ -1,0 +1,71 @@
+"""Sockets of servers: bound to an address, with room for their connections, and with the options of each one."""
+
+import errno
+import logging
+import resource
+import socket
+
+from softsplit.config.url import Url
+from softsplit.transport import names
+
+log = logging.getLogger("softsplit")
+
+SEND_BUFFER = 65536  # bytes of answers, some 250 of the longest, that the kernel keeps for one master
+LOOK_UP = 1.0  # s for the name of an address to listen on; a look-up that takes longer goes on meanwhile
+SPARE = 256  # descriptors for everything but connections
+KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
+CURES = {
+    errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another',
+    errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher one",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 stands for all it has",
+}
+
+
+def bound_socket(url: Url) -> socket.socket:
+    """Return a socket at the first of the url's addresses that this machine has. Raises OSError."""
+    absent = None
+    for family, kind, proto, _, address in names.addresses(url.host, url.port, LOOK_UP):
+        sock = None
+        try:
+            sock = socket.socket(family, kind, proto)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # for those it accepts
+            sock.setblocking(False)
+            sock.bind(address)
+            return sock
+        except OSError as error:
+            if sock:
+                sock.close()
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+            absent = error
+    raise absent or OSError(errno.EADDRNOTAVAIL, "the name has no address")
+
+
+def set_options(sock: socket.socket) -> None:
+    """Set what a connection of a master needs: no waiting, and a look whether a silent one is still there.
+
+    Raises OSError when it is gone.
+    """
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+
+
+def make_room(connections: int) -> None:
+    """Raise the limit of descriptors, as far as the system allows, so that so many connections fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if resource.RLIM_INFINITY != hard < wanted:
+        log.warning("the system allows %d open files, too few for %d connections", hard, connections)
+        wanted = hard
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:  # forbidden, where the system is stricter than it says
+        log.warning("there may be only %d open files, too few for %d connections: %s", soft, connections,
+                    error)
