@@ -138,6 +138,18 @@ def test_check_draws_the_wiring(tmp_path):
         assert text in shown.stdout, text
 
 
+@pytest.mark.parametrize("url, units, told", [
+    ("tcp://0.0.0.0:502", "", "it finds unit 2 only;\n add unit 100 by hand there\n"),
+    ("tcp://0.0.0.0", "units = { 100 = 'meters/100', 5 = 'meters/2' }",
+     "it finds none of these;\n add unit 100, 5 by hand there, or here: units = { 1 = \"meters/100\" }\n"),
+    ("tcp://0.0.0.0:502", "units = { 1 = 'meters/100', 2 = 'meters/2' }", "it finds unit 1 only;\n add unit 2 by hand there\n"),
+    ("tcp://0.0.0.0:502", "units = { 1 = 'meters/100' }", None), ("tcp://0.0.0.0:1502", "", None),
+    ("rtuovertcp://0.0.0.0:502", "", None)])
+def test_check_says_which_meters_the_search_of_a_victron_does_not_find(tmp_path, url, units, told):
+    shown = call("check", "-c", configuration(tmp_path, "tcp://gateway", f'url = "{url}"\n{units}')).stdout
+    assert told in shown if told else "Victron" not in shown and "downstream d0" in shown
+
+
 def checked(tmp_path, upstream: str) -> str:
     path = tmp_path / "softsplit.toml"
     path.write_text(f'[upstream.meters]\n{upstream}\n[downstream.masters]\nurl = "tcp://0.0.0.0:5020"\n')

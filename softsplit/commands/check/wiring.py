@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 
 from softsplit.commands.check import forecast
+from softsplit.commands.check.discovery import missed_by_victron
 from softsplit.config.line import Line
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
@@ -172,7 +173,7 @@ def _downstream(downstream: Downstream) -> list[str]:
         writable = [str(each) for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
         may = f"  masters may write {', '.join(writable)}" if writable else ""
         lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}")
-    return lines
+    return lines + missed_by_victron(downstream)
 
 
 def _how(downstream: Downstream) -> str:

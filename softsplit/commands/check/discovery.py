@@ -1,0 +1,27 @@
+"""What the search of a master finds of a downstream, and what it does not. Pure."""
+
+from softsplit.config.topology import Downstream, Served
+
+SEARCHED_PORT = 502
+# Victron, dbus-modbus-client: abb.py asks units 1 and 2; the search keeps the first device of an address
+SEARCHED_UNITS = (1, 2)
+SEARCHED_PROFILES = ("abb-b21", "abb-b23", "abb-b24")
+
+
+def missed_by_victron(downstream: Downstream) -> list[str]:
+    """Return lines that say which ABB meters the search of a Victron GX device does not find, and what to do."""
+    if downstream.url.scheme != "tcp" or downstream.url.port != SEARCHED_PORT:
+        return []
+    meters = {each.unit: each for each in downstream.served if each.origin.profile.name in SEARCHED_PROFILES}
+    found = next((unit for unit in SEARCHED_UNITS if unit in meters), None)
+    missed = [unit for unit in meters if unit != found]
+    if not missed:
+        return []
+    finds = "none of these" if found is None else f"unit {found} only"
+    by_hand = f"add unit {', '.join(map(str, missed))} by hand there"
+    return [f" a Victron GX device asks for ABB meters at units 1 and 2, and takes one for each address: it finds {finds};",
+            f" {by_hand}{_or_rename(meters[missed[0]]) if found is None else ''}"]
+
+
+def _or_rename(served: Served) -> str:
+    return f', or here: units = {{ 1 = "{served.upstream.name}/{served.origin.unit}" }}'
