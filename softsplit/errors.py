@@ -101,6 +101,10 @@ class NoAnswer(UpstreamError, TimeoutError):
     """The unit did not answer in time, or the connection broke before the answer."""
 
 
+class NothingAnswers(NoAnswer):
+    """No unit on this wire answers, and none has so far."""
+
+
 class NotSent(NoAnswer):
     """A request to a unit was not sent, and will not be sent."""
 
@@ -113,6 +117,14 @@ class Busy(UpstreamError):
 
 class BadAnswer(UpstreamError):
     """The answer does not fit the request (CRC, header, unit, function, byte count)."""
+
+
+class Stranger(BadAnswer):
+    """Whoever sends there speaks no Modbus, or not in the way that the url says."""
+
+
+class Garbage(BadAnswer):
+    """Bytes arrive, but nothing among them is Modbus."""
 
 
 class Refused(UpstreamError):

@@ -618,9 +618,9 @@ def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
             until(lambda: house.status().upstreams["meters"].state == "unreachable")
             later = told(house.config)
     assert line_of(lines, "meters: unit 2 does not answer").startswith("wrong")
-    assert line_of(lines, "is this its unit id").startswith("note meters: unit 2: is it on")
+    assert "its unit id" in line_of(lines, "meters: unit 2 does not answer")
     assert line_of(lines, "victron: unit 2: exception 0x0B").endswith("its data is too old to be served; see to its upstream")
     assert line_of(lines, f"victron: tcp://127.0.0.1:{house.port} serves 1 unit,").startswith("well")
     assert "answers were damaged; look at termination, shield, 115200 8E1" in line_of(lines, "wrong meters: unit 100")
     assert line_of(later, "cannot reach").startswith("wrong meters: cannot reach tcp://")
-    assert "note meters: is it on, at this address and port?" in later
+    assert "is it on, at this address and port?" in line_of(later, "cannot reach")

@@ -603,7 +603,7 @@ def test_a_late_answer_to_a_write_is_not_taken_for_an_echo(line):
     with pytest.raises(NoAnswer):
         line.client.ask(1, one, TIMEOUT, may_repeat=False)
     until(lambda: clock.now() > line.client.asked_at + 1.6 * TIMEOUT)
-    assert line.is_right(LONGER, unit=2) and line.client.take_late() == {1}
+    assert line.is_right(LONGER, unit=2) and set(line.client.take_late()) == {1}
     line.bus.fault = lambda say, frame, unit, pdu: say(frame(unit, pdu if pdu[0] == 6 else good_answer(unit, pdu)))
     for write in (two, one, two):
         assert line.client.ask(1, write, TIMEOUT, may_repeat=False) == write.pdu

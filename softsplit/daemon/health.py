@@ -48,7 +48,8 @@ class Trouble:
     def __str__(self) -> str:
         lasting = "" if self.lasting is None else f", for {show_duration(self.lasting)}"
         affects = f"; stale: {_named(self.affects)}" if self.affects else ""
-        return f"{self.cause}{lasting}{affects}"
+        what, semicolon, look_at = self.cause.partition("; ")
+        return f"{what}{lasting}{semicolon}{look_at}{affects}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +140,11 @@ def _upstream(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         return
     if not upstream.returns_ids:
         yield Trouble(cause=f"{name}: {NO_IDS}", about=name)
-    for number, unit in upstream.units.items():
-        yield from _unit(name, number, unit, upstream.is_heard)
+    found = [each for number, unit in upstream.units.items()
+             for each in _unit(name, number, unit, upstream.is_heard)]
+    if len(found) > 1 and len(found) == len(upstream.units) and len({each.cause for each in found}) == 1:
+        found = [replace(found[0], about=name)]  # of the wire
+    yield from found
 
 
 def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[Trouble]:
@@ -150,8 +154,9 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     if unit.is_mute or unit.state == "never heard" and unit.requests:
         error = _latest_error(unit.blocks) or f"unit {number} does not answer"
         lasting = min(unit.ages, default=None)
+        what, semicolon, look = error.partition("; ")
         never = "" if unit.ages else ", not once so far"
-        yield Trouble(cause=f"{name}: {error}{never}", about=about, lasting=lasting)
+        yield Trouble(cause=f"{name}: {what}{never}{semicolon}{look}", about=about, lasting=lasting)
     elif unit.state == "never heard" and (unit.blocks or is_heard):
         what = "has not answered yet" if is_heard else "has not been asked yet"
         yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
@@ -187,6 +192,8 @@ def _notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         yield _note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
     if upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
         yield _note(name, 'the wire is full; "softsplit check" says what to change')
+    for what in upstream.advice:
+        yield _note(name, what)
     for stranger in upstream.unlisted:
         yield _note(name, f"unit {stranger} is also on this line; add it to units to serve it")
     for number, unit in upstream.units.items():

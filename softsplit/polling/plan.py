@@ -49,7 +49,9 @@ class Plan:
         return sum(due.duration / due.read.every for due in self._dues if not self.is_mute(due.unit))
 
     def timeout(self, unit: int) -> float:
-        """Seconds to wait for the next answer of a unit."""
+        """Seconds to wait for the next answer of a unit; one that is alone on its wire slows nobody."""
+        if len(self._patience) == 1:
+            return self._gateways_patience(self._timeout)
         is_anybody_known = any(each.is_known for each in self._patience.values())
         return self._gateways_patience(self._patience[unit].time(is_anybody_known))
 

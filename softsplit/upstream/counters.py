@@ -121,6 +121,7 @@ class Counters:
         self.unreachable = ""
         self.gateway_wait: float | None = None  # s that the gateway spends on a unit which is off
         self.returns_ids = True  # whether the gateway returns our transaction ids
+        self.advice: tuple[str, ...] = ()  # what to set in the configuration
         self.foreign = 0
         self.foreigner, self.foreigner_at = "", float("-inf")
         self.busy = 0.0  # s, from a request to the end of its answer or of the wait for it

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Collection
+from functools import partial
 
-from softsplit.errors import UpstreamError
+from softsplit.errors import NothingAnswers, UpstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
@@ -29,11 +30,14 @@ class EventLog:
         self._name = name
         self._url = url
         self._outlook, counted = (TRIED_AGAIN, "tries") if tries else ("", "")
-        self._bucket = TokenBucket(burst=min(5 + len(units), MOST_LINES))  # what a start takes, and an outage
+        self._bucket = TokenBucket(burst=min(6 + len(units), MOST_LINES))  # what a start takes, and an outage
         self._gateway = Condition(self._bucket, tries=counted)
         self._load = Condition(self._bucket, well_at_first=True, tries="")
         self._line = Condition(self._bucket, well_at_first=True, tries="")
         self._units = {unit: Condition(self._bucket, tries=counted) for unit in units}
+        self._nobody_condition = partial(Condition, self._bucket, well_at_first=True, tries=counted)
+        self._nobody = self._nobody_condition()
+        self._advice = Condition(self._bucket, well_at_first=True, tries="")
         self._blocks_that_are_written = Condition(self._bucket, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block], Condition] = {}
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
@@ -58,11 +62,19 @@ class EventLog:
         else:
             self._ids.trouble(f"{self._name}: {NO_IDS}")
 
+    def advise(self, what: str) -> None:
+        """Tell once what to set in the configuration."""
+        self._advice.trouble(f"{self._name}: {what}")
+
     def answers(self, unit: int) -> None:
+        if not self._nobody.is_well:  # who answers says more
+            self._nobody.forget()
+            self._nobody = self._nobody_condition()
         self._units[unit].well(f"{self._name}: unit {unit} answers")
 
     def is_mute(self, unit: int, error: UpstreamError) -> None:
-        self._units[unit].trouble(f"{self._name}: {error}", self._outlook)
+        condition = self._nobody if isinstance(error, NothingAnswers) else self._units[unit]
+        condition.trouble(f"{self._name}: {error}", self._outlook)
 
     def answers_block(self, unit: int, block: Block) -> None:
         if (unit, block) in self._blocks:

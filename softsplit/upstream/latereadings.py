@@ -28,16 +28,18 @@ class LateReadings:
         """A write to this unit is over: what was asked for before may have been read before it was done."""
         self._written_at[unit] = clock.now()
 
-    def take(self) -> None:
-        """Take home what has come late since the last call."""
+    def take(self) -> dict[int, float]:
+        """Take home what has come late since the last call; return the units, and how long their answers took."""
         for late in self._client.take_late_answers():
             unit, answer = late.sent.unit, late.answer
             if answer[0] < 0x80:
                 self._take_data(unit, late.sent.question.block, late.sent.asked_at, answer[2:])
             elif answer[1] in GATEWAY_EXCEPTIONS:
                 self._eventlog.gateway_waits(unit, self._client.gateway)
-        for unit in self._client.take_late():
+        late = self._client.take_late()
+        for unit in late:
             self._plan.heard(unit, clock.now())
+        return late
 
     def _take_data(self, unit: int, block: Block | None, asked_at: float, data: bytes) -> None:
         """Take home the data of a polled block, unless something newer is known or may have been written."""

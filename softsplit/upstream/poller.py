@@ -14,6 +14,7 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import read_question
 from softsplit.rates import Rates
+from softsplit.upstream.causes.causes import Causes
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
@@ -60,7 +61,7 @@ class Poller(Worker):
         self._learner = Learner(self._plan, self.counters, self._eventlog)
         hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
         self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
-                                hand_over)
+                                hand_over, Causes(upstream, self._client, self.counters, self._eventlog, self.pause))
         self._forwarding = Forwarding(upstream, self._client, self._plan, self._queue, self._learner,
                                       hand_over, self._results)
 

@@ -104,7 +104,7 @@ class UpstreamStatus(Counted):
     `utilisation` is the share of the latest minute in which the wire was busy, or waited for a unit that does
     not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `returns_ids` is
     false when it does not return transaction ids. `other_master` says what another master did on the line,
-    and `foreign_frames` counts what was heard of it; `unlisted` are units on the line that are not configured.
+    and `foreign_frames` counts what was heard of it; `advice` is what to set so that units are heard better; `unlisted` are units on the line that are not configured.
     """
 
     url: Url
@@ -118,6 +118,7 @@ class UpstreamStatus(Counted):
     is_heard: bool
     foreign_frames: int
     other_master: str
+    advice: tuple[str, ...] = ()
     unlisted: tuple[int, ...] = ()
     units: dict[str, UnitStatus]
 
@@ -142,6 +143,7 @@ def report(upstream: Upstream, tally: Counters, utilisation: float, now: float,
         returns_ids=tally.returns_ids,
         is_heard=upstream.is_heard,
         foreign_frames=tally.foreign,
+        advice=tally.advice,
         other_master=tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
         unlisted=tuple(sorted(unlisted)),
         units={str(unit): _unit(upstream, unit, tally, now) for unit in tally.blocks},

@@ -7,6 +7,7 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
+from softsplit.upstream.causes.causes import Causes
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
@@ -19,29 +20,32 @@ class Results:
     """The results of one wire; for the thread that owns it."""
 
     def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, words: EventLog, turns: WireShares,
-                 hand_over: HandOver):
+                 hand_over: HandOver, causes: Causes):
         self._client = client
         self._plan = plan
         self._tally = counters
         self.words = words
         self.turns = turns
         self._hand_over = hand_over
+        self._causes = causes
         self._others = OtherMaster(upstream, counters, words)
         self.late = LateReadings(upstream, client, plan, counters, words, hand_over.put)
         self._is_away = False  # the gateway or the adapter
 
-    def count(self, outcome: Outcome) -> None:
-        """Note a request and what came of it: the gateway, at least, was there."""
+    def count(self, outcome: Outcome) -> Outcome:
+        """Note a request and what came of it: the gateway, at least, was there. Return it with its cause."""
+        outcome = self._causes.explain(outcome)
         self._tally.count(outcome)
         self._tally.busy += outcome.took + self._client.request_gap
         self.words.reached()
         if self._is_away:
             self._is_away = False
             self._plan.restart(clock.now())
+        return outcome
 
     def take(self, read: Read, outcome: Outcome) -> None:
         """A read of the plan was answered, with data or an exception, or was not."""
-        self.count(outcome)
+        outcome = self.count(outcome)
         unit, code = outcome.unit, outcome.exception
         if outcome.is_of_unit:
             self._answered(read, outcome)
@@ -55,6 +59,7 @@ class Results:
     def unreachable(self, error: Unreachable) -> None:
         """The gateway or the adapter is away, and so are all units."""
         self._is_away = True
+        error = self._causes.explain_unreachable(error)
         self._tally.miss(error)
         self.words.unreachable(error)
         for unit in self._tally.blocks:
@@ -72,7 +77,7 @@ class Results:
 
     def listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
-        self.late.take()
+        self._causes.came_late(self.late.take())
         if self._client.gateway:
             self._tally.gateway_wait = self._client.gateway.known
         self._tally.returns_ids = self._client.returns_ids

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
-from softsplit.commands.doctor.ports import look_at, look_for
 from softsplit.commands.shared.route import here, obstacle_at
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
@@ -45,10 +44,8 @@ def examine_running(topology: Topology, status: Status, config: Path) -> Iterato
 
 
 def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
-    if not report.is_reachable:  # why is among the troubles
-        if cure := look_for(upstream):
-            yield note(f"{upstream.name}: {cure}")
-        return
+    if not report.is_reachable:
+        return  # why is among the troubles
     yield well(f"{upstream.name}: {upstream.url} is {report.state}, {describe_load(report)}")
     for unit in upstream.units:
         if each := report.units.get(str(unit.unit)):
@@ -57,8 +54,7 @@ def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
 
 def _unit(who: str, upstream: Upstream, report: UnitStatus) -> Iterator[Finding]:
     if not report.answers_now:
-        yield note(f"{who}: {look_at(upstream)}")  # that it does not is among the troubles
-        return
+        return  # why is among the troubles
     latency, errors, requests = report.latency, report.errors, report.requests
     yield well(f"{who} answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
     for how, count, cure in (

@@ -76,7 +76,7 @@ class Prober:
 
     def take_late(self) -> set[int]:
         """Return the units which have answered too late since the last call."""
-        return self._client.take_late()
+        return set(self._client.take_late())
 
     def take_foreign(self) -> list[str]:
         """Return what another master said, or made said, since the last call."""

@@ -84,7 +84,7 @@ def draw(view: View, width: int, height: int, clock: str = "") -> list[Line]:
 
 def draw_all(view: View, width: int) -> list[str]:
     """Return everything as plain text: the picture, every unit and every master."""
-    lines = _head(view, width, "")
+    lines = _head(view, width, "", most=None)
     if view.items:
         lines += [_titles(view, width), *draw_picture(view.look, None, width)[0]]
     for item in view.items:
@@ -92,8 +92,8 @@ def draw_all(view: View, width: int) -> list[str]:
     return [plain(each).rstrip() for each in lines]
 
 
-def _head(view: View, width: int, clock: str) -> list[Line]:
-    """Who this is, and what is wrong."""
+def _head(view: View, width: int, clock: str, most: int | None = TROUBLES) -> list[Line]:
+    """Who this is, and what is wrong: at `most` so many troubles, and notes."""
     status, health = view.look.status, view.look.status.health
     words = "softsplit top"
     if process := status.process:
@@ -101,10 +101,11 @@ def _head(view: View, width: int, clock: str) -> list[Line]:
     lines = [(*fit(line((words, "title")), width - len(clock)), (clock, "title"))]
     if health.is_well:
         lines.append(line((f"all is well: {health.summary}", "well")))
-    troubles, more = list(health.troubles[:TROUBLES]), len(health.troubles) - TROUBLES
+    troubles = list(health.troubles[:most])
+    more = len(health.troubles) - len(troubles)
     if more > 0:
         troubles[-1] += f" (and {show_count(more, 'trouble')} more)"
-    said = [(each, "bad") for each in troubles] + [(each, "note") for each in health.notes[:TROUBLES]]
+    said = [(each, "bad") for each in troubles] + [(each, "note") for each in health.notes[:most]]
     return lines + [line((part, style)) for words, style in said for part in wrap(words, width)]
 
 

@@ -13,13 +13,14 @@ from modbus_tk.modbus import Master
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.errors import Garbage, NoAnswer, Refused, Stranger, Unreachable, UpstreamError
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream.clients.gatewaywait import GatewayWait
+from softsplit.upstream.clients.heard import Heard
 from softsplit.upstream.clients.sent import Late
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
@@ -55,7 +56,8 @@ class Client(Master):
         self._silent = 0  # requests in a row without any answer
         self._silent_since = 0.0  # when the first of them was sent
         self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
-        self._late: set[int] = set()
+        self.late: dict[int, float] = {}  # seconds that late answers took which nobody has taken yet
+        self.connected_at, self._heard = 0.0, Heard()
         self._late_answers: list[Late] = []
         self.keep_shape: set[tuple[int, bytes]] = set()  # units and reads that must not be part of longer ones
 
@@ -79,6 +81,17 @@ class Client(Master):
         has closed while idle is opened again, and the question repeated on it, if it `may_repeat`. Raises
         Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
         """
+        self._heard.begin()
+        try:
+            return self._ask_twice(unit, question, timeout, may_repeat)
+        except (NoAnswer, Stranger, Garbage) as error:
+            if said := self._heard.describe(self._url):
+                self.close()
+                raise Stranger(said) from error
+            raise
+
+    def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
+        """Ask, and once more when the peer has closed an idle connection."""
         was_open = self._is_usable()
         if not was_open:
             self._connect()
@@ -99,9 +112,9 @@ class Client(Master):
         """Return the time from which on no late answer can be mistaken for the one to this."""
         return 0.0
 
-    def take_late(self) -> set[int]:
-        """Return the units whose answers have come too late since the last call."""
-        late, self._late = self._late, set()
+    def take_late(self) -> dict[int, float]:
+        """Return the units whose answers have come too late since the last call, and how long they took, in seconds."""
+        late, self.late = self.late, {}
         return late
 
     def take_late_answers(self) -> list[Late]:
@@ -109,8 +122,9 @@ class Client(Master):
         late, self._late_answers = self._late_answers, []
         return late
 
-    def await_late(self, timeout: float) -> None:
-        """Wait for answers that may still come to what was asked, where it can be told to what they belong."""
+    def await_late(self, timeout: float) -> bool:
+        """Wait for answers that may still come, where it can be told to what they belong; return whether any did."""
+        return False
 
     def patience(self, timeout: float) -> float:
         """Return the seconds that an answer really gets which is to have `timeout`."""
@@ -143,6 +157,7 @@ class Client(Master):
         if self._silent >= self._most_silent:
             self._most_silent = min(2 * self._most_silent, MOST_SILENT)
         self._silent = 0
+        self.connected_at = clock.now()
         if self._connect_delay:
             self._pause(self._connect_delay)
 
@@ -182,7 +197,7 @@ class Client(Master):
         while True:
             left = end - clock.now()
             try:
-                return self._wire.receive(max(0.0, min(left, SLICE)))
+                return self._heard.note(self._wire.receive(max(0.0, min(left, SLICE))))
             except TimeoutError:
                 if left <= SLICE or self._pause(0):
                     raise
@@ -203,7 +218,7 @@ class Client(Master):
         if not self._is_opened:
             return False
         try:
-            data = self._wire.pending()
+            data = self._heard.note(self._wire.pending())
         except OSError:
             return False
         if data:

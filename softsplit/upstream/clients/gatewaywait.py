@@ -52,10 +52,11 @@ class GatewayWait:
         """A request was not answered in its time."""
         self._silent += 1
 
-    def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = ()) -> None:
+    def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = ()) -> float:
         """An answer to what was asked then has come: from the unit, or from the gateway in its place.
 
-        The requests before it which nobody has answered were sent at `silent`.
+        The requests before it which nobody has answered were sent at `silent`. Return for how many seconds the
+        gateway was busy with it, at most.
         """
         took = now - max(asked_at, self._came_at)  # it begins with one when it has done the one before
         self._came_at, self._silent = now, 0
@@ -63,6 +64,7 @@ class GatewayWait:
             (self._said if is_gateway else self._took).append(min(took, LONGEST_WAIT))
         elif not is_gateway:
             self._weigh(now, asked_at, silent)
+        return took
 
     def _weigh(self, now: float, asked_at: float, silent: Sequence[float]) -> None:
         """Draw from an answer whether the silent requests before it have held it up."""

@@ -14,7 +14,7 @@ from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
 from softsplit import clock
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer, NoAnswer, NotSent, Refused
+from softsplit.errors import BadAnswer, Garbage, NoAnswer, NotSent, Refused
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.addresses import unit_of
@@ -180,8 +180,8 @@ class RtuClient(Client, RtuMaster):
             unit, pdu = adu.take_apart(frame, size)
             if frame == self._request and (self._hears_itself or not self._is_mirrored):
                 self._hears_itself = True
-            elif self._awaited.matching(unit, pdu):
-                self._late.add(unit)
+            elif shapes := self._awaited.matching(unit, pdu):
+                self.late[unit] = self._heard.at - max(map(self._awaited.asked_at, shapes))
             else:
                 foreign.append((unit, pdu))
                 is_proof = is_idle and not self._awaited.has(unit) and not self._others.is_twice(unit, pdu)
@@ -269,5 +269,6 @@ class RtuClient(Client, RtuMaster):
         _, loose = adu.split(heard.replace(self._request, b""), self._unit_bytes)
         fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._unit, self._question)
         if fault:
-            raise BadAnswer(f"unit {self._unit}: the answer has {fault}")
+            kind = BadAnswer if is_damaged or foreign else Garbage
+            raise kind(f"unit {self._unit}: the answer has {fault}")
         raise TimeoutError

@@ -4,7 +4,7 @@ from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer, NoAnswer
+from softsplit.errors import BadAnswer, NoAnswer, Stranger
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SocketWire
@@ -48,13 +48,14 @@ class TcpClient(Client, TcpMaster):
     def patience(self, timeout: float) -> float:
         return self.gateway.patience(timeout)
 
-    def await_late(self, timeout: float) -> None:
+    def await_late(self, timeout: float) -> bool:
         self._deadline = clock.now() + timeout
         try:
             while self._is_opened and self._sent.may_come:
                 self._take(self._next_frame())
         except (BadAnswer, OSError):
             pass  # nothing more comes
+        return bool(self.late)
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         self._timeout = timeout
@@ -91,14 +92,14 @@ class TcpClient(Client, TcpMaster):
         sent, silent = found
         is_exception = frame[7] >= 0x80
         is_gateways = is_exception and frame[8:9] in map(int.to_bytes, pdu.GATEWAY_EXCEPTIONS)
-        self.gateway.answered(now, sent.asked_at, is_gateways, silent)
+        took = self.gateway.answered(now, sent.asked_at, is_gateways, silent)
         if not is_late:
             return sent
         self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
         if frame[6] == sent.unit and not pdu.reply_fault(sent.question, frame[7:]):
             self._late_answers.append(Late(sent, frame[7:]))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
-                self._late.add(sent.unit)
+                self.late[sent.unit] = 0.0 if silent else took
         return None
 
     def _next_frame(self) -> bytes:
@@ -121,19 +122,19 @@ class TcpClient(Client, TcpMaster):
         try:
             length = adu.tcp_frame_length(self._inbox)
         except ValueError as error:
-            raise self._bad(f"{self._url} does not speak Modbus TCP: {error}") from error
+            raise self._bad(f"{self._url} does not speak Modbus TCP: {error}", Stranger) from error
         if not length or len(self._inbox) < length:
             return b""
         frame = bytes(self._inbox[:length])
         del self._inbox[:length]
         if frame[2:4] != b"\0\0":
-            raise self._bad(f"{self._url} does not speak Modbus TCP: protocol id {frame[2:4].hex()}")
+            raise self._bad(f"{self._url} does not speak Modbus TCP: protocol id {frame[2:4].hex()}", Stranger)
         return frame
 
-    def _bad(self, what: str) -> BadAnswer:
+    def _bad(self, what: str, kind: type[BadAnswer] = BadAnswer) -> BadAnswer:
         """The connection cannot be trusted any more: close it, and return the error to raise."""
         self.close()
-        return BadAnswer(what)
+        return kind(what)
 
     # What follows overrides modbus-tk.
 

@@ -1,0 +1,1 @@
+"""Why a wire is silent, or answers what nobody asked: the causes, in words."""

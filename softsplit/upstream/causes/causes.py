@@ -1,0 +1,60 @@
+"""Finds the causes of what goes wrong on one wire, and hands them to all who tell: errors, counters, log."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from softsplit import clock
+from softsplit.config.upstream import Upstream
+from softsplit.errors import Unreachable
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.outcome import Outcome
+from softsplit.upstream.causes.diagnosis import Diagnosis
+from softsplit.upstream.causes.dialect import OtherDialect
+from softsplit.upstream.clients.client import Client
+from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
+
+
+class Causes:
+    """The causes of one upstream; for the thread that owns the wire. `pause` is true when all is to stop."""
+
+    def __init__(self, upstream: Upstream, client: Client, counters: Counters, events: EventLog,
+                 pause: Callable[[float], object]):
+        self._client = client
+        self._counters = counters
+        self._events = events
+        self._timeout = upstream.timeout
+        self._diagnosis = Diagnosis(upstream.url, upstream.line, counters.blocks, upstream.timeout,
+                                    client.request_gap)
+        self._other_dialect = OtherDialect(upstream.url, upstream.timeout, pause)
+
+    def explain(self, outcome: Outcome) -> Outcome:
+        """Take note of what came of a request; return it, its error with the cause, as far as it is known."""
+        unit, block, error = outcome.unit, outcome.block, outcome.error
+        now, client = clock.now(), self._client
+        self._diagnosis.count(outcome)
+        self.came_late(client.late)
+        if error is None:
+            return outcome
+        connected_for = now - client.connected_at
+        if block and self._diagnosis.is_mute and not self._counters.foreign and self._other_dialect.is_due():
+            self._ask_otherwise(unit, block)
+            self.came_late(client.late)
+        return replace(outcome, error=self._diagnosis.explain(unit, error, connected_for,
+                                                              self._other_dialect.said, now))
+
+    def _ask_otherwise(self, unit: int, block: Block) -> None:
+        """Ask in the other dialect, unless answers come that are only late."""
+        if not self._client.await_late(self._timeout):
+            self._client.close()  # a gateway may have room for one connection only
+            self._other_dialect.ask(unit, block)
+
+    def explain_unreachable(self, error: Unreachable) -> Unreachable:
+        return self._diagnosis.explain_unreachable(error)
+
+    def came_late(self, late: Mapping[int, float]) -> None:
+        """Take note of units whose answers were late, and how long they took; tell what to set, once."""
+        self._diagnosis.came_late(late, clock.now())
+        self._counters.advice = self._diagnosis.advice(clock.now())
+        if self._counters.advice:
+            self._events.advise("; ".join(self._counters.advice))

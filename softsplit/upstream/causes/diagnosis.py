@@ -1,0 +1,169 @@
+"""What the failures of one wire have in common, in one sentence which names the cause, or what to look at. Pure.
+
+An error says what happened; what this adds follows after a semicolon, so that "for 10 min" can stand between.
+"""
+
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
+
+from softsplit.config.line import Line
+from softsplit.config.url import Url
+from softsplit.errors import (
+    BadAnswer,
+    Garbage,
+    NoAnswer,
+    NothingAnswers,
+    NotSent,
+    Refused,
+    Stranger,
+    Unreachable,
+    UpstreamError,
+)
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
+
+HELD = "something else may hold the gateway's only connection (the old master, a Cerbo, evcc?)"
+IS_IT_ON = "is it on, at this address and port?"
+GARBAGE = 'bytes arrive that are no Modbus: baud rate or parity; "softsplit scan" finds it'
+HUNG_UP = "hung up", "reset by peer"  # how an error ends
+SOON = 2.0  # s after connecting, in which a hang-up is one of a gateway that needs a pause, or has no room
+CONNECT_DELAY = 1  # s, what to set then
+QUICK, REQUEST_GAP = 0.08, 0.1  # s after an answer; what to set where requests are lost that come so soon
+LEAST_LOST, LOST_SHARE = 5, 0.2  # requests, and of those that came so soon
+OFTEN_LATE = 3  # late answers of a unit, after which it is told though it answers
+KEEP_LATE = 600.0  # s for which it matters that an answer came too late
+TIMEOUTS = (0.5, 1, 2, 3, 5, 10, 20, 30)  # s, what may be set
+ROOM = 1.2  # times what was needed
+
+
+def look_at(line: Line | None, are_many: bool = False) -> str:
+    """Ask what there is to ask when nothing is known but that a unit does not answer, or that many do not."""
+    setting = f"{line.baudrate} {line.mode}" if line else "the gateway's baud rate and mode"
+    whose = "are they on, are these their unit ids, are they" if are_many else "is it on, is this its unit id, is it"
+    return f"{whose} set to {setting}, are A and B the right way round, is the line terminated?"
+
+
+def look_for(url: Url, error: UpstreamError) -> str:
+    """What to look at when there is no connection; an adapter's error has a cure of its own."""
+    if url.is_serial:
+        return ""
+    return f"is it on, at this address? {HELD}" if "timed out" in str(error) else IS_IT_ON
+
+
+def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
+    """What to look at when nobody has ever answered on a wire, in either dialect."""
+    look = look_at(line, are_many)
+    return look if url.is_serial else f"{HELD} Or the line is silent: {look}"
+
+
+def is_it_the_id(unit: int, answering: Collection[int]) -> str:
+    """What to look at when others are answering on the same wire."""
+    return f"unit {min(answering)} does, so is {unit} its unit id, and is it on?"
+
+
+def is_late(unit: int, took: float, timeout: float) -> str:
+    """Say which time-out a unit needs that took so long, in seconds."""
+    enough = next((each for each in TIMEOUTS if each >= ROOM * took), TIMEOUTS[-1])
+    return f"unit {unit} answers {took - timeout:.1f} s too late; set timeout = {enough:g}"
+
+
+class Diagnosis:
+    """What was seen on one wire; for the thread that owns it. Times are those of the clock, in seconds."""
+
+    def __init__(self, url: Url, line: Line | None, units: Collection[int], timeout: float, request_gap: float):
+        self._url = url
+        self._line = line
+        self._timeout = timeout
+        self._request_gap = request_gap
+        self._answering: set[int] = set()  # units that have answered ever
+        self._is_alive = False  # whether anybody speaks Modbus there, be it a gateway in the place of a unit
+        self._answered_at = float("-inf")
+        self._is_answered = False  # the latest request
+        self._silent = 0  # requests in a row, since the start
+        self._soon, self._later = Counter(), Counter()  # requests by unit, and (unit, "lost")
+        self._are_many = len(units) > 1
+        self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, their time
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether nothing at all has answered so far, and not for the first time."""
+        return self._silent > 1 and not self._answering and not self._is_alive
+
+    def count(self, outcome: Outcome) -> None:
+        """Take note of a request, and what came of it."""
+        unit, error = outcome.unit, outcome.error
+        is_soon = outcome.asked_at - self._answered_at < QUICK and self._is_answered
+        self._is_answered = error is None or isinstance(error, Refused)
+        seen = self._soon if is_soon else self._later
+        seen[unit] += 1
+        if self._is_answered:
+            self._answered_at, self._silent = outcome.asked_at + outcome.took, 0
+            self._is_alive |= outcome.exception in GATEWAY_EXCEPTIONS
+            if outcome.is_of_unit:
+                self._answering.add(unit)
+        elif isinstance(error, BadAnswer) and not isinstance(error, (Garbage, Stranger)):
+            self._is_alive = True
+        elif isinstance(error, NoAnswer):
+            self._silent += 1
+            seen[unit, "lost"] += 1
+
+    def came_late(self, late: Mapping[int, float], now: float) -> None:
+        """Take note of units whose answers were late, and how long they took."""
+        for unit, took in late.items():
+            self._answering.add(unit)
+            times = self._late.setdefault(unit, deque(maxlen=OFTEN_LATE))
+            if took not in [each for _, each in times]:  # it may be told twice
+                times.append((now, took))
+
+    def explain(self, unit: int, error: UpstreamError, connected_for: float, other_dialect: str,
+                now: float) -> UpstreamError:
+        """Return the error with its cause, or what to look at, as far as anybody knows."""
+        if isinstance(error, Garbage):
+            return error if self._answering else Garbage(GARBAGE)
+        if isinstance(error, NoAnswer) and not isinstance(error, NotSent):
+            return self._explain_silence(unit, error, connected_for, other_dialect, now)
+        is_gateways = isinstance(error, Refused) and error.exception_code in GATEWAY_EXCEPTIONS
+        if is_gateways and unit not in self._answering:
+            look = is_it_the_id(unit, self._answering) if self._answering else look_at(self._line)
+            return Refused(f"{error}; {look}", error.exception_code)
+        return error
+
+    def explain_unreachable(self, error: Unreachable) -> Unreachable:
+        look = look_for(self._url, error)
+        return Unreachable(f"{error}; {look}") if look else error
+
+    def advice(self, now: float) -> tuple[str, ...]:
+        """What to set in the configuration so that units are heard better."""
+        late = [is_late(unit, max(times), self._timeout) for unit in self._late
+                if len(times := self._late_times(unit, now)) >= OFTEN_LATE]
+        return (*late, *(f"unit {unit} loses requests that follow an answer at once; set request_gap = {REQUEST_GAP}"
+                         for unit in self._answering if self._needs_gap(unit)))
+
+    def _late_times(self, unit: int, now: float) -> list[float]:
+        """How long the late answers of a unit took lately; a shorter time is that of a try with less patience."""
+        return [took for at, took in self._late.get(unit, ()) if now - at < KEEP_LATE and took > self._timeout]
+
+    def _needs_gap(self, unit: int) -> bool:
+        """Whether a unit loses requests that come soon after an answer, and only those."""
+        lost, others = self._soon[unit, "lost"], self._later[unit, "lost"]
+        return (self._request_gap < QUICK and lost >= max(LEAST_LOST, LOST_SHARE * self._soon[unit])
+                and others <= LOST_SHARE / 2 * self._later[unit])
+
+    def _explain_silence(self, unit: int, error: NoAnswer, connected_for: float, other_dialect: str,
+                         now: float) -> NoAnswer:
+        if times := self._late_times(unit, now):
+            return NoAnswer(is_late(unit, max(times), self._timeout))
+        if other_dialect:
+            return NothingAnswers(other_dialect)
+        if str(error).lower().endswith(HUNG_UP) and connected_for < SOON and not self._url.is_serial:
+            kind, what = ((NoAnswer, error) if self._answering or self._is_alive else
+                          (NothingAnswers, f"the gateway at {self._url} hangs up after connecting"))
+            return kind(f"{what}; {HELD} Or it needs a pause first: set connect_delay = {CONNECT_DELAY}")
+        if unit in self._answering:
+            return error
+        if self._answering:
+            return NoAnswer(f"{error}; {is_it_the_id(unit, self._answering)}")
+        if self._is_alive:
+            return NoAnswer(f"{error}; {look_at(self._line)}")
+        what = "no unit answers" if self._are_many else error
+        return NothingAnswers(f"{what}; {look_at_wire(self._url, self._line, self._are_many)}")

@@ -1,0 +1,56 @@
+"""Who speaks on a connection that brings no answers of the kind that was expected there. Pure."""
+
+from dataclasses import replace
+
+from softsplit.config.url import Url, show_address
+from softsplit.printable import printable
+from softsplit.protocol import adu
+
+OTHER_SCHEME = {"tcp": "rtuovertcp", "rtuovertcp": "tcp"}
+SPOKEN = {"tcp": "Modbus TCP", "rtuovertcp": "Modbus RTU"}
+LEAST_TEXT, MOST_TEXT = 6, 40  # characters of a greeting, for one to be seen, and of it that are shown
+IS_PORT_RIGHT = "is the port right?"
+WEB = (b"HTTP/", b"<!doctype", b"<html", b"\x15\x03")  # how a web server begins; the last one is an alert of TLS
+TELNET = (b"\xff\xfb", b"\xff\xfd")  # RFC 854: IAC WILL, IAC DO
+
+
+def other_url(url: Url) -> Url | None:
+    """The url of the other way to speak Modbus over a TCP connection; None where there is none."""
+    return replace(url, scheme=OTHER_SCHEME[url.scheme]) if url.scheme in OTHER_SCHEME else None
+
+
+def answers_otherwise(url: Url) -> str:
+    """Say that the other way of speaking is the right one at `url`."""
+    other = other_url(url)
+    return f"the gateway answers {SPOKEN[other.scheme]}: its url is {other}"
+
+
+def describe_stranger(data: bytes, url: Url) -> str:
+    """Say who sends such bytes over a TCP connection, or nothing when they do not tell."""
+    data, where = bytes(data), show_address(url.host, url.port)
+    if any(data[:20].lstrip().lower().startswith(begin.lower()) for begin in WEB):
+        return f"a web server answers at {where}; {IS_PORT_RIGHT}"
+    if data.startswith(TELNET):
+        return f"a telnet server answers at {where}; {IS_PORT_RIGHT}"
+    if text := _as_text(data):
+        return f'no Modbus device answers at {where}, but one that says "{text}"; {IS_PORT_RIGHT}'
+    is_other = {"tcp": _has_rtu_frame, "rtuovertcp": _is_tcp_frame}.get(url.scheme)
+    return answers_otherwise(url) if is_other and is_other(data) else ""
+
+
+def _as_text(data: bytes) -> str:
+    """The beginning of what can only be text, in one line that is not too long; or nothing."""
+    text = " ".join(data.decode("ascii", "replace").split())
+    return printable(text[:MOST_TEXT]) if len(text) >= LEAST_TEXT and text.isascii() and text.isprintable() else ""
+
+
+def _has_rtu_frame(data: bytes) -> bool:
+    return data[2:4] != b"\0\0" and bool(adu.split(data[:2 * adu.MAX_RTU_FRAME])[0])
+
+
+def _is_tcp_frame(data: bytes) -> bool:
+    """Whether this is one whole frame of Modbus TCP: its protocol id is 0, and its length is right."""
+    try:
+        return len(data) > adu.HEADER.size and data[2:4] == b"\0\0" and adu.tcp_frame_length(data) == len(data)
+    except ValueError:
+        return False
