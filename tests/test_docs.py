@@ -11,6 +11,7 @@ import pytest
 
 from softsplit import Downstream, Splitter, Upstream
 from softsplit.cli import COMMANDS
+from softsplit.commands.check.discovery import missed_by_victron
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import SimulatedUnit
@@ -27,7 +28,7 @@ from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers.choice import server_for
-from softsplit.profiles import shipped_profiles
+from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.loader import (
     IDENTIFY_KEYS,
     PROFILE_KEYS,
@@ -65,6 +66,30 @@ def test_the_configuration_of_the_readme_is_right():
     assert [upstream.url.scheme for upstream in kinds.upstreams] == ["tcp", "rtuovertcp", "rtu"]
     with_more = parse_config(fenced("toml")[0] + fenced("toml")[2], "README.md", ROOT)
     assert [downstream.name for downstream in with_more.downstreams] == ["victron", "maxem", "evcc"]
+
+
+def test_the_first_configuration_and_script_of_the_readme_need_no_root():
+    for text in (fenced("toml")[0], fenced("python")[0]):
+        ports = [int(port) for port in re.findall(r"tcp://0\.0\.0\.0:(\d+)", text)]
+        assert ports and min(ports) >= 1024
+
+
+def test_what_the_readme_tells_masters_to_ask_for_is_what_is_served():
+    evcc, assistant = fenced("yaml")
+    port = parse_config(fenced("toml")[0] + fenced("toml")[2], "README.md", ROOT).downstreams[-1].url.port
+    assert f"port: {port}\n" in evcc
+    register, = [each for each in load_profile("abb-b23").registers if each.name == "active_power_total"]
+    assert f"address: {register.block.address} " in assistant and (register.type, register.resolution) == ("s32", "0.01 W")
+    assert f"address {register.block.address}, quantity {register.block.count}" in README
+
+
+def test_the_victron_of_the_readme_finds_the_meter_by_itself():
+    text, = [text for text in fenced("toml") if "the search finds it" in text]
+    upstream = fenced("toml")[0].partition("[downstream")[0]
+    victron, = parse_config(upstream + text, "README.md", ROOT).downstreams
+    assert not missed_by_victron(victron)
+    original, = parse_config(upstream + text.replace("units", "# units"), "README.md", ROOT).downstreams
+    assert "it finds unit 2 only" in missed_by_victron(original)[0] and "finds only unit 2" in README
 
 
 def test_the_tap_of_the_readme_is_only_heard():
