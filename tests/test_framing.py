@@ -5,6 +5,7 @@ import random
 import pytest
 
 from softsplit.downstream.servers.framing import Framer
+from softsplit.downstream.unserved import Unserved
 from softsplit.protocol import adu
 from softsplit.protocol.adu import JOIN, rtu_frame
 from tests.support import read_request
@@ -19,7 +20,7 @@ TRAP = rtu_frame(5, b"\x03" + bytes((len(REQUEST),)) + REQUEST)  # a foreign rep
 
 
 def framer() -> Framer:
-    return Framer(OURS)
+    return Framer(Unserved("maxem", OURS))
 
 
 def answered(*segments: bytes, gap: float = 0.1) -> list[bytes | None]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
+from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
@@ -104,6 +105,7 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams) -> list[Troubl
     causes = {each.about: number for number, each in enumerate(found)}
     found += [Trouble(cause=f"{name}: {each.state}", about=name)
               for name, each in downstreams.items() if not each.is_serving]
+    found += [trouble for name, each in downstreams.items() for trouble in _asked_in_vain(name, each)]
     for name, downstream in downstreams.items():
         for number, unit in downstream.units.items():
             if not unit.stale:
@@ -163,6 +165,17 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     elif refused and len(refused) == len(unit.blocks):
         yield Trouble(cause=f"{name}: unit {number} refuses every block; is its profile right? "
                             f"{refused[0].last_error}", about=about)
+
+
+def _asked_in_vain(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
+    """What masters send that this server cannot answer; it is no more than a note where they get data."""
+    severity = NOTE if downstream.is_asked else TROUBLE
+    if downstream.garbled:
+        heard_alone = TROUBLE if downstream.url.is_serial else severity  # on one line all that comes is garbled
+        yield Trouble(cause=f"{name}: {downstream.garbled}", about=name, severity=heard_alone)
+    units = [each.unit for each in downstream.unserved if each.requests >= SURE and each.age < RECENT]
+    if units:
+        yield Trouble(cause=f"{name}: {describe_unserved(units, downstream.units)}", about=name, severity=severity)
 
 
 def _stale(unit: ServedStatus, upstreams: Upstreams, who: str) -> Trouble:

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from modbus_tk import modbus
 
 from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.unserved import Unserved
 from softsplit.logs.conditions import TokenBucket
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.functions import describe_pdu
@@ -21,14 +22,15 @@ class Databank(modbus.Databank):
     """modbus-tk's databank with mirrors for slaves.
 
     `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial
-    line.
+    line. `question` is for `unserved`, which counts what masters send in vain.
     """
 
-    def __init__(self, name: str, mirrors, unknown_unit: int | None):
+    def __init__(self, name: str, mirrors, unknown_unit: int | None, question: str = ""):
         super().__init__()
         self._name = name
         self._slaves: dict[int, Mirror] = {mirror.unit: mirror for mirror in mirrors}
         self._unknown_unit = unknown_unit
+        self.unserved = Unserved(name, self._slaves, question)
         self._refused: set[str] = set()
         self._bucket = TokenBucket(burst=20)
 
@@ -50,7 +52,7 @@ class Databank(modbus.Databank):
             return answer
         if self._unknown_unit is None or pdu[0] >= 0x80:
             return SILENCE
-        self._note(f"unit {unit} is not served here", self._unknown_unit)
+        self.unserved.ask(unit)
         return pdus.exception_pdu(pdu[0], self._unknown_unit)
 
     def _note(self, request: str, code: int) -> None:

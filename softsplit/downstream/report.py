@@ -70,8 +70,20 @@ class ServedStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnservedStatus:
+    """A unit that masters ask for, though it is not served; `age` is how long ago that was last."""
+
+    unit: str
+    requests: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownstreamStatus:
-    """A downstream. `refused_peers` counts the connections that were refused, by address."""
+    """A downstream. `refused_peers` counts the connections that were refused, by address.
+
+    `stray_bytes` counts those that were no request; `garbled` asks why, while lately nothing else came.
+    """
 
     url: Url
     state: str
@@ -82,6 +94,15 @@ class DownstreamStatus:
     silences: int
     masters: dict[str, MasterStatus]
     units: dict[str, ServedStatus]
+    unserved: tuple[UnservedStatus, ...] = ()
+    stray_bytes: int = 0
+    garbled: str = ""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether masters have asked for units that are served here."""
+        return any(asked.unit is None or str(asked.unit) in self.units
+                   for master in self.masters.values() for asked in master.asked)
 
     @property
     def is_serving(self) -> bool:

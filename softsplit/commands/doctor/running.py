@@ -83,7 +83,7 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
         others = f" and {len(masters) - NAMED} others" if len(masters) > NAMED else ""
         yield well(f"{who} was asked {show_count(report.requests, 'time')}, by "
                    f"{', '.join(masters[:NAMED])}{others}")
-    else:
+    elif not (report.garbled or report.unserved):  # these are among the troubles
         line = downstream.line
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")

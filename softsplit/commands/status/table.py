@@ -65,6 +65,10 @@ def _downstream(name: str, downstream: DownstreamStatus) -> list[str]:
     title += [_times(code, count) for code, count in downstream.exceptions.items()]
     if refused := sum(downstream.refused_peers.values()):
         title.append(f"{show_count(refused, 'connection')} refused")
+    if unserved := sum(each.requests for each in downstream.unserved):
+        title.append(f"{show_count(unserved, 'request')} for units that are not served")
+    if downstream.stray_bytes:
+        title.append(f"{show_count(downstream.stray_bytes, 'byte')} without a request")
     units = [["unit", "from", "fresh"]]
     for number, unit in downstream.units.items():
         fresh = f"{unit.fresh} of {unit.blocks} blocks"

@@ -11,13 +11,14 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.servers.rtu import RtuServer
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.unserved import question_for
 from softsplit.protocol.pdu import GATEWAY_NO_PATH
 
 
 def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None,
                access: Access | None = None) -> Server:
     """Return a server, not yet open, for these units; `line` is for a serial url, `access` for the others."""
-    databank = Databank(name, units, unknown_unit=GATEWAY_NO_PATH if url.kind.has_mbap else None)
+    databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None, question_for(url, line))
     if url.is_serial:
         return RtuServer(name, url, line or Line(), databank)
     return (TcpServer if url.kind.has_mbap else RtuOverTcpServer)(name, url, databank, access or Access())

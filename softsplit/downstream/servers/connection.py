@@ -126,6 +126,9 @@ class Connection:
         """The master does not wait any more: what it wanted written is not sent, if it was not sent yet."""
         if self._awaited and self._awaited[0][7] in WRITING:
             self._awaited[1].cancel()
+        elif self._inbox and not self._awaited:  # no whole request came of it
+            self._databank.unserved.stray(len(self._inbox))
+            self._inbox = b""
 
     def send(self) -> None:
         """Send as much as the master takes, and see what is to be done next. Raises OSError."""
@@ -154,12 +157,15 @@ class Connection:
             length = data[begin + 4] << 8 | data[begin + 5]
             if not adu.MIN_LENGTH <= length <= adu.MAX_LENGTH:
                 self._has_ended = True  # this is not Modbus
+                self._databank.unserved.stray(len(data) - begin)
                 return b""
             end = begin + 6 + length
             if end > len(data):
                 break
-            if data[begin + 2:begin + 4] == b"\0\0":  # any other protocol is discarded
+            if data[begin + 2:begin + 4] == b"\0\0":
                 self._ask(data[begin:end], data[begin + 6], data[begin + 7:end])
+            else:  # any other protocol is discarded
+                self._databank.unserved.stray(end - begin)
             begin = end
         return data[begin:]
 
@@ -168,6 +174,7 @@ class Connection:
         self.is_served = True
         self.requests += 1
         self._hangs_since = None
+        self._databank.unserved.frame()
         self.counters.count_request(unit, pdu)
         if not self._outbox:
             self._made_at = self.asked_at

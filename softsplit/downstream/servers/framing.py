@@ -1,5 +1,7 @@
 """Framing: find the request to answer among all traffic on a serial line."""
 
+from softsplit.downstream.servers.othertraffic import OtherTraffic
+from softsplit.downstream.unserved import Unserved
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import size_of, unit_of
 
@@ -12,11 +14,12 @@ class Framer:
     Bytes up to a silence are a segment. Known frames of anybody are walked from its front, and a request that
     ends it is found. After noise, the longest suffix that is a request counts. What may be the beginning of a
     frame waits for the next segment, at most `join` seconds: `expires_at` tells until when, on the
-    clock. `size` is that of the addresses of our units.
+    clock. `size` is that of the addresses of our units. What is heard besides is counted in `unserved`.
     """
 
-    def __init__(self, units, join: float = adu.JOIN):
-        self._units = frozenset(units)
+    def __init__(self, unserved: Unserved, join: float = adu.JOIN):
+        self._units = frozenset(unserved.units)
+        self._others = OtherTraffic(unserved)
         self.size = size_of(self._units)
         self._join = join
         self._held = b""
@@ -31,12 +34,17 @@ class Framer:
         if not rest:
             return self._ours(data[begin:])
         if adu.is_rtu_frame(rest, self.size):  # its function does not tell its length, or a wrong one
+            self._others.frame(rest)
             return rest if unit_of(rest, self.size) in self._units else None
         length = max(adu.request_length(rest, self.size), adu.reply_length(rest, self.size))
         if length > len(rest) and len(rest) < adu.MAX_RTU_FRAME:
             self._held, self.expires_at = rest, ended + self._join
             return None
         return self._suffix(rest)
+
+    def end(self) -> None:
+        """The line is gone: whoever has not answered does so no more."""
+        self._others.end()
 
     def expire(self) -> bytes | None:
         """Nothing followed what was held; return the request it ends in, if any."""
@@ -50,6 +58,7 @@ class Framer:
             length = adu.known_length(data[at:at + adu.MAX_RTU_FRAME - 1 + self.size], self.size)
             if not length:
                 break
+            self._others.frame(data[at:at + length])
             begin, at = at, at + length
         return begin, data[at:]
 
@@ -63,5 +72,10 @@ class Framer:
         for begin in range(max(0, len(data) - adu.MAX_RTU_FRAME), len(data) - 2 - self.size):
             frame = data[begin:]
             if self._ours(frame) and adu.crc(frame) == 0:
+                if begin:
+                    self._others.stray(begin)
+                self._others.frame(frame)
                 return frame
+        if data:
+            self._others.stray(len(data))
         return None

@@ -35,7 +35,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         Server.__init__(self, name, url, databank)
         self._silence = adu.frame_silence(line.baudrate, line.mode)
         self._character = adu.character_time(line.baudrate, line.mode)
-        self._framer = Framer(databank.mirrors)
+        self._framer = Framer(databank.unserved)
         self._has_echo = line.echo or None  # None: to be found out
         self._master = self.masters.meet(url.path)  # all that ask on this line
 

@@ -25,7 +25,7 @@ class RtuConnection(Connection):
 
     def __init__(self, sock, databank, *others):
         super().__init__(sock, databank, *others)
-        self._framer = Framer(databank.mirrors, STREAM_JOIN)
+        self._framer = Framer(databank.unserved, STREAM_JOIN)
         self._echo = Echo(None, self._framer.size, STREAM_JOIN)
 
     @property
@@ -56,6 +56,7 @@ class RtuConnection(Connection):
         if self._awaited:  # it may connect again, and try again
             self.counters.undelivered.keep(*self._awaited)
         self.counters.undelivered.withdraw()
+        self._framer.end()
 
     def _has_more(self) -> bool:
         """Whether something has come that nobody has looked at."""

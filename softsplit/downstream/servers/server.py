@@ -5,6 +5,7 @@ import logging
 import selectors
 import socket
 from contextlib import suppress
+from dataclasses import replace
 
 from softsplit import clock
 from softsplit.config.url import Url
@@ -110,7 +111,9 @@ class Server(Worker):
 
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
         """What `status.json` says of this server, and of the units that it serves."""
-        return self._reporter.report(self.url, self.state, units, now)
+        unserved = self.databank.unserved
+        return replace(self._reporter.report(self.url, self.state, units, now), unserved=unserved.asked(now),
+                       stray_bytes=unserved.stray_bytes, garbled=unserved.garbled(now))
 
     @property
     def state(self) -> str:  # main thread

@@ -1,0 +1,109 @@
+"""What masters send in vain to one server: requests for units that it does not serve, bytes that are no request.
+
+The server's thread counts, and tells each once in the log; the main thread looks on.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+
+from softsplit import clock
+from softsplit.config.line import Line
+from softsplit.config.url import Url
+from softsplit.downstream.report import UnservedStatus
+from softsplit.logs.conditions import TokenBucket
+
+log = logging.getLogger("softsplit")
+
+SURE = 3  # requests for a unit without any answer, after which it is no slip
+MOST_UNITS = 250  # that are told apart
+STRAYS, STRAY_BYTES = 5, 10  # times that bytes came, and how many, without one whole frame among them
+RECENT = 600.0  # s after which it is not told any more
+
+
+class Unserved:
+    """Counts requests for units that are not served here, and bytes between which there is no frame.
+
+    `question` asks what may be wrong when bytes come that are no request.
+    """
+
+    def __init__(self, name: str, units: Collection[int], question: str = ""):
+        self.units = units
+        self.stray_bytes = 0
+        self._name = name
+        self._question = question
+        self._asked: dict[int, tuple[int, float]] = {}  # how often, and when last, by unit
+        self._elsewhere: set[int] = set()  # units that answer, so others on the line serve them
+        self._told: set[int] = set()
+        self._bucket = TokenBucket(burst=20)
+        self._is_told_garbled = False
+        self._strays = self._stray_since_frame = 0
+        self._strayed_at = float("-inf")
+
+    def ask(self, unit: int, sure: int = 1) -> None:  # server thread
+        """A master has asked for a unit that nobody serves here; after `sure` such requests it is told."""
+        if unit in self._elsewhere or unit not in self._asked and len(self._asked) >= MOST_UNITS:
+            return
+        count = self._asked.get(unit, (0, 0.0))[0] + 1
+        self._asked[unit] = count, clock.now()
+        if count >= sure and unit not in self._told and self._bucket.take():
+            self._told.add(unit)
+            log.warning("%s: %s", self._name, describe_unserved([unit], self.units))
+
+    def answers_elsewhere(self, unit: int) -> None:  # server thread
+        """Another device on the line is this unit."""
+        if len(self._elsewhere) < MOST_UNITS:
+            self._elsewhere.add(unit)
+        self._asked.pop(unit, None)
+
+    def stray(self, count: int) -> None:  # server thread
+        """Bytes have come that are no frame, nor the beginning of one."""
+        self.stray_bytes += count
+        self._strays += 1
+        self._stray_since_frame += count
+        self._strayed_at = clock.now()
+        if self._is_garbled and not self._is_told_garbled and self._bucket.take():
+            self._is_told_garbled = True
+            log.warning("%s: %s", self._name, self._question)
+
+    def frame(self) -> None:  # server thread
+        """A whole frame has come, of whomever."""
+        if self._strays:
+            self._strays = self._stray_since_frame = 0
+        if self._is_told_garbled:
+            self._is_told_garbled = False
+            log.info("%s: what comes can be read again", self._name)
+
+    @property
+    def _is_garbled(self) -> bool:
+        return self._strays >= STRAYS and self._stray_since_frame >= STRAY_BYTES
+
+    def garbled(self, now: float) -> str:  # main thread
+        """The question to ask when bytes have come lately, and no frame among them; or nothing."""
+        return self._question if self._is_garbled and now - self._strayed_at < RECENT else ""
+
+    def asked(self, now: float) -> tuple[UnservedStatus, ...]:  # main thread
+        return tuple(UnservedStatus(unit=str(unit), requests=count, age=round(max(0.0, now - at), 3))
+                     for unit, (count, at) in sorted(dict(self._asked).items()))
+
+
+def describe_unserved(units: Iterable[object], served: Iterable[object]) -> str:
+    """Put into words that masters ask for the wrong units."""
+    names, known = [str(unit) for unit in units], [str(unit) for unit in served]
+    what = f"unit {names[0]}, which is" if len(names) == 1 else f"units {_and(names)}, which are"
+    return f"a master asks for {what} not served here; served {'is' if len(known) == 1 else 'are'} {_and(known)}"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def question_for(url: Url, line: Line | None) -> str:
+    """What to ask when bytes come to a server that are no request."""
+    if url.is_serial:
+        line = line or Line()
+        return f"bytes without a request: is the baud rate {line.baudrate} {line.mode}?"
+    if url.kind.has_mbap:
+        return ("bytes without a request: does the master speak Modbus RTU over TCP? Then this is to be a "
+                "rtuovertcp:// url")
+    return ("bytes without a request: does the master speak Modbus TCP? Then this is to be a tcp:// url; "
+            "or is the baud rate of its serial server wrong?")
