@@ -1,5 +1,6 @@
 """Checks that configuration values share; each raises ConfigError with the nearest valid word."""
 
+import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import fields
@@ -18,6 +19,17 @@ Item = TypeVar("Item")
 Many = TypeVar("Many", bound=Sized)
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
+
+
+Kind = TypeVar("Kind")
+
+
+def plainly_signed(kind: type[Kind]) -> type[Kind]:
+    """Let help() show what a class takes without the types, which its docstring puts into words."""
+    full = inspect.signature(kind.__init__)
+    names = [each.replace(annotation=each.empty) for each in full.parameters.values()]
+    setattr(kind.__init__, "__signature__", full.replace(parameters=names, return_annotation=full.empty))
+    return kind
 
 
 class Settled(Generic[Given, Kept]):

@@ -44,10 +44,10 @@ log = logging.getLogger("softsplit")
 class Splitter:
     """One process that splits buses: servers, the sync thread, pollers and listeners, as the downstreams say.
 
-    `run()` is the last line of a script; `start()` and `stop()`, once each, are for programs with a main loop of
-    their own. `wiring` is the downstreams, or what `load_config()` returns; `diagnostics` is the id of a unit
-    that tells on every downstream how fresh the others are. Raises ConfigError when two parts want the same
-    wire.
+    Splitter([victron, maxem]).run() is the last line of a script; `start()` and `stop()`, once each, are for
+    programs with a main loop of their own. `wiring` is the downstreams, or what `load_config()` returns;
+    `diagnostics` is the id of a unit that tells on every downstream how fresh the others are. Raises
+    ConfigError when two parts want the same wire.
     """
 
     def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None):
@@ -146,8 +146,8 @@ class Splitter:
         """Serve until SIGINT, SIGTERM or SIGHUP: the last line of a script.
 
         Runs in the main thread, logs to stderr unless logging is set up already, and tells systemd how it is.
-        `attend` is given the status once a second. "softsplit status -c SCRIPT" and its like find the process by
-        the path of the script, or by another that `name` says; two processes cannot have the same.
+        `attend` is given the status once a second. "softsplit status -c SCRIPT" and its like find the process
+        by the path of the script, or by another that `name` says; two processes cannot have the same.
 
         What is wrong (a port that is taken, a script that runs already) ends the process with one line on
         stderr and the exit code that "softsplit run" has then.

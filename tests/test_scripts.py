@@ -5,9 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
+from softsplit import Downstream, Topology, Unit, Upstream
 from softsplit.commands.simulate.pty import Cable
 from tests.support import (
     SOFTSPLIT,
@@ -140,3 +142,22 @@ def test_a_script_may_run_what_a_file_states(tmp_path):
         until(lambda: "serving victron" in child.log())
         until(lambda: "unit 1" in call("check", "-c", "other", cwd=tmp_path).stdout, timeout=10)
         assert child.end() == 0
+
+
+def test_help_shows_what_each_class_takes_in_lines_that_fit():
+    code = "import softsplit; [help(getattr(softsplit, name)) for name in {}]"
+    names = ("Unit", "Upstream", "Downstream", "Topology", "Profile", "Register", "load_config")
+    shown = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, timeout=60).stdout
+    heads = re.findall(r"^Help on .*?(?=Methods defined here)", shown, re.MULTILINE | re.DOTALL)
+    assert len(heads) == 6 and "Settled" not in "".join(heads) and max(map(len, "".join(heads).splitlines())) <= 250
+    for example in ('Unit(100, "abb-b23")', 'Upstream("tcp://192.168.1.140"', 'Downstream("tcp://0.0.0.0:1502"', "Splitter(topology).run()"):
+        assert example in shown
+    for kind in (Upstream, Downstream, Unit, Topology):
+        keys = [each.name for each in fields(kind) if each.init and each.name != "name"]
+        assert all(re.search(rf"\b{key}\b", kind.__doc__) for key in keys), kind
+
+
+def test_the_examples_in_the_help_texts_work():
+    meters = eval(re.search(r"Upstream\(.*\)(?=\.$)", Upstream.__doc__, re.MULTILINE)[0])
+    victron = eval(re.search(r"Downstream\(.*\)(?=\.$)", Downstream.__doc__, re.MULTILINE)[0], globals(), {"meters": meters})
+    assert Topology([victron]).upstreams == (meters,)

@@ -29,15 +29,22 @@ class Served:
     origin: Unit
 
 
+@checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Downstream:
-    """A server for masters.
+    """A server for masters: Downstream("tcp://0.0.0.0:1502", [meters], name="victron").
 
-    `url` is tcp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/... `serves` lists
-    upstreams, whose units all appear under their own ids; or `units` maps ids to (upstream, unit id there).
-    `max_age` is in seconds; `when_stale` is "exception" (0x0B) or "silent". `allow_writes` lists what masters
-    may change, like "meters/100 holding registers 0x8C04+8". The keys of `Line` belong to rtu, those of
-    `Access` to the others.
+    url            tcp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/...
+    serves         upstreams, whose units all appear under their own ids
+    units          or which units appear, under which ids: {1: (meters, 100)}
+    max_age        s, after which data is too old to be served
+    when_stale     what a master gets then: "exception" (0x0B) or "silent"
+    allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
+    baudrate, mode, rs485, echo   of rtu only, as of an Upstream
+    max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
+                   "softsplit example"
+
+    Raises ConfigError, which names the key and the cure.
     """
 
     url: Settled[str | Url, Url] = Settled()
@@ -143,12 +150,16 @@ def _require_writable(permission: Permission, profile: Profile) -> None:
         raise ConfigError(f"{permission}: the registers of {profile.name} begin at {kind} addresses")
 
 
+@checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """Everything one process runs. Raises ConfigError when two parts want the same wire.
+    """Everything one process runs, as `load_config()` returns it; Splitter(topology).run() runs it.
 
-    `upstreams` are by default those which are served. `diagnostics` is the id of a unit of our own on every
-    downstream, which tells how fresh the others are.
+    downstreams    the servers
+    upstreams      those which are served, by default
+    diagnostics    id of a unit of our own on every downstream, which tells how fresh the others are
+
+    Raises ConfigError when two parts want the same wire.
     """
 
     downstreams: Settled[Iterable[Downstream], tuple[Downstream, ...]] = Settled()

@@ -18,13 +18,16 @@ from softsplit.protocol.functions import Table
 MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 247
 
 
+@checks.plainly_signed
 @dataclass(frozen=True)
 class Unit:
-    """One address on an upstream bus, and the profile of the device that lives there.
+    """One device on an upstream bus: Unit(100, "abb-b23").
 
-    `unit` is 1 to 247, or an address of four bytes like "0x0012D687". `profile` is the name of a shipped
-    profile, a path which ends in .toml, or a Profile. `every` maps names of its blocks to other periods, in
-    seconds; `reads` is what is polled then.
+    unit      its id, 1 to 247, or an address of four bytes like "0x0012D687"
+    profile   the name of a shipped profile, a path that ends in .toml, or a Profile
+    every     other periods than the profile's, in seconds, by block: {"total accumulators": 10}
+
+    `reads` is what is polled then. Raises ConfigError, which names the cure.
     """
 
     unit: Settled[int | str, int] = Settled()
@@ -53,19 +56,25 @@ class Unit:
         return replace(first, count=1)
 
 
+@checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Upstream:
-    """A bus with real devices, where softsplit is the only master, or only listens to another one.
+    """A bus with real devices: Upstream("tcp://192.168.1.140", [Unit(100, "abb-b23")], name="meters").
 
-    `url` is tcp://HOST[:502] of a gateway, rtuovertcp://HOST:PORT or rtu:///dev/...; `timeout` is in seconds,
-    for one whole answer. With listen:///dev/... or listen://HOST:PORT (RTU over TCP) nothing is ever sent; a
-    second tap, `reply_url`, may hear the replies when the first hears nothing but requests.
+    url            tcp://HOST[:502], a Modbus TCP gateway; rtuovertcp://HOST:PORT, a serial server;
+                   rtu:///dev/..., an adapter; listen:///dev/... or listen://HOST:PORT (RTU over TCP), where
+                   another master polls and nothing is ever sent
+    reply_url      of listen: a second tap, for the replies, when the first hears nothing but requests
+    units          the devices that are there
+    timeout        s, for one whole answer
+    baudrate, mode   of rtu: 19200 and "8E1" by default; else of the line behind the gateway, if known
+    rs485, echo    of rtu: "kernel" lets the driver switch the direction; True where it hears itself
+    connect_delay  s between connecting and the first request
+    request_gap    s between an answer and the next request
+    unit_bytes     size of a unit address in a frame: 1, or 4 (not with tcp, nor listen)
+    learn          whether requests for what is not polled are forwarded, and what is asked often polled
 
-    After connecting, `connect_delay` seconds pass before the first request, and `request_gap` seconds between
-    an answer and the next request. `unit_bytes` is the size of the unit address in a frame, 1 or (not with
-    tcp, or to listen) 4. The keys of `Line` belong to rtu; elsewhere `baudrate` and `mode` are
-    those of the line behind the gateway, if known. With `learn`, what masters ask for that is not polled is
-    forwarded, and polled when they ask for it often.
+    Raises ConfigError, which names the key and the cure.
     """
 
     url: Settled[str | Url, Url] = Settled()

@@ -21,6 +21,7 @@ MOST_REGISTERS = 10_000
 WRITTEN = {"reads": "block", "registers": "register"}  # how keys of ours are called in a file
 
 
+@checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Register:
     """A named value: where it stands, how it is written, what one count is worth. For people and tools only.
@@ -114,6 +115,7 @@ class Identify:
         return value in self.equals
 
 
+@checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Profile:
     """What one make of device looks like on the bus.
