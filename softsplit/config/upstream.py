@@ -117,6 +117,13 @@ class Upstream:
     def urls(self) -> tuple[Url, ...]:
         return (self.url, self.reply_url) if self.reply_url else (self.url,)
 
+    @property
+    def own_line(self) -> Line:
+        """The line of a serial device or a tap. Raises ValueError where it is the gateway's and unknown."""
+        if self.line is None:
+            raise ValueError(f"nobody knows the line behind {self.url}")
+        return self.line
+
     def _check_taps(self) -> None:
         if self.reply_url is not None:
             if not self.is_heard:

@@ -33,6 +33,13 @@ class Outcome:
         return self.answer[2:] if self.answer is not None and self.block is not None else None
 
     @property
+    def failure(self) -> UpstreamError:
+        """Why there is no answer. Raises ValueError when there is one."""
+        if self.error is None:
+            raise ValueError(f"unit {self.unit} has answered")
+        return self.error
+
+    @property
     def exception(self) -> int | None:
         """The code of an exception, the unit's own or a gateway's."""
         return self.error.exception_code if isinstance(self.error, Refused) else None

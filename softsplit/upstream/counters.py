@@ -61,12 +61,12 @@ def total(counts: Iterable[Counts]) -> Counts:
     return found
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class BlockCounters(Counts):
     """One block of one unit: how often it is read, its latest data and since when, what went wrong last."""
 
-    name: str = ""
-    block: Block | None = None
+    name: str
+    block: Block
     every: float | None = None  # s; None when nobody knows
     latest: tuple[float | None, bytes | None] = None, None  # before the request; data
     error: str = ""
@@ -144,7 +144,8 @@ class Counters:
     def count(self, outcome: Outcome) -> None:  # poller thread
         """Add a request and what came of it."""
         unit, self.unreachable, self.asked_at = outcome.unit, "", outcome.asked_at
-        counters = self.blocks[unit].get(outcome.block, self.forwarded[unit])
+        block, forwarded = outcome.block, self.forwarded[unit]
+        counters = forwarded if block is None else self.blocks[unit].get(block, forwarded)
         counters.count(outcome.error)
         if isinstance(counters, BlockCounters):
             counters.note(outcome.asked_at, outcome.error, outcome.data)

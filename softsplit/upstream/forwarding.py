@@ -2,7 +2,7 @@
 
 from softsplit import clock
 from softsplit.config.upstream import Upstream
-from softsplit.errors import NotSent, Refused, Unreachable
+from softsplit.errors import NotSent, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Read, in_both_tables
@@ -57,12 +57,9 @@ class Forwarding:
             if isinstance(error, Unreachable):
                 raise error
             return
-        result = outcome.answer
-        if isinstance(error, Refused):
-            result = pdu.exception_pdu(forward.question.function, error.exception_code)
         self._results.count(outcome)
         self._take_home(forward, outcome)
-        self._queue.answered(forward, error if result is None else result)
+        self._queue.answered(forward, _result(forward, outcome))
         self._results.turns.forwarded(clock.now() - outcome.asked_at)
 
     def _ask(self, forward: Forward) -> Outcome:
@@ -75,14 +72,14 @@ class Forwarding:
     def _take_home(self, forward: Forward, outcome: Outcome) -> None:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
         unit, block, now, asked_at = forward.unit, outcome.block, clock.now(), outcome.asked_at
-        has_answered, error = outcome.is_of_unit, outcome.error
+        has_answered, data = outcome.is_of_unit, outcome.data
         is_known = block is not None and self._learner.is_known(unit, block)
         if outcome.exception not in pdu.BUSY:
             self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
         self._results.unit_stands(outcome)
-        if outcome.data is not None:
+        if block is not None and data is not None:
             self._learner.took(unit, block, now - asked_at)
-            self._hand_over.reading(unit, block, asked_at, outcome.data)
+            self._hand_over.reading(unit, block, asked_at, data)
             self._hand_over.wait()  # who asks again after the answer gets this
         elif has_answered:
             self._hand_over.reading(unit, None, asked_at, b"")
@@ -92,7 +89,7 @@ class Forwarding:
             longest = LATE_WRITE * self._client.patience(self._timeout)
             self._wrote(forward, now if has_answered else asked_at + longest)
             if not has_answered:
-                self._results.words.does_not_say(unit, describe_pdu(forward.question.pdu), error)
+                self._results.words.does_not_say(unit, describe_pdu(forward.question.pdu), outcome.failure)
 
     def _wrote(self, write: Forward, until: float) -> None:
         """A write is over, or will be by then: what it covers is read after that."""
@@ -113,3 +110,10 @@ class Forwarding:
             return False
         return shape not in self._was_forwarded or all(replies.shape(unit, read) != shape
                                                        for read in self._plan.wanted(unit, now))
+
+
+def _result(forward: Forward, outcome: Outcome) -> bytes | UpstreamError:
+    """What the master gets: the answer of the unit, an exception too, or why there is none."""
+    if outcome.exception is not None:
+        return pdu.exception_pdu(forward.question.function, outcome.exception)
+    return outcome.failure if outcome.answer is None else outcome.answer

@@ -43,6 +43,8 @@ class LateReadings:
 
     def _take_data(self, unit: int, block: Block | None, asked_at: float, data: bytes) -> None:
         """Take home the data of a polled block, unless something newer is known or may have been written."""
+        if block is None:
+            return  # it was no read
         counters = self._tally.blocks[unit].get(block)
         if counters and asked_at > max(counters.taken_at or 0.0, self._written_at.get(unit, 0.0)):
             self._tally.late(unit, block, asked_at, data)

@@ -49,7 +49,8 @@ class Listener(Worker):
         self._readings = readings
         self._steps = {unit.unit: unit.profile.step for unit in units}
         self._ears = receiver_for(upstream, self._hear_of_tap)
-        self._character_time = adu.character_time(upstream.line.baudrate, upstream.line.mode)
+        self._line = upstream.own_line
+        self._character_time = adu.character_time(self._line.baudrate, self._line.mode)
         self._roles_are_known = upstream.reply_url is not None
         self._reply_timeout = max(LONGEST_REPLY, upstream.timeout)
         self._doubted = 0  # the latest request of which it was told that it may change something
@@ -79,7 +80,7 @@ class Listener(Worker):
             for each in heard:
                 self._heard_at = now if each.data else self._heard_at
                 found = self._pairing.feed(each.data, each.time, each.role) if each.data \
-                    else self._pairing.idle(each.time)
+                    else self._pairing.idle(_known(each.time))
                 for transaction in found:
                     self._take(transaction)
             self._doubt_what_is_asked()
@@ -116,15 +117,14 @@ class Listener(Worker):
 
     def _say_how_it_is(self, now: float) -> None:
         """Tell when nothing can be learned here, and why."""
-        line = self._upstream.line
         if not self._ears.are_open:
             self._ail(self._lost)
         elif now - self._heard_at > SILENCE_TIMEOUT:
             self._ail(f"nothing is heard at {self._upstream.url}; is the other master on, and the tap "
                       "connected?")
         elif self._bad > NOISE * (self._good + self._bad) and self._good + self._bad > JUDGED_BYTES / 4:
-            self._ail(f"what is heard at {self._upstream.url} is mostly noise; is the line {line.baudrate} "
-                      f"{line.mode}, are A and B the right way round?")
+            self._ail(f"what is heard at {self._upstream.url} is mostly noise; is the line "
+                      f"{self._line.baudrate} {self._line.mode}, are A and B the right way round?")
         elif self.counters.asked_at is not None:
             self.counters.unreachable = ""
             self._eventlog.reached()
@@ -141,12 +141,16 @@ class Listener(Worker):
         self._judge(size, heard.kind is Kind.DAMAGED)
         if heard.kind is Kind.BROADCAST:
             for unit, step in self._steps.items():
-                self._doubt(unit, written_by(heard.request, step), self._done_at(heard))
+                self._doubt(unit, written_by(heard.request or b"", step), self._done_at(heard))
         elif heard.unit in self._steps:
             self._take_of(heard.unit, heard)
-        elif heard.kind in (Kind.OK, Kind.EXCEPTION) and heard.unit not in self._unlisted:
-            self._unlisted.add(heard.unit)
-            self._eventlog.is_there_too(heard.unit)
+        elif heard.unit is not None and heard.kind in (Kind.OK, Kind.EXCEPTION):
+            self._note_unlisted(heard.unit)
+
+    def _note_unlisted(self, unit: int) -> None:
+        if unit not in self._unlisted:
+            self._unlisted.add(unit)
+            self._eventlog.is_there_too(unit)
 
     def _judge(self, size: int, is_noise: bool) -> None:
         self._good, self._bad = self._good + size * (not is_noise), self._bad + size * is_noise
@@ -158,10 +162,10 @@ class Listener(Worker):
         facts = list(facts_of(heard, self._steps[unit]))
         asked_at = self._asked_at(unit, heard)
         outcome = outcome_of(heard, unit, self._steps[unit], asked_at)
-        block = outcome.block
         if not heard.retry:
-            for read in {block, *(fact.block for fact in facts if not fact.is_written)} - {None}:
-                self._learn(unit, read, heard.time)
+            asked = () if outcome.block is None else (outcome.block,)
+            for read in {*asked, *(fact.block for fact in facts if not fact.is_written)}:
+                self._learn(unit, read, _known(heard.time))
         is_counted = heard.kind in COUNTED and not is_ambiguous(heard, self._roles_are_known)
         if is_counted:
             self.counters.count(outcome)
@@ -177,8 +181,8 @@ class Listener(Worker):
         """When, at the earliest, that was asked for which a reply came: perhaps by the try before."""
         tried_at = self._tries.pop(unit, None)
         if heard.kind is Kind.NO_REPLY:
-            self._tries[unit] = heard.time
-        asked_at = tried_at if heard.retry and tried_at else heard.time or 0.0
+            self._tries[unit] = _known(heard.time)
+        asked_at = tried_at if heard.retry and tried_at else _known(heard.time)
         return asked_at - len(heard.request or b"") * self._character_time - STALLED
 
     def _learn(self, unit: int, block: Block, now: float) -> None:
@@ -197,7 +201,7 @@ class Listener(Worker):
             self._eventlog.answers(unit)
         elif self._silences[unit].is_mute:
             self.counters.mute.add(unit)
-            self._eventlog.is_mute(unit, outcome.error)
+            self._eventlog.is_mute(unit, outcome.failure)
 
     def _hand_over(self, unit: int, fact: Fact, asked_at: float) -> None:
         periods = self._periods[unit]
@@ -212,7 +216,7 @@ class Listener(Worker):
         for asked in self._pairing.open_requests():
             unit = asked.frame[0]
             if asked.number > self._doubted and unit in self._steps:
-                self._doubt(unit, written_by(asked.frame, self._steps[unit]), asked.time - STALLED)
+                self._doubt(unit, written_by(asked.frame, self._steps[unit]), _known(asked.time) - STALLED)
             self._doubted = max(self._doubted, asked.number)
 
     def _done_at(self, heard: Transaction) -> float:
@@ -228,9 +232,16 @@ class Listener(Worker):
         self._readings.put(what, timeout=HANDOVER_TIMEOUT)
 
 
+def _known(time: float | None) -> float:
+    """When something was heard: a tap always tells, only a recording may not."""
+    if time is None:
+        raise ValueError("a tap did not tell when something was heard")
+    return time
+
+
 def receiver_for(upstream: Upstream, tell) -> Receiver:
     """One tap that hears everything, or one for requests and one for replies."""
     if upstream.reply_url is None:
-        return Receiver(TapReader(upstream.url, upstream.line, tell))
-    return Receiver(TapReader(upstream.url, upstream.line, tell, "request"),
-                TapReader(upstream.reply_url, upstream.line, tell, "reply"))
+        return Receiver(TapReader(upstream.url, upstream.own_line, tell))
+    return Receiver(TapReader(upstream.url, upstream.own_line, tell, "request"),
+                    TapReader(upstream.reply_url, upstream.own_line, tell, "reply"))

@@ -73,7 +73,7 @@ class Results:
             self.words.answers(unit)
         elif self._plan.is_mute(unit):
             self._tally.mute.add(unit)
-            self.words.is_mute(unit, outcome.error)
+            self.words.is_mute(unit, outcome.failure)
 
     def listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
@@ -113,4 +113,4 @@ class Results:
         self._hand_over.reading(unit, read.block, outcome.asked_at)
         self.unit_stands(outcome)
         if not self._plan.is_mute(unit) and self._plan.is_failing(unit, read):
-            self.words.leaves_block(unit, read.block, outcome.error)
+            self.words.leaves_block(unit, read.block, outcome.failure)

@@ -28,18 +28,18 @@ class HeardStore:
         self._latest: dict[Block, Reading] = {}  # the reads of the other master, with data or refused
         self._written_until = NEVER  # a write that was heard may still be done up to then
 
-    def take(self, reading: Reading) -> bool:
-        """Take over what was heard, whole; any block is welcome."""
+    def take(self, block: Block, reading: Reading) -> bool:
+        """Take over what was heard, whole; any block is welcome; a refusal from before a write is not."""
         self.unit.beat = reading.beat
-        heard = self.find(reading.block)
-        if reading.data is None and reading.taken_at < self._written_until:
-            return True
-        if reading.data is None:
-            heard.refuse(reading.block, reading.exception, self._good_until(reading))
+        heard = self.find(block)
+        if reading.data is not None:
+            heard.put(block, reading.data, reading.taken_at, self._good_until(reading))
+        elif reading.exception is not None and reading.taken_at >= self._written_until:
+            heard.refuse(block, reading.exception, self._good_until(reading))
         else:
-            heard.put(reading.block, reading.data, reading.taken_at, self._good_until(reading))
-        self._latest.pop(reading.block, None)
-        self._latest[reading.block] = reading  # the last one
+            return True
+        self._latest.pop(block, None)
+        self._latest[block] = reading  # the last one
         self._forget(reading.taken_at)
         return True
 
@@ -51,9 +51,9 @@ class HeardStore:
         self._written_until = max(self._written_until, until)
         for heard in (self._heard, self._heard_alone):
             heard.drop(blocks, until)
-        for reading in list(self._latest.values()):
-            if reading.data is None or any(reading.block.overlaps(block) for block in blocks):
-                del self._latest[reading.block]
+        for known, reading in list(self._latest.items()):
+            if reading.data is None or any(known.overlaps(block) for block in blocks):
+                del self._latest[known]
 
     def find(self, asked: Block) -> HeardItems:
         """Return where a block is, if it was heard."""
@@ -62,9 +62,9 @@ class HeardStore:
     def states(self, now: float) -> list[BlockState]:
         """Return how each block stands that the other master reads again and again."""
         until = self.unit.good_until
-        return [BlockState(str(each.block), each.taken_at, each.exception is None
+        return [BlockState(str(block), each.taken_at, each.exception is None
                            and now <= min(until, self._good_until(each)), each.exception)
-                for each in self._latest.values() if each.every]
+                for block, each in self._latest.items() if each.every]
 
     def _good_until(self, reading: Reading) -> float:
         return good_until(reading.taken_at, self.unit.max_age, reading.every)

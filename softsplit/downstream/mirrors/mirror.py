@@ -63,7 +63,7 @@ class Mirror(Slave):
         with self._data_lock:
             self.known.clear()
             self._store.unit.note(reading.answered, reading.taken_at)
-            if not reading.answered or reading.block is None or self._store.take(reading):
+            if not reading.answered or reading.block is None or self._store.take(reading.block, reading):
                 return
             if reading.taken_at >= self._written_until:
                 self._kept.put(reading.block, reading.data, reading.taken_at)

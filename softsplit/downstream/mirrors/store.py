@@ -116,14 +116,14 @@ class PolledStore:
         """Whether the unit is read again and again, so that it is known when it answers again."""
         return bool(self._polled)
 
-    def take(self, reading: Reading) -> bool:
+    def take(self, block: Block, reading: Reading) -> bool:
         """Take over what a read brought home, whole; return whether this block is polled at all."""
-        polled = self._polled.get(reading.block)
+        polled = self._polled.get(block)
         if polled is None:
             return False
         polled.exception = reading.exception
         if reading.data is not None:
-            next(each for each in self.merged if polled in each.polled).put(reading.block, reading.data)
+            next(each for each in self.merged if polled in each.polled).put(block, reading.data)
             polled.was_read(reading.taken_at)
         return True
 
