@@ -29,6 +29,7 @@ from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.sockets import make_room
 from softsplit.errors import SoftsplitError
 from softsplit.logs import setup
+from softsplit.printable import printable
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
@@ -156,7 +157,7 @@ class Splitter:
         try:
             self.serve(_script() if name is None else Path(name), attend, is_script=True)
         except SoftsplitError as error:
-            print(f"softsplit: {error}", file=sys.stderr)
+            print(f"softsplit: {printable(str(error))}", file=sys.stderr)
             sys.exit(error.exit_code)
 
     def serve(self, config: Path | None, attend: Callable[[Status], None] | None = None,

@@ -128,7 +128,7 @@ def test_a_script_that_does_not_run_says_how_to_start_it(tmp_path):
     assert call("run", "-c", str(path)).returncode == 2
 
 
-def test_a_script_may_run_what_a_file_states(tmp_path):
+def test_a_script_may_run_what_a_file_states_under_a_name_of_its_own(house, tmp_path):
     (tmp_path / "house.toml").write_text(f"""
         [upstream.meters]
         url = "tcp://127.0.0.1:9"
@@ -141,6 +141,10 @@ def test_a_script_may_run_what_a_file_states(tmp_path):
     with Child(start(path), cwd=tmp_path) as child:
         until(lambda: "serving victron" in child.log())
         until(lambda: "unit 1" in call("check", "-c", "other", cwd=tmp_path).stdout, timeout=10)
+        assert "victron" in call("doctor", "-c", "other", cwd=tmp_path).stdout
+        several = call("status", cwd=tmp_path)
+        assert several.returncode == 2 and "several splitters run; choose one with -c: " in several.stderr
+        assert str(house[0]) in several.stderr and str(tmp_path / "other") in several.stderr
         assert child.end() == 0
 
 

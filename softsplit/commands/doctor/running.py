@@ -32,7 +32,7 @@ def examine_running(topology: Topology, status: Status, config: Path) -> Iterato
     yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
                f"{figures(status.downstreams)}")
     yield from map(wrong, health.troubles)
-    if config.stat().st_mtime > process.started.timestamp() + 1:
+    if config.exists() and config.stat().st_mtime > process.started.timestamp() + 1:
         yield note(f"{config} has changed since process {process.pid} was started, which does not know it")
     yield from map(note, health.notes)
     for upstream in topology.upstreams:

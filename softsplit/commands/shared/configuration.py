@@ -41,11 +41,12 @@ def _running() -> set[Path]:
 
 
 def find_topology(config: Path) -> Topology:
-    """Return the wiring that a configuration states, or that the script has told which runs under its name.
+    """Return the wiring that a configuration file states; of a script, what its running process tells.
 
-    Raises ConfigError or SoftsplitError.
+    A script may run under another name, at which there is no file. Raises ConfigError or SoftsplitError.
     """
-    if process := Process.that_runs(config):
+    is_file = config.suffix != loader.SCRIPT and config.exists()
+    if not is_file and (process := Process.that_runs(config)):
         with process:
             if topology := process.topology():
                 return topology
