@@ -1,6 +1,7 @@
 """`softsplit doctor` finds what is wrong with an installation, says so in one line, and touches no wire of a running one."""
 
 import grp
+import json
 import os
 import re
 import signal
@@ -23,9 +24,10 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.commands.status import status
 from softsplit.config.line import Line
+from softsplit.config.loader import load_config
 from softsplit.config.url import parse_url
 from softsplit.errors import ConfigError
-from softsplit.install.rights import rights_of_cron
+from softsplit.install.rights import Rights, rights_of_cron
 from softsplit.install.service import Order, finish, put_in_place
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
@@ -568,6 +570,40 @@ def test_a_running_splitter_is_asked_and_no_second_connection_is_opened(house):
     assert "no master has asked yet; are they set to these unit ids and 19200 8N1" in line_of(lines, "A and B")
     assert f"ok     maxem: {house.cable.left}: it exists" in lines, "it is looked at, and not opened"
     assert line_of(lines, "the reads need").startswith("ok     meters: the reads need ")
+
+
+def test_a_running_splitter_is_looked_at_in_the_order_in_which_one_would_mend_it(house):
+    lines = told(house.config)
+    stages = ["is valid", "has run it", f"{house.cable.left}: it exists", "is connected", "unit 100 answers", "reads need",
+              "serves 2 units", "nothing starts it after a reboot"]
+    places = [number for stage in stages for number, line in enumerate(lines) if stage in line]
+    assert places == sorted(places) and len(places) == len(stages), lines
+
+
+def test_findings_can_be_had_as_json(house):
+    done = subprocess.run([*SOFTSPLIT, "doctor", "--json", "-c", str(house.config)], capture_output=True, text=True, timeout=60)
+    document = json.loads(done.stdout)
+    assert document["is_well"] is (done.returncode == 0) is True
+    assert document["findings"][0] == {"level": "well", "text": f"{house.config} is valid: 1 upstream, 4 downstreams"}
+    assert {each["level"] for each in document["findings"]} == {"well", "note"}
+
+
+def test_a_port_that_the_service_may_not_serve_is_found_while_somebody_else_serves_it(tmp_path):
+    topology = load_config(configured(tmp_path, NOWHERE, downstream='[downstream.victron]\nurl = "tcp://0.0.0.0:502"'))
+    rights = Rights("the service", frozenset(), has_low_ports=False, is_root=False)
+    found = list(ports.examine_rights(topology.downstreams[0], rights))
+    assert [each.level for each in found] == ["wrong"] and "the service may not serve on tcp://0.0.0.0:502" in found[0].text
+
+
+def test_an_adapter_that_is_missing_while_it_runs_comes_before_the_units_behind_it(tmp_path):
+    config = configured(tmp_path, f"rtu://{tmp_path}/adapter", "mode = '8N1'", downstream='[downstream.victron]\nurl = "tcp://127.0.0.1:0"')
+    with Child([*SOFTSPLIT, "run", "-c", str(config)]):
+        until(lambda: [each for each in status.read_status(config).upstreams.values() if not each.is_reachable])
+        lines = told(config)
+    wrong = [line for line in lines if line.startswith("wrong")]
+    assert f"{tmp_path}/adapter" in wrong[0] and "stale: victron unit" in wrong[0]
+    assert lines.index(wrong[0]) == 2, "after configuration and process"
+    assert [line for line in wrong if "there is no such device" in line] == wrong[:1], "once"
 
 
 def test_a_server_is_not_asked_at_the_expense_of_a_master(house):

@@ -1,6 +1,8 @@
 """The options of `softsplit doctor`."""
 
+import json
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -13,7 +15,8 @@ from softsplit.commands.shared.output import say
 
 @click.command()
 @config_option
-def doctor(path):
+@click.option("--json", "wants_json", is_flag=True, help="Print a JSON object: whether all is well, and the findings.")
+def doctor(path, wants_json):
     """Check an installation and say what to fix: ports, devices, units, poll plan, systemd or cron.
 
     If a splitter runs this configuration, doctor asks it and its servers. Otherwise doctor opens the ports
@@ -21,8 +24,12 @@ def doctor(path):
 
     Exit codes: 0 if nothing is wrong; otherwise those of "softsplit --help".
     """
-    is_well = True
+    found = []
     for finding in examine(find_config(path)):
-        say(draw_finding(finding))
-        is_well = is_well and not finding.is_wrong
+        found.append(finding)
+        if not wants_json:
+            say(draw_finding(finding))
+    is_well = not any(finding.is_wrong for finding in found)
+    if wants_json:
+        say(json.dumps({"is_well": is_well, "findings": list(map(asdict, found))}, indent=1))
     sys.exit(0 if is_well else 1)

@@ -33,10 +33,10 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, 
     try:
         status = os.stat(url.path)
     except OSError as error:
-        yield wrong(f"{who}: {cause(error)}; plug it in, or configure another device{_others(root)}")
+        yield wrong(f"{who}: {cause(error)}; plug it in, or configure another device{others(root)}")
         return False
     if not stat.S_ISCHR(status.st_mode):
-        yield wrong(f"{who}: this is no serial device; configure another{_others(root)}")
+        yield wrong(f"{who}: this is no serial device; configure another{others(root)}")
         return False
     device = Device(url.path, status, root)
     yield from device.examine_console(who)
@@ -53,8 +53,8 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, 
     return can_try
 
 
-def _others(root: Path) -> str:
-    """Name the adapters that are here."""
+def others(root: Path) -> str:
+    """Name the adapters that are here, after a semicolon; or nothing."""
     found = ", ".join(f"/dev/{adapter.tty}" for adapter in find_adapters(root / "sys"))
     return f"; here are {found}" if found else ""
 

@@ -3,15 +3,20 @@
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 
 from softsplit.commands.check.wiring import NARROW, fit
-from softsplit.commands.doctor.devices import examine_device
+from softsplit.commands.doctor.devices import examine_device, others
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
-from softsplit.commands.doctor.ports import examine_port, examine_tap, examine_upstream
-from softsplit.commands.doctor.running import examine_running
+from softsplit.commands.doctor.ports import examine_port, examine_rights, examine_tap, examine_upstream
+from softsplit.commands.doctor.running import (
+    Troubles,
+    examine_downstreams,
+    examine_process,
+    examine_upstreams,
+)
 from softsplit.commands.shared.configuration import find_topology, how_to_start
 from softsplit.commands.status.status import read_status
 from softsplit.config.loader import SCRIPT
@@ -28,10 +33,11 @@ ACTIVE = ("active", "reloading")
 
 
 def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
-    """Look at everything that a configuration needs, and give what is found as it is found.
+    """Look at everything that a configuration needs, in the order in which a person would mend it.
 
-    While a splitter runs it, that and its servers are asked, and no wire is touched; else ports, devices and
-    units are tried. What the system knows is looked up below `root`. Raises ConfigError.
+    That is: configuration, process, ports and devices of this machine, units, poll plan, masters, what starts
+    it after a reboot. While a splitter runs it, that and its servers are asked, and no wire is touched; else
+    ports, devices and units are tried. What the system knows is looked up below `root`. Raises ConfigError.
     """
     topology = find_topology(config)
     yield well(f"{config} is valid: {show_count(len(topology.upstreams), 'upstream')}, "
@@ -42,41 +48,63 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
     names = f'"softsplit service udev -c {_machine(config, root)[1][0]} --install"'
     look = partial(examine_device, root=root, rights=rights, udev=names)
     if runs:
-        yield from examine_running(topology, status, config)
-        yield from _devices(topology, look)
+        troubles = Troubles(status)
+        yield from examine_process(topology, status, troubles, config)
+        yield from _held(topology, look, rights, troubles, root)
+        yield from examine_upstreams(topology, status, troubles)
+        yield from _plan(topology)
+        yield from examine_downstreams(topology, status, troubles)
     else:
         yield note("no splitter runs it now, so doctor tries its ports, devices and wires")
-        yield from _wires(topology, look, rights)
-    yield from _plan(topology)
+        fit_upstreams = yield from _free(topology, look, rights)
+        for upstream in fit_upstreams:
+            yield from examine_tap(upstream) if upstream.is_heard else examine_upstream(upstream)
+        yield from _plan(topology)
     if config.suffix == SCRIPT:
         yield note(f"nothing of softsplit's starts a script after a reboot; a service of yours may run {how_to_start(config)}")
     else:
         yield from _service(config, topology, root, runs)
 
 
-def _devices(topology: Topology, look: Callable) -> Iterator[Finding]:
-    """Look at serial devices which a running process holds; `look` is `examine_device`."""
-    ends: list[Upstream | Downstream] = [*topology.downstreams, *topology.upstreams]
-    for end in ends:
+def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: Troubles,
+          root: Path) -> Iterator[Finding]:
+    """Look at ports and serial devices which a running process holds; `look` is `examine_device`.
+
+    `rights` are those of the process that is started after a reboot.
+    """
+    for end in _ends(topology):
+        if troubles.is_away(end.name) and (isinstance(end, Downstream) or end.url.is_serial):
+            yield from troubles.of(end.name)
         for url in end.urls:
-            if url.is_serial and os.path.exists(url.path):  # or the process has said so
+            if url.is_serial and os.path.exists(url.path):
                 yield from look(end.name, url, end.line, may_open=False)
+            elif url.is_serial and (here := others(root)):  # that it is not there the process has said
+                yield note(f"{end.name}: {url.path}{here}")
+        if isinstance(end, Downstream):
+            yield from examine_rights(end, rights)
 
 
-def _wires(topology: Topology, look: Callable, rights: Rights | None) -> Iterator[Finding]:
-    """Try ports, devices and units; `rights` are those of the process that is to use them, see `_devices`."""
-    ends: list[Upstream | Downstream] = [*topology.downstreams, *topology.upstreams]
-    for end in ends:
+def _free(topology: Topology, look: Callable, rights: Rights | None) -> Generator[Finding, None, list[Upstream]]:
+    """Try ports and devices; return the upstreams which nothing at this machine keeps from being asked.
+
+    `rights` are those of the process that is to use them; for `look`, see `_held`.
+    """
+    found = []
+    for end in _ends(topology):
         is_heard = isinstance(end, Upstream) and end.is_heard  # such a device is not opened as others are
         is_fit = True
         for url in end.urls:
             if url.is_serial:
                 is_fit &= yield from look(end.name, url, end.line, may_open=not is_heard)
-        if isinstance(end, Upstream):
-            if is_fit:
-                yield from examine_tap(end) if is_heard else examine_upstream(end)
-        elif not end.url.is_serial:
+        if isinstance(end, Upstream) and is_fit:
+            found.append(end)
+        elif isinstance(end, Downstream) and not end.url.is_serial:
             yield from examine_port(end, rights)
+    return found
+
+
+def _ends(topology: Topology) -> list[Upstream | Downstream]:
+    return [*topology.downstreams, *topology.upstreams]
 
 
 def _plan(topology: Topology) -> Iterator[Finding]:

@@ -44,10 +44,15 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
         fault = CURES.get(error.errno or 0, error.strerror or str(error))
         yield wrong(f"{downstream.name}: cannot serve on {url}: {fault}")
     else:
-        if rights and not rights.has_low_ports and 0 < url.port < UNPRIVILEGED:
-            yield wrong(f"{downstream.name}: {rights.who} may not serve on {url}: {CURES[errno.EACCES]}")
-            return
-        yield well(f"{downstream.name}: {url} is free")
+        faults = list(examine_rights(downstream, rights))
+        yield from faults or [well(f"{downstream.name}: {url} is free")]
+
+
+def examine_rights(downstream: Downstream, rights: Rights | None) -> Iterator[Finding]:
+    """Give a finding when the process that is to serve a port may not; see `examine_port`."""
+    url = downstream.url
+    if rights and not rights.has_low_ports and not url.is_serial and 0 < url.port < UNPRIVILEGED:
+        yield wrong(f"{downstream.name}: {rights.who} may not serve on {url}: {CURES[errno.EACCES]}")
 
 
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:

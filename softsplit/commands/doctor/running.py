@@ -1,6 +1,6 @@
 """Check a running splitter by its status and its servers, without touching a wire."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from softsplit import clock
@@ -9,7 +9,7 @@ from softsplit.commands.shared.route import here, obstacle_at
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
-from softsplit.daemon.health import describe_load, figures
+from softsplit.daemon.health import TROUBLE, Trouble, describe_load, figures
 from softsplit.daemon.status import Status
 from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import Refused, Unreachable, UpstreamError
@@ -23,22 +23,59 @@ SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
 NAMED = 4  # masters
 
 
-def examine_running(topology: Topology, status: Status, config: Path) -> Iterator[Finding]:
-    """Give what the status of a running splitter says, then what its servers answer."""
-    health, process = status.health, status.process
-    if process is None:
-        yield from map(wrong, health.troubles)
-        return
-    yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
-               f"{figures(status.downstreams)}")
-    yield from map(wrong, health.troubles)
-    if config.exists() and config.stat().st_mtime > process.started.timestamp() + 1:
+class Troubles:
+    """What the status of a running splitter says is wrong or worth a note; each is given once."""
+
+    def __init__(self, status: Status):
+        self._left = list(status.health.found)
+        self._away = {name for name, each in status.upstreams.items() if not each.is_reachable}
+        self._away |= {name for name, each in status.downstreams.items() if not each.is_serving}
+
+    def is_away(self, name: str) -> bool:
+        """Whether a port or device cannot be had, or a gateway cannot be reached."""
+        return name in self._away
+
+    def of(self, name: str) -> Iterator[Finding]:
+        """Give those of an upstream with its units, or of a downstream."""
+        return self._take(lambda each: _is_about(each, name))
+
+    def besides(self, names: Collection[str]) -> Iterator[Finding]:
+        """Give those of nothing that has one of these names."""
+        return self._take(lambda each: not any(_is_about(each, name) for name in names))
+
+    def _take(self, is_wanted: Callable[[Trouble], bool]) -> Iterator[Finding]:
+        wanted = [each for each in self._left if is_wanted(each)]
+        self._left = [each for each in self._left if each not in wanted]
+        return ((wrong if each.severity == TROUBLE else note)(str(each)) for each in wanted)
+
+
+def _is_about(trouble: Trouble, name: str) -> bool:
+    return trouble.about == name or trouble.about.startswith(f"{name}/")
+
+
+def examine_process(topology: Topology, status: Status, troubles: Troubles, config: Path) -> Iterator[Finding]:
+    """Give what the status of a running splitter says of the whole of it."""
+    if process := status.process:
+        yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
+                   f"{figures(status.downstreams)}")
+    yield from troubles.besides([*(each.name for each in topology.upstreams),
+                                 *(each.name for each in topology.downstreams)])
+    if process and config.exists() and config.stat().st_mtime > process.started.timestamp() + 1:
         yield note(f"{config} has changed since process {process.pid} was started, which does not know it")
-    yield from map(note, health.notes)
+
+
+def examine_upstreams(topology: Topology, status: Status, troubles: Troubles) -> Iterator[Finding]:
+    """Give what a running splitter knows of its wires."""
     for upstream in topology.upstreams:
+        yield from troubles.of(upstream.name)
         if report := status.upstreams.get(upstream.name):
             yield from _upstream(upstream, report)
+
+
+def examine_downstreams(topology: Topology, status: Status, troubles: Troubles) -> Iterator[Finding]:
+    """Give what a running splitter knows of its masters, then what its servers answer."""
     for downstream in topology.downstreams:
+        yield from troubles.of(downstream.name)
         if server := status.downstreams.get(downstream.name):
             yield from _downstream(downstream, server)
 
