@@ -129,6 +129,12 @@ def test_the_commented_configuration_is_right_and_shows_every_key():
     assert (garage.line, cellar.line) == (Line(9600, "8N1"), None)
 
 
+def test_the_examples_name_chapters_that_the_readme_has():
+    for path in (ROOT / "examples").iterdir():
+        for chapter in re.findall(r'README, "(.*?)"', path.read_text()) if path.is_file() else ():
+            assert f"\n## {chapter}\n" in README, (path, chapter)
+
+
 def wiring_of(script: str, monkeypatch) -> Topology:
     """The topology of a script, which is not run."""
     built = []
