@@ -119,7 +119,7 @@ def test_what_is_wrong_comes_with_a_cure_and_exit_code_1(tmp_path):
     wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG  ")]
     assert len(wrong) == 2
     assert wrong[0].startswith(f"WRONG  victron: cannot serve on {taken}: the port is taken; stop the other program")
-    assert wrong[1].startswith("WRONG  meters: unit 2 does not answer; is it on, is this its unit id, is it set to")
+    assert wrong[1].startswith("WRONG  meters: unit 2 does not answer; unit 100 answers, so is 2 its unit id, and is it on?")
     assert "ok     meters: unit 100 answers within" in done.stdout
 
 
@@ -160,7 +160,7 @@ def test_a_unit_that_refuses_its_block_answers_but_a_gateway_in_its_place_does_n
 
     with ScriptedGateway(reply) as gateway:
         lines = told(configured(tmp_path, str(gateway.url)))
-    assert line_of(lines, "unit 100").startswith("well meters: unit 100 answers within")
+    assert line_of(lines, "unit 100 answers within").startswith("well meters")
     refusing = line_of(lines, "unit 2")
     assert refusing.startswith(level) and what in refusing
     assert code == 0x0B or refusing.endswith("is it a meter.toml?")
@@ -173,12 +173,22 @@ def test_an_answer_that_is_missing_now_and_then_is_noted(tmp_path):
     assert line_of(lines, "not always").startswith("note meters: unit 7 answers within")
 
 
-def test_when_nobody_answers_behind_a_gateway_it_may_speak_otherwise(tmp_path):
+def test_when_nobody_answers_behind_a_gateway_that_is_one_finding(tmp_path):
     with ScriptedGateway(lambda *_: b"") as gateway:
         lines = told(configured(tmp_path, str(gateway.url), "baudrate = 9600"))
-        assert len(gateway.requests) == 4, "two unanswered reads in a row are enough"
-    assert all("is it set to 9600 8E1" in line for line in lines if "does not answer" in line)
-    assert line_of(lines, "no unit answers").endswith(f"its url is rtuovertcp://127.0.0.1:{gateway.port}")
+        asked = [unit for unit, pdu in gateway.requests if pdu == read_request(0x5B00, 62)]
+        assert asked == [100, 100, 2, 2], "two unanswered reads in a row are enough"
+    line = line_of(lines, "no unit answers")
+    assert "something else may hold the gateway's only connection" in line and "set to 9600 8E1" in line
+
+
+@pytest.mark.parametrize("is_right, is_said", [("rtuovertcp", "tcp"), ("tcp", "rtuovertcp")])
+def test_a_gateway_that_speaks_otherwise_is_asked_so(tmp_path, is_right, is_said):
+    with ScriptedGateway(good_answer) if is_right == "tcp" else Bus(is_right, tmp_path) as gateway:
+        url = str(gateway.url)
+        lines = told(configured(tmp_path, url.replace(is_right, is_said)))
+    spoken = {"tcp": "Modbus TCP", "rtuovertcp": "Modbus RTU"}[is_right]
+    assert line_of(lines, "its url is") == f"wrong meters: the gateway answers {spoken}: its url is {url}"
 
 
 @pytest.mark.parametrize("kind", ["rtu", "rtuovertcp"])
@@ -190,8 +200,8 @@ def test_a_mute_unit_on_a_line_is_not_asked_again_before_a_late_answer_is_out_of
     with Bus(kind, tmp_path) as bus:
         bus.fault = fault
         lines = told(configured(tmp_path, bus.url, *['mode = "8N1"'] * (kind == "rtu")))
-    assert line_of(lines, "unit 100").startswith("well meters: unit 100 answers within")
-    assert line_of(lines, "unit 2").startswith("wrong meters: unit 2 does not answer; is it on")
+    assert line_of(lines, "unit 100 answers within").startswith("well meters")
+    assert line_of(lines, "unit 2").startswith("wrong meters: unit 2 does not answer; unit 100 answers, so is 2 its unit id")
     first, second = (asked_at for unit, _, asked_at in bus.requests if unit == 2)
     assert second - first >= 1.75 * 0.12 * SLOWNESS and bus.connections == (kind != "rtu")
 
@@ -203,7 +213,7 @@ def test_a_connection_that_breaks_is_an_answer_that_is_missing(tmp_path):
     with Bus("rtuovertcp", tmp_path) as bus:
         bus.fault = fault
         lines = told(configured(tmp_path, bus.url, units=[7]))
-    assert "hung up; is it on" in line_of(lines, "unit 7 does not answer")
+    assert "hangs up after connecting; something else may hold" in line_of(lines, "wrong meters: the gateway at")
 
 
 @contextmanager

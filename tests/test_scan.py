@@ -235,8 +235,17 @@ def test_silence_behind_a_gateway_names_the_cures(tmp_path):
         done = call(str(gateway.url), "--units", "1-2", "--timeout", str(SHORT))
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines()[-1] == (
-        f"softsplit: no unit answers at {gateway.url}: units 1-2; if that passes bytes through, its url is rtuovertcp://"
-        f"127.0.0.1:{gateway.port}; check power, termination, A and B, and --timeout")
+        f"softsplit: no unit answers at {gateway.url}: units 1-2; something else may hold the gateway's only connection "
+        "(the old master, a Cerbo, evcc?), or the line is silent; check power, termination, A and B, and --timeout")
+
+
+def test_after_ten_silent_units_the_other_dialect_is_tried(tmp_path):
+    with Bus("rtuovertcp", tmp_path) as bus:
+        url = bus.url.replace("rtuovertcp", "tcp")
+        done = call(url, "--timeout", str(SHORT))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == f"softsplit: the gateway answers Modbus RTU: its url is {bus.url}"
+    assert [unit for unit, _, _ in bus.requests] == [1]
 
 
 def test_a_long_timeout_goes_into_the_section(tmp_path):

@@ -185,13 +185,13 @@ TROUBLES = [
     Trouble("the baud rate behind a gateway is wrong",
             faulty(lambda frame, unit, pdu: b"\xf8\x3e\x07\x99\x1c\xe0\x7b\x33", kind="rtuovertcp"),
             ("bytes arrive that are no Modbus: baud rate or parity", '"softsplit scan" finds it')),
-    Trouble("a unit id is wrong", only(2), ("{name}: unit 100 does not answer", "unit 2 does, so is 100 its unit id")),
+    Trouble("a unit id is wrong", only(2), ("{name}: unit 100 does not answer", "unit 2 answers, so is 100 its unit id")),
     Trouble("a unit id is wrong behind a gateway that is silent", scripted(
         lambda number, unit, pdu: good(number, unit, pdu) if unit == 2 else b""),
-        ("{name}: unit 100 does not answer", "unit 2 does, so is 100 its unit id")),
+        ("{name}: unit 100 does not answer", "unit 2 answers, so is 100 its unit id")),
     Trouble("a unit id is wrong behind a gateway that says so", scripted(
         lambda number, unit, pdu: (good if unit == 2 else refusal(0x0B))(number, unit, pdu)),
-        ("{name}: unit 100: exception 0x0B (gateway target did not answer)", "unit 2 does, so is 100 its unit id")),
+        ("{name}: unit 100: exception 0x0B (gateway target did not answer)", "unit 2 answers, so is 100 its unit id")),
     Trouble("all units behind a gateway are off", scripted(refusal(0x0B)),
             ("exception 0x0B (gateway target did not answer)", LINE)),
     Trouble("a unit answers after its time", answers_late, ("{name}: unit 100 answers", "s too late", "set timeout = ")),

@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Iterator
-from dataclasses import replace
 
 from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
@@ -10,14 +9,15 @@ from softsplit.commands.shared.reader import read_patiently
 from softsplit.config.line import Line
 from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
-from softsplit.config.url import Url
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream.servers.sockets import CURES, bound_socket
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
 from softsplit.protocol import adu
-from softsplit.protocol.pdu import OWN_EXCEPTIONS
+from softsplit.protocol.outcome import Outcome
+from softsplit.upstream.causes.diagnosis import Diagnosis, is_late, look_at
+from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.listener import receiver_for
@@ -61,21 +61,31 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
     client = client_for(upstream.url, upstream.timeout, upstream.line, upstream.unit_bytes,
                         request_gap=upstream.request_gap,
                         connect_delay=max(upstream.connect_delay, LISTEN * is_line))
-    answering, is_ours = 0, True
+    seen = Diagnosis(upstream.url, upstream.line, [unit.unit for unit in upstream.units], upstream.timeout,
+                     upstream.request_gap)
+    failures: list[tuple[Unit, UpstreamError]] = []
+    is_ours = True
     try:
         for unit in upstream.units:
-            finding, answers = _ask(client, upstream, unit)
-            yield finding
-            answering += answers
+            latencies, refusal, failure = _ask(client, upstream, unit, seen)
+            if latencies:
+                yield _judge(upstream, unit, latencies, refusal, failure)
+            elif failure:
+                failures.append((unit, failure))
             if (foreign := client.take_foreign()) and is_ours:
                 is_ours = False
                 yield _other_master(upstream, foreign[0])
     except Unreachable as error:
-        yield wrong("; ".join(filter(None, [f"{upstream.name}: {error}", look_for(upstream)])))
-    else:
-        yield from _other_protocol(upstream, answering)
+        yield wrong(f"{upstream.name}: {seen.explain_unreachable(error)}")
+        return
     finally:
         client.close()
+    connected_for = clock.now() - client.connected_at
+    unit = upstream.units[0]
+    other = ask_otherwise(upstream.url, unit.unit, unit.probe, upstream.timeout) if seen.is_mute and is_ours else ""
+    for cause in dict.fromkeys(str(seen.explain(unit.unit, failure, connected_for, other, clock.now()))
+                               for unit, failure in failures):
+        yield wrong(f"{upstream.name}: {cause}")
 
 
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:
@@ -99,71 +109,53 @@ def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     for unit in upstream.units:
         who = f"{upstream.name}: unit {unit.unit}"
         yield well(f"{who} answers the other master") if unit.unit in good else wrong(
-            f"{who} was not heard in {LISTEN_TO_MASTER:g} s; {look_at(upstream)}")
+            f"{who} was not heard in {LISTEN_TO_MASTER:g} s; {look_at(upstream.line)}")
 
 
-def _ask(client: Client, upstream: Upstream, unit: Unit) -> tuple[Finding, bool]:
-    """Read a block of the unit a few times; return what came of it, and whether it answers at all."""
-    block = unit.probe
+def _ask(client: Client, upstream: Upstream, unit: Unit,
+         seen: Diagnosis) -> tuple[list[float], Refused | None, UpstreamError | None]:
+    """Read a block of the unit a few times; return how long its answers took, and what went wrong last.
+
+    That is an exception of its own, or what was no answer of it.
+    """
     latencies: list[float] = []
     refusal = failure = None
     unanswered = 0
     while len(latencies) + unanswered < READS and (latencies or unanswered < MUTE):
+        answer = error = None
         try:
-            read_patiently(client, unit.unit, block, upstream.timeout)
+            answer = read_patiently(client, unit.unit, unit.probe, upstream.timeout)
         except Unreachable:
             raise
-        except UpstreamError as error:
-            if not isinstance(error, Refused) or error.exception_code not in OWN_EXCEPTIONS:
-                failure = error
-                unanswered += 1
-                continue
-            refusal = error
-        latencies.append(clock.now() - client.asked_at)
-    return _judge(upstream, unit, latencies, refusal, failure), bool(latencies)
+        except UpstreamError as reason:
+            error = reason
+        took = clock.now() - client.asked_at
+        outcome = Outcome(unit.unit, None, client.asked_at, took, answer, error)
+        seen.count(outcome)
+        if outcome.is_of_unit:
+            latencies.append(took)
+            refusal = error if isinstance(error, Refused) else refusal
+        else:
+            failure = error
+            unanswered += 1
+    return latencies, refusal, failure
 
 
 def _judge(upstream: Upstream, unit: Unit, latencies: list[float], refusal: Refused | None,
            failure: UpstreamError | None) -> Finding:
-    who = f"{upstream.name}: unit {unit.unit}"
-    if not latencies:
-        return wrong(f"{upstream.name}: {failure}; {look_at(upstream)}")
-    median = 1000 * sorted(latencies)[len(latencies) // 2]
-    answers = f"{who} answers within {median:.{0 if median >= 10 else 1}f} ms"
+    """Say how a unit answers."""
+    took = sorted(latencies)[len(latencies) // 2]
+    if took > upstream.timeout:
+        return wrong(f"{upstream.name}: {is_late(unit.unit, took, upstream.timeout)}")
+    answers = f"{upstream.name}: unit {unit.unit} answers within {1000 * took:.{0 if took >= 0.01 else 1}f} ms"
     if refusal and unit.reads:
         return note(f"{answers}, but refuses {unit.probe}: {refusal}; is it a "
                     f"{unit.profile.title or unit.profile.name}?")
     if failure:
-        return note(f"{answers}, but not always: {failure}; {look_at(upstream)}")
+        return note(f"{answers}, but not always: {failure}; {look_at(upstream.line)}")
     return well(answers)
-
-
-def look_at(upstream: Upstream) -> str:
-    """Ask what there is to ask when a unit does not answer, or not as it should."""
-    line = upstream.line
-    setting = f"{line.baudrate} {line.mode}" if line else "the gateway's baud rate and mode"
-    return (f"is it on, is this its unit id, is it set to {setting}, are A and B the right way round, is the "
-            "line terminated?")
-
-
-def look_for(upstream: Upstream) -> str:
-    """Ask what there is to ask when nothing can be reached; an adapter's error has a cure of its own."""
-    return "" if upstream.url.is_serial else "is it on, at this address and port?"
 
 
 def _other_master(upstream: Upstream, what: str) -> Finding:
     return wrong(f"{upstream.name}: another master is on this line: {what}; take it off, softsplit has to be "
                  "the only one")
-
-
-def _other_protocol(upstream: Upstream, answering: int) -> Iterator[Finding]:
-    """Give a finding when no unit answers behind a connection, as when the other protocol is spoken there."""
-    if not answering and not upstream.url.is_serial:
-        yield note(f"{upstream.name}: no unit answers behind {upstream.url}; {other_protocol(upstream.url)}")
-
-
-def other_protocol(url: Url) -> str:
-    """Say what the url is when the other protocol is spoken behind a connection."""
-    does, scheme = {"tcp": ("passes bytes through", "rtuovertcp"),
-                    "rtuovertcp": ("speaks Modbus TCP", "tcp")}[url.scheme]
-    return f"if that {does}, its url is {replace(url, scheme=scheme)}"

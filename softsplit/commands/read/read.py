@@ -10,7 +10,8 @@ from softsplit import checks, clock
 from softsplit.commands.read.addresses import parse_address
 from softsplit.commands.read.formats import Csv, Json, Text
 from softsplit.commands.read.guess import WORD_ORDERS
-from softsplit.commands.shared.reader import read_all, title_of
+from softsplit.commands.read.failure import cure_of, find_cause
+from softsplit.commands.shared.reader import Outcome, read_all, title_of
 from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
 from softsplit.config.url import Url
@@ -123,7 +124,11 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     try:
         while True:
             begin = clock.now()
-            is_well = _read_once(client, unit, whom, form, say, tell) and is_well
+            failure = _read_once(client, unit, whom, form, say, tell)
+            if failure and is_well and not why:
+                client.close()
+                _tell_cause(url, whom, failure, tell)
+            is_well = is_well and not failure
             if not whom.every:
                 return is_well
             time.sleep(max(0.0, begin + whom.every - clock.now()))
@@ -136,17 +141,31 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
 
 
 def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
-               tell: Callable[[str], None]) -> bool:
-    """Read everything that the form wants; `unit` is the id of the unit where the client asks."""
-    is_well = True
+               tell: Callable[[str], None]) -> Outcome | None:
+    """Read everything that the form wants; `unit` is the id of the unit where the client asks.
+
+    Return the latest failure, if any. Of a unit that answers nothing not everything is tried.
+    """
+    failures: list[Outcome] = []
+    answers = 0
     if whom.every and isinstance(form, Text):
         say(datetime.now().strftime("%H:%M:%S"))
     for outcome in read_all(client, unit, form.profile.reads, whom.timeout):
         for text in form.lines(whom.unit, outcome):
             say(printable(text))
         if outcome.error:
-            is_well = False
-            tell(f"{title_of(outcome.read)}: {outcome.error}")
+            failures.append(outcome)
+            cure = cure_of(outcome.error)
+            tell("; ".join(filter(None, (f"{title_of(outcome.read)}: {outcome.error}", cure))))
+        answers += outcome.error is None
+        if not answers and len(failures) == MOST_FAILURES and len({str(each.error) for each in failures}) == 1:
+            break
     for what in client.take_foreign():
         tell(f"another master is on this line: {what}; the values may not be the unit's")
-    return is_well
+    return failures[-1] if failures else None
+
+
+def _tell_cause(url: Url, whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:
+    """Tell why a unit gave no answer, as far as can be found out."""
+    if cause := find_cause(url, whom.unit, failure.read.block, whom.timeout, whom.line, failure.error):
+        tell(cause)

@@ -16,6 +16,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.values import Value
+from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 
 PROBE = pdu.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no such register says so
@@ -55,6 +56,7 @@ class Prober:
     def __init__(self, url: Url, timeout: float, line: Line | None = None):
         self._character = adu.character_time(line.baudrate, line.mode) if line else 0.0
         self._timeout = timeout
+        self._url = url
         self._client = client_for(url, self._time(PROBE), line, request_gap=PAUSE)
 
     def __enter__(self):
@@ -69,6 +71,13 @@ class Prober:
             return self._ask(unit, PROBE)
         except NoAnswer:
             return None
+
+    def ask_otherwise(self, unit: int) -> str:
+        """Ask a unit in the other dialect, or a web server; say who answers, or nothing."""
+        if self._client.await_late(self._timeout):
+            return ""
+        self._client.close()
+        return ask_otherwise(self._url, unit, PROBE.block, self._timeout)
 
     def await_late(self, timeouts: float) -> None:
         """Wait for units whose answers a busy gateway may hold up."""

@@ -7,7 +7,6 @@ from itertools import product
 import click
 
 from softsplit import checks
-from softsplit.commands.doctor.ports import other_protocol
 from softsplit.commands.scan.scanner import Scan
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.route import require_free
@@ -17,6 +16,7 @@ from softsplit.config.url import Url
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.printable import printable
 from softsplit.profiles import Profile, load_profile, shipped_profiles
+from softsplit.upstream.causes.diagnosis import HELD
 
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
 MODES = (("8E1", "8N1"), ("8O1",))  # the second group after all baud rates with the first
@@ -166,6 +166,8 @@ def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
 
 def _nobody(scan: Scan) -> str:
     """Say that nobody answers, what was tried, and what to look at."""
+    if scan.stranger:
+        return scan.stranger
     ways = ", ".join(_show(way) for way in scan.tried if way)
     parts = [f"no unit answers at {scan.url}: units {show_units(scan.asked)}{f' at {ways}' if ways else ''}"]
     for way, units in list(scan.damaged.items())[:1]:
@@ -173,7 +175,7 @@ def _nobody(scan: Scan) -> str:
         parts.append(f"but there is traffic{where}: {next(iter(units.values()))}")
     if scan.foreign:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
-    if not scan.url.is_serial:
-        parts.append(other_protocol(scan.url))
+    elif not (scan.damaged or scan.url.is_serial):
+        parts.append(HELD.rstrip("?") + ", or the line is silent")
     parts.append("check power, termination, A and B, and --timeout")
     return "; ".join(parts)

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from softsplit.commands.scan.prober import Found, Prober
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer
+from softsplit.errors import BadAnswer, Stranger
 from softsplit.profiles import Profile
 
 STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
+SILENT_UNITS = 10  # after which the other dialect is tried
 LATE_UNIT_TIMEOUTS = 5  # time-outs for a unit that has answered too late
 LATE_GATEWAY_TIMEOUTS = 3  # time-outs to wait in the end for answers that a busy gateway may hold up
 
@@ -31,6 +32,7 @@ class Scan:
         self.damaged: dict[Line | None, dict[int, str]] = {}  # what was wrong with an answer, by way and unit
         self.foreign = ""  # what another master said
         self.ignores_units = False  # whether one device answers for all
+        self.stranger = ""  # who is there instead of a gateway that speaks as the url says
         self.left = len(units) * len(ways)  # units to ask, in all ways
         self._units = units
         self._profiles = profiles
@@ -42,7 +44,7 @@ class Scan:
             self.asked = []
             with Prober(self.url, self.timeout, way) as prober:
                 yield from self._ask_all(prober)
-            if self.found:
+            if self.found or self.stranger:
                 return
 
     def _ask_all(self, prober: Prober) -> Iterator[Found | None]:
@@ -55,7 +57,7 @@ class Scan:
             if self.found:
                 self.left = 0 if self.ignores_units else len(self._units) - len(self.asked)
             yield found
-            if self.ignores_units:
+            if self.ignores_units or self._finds_stranger(prober):
                 return
         prober.await_late(LATE_GATEWAY_TIMEOUTS)
         late |= prober.take_late()
@@ -64,9 +66,19 @@ class Scan:
             if not self.ignores_units:
                 yield self._ask(prober, unit)
 
+    def _finds_stranger(self, prober: Prober) -> bool:
+        """Whether somebody else is there; after some silent units the other dialect is tried, once."""
+        is_silent = not (self.found or self.damaged or self.foreign)
+        if is_silent and len(self.asked) == min(SILENT_UNITS, len(self._units)):
+            self.stranger = prober.ask_otherwise(self.asked[0])
+        return self.stranger != ""
+
     def _ask(self, prober: Prober, unit: int) -> Found | None:
         try:
             answer = prober.probe(unit)
+        except Stranger as error:
+            self.stranger = str(error)
+            return None
         except BadAnswer as error:
             self.damaged.setdefault(self.tried[-1], {})[unit] = str(error)
             return None

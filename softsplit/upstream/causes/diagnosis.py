@@ -58,7 +58,7 @@ def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
 
 def is_it_the_id(unit: int, answering: Collection[int]) -> str:
     """What to look at when others are answering on the same wire."""
-    return f"unit {min(answering)} does, so is {unit} its unit id, and is it on?"
+    return f"unit {min(answering)} answers, so is {unit} its unit id, and is it on?"
 
 
 def is_late(unit: int, took: float, timeout: float) -> str:

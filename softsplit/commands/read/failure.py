@@ -1,0 +1,68 @@
+"""Say why a unit could not be read, and what to do: what its exception means, or who is there instead."""
+
+from contextlib import suppress
+
+from softsplit import clock
+from softsplit.commands.scan.prober import Prober
+from softsplit.config.line import Line
+from softsplit.config.url import Url
+from softsplit.errors import BadAnswer, Garbage, Refused, Stranger, Unreachable, UpstreamError
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
+from softsplit.upstream.causes.diagnosis import GARBAGE, look_at, look_at_wire, look_for
+from softsplit.upstream.causes.dialect import ask_otherwise
+
+USUAL_IDS = (*range(1, 11), 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)  # of meters, as they are sold and set
+LOOK_FOR = 4.0  # s
+SHORT = 0.3  # s for each of them
+CURES = {
+    1: "the unit has no such table; try another one with -t",
+    2: "the unit has no register at some of these addresses: manuals may count from 1, or mean another table (-t); "
+       "try COUNT 1",
+    3: "the unit does not give so many at once; try a smaller COUNT",
+    4: "the unit itself has failed; try again, or restart it",
+    5: "the unit is busy; try again",
+    6: "the unit is busy; try again",
+}
+
+
+def cure_of(error: UpstreamError) -> str:
+    """What to do about an exception of the unit's own; nothing when that is not known."""
+    return CURES.get(error.exception_code, "") if isinstance(error, Refused) else ""
+
+
+def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, error: UpstreamError) -> str:
+    """Say why a unit gives no answer at all, after the wire was closed: who is there instead, or what to look at."""
+    if isinstance(error, Unreachable):
+        return look_for(url, error)
+    if isinstance(error, Stranger) or cure_of(error):
+        return ""
+    is_line = line if url.is_serial else None
+    found = _find_units(url, unit, min(timeout, SHORT), is_line)
+    if found:
+        return f"{_named(found)}; is {unit} the right unit id (-u)?"
+    if isinstance(error, Garbage):
+        return GARBAGE
+    if isinstance(error, BadAnswer) or isinstance(error, Refused) and error.exception_code in GATEWAY_EXCEPTIONS:
+        return look_at(is_line)
+    return ask_otherwise(url, unit, block, timeout) or look_at_wire(url, is_line)
+
+
+def _find_units(url: Url, unit: int, timeout: float, line: Line | None) -> list[int]:
+    """Return the units with usual ids that answer, as far as a few seconds show."""
+    found: list[int] = []
+    end = clock.now() + LOOK_FOR
+    with Prober(url, timeout, line) as prober, suppress(Unreachable):
+        for each in USUAL_IDS:
+            if each == unit or clock.now() > end:
+                continue
+            with suppress(BadAnswer):
+                if prober.probe(each):
+                    found.append(each)
+    return sorted(found)
+
+
+def _named(units: list[int]) -> str:
+    if len(units) == 1:
+        return f"unit {units[0]} answers there"
+    return f"units {', '.join(map(str, units[:-1]))} and {units[-1]} answer there"
