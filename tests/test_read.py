@@ -38,9 +38,11 @@ from tests.support import (
     running,
     until,
 )
+from tests.support.bus import Bus, good_answer
 from tests.support.recordeddevice import ANZEN, Device
 
 HOLDING = Table.HOLDING_REGISTERS
+TIMEOUT = 0.1 * SLOWNESS
 
 
 @pytest.fixture
@@ -84,8 +86,44 @@ def test_what_fails_is_named_and_the_others_are_shown(battery):
     shown = read(gateway, "-p", "anzen-bms", "-u", "5", "--timeout", "0.2")
     assert shown.returncode == 1 and len(shown.stdout.splitlines()) == 6
     assert shown.stderr == ("softsplit: system currents  holding registers 0xA7F8+3: unit 5: exception 0x02 "
-                            "(illegal data address)\nsoftsplit: errors and alarms  coils 0x0001+25: "
+                            "(illegal data address); the unit has no register at some of these addresses: manuals may count "
+                            "from 1, or mean another table (-t); try COUNT 1\nsoftsplit: errors and alarms  coils 0x0001+25: "
                             "unit 5 does not answer\n")
+
+
+def call(url: str, *arguments: str) -> list[str]:
+    done = subprocess.run([*SOFTSPLIT, "read", "-a", url, "--timeout", str(TIMEOUT), *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    return [line.removeprefix("softsplit: ") for line in done.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["tcp", "rtuovertcp"])
+def test_a_unit_that_is_not_there_is_tried_twice_and_those_that_are_there_are_named(kind, tmp_path):
+    def fault(say, frame, unit, pdu):
+        if unit in (2, 100):
+            say(frame(unit, good_answer(unit, pdu)))
+        elif kind == "tcp":
+            say(frame(unit, bytes((pdu[0] | 0x80, 0x0B))))
+
+    with Bus(kind, tmp_path) as bus:
+        bus.fault = fault
+        lines = call(bus.url, "-p", "anzen-bms", "-u", "7")
+    assert len(lines) == 3 and lines[-1] == "units 2 and 100 answer there; is 7 the right unit id (-u)?"
+
+
+def test_a_gateway_that_speaks_otherwise_is_told_so(tmp_path):
+    with Bus("rtuovertcp", tmp_path) as bus:
+        lines = call(bus.url.replace("rtuovertcp", "tcp"), "0", "1")
+    assert lines[-1] == f"the gateway answers Modbus RTU: its url is {bus.url}"
+
+
+@pytest.mark.parametrize("code, cure", [(1, "try another one with -t"), (2, "manuals may count from 1"),
+                                        (3, "try a smaller COUNT"), (4, "restart it"), (6, "the unit is busy; try again")])
+def test_an_exception_comes_with_what_to_do(code, cure, tmp_path):
+    with Bus("tcp", tmp_path) as bus:
+        bus.fault = lambda say, frame, unit, pdu: say(frame(unit, bytes((pdu[0] | 0x80, code))))
+        line, = call(bus.url, "0", "10")
+    assert f"exception 0x{code:02X}" in line and cure in line
 
 
 def test_nobody_there_is_said_once(battery):

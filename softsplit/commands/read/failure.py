@@ -6,7 +6,7 @@ from softsplit import clock
 from softsplit.commands.scan.prober import Prober
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer, Garbage, Refused, Stranger, Unreachable, UpstreamError
+from softsplit.errors import BadAnswer, Garbage, NoAnswer, Refused, Stranger, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.diagnosis import GARBAGE, look_at, look_at_wire, look_for
@@ -26,18 +26,20 @@ CURES = {
 }
 
 
-def cure_of(error: UpstreamError) -> str:
-    """What to do about an exception of the unit's own; nothing when that is not known."""
+def cure_of(error: UpstreamError, url: Url) -> str:
+    """What to do about an exception of the unit's own, or when there is no connection; nothing for all else."""
+    if isinstance(error, Unreachable):
+        return look_for(url, error)
     return CURES.get(error.exception_code, "") if isinstance(error, Refused) else ""
 
 
 def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, error: UpstreamError) -> str:
     """Say why a unit gives no answer at all, after the wire was closed: who is there instead, or what to look at."""
-    if isinstance(error, Unreachable):
-        return look_for(url, error)
-    if isinstance(error, Stranger) or cure_of(error):
+    if isinstance(error, Stranger) or cure_of(error, url):
         return ""
     is_line = line if url.is_serial else None
+    if isinstance(error, NoAnswer) and (other := ask_otherwise(url, unit, block, timeout)):
+        return other
     found = _find_units(url, unit, min(timeout, SHORT), is_line)
     if found:
         return f"{_named(found)}; is {unit} the right unit id (-u)?"
@@ -45,7 +47,7 @@ def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, er
         return GARBAGE
     if isinstance(error, BadAnswer) or isinstance(error, Refused) and error.exception_code in GATEWAY_EXCEPTIONS:
         return look_at(is_line)
-    return ask_otherwise(url, unit, block, timeout) or look_at_wire(url, is_line)
+    return look_at_wire(url, is_line)
 
 
 def _find_units(url: Url, unit: int, timeout: float, line: Line | None) -> list[int]:

@@ -87,6 +87,9 @@ def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Regist
     return registers
 
 
+MOST_FAILURES = 2  # equal ones without any answer, after which the rest is not tried
+
+
 @dataclass(frozen=True, slots=True)
 class Whom:
     """Which unit to read where, and how often in seconds; `line` is that of a serial url.
@@ -120,15 +123,16 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     for text in form.head:
         say(text)
     client = client_for(url, whom.timeout, whom.line)
-    is_well = True
+    is_well, is_told = True, bool(why)  # the cause of silence, which a splitter's server has told otherwise
     try:
         while True:
             begin = clock.now()
-            failure = _read_once(client, unit, whom, form, say, tell)
-            if failure and is_well and not why:
+            failures, answers = _read_once(client, unit, whom, form, say, tell)
+            is_well = is_well and not failures
+            if failures and not answers and not is_told:
                 client.close()
-                _tell_cause(url, whom, failure, tell)
-            is_well = is_well and not failure
+                _tell_cause(whom, failures[-1], tell)
+            is_told = True
             if not whom.every:
                 return is_well
             time.sleep(max(0.0, begin + whom.every - clock.now()))
@@ -141,10 +145,10 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
 
 
 def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
-               tell: Callable[[str], None]) -> Outcome | None:
+               tell: Callable[[str], None]) -> tuple[list[Outcome], int]:
     """Read everything that the form wants; `unit` is the id of the unit where the client asks.
 
-    Return the latest failure, if any. Of a unit that answers nothing not everything is tried.
+    Return what failed, and how many reads were answered. Of a unit that answers nothing not everything is tried.
     """
     failures: list[Outcome] = []
     answers = 0
@@ -155,17 +159,17 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
             say(printable(text))
         if outcome.error:
             failures.append(outcome)
-            cure = cure_of(outcome.error)
+            cure = cure_of(outcome.error, whom.url)
             tell("; ".join(filter(None, (f"{title_of(outcome.read)}: {outcome.error}", cure))))
         answers += outcome.error is None
         if not answers and len(failures) == MOST_FAILURES and len({str(each.error) for each in failures}) == 1:
             break
     for what in client.take_foreign():
         tell(f"another master is on this line: {what}; the values may not be the unit's")
-    return failures[-1] if failures else None
+    return failures, answers
 
 
-def _tell_cause(url: Url, whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:
+def _tell_cause(whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:
     """Tell why a unit gave no answer, as far as can be found out."""
-    if cause := find_cause(url, whom.unit, failure.read.block, whom.timeout, whom.line, failure.error):
+    if cause := find_cause(whom.url, whom.unit, failure.read.block, whom.timeout, whom.line, failure.error):
         tell(cause)
