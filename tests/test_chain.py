@@ -153,12 +153,14 @@ def test_a_gateway_killed_and_restarted(caplog):
     until(lambda: master.ask(100, POWERS) == STALE and master.ask(2, POWERS) == STALE, timeout=2)
     with simulated_gateway(profile, port=port):
         until(lambda: is_good(master.ask(100, POWERS)) and is_good(master.ask(2, POWERS)), timeout=5)
+        until(lambda: caplog.records[-1].message.startswith(f"meters: connected to {meters.url}")
+              or caplog.text.count(f"connected to {meters.url}") > 1)
         master.sock.close()
         splitting_it.__exit__(None, None, None)
     told = [record.message for record in caplog.records if record.message.startswith("meters")]
     assert [text.split(" after ")[0] for text in told if "connected" in text or "reach" in text] == [
         f"meters: connected to {meters.url}",
-        f"meters: cannot reach {meters.url}: Connection refused; it is tried again every few seconds",
+        f"meters: cannot reach {meters.url}: Connection refused; is it on, at this address and port?; it is tried again every few seconds",
         f"meters: connected to {meters.url}"]
 
 

@@ -106,7 +106,7 @@ def test_another_user_who_tries_everything_changes_nothing(place, gateway, tmp_p
             begin, used = time.monotonic(), cpu_of(process.pid)
             kept = call(*keep)
             assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
-            with pytest.raises(AlreadyRunning, match=f"process {process.pid} runs"):
+            with pytest.raises(AlreadyRunning, match=f"process {process.pid} already runs"):
                 Instance(config)
             found = call(*read)
             assert (found.returncode, found.stdout) == (0, before.stdout) and f"process {process.pid} runs" in found.stderr

@@ -143,7 +143,7 @@ def recognised(how: str) -> str:
     (BLOCK + "[[register]]\nname = 'x{n}'\naddress = 16\ntype = 'u16'\nrepeat = 60000", "profile own: register[1].repeat: 60000 are"),
     ("".join(f"[[block]]\naddress = {n}\ncount = 1\n" for n in range(1001)), "profile own: block: 1001 of them are too many; allowed"),
     ("".join(f"[[block]]\naddress = {n}\ncount = 1\n" for n in range(20000)), "profile own: block: 20000 of them are too many; all"),
-    (BLOCK + f"[[register]]\nname = 'x'\naddress = 0x{'f' * 500}\ntype = 'u16'", "profile own: register[1].address: a number beyond"),
+    (BLOCK + f"[[register]]\nname = 'x'\naddress = 0x{'f' * 500}\ntype = 'u16'", "profile own: register[1].address: a number that is too large"),
     ("identify = { type = 'text', count = 1, equals = 'x' }\n" + BLOCK, "profile own: identify: address is missing"),
     (recognised("type = 'u16'"), "profile own: identify: either starts_with or equals is needed"),
     (recognised("type = 'u16', equals = []"), "profile own: identify: either starts_with or equals is needed"),

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from softsplit.daemon import keepalive, presence, process
+from softsplit.daemon.health import FRESH, Health, Trouble
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.process import Process
+from softsplit.daemon.status import Status
 from softsplit.errors import AlreadyRunning
 from tests.support import (
     SLOWNESS,
@@ -29,6 +32,8 @@ from tests.support import (
 )
 
 POWERS = read_request(0x5B00, 62)
+
+REPORT = Status.of(Health.of(FRESH, []))
 
 
 @pytest.fixture
@@ -161,7 +166,7 @@ def stand_still(pid: int) -> None:
 
 def test_a_main_thread_that_hangs_is_no_healthy_process(box, monkeypatch):
     with Instance(box.config) as instance, Process.that_runs(box.config) as one, Process.that_runs(box.config) as other:
-        instance.attend({"uptime": 1})
+        instance.attend(REPORT)
         assert one.ask()
         with monkeypatch.context() as patch, pytest.raises(process.Hung, match="has not moved for 0 s"):
             patch.setattr(process, "HUNG", -1.0)
@@ -212,14 +217,14 @@ def test_a_state_directory_that_cannot_be_had_costs_the_status_only(box, tmp_pat
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(presence, "own_places", lambda: [(tmp_path / "file" / "run", 0o755)])
     with Instance(box.config) as instance:
-        instance.attend({"uptime": 1})
-        instance.attend({"uptime": 2})
+        instance.attend(REPORT)
+        instance.attend(REPORT)
         assert [record.message for record in caplog.records] == [
             "status.json cannot be written: no state directory can be had "
             f"({tmp_path}/file/run: Not a directory); all else goes on"]
         (tmp_path / "file").unlink()
         (tmp_path / "file").mkdir()
-        instance.attend({"uptime": 3})
+        instance.attend(REPORT)
         assert caplog.records[-1].message.startswith("status.json is written again")
 
 
@@ -231,12 +236,12 @@ def test_the_status_file_is_never_seen_half(box):
             seen.append(json.loads(box.state_file("status.json").read_text())["uptime"])
 
     with Instance(box.config) as instance:
-        status = {"uptime": 0, "filling": list(range(50_000))}
-        instance.attend(status)
+        long = Status.of(Health.of(FRESH, [Trouble(cause="a long cause " * 20_000)]))
+        instance.attend(long)
         thread = threading.Thread(target=look)
         thread.start()
         for number in range(30):
-            instance.attend({**status, "uptime": number})
+            instance.attend(replace(long, uptime=float(number)))
         stop.set()
         thread.join()
         assert len(set(seen)) > 1

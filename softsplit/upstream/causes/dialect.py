@@ -13,7 +13,12 @@ from softsplit.config.url import Url
 from softsplit.errors import Refused, Stranger, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.transport.wire import SocketWire
-from softsplit.upstream.causes.strangers import IS_PORT_RIGHT, answers_otherwise, describe_stranger, other_url
+from softsplit.upstream.causes.strangers import (
+    IS_PORT_RIGHT,
+    answers_otherwise,
+    describe_stranger,
+    other_url,
+)
 from softsplit.upstream.clients.choice import client_for
 
 WEB_REQUEST = b"GET / HTTP/1.0\r\n\r\n"  # a web server waits for a whole line

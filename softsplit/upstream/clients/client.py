@@ -13,7 +13,14 @@ from modbus_tk.modbus import Master
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import Garbage, NoAnswer, Refused, Stranger, Unreachable, UpstreamError
+from softsplit.errors import (
+    Garbage,
+    NoAnswer,
+    Refused,
+    Stranger,
+    Unreachable,
+    UpstreamError,
+)
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome
