@@ -10,6 +10,7 @@ import http.server
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,13 @@ def unknown_host(directory):
     yield "tcp://gateway.invalid:502"
 
 
+class Line(Bus):
+    """A bus that ignores what is no request, as devices on a line do."""
+
+    def _answer(self, heard, say):
+        return super()._answer(heard, say) if self.kind == "tcp" or adu.is_rtu_frame(heard) else b""
+
+
 @contextmanager
 def bus(directory, kind="rtuovertcp", scheme=None, fault=None, there=(100, 2), **keys):
     """A bus on which the units `there` answer, or all of it does as `fault` wants; its url says `scheme`."""
@@ -61,7 +69,7 @@ def bus(directory, kind="rtuovertcp", scheme=None, fault=None, there=(100, 2), *
         if unit in there:
             say(frame(unit, good_answer(unit, pdu)))
 
-    with Bus(kind, directory) as found:
+    with Line(kind, directory) as found:
         found.fault = fault or only_some
         yield {"url": found.url.replace(f"{kind}://", f"{scheme or kind}://"), **keys}
 
@@ -161,6 +169,32 @@ def answers_late(directory):
         yield found
 
 
+@contextmanager
+def needs_a_gap(directory):
+    """A gateway which loses requests that follow an answer at once."""
+    answered_at = [0.0]
+
+    def reply(number, unit, pdu):
+        if time.monotonic() - answered_at[0] < 0.06:
+            return b""
+        answered_at[0] = time.monotonic()
+        return good(number, unit, pdu)
+    with tcp_gateway(directory, reply) as found:
+        yield found
+
+
+@contextmanager
+def goes_off(directory):
+    """A gateway behind which unit 2 answers once, and never again."""
+    asked = []
+
+    def reply(number, unit, pdu):
+        asked.append(unit)
+        return good(number, unit, pdu) if unit != 2 or asked.count(2) < 3 else b""
+    with tcp_gateway(directory, reply) as found:
+        yield found
+
+
 TROUBLES = [
     Trouble("the gateway is off", gateway_that_is_off,
             ("{name}: cannot reach tcp://{place}: Connection refused", "is it on, at this address and port?")),
@@ -195,6 +229,8 @@ TROUBLES = [
     Trouble("all units behind a gateway are off", scripted(refusal(0x0B)),
             ("exception 0x0B (gateway target did not answer)", LINE)),
     Trouble("a unit answers after its time", answers_late, ("{name}: unit 100 answers", "s too late", "set timeout = ")),
+    Trouble("one of two units goes off", goes_off, ("{name}: unit 2 does not answer",)),
+    Trouble("a unit needs a pause", needs_a_gap, ("{name}: unit ", "loses requests that follow an answer at once", "request_gap = 0.1")),
     Trouble("the gateway returns other transaction ids", scripted(
         lambda number, unit, pdu: good(number + 1 & 0xFFFF, unit, pdu)),
         ("the gateway does not return our transaction ids",)),
