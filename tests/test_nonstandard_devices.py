@@ -19,6 +19,7 @@ from softsplit.protocol.addresses import LongUnit, parse_long_unit
 from softsplit.protocol.blocks import Block, merge
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import asked_block, read_question
+from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 from tests.support import (
     SLOWNESS,
@@ -461,3 +462,9 @@ def test_a_wrong_script_gets_the_same_errors(build, message):
     with pytest.raises(ConfigError) as raised:
         build()
     assert str(raised.value).startswith(message)
+
+
+def test_a_silent_device_with_an_address_of_four_bytes_is_not_asked_in_the_other_dialect(tmp_path):
+    with Bus("rtuovertcp", tmp_path, unit_bytes=4) as bus:
+        assert ask_otherwise(parse_url(bus.url, ("rtuovertcp",)), PUMP, POWERS, TIMEOUT) == ""
+    assert not bus.connections

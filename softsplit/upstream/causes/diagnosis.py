@@ -153,7 +153,7 @@ class Diagnosis:
                          now: float) -> NoAnswer:
         if times := self._late_times(unit, now):
             return NoAnswer(is_late(unit, max(times), self._timeout))
-        if other_dialect:
+        if other_dialect and not (self._answering or self._is_alive):
             return NothingAnswers(other_dialect)
         if str(error).lower().endswith(HUNG_UP) and connected_for < SOON and not self._url.is_serial:
             kind, what = ((NoAnswer, error) if self._answering or self._is_alive else

@@ -11,6 +11,7 @@ from dataclasses import replace
 from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.errors import Refused, Stranger, UpstreamError
+from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
 from softsplit.transport.wire import SocketWire
 from softsplit.upstream.causes.strangers import (
@@ -30,7 +31,7 @@ def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
                   pause: Callable[[float], object] = time.sleep) -> str:
     """Ask a unit in the other dialect; say who answers, or nothing. No other connection should be open there."""
     other = other_url(url)
-    if other is None:
+    if other is None or isinstance(unit, LongUnit):  # of which the other dialect knows nothing
         return ""
     client = client_for(other, timeout, pause=pause)
     try:

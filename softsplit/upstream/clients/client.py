@@ -13,14 +13,7 @@ from modbus_tk.modbus import Master
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import (
-    Garbage,
-    NoAnswer,
-    Refused,
-    Stranger,
-    Unreachable,
-    UpstreamError,
-)
+from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome
@@ -91,10 +84,10 @@ class Client(Master):
         self._heard.begin()
         try:
             return self._ask_twice(unit, question, timeout, may_repeat)
-        except (NoAnswer, Stranger, Garbage) as error:
-            if said := self._heard.describe(self._url):
+        except UpstreamError as error:
+            if stranger := self._heard.find_stranger(self._url, error):
                 self.close()
-                raise Stranger(said) from error
+                raise stranger from error
             raise
 
     def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:

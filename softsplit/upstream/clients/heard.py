@@ -2,6 +2,7 @@
 
 from softsplit import clock
 from softsplit.config.url import Url
+from softsplit.errors import Garbage, NoAnswer, Stranger, UpstreamError
 from softsplit.upstream.causes.strangers import describe_stranger
 
 MOST_HEARD = 300  # bytes kept of it, at least
@@ -24,6 +25,9 @@ class Heard:
         self._data = self._data + data if len(self._data) < MOST_HEARD else self._data
         return data
 
-    def describe(self, url: Url) -> str:
-        """Say who is there that does not speak as the url says, or nothing."""
-        return "" if url.is_serial else describe_stranger(self._data, url)
+    def find_stranger(self, url: Url, error: UpstreamError) -> Stranger | None:
+        """Return an error that says who is there and does not speak as the url says, if that explains this one."""
+        if url.is_serial or not isinstance(error, (NoAnswer, Stranger, Garbage)):
+            return None
+        said = describe_stranger(self._data, url)
+        return Stranger(said) if said else None

@@ -1,0 +1,59 @@
+"""The cause of silence, from what was seen on one wire: observations in, a sentence out."""
+
+import pytest
+
+from softsplit.config.url import parse_url
+from softsplit.errors import NoAnswer, NothingAnswers, Refused
+from softsplit.protocol import adu
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import read_question
+from softsplit.upstream.causes.diagnosis import Diagnosis, is_late
+from softsplit.upstream.causes.strangers import describe_stranger
+
+GATEWAY = parse_url("tcp://10.0.0.5:502", ("tcp",))
+LINE = parse_url("rtuovertcp://10.0.0.5:8899", ("rtuovertcp",))
+QUESTION = read_question(Block(Table.HOLDING_REGISTERS, 0, 1))
+SILENCE = NoAnswer("unit 2 does not answer")
+
+
+def seen(*outcomes) -> Diagnosis:
+    diagnosis = Diagnosis(GATEWAY, None, (1, 2), 1.0, 0.0)
+    for number, (unit, answer, error) in enumerate(outcomes):
+        diagnosis.count(Outcome(unit, QUESTION, float(number), 0.1, answer, error))
+    return diagnosis
+
+
+def test_the_other_dialect_is_no_cause_any_more_once_somebody_has_answered():
+    silent = seen((2, None, SILENCE), (2, None, SILENCE))
+    assert silent.is_mute
+    said = silent.explain(2, SILENCE, 9.0, "the gateway answers Modbus RTU", 5.0)
+    assert isinstance(said, NothingAnswers) and str(said) == "the gateway answers Modbus RTU"
+    for first in ((1, b"\3\2\0\1", None), (1, None, Refused("no path", 0x0A))):
+        alive = seen(first, (2, None, SILENCE), (2, None, SILENCE))
+        assert not alive.is_mute
+        assert "unit 2 does not answer" in str(alive.explain(2, SILENCE, 9.0, "the gateway answers Modbus RTU", 5.0))
+
+
+def test_a_late_answer_tells_which_timeout_is_enough():
+    assert is_late(7, 1.2, 1.0) == "unit 7 answers 0.2 s too late; set timeout = 2"
+    diagnosis = seen((2, None, SILENCE))
+    diagnosis.came_late({2: 1.2}, 5.0)
+    assert str(diagnosis.explain(2, SILENCE, 9.0, "", 6.0)) == "unit 2 answers 0.2 s too late; set timeout = 2"
+    assert str(diagnosis.explain(2, SILENCE, 9.0, "", 5000.0)) == "unit 2 does not answer", "that is long ago"
+
+
+@pytest.mark.parametrize("data, url, said", [
+    (b"HTTP/1.1 400 Bad Request\r\n", GATEWAY, "a web server answers at 10.0.0.5:502"),
+    (b"\x15\x03\x01\x00\x02\x02\x28", LINE, "a web server answers at 10.0.0.5:8899"),
+    (b"\xff\xfd\x18\xff\xfd\x20", GATEWAY, "a telnet server answers"),
+    (b"SSH-2.0-x\r\n" + b"y" * 99, GATEWAY, 'says "SSH-2.0-x ' + "y" * 30 + '"'),
+    (b"evil \x1b[2Jtext", GATEWAY, ""),
+    (adu.rtu_frame(1, b"\3\2\0\1"), GATEWAY, "the gateway answers Modbus RTU: its url is rtuovertcp://10.0.0.5:502"),
+    (adu.tcp_frame(7, 1, b"\3\2\0\1"), LINE, "the gateway answers Modbus TCP: its url is tcp://10.0.0.5:8899"),
+    (adu.tcp_frame(7, 1, b"\3\2\0\1"), GATEWAY, ""), (adu.rtu_frame(1, b"\3\2\0\1"), LINE, ""), (b"", GATEWAY, ""),
+])
+def test_who_speaks_no_modbus_is_named(data, url, said):
+    found = describe_stranger(data, url)
+    assert said in found and bool(found) is bool(said) and found.isprintable()
