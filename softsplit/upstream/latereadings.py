@@ -36,10 +36,10 @@ class LateReadings:
                 self._take_data(unit, late.sent.question.block, late.sent.asked_at, answer[2:])
             elif answer[1] in GATEWAY_EXCEPTIONS:
                 self._eventlog.gateway_waits(unit, self._client.gateway)
-        late = self._client.take_late()
-        for unit in late:
+        units = self._client.take_late()
+        for unit in units:
             self._plan.heard(unit, clock.now())
-        return late
+        return units
 
     def _take_data(self, unit: int, block: Block | None, asked_at: float, data: bytes) -> None:
         """Take home the data of a polled block, unless something newer is known or may have been written."""

@@ -80,7 +80,8 @@ class Diagnosis:
         self._answered_at = float("-inf")
         self._is_answered = False  # the latest request
         self._silent = 0  # requests in a row, since the start
-        self._soon, self._later = Counter(), Counter()  # requests by unit, and (unit, "lost")
+        self._soon: Counter[int | tuple[int, str]] = Counter()  # requests by unit, and (unit, "lost")
+        self._later: Counter[int | tuple[int, str]] = Counter()
         self._are_many = len(units) > 1
         self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, their time
 

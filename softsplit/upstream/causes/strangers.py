@@ -21,8 +21,8 @@ def other_url(url: Url) -> Url | None:
 
 def answers_otherwise(url: Url) -> str:
     """Say that the other way of speaking is the right one at `url`."""
-    other = other_url(url)
-    return f"the gateway answers {SPOKEN[other.scheme]}: its url is {other}"
+    scheme = OTHER_SCHEME[url.scheme]
+    return f"the gateway answers {SPOKEN[scheme]}: its url is {replace(url, scheme=scheme)}"
 
 
 def describe_stranger(data: bytes, url: Url) -> str:

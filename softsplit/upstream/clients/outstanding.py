@@ -5,6 +5,8 @@ come any more to what was asked before; time alone does not, for a gateway or an
 back everything for a while, and then let it through in order.
 """
 
+from collections.abc import Sequence
+
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import FUNCTIONS, READ_TABLES, Table
 from softsplit.protocol.pdu import Question, read_question
@@ -24,6 +26,10 @@ class Outstanding:
     def asked_at(self, shape: Shape) -> float | None:
         """Return when that was asked last; None when no answer of this shape can come."""
         return self._asked[shape][1] if shape in self._asked else None
+
+    def latest(self, shapes: Sequence[Shape]) -> float:
+        """Return when the latest of these was asked, of which answers may still come."""
+        return max(self._asked[shape][1] for shape in shapes)
 
     def has(self, unit: int) -> bool:
         """Whether any answer of this unit may still come."""

@@ -181,7 +181,7 @@ class RtuClient(Client, RtuMaster):
             if frame == self._request and (self._hears_itself or not self._is_mirrored):
                 self._hears_itself = True
             elif shapes := self._awaited.matching(unit, pdu):
-                self.late[unit] = self._heard.at - max(map(self._awaited.asked_at, shapes))
+                self.late[unit] = self._heard.at - self._awaited.latest(shapes)
             else:
                 foreign.append((unit, pdu))
                 is_proof = is_idle and not self._awaited.has(unit) and not self._others.is_twice(unit, pdu)
