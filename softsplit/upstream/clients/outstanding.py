@@ -5,12 +5,13 @@ come any more to what was asked before; time alone does not, for a gateway or an
 back everything for a while, and then let it through in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from softsplit.errors import BadAnswer, NotSent, Refused
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import FUNCTIONS, READ_TABLES, Table
 from softsplit.protocol.pdu import Question, read_question
-from softsplit.upstream.clients.replies import Shape, has_shape
+from softsplit.upstream.clients.replies import Shape, has_shape, shape
 
 
 class Outstanding:
@@ -50,6 +51,30 @@ class Outstanding:
         first = min(self._asked[shape][0] for shape in self.matching(unit, pdu))
         self._asked = {shape: times for shape, times in self._asked.items()
                        if shape[0] != unit or times[1] > first}
+
+    def outrun(self, unit: int, question: Question, ask: Callable[[Question], object]) -> None:
+        """Have something else answered, so that no answer to an earlier question like this can come any more.
+
+        `ask` asks the unit, which is noted here as ever. Raises NoAnswer or BadAnswer when one still can.
+        """
+        asked = shape(unit, question)
+        for probe in self.probes(unit, question):
+            try:
+                ask(probe)
+            except Refused:
+                pass
+            except BadAnswer:
+                if asked in self:
+                    raise
+            if not self.has(unit):
+                return
+        if asked in self:
+            raise NotSent(f"unit {unit}: nothing was sent; its answer could not be told from an earlier one "
+                          "that is missing")
+
+    def probes(self, unit: int, question: Question) -> list[Question]:
+        """Return harmless reads; first those of which no answer is missing, or for the longest time."""
+        return sorted(probes(question), key=lambda probe: self.asked_at(shape(unit, probe)) or 0.0)
 
 
 def probes(question: Question) -> list[Question]:

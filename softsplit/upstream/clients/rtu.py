@@ -9,7 +9,7 @@ answer may come without being asked for.
 from contextlib import suppress
 
 from modbus_tk.modbus import Master
-from modbus_tk.modbus_rtu import RtuMaster, RtuQuery
+from modbus_tk.modbus_rtu import RtuMaster
 
 from softsplit import clock
 from softsplit.config.line import Line
@@ -23,7 +23,8 @@ from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.foreign import ForeignTraffic
-from softsplit.upstream.clients.outstanding import Outstanding, probes
+from softsplit.upstream.clients.outstanding import Outstanding
+from softsplit.upstream.clients.rtuquery import Query
 from softsplit.upstream.clients.widening import cut, wider
 
 QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
@@ -32,20 +33,6 @@ MOST_STRAY = 4096  # bytes besides a reply; more is a line that babbles
 LATE_TIMEOUTS = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
 LONGEST_STALL = 30.0  # s after which it cannot come any more, even if nothing else shows that
 LISTEN = 0.2  # s
-
-
-class Query(RtuQuery):
-    """A request and its reply, whose unit address takes so many bytes."""
-
-    def __init__(self, unit_bytes: int):
-        super().__init__()
-        self._unit_bytes = unit_bytes
-
-    def build_request(self, pdu, slave):
-        return adu.rtu_frame(slave, pdu)
-
-    def parse_response(self, response):  # which RtuClient._recv has checked
-        return adu.take_apart(response, self._unit_bytes)[1]
 
 
 class RtuClient(Client, RtuMaster):
@@ -91,18 +78,19 @@ class RtuClient(Client, RtuMaster):
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask, as `Client` does; but first find out what else could be taken for the answer."""
+        ask = super()._ask
         if self._others.has_asked(replies.shape(unit, question), clock.now()):
             return self._ask_wider(unit, question, timeout)
         if replies.shape(unit, question) in self._awaited:
-            self._outrun(unit, question, timeout)
+            self._awaited.outrun(unit, question, lambda probe: ask(unit, probe, timeout))
         request = adu.rtu_frame(unit, question.pdu)
         if self._hears_itself is None and replies.looks_answered(request, question):
             with suppress(NoAnswer, BadAnswer, Refused):
-                super()._ask(unit, self._probes(unit, question)[0], timeout)
+                ask(unit, self._awaited.probes(unit, question)[0], timeout)
             if self._hears_itself is None:
                 raise NotSent(f"unit {unit}: nothing was sent; as long as no read is answered here, its "
                               "answer could not be told from our own echo")
-        return super()._ask(unit, question, timeout)
+        return ask(unit, question, timeout)
 
     def _ask_wider(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask for more, because answers of this shape may be meant for another master. Raises BadAnswer."""
@@ -115,30 +103,6 @@ class RtuClient(Client, RtuMaster):
                 except BadAnswer:
                     pass
         raise BadAnswer(f"unit {unit}: another master sends the same request; the answer cannot be attributed")
-
-    def _outrun(self, unit: int, question: Question, timeout: float) -> None:
-        """Have something else answered, so that no answer to an earlier question like this can come any more.
-
-        Raises NoAnswer or BadAnswer when one still can.
-        """
-        shape = replies.shape(unit, question)
-        for probe in self._probes(unit, question):
-            try:
-                super()._ask(unit, probe, timeout)
-            except Refused:
-                pass
-            except BadAnswer:
-                if shape in self._awaited:
-                    raise
-            if not self._awaited.has(unit):
-                return
-        if shape in self._awaited:
-            raise NotSent(f"unit {unit}: nothing was sent; its answer could not be told from an earlier one that is missing")
-
-    def _probes(self, unit: int, question: Question) -> list[Question]:
-        """Return harmless reads; first those of which no answer is missing, or for the longest time."""
-        return sorted(probes(question),
-                      key=lambda probe: self._awaited.asked_at(replies.shape(unit, probe)) or 0.0)
 
     def _settle(self, timeout: float) -> None:
         """Wait until the line is quiet. Raises BadAnswer when it never is."""
