@@ -171,5 +171,6 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
 
 def _tell_cause(whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:
     """Tell why a unit gave no answer, as far as can be found out."""
-    if cause := find_cause(whom.url, whom.unit, failure.read.block, whom.timeout, whom.line, failure.error):
+    block, error = failure.read.block, failure.error
+    if error and (cause := find_cause(whom.url, whom.unit, block, whom.timeout, whom.line, error)):
         tell(cause)

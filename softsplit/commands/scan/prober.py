@@ -19,7 +19,8 @@ from softsplit.protocol.values import Value
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 
-PROBE = pdu.read_question(Block(Table.HOLDING_REGISTERS, 0, 1))  # who has no such register says so
+PROBED = Block(Table.HOLDING_REGISTERS, 0, 1)  # who has no such register says so
+PROBE = pdu.read_question(PROBED)
 PAUSE = 0.02  # s between an answer and the next request, at least
 TRIES = 2  # of a question whose answer comes damaged
 ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
@@ -77,7 +78,7 @@ class Prober:
         if self._client.await_late(self._timeout):
             return ""
         self._client.close()
-        return ask_otherwise(self._url, unit, PROBE.block, self._timeout)
+        return ask_otherwise(self._url, unit, PROBED, self._timeout)
 
     def await_late(self, timeouts: float) -> None:
         """Wait for units whose answers a busy gateway may hold up."""
