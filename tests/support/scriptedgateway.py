@@ -60,7 +60,7 @@ class ScriptedGateway:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
-            while header := sock.recv(7, socket.MSG_WAITALL):
+            while len(header := sock.recv(7, socket.MSG_WAITALL)) == 7:
                 transaction, _, length, unit = struct.unpack(">HHHB", header)
                 pdu = sock.recv(length - 1, socket.MSG_WAITALL)
                 self.requests.append((unit, pdu))
