@@ -112,5 +112,6 @@ def _server(name: str, downstream: DownstreamStatus) -> list[Row]:
         row = line(f"{_branch(address, masters)} {address}  {master.rate:.2f} per s", failed)
         rows.append((Item(False, name, address), row, line()))
     if not masters:
-        rows.append((None, line(("   no master has asked yet", "dim")), line()))
+        what = "for what is served" if downstream.unserved or downstream.garbled else "yet"
+        rows.append((None, line((f"   no master has asked {what}", "dim")), line()))
     return rows

@@ -29,6 +29,8 @@ class Framer:
         """Take in a segment which came from `began` to `ended`; return the request it ends in, if any."""
         if self.expires_at is not None and began <= self.expires_at:
             data = self._held + data
+        elif self._held:
+            self._others.stray(len(self._held))
         self._held, self.expires_at = b"", None
         begin, rest = self._walk(data)
         if not rest:
