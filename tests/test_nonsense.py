@@ -14,7 +14,8 @@ from tests.support import SLOWNESS
 from tests.support.nonsense import CODES, DIGITS, LARGEST, options_of, try_all, words_of
 
 FIXED = [
-    ["check", "-c", b"\xff.toml"], ["check", "-c", "/dev/zero"], ["status", "-c", "x" * 5000], ["sniff", "--max-size", "nan", "-"],
+    ["check", "-c", b"\xff.toml"], ["check", "-c", "x" * 5000], ["top", "-c", "x" * 5000], ["doctor", "-c", "x" * 5000],
+    ["check", "-c", "/dev/zero"], ["status", "-c", "x" * 5000], ["sniff", "--max-size", "nan", "-"],
     ["sniff", "--half-duplex-timeout", "nan", "-"], ["read", DIGITS], ["read", "0", DIGITS], ["read", "-p", "/dev/zero.toml"],
     ["scan", f"tcp://127.0.0.1:{DIGITS}"], ["record", "tcp://127.0.0.1:1", "-u", f"{DIGITS}=abb-b23"],
     ["simulate", "abb-b23", "tcp://127.0.0.1:0", "--fault", f"exception:0x{'f' * 5000}"], ["simulate", "x.jsonl", "pty:///nowhere/x"],

@@ -43,7 +43,7 @@ def find_config(path: str | None = None) -> Path:
     if named:
         return Path(named)
     for place in PLACES:
-        if place.exists():
+        if os.path.exists(place):
             return place
     raise NoConfig("no configuration: neither -c FILE nor $SOFTSPLIT_CONFIG is given, and there is no "
                    f"{' or '.join(map(str, PLACES))}; \"softsplit run --demo\" needs none")

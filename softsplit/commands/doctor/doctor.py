@@ -10,7 +10,12 @@ from pathlib import Path
 from softsplit.commands.check.wiring import NARROW, fit
 from softsplit.commands.doctor.devices import examine_device, others
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
-from softsplit.commands.doctor.ports import examine_port, examine_rights, examine_tap, examine_upstream
+from softsplit.commands.doctor.ports import (
+    examine_port,
+    examine_rights,
+    examine_tap,
+    examine_upstream,
+)
 from softsplit.commands.doctor.running import (
     Troubles,
     examine_downstreams,

@@ -6,7 +6,15 @@ from softsplit import clock
 from softsplit.commands.scan.prober import Prober
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer, Garbage, NoAnswer, Refused, Stranger, Unreachable, UpstreamError
+from softsplit.errors import (
+    BadAnswer,
+    Garbage,
+    NoAnswer,
+    Refused,
+    Stranger,
+    Unreachable,
+    UpstreamError,
+)
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.diagnosis import GARBAGE, look_at, look_at_wire, look_for

@@ -8,9 +8,9 @@ from itertools import cycle
 
 from softsplit import checks, clock
 from softsplit.commands.read.addresses import parse_address
+from softsplit.commands.read.failure import cure_of, find_cause
 from softsplit.commands.read.formats import Csv, Json, Text
 from softsplit.commands.read.guess import WORD_ORDERS
-from softsplit.commands.read.failure import cure_of, find_cause
 from softsplit.commands.shared.reader import Outcome, read_all, title_of
 from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line

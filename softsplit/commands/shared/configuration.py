@@ -1,5 +1,6 @@
 """Which configuration a command is about, and its wiring: of a file, or of a running script or demo."""
 
+import os
 from pathlib import Path
 
 from softsplit.config import loader
@@ -45,7 +46,7 @@ def find_topology(config: Path) -> Topology:
 
     A script may run under another name, at which there is no file. Raises ConfigError or SoftsplitError.
     """
-    is_file = config.suffix != loader.SCRIPT and config.exists()
+    is_file = config.suffix != loader.SCRIPT and os.path.exists(config)
     if not is_file and (process := Process.that_runs(config)):
         with process:
             if topology := process.topology():

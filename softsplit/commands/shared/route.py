@@ -109,7 +109,7 @@ def _topology_of(owner: Owner) -> Topology:
     if owner.topology:
         return owner.topology
     config = Path(owner.status.process.config if owner.status.process else "")
-    if not config.is_absolute() or key_of(config) != owner.key or not config.is_file():
+    if not config.is_absolute() or key_of(config) != owner.key or not os.path.isfile(config):
         raise SoftsplitError(f"{owner}, but its servers are unknown, because that file is gone")
     return load_config(config)
 
