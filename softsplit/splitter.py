@@ -119,7 +119,8 @@ class Splitter:
             units = report_units(downstream.served, server.databank.mirrors, now)
             downstreams[downstream.name] = server.report(units, now)
         upstreams = {name: each.report(now) for name, each in self.upstreams.items()}
-        return Status.of(judge(upstreams, downstreams), upstreams, downstreams, round(now - self._started_at, 1))
+        uptime = now - self._started_at
+        return Status.of(judge(upstreams, downstreams, uptime), upstreams, downstreams, round(uptime, 1))
 
     def values(self, downstream: Downstream | str, unit: int) -> dict[str, Value | None]:  # any thread
         """What the registers of a unit say, by name, as the masters of a downstream get them.

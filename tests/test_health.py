@@ -69,6 +69,37 @@ def test_each_trouble_is_one_sentence_with_its_cause_first(house, code, troubles
     assert health.summary.startswith(troubles[0] if troubles else figures(house[1]))
 
 
+UNASKED = dict(answers=0, requests=0, age=None, data=None)
+ASKED_ONCE = unit(block(), block("energies", **UNASKED))
+BEGUN = {"blocks": 2, "stale": ("energies",)}
+
+
+@pytest.mark.parametrize("house, code, starting", [
+    (houses({"state": "starting", "units": {"1": unit(block(**UNASKED), state="never heard", requests=0)}}, STALE), NOTHING_SERVED,
+     "starting: meters: unit 1 has not been asked yet; stale: victron unit 1"),
+    (houses({"units": {"1": ASKED_ONCE}}, BEGUN), DEGRADED, "starting: meters: unit 1 is not read yet (energies); stale: victron unit 1"),
+    (houses({"is_heard": True, "units": {"1": unit(state="never heard", requests=0, blocks=())}},
+            {"is_heard": True, "blocks": 0, "fresh": 0}), NOTHING_SERVED, "starting: meters: unit 1 has not answered yet"),
+])
+def test_a_start_is_no_trouble_until_every_unit_had_its_time(house, code, starting):
+    health = judge(*house, uptime=14.0)
+    assert (health.code, health.troubles, health.starting) == (code, (), (starting,)) and not health.is_well
+    assert health.summary == f"starting; {figures(house[1])}" and health.is_starting("meters/1")
+    late = judge(*house, uptime=15.0)
+    assert (late.code, late.troubles, late.starting) == (code, (starting.removeprefix("starting: "),), ())
+
+
+@pytest.mark.parametrize("told", [
+    {"state": "unreachable", "error": "cannot reach it", "units": {"1": unit(block(**UNASKED), state="never heard", requests=0)}},
+    {"units": {"1": unit(block(last_error="unit 1 does not answer", last_error_age=0.0, errors=errors(1), **NEVER), block(**UNASKED),
+                         state="never heard")}},
+    {"units": {"1": unit(block(age=9.0))}},  # it was read, and is not any more
+])
+def test_what_has_failed_is_a_trouble_during_the_start_too(told):
+    health = judge(*houses(told, STALE), uptime=1.0)
+    assert health.troubles and not health.starting and not health.is_starting("meters/1")
+
+
 @pytest.mark.parametrize("told, notes", [
     ({"utilisation": 0.99}, ['meters: the wire is full; "softsplit check" says what to change']),
     ({"utilisation": 0.99, "units": {"1": MUTE}}, []),  # it is full of waiting

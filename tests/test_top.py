@@ -115,18 +115,18 @@ def test_a_screen_is_filled_whatever_its_size(document, width, height):
 
 def test_the_wiring_is_a_picture():
     shown = drawn(view(status()))
-    assert "softsplit top  /etc/house.toml  process 42  up 1 min" in shown and "12:00:00\n" in shown
+    assert "softsplit top  /etc/house.toml  up 1 min  process 42" in shown and "12:00:00\n" in shown
     assert "all is well: 2 of 2 blocks fresh, 1 master" in shown
     row, = [each for each in shown.splitlines() if "unit 2  42 ms" in each]
     assert re.search(r">└ unit 2  42 ms  meter\s+── 0.4 s ──>\s+├ unit 7  2 of 2 fresh  = house", row)
-    assert "house  wire busy 31 %" in shown and "victron  tcp://0.0.0.0:502" in shown and "└ 10.0.0.7  1.70 per s  4 failed" in shown
+    assert "house  wire busy 31 %" in shown and "victron  tcp://0.0.0.0:502" in shown and "└ 10.0.0.7  4 failed  1.70 per s" in shown
 
 
 def test_values_come_with_what_matters_first():
     names = [each.split()[0] for each in drawn(view(status())).splitlines() if re.match(r"[a-z_]+[\d.]*  ", each)]
     assert [name for name in names if name != "softsplit"] == ["state", "active_power_total", "alarm_1..5", "frequency", "cell_1..7"]
     shown = drawn(view(status(), looks=3))
-    assert re.search(r"^active_power_total +1234 W  ██████████  ▁▁▁$", shown, re.MULTILINE)
+    assert re.search(r"^active_power_total +1234 W  ██████████  ███$", shown, re.MULTILINE)
     assert re.search(r"^state +Charge$", shown, re.MULTILINE) and re.search(r"^frequency +49.99 Hz ", shown, re.MULTILINE)
 
 
@@ -158,7 +158,7 @@ def test_what_is_stale_is_red_and_says_so_and_is_not_shown(document, since, size
     shown, bad = drawn(view(document), *size), spans(view(document), "bad", *size)
     for number in ("1234", "49.99", "Charge", "3.310"):
         assert number not in shown
-    assert any("━ STALE" in each for each in bad) and f"{since}  powers: unit 2 does not answer" in bad
+    assert any("STALE" in each for each in bad) and f"{since}  powers: unit 2 does not answer" in bad
     assert [each for each in bad if each.strip() == since]
     assert "1234" not in "\n".join(draw_all(view(document), 100))
 

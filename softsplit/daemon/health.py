@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from softsplit.daemon.start import START, is_to_come
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
 from softsplit.logs.conditions import show_count, show_duration
@@ -20,8 +21,9 @@ FRESH: Code = 0
 DEGRADED: Code = 1
 NOTHING_SERVED: Code = 2
 NOT_RUNNING: Code = 3
-Severity = Literal["trouble", "note"]
+Severity = Literal["trouble", "starting", "note"]
 TROUBLE: Severity = "trouble"
+STARTING: Severity = "starting"
 NOTE: Severity = "note"
 NAMED = 3  # blocks, or units, that are named in one line
 FULL = 0.95  # of a wire
@@ -34,7 +36,7 @@ Downstreams = Mapping[str, DownstreamStatus]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Something that is wrong, or only worth a note.
+    """Something that is wrong, or not there yet because we are starting, or only worth a note.
 
     It is `about` an upstream or downstream, or a unit of one, as in "meters/2", or about the whole ("").
     `lasting` is for how many seconds, None when nobody knows; `affects` names what is stale because of it.
@@ -57,7 +59,7 @@ class Trouble:
 class Health:
     """The exit code of `softsplit status`; a `summary` in one line; `troubles`, which make the code, and `notes`.
 
-    These two are sentences; `found` has the same as values.
+    These two are sentences; `found` has the same as values, and what is `starting`, which makes the code, too.
     """
 
     code: Code
@@ -72,7 +74,8 @@ class Health:
         troubles, notes = (tuple(str(each) for each in found if each.severity == severity)
                            for severity in (TROUBLE, NOTE))
         more = f" (and {show_count(len(troubles) - 1, 'other trouble')})" if len(troubles) > 1 else ""
-        first = f"{troubles[0]}{more}" if troubles else ""
+        is_starting = any(each.severity == STARTING for each in found)
+        first = f"{troubles[0]}{more}" if troubles else "starting" if is_starting else ""
         return cls(code=code, summary="; ".join(filter(None, (first, figures))), troubles=troubles,
                    notes=notes, found=found)
 
@@ -80,27 +83,39 @@ class Health:
     def is_well(self) -> bool:
         return self.code == FRESH
 
+    @property
+    def starting(self) -> tuple[str, ...]:
+        """What is not there yet, in sentences."""
+        return tuple(f"starting: {each}" for each in self.found if each.severity == STARTING)
+
+    def is_starting(self, about: str) -> bool:
+        """Whether a unit, as in "meters/2", has not had its time yet."""
+        return any(each.severity == STARTING and each.about == about for each in self.found)
+
     def with_first(self, trouble: Trouble) -> "Health":
         """The same, with one more trouble before the others."""
         return replace(self, code=self.code or DEGRADED, troubles=(str(trouble), *self.troubles),
                        found=(trouble, *self.found))
 
 
-def judge(upstreams: Upstreams, downstreams: Downstreams) -> Health:
+def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> Health:
     """Return how a splitter is that serves: FRESH, DEGRADED or NOTHING_SERVED, and why."""
-    found = find_troubles(upstreams, downstreams)
+    found = find_troubles(upstreams, downstreams, uptime)
     found += [note for name, each in upstreams.items() for note in _notes(name, each)]
     is_serving = any(unit.fresh or not (unit.blocks or unit.is_heard)  # of which nothing is polled
                      for each in downstreams.values() if each.is_serving for unit in each.units.values())
-    has_trouble = any(each.severity == TROUBLE for each in found)
+    has_trouble = any(each.severity != NOTE for each in found)
     if not (is_serving or has_trouble):
         found.insert(0, Trouble(cause="nothing is served"))
     code = NOTHING_SERVED if not is_serving else DEGRADED if has_trouble else FRESH
     return Health.of(code, found, figures(downstreams))
 
 
-def find_troubles(upstreams: Upstreams, downstreams: Downstreams) -> list[Trouble]:
-    """Return what is wrong: of upstreams and their units, of downstreams, and what is stale for no such reason."""
+def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> list[Trouble]:
+    """Return what is wrong: of upstreams and their units, of downstreams, and what is stale for no such reason.
+
+    Before START seconds of `uptime`, what has not been asked, or heard, for the first time is no trouble yet.
+    """
     found = [trouble for name, each in upstreams.items() for trouble in _upstream(name, each)]
     causes = {each.about: number for number, each in enumerate(found)}
     found += [Trouble(cause=f"{name}: {each.state}", about=name)
@@ -115,6 +130,8 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams) -> list[Troubl
                 cause = causes[unit.origin] = len(found)
                 found.append(_stale(unit, upstreams, f"{name} unit {number}"))
             found[cause] = replace(found[cause], affects=(*found[cause].affects, f"{name} unit {number}"))
+    if uptime < START:
+        found = [replace(each, severity=STARTING) if is_to_come(each.about, upstreams) else each for each in found]
     return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()
             if each.other_master and each.is_reachable] + found
 
@@ -184,7 +201,8 @@ def _stale(unit: ServedStatus, upstreams: Upstreams, who: str) -> Trouble:
     blocks = upstreams[name].units[number].blocks if name in upstreams else ()
     failed = [block for block in blocks if block.name in unit.stale and block.last_error_age is not None
               and (block.age is None or block.last_error_age < block.age)]
-    why = _latest_error(failed) or f"unit {number} is not read in time"
+    is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
+    why = _latest_error(failed) or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
     return Trouble(cause=f"{name}: {why} ({_named(unit.stale)})", about=unit.origin)
 
 

@@ -18,9 +18,9 @@ from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
 
-PATIENCE = 2.0  # s for an answer of our own server
+SERVER_TIMEOUT = 2.0  # s for an answer of our own server
 SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
-NAMED = 4  # masters
+MASTERS_NAMED = 4  # in one line
 
 
 class Troubles:
@@ -117,9 +117,9 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
     who = f"{downstream.name}: {report.url}"
     if report.requests:
         masters = [address for address, master in report.masters.items() if master.requests]
-        others = f" and {len(masters) - NAMED} others" if len(masters) > NAMED else ""
+        others = f" and {len(masters) - MASTERS_NAMED} others" if len(masters) > MASTERS_NAMED else ""
         yield well(f"{who} was asked {show_count(report.requests, 'time')}, by "
-                   f"{', '.join(masters[:NAMED])}{others}")
+                   f"{', '.join(masters[:MASTERS_NAMED])}{others}")
     elif not (report.garbled or report.unserved):  # these are among the troubles
         line = downstream.line
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
@@ -140,11 +140,11 @@ def _ask_server(downstream: Downstream, url: Url, connections: int) -> Iterator[
 
 def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
     latencies = []
-    client = client_for(url, PATIENCE)
+    client = client_for(url, SERVER_TIMEOUT)
     try:
         for served in downstream.served:
             try:
-                client.read(served.unit, served.origin.probe, PATIENCE)
+                client.read(served.unit, served.origin.probe, SERVER_TIMEOUT)
             except Unreachable as error:
                 yield wrong(f"{downstream.name}: {error}, though the process serves there; restart it")
                 return

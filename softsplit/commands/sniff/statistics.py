@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from softsplit.commands.status.table import columns
+from softsplit.commands.shared.columns import columns
 from softsplit.decoder.requests import between
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.logs.conditions import show_count, show_duration

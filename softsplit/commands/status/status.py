@@ -18,8 +18,8 @@ from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
 from softsplit.daemon.status import Status, Unreadable
 from softsplit.logs.conditions import show_duration
 
-PATIENCE = 5.0  # s for an answer, which comes within one
-OLD = 10.0  # s, an age that a status file reaches only when it cannot be written
+WAIT_FOR_STATUS = 5.0  # s until a process has written one, which takes it less than one
+OLDEST = 10.0  # s, an age that a status file reaches only when it cannot be written
 
 
 def read_status(config: Path) -> Status:
@@ -36,7 +36,7 @@ def read_status(config: Path) -> Status:
 
 def _read_status_of(process: Process, start: str) -> Status:
     try:
-        if process.is_certain and not process.ask(PATIENCE):
+        if process.is_certain and not process.ask(WAIT_FOR_STATUS):
             return _only(DEGRADED, f"{process} runs, but can write no status", "see its log")
         status = process.status()
     except Hung as error:
@@ -49,7 +49,7 @@ def _read_status_of(process: Process, start: str) -> Status:
         if process.is_certain:
             return _only(DEGRADED, f"{process} runs, but {error}", "see its log")
         return _only(DEGRADED, f"{process} may run, but {error}", '"sudo softsplit status" says whether it does')
-    return status if status.age <= OLD else _with_age(status, process)
+    return status if status.age <= OLDEST else _with_age(status, process)
 
 
 def _with_age(status: Status, process: Process) -> Status:

@@ -1,17 +1,16 @@
 """A status as a table that a person likes to read."""
 
-from collections.abc import Sequence
-
 import click
 
-from softsplit.daemon.health import DEGRADED, FRESH, describe_load
+from softsplit.commands.shared.columns import columns
+from softsplit.daemon.health import DEGRADED, FRESH, Health, describe_load
 from softsplit.daemon.status import Status
 from softsplit.downstream.report import AskedStatus, DownstreamStatus
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.printable import all_printable
 from softsplit.upstream.report import UpstreamStatus
 
-SHOWN = 8  # of the requests of one master, the most frequent
+REQUESTS_SHOWN = 8  # of one master, the most frequent
 
 
 def draw_status(status: Status) -> str:
@@ -21,16 +20,17 @@ def draw_status(status: Status) -> str:
     if process := status.process:
         parts.append([f"softsplit {process.version}  process {process.pid}  "
                       f"up {show_duration(status.uptime)}  {process.config}"])
-        parts += [_upstream(name, each) for name, each in status.upstreams.items()]
-        parts += [_downstream(name, each) for name, each in status.downstreams.items()]
+        parts += [_upstream(name, each, status.health) for name, each in status.upstreams.items()]
+        parts += [_downstream(name, each, status.health) for name, each in status.downstreams.items()]
     health = status.health
     colour = {FRESH: "green", DEGRADED: "yellow"}.get(health.code, "red")
-    words = health.troubles or [f"all is well: {health.summary}"]
-    parts.append([*(click.style(line, fg=colour) for line in words), *health.notes])
+    words = health.troubles if not health.is_well else [f"all is well: {health.summary}"]
+    parts.append([*(click.style(line, fg=colour) for line in words),
+                  *(click.style(line, fg="yellow") for line in health.starting), *health.notes])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _upstream(name: str, upstream: UpstreamStatus) -> list[str]:
+def _upstream(name: str, upstream: UpstreamStatus, health: Health) -> list[str]:
     latency = upstream.latency
     title = [f"upstream {name}", str(upstream.url), _flagged(upstream.state, upstream.is_reachable)]
     title += [describe_load(upstream)] if upstream.is_reachable else []
@@ -40,7 +40,7 @@ def _upstream(name: str, upstream: UpstreamStatus) -> list[str]:
     for number, unit in upstream.units.items():
         span = [_age(min(unit.ages)), _age(max(unit.ages))] if unit.ages else ["never", "never"]
         errors = unit.errors
-        rows.append([number, unit.profile, _flagged(unit.state, unit.answers_now),
+        rows.append([number, unit.profile, _flagged(unit.state, unit.answers_now or health.is_starting(f"{name}/{number}")),
                      *span, str(unit.requests), str(errors.no_answer), str(errors.damaged),
                      str(sum(errors.exceptions.values()))])
     return ["  ".join(title), *columns(rows), *(_heard(upstream) if upstream.is_heard else ())]
@@ -59,7 +59,7 @@ def _heard(upstream: UpstreamStatus) -> list[str]:
     return ["", *columns(rows)] if rows[1:] else []
 
 
-def _downstream(name: str, downstream: DownstreamStatus) -> list[str]:
+def _downstream(name: str, downstream: DownstreamStatus, health: Health) -> list[str]:
     state = _flagged(downstream.state, downstream.is_serving)
     title = [f"downstream {name}", str(downstream.url), state, show_count(downstream.requests, "request")]
     title += [_times(code, count) for code, count in downstream.exceptions.items()]
@@ -72,7 +72,7 @@ def _downstream(name: str, downstream: DownstreamStatus) -> list[str]:
     units = [["unit", "from", "fresh"]]
     for number, unit in downstream.units.items():
         fresh = f"{unit.fresh} of {unit.blocks} blocks"
-        units.append([number, unit.origin, _flagged(fresh, not unit.stale)])
+        units.append([number, unit.origin, _flagged(fresh, not unit.stale or health.is_starting(unit.origin))])
     return ["  ".join(title), *columns(units), *_masters(downstream)]
 
 
@@ -86,21 +86,14 @@ def _masters(downstream: DownstreamStatus) -> list[str]:
         refused = "".join(f"  {_times(code, count)}" for code, count in master.exceptions.items())
         lines.append(f"  master {address}{connections}  {_rate(master.rate)}{refused}")
         asked = sorted(master.asked, key=lambda each: -each.requests)
-        lines += columns([[_request(each), _rate(each.rate)] for each in asked[:SHOWN]], indent=4)
-        if len(asked) > SHOWN:
-            lines.append(f"    and {len(asked) - SHOWN} others; --json shows all")
+        lines += columns([[_request(each), _rate(each.rate)] for each in asked[:REQUESTS_SHOWN]], indent=4)
+        if len(asked) > REQUESTS_SHOWN:
+            lines.append(f"    and {len(asked) - REQUESTS_SHOWN} others; --json shows all")
     return lines
 
 
 def _request(asked: AskedStatus) -> str:
     return str(asked) if asked.unit is None else f"unit {asked.unit}  {asked}"
-
-
-def columns(rows: Sequence[Sequence[str]], indent: int = 2) -> list[str]:
-    """Align cells, which may be coloured, in columns."""
-    widths = [max(len(click.unstyle(cell)) for cell in column) for column in zip(*rows)]
-    return [(" " * indent + "  ".join(cell + " " * (width - len(click.unstyle(cell)))
-                                      for cell, width in zip(row, widths))).rstrip() for row in rows]
 
 
 def _flagged(text: str, is_well: bool) -> str:

@@ -25,18 +25,28 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """A register: its value, None unless it `is_fresh`; its age in seconds, None before the first read."""
+    """A register: its value, None unless it `is_fresh`; its age in seconds, None before the first read.
+
+    It `is_to_come` while its unit had not had its time yet.
+    """
 
     named: Named
     age: float | None
     is_fresh: bool
+    is_to_come: bool = False
 
     @property
     def text(self) -> str:
         """The value with its unit of measure; or since when there is none."""
         if self.is_fresh:
             return str(self.named)
-        return "NEVER READ" if self.age is None else f"STALE {show_age(self.age)}"
+        if self.age is not None:
+            return f"STALE {show_age(self.age)}"
+        return "not read yet" if self.is_to_come else "NEVER READ"
+
+    @property
+    def style(self) -> str:
+        return "title" if self.is_fresh else "note" if self.is_to_come and self.age is None else "bad"
 
     @property
     def number(self) -> float | None:
@@ -83,12 +93,13 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     Another master may read a register in two blocks: then the newer counts.
     """
     profile = look.watched[upstream, unit].profile
+    is_starting = look.status.health.is_starting(f"{upstream}/{unit}")
     found: dict[Register, Latest] = {}
     for each, age, is_fresh in sorted(ages(look, upstream, unit), key=_newness):
         block = replace(each.block, step=1 if each.table.holds_bits else profile.step)
         named = (named_values(profile, block, each.data) if is_fresh and each.data is not None else
                  [Named(register, None) for register in profile.registers_in(block)])
-        found |= {one.register: Latest(one, age, is_fresh) for one in named}
+        found |= {one.register: Latest(one, age, is_fresh, is_starting) for one in named}
     return [found[register] for register in profile.registers if register in found]
 
 

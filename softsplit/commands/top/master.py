@@ -1,14 +1,15 @@
 """What a master asks, and what it gets. Pure."""
 
-from softsplit.commands.top.text import Line, columns, line
+from softsplit.commands.shared.columns import widths
+from softsplit.commands.top.text import Line, beside, line, plain
 from softsplit.commands.top.wiring import Item
 from softsplit.daemon.status import Status
 from softsplit.downstream.report import AskedStatus, DownstreamStatus
 from softsplit.logs.conditions import show_count
 
 
-def draw_master(status: Status, item: Item, height: int | None = None) -> list[Line]:
-    """Return what a master asks, the most frequent first, in so many lines, or in as many as it takes."""
+def draw_master(status: Status, item: Item) -> list[Line]:
+    """Return what a master asks, the most frequent first."""
     downstream = status.downstreams[item.end]
     master = downstream.masters[item.what]
     got = [f"exception 0x{code:02X}: {count}" for code, count in master.exceptions.items()]
@@ -19,8 +20,9 @@ def draw_master(status: Status, item: Item, height: int | None = None) -> list[L
     for asked in sorted(master.asked, key=lambda each: -each.requests):
         cells = asked, "" if asked.unit is None else asked.unit, f"{asked.rate:.2f}", asked.requests
         rows.append([line(str(cell)) for cell in cells] + [line(_gets(status, downstream, asked))])
-    lines += columns(rows, indent=0)
-    return lines if height is None else lines[:height]
+    wide = widths([[plain(cell) for cell in row] for row in rows])
+    lines += [beside(*((cell, width + 2) for cell, width in zip(row, wide))) for row in rows]
+    return lines
 
 
 def _gets(status: Status, downstream: DownstreamStatus, asked: AskedStatus) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from textwrap import wrap
 
 from softsplit.commands.top.history import History, Look
 from softsplit.commands.top.master import draw_master
-from softsplit.commands.top.text import Line, fit, line, plain, rule
+from softsplit.commands.top.text import Line, fit, fit_row, line, plain, rule
 from softsplit.commands.top.unit import draw_unit
 from softsplit.commands.top.wiring import (
     MIDDLE,
@@ -14,10 +14,14 @@ from softsplit.commands.top.wiring import (
     find_items,
     left_side,
 )
+from softsplit.daemon.health import Health
+from softsplit.daemon.status import Status
 from softsplit.logs.conditions import show_count, show_duration
 
-TROUBLES = 2  # lines of them
-KEYS = " q quit   ↑ ↓ select   ← → buses, masters   ? help"
+HEALTH_ROWS = {16: 1, 40: 3}  # of a screen with fewer lines than this
+MOST_HEALTH_ROWS = 5
+TALL = 18  # rows of the lower part for every number of a group
+KEYS = " q quit   ↑ ↓ select   ← → buses, masters   PgUp PgDn scroll   ? help"
 HELP = """\
 The buses with their units are on the left, the servers with their masters on
 the right. The age of each unit's newest data is between them. Data that is too
@@ -25,11 +29,13 @@ old to be served is red and marked STALE, without its last value.
 
 The lower part shows the selected unit or master. A unit shows its values, the
 most important first. A bar shows a value relative to the highest so far, and
-the graph behind it the last minutes. Among similar values the highest is marked.
+the graph behind it the last minutes on the same scale; without a bar, the graph
+is at least a tenth of the value high. Among similar values the highest is marked.
 A master shows its requests, their rates and their answers.
 
-  ↑ ↓   select a unit or a master         q   quit
-  ← →   go to the buses, masters          ?   back""".splitlines()
+  ↑ ↓   select a unit or a master      PgUp PgDn   scroll the lower part
+  ← →   go to the buses, masters       q           quit
+                                       ?           back""".splitlines()
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class View:
     history: History
     chosen: Item | None = None
     shows_help: bool = False
+    top: int = 0  # the first row of the lower part that is seen
 
     @property
     def items(self) -> list[Item]:
@@ -51,62 +58,124 @@ class View:
         return self.chosen if self.chosen in self.items else next(iter(self.items), None)
 
 
-def press(view: View, key: str) -> View:
-    """Return the view after a key: up, down, left, right or ?."""
+def press(view: View, key: str, width: int = 80, height: int = 24) -> View:
+    """Return the view of this size after a key: up, down, left, right, page up, page down or ?."""
     if key == "?" or view.shows_help:
         return replace(view, shows_help=not view.shows_help)
     items, item = view.items, view.item
     if item is None:
         return view
     at = items.index(item)
+    if key.startswith("page"):
+        lower = _lower(view, item, width, height)
+        page = max(1, lower.room - 1)
+        return replace(view, top=min(max(lower.top + (page if key == "page down" else -page), 0), lower.last_top))
     if key in ("up", "down"):
-        return replace(view, chosen=items[min(max(at + (1 if key == "down" else -1), 0), len(items) - 1)])
-    side = [item for item in items if item.is_unit == (key == "left")]
-    return view if not side or item in side else replace(view, chosen=side[0])
+        to = items[min(max(at + (1 if key == "down" else -1), 0), len(items) - 1)]
+    else:
+        side = [each for each in items if each.is_unit == (key == "left")]
+        to = item if not side or item in side else side[0]
+    return view if to == item else replace(view, chosen=to, top=0)
 
 
 def draw(view: View, width: int, height: int, clock: str = "") -> list[Line]:
     """Return exactly `height` lines of `width` columns."""
-    lines = _head(view, width, clock)
+    lines = _head(view, width, clock, _health_rows(height) if view.item else None)
     if view.shows_help:
         lines += [line(), *map(line, HELP)]
     elif view.item:
-        room = height - len(lines) - 3  # two rules and the keys
+        lower = _lower(view, view.item, width, height)
         picture, at = draw_picture(view.look, view.item, width)
-        shown = min(len(picture), max(3, room // 2))
-        first = min(max(0, at - shown // 2), len(picture) - shown)
-        lines += [_titles(view, width), *picture[first:first + shown]]
-        lines += _details(view, view.item, width, max(1, room - shown))
+        first = min(max(0, at - lower.picture // 2), len(picture) - lower.picture)
+        lines += [_titles(view, width), *picture[first:first + lower.picture], *lower.draw(width)]
     lines = [fit(each, width) for each in lines[:height - 1]]
     lines += [fit(line(), width)] * (height - 1 - len(lines))
     return [*lines, fit(line((KEYS, "dim")), width)]
 
 
+@dataclass(frozen=True)
+class Lower:
+    """The lower part: its title and rows, of which `room` are seen from `top` on, below so many of the picture."""
+
+    title: Line
+    rows: list[Line]
+    picture: int
+    room: int
+    wanted: int
+
+    @property
+    def last_top(self) -> int:
+        return max(0, len(self.rows) - self.room)
+
+    @property
+    def top(self) -> int:
+        return min(self.wanted, self.last_top)
+
+    def draw(self, width: int) -> list[Line]:
+        end = f"{self.top + 1} to {min(self.top + self.room, len(self.rows))} of {len(self.rows)}"
+        return [rule(self.title, width, end if self.last_top else ""), *self.rows[self.top:self.top + self.room]]
+
+
+def _lower(view: View, item: Item, width: int, height: int) -> Lower:
+    """Share the lines of a screen: at most half of them are for the picture."""
+    room = max(0, height - 4 - _health_rows(height))  # without head, two rules and the keys
+    lines = len(draw_picture(view.look, item, width)[0])
+    picture = min(lines, max(3, room // 2))
+    room = max(1, room - picture)
+    title, rows = _details(view, item, width, is_tall=room >= TALL)
+    return Lower(title, rows, picture, room, view.top)
+
+
 def draw_all(view: View, width: int) -> list[str]:
     """Return everything as plain text: the picture, every unit and every master."""
-    lines = _head(view, width, "", most=None)
+    lines = _head(view, width, "", None)
     if view.items:
         lines += [_titles(view, width), *draw_picture(view.look, None, width)[0]]
     for item in view.items:
-        lines += _details(view, item, width, None)
+        title, rows = _details(view, item, width, is_tall=True)
+        lines += [rule(title, width), *rows]
     return [plain(each).rstrip() for each in lines]
 
 
-def _head(view: View, width: int, clock: str, most: int | None = TROUBLES) -> list[Line]:
-    """Who this is, and what is wrong: at `most` so many troubles, and notes."""
-    status, health = view.look.status, view.look.status.health
-    words = "softsplit top"
+def _head(view: View, width: int, clock: str, rows: int | None) -> list[Line]:
+    """Who this is, and in so many rows what is wrong, or in as many as it takes."""
+    status, who = view.look.status, line(("softsplit top", "title"))
     if process := status.process:
-        words += f"  {process.config}  process {process.pid}  up {show_duration(status.uptime)}"
-    lines = [(*fit(line((words, "title")), width - len(clock)), (clock, "title"))]
+        room = max(0, width - len(clock) - 15)
+        who = (*who, *fit_row(("  " + process.config, "title"), [(f"up {show_duration(status.uptime)}", "title"),
+                              (f"process {process.pid}", "title")], "", room))
+    lines: list[Line] = [(*fit(who, max(0, width - len(clock) - 1)), (f" {clock}", "title"))]
+    found = _health(status.health, width)
+    if rows is None:
+        return lines + [row for sentence in found for row in sentence]
+    return lines + _within(found, rows, _all_shown_by(status))
+
+
+def _health(health: Health, width: int) -> list[list[Line]]:
+    """The sentences about health, each in as many lines as it takes."""
+    said = [(each, "bad") for each in health.troubles] + [(each, "note") for each in health.starting]
     if health.is_well:
-        lines.append(line((f"all is well: {health.summary}", "well")))
-    troubles = list(health.troubles[:most])
-    more = len(health.troubles) - len(troubles)
-    if more > 0:
-        troubles[-1] += f" (and {show_count(more, 'trouble')} more)"
-    said = [(each, "bad") for each in troubles] + [(each, "note") for each in health.notes[:most]]
-    return lines + [line((part, style)) for words, style in said for part in wrap(words, width)]
+        said = [(f"all is well: {health.summary}", "well")]
+    return [[line((part, style)) for part in wrap(words, width)]
+            for words, style in [*said, *((each, "note") for each in health.notes)]]
+
+
+def _within(found: list[list[Line]], rows: int, all_shown_by: str) -> list[Line]:
+    """Exactly so many rows; the last one says how many sentences have no place, and where they are."""
+    lines = [row for sentence in found for row in sentence]
+    if len(lines) <= rows:
+        return lines + [line()] * (rows - len(lines))
+    whole = sum(sum(map(len, found[:number])) <= rows - 1 for number in range(1, len(found) + 1))
+    more = show_count(len(found) - max(whole, 1), "more line") if len(found) > 1 else "its end is cut"
+    return [*lines[:rows - 1], line((f"… {more}{all_shown_by}", lines[rows - 1][0][1]))] if rows > 1 else lines[:1]
+
+
+def _all_shown_by(status: Status) -> str:
+    return f"; all: softsplit status -c {status.process.config}" if status.process else ""
+
+
+def _health_rows(height: int) -> int:
+    return next((rows for lines, rows in HEALTH_ROWS.items() if height < lines), MOST_HEALTH_ROWS)
 
 
 def _titles(view: View, width: int) -> Line:
@@ -117,10 +186,10 @@ def _titles(view: View, width: int) -> Line:
     return line("".join(title.ljust(room, "─") for title, room in cells))
 
 
-def _details(view: View, item: Item, width: int, height: int | None) -> list[Line]:
+def _details(view: View, item: Item, width: int, is_tall: bool) -> tuple[Line, list[Line]]:
+    """The title and the rows of what is chosen."""
     if not item.is_unit:
-        title = line((f"master {item.what}", "title"), f" of {item.end}")
-        return [rule(title, width), *draw_master(view.look.status, item, height)]
+        return line((f"master {item.what}", "title"), f" of {item.end}"), draw_master(view.look.status, item)
     profile = view.look.watched[item.end, item.what].profile
     title = line((f"unit {item.what}", "title"), f" of {item.end}: {profile.title or profile.name}")
-    return [rule(title, width), *draw_unit(view.look, item, view.history, width, height)]
+    return title, draw_unit(view.look, item, view.history, width, is_tall)

@@ -136,7 +136,7 @@ class Endpoint:
 
     def look(self) -> Look:
         upstreams = {self._upstream.name: self.poller.report(clock.now())}
-        troubles = find_troubles(upstreams, {})
+        troubles = find_troubles(upstreams, {}, clock.now() - self.poller.counters.since)
         health = Health.of(DEGRADED if troubles else FRESH, [*troubles, *self._notes],
                            "" if troubles else f"{self._upstream.url} answers")
         watched = {(self._upstream.name, str(unit.unit)): Watched(unit.profile, YOUNG)

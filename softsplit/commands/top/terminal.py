@@ -15,7 +15,7 @@ from softsplit.logs.streams import DEGRADED
 
 WAIT = 500  # ms for a key, after which everything is painted again
 KEYS = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_LEFT: "left", curses.KEY_RIGHT: "right",
-        ord("?"): "?"}
+        curses.KEY_PPAGE: "page up", curses.KEY_NPAGE: "page down", ord("?"): "?"}
 QUIT = (ord("q"), ord("Q"))
 COLOURS = {"well": curses.COLOR_GREEN, "note": curses.COLOR_YELLOW, "bad": curses.COLOR_RED,
            "mark": curses.COLOR_YELLOW}
@@ -50,7 +50,7 @@ def _run(screen: curses.window, latest: Callable[[], Look]) -> None:
         if key in QUIT:
             return
         if key in KEYS:
-            view = press(view, KEYS[key])
+            view = press(view, KEYS[key], width, height)
 
 
 def _prepare(screen: curses.window) -> dict[str, int]:

@@ -23,41 +23,40 @@ ALARMING = re.compile("(alarm|error).*")  # what should be off
 LEAST = 4  # registers with a number each, which are shown together
 BARRED = ("%", "W", "kW", "var", "VA", "A")  # where a bar makes sense
 NAME, VALUE, BAR = 30, 16, 10  # columns
-WIDE, TALL = 150, 18  # columns from which there are two values in a line; lines for every number of a group
+WIDE = 150  # columns from which there are two values in a line
+LEAST_SPAN = 0.1  # of a value, which the graph of what has no bar spans at least
 CELL = 12  # columns of one of them
-TROUBLES = 2  # blocks that are stale, whose reasons are told
+REASONS_TOLD = 2  # why blocks are stale
 
 Group = list[Latest]  # one register, or several that are alike
 
 
-def draw_unit(look: Look, item: Item, history: History, width: int, height: int | None = None) -> list[Line]:
-    """Return the values of a unit in so many lines, or in as many as it takes."""
+def draw_unit(look: Look, item: Item, history: History, width: int, is_tall: bool = True) -> list[Line]:
+    """Return the values of a unit; every number of a group where it `is_tall`."""
     latest = latest_values(look, item.end, item.what)
     kept = {each.named.name: history.of(item.end, item.what, each.named.name) for each in latest}
     lines = list(_troubles(look, item))
     if not latest:
         lines.append(line("no register is known of what is polled"))
-    is_tall = height is None or height >= TALL
     for is_single, groups in groupby(sorted(_grouped(latest), key=_rank), lambda group: len(group) == 1):
         if is_single:
             lines += _singles([group[0] for group in groups], kept, _scales(latest, kept), width)
         else:
             lines += [row for group in groups for row in _group(group, width, is_tall)]
-    if height is not None and len(lines) > height:
-        rest = len(lines) - height + 1
-        return [*lines[:height - 1], line((f"… {rest} more lines; softsplit read -d shows all", "dim"))]
     return lines
 
 
 def _troubles(look: Look, item: Item) -> Iterator[Line]:
     """Why what is stale is so."""
-    found = [(block, age) for block, age, is_fresh in ages(look, item.end, item.what) if not is_fresh]
-    for block, age in found[:TROUBLES]:
+    is_starting = look.status.health.is_starting(f"{item.end}/{item.what}")
+    found = [(block, age) for block, age, is_fresh in ages(look, item.end, item.what)
+             if not is_fresh and not (is_starting and age is None)]
+    for block, age in found[:REASONS_TOLD]:
         since = "NEVER READ" if age is None else f"STALE {show_age(age)}"
         why = f": {block.last_error}" if block.last_error else ""
         yield line((f"{since}  {block.name}{why}", "bad"))
-    if len(found) > TROUBLES:
-        yield line((f"STALE, too: {', '.join(block.name for block, _ in found[TROUBLES:])}", "bad"))
+    if len(found) > REASONS_TOLD:
+        yield line((f"STALE, too: {', '.join(block.name for block, _ in found[REASONS_TOLD:])}", "bad"))
 
 
 def _grouped(latest: Sequence[Latest]) -> list[Group]:
@@ -103,7 +102,7 @@ def _singles(latest: Sequence[Latest], kept: dict[str, list], scales: dict[str, 
 def _single(latest: Latest, kept: dict[str, list], scales: dict[str, float], width: int) -> Line:
     name = fit(line(latest.named.name), NAME)
     if not latest.is_fresh:
-        return line(*name, (f"{latest.text:>{VALUE}}", "bad"))
+        return line(*name, (f"{latest.text:>{VALUE}}", latest.style))
     is_alarm = (ALARMING.fullmatch(latest.named.name) and isinstance(latest.named.value, tuple)
                 and any(latest.named.value))
     value = f"{latest.text:>{VALUE}}", "bad" if is_alarm else "title"
@@ -113,7 +112,17 @@ def _single(latest: Latest, kept: dict[str, list], scales: dict[str, float], wid
     drawn = bar(abs(latest.number) / scale, BAR) if scale else " " * BAR
     room = width - NAME - VALUE - BAR - 4
     past = kept[latest.named.name][-room:]
-    return line(*name, value, "  ", drawn, "  ", heights(past) if len(past) > 1 else "")
+    return line(*name, value, "  ", drawn, "  ", heights(past, *_span(past, scale)) if len(past) > 1 else "")
+
+
+def _span(past: Sequence[float | None], scale: float | None) -> tuple[float, float]:
+    """From where to where a graph goes: with a bar as far as that does, from 0, else at least LEAST_SPAN."""
+    known = [number for number in past if number is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    if scale:
+        return min(0.0, low), max(scale, high)
+    missing = max(abs(low), abs(high)) * LEAST_SPAN - (high - low)
+    return (low - missing / 2, high + missing / 2) if missing > 0 else (low, high)
 
 
 def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
@@ -123,7 +132,7 @@ def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
     stale = [each for each in group if not each.is_fresh]
     if stale:
         oldest = max(stale, key=lambda each: float("inf") if each.age is None else each.age)
-        return [line(*name, (f"{oldest.text:>{VALUE}}", "bad"))]
+        return [line(*name, (f"{oldest.text:>{VALUE}}", oldest.style))]
     if isinstance(group[0].named.value, tuple):
         return [line(*name, " ", *_flags(group))]
     numbers = [each for each in group if each.number is not None]

@@ -1,14 +1,13 @@
 """The wiring as a picture: buses left, masters right, ages between. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from softsplit.commands.top.history import Look, ages, show_age
-from softsplit.commands.top.text import Line, beside, line
+from softsplit.commands.top.text import Line, beside, fit_row, line
 from softsplit.daemon.health import describe_load
 from softsplit.daemon.status import Status
-from softsplit.downstream.report import DownstreamStatus
 from softsplit.upstream.report import BlockStatus, UnitStatus
 
 MIDDLE = 18  # columns between buses and masters
@@ -34,14 +33,14 @@ def find_items(status: Status) -> list[Item]:
 def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line], int]:
     """Return the picture, and in which of its lines the chosen item stands."""
     left = [row for name in look.status.upstreams for row in _bus(look, name)]
-    right = [row for name, each in look.status.downstreams.items() for row in _server(name, each)]
+    right = [row for name in look.status.downstreams for row in _server(look.status, name)]
     lines, at = [], 0
     side = left_side(look.status, width)
-    for number, (bus, server) in enumerate(zip_longest(left, right, fillvalue=(None, line(), line()))):
-        if chosen and chosen in (bus[0], server[0]):
+    for number, (bus, server) in enumerate(zip_longest(left, right, fillvalue=Row())):
+        if chosen and chosen in (bus.item, server.item):
             at = number
-        lines.append(beside((_marked(bus, chosen), side - 1), (line(), 1), (bus[2], MIDDLE),
-                            (_marked(server, chosen), width - side - MIDDLE)))
+        lines.append(beside((bus.draw(chosen, side - 1), side), (bus.age, MIDDLE),
+                            (server.draw(chosen, width - side - MIDDLE), width - side - MIDDLE)))
     return lines, at
 
 
@@ -50,27 +49,38 @@ def left_side(status: Status, width: int) -> int:
     return (width - MIDDLE) * (9 if status.downstreams else 20) // 20
 
 
-Row = tuple[Item | None, Line, Line]  # what can be chosen there, how it stands, and its age
+Part = str | tuple[str, str]  # a text, or one with its style
 
 
-def _marked(row: Row, chosen: Item | None) -> Line:
-    """A row, with a mark when it is chosen."""
-    if chosen is None or row[0] != chosen:
-        return line(" ", *row[1])
-    return line((">", "chosen"), *((text, style or "chosen") for text, style in row[1]))
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What can be chosen there, what it is called, its figures, what may be cut, and the age of its data."""
+
+    item: Item | None = None
+    name: Part = ""
+    figures: Sequence[Part] = ()
+    ornament: str = ""
+    age: Line = ()
+
+    def draw(self, chosen: Item | None, width: int) -> Line:
+        """The row, with a mark when it is chosen."""
+        row = fit_row(self.name, self.figures, self.ornament, max(0, width - 1))
+        if chosen is None or self.item != chosen:
+            return line(" ", *row)
+        return line((">", "chosen"), *((text, style or "chosen") for text, style in row))
 
 
 def _bus(look: Look, name: str) -> list[Row]:
     upstream = look.status.upstreams[name]
-    state = describe_load(upstream) if upstream.is_reachable else ("UNREACHABLE", "bad")
-    url = "" if name == str(upstream.url) else f"{upstream.url}  "
-    title = line((f"{name}  ", "title"), state, "  ", url)
-    rows: list[Row] = [(None, title, line())]
+    state: Part = describe_load(upstream) if upstream.is_reachable else ("UNREACHABLE", "bad")
+    rows = [Row(None, (name, "title"), [state], "" if name == str(upstream.url) else str(upstream.url))]
     for unit, report in upstream.units.items():
-        branch = _branch(unit, upstream.units)
+        is_starting = look.status.health.is_starting(f"{name}/{unit}")
         state = _latency(report) if report.answers_now else (report.state.upper(), "bad")
-        row = line(f"{branch} unit {unit}  ", state, f"  {report.profile}")
-        rows.append((Item(True, name, unit), row, _arrow(ages(look, name, unit))))
+        if is_starting and not report.answers_now:
+            state = "starting", "note"
+        rows.append(Row(Item(True, name, unit), f"{_branch(unit, upstream.units)} unit {unit}", [state],
+                        report.profile, _arrow(ages(look, name, unit), is_starting)))
     return rows
 
 
@@ -83,35 +93,40 @@ def _branch(one: str, all_of_them: Iterable[str]) -> str:
     return "└" if one == list(all_of_them)[-1] else "├"
 
 
-def _arrow(found: list[tuple[BlockStatus, float | None, bool]]) -> Line:
-    """The age of what is newest; but of what is stale, when anything is."""
-    stale = [age for _, age, is_fresh in found if not is_fresh]
+def _arrow(found: list[tuple[BlockStatus, float | None, bool]], is_starting: bool) -> Line:
+    """The age of what is newest, and how many blocks are stale besides."""
     if not found:
         return line("─ not polled ─>")
-    if stale:
-        known = [age for age in stale if age is not None]
-        since = show_age(min(known)) if known else "never"
-        return line((f"━ STALE {since}", "bad"))
-    newest = min(age for _, age, _ in found if age is not None)  # what is fresh has an age
-    return line("──", (f" {show_age(newest)} ", "well"), "──>")
+    fresh = [age for _, age, is_fresh in found if is_fresh and age is not None]
+    stale = [age for _, age, is_fresh in found if not is_fresh]
+    known = [age for age in stale if age is not None]
+    if not fresh:
+        return line(("─ not read yet ─>", "note") if is_starting and not known else
+                    (f"━ STALE {show_age(min(known)) if known else 'never'}", "bad"))
+    newest = (f" {show_age(min(fresh))} ", "well")
+    if not stale or is_starting and not known:
+        return line("──", newest, "──>")
+    return line("─", newest, (f" {len(stale)} STALE", "bad"))
 
 
-def _server(name: str, downstream: DownstreamStatus) -> list[Row]:
-    state = str(downstream.url) if downstream.is_serving else (downstream.state, "bad")
-    title = line((f"{name}  ", "title"), state)
-    rows: list[Row] = [(None, title, line())]
+def _server(status: Status, name: str) -> list[Row]:
+    downstream = status.downstreams[name]
     masters = downstream.masters
+    rows = [Row(None, (name, "title"), [] if downstream.is_serving else [(downstream.state, "bad")],
+                str(downstream.url) if downstream.is_serving else "")]
     for unit, report in downstream.units.items():
-        stale = f"STALE {len(report.stale)} of {report.blocks}", "bad"
-        state = stale if report.stale else f"{report.fresh} of {report.blocks} fresh"
+        state: Part = f"{report.fresh} of {report.blocks} fresh"
+        if report.stale:
+            state = (state, "note") if status.health.is_starting(report.origin) else (
+                f"STALE {len(report.stale)} of {report.blocks}", "bad")
         branch = "├" if masters else _branch(unit, downstream.units)
-        rows.append((None, line(f"{branch} unit {unit}  ", state, f"  = {report.origin}"), line()))
+        rows.append(Row(None, f"{branch} unit {unit}", [state], f"= {report.origin}"))
     for address, master in masters.items():
-        trouble = sum(master.exceptions.values()) + master.silences
-        failed = (f"  {trouble} failed", "note") if trouble else ""
-        row = line(f"{_branch(address, masters)} {address}  {master.rate:.2f} per s", failed)
-        rows.append((Item(False, name, address), row, line()))
+        failed = sum(master.exceptions.values()) + master.silences
+        figures: list[Part] = [(f"{failed} failed", "note")] if failed else []
+        rows.append(Row(Item(False, name, address), f"{_branch(address, masters)} {address}",
+                        [*figures, f"{master.rate:.2f} per s"]))
     if not masters:
         what = "for what is served" if downstream.unserved or downstream.garbled else "yet"
-        rows.append((None, line((f"   no master has asked {what}", "dim")), line()))
+        rows.append(Row(None, (f"  no master has asked {what}", "dim")))
     return rows
