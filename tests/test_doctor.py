@@ -638,7 +638,7 @@ def test_a_configuration_that_changed_since_the_start_is_noted_and_what_is_not_s
 
 def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):
     monkeypatch.setattr("softsplit.daemon.process.HUNG", 0.2)
-    monkeypatch.setattr(status, "PATIENCE", 0.2)
+    monkeypatch.setattr(status, "WAIT_FOR_STATUS", 0.2)
     house.child.process.send_signal(signal.SIGSTOP)
     try:
         until(lambda: any("replaces it" in line for line in told(house.config)))

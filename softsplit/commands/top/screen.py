@@ -16,7 +16,7 @@ from softsplit.commands.top.wiring import (
 )
 from softsplit.daemon.health import Health
 from softsplit.daemon.status import Status
-from softsplit.logs.conditions import show_count, show_duration
+from softsplit.logs.conditions import show_duration
 
 HEALTH_ROWS = {16: 1, 40: 3}  # of a screen with fewer lines than this
 MOST_HEALTH_ROWS = 5
@@ -166,7 +166,7 @@ def _within(found: list[list[Line]], rows: int, all_shown_by: str) -> list[Line]
     if len(lines) <= rows:
         return lines + [line()] * (rows - len(lines))
     whole = sum(sum(map(len, found[:number])) <= rows - 1 for number in range(1, len(found) + 1))
-    more = show_count(len(found) - max(whole, 1), "more line") if len(found) > 1 else "its end is cut"
+    more = f"{len(found) - whole} not shown in full"
     return [*lines[:rows - 1], line((f"… {more}{all_shown_by}", lines[rows - 1][0][1]))] if rows > 1 else lines[:1]
 
 

@@ -43,10 +43,10 @@ def fit_row(name: str | tuple[str, str], figures: Sequence[str | tuple[str, str]
 
     A figure is never cut, but for the first when it is wider than the row; another goes when it has no place.
     """
-    (name, style), first = line(name)[0], len(plain(line(*figures[:1])))
+    (name, style), first = line(name)[0], sum(2 + len(plain(line(each))) for each in figures[:1])
     while len(figures) > 1 and len(name) + sum(2 + len(plain(line(each))) for each in figures) > width:
         figures = figures[:-1]
-    name = shorten(name, max(width - first - 2, LEAST_NAME))
+    name = shorten(name, max(width - first, LEAST_NAME))
     row = line((name, style), *(part for each in figures for part in ("  ", each)))
     if ornament and width - len(plain(row)) - 2 >= min(LEAST_ORNAMENT, len(ornament)):
         row = (*row, *line(f"  {ornament}"))

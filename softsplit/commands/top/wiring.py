@@ -73,6 +73,8 @@ class Row:
 def _bus(look: Look, name: str) -> list[Row]:
     upstream = look.status.upstreams[name]
     state: Part = describe_load(upstream) if upstream.is_reachable else ("UNREACHABLE", "bad")
+    if upstream.state == "starting":
+        state = "starting"
     rows = [Row(None, (name, "title"), [state], "" if name == str(upstream.url) else str(upstream.url))]
     for unit, report in upstream.units.items():
         is_starting = look.status.health.is_starting(f"{name}/{unit}")
@@ -127,6 +129,7 @@ def _server(status: Status, name: str) -> list[Row]:
         rows.append(Row(Item(False, name, address), f"{_branch(address, masters)} {address}",
                         [*figures, f"{master.rate:.2f} per s"]))
     if not masters:
-        what = "for what is served" if downstream.unserved or downstream.garbled else "yet"
-        rows.append(Row(None, (f"  no master has asked {what}", "dim")))
+        is_misled = downstream.unserved or downstream.garbled
+        said = "nobody asks for what is served" if is_misled else "no master has asked yet"
+        rows.append(Row(None, (f"  {said}", "dim")))
     return rows
