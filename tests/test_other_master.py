@@ -131,6 +131,19 @@ def test_an_answer_that_is_followed_by_another_was_perhaps_not_ours(line):
     assert line.client.take_mistaken() == [(1, read_question(BLOCK))] and not line.client.take_mistaken()
 
 
+def test_another_master_noticed_only_after_our_next_request_makes_all_answers_of_its_shape_doubtful(line):
+    other, longer = Block(Table.HOLDING_REGISTERS, 0x200, 4), Block(Table.HOLDING_REGISTERS, 0x200, 9)
+    line.device = lambda unit, pdu: good_answer(unit, THEIRS if pdu == OURS else pdu)  # theirs comes before ours
+    assert line.client.read(1, BLOCK, TIMEOUT) == good_answer(1, THEIRS)[2:]
+    for block in (other, longer):
+        line.client.read(1, block, TIMEOUT)
+    assert not line.client.take_mistaken()
+    line.intrude()
+    assert line.client.take_mistaken() == [(1, read_question(BLOCK)), (1, read_question(other))]
+    line.intrude()
+    assert not line.client.take_mistaken(), "each once"
+
+
 def test_an_answer_that_comes_twice_proves_nothing(line):
     assert line.is_right()
     line.say(reply(OURS))

@@ -82,11 +82,12 @@ class Results:
             self._tally.gateway_wait = self._client.gateway.known
         self._tally.returns_ids = self._client.returns_ids
         self.words.returns_ids(self._client.returns_ids)
-        for unit, question in self._client.take_mistaken():
-            if block := question.block:  # what was served last may be another master's
-                self._hand_over.has_written(unit, [block], clock.now())
-                self._plan.hurry(unit, [block], clock.now())
-                self._hand_over.wait()  # before anybody is told that the line is watched now
+        if mistaken := self._client.take_mistaken():
+            for unit, question in mistaken:
+                if block := question.block:  # what was served last may be another master's
+                    self._hand_over.has_written(unit, [block], clock.now())
+                    self._plan.hurry(unit, [block], clock.now())
+            self._hand_over.wait()  # before anybody is told that the line is watched now
         for what in self._client.take_foreign():
             self._others.heard(what, self._client.other_master_is_sure)
 

@@ -1,5 +1,6 @@
 """Remember the requests of other masters on our line whose answers could be mistaken for ours. Pure."""
 
+from softsplit.bounded import BoundedDict
 from softsplit.protocol.functions import READ_TABLES, describe_pdu
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import parse_question
@@ -8,6 +9,7 @@ from softsplit.upstream.clients.pace import Pace
 
 QUIET_FOR = 60.0  # s without a word of other masters, after which they are gone
 MOST_FOREIGN = 100  # foreign frames kept until somebody takes them
+MOST_RECENT = 1000  # questions whose latest answers another master, once noticed, makes doubtful
 
 
 class Foreign:
@@ -61,37 +63,40 @@ class ForeignTraffic:
         self._shapes = Foreign()
         self._said: list[str] = []
         self._mistaken: list[tuple[int, Question]] = []
-        self._accepted: tuple[int, Question, bytes] | None = None  # our latest answer: unit, to what, PDU
+        self._latest: tuple[int, bytes] | None = None  # our latest answer: unit, PDU
+        self._recent: BoundedDict[tuple[int, Question], None] = BoundedDict(MOST_RECENT)  # what was answered
 
     def has_asked(self, shape: replies.Shape, now: float) -> bool:
         """Whether an answer of this shape may be meant for another master."""
         return self._shapes.has_asked(shape, now)
 
     def accepted(self, unit: int, question: Question, pdu: bytes) -> None:
-        """This was taken for our answer; what comes before the next request may show that it was not."""
-        self._accepted = unit, question, pdu
+        """This was taken for our answer; another master that is noticed later may show that it was not."""
+        self._latest = unit, pdu
+        self._recent[unit, question] = None
 
     def we_ask(self) -> None:
         """The next request goes out."""
-        self._accepted = None
+        self._latest = None
 
     def is_twice(self, unit: int, pdu: bytes) -> bool:
         """Whether this is our latest answer once more, as some gateways send it."""
-        return self._accepted is not None and (unit, pdu) == (self._accepted[0], self._accepted[2])
+        return (unit, pdu) == self._latest
 
     def hear(self, unit: int, pdu: bytes, is_request: bool, now: float, asked: int | None = None) -> None:
         """Take note of a frame that is not for us.
 
-        It proves another master, unless a unit that is `asked` now may have answered wrongly. What then has
-        the shape of our latest answer makes that doubtful.
+        It proves another master, unless a unit that is `asked` now may have answered wrongly. All our answers
+        of a shape that another master asks for become doubtful: it may have asked before it was noticed.
         """
         said = self._shapes.hear(unit, pdu, is_request, now, asked)
         if said and len(self._said) < MOST_FOREIGN:
             self._said.append(said)
-        if asked is None:
-            self.is_sure = True
-            if self._accepted and replies.has_shape(unit, pdu, replies.shape(*self._accepted[:2])):
-                self._mistaken.append(self._accepted[:2])
+        self.is_sure = self.is_sure or asked is None
+        doubtful = [each for each in self._recent if self.has_asked(replies.shape(*each), now)]
+        for each in doubtful:
+            del self._recent[each]
+        self._mistaken += doubtful
 
     def take_said(self) -> list[str]:
         """Return what was heard since the last call."""
