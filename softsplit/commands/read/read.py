@@ -32,12 +32,12 @@ def raw_form(form: str | None, table: str | None, address: str, count: int | Non
     `tell` is told how the address was understood. Raises ConfigError.
     """
     of_table, start, words = parse_address(address, Table(table) if table else None)
-    if words:
-        tell(words)
     names = [name.strip() for name in types.split(",")] if types else []
     block = Block(of_table, start, max(1, sum(map(_registers_in, names))) if count is None else count)
     reads = (Read(block, ""),)  # one read may ask for it
     profile = Profile("raw", reads, registers=tuple(_registers_as(block, names, order or "abcd")))
+    if words:
+        tell(words)
     return form_of(form, profile, True, [order] if order else tuple(WORD_ORDERS))
 
 

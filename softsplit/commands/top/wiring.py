@@ -117,9 +117,10 @@ def _server(status: Status, name: str) -> list[Row]:
     rows = [Row(None, (name, "title"), [] if downstream.is_serving else [(downstream.state, "bad")],
                 str(downstream.url) if downstream.is_serving else "")]
     for unit, report in downstream.units.items():
-        state: Part = f"{report.fresh} of {report.blocks} fresh"
+        fresh = f"{report.fresh} of {report.blocks} fresh"
+        state: Part = fresh
         if report.stale:
-            state = (state, "note") if status.health.is_starting(report.origin) else (
+            state = (fresh, "note") if status.health.is_starting(report.origin) else (
                 f"STALE {len(report.stale)} of {report.blocks}", "bad")
         branch = "├" if masters else _branch(unit, downstream.units)
         rows.append(Row(None, f"{branch} unit {unit}", [state], f"= {report.origin}"))
