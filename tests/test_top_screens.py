@@ -1,4 +1,4 @@
-"""Whole screens of `softsplit top` in the states of a house; each was looked at in a terminal before it was put here."""
+"""Whole screens of `softsplit top` in five states of a house, at 80x24 and 160x50, drawn from statuses made for it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
