@@ -10,6 +10,7 @@ import pytest
 
 from softsplit import Downstream, Profile, Unit, Upstream, clock
 from softsplit.commands.simulate.pty import Cable
+from softsplit.downstream.servers.echo import Echo
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
@@ -129,6 +130,38 @@ def test_an_echo_in_lumps_or_after_noise_is_one(tmp_path, noise, lump):
     with line(tmp_path, "rtu", cable=Worse) as (device, master):
         assert master.ask(WRITE) == WRITE
         assert master.hears(0.2) == b"" and device.written == [(1, WRITE)]
+
+
+def test_an_echo_that_comes_behind_noise_and_in_lumps_is_no_sign_that_there_is_none():
+    frame = adu.rtu_frame(1, WRITE)
+    for sent in (frame, adu.rtu_frame(1, b"\x03\x08" + bytes(range(8)))):
+        for noise in (b"\0", b"\xff"):
+            for at in range(1, len(sent)):
+                echo = Echo()
+                echo.expect(sent, 1.0)
+                assert not echo.strip(noise + sent[:at], 1.0) and not echo.strip(sent[at:], 1.01)
+                echo.nothing_came(2.0)
+                assert echo.is_heard is not False
+
+
+def test_bytes_without_a_meaning_are_no_sign_that_nothing_echoes():
+    echo = Echo()
+    echo.expect(adu.rtu_frame(1, b"\x03\x02\x00\x07"), 1.0)
+    echo.strip(b"\x55", 1.0)
+    echo.nothing_came(2.0)
+    assert echo.is_heard is None
+
+
+def test_a_write_goes_round_a_few_times_at_most_where_a_late_echo_was_taken_for_none():
+    frame, echo = adu.rtu_frame(1, WRITE), Echo(False)
+    executed = 0
+    for number in range(20):
+        echo.expect(frame, number)
+        if not echo.strip(frame, number + 0.005):
+            break
+        executed += 1
+    assert executed < 4 and echo.is_heard is None
+    assert echo.strip(frame, number + 0.1) == frame, "the next one comes from a master"
 
 
 @pytest.mark.parametrize("echoes", [False, True])

@@ -10,6 +10,8 @@ from softsplit.protocol import adu
 
 ECHO_DELAY = 0.02  # s after its last character, within which a USB adapter delivers what it heard
 LATE_ECHO = 0.5  # s, the same where an echo is sure to come; the same write a second later is another one
+MOST_ALIKE = 3  # times in a row that a write comes back within ECHO_DELAY of its answer, and is still a master's
+NOISE = b"\x00\xff"  # bytes that a line makes by itself before an echo
 
 
 class Echo:
@@ -25,11 +27,13 @@ class Echo:
         self._delay = delay
         self._sent = b""
         self._heard = 0  # bytes of it
+        self._is_disturbed = False  # something else has come since
+        self._alike = 0  # times in a row that the answer to a write was followed by the same
         self._until = 0.0  # when it can come no more, unless it has come already and nobody has looked
 
     def expect(self, frame: bytes, left_at: float) -> None:
         """This was sent, and has left the wire at `left_at`."""
-        self._sent, self._heard = frame, 0
+        self._sent, self._heard, self._is_disturbed = frame, 0, False
         self._until = left_at + (max(self._delay, LATE_ECHO) if self.is_heard else self._delay)
 
     @property
@@ -41,13 +45,15 @@ class Echo:
         """Somebody has looked: nothing that is not known has come up to now."""
         if now < self._until or not self._sent:
             return
-        if self.is_heard is None and not self._heard and not self._looks_like_request:
+        is_silence = not self._heard and not self._is_disturbed
+        if self.is_heard is None and is_silence and not self._looks_like_request:
             self.is_heard = False
         if self.is_heard is not False:
             self._sent = b""
 
     def strip(self, data: bytes, now: float) -> bytes:
         """Return what has come, without the echo in it."""
+        self._watch_for_loop(data, now)
         sent = self._sent
         if not sent or self.is_heard is False and self._looks_like_request:
             return data
@@ -55,11 +61,13 @@ class Echo:
         at = data.find(missing)
         if at == 0 or at > 0 == self._heard:  # before it there is noise at most
             return self._found(data[at + len(missing):])
-        if missing.startswith(data) and self.is_heard is not False:  # the rest comes with the next lump
-            self._heard += len(data)
+        begun = data if self._heard else data.lstrip(NOISE) or data
+        if missing.startswith(begun) and self.is_heard is not False:  # the rest comes with the next lump
+            self._heard += len(begun)
             self._until = max(self._until, now + max(self._delay, adu.JOIN))
             return b""
         data, self._heard = data if self.is_heard else sent[:self._heard] + data, 0
+        self._is_disturbed = True
         if adu.known_length(data, self._size):  # what comes after an echo, and there was none
             self._sent = b""
             if self.is_heard is None:
@@ -70,6 +78,16 @@ class Echo:
         """Whether this request is what we have sent ourselves."""
         return request == self._sent and self.is_heard is not False
 
+    def _watch_for_loop(self, data: bytes, now: float) -> None:
+        """Doubt that the line does not echo when what looks like a master's write goes on coming at once.
+
+        Noise or a late echo may have led to that belief; whoever executes an echo then does so for ever.
+        """
+        is_alike = self._looks_like_request and self._sent in data and now < self._until
+        self._alike = self._alike + 1 if is_alike else 0
+        if self.is_heard is False and self._alike >= MOST_ALIKE:
+            self.is_heard, self._alike = None, 0
+
     def _found(self, rest: bytes) -> bytes:
         """The echo has come, and `rest` after it."""
         if not self._looks_like_request:
@@ -79,4 +97,4 @@ class Echo:
 
     @property
     def _looks_like_request(self) -> bool:
-        return adu.request_length(self._sent, self._size) == len(self._sent)
+        return bool(self._sent) and adu.request_length(self._sent, self._size) == len(self._sent)
