@@ -160,7 +160,7 @@ def test_a_write_goes_round_a_few_times_at_most_where_a_late_echo_was_taken_for_
         if not echo.strip(frame, number + 0.005):
             break
         executed += 1
-    assert executed < 4 and echo.is_heard is None
+    assert 3 < executed < 10 and echo.is_heard is None
     assert echo.strip(frame, number + 0.1) == frame, "the next one comes from a master"
 
 

@@ -10,7 +10,7 @@ from softsplit.protocol import adu
 
 ECHO_DELAY = 0.02  # s after its last character, within which a USB adapter delivers what it heard
 LATE_ECHO = 0.5  # s, the same where an echo is sure to come; the same write a second later is another one
-MOST_ALIKE = 3  # times in a row that a write comes back within ECHO_DELAY of its answer, and is still a master's
+MOST_ALIKE = 10  # times in a row that a write comes back within ECHO_DELAY of its answer: no master asks so
 NOISE = b"\x00\xff"  # bytes that a line makes by itself before an echo
 
 
