@@ -211,9 +211,12 @@ def test_read_prints_registers(tmp_path):
         assert "0x8960   0x4232" in call("read", "-a", str(gateway.url), "-u", "2", "-t", "holding registers", "35168").stdout
         refused = call("read", "-a", where, "-u", "100", "0x0000", "2")
         assert refused.returncode == 1
-        assert refused.stderr == "softsplit: holding registers 0x0000+2: unit 100: exception 0x02 (illegal data address)\n"
+        assert refused.stderr == ("softsplit: holding registers 0x0000+2: unit 100: exception 0x02 (illegal data address); "
+                                  "the unit has no register at some of these addresses: manuals may count from 1, or mean "
+                                  "another table (-t); try COUNT 1\n")
     gone = call("read", "-a", where, "-u", "100", "0x8960", "2")
-    assert (gone.returncode, gone.stderr) == (1, f"softsplit: holding registers 0x8960+2: cannot reach tcp://{where}: Connection refused\n")
+    assert (gone.returncode, gone.stderr) == (1, f"softsplit: holding registers 0x8960+2: cannot reach tcp://{where}: Connection refused; "
+                                               "is it on, at this address and port?\n")
 
 
 @pytest.mark.parametrize("arguments, told", [

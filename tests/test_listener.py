@@ -156,7 +156,7 @@ def test_what_a_unit_refuses_is_refused(tmp_path):
 def test_the_status_shows_what_the_first_master_reads_and_how_often(tmp_path):
     with listening(tmp_path, units=(1,)) as (_, master, other, splitter):
         status = splitter.status()
-        assert status.health.code == 2 and "tap: unit 1 has not answered yet" in status.health.troubles
+        assert status.health.code == 2 and "starting: tap: unit 1 has not answered yet" in status.health.starting
         for _ in range(4):
             begun = clock.now()
             master.ask(1, POWERS)

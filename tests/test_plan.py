@@ -170,7 +170,7 @@ def test_a_mute_unit_does_not_slow_the_others():
 
 @pytest.mark.parametrize("slowest, expected", [(0.05, 0.2), (0.01, 0.1), (0.3, 0.5)])
 def test_a_try_of_a_mute_unit_is_short(slowest, expected):
-    plan = plan_of(2)
+    plan = plan_of(2, 100)
     plan.answered(2, FAST, 0.0, slowest)
     assert plan.timeout(2) == 1.0
     plan.unanswered(2, FAST, 2.0, 3.0)
@@ -186,8 +186,16 @@ def test_a_try_is_never_longer_than_the_timeout():
     assert plan.timeout(2) == 0.3
 
 
-def test_a_unit_that_answered_too_late_gets_the_full_timeout_once_in_a_while():
+def test_a_unit_alone_on_its_wire_gets_the_whole_timeout():
     plan = plan_of(2)
+    plan.answered(2, FAST, 0.0, 0.01)
+    for now in (1.0, 2.0, 3.0):
+        plan.unanswered(2, FAST, now, now + 1)
+    assert plan.timeout(2) == 1.0
+
+
+def test_a_unit_that_answered_too_late_gets_the_full_timeout_once_in_a_while():
+    plan = plan_of(2, 100)
     for now in (1.0, 2.0):
         plan.unanswered(2, FAST, now, now)
     plan.heard(2, 2.5)
