@@ -34,9 +34,9 @@ PERIOD = 0.1  # s between the reads of the well-behaved master
 OURS = """
 import sys
 from softsplit import clock
-from softsplit.downstream.mirror import Mirror
-from softsplit.downstream.store import PolledStore
-from softsplit.downstream.servers import server_for
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.servers.choice import server_for
 from softsplit.protocol.blocks import Block, Read, Reading
 from softsplit.protocol.functions import Table
 from softsplit.config.access import Access
