@@ -139,15 +139,3 @@ def any_trouble(pick: random.Random) -> Trouble:
         late=pick.choice((0, 0, 0, 0.06, 0.12, 0.4)), hiccups=pick.choice((0, 0.05, 0.2)),
         hiccup=pick.choice(((0.08, 0.08), (0.1, 0.1), (0.2, 0.2), (0.03, 0.8))),
         stops=pick.choice((0, 0.3, 1)), stop=pick.choice(((0.05, 0.05), (0.05, 0.24))), damaged=pick.choice((0, 0, 0.01)))
-
-
-def check_two_taps():
-    """In 2 h on the bus, with two taps that are late now and then or always, no reply is paired wrongly."""
-    total = Score()
-    for seed in range(40):
-        trouble = any_trouble(random.Random(seed))
-        score = listen(trouble, seed, 180)
-        total = Score(total.right + score.right, total.wrong + score.wrong, total.suspect + score.suspect,
-                      total.asked + score.asked)
-        assert not score.wrong, (seed, trouble, score)
-    yield f"{total.asked} requests, {total.right} replies taken, {total.suspect} suspect, {total.wrong} wrong"

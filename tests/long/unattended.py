@@ -1,4 +1,4 @@
-"""Long checks of a box that nobody watches; `python -m tests.long` runs them."""
+"""A box that nobody watches: cron, full disks, read-only disks."""
 
 import os
 import shutil

@@ -1,0 +1,94 @@
+"""Slow units and slow gateways."""
+
+import os
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from softsplit import clock
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    ScriptedGateway,
+    connected,
+    free_port,
+    good_answer,
+    running,
+    until,
+)
+from tests.support.queueinggateway import QueueingGateway
+from tests.test_poller import FAST, Wire
+
+
+def check_a_slow_unit():
+    """A unit comes back although the tries a mute unit gets are shorter than its answers take."""
+    delay: float | None = 0.0
+
+    def reply(transaction, unit, pdu):
+        if delay is None:
+            return b""
+        answer_at = clock.now() + delay
+        until(lambda: clock.now() >= answer_at)
+        return good_answer(transaction, unit, pdu)
+
+    with ScriptedGateway(reply) as gateway:
+        wire = Wire(gateway, timeout=0.9, max_age=2.0)
+        with running(*wire.workers):
+            until(lambda: wire.serves(FAST))
+            delay = None
+            until(lambda: wire.poller._plan.is_mute(1), timeout=6)
+            delay = 0.6
+            began = clock.now()
+            until(lambda: not wire.poller._plan.is_mute(1), timeout=20)
+            yield f"back after {clock.now() - began:.1f} s"
+
+
+SLOW_GATEWAY = """
+[upstream.meters]
+url = "{url}"
+units = {{ 1 = "meter.toml", 2 = "meter.toml", 3 = "meter.toml" }}
+[downstream.tcp]
+url = "tcp://127.0.0.1:{port}"
+"""
+
+
+@contextmanager
+def behind_slow_gateway(gateway: QueueingGateway):
+    """The real program with three units behind a gateway; gives a function that tells how old a unit's data is."""
+    with tempfile.TemporaryDirectory() as directory:
+        port = free_port()
+        Path(directory, "meter.toml").write_text("block = [{ address = 100, count = 20, every = 1.0 }]")
+        config = Path(directory, "softsplit.toml")
+        config.write_text(SLOW_GATEWAY.format(url=gateway.url, port=port))
+        with Child([*SOFTSPLIT, "run", "-c", str(config)], env={**os.environ, "XDG_RUNTIME_DIR": directory}) as child:
+            master = until(lambda: connected(port), timeout=10)
+            with master:
+                yield lambda unit: master.read(unit, 100, 20) is not None
+            child.end()
+
+
+def check_slow_gateways():
+    """Behind a gateway that is slower than our tries a healthy unit is served all the time, and who returns soon."""
+    for wait, silent in ((3.0, False), (3.0, True), (2.03, False), (1.0, False)):
+        with QueueingGateway(wait, takes=0.06, silent=silent) as gateway, behind_slow_gateway(gateway) as serves:
+            until(lambda: serves(1), timeout=10)
+            began, learned = time.monotonic(), 0
+            while time.monotonic() < began + 60:
+                assert serves(1) or time.monotonic() < began + 15
+                learned = learned or (time.monotonic() > began + 15) * len(gateway.inside)
+                threading.Event().wait(0.2)
+            times = [at for unit, _, at in gateway.requests if unit == 1 and at > began + 15]
+            gap = max(later - earlier for earlier, later in zip(times, times[1:]))
+            inside = max(gateway.inside[learned:])
+            assert gap < 2.5 + wait and inside <= 1 + silent
+            gateway.there.clear()
+            threading.Event().wait(20)
+            gateway.there.add(2)
+            back = time.monotonic()
+            until(lambda: serves(2), timeout=60)
+            took = time.monotonic() - back
+        says = "nothing" if silent else "0x0B"
+        yield f"{wait} s, then {says}: asked every {gap:.1f} s at the latest, {inside} inside; back after {took:.1f} s"
+        assert took < (3 * wait + 5 if silent else max(5, 2 * wait) + wait)
