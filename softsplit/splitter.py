@@ -71,7 +71,8 @@ class Splitter:
                 mirrors[served.upstream.name, served.origin.unit].append(mirror)
             self.servers.append(server_for(downstream.name, downstream.url,
                                            [*own, *self._diagnostics(downstream, own)], downstream.line,
-                                           downstream.access))
+                                           downstream.access,
+                                           {also: each.unit for each in downstream.served for also in each.also}))
         deadlines = Deadlines([each for each in self.upstreams.values() if isinstance(each, Poller)])
         self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values(),
                                       deadlines]

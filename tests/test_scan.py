@@ -362,7 +362,7 @@ def test_a_terminal_shows_a_bar_with_the_time_left(tmp_path):
 
 
 @pytest.mark.parametrize("units, told", [
-    ("0-5", "unit 0 is not possible; allowed are 1 to 247"), ("5-248", "unit 248 is not possible"), ("3-", '"3-" is not a unit id'),
+    ("5-256", "unit 256 is not possible; allowed are 0 to 255"), ("3-", '"3-" is not a unit id'),
     ("9-5", "9-5 is empty; write the lower unit id first"), ("1\N{SUPERSCRIPT TWO}", "is not a unit id"),
     ("1,,2", '"" is not a unit id; write units like "1-32,100"'),
 ])
@@ -373,7 +373,7 @@ def test_wrong_units_are_refused(units, told):
 
 
 @pytest.mark.parametrize("arguments, told", [
-    (["tcp://127.0.0.1", "--units", "0-5"], "unit 0 is not possible; allowed are 1 to 247"),
+    (["rtuovertcp://127.0.0.1:1", "--units", "0-5"], "unit 0 is not possible on a serial line"),
     (["tcp://127.0.0.1", "--baudrate", "9600"], "baudrate: only rtu:// has one"),
     (["rtuovertcp://127.0.0.1:1", "--mode", "8N1"], "mode: only rtu:// has one"),
     (["tcp://127.0.0.1", "--timeout", "0"], "timeout: 0.0 s is not possible"),

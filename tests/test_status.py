@@ -353,6 +353,6 @@ def test_the_unit_of_the_diagnostics_must_be_free():
     downstream = Downstream("tcp://127.0.0.1:0", [meters], name="plc")
     with pytest.raises(ConfigError, match=r"diagnostics.unit: downstream.plc serves a unit 1 already"):
         Topology([downstream], diagnostics=1)
-    for unit in (0, 248, "247", 1.5, True):
+    for unit in (-1, 256, "247", 1.5, True):
         with pytest.raises(ConfigError, match="diagnostics.unit"):
             Topology([downstream], diagnostics=unit)

@@ -21,7 +21,7 @@ UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate
                  "connect_delay", "request_gap", "learn")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
-                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes")
+                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "strict_ids")
 DIAGNOSTICS_KEYS = ("unit",)
 UNITS = 'units = { 100 = "abb-b23" }'  # this, and what follows, as it is written
 SERVES = 'serves = ["meters"]'
@@ -157,5 +157,5 @@ def _unit_id(text: str, unit_bytes: object = 1) -> int:
         return parse_long_unit(text)
     if not (text.isascii() and text.isdecimal() and len(text) < 9):
         cure = "; eight hex digits need unit_bytes = 4" if text.startswith("0x") else ""
-        raise ConfigError(f"{show(text)} is no unit id; allowed are 1 to 247{cure}")
+        raise ConfigError(f"{show(text)} is no unit id; allowed are 0 to 255{cure}")
     return int(text)

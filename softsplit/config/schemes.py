@@ -6,6 +6,8 @@ A new transport is one row here, a client in `upstream/clients/choice.py` and a 
 
 from dataclasses import dataclass
 
+from softsplit.protocol.addresses import BROADCAST, UNITS
+
 MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
 
 
@@ -27,6 +29,11 @@ class Scheme:
     is_downstream: bool = True
     is_heard: bool = False  # nothing is ever sent there
     unit_sizes: tuple[int, ...] = (1,)  # bytes that a unit address may have
+
+    @property
+    def units(self) -> range:
+        """The unit ids of one byte that a device may have; on a serial line one of them is everybody's."""
+        return UNITS if self.has_mbap else UNITS[BROADCAST + 1:]
 
 
 SCHEMES = {row.name: row for row in (

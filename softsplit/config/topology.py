@@ -1,7 +1,7 @@
 """The topology: which downstream serves which units. Frozen values for scripts and configuration files."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from softsplit import checks
 from softsplit.checks import Settled
@@ -18,15 +18,20 @@ from softsplit.profiles import Profile
 WHEN_STALE = ("exception", "silent")
 MOST_PERMISSIONS = 1000  # of one downstream
 MOST_ENDS = 250  # upstreams, and downstreams
+THE_DEVICE_ITSELF = 0, 255  # as masters call it that want no unit behind a gateway; MTI 4.4.1.2
 
 
 @dataclass(frozen=True)
 class Served:
-    """A unit as the masters of one downstream see it: `unit` is its id there, `origin` the one upstream."""
+    """A unit as the masters of one downstream see it: `unit` is its id there, `origin` the one upstream.
+
+    `also` are ids besides, under which it answers because there is no other.
+    """
 
     unit: int
     upstream: Upstream
     origin: Unit
+    also: tuple[int, ...] = ()
 
 
 @checks.plainly_signed
@@ -40,6 +45,7 @@ class Downstream:
     max_age        s, after which data is too old to be served
     when_stale     what a master gets then: "exception" (0x0B) or "silent"
     allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
+    strict_ids     of tcp: whether a unit that is the only one answers under its own id alone, not as 0 and 255
     baudrate, mode, rs485, echo   of rtu only, as of an Upstream
     max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
                    "softsplit example"
@@ -60,6 +66,7 @@ class Downstream:
     allow: Iterable[str] | None = None
     prefer: Iterable[str] | None = None
     allow_writes: Settled[Iterable[str], tuple[Permission, ...]] = Settled(())
+    strict_ids: bool = False
     units: Mapping[int, tuple[Upstream, int]] | None = None
     name: str = ""
     line: Line | None = field(init=False, default=None)
@@ -77,7 +84,9 @@ class Downstream:
         else:
             self._refuse(Line, "only rtu:// has one")
             checks.settle(self, access=Access(**checks.given(self, Access)))
-        checks.settle(self, served=self._chosen_units() if self.units is not None else self._all_units())
+        checks.require_truth(self.strict_ids, "strict_ids")
+        served = self._chosen_units() if self.units is not None else self._all_units()
+        checks.settle(self, served=served if len(served) > 1 else (self._only_unit(served[0]),))
         checks.settle(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
         checks.settle(self, allow_writes=self._permissions())
 
@@ -113,11 +122,17 @@ class Downstream:
                 if not (isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream)):
                     raise ConfigError(f"{show(whose)} is not (an Upstream, a unit id there)")
                 upstream, origin = whose
-                require_unit(unit)
+                require_unit(unit, url=self.url)
                 chosen.append(Served(unit, upstream, upstream.unit(origin)))
         if not chosen:
             raise ConfigError("at least one is needed", "units")
         return tuple(chosen)
+
+    def _only_unit(self, served: Served) -> Served:
+        """A unit without others, which is the device itself to masters of Modbus TCP."""
+        if not self.url.kind.has_mbap or self.strict_ids:
+            return served
+        return replace(served, also=tuple(unit for unit in THE_DEVICE_ITSELF if unit != served.unit))
 
     def _all_units(self) -> tuple[Served, ...]:
         owners: dict[int, Upstream] = {}
@@ -126,9 +141,12 @@ class Downstream:
             raise ConfigError("an upstream stands twice", "serves")
         for upstream in upstreams:
             if upstream.unit_bytes == 4:
-                raise ConfigError(f"the units of {upstream.name} have no ids of 1 to 247; choose some: units "
+                raise ConfigError(f"the units of {upstream.name} have no ids of one byte; choose some: units "
                                   f'= {{ 1 = "{upstream.name}/{upstream.units[0].unit}" }}', "serves")
             for unit in upstream.units:
+                if unit.unit not in self.url.kind.units:
+                    raise ConfigError(f"unit {unit.unit} of {upstream.name} is not possible on a serial line, where 0 "
+                                      "is everybody; give it another id in units", "serves")
                 other = owners.setdefault(unit.unit, upstream)
                 if other is not upstream:
                     raise ConfigError(f"unit {unit.unit} would be served twice, from {other.name} and from "
@@ -183,8 +201,8 @@ class Topology:
 
     def _check_diagnostics(self) -> None:
         with checks.inside("diagnostics.unit"):
-            require_unit(self.diagnostics)
             for downstream in self.downstreams:
+                require_unit(self.diagnostics, url=downstream.url)
                 if self.diagnostics in [served.unit for served in downstream.served]:
                     raise ConfigError(f"downstream.{downstream.name} serves a unit {self.diagnostics} "
                                       "already; choose one that it does not")

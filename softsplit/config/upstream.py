@@ -11,11 +11,11 @@ from softsplit.config.line import Line
 from softsplit.config.url import Url, as_url, parse_url
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile
-from softsplit.protocol.addresses import SIZES, LongUnit, parse_long_unit
-from softsplit.protocol.blocks import UNITS, Block, Read
+from softsplit.protocol.addresses import SIZES, UNITS, LongUnit, parse_long_unit
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 
-MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 247
+MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 256
 
 
 @checks.plainly_signed
@@ -23,7 +23,7 @@ MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 247
 class Unit:
     """One device on an upstream bus: Unit(100, "abb-b23").
 
-    unit      its id, 1 to 247, or an address of four bytes like "0x0012D687"
+    unit      its id, 0 to 255, or an address of four bytes like "0x0012D687"
     profile   the name of a shipped profile, a path that ends in .toml, or a Profile
     every     other periods than the profile's, in seconds, by block: {"total accumulators": 10}
 
@@ -168,6 +168,8 @@ class Upstream:
                     "it needs unit_bytes = 4"
                 raise ConfigError(f"unit {unit.unit} has not an address of {self.unit_bytes} bytes; {cure}",
                                   "units")
+            if self.unit_bytes == 1:
+                require_unit(unit.unit, f"units.{unit.unit}", self.url)
 
     def unit(self, number: int | str) -> Unit:
         """Return the unit with this id. Raises ConfigError when there is none."""
@@ -182,7 +184,7 @@ def _as_unit(unit: int | str) -> int:
     if isinstance(unit, str) and unit.startswith("0x"):
         with checks.inside("unit"):
             return parse_long_unit(unit)
-    return unit if isinstance(unit, LongUnit) else require_unit(unit, "unit")
+    return unit if isinstance(unit, LongUnit) else require_unit(checks.require_type(unit, int, "unit"))
 
 
 def _as_profile(profile: Profile | str) -> Profile:
@@ -191,9 +193,10 @@ def _as_profile(profile: Profile | str) -> Profile:
     return load_profile(checks.require_type(profile, str, "profile", '"abb-b23"'))
 
 
-def require_unit(unit: object, key: str = "") -> int:
-    """Return a unit id that a device may have. Raises ConfigError."""
-    number = checks.require_type(unit, int, key)
-    if number not in UNITS:
-        raise ConfigError(f"unit {show(unit)} is not possible; allowed are {UNITS[0]} to {UNITS[-1]}")
+def require_unit(unit: object, key: str = "", url: Url | None = None) -> int:
+    """Return a unit id that a device may have, at a url. Raises ConfigError."""
+    number, units = checks.require_type(unit, int, key), url.kind.units if url else UNITS
+    if number not in units:
+        why = " on a serial line, where 0 is everybody" if number in UNITS else ""
+        raise ConfigError(f"unit {show(unit)} is not possible{why}; allowed are {units[0]} to {units[-1]}", key)
     return number

@@ -1,6 +1,7 @@
 """The databank of one server: its mirrors, and a log line for each kind of refused request."""
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Future
 
 from modbus_tk import modbus
@@ -22,13 +23,16 @@ class Databank(modbus.Databank):
     """modbus-tk's databank with mirrors for slaves.
 
     `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial
-    line. `question` is for `unserved`, which counts what masters send in vain.
+    line. `question` is for `unserved`, which counts what masters send in vain. `also` are further ids of units
+    that are here.
     """
 
-    def __init__(self, name: str, mirrors, unknown_unit: int | None, question: str = ""):
+    def __init__(self, name: str, mirrors, unknown_unit: int | None, question: str = "",
+                 also: Mapping[int, int] | None = None):
         super().__init__()
         self._name = name
         self._slaves: dict[int, Mirror] = {mirror.unit: mirror for mirror in mirrors}
+        self._also = {other: self._slaves[unit] for other, unit in (also or {}).items()}
         self._unknown_unit = unknown_unit
         self.unserved = Unserved(name, self._slaves, question)
         self._refused: set[str] = set()
@@ -36,7 +40,7 @@ class Databank(modbus.Databank):
 
     @property
     def mirrors(self) -> dict[int, Mirror]:
-        """The mirrors by unit."""
+        """The mirrors by unit, each once."""
         return self._slaves
 
     def answer(self, unit: int, pdu: bytes, master: str = "") -> bytes | Future:  # server thread
@@ -44,7 +48,7 @@ class Databank(modbus.Databank):
 
         `master` is who asks, "host:port": requests that have to wait are served in turn among masters.
         """
-        mirror = self._slaves.get(unit)
+        mirror = self._slaves.get(unit) or self._also.get(unit)
         if mirror is not None:
             answer = mirror.handle_request(pdu, master=master)
             if isinstance(answer, bytes) and answer[:1] >= b"\x80" and answer[1] in NOTED:

@@ -1,7 +1,7 @@
 """The diagnostics unit: registers from which a PLC can read how fresh the other units are.
 
 Input registers, big-endian. From 0x0000 on: version of this table (1), state of all units together, count of
-units, seconds since the start (u32). From 16 x unit id on, for each unit of the server:
+units, seconds since the start (u32). From 16 x unit id on (4096 for unit 0), for each unit of the server:
 
     +0 unit id          +1 state                 +2 age of its newest data   +3 age of its oldest block
     +4 fresh blocks     +5 blocks                +6 requests (u32)           +8 answers (u32)
@@ -27,6 +27,7 @@ from softsplit.protocol.pdu import SILENCE
 
 VERSION = 1
 PER_UNIT = 16  # registers
+UNIT_0 = 256  # in whose place unit 0 is, because the summary is in its own
 FRESH, PARTLY, NOTHING = 1, 2, 3
 NO_AGE = 0xFFFF
 
@@ -69,7 +70,8 @@ class Diagnostics(Slave):
     def _group(self, group: int, now: float) -> bytes:
         if group == 0:
             return self._summary(now)
-        return self._unit(group, now) if group in self._watched else b""
+        unit = 0 if group == UNIT_0 else group
+        return self._unit(unit, now) if unit in self._watched else b""
 
     def _summary(self, now: float) -> bytes:
         states = [state for mirror, _ in self._watched.values() for state in mirror.states(now)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from softsplit.config.topology import Served
 from softsplit.config.url import Url
 from softsplit.downstream.servers.masters import OTHER, MasterCounters, Masters
+from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.functions import READ_TABLES, Table, describe
 from softsplit.rates import Rates
 
@@ -59,7 +60,10 @@ class MasterStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedStatus:
-    """A unit as a downstream serves it: how many of its blocks are fresh, or refused, and which are stale."""
+    """A unit as a downstream serves it: how many of its blocks are fresh, or refused, and which are stale.
+
+    `also` are ids besides under which it answers.
+    """
 
     origin: str
     is_heard: bool
@@ -67,6 +71,7 @@ class ServedStatus:
     fresh: int
     refused: int
     stale: tuple[str, ...]
+    also: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +106,12 @@ class DownstreamStatus:
     @property
     def is_asked(self) -> bool:
         """Whether masters have asked for units that are served here."""
-        return any(asked.unit is None or str(asked.unit) in self.units
+        return any(asked.unit is None or self.served(asked.unit)
                    for master in self.masters.values() for asked in master.asked)
+
+    def served(self, unit: int | None) -> ServedStatus | None:
+        """The unit that answers when masters ask for this id, if any is served."""
+        return self.units.get(str(unit)) or next((each for each in self.units.values() if unit in each.also), None)
 
     @property
     def is_serving(self) -> bool:
@@ -110,10 +119,14 @@ class DownstreamStatus:
 
 
 class Reporter:
-    """Tells of the masters of one server what they ask, and how often. For the main thread."""
+    """Tells of the masters of one server what they ask, and how often. For the main thread.
 
-    def __init__(self, masters: Masters):
+    `size` is that of the unit addresses there, in bytes.
+    """
+
+    def __init__(self, masters: Masters, size: int = 1):
         self._masters = masters
+        self._size = size
         self._rates = Rates()
 
     def report(self, url: Url, state: str, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:
@@ -131,8 +144,19 @@ class Reporter:
             requests=sum(tally.requests for tally in tallies),
             exceptions=_by_code(sum((Counter(dict(tally.exceptions)) for tally in tallies), Counter())),
             silences=sum(tally.silent for tally in tallies),
-            masters={address: _master(address, tally, counters, rates) for address, tally in masters.items()},
+            masters={address: self._master(address, tally, counters, rates)
+                     for address, tally in masters.items()},
             units=units,
+        )
+
+    def _master(self, address: str, tally: MasterCounters, counters: Mapping, rates: Mapping) -> MasterStatus:
+        own = [key for key in counters if key[0] == address]
+        return MasterStatus(
+            requests=sum(counters[key] for key in own),
+            rate=round(sum(rates[key] for key in own), 3),
+            exceptions=_by_code(dict(tally.exceptions)),
+            silences=tally.silent,
+            asked=tuple(_asked(key[1], self._size, counters[key], round(rates[key], 3)) for key in own),
         )
 
 
@@ -140,30 +164,20 @@ def _by_code(exceptions: Mapping[int, int]) -> dict[int, int]:
     return dict(sorted(exceptions.items()))
 
 
-def _master(address: str, tally: MasterCounters, counters: Mapping, rates: Mapping) -> MasterStatus:
-    own = [key for key in counters if key[0] == address]
-    return MasterStatus(
-        requests=sum(counters[key] for key in own),
-        rate=round(sum(rates[key] for key in own), 3),
-        exceptions=_by_code(dict(tally.exceptions)),
-        silences=tally.silent,
-        asked=tuple(_asked(key[1], counters[key], round(rates[key], 3)) for key in own),
-    )
-
-
-def _asked(asked: bytes, requests: int, rate: float) -> AskedStatus:
+def _asked(asked: bytes, size: int, requests: int, rate: float) -> AskedStatus:
     """A request: a read with its block, anything else with its function, or all others together."""
     if asked == OTHER:
         return AskedStatus(unit=None, function=None, table=None, address=None, count=None, requests=requests,
                            rate=rate)
-    unit, function = asked[0], asked[1]
+    unit, pdu = unit_of(asked, size), asked[size:]
+    function = pdu[0]
     table = READ_TABLES.get(function)
     return AskedStatus(
         unit=unit,
         function=function,
         table=table,
-        address=int.from_bytes(asked[2:4], "big") if len(asked) >= 4 else None,
-        count=int.from_bytes(asked[4:6], "big") if table and len(asked) >= 6 else None,
+        address=int.from_bytes(pdu[1:3], "big") if len(pdu) >= 3 else None,
+        count=int.from_bytes(pdu[3:5], "big") if table and len(pdu) >= 5 else None,
         requests=requests,
         rate=rate,
     )
@@ -184,4 +198,5 @@ def _unit(served: Served, mirror: "Mirror", now: float) -> ServedStatus:
         fresh=sum(state.is_fresh for state in states),
         refused=sum(state.exception is not None for state in states),
         stale=tuple(state.name for state in states if not state.is_fresh and state.exception is None),
+        also=served.also,
     )

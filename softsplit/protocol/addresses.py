@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable
 
 from softsplit.errors import ConfigError, show
-from softsplit.protocol.blocks import UNITS
 
 SIZES = (1, 4)  # bytes
+UNITS = range(256)  # what one byte can say; over Modbus TCP a device may have any of them
+BROADCAST = 0  # on a serial line: all units at once; MODBUS over Serial Line V1.02, 2.2
+LINE_UNITS = range(1, 248)  # what units of a serial line may have by the same
 
 
 class LongUnit(int):

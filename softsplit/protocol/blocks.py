@@ -12,7 +12,6 @@ from softsplit.protocol.functions import Table
 ADDRESSES = 0x10000  # addresses in one table; MAP 4.3
 SHORTEST_PERIOD = 0.001  # s
 LONGEST_PERIOD = 86400.0
-UNITS = range(1, 248)  # unit ids a device may have; MODBUS over Serial Line V1.02, 2.2
 
 
 @dataclass(frozen=True, slots=True)

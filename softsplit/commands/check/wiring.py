@@ -8,8 +8,10 @@ from softsplit.commands.check.discovery import missed_by_victron
 from softsplit.config.line import Line
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.url import Url
 from softsplit.polling import busload
 from softsplit.printable import printable
+from softsplit.protocol.addresses import LINE_UNITS, UNITS, LongUnit
 from softsplit.protocol.blocks import Read
 
 USUAL_BAUDRATES = (9600, 19200, 38400, 57600, 115200)  # baud
@@ -69,7 +71,8 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> list[str]:
         title = f"  ({unit.profile.title})" if unit.profile.title else ""
         note = "" if unit in polled else "  NOT SERVED by any downstream" if upstream.is_heard else \
             "  NOT POLLED: no downstream serves it"
-        lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}")
+        lines.append(f" {'└' if is_last else '├'}─ unit {unit.unit}  {unit.profile.name}{title}{note}"
+                     f"{_reserved(unit.unit, upstream.url)}")
         lines += [f" {' ' if is_last else '│'}    {line}" for line in _reads(upstream, unit, costs)]
     if upstream.is_heard:
         lines.append(" listen only: nothing is sent; only what another master reads here is served")
@@ -172,8 +175,18 @@ def _downstream(downstream: Downstream) -> list[str]:
         origin = served.upstream.name, str(served.origin.unit)
         writable = [str(each) for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
         may = f"  masters may write {', '.join(writable)}" if writable else ""
-        lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}")
+        lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}"
+                     f"{_reserved(served.unit, downstream.url)}")
+        if served.also:
+            lines.append(f"    masters may ask for unit {' or '.join(map(str, served.also))} instead; strict_ids = true "
+                         "ends that")
     return lines + missed_by_victron(downstream)
+
+
+def _reserved(unit: int, url: Url) -> str:
+    """A note on an id that the specification keeps for itself on a serial line, though some devices have one."""
+    is_usual = url.kind.has_mbap or isinstance(unit, LongUnit) or unit in LINE_UNITS
+    return "" if is_usual else f"  ({LINE_UNITS[-1] + 1} to {UNITS[-1]} are reserved on a serial line)"
 
 
 def _how(downstream: Downstream) -> str:

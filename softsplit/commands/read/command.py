@@ -25,7 +25,7 @@ from softsplit.protocol.functions import Table
 @click.command()
 @click.option("-a", "--at", "where", type=PLACE, default="localhost:502", metavar="HOST[:PORT]|URL", show_default=True,
               help="Device or gateway to read from.")
-@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 1 to 247.")
+@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 0 to 255.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Read all blocks that this profile polls.")
 @click.option("-d", "--decode", is_flag=True, help="Show each value with its name and unit of measure.")
 @click.option("-t", "--table", type=click.Choice([table.value for table in Table]),

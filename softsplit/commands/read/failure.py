@@ -20,7 +20,8 @@ from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.diagnosis import GARBAGE, look_at, look_at_wire, look_for
 from softsplit.upstream.causes.dialect import ask_otherwise
 
-USUAL_IDS = (*range(1, 11), 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)  # of meters, as they are sold and set
+# of devices, as they are sold and set
+USUAL_IDS = (*range(1, 11), 255, 0, 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)
 LOOK_FOR = 4.0  # s
 SHORT = 0.3  # s for each of them
 CURES = {
@@ -64,7 +65,7 @@ def _find_units(url: Url, unit: int, timeout: float, line: Line | None) -> list[
     end = clock.now() + LOOK_FOR
     with Prober(url, timeout, line) as prober, suppress(Unreachable):
         for each in USUAL_IDS:
-            if each == unit or clock.now() > end:
+            if each == unit or each not in url.kind.units or clock.now() > end:
                 continue
             with suppress(BadAnswer):
                 if prober.probe(each):

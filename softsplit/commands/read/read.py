@@ -14,6 +14,7 @@ from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.shared.reader import Outcome, read_all, title_of
 from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
+from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
 from softsplit.errors import ConfigError
 from softsplit.printable import printable
@@ -105,6 +106,7 @@ class Whom:
     force: bool = False
 
     def __post_init__(self):
+        require_unit(self.unit, url=self.url)
         checks.require_seconds(self.timeout, "timeout")
         if self.every is not None:
             checks.require_seconds(self.every, "every")

@@ -14,8 +14,8 @@ from softsplit.config.url import parse_url
 
 @click.command()
 @click.argument("url", type=Parsed("url", partial(parse_url, schemes=ASKED)))
-@click.option("--units", type=Parsed("units", parse_units), default="1-247", show_default=True, metavar="UNITS",
-              help="Unit ids to try, such as 1-32,100.")
+@click.option("--units", type=Parsed("units", parse_units), metavar="UNITS",
+              help="Unit ids to try, such as 1-32,100.  [default: 1-247; over tcp:// 255, too]")
 @click.option("--baudrate", "baudrates", type=BAUDRATE, multiple=True,
               help="Baud rate to try on a serial line; can be repeated. Default: all common ones.")
 @click.option("--mode", "modes", type=click.Choice(line.MODES, case_sensitive=False), multiple=True,

@@ -16,25 +16,30 @@ from softsplit.config.url import Url
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.printable import printable
 from softsplit.profiles import Profile, load_profile, shipped_profiles
+from softsplit.protocol.addresses import LINE_UNITS
 from softsplit.upstream.causes.diagnosis import HELD
 
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
 MODES = (("8E1", "8N1"), ("8O1",))  # the second group after all baud rates with the first
 TIMEOUT, GATEWAY_TIMEOUT = 0.2, 1.0  # s until an answer begins; a gateway itself has to wait for it
+THE_DEVICE_ITSELF = (), (255,)  # the id of one that is no gateway, over Modbus TCP; MTI 4.4.1.2
 NAME = "meters"  # of the section
 INTERRUPTED = 130  # exit code after Ctrl-C
 CLEAR = "\r\x1b[K"  # takes the bar away from the line where it stands
 
 
-def plan_scan(url: Url, units: Sequence[int], baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
+def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
               names: Sequence[str]) -> Scan:
     """Return the search that the command line asks for; what it leaves out is tried. Raises ConfigError.
 
     `names` are of profiles besides the shipped ones.
     """
+    chosen = tuple(units or (*LINE_UNITS, *THE_DEVICE_ITSELF[url.kind.has_mbap]))
+    for unit in chosen:
+        require_unit(unit, "--units", url)
     usual = TIMEOUT if url.is_serial else GATEWAY_TIMEOUT
     seconds = checks.require_seconds(usual if timeout is None else timeout, "timeout")
-    return Scan(url, tuple(units), _ways(url, baudrates, modes), seconds, _profiles(names))
+    return Scan(url, chosen, _ways(url, baudrates, modes), seconds, _profiles(names))
 
 
 def parse_units(text: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from softsplit.config import line
 from softsplit.config.schemes import ASKED
 from softsplit.config.url import Url, parse_url
 from softsplit.errors import ConfigError, show
+from softsplit.protocol.addresses import UNITS
 
 LONGEST_NUMBER = 100  # characters
 
@@ -87,7 +88,7 @@ PLACE = Parsed("place", parse_place)
 DURATION = Parsed("time", parse_duration)
 SIZE = Parsed("size", parse_size)
 FILE = Parsed("file", _file_name)
-UNIT = click.IntRange(1, 247)
+UNIT = click.IntRange(UNITS[0], UNITS[-1])
 BAUDRATE = click.IntRange(line.BAUDRATES[0], line.BAUDRATES[-1])
 config_option = click.option(
     "-c", "--config", "path", metavar="FILE",

@@ -11,6 +11,7 @@ from softsplit.commands.simulate.faults import Faults
 from softsplit.config import schemes
 from softsplit.config.access import Access
 from softsplit.config.line import Line
+from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.servers.connection import Connection
@@ -21,8 +22,7 @@ from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.addresses import LongUnit, unit_bytes, unit_of
-from softsplit.protocol.blocks import UNITS
+from softsplit.protocol.addresses import LINE_UNITS, LongUnit, unit_bytes, unit_of
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, SILENCE
 
 FLIPPED = 0x40  # the bit of a damaged byte that is wrong
@@ -51,7 +51,7 @@ def _content(answer: bytes) -> bytes:
 
 def _another(unit: int) -> int:
     """Some other unit, whose address has the same size."""
-    return LongUnit(unit ^ 1) if isinstance(unit, LongUnit) else unit % UNITS[-1] + 1
+    return LongUnit(unit ^ 1) if isinstance(unit, LongUnit) else unit % LINE_UNITS[-1] + 1
 
 
 class FaultyUnit(Slave):
@@ -150,6 +150,9 @@ def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) 
         raise ConfigError("units with addresses of one byte and of four cannot share a line")
     if 4 in sizes and 4 not in url.kind.unit_sizes:
         raise ConfigError(f"{url}: only {schemes.named(schemes.WITH_LONG_UNITS)} have unit addresses of four bytes")
+    if 1 in sizes:
+        for unit in addresses:
+            require_unit(unit, url=url)
     databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None)
     if url.is_serial:
         return _FaultyRtuServer(name, url, line, databank)

@@ -29,7 +29,7 @@ def _gets(status: Status, downstream: DownstreamStatus, asked: AskedStatus) -> t
     """What a read that a master repeats gets now, with its style."""
     if asked.table is None or asked.address is None or asked.count is None:
         return "", ""
-    unit = downstream.units.get(str(asked.unit))
+    unit = downstream.served(asked.unit)
     if unit is None:
         return "no such unit", "note"
     if unit.is_heard:

@@ -1,6 +1,6 @@
 """Create the server for a url."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from modbus_tk.modbus import Slave
 
@@ -16,9 +16,12 @@ from softsplit.protocol.pdu import GATEWAY_NO_PATH
 
 
 def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None,
-               access: Access | None = None) -> Server:
-    """Return a server, not yet open, for these units; `line` is for a serial url, `access` for the others."""
-    databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None, question_for(url, line))
+               access: Access | None = None, also: Mapping[int, int] | None = None) -> Server:
+    """Return a server, not yet open, for these units; `line` is for a serial url, `access` for the others.
+
+    `also` are further ids of these units.
+    """
+    databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None, question_for(url, line), also)
     if url.is_serial:
         return RtuServer(name, url, line or Line(), databank)
     return (TcpServer if url.kind.has_mbap else RtuOverTcpServer)(name, url, databank, access or Access())

@@ -14,6 +14,7 @@ from softsplit.downstream.report import DownstreamStatus, Reporter, ServedStatus
 from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import DownstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
+from softsplit.protocol.addresses import size_of
 from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
@@ -34,7 +35,7 @@ class Server(Worker):
         self.url = url
         self.databank = databank
         self.masters = Masters()
-        self._reporter = Reporter(self.masters)
+        self._reporter = Reporter(self.masters, size_of(databank.mirrors))
         self.label = name
         self._is_named = name != str(url)
         self.bucket = TokenBucket()
