@@ -1,5 +1,9 @@
 """The cause of silence, from what was seen on one wire: observations in, a sentence out."""
 
+import socket
+import threading
+from contextlib import suppress
+
 import pytest
 
 from softsplit.config.url import parse_url
@@ -10,6 +14,7 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.causes.diagnosis import Diagnosis, is_late
+from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.causes.strangers import describe_stranger
 
 GATEWAY = parse_url("tcp://10.0.0.5:502", ("tcp",))
@@ -57,3 +62,22 @@ def test_a_late_answer_tells_which_timeout_is_enough():
 def test_who_speaks_no_modbus_is_named(data, url, said):
     found = describe_stranger(data, url)
     assert said in found and bool(found) is bool(said) and found.isprintable()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "rtuovertcp"])
+def test_a_silent_gateway_is_sent_nothing_but_reads_of_modbus(scheme):
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def attend():
+            with suppress(OSError):
+                while True:
+                    sock, _ = server.accept()
+                    with sock, suppress(ConnectionResetError):
+                        while data := sock.recv(1000):
+                            heard.append(data)
+
+        threading.Thread(target=attend, daemon=True).start()
+        url = parse_url(f"{scheme}://127.0.0.1:{server.getsockname()[1]}", (scheme,))
+        assert ask_otherwise(url, 100, Block(Table.HOLDING_REGISTERS, 0x5B00, 2), 0.1, lambda seconds: None) == ""
+        server.shutdown(socket.SHUT_RDWR)
+    assert len(heard) == 3 and all(adu.is_rtu_frame(each) or adu.tcp_frame_length(each) == len(each) for each in heard)

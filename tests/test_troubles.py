@@ -105,6 +105,7 @@ def web_server(directory):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    server.handle_error = lambda *_: None  # who hangs up
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"tcp://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
@@ -147,6 +148,18 @@ def accepts_and_is_silent(directory):
         while sock.recv(100):
             pass
     return listener(directory, ignore)
+
+
+def hears_late(what_it_does_before):
+    """A gateway that is ready half a second after connecting; `what_it_does_before` gets an earlier request."""
+    def serve(sock):
+        connected_at = time.monotonic()
+        while request := sock.recv(300):
+            if time.monotonic() - connected_at < 0.5:
+                what_it_does_before(sock)
+            else:
+                sock.sendall(good(int.from_bytes(request[:2], "big"), request[6], request[7:]))
+    return lambda directory: listener(directory, serve)
 
 
 def refusal(code):
@@ -210,7 +223,9 @@ TROUBLES = [
     Trouble("a login is at the port of an RTU url", banner(b"Welcome to EW11\r\nlogin: ", "rtuovertcp"),
             ("{name}: no Modbus device answers at {place}, but one that says \"Welcome to EW11 login:\"",)),
     Trouble("the old master holds the gateway, which hangs up on others", hangs_up,
-            ("{name}: the gateway at tcp://{place} hangs up after connecting", HELD, "set connect_delay = 1")),
+            ("{name}: the gateway at tcp://{place} hangs up after connecting", HELD, "set connect_delay = 3")),
+    Trouble("the gateway hangs up on who asks at once", hears_late(lambda sock: sock.shutdown(socket.SHUT_RDWR)),
+            ("{name}: the gateway at tcp://{place} needs a pause after connecting", "set connect_delay = 1")),
     Trouble("the old master holds the gateway, which ignores others", accepts_and_is_silent,
             ("{name}: no unit answers", HELD)),
     Trouble("nothing is on the serial line", only(), ("{name}: no unit answers", "set to 19200 8E1", LINE)),

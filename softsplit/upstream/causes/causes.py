@@ -26,7 +26,7 @@ class Causes:
         self._timeout = upstream.timeout
         self._diagnosis = Diagnosis(upstream.url, upstream.line, counters.blocks, upstream.timeout,
                                     client.request_gap)
-        self._other_dialect = OtherDialect(upstream.url, upstream.timeout, pause)
+        self._other_dialect = OtherDialect(upstream.url, upstream.timeout, pause, upstream.connect_delay)
 
     def explain(self, outcome: Outcome) -> Outcome:
         """Take note of what came of a request; return it, its error with the cause, as far as it is known."""

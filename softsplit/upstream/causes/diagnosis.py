@@ -27,7 +27,7 @@ IS_IT_ON = "is it on, at this address and port?"
 GARBAGE = 'bytes arrive that are no Modbus: baud rate or parity; "softsplit scan" finds it'
 HUNG_UP = "hung up", "reset by peer"  # how an error ends
 SOON = 2.0  # s after connecting, in which a hang-up is one of a gateway that needs a pause, or has no room
-CONNECT_DELAY = 1  # s, what to set then
+CONNECT_DELAY, LONG_DELAY = 1, 3  # s, what to set then: when that is known to help, and when it is not
 QUICK, REQUEST_GAP = 0.08, 0.1  # s after an answer; what to set where requests are lost that come so soon
 LEAST_LOST, LOST_SHARE = 5, 0.2  # requests, and of those that came so soon
 OFTEN_LATE = 3  # late answers of a unit, after which it is told though it answers
@@ -65,6 +65,11 @@ def is_late(unit: int, took: float, timeout: float) -> str:
     """Say which time-out a unit needs that took so long, in seconds."""
     enough = next((each for each in TIMEOUTS if each >= ROOM * took), TIMEOUTS[-1])
     return f"unit {unit} answers {took - timeout:.1f} s too late; set timeout = {enough:g}"
+
+
+def needs_pause(url: Url) -> str:
+    """Say what to set where a request is only heard some time after connecting."""
+    return f"the gateway at {url} needs a pause after connecting; set connect_delay = {CONNECT_DELAY}"
 
 
 class Diagnosis:
@@ -159,7 +164,7 @@ class Diagnosis:
         if str(error).lower().endswith(HUNG_UP) and connected_for < SOON and not self._url.is_serial:
             kind, what = ((NoAnswer, error) if self._answering or self._is_alive else
                           (NothingAnswers, f"the gateway at {self._url} hangs up after connecting"))
-            return kind(f"{what}; {HELD} Or it needs a pause first: set connect_delay = {CONNECT_DELAY}")
+            return kind(f"{what}; {HELD} Or it needs a pause first: set connect_delay = {LONG_DELAY}")
         if unit in self._answering:
             return error
         if self._answering:

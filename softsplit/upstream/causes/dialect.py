@@ -1,11 +1,13 @@
-"""Asks in the other dialect of Modbus where nobody answers: RTU on a connection for Modbus TCP, or the reverse.
+"""Asks otherwise where nobody answers: in the other dialect of Modbus, then more slowly, in the right one.
 
 A gateway that passes bytes through and one that translates look alike until they are asked. So the same read of
-one register is sent once more, the other way, on a connection of its own: never to a gateway that answers.
+one register is sent once more, the other way, on a connection of its own: never to a gateway that answers. All
+that is ever sent are reads of Modbus, for the line behind a gateway may have other devices.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 from softsplit import clock
@@ -13,61 +15,61 @@ from softsplit.config.url import Url
 from softsplit.errors import Refused, Stranger, UpstreamError
 from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
-from softsplit.transport.wire import SocketWire
+from softsplit.upstream.causes.diagnosis import CONNECT_DELAY, needs_pause
 from softsplit.upstream.causes.strangers import (
     IS_PORT_RIGHT,
     answers_otherwise,
-    describe_stranger,
     other_url,
 )
 from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.client import Client
 
-WEB_REQUEST = b"GET / HTTP/1.0\r\n\r\n"  # a web server waits for a whole line
-WEB_ANSWER = 0.5  # s for its answer, at most
-PAUSES = (0.0, 60.0, 600.0)  # s before each time that the other dialect is tried, while nobody answers
+EMPTY_LINE = 0x0A0A  # an address that is two line feeds: a web server answers its read with "bad request"
+WEB_ANSWER = 1.0  # s for that
+PAUSES = (0.0, 60.0, 600.0)  # s before each time that it is tried, while nobody answers
 
 
 def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
-                  pause: Callable[[float], object] = time.sleep) -> str:
-    """Ask a unit in the other dialect; say who answers, or nothing. No other connection should be open there."""
+                  pause: Callable[[float], object] = time.sleep, connect_delay: float = 0.0) -> str:
+    """Ask a unit in the other dialect, and after a pause in the right one; say who answers, or what to set.
+
+    Return nothing when that does not help. No other connection should be open there; `connect_delay` is the
+    pause that was made until now.
+    """
     other = other_url(url)
     if other is None or isinstance(unit, LongUnit):  # of which the other dialect knows nothing
         return ""
-    client = client_for(other, timeout, pause=pause)
+    asked = replace(block, count=1)
+    with closing(client_for(other, timeout, connect_delay=connect_delay, pause=pause)) as client:
+        if (stranger := _ask(client, unit, asked, timeout)) is not None:
+            return stranger or answers_otherwise(url)
+    delay = max(CONNECT_DELAY, connect_delay)
+    with closing(client_for(url, timeout, connect_delay=delay, pause=pause)) as client:
+        if (stranger := _ask(client, unit, asked, timeout)) is not None:
+            return stranger or (needs_pause(url) if delay > connect_delay else "")
+        return _ask(client, unit, Block(block.table, EMPTY_LINE, 2), max(timeout, WEB_ANSWER)) or ""
+
+
+def _ask(client: Client, unit: int, block: Block, timeout: float) -> str | None:
+    """Return nothing when the unit answers, who answers if that is no Modbus, and None when nobody does."""
     try:
-        client.read(unit, replace(block, count=1), timeout)
+        client.read(unit, block, timeout)
     except Refused:
-        return answers_otherwise(url)
-    except UpstreamError as error:
-        if isinstance(error, Stranger) and str(error).endswith(IS_PORT_RIGHT):
-            return str(error)
-        return _ask_web_server(url, min(timeout, WEB_ANSWER))
-    finally:
-        client.close()
-    return answers_otherwise(url)
-
-
-def _ask_web_server(url: Url, timeout: float) -> str:
-    """Ask for a page; say who answers, or nothing."""
-    wire = SocketWire(url, timeout)
-    try:
-        wire.open()
-        wire.send(WEB_REQUEST, timeout)
-        return describe_stranger(wire.receive(timeout), url)
-    except OSError:
         return ""
-    finally:
-        wire.close()
+    except UpstreamError as error:
+        return str(error) if isinstance(error, Stranger) and str(error).endswith(IS_PORT_RIGHT) else None
+    return ""
 
 
 class OtherDialect:
-    """Tries the other dialect of one upstream now and then, while nobody has ever answered there.
+    """Asks one upstream otherwise now and then, while nobody has ever answered there.
 
-    `said` tells who answered. For the thread that owns the wire.
+    `said` tells who answered then, or what to set. For the thread that owns the wire.
     """
 
-    def __init__(self, url: Url, timeout: float, pause: Callable[[float], object]):
+    def __init__(self, url: Url, timeout: float, pause: Callable[[float], object], connect_delay: float = 0.0):
         self.said = ""
+        self._connect_delay = connect_delay
         self._url = url
         self._timeout = timeout
         self._pause = pause
@@ -80,6 +82,7 @@ class OtherDialect:
 
     def ask(self, unit: int, block: Block) -> None:
         """Try it once; the connection of the upstream has to be closed."""
-        self.said = ask_otherwise(self._url, unit, block, self._timeout, self._pause)
+        self.said = ask_otherwise(self._url, unit, block, self._timeout, self._pause,
+                                  self._connect_delay)
         self._tries += 1
         self._not_before = clock.now() + (PAUSES[self._tries] if self._tries < len(PAUSES) else 0.0)
