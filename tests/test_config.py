@@ -130,7 +130,7 @@ WRONG = [
     (changed('url = "tcp://192.168.1.140:8899"', ""), "upstream.meters: url is missing"),
     (changed('"tcp://192.168.1.140:8899"', "5"), "upstream.meters.url: 5 is not text"),
     (changed("tcp://192.168.1.140:8899", "192.168.1.140"), 'upstream.meters.url: "192.168.1.140" is no url'),
-    (changed("tcp://192.168.1.140:8899", "udp://x"), 'upstream.meters.url: "udp://x" is not possible here'),
+    (changed("tcp://192.168.1.140:8899", "ascii://x"), 'upstream.meters.url: "ascii://x" is not possible here'),
     (changed("tcp://192.168.1.140:8899", "rtu://ttyS0"), 'upstream.meters.url: "rtu://ttyS0" names no device'),
     (changed("tcp://192.168.1.140:8899", "rtuovertcp://h"), 'upstream.meters.url: "rtuovertcp://h" is not complete'),
     (changed("tcp://192.168.1.140:8899", "rtu:///dev/ttyUSB0"), "downstream.maxem.url: softsplit would be its own master"),

@@ -15,13 +15,15 @@ MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.
 class Scheme:
     """How Modbus is carried.
 
-    `has_mbap` tells Modbus TCP frames, with transaction ids, from RTU frames with a CRC. A network url needs
-    a port unless there is a `default_port`. `has_line` says that baud rate and mode are ours to set.
+    `has_mbap` tells Modbus TCP frames, with transaction ids, from RTU frames with a CRC; `has_datagrams` that
+    there is no connection, but datagrams, each with one frame. A network url needs a port unless there is a
+    `default_port`. `has_line` says that baud rate and mode are ours to set.
     """
 
     name: str
     example: str
     has_mbap: bool = False
+    has_datagrams: bool = False
     is_serial: bool = False
     has_line: bool = False
     default_port: int | None = None
@@ -38,6 +40,8 @@ class Scheme:
 
 SCHEMES = {row.name: row for row in (
     Scheme("tcp", "tcp://HOST:502", has_mbap=True, default_port=MODBUS_PORT),
+    Scheme("udp", "udp://HOST:502", has_mbap=True, has_datagrams=True, default_port=MODBUS_PORT,
+           is_downstream=False),
     Scheme("rtuovertcp", "rtuovertcp://HOST:PORT", unit_sizes=(1, 4)),
     Scheme("rtu", "rtu:///dev/ttyUSB0", is_serial=True, has_line=True, unit_sizes=(1, 4)),
     Scheme("listen", "listen:///dev/ttyUSB0", has_line=True, is_downstream=False, is_heard=True),

@@ -61,9 +61,9 @@ class Unit:
 class Upstream:
     """A bus with real devices: Upstream("tcp://192.168.1.140", [Unit(100, "abb-b23")], name="meters").
 
-    url            tcp://HOST[:502], a Modbus TCP gateway; rtuovertcp://HOST:PORT, a serial server;
-                   rtu:///dev/..., an adapter; listen:///dev/... or listen://HOST:PORT (RTU over TCP), where
-                   another master polls and nothing is ever sent
+    url            tcp://HOST[:502], a Modbus TCP gateway; udp://HOST[:502], the same with datagrams;
+                   rtuovertcp://HOST:PORT, a serial server; rtu:///dev/..., an adapter; listen:///dev/... or
+                   listen://HOST:PORT (RTU over TCP), where another master polls and nothing is ever sent
     reply_url      of listen: a second tap, for the replies, when the first hears nothing but requests
     units          the devices that are there
     timeout        s, for one whole answer

@@ -1,5 +1,5 @@
-"""Where a wire is: tcp://HOST[:502], rtuovertcp://HOST:PORT, rtu:///dev/ttyUSB0, or listen:// and one of the
-latter two; pty:///tmp/line makes a serial device.
+"""Where a wire is: tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT, rtu:///dev/ttyUSB0, or
+listen:// and one of the latter two; pty:///tmp/line makes a serial device.
 """
 
 import os
@@ -47,7 +47,7 @@ class Url:
 
     def is_served_by(self, server: "Url") -> bool:
         """Whether who connects to this url of the network gets what listens at the other, on this machine."""
-        if self.port != server.port:
+        if self.port != server.port or self.kind.has_datagrams != server.kind.has_datagrams:
             return False
         if self.is_serial or server.is_serial:
             return self.place == server.place

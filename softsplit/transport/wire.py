@@ -1,4 +1,4 @@
-"""The wire to the real devices: a TCP connection or a serial line."""
+"""The wire to the real devices: a TCP connection, datagrams, or a serial line."""
 
 import errno
 import select
@@ -8,6 +8,7 @@ import struct
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.transport import names
+from softsplit.transport.datagrams import DatagramWire
 from softsplit.transport.serialport import Adapter, cause
 
 KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there, and until it asks again
@@ -103,3 +104,6 @@ class SerialWire:
     def pending(self) -> bytes:
         """Return what has come unasked, nothing most of the time."""
         return self._adapter.receive() if self._poll.poll(0) else b""
+
+
+Wire = SocketWire | DatagramWire | SerialWire

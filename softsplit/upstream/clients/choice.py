@@ -5,14 +5,17 @@ from softsplit.config.url import Url
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.rtu import RtuClient
 from softsplit.upstream.clients.tcp import TcpClient
+from softsplit.upstream.clients.udp import UdpClient
 
 
 def client_for(url: Url, timeout: float, line: Line | None = None, unit_bytes: int = 1,
                **delays) -> Client:
     """Return a client, not yet connected; `line` is for a serial url, `delays` are those of `Client`.
 
-    `unit_bytes` is the size of a unit address, 1 or (not with tcp) 4.
+    `unit_bytes` is the size of a unit address, 1 or (not with tcp and udp) 4.
     """
+    if url.kind.has_datagrams:
+        return UdpClient(url, timeout, **delays)
     if url.kind.has_mbap:
         return TcpClient(url, timeout, **delays)
     line = (line or Line()) if url.kind.has_line else None

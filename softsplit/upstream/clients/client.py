@@ -18,7 +18,7 @@ from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question
-from softsplit.transport.wire import SerialWire, SocketWire
+from softsplit.transport.wire import Wire
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.heard import Heard
 from softsplit.upstream.clients.sent import Late
@@ -42,7 +42,7 @@ class Client(Master):
     returns_ids = True  # whether transaction ids tell that
     gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
 
-    def __init__(self, url: Url, wire: SocketWire | SerialWire, connect_delay: float = 0.0,
+    def __init__(self, url: Url, wire: Wire, connect_delay: float = 0.0,
                  request_gap: float = 0.0, pause: Callable[[float], object] = time.sleep):
         self.asked_at = 0.0
         self._url = url

@@ -1,0 +1,205 @@
+"""Modbus UDP client, for a device or a gateway: one datagram, one request or answer.
+
+Datagrams get lost, arrive twice, late, or one after the other was sent before it. The transaction id tells to
+which request an answer belongs; none is used again for a long time.
+"""
+
+from random import randrange
+
+from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
+
+from softsplit import clock
+from softsplit.bounded import BoundedDict
+from softsplit.config.url import Url
+from softsplit.errors import BadAnswer, NoAnswer, Unreachable
+from softsplit.protocol import adu, pdu
+from softsplit.protocol.pdu import Question
+from softsplit.transport.datagrams import DatagramWire
+from softsplit.upstream.clients.client import Client
+from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Late, Sent
+
+IDS = 0x10000
+TIMEOUTS = 2  # that an answer gets at least: one for each of two datagrams
+MOST_UNASKED = 1000  # datagrams taken between two requests
+
+
+class Query(TcpQuery):
+    """A request with a given transaction id, and its answer."""
+
+    def __init__(self, transaction: int):
+        super().__init__()
+        self._transaction = transaction
+
+    def _get_transaction_id(self):
+        return self._transaction
+
+    def parse_response(self, response):  # which UdpClient._recv has checked
+        return response[adu.HEADER.size:]
+
+
+class UdpClient(Client, TcpMaster):
+    """Datagrams to and from one device or gateway; `timeout` is in seconds, for an answer.
+
+    A read without an answer after this time is sent once more, under another id, and gets the same time again.
+    The answer to either is taken, as one to what was asked at the time when that was sent. All else is sent once.
+    """
+
+    def __init__(self, url: Url, timeout: float, **delays):
+        TcpMaster.__init__(self, url.host, url.port, timeout)
+        self._datagrams = DatagramWire(url, timeout)
+        Client.__init__(self, url, self._datagrams, **delays)
+        self._latest_id = randrange(IDS)  # whose answers an earlier process may have asked for is not known
+        self._unanswered: BoundedDict[bytes, Sent] = BoundedDict(MOST_OPEN)  # by transaction id
+        self._awaited: set[bytes] = set()  # ids of the request whose answer is waited for
+        self._may_repeat = True
+        self._fault = ""  # what came instead of an answer
+
+    def patience(self, timeout: float) -> float:
+        return max(timeout, TIMEOUTS * self.get_timeout())
+
+    def await_late(self, timeout: float) -> bool:
+        end = clock.now() + timeout
+        try:
+            while self._is_opened and self._unanswered:
+                self._take(self._next(end))
+        except (BadAnswer, OSError):
+            pass  # nothing more comes
+        return bool(self.late)
+
+    def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
+        """Ask; at another address of the host, too, where nobody listens at the first."""
+        self._may_repeat = may_repeat
+        tries = 0
+        while True:
+            if not self._is_usable():
+                self._connect()
+            try:
+                return self._ask(unit, question, timeout)
+            except ConnectionResetError as error:
+                tries += 1
+                if not may_repeat:  # something earlier may have been refused, and this be done
+                    raise NoAnswer(f"unit {unit} does not answer: {self._url}: {error}") from error
+                if tries >= self._datagrams.addresses:
+                    raise Unreachable(f"cannot reach {self._url}: {error}") from error
+
+    def _connect(self) -> None:
+        if self._silent:
+            self._datagrams.take_next_address()
+        super()._connect()
+
+    def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
+        self._awaited.clear()
+        self._fault = ""
+        try:
+            return super()._ask(unit, question, timeout)
+        finally:
+            self._awaited.clear()
+
+    def _overhear(self, data: bytes) -> None:
+        for _ in range(MOST_UNASKED):
+            try:
+                self._take(data)
+                data = self._datagrams.pending()
+            except (BadAnswer, OSError):
+                return  # who asks next finds it out
+            if not data:
+                return
+
+    def _next(self, end: float) -> bytes:
+        """Return the next datagram. Raises TimeoutError when none comes up to `end`, or OSError."""
+        left = end - clock.now()
+        if left <= 0:
+            raise TimeoutError
+        return self._receive(left)
+
+    def _take(self, frame: bytes) -> Sent | None:
+        """Return the request that is waited for, if this is its answer; take note of all others.
+
+        Raises BadAnswer when it is a wrong answer to that request.
+        """
+        if fault := _frame_fault(frame):
+            self._fault = f"{self._url} does not speak Modbus over UDP: {fault}"
+            return None
+        transaction, unit, answer = frame[:2], frame[6], frame[adu.HEADER.size:]
+        sent = self._unanswered.pop(transaction, None)
+        if sent is None:
+            self._note_unknown(transaction)
+            return None
+        self._hear()
+        fault = pdu.reply_fault(sent.question, answer)
+        if unit != sent.unit:
+            fault = f"unit {unit} instead of {sent.unit}"
+        is_awaited = transaction in self._awaited
+        if fault and is_awaited:
+            raise BadAnswer(f"unit {sent.unit}: the answer has {fault}")
+        if not fault:
+            self._note_time(sent, answer)
+        if not (is_awaited or fault):
+            self._late_answers.append(Late(sent, answer))
+        return sent if is_awaited else None
+
+    def _note_time(self, sent: Sent, answer: bytes) -> None:
+        """Take note of an answer that came after its time-out."""
+        took = clock.now() - sent.asked_at
+        if took > self.get_timeout() and (answer[0] < 0x80 or answer[1] in pdu.OWN_EXCEPTIONS):
+            self.late[sent.unit] = took
+
+    def _note_unknown(self, transaction: bytes) -> None:
+        """A datagram came that belongs to nothing which is unanswered: it came twice, or its id is wrong."""
+        number = int.from_bytes(transaction, "big")
+        if self._awaited and (self._latest_id - number) % IDS >= MOST_IDS:
+            self._fault = f"answers came with transaction id {number} instead of {self._latest_id}"
+
+    # What follows overrides modbus-tk.
+
+    def _make_query(self):
+        return Query(self._new_id())
+
+    def _new_id(self) -> int:
+        self._latest_id = (self._latest_id + 1) % IDS or 1  # 0 is what a device may say that knows of none
+        return self._latest_id
+
+    def _do_open(self):
+        super()._do_open()
+        self._unanswered.clear()
+
+    def _send(self, request):
+        self._awaited.add(request[:2])
+        self._unanswered[request[:2]] = Sent(request[6], self._question, clock.now())
+        self._datagrams.send(request, self._left())
+        self._request = request
+
+    def _recv(self, expected_length=-1):
+        """Return the one answer to the request, which is sent again when none comes in its time."""
+        again_at = self.asked_at + self.get_timeout()
+        if self._may_repeat and again_at < self._deadline:
+            try:
+                return self._answer(again_at)
+            except TimeoutError:
+                if clock.now() < again_at:
+                    raise  # all is to stop
+            self._send(self._new_id().to_bytes(2, "big") + self._request[2:])
+        try:
+            return self._answer(self._deadline)
+        except TimeoutError as error:
+            if self._fault:
+                raise BadAnswer(self._fault) from error
+            raise
+
+    def _answer(self, end: float) -> bytes:
+        """Return the answer, and know when it was asked for. Raises TimeoutError, BadAnswer or OSError."""
+        while not (sent := self._take(frame := self._next(end))):
+            pass
+        self.asked_at = sent.asked_at
+        return frame
+
+
+def _frame_fault(datagram: bytes) -> str | None:
+    """Say why a datagram is no frame of Modbus; None when it is one."""
+    try:
+        length = adu.tcp_frame_length(datagram)
+    except ValueError as error:
+        return str(error)
+    if length != len(datagram):
+        return f"{len(datagram)} bytes in a datagram whose length field says {length or 'nothing'}"
+    return None if datagram[2:4] == b"\0\0" else f"protocol id {datagram[2:4].hex()}"
