@@ -37,7 +37,7 @@ Where to add
     what a stale read gets               downstream/mirrors/freshness.py
     a command                            commands/NAME/command.py, and its row in cli.py
     what is known of the running process daemon/status.py: a field
-    a sentence about health              daemon/health.py
+    a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
     an exporter of the status            commands/status/NAME.py
     a unit made from others              downstream/: a store beside heardstore.py
 """

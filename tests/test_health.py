@@ -7,11 +7,11 @@ from softsplit.daemon.health import (
     FRESH,
     NOTHING_SERVED,
     Health,
-    Trouble,
-    describe_load,
     figures,
     judge,
 )
+from softsplit.daemon.troubles.trouble import Trouble
+from softsplit.daemon.troubles.upstreams import describe_load
 from tests.support.statuses import block, downstream, errors, served, unit, upstream
 
 REFUSED = dict(answers=0, errors=errors(_2=5), data=None, last_error="unit 1: exception 0x02 (illegal data address)")

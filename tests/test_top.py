@@ -19,7 +19,8 @@ from softsplit.commands.top.screen import View, draw, draw_all, press
 from softsplit.commands.top.text import bar, fit, heights, line, plain
 from softsplit.commands.top.top import watch_splitter
 from softsplit.commands.top.wiring import Item
-from softsplit.daemon.health import Health, Trouble
+from softsplit.daemon.health import Health
+from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.errors import NoAnswer, Refused, SoftsplitError
 from softsplit.profiles import load_profile

@@ -14,7 +14,8 @@ from dataclasses import replace
 import pytest
 
 from softsplit.daemon import keepalive, presence, process
-from softsplit.daemon.health import FRESH, Health, Trouble
+from softsplit.daemon.health import FRESH, Health
+from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.process import Process
 from softsplit.daemon.status import Status

@@ -9,8 +9,10 @@ from softsplit.commands.shared.route import here, obstacle_at
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
-from softsplit.daemon.health import TROUBLE, Trouble, describe_load, figures
+from softsplit.daemon.health import figures
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.trouble import TROUBLE, Trouble
+from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.logs.conditions import show_count, show_duration

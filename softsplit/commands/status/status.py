@@ -11,11 +11,11 @@ from softsplit.daemon.health import (
     NOTHING_SERVED,
     Code,
     Health,
-    Trouble,
 )
 from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
 from softsplit.daemon.status import Status, Unreadable
+from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.logs.conditions import show_duration
 
 WAIT_FOR_STATUS = 5.0  # s until a process has written one, which takes it less than one

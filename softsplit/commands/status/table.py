@@ -3,8 +3,9 @@
 import click
 
 from softsplit.commands.shared.columns import columns
-from softsplit.daemon.health import DEGRADED, FRESH, Health, describe_load
+from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import AskedStatus, DownstreamStatus
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.printable import all_printable

@@ -19,12 +19,11 @@ from softsplit.config.url import Url
 from softsplit.daemon.health import (
     DEGRADED,
     FRESH,
-    NOTE,
     Health,
-    Trouble,
     find_troubles,
 )
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.trouble import NOTE, Trouble
 from softsplit.errors import SoftsplitError
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, start_all, stop_all

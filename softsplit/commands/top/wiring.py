@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from softsplit.commands.top.history import Look, ages, show_age
 from softsplit.commands.top.text import Line, beside, fit_row, line
-from softsplit.daemon.health import describe_load
+from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.daemon.status import Status
 from softsplit.upstream.report import BlockStatus, UnitStatus
 

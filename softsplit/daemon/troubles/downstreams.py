@@ -1,0 +1,20 @@
+"""What is wrong with downstreams and what their masters send, in sentences. Pure."""
+
+from collections.abc import Iterator
+
+from softsplit.daemon.troubles.trouble import NOTE, TROUBLE, Trouble
+from softsplit.downstream.report import DownstreamStatus
+from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
+
+
+def find_troubles(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
+    """Why a server cannot serve, and what masters send that it cannot answer; a note where they get data."""
+    if not downstream.is_serving:
+        yield Trouble(cause=f"{name}: {downstream.state}", about=name)
+    severity = NOTE if downstream.is_asked else TROUBLE
+    if downstream.garbled:
+        heard_alone = TROUBLE if downstream.url.is_serial else severity  # on one line all that comes is garbled
+        yield Trouble(cause=f"{name}: {downstream.garbled}", about=name, severity=heard_alone)
+    units = [each.unit for each in downstream.unserved if each.requests >= SURE and each.age < RECENT]
+    if units:
+        yield Trouble(cause=f"{name}: {describe_unserved(units, downstream.units)}", about=name, severity=severity)

@@ -1,0 +1,96 @@
+"""What is wrong with upstreams and their units, in sentences, and what is worth a note. Pure.
+
+What a unit or a gateway does wrong is told in the words of the error upstream, which the log has as well.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from softsplit.daemon.troubles.trouble import Trouble, named, note
+from softsplit.downstream.report import ServedStatus
+from softsplit.protocol.pdu import OWN_EXCEPTIONS
+from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
+
+FULL = 0.95  # of a wire
+LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
+NO_IDS = "the gateway does not return our transaction ids, so answers cannot be matched to requests"
+
+
+def describe_load(upstream: UpstreamStatus) -> str:
+    """How busy a wire is; while no unit answers it is not the load that makes it so."""
+    if upstream.units and not any(unit.answers_now for unit in upstream.units.values()):
+        return "no unit answers"
+    return f"wire busy {100 * upstream.utilisation:.0f} %"
+
+
+def find_troubles(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
+    """What is wrong with an upstream; when it is away, its units need no words of their own."""
+    if not upstream.is_reachable:
+        newest = min((age for unit in upstream.units.values() for age in unit.ages), default=None)
+        yield Trouble(cause=f"{name}: {upstream.error}", about=name, lasting=newest)
+        return
+    if not upstream.returns_ids:
+        yield Trouble(cause=f"{name}: {NO_IDS}", about=name)
+    found = [each for number, unit in upstream.units.items()
+             for each in _unit(name, number, unit, upstream.is_heard)]
+    if len(found) > 1 and len(found) == len(upstream.units) and len({each.cause for each in found}) == 1:
+        found = [replace(found[0], about=name)]  # of the wire
+    yield from found
+
+
+def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[Trouble]:
+    """What is wrong with a unit as a whole."""
+    about = f"{name}/{number}"
+    refused = [block for block in unit.blocks if _is_refused(block)]
+    if unit.is_mute or unit.state == "never heard" and unit.requests:
+        error = _latest_error(unit.blocks) or f"unit {number} does not answer"
+        lasting = min(unit.ages, default=None)
+        what, semicolon, look = error.partition("; ")
+        never = "" if unit.ages else ", not once so far"
+        yield Trouble(cause=f"{name}: {what}{never}{semicolon}{look}", about=about, lasting=lasting)
+    elif unit.state == "never heard" and (unit.blocks or is_heard):
+        what = "has not answered yet" if is_heard else "has not been asked yet"
+        yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
+    elif refused and len(refused) == len(unit.blocks):
+        yield Trouble(cause=f"{name}: unit {number} refuses every block; is its profile right? "
+                            f"{refused[0].last_error}", about=about)
+
+
+def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Trouble:
+    """Why some blocks are stale of a unit that answers."""
+    name, _, number = unit.origin.rpartition("/")
+    blocks = upstreams[name].units[number].blocks if name in upstreams else ()
+    failed = [block for block in blocks if block.name in unit.stale and block.last_error_age is not None
+              and (block.age is None or block.last_error_age < block.age)]
+    is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
+    why = _latest_error(failed) or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
+    return Trouble(cause=f"{name}: {why} ({named(unit.stale)})", about=unit.origin)
+
+
+def _latest_error(blocks: Iterable[BlockStatus]) -> str:
+    """The error of the block that failed last."""
+    failed = [(block.last_error_age, block.last_error) for block in blocks
+              if block.last_error and block.last_error_age is not None]
+    return min(failed)[1] if failed else ""
+
+
+def _is_refused(block: BlockStatus) -> bool:
+    """Whether the unit itself has refused a block, and has never given it."""
+    return not (block.answers or block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS))
+
+
+def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
+    """What is worth knowing of an upstream and its units."""
+    if (upstream.gateway_wait or 0.0) > LONG_WAIT:
+        yield note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
+    if upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
+        yield note(name, 'the wire is full; "softsplit check" says what to change')
+    for what in upstream.advice:
+        yield note(name, what)
+    for stranger in upstream.unlisted:
+        yield note(name, f"unit {stranger} is also on this line; add it to units to serve it")
+    for number, unit in upstream.units.items():
+        refused = [block for block in unit.blocks if _is_refused(block)]
+        if len(refused) < len(unit.blocks):
+            for block in refused:
+                yield note(f"{name}/{number}", f"unit {number} refuses {block.name}: {block.last_error}")
