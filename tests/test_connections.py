@@ -21,10 +21,11 @@ from softsplit.downstream.servers import tcp as tcp_module
 from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from tests.support import TcpMaster, read_request, running, until
 from tests.support.fuzz import fuzz_rtu, fuzz_tcp
+from tests.support.outcomes import reading
 from tests.test_tcp_server import ANSWER, READ, REQUEST, server_at
 
 
@@ -356,7 +357,7 @@ def test_an_answer_is_forgotten_when_a_reading_arrives():
         mirror = server.databank.get_slave(100)
         for number in range(300):
             data = struct.pack(">4H", *[number] * 4)
-            mirror.update(reading(data))
+            mirror.update(news(data))
             for _ in range(3):
                 assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + data
 
@@ -365,7 +366,7 @@ def test_an_answer_seen_before_turns_stale_like_any():
     with serving() as server, TcpMaster(server.url.port) as master:
         mirror = server.databank.get_slave(100)
         taken_at = clock.now() - 1000 + 0.4  # max_age is 1000 s
-        mirror.update(reading(bytes(8), taken_at))
+        mirror.update(news(bytes(8), taken_at))
         assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + bytes(8)
         until(lambda: master.ask(100, REQUEST[7:]) == b"\x83\x0b")
         assert clock.now() >= taken_at + 1000
@@ -374,15 +375,15 @@ def test_an_answer_seen_before_turns_stale_like_any():
 def test_no_more_than_256_answers_are_kept():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 125), "all")
     mirror = Mirror(1, PolledStore((read,), 10.0), frozenset({Table.HOLDING_REGISTERS}))
-    mirror.update(Reading("meters", 1, read.block, clock.now(), bytes(250)))
+    mirror.update(reading(1, read.block, clock.now(), bytes(250)))
     for address in range(100):
         for count in range(1, 25):
             assert mirror.handle_request(read_request(address, count))[0] == 3
     assert len(mirror.known) == KNOWN_ANSWERS == 256
 
 
-def reading(data: bytes, taken_at: float | None = None):
-    return Reading("meters", 100, READ.block, clock.now() if taken_at is None else taken_at, data)
+def news(data: bytes, taken_at: float | None = None):
+    return reading(100, READ.block, clock.now() if taken_at is None else taken_at, data)
 
 
 # Modbus RTU on a TCP connection

@@ -16,8 +16,9 @@ from softsplit.commands.check.wiring import draw
 from softsplit.commands.simulate.pty import Cable
 from softsplit.config.permission import parse_permission
 from softsplit.config.topology import Topology
-from softsplit.downstream.mirrors.forwarding import Kept, outcome
-from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.mirrors.forwarding import Way, outcome
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.servers.connection import LAST_WORD
 from softsplit.downstream.servers.lateanswers import LateAnswers
 from softsplit.errors import ConfigError, NoAnswer, Refused
@@ -45,6 +46,7 @@ from tests.support import (
     upstream_of,
 )
 from tests.support.bus import KINDS, Bus, HangUp
+from tests.support.outcomes import reading
 
 HOLDING = Table.HOLDING_REGISTERS
 PROFILE = Profile("polled", (Read(Block(HOLDING, 0, 4), "polled", 0.1),), readable=(Block(HOLDING, 0, 1000), Block(Table.COILS, 0, 64)),
@@ -520,16 +522,20 @@ def test_a_request_for_files_that_is_malformed_is_refused(pdu):
     assert parse_file_read(bytes.fromhex(pdu)) == 3
 
 
-def test_what_is_kept_is_bounded_and_never_cut():
-    kept = Kept()
+def test_what_was_forwarded_is_kept_bounded_and_never_cut():
+    forwarded = []
+    way = Way(lambda *asked: forwarded.append(asked) or Future(), lambda block: None, frozenset({1, 3}),
+              [Block(HOLDING, 0, 5000), Block(Table.COILS, 0, 100)])
+    mirror = Mirror(1, PolledStore((), 10.0), frozenset({HOLDING, Table.COILS}), way=way)
     for address in range(0, 5000, 10):
-        kept.put(Block(HOLDING, address, 4), bytes(8), 1.0)
-    assert len(kept._data) == 300
-    kept.put(Block(Table.COILS, 8, 16), b"\xf0\x0f", 2.0)
-    assert kept.get(Block(Table.COILS, 8, 16)) == (2.0, b"\xf0\x0f")
-    assert kept.get(Block(Table.COILS, 12, 8)) == (NEVER, b"")
-    kept.put(Block(Table.COILS, 8, 16), None, 3.0)
-    assert kept.get(Block(Table.COILS, 8, 16)) == (NEVER, b"")
+        mirror.update(reading(1, Block(HOLDING, address, 4), clock.now(), bytes(8)))
+    assert len(mirror._kept) == 300
+    flags, answer = Block(Table.COILS, 8, 16), b"\x01\x02\xf0\x0f"
+    mirror.update(reading(1, flags, clock.now(), answer[2:]))
+    assert mirror.handle_request(read_request(8, 16, 1)) == answer and not forwarded
+    assert isinstance(mirror.handle_request(read_request(12, 8, 1)), Future) and len(forwarded) == 1
+    mirror.update(reading(1, flags, clock.now(), exception=2))
+    assert isinstance(mirror.handle_request(read_request(8, 16, 1)), Future) and len(forwarded) == 2
 
 
 def test_an_outcome_is_an_answer_whatever_it_is():

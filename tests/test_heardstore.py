@@ -4,17 +4,19 @@ import struct
 
 import pytest
 
-from softsplit.decoder.facts import done_at, facts_of, written, written_by
+from softsplit.decoder.outcomes import outcome_of, read_of
 from softsplit.decoder.periods import FORGET, Periods
 from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.decoder.writes import done_at, written, written_by
 from softsplit.downstream.mirrors import hearditems
 from softsplit.downstream.mirrors import heardstore as heard_module
 from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Reading
+from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from tests.support import Clock, read_request
+from tests.support.outcomes import reading
 
 HOLDING, COILS = Table.HOLDING_REGISTERS, Table.COILS
 BLOCK, SLOW = Block(HOLDING, 0x5B00, 4), Block(HOLDING, 0x5000, 2)
@@ -29,7 +31,9 @@ def transaction(kind: Kind, request: str = "", reply: str = "", **more) -> Trans
 
 
 def told(heard: Transaction, step: int = 1) -> list[tuple]:
-    return [(str(each.block), each.data and each.data.hex(), each.exception) for each in facts_of(heard, step)]
+    writes = [(str(block), None, None) for block in written(heard, step)[::2]]  # the same in the other table
+    read = read_of(heard, outcome_of(heard, 1, step, 1000.0), step)
+    return writes + ([(str(read.block), read.data and read.data.hex(), read.exception)] if read else [])
 
 
 # What a transaction tells.
@@ -70,7 +74,7 @@ def test_what_a_transaction_tells(kind, request_pdu, reply_pdu, facts):
 ])
 def test_what_a_write_covers_nobody_knows_in_either_table(kind, request_pdu, reply_pdu, blocks):
     heard = transaction(kind, request_pdu, reply_pdu)
-    assert list(map(str, written(list(facts_of(heard))))) == list(map(str, written_by(heard.request))) == blocks
+    assert list(map(str, written(heard))) == list(map(str, written_by(heard.request))) == blocks
 
 
 @pytest.mark.parametrize("kind, request_pdu, reply_pdu, seconds", [
@@ -94,8 +98,7 @@ def test_when_a_write_is_done(kind, request_pdu, reply_pdu, seconds):
 
 def test_a_device_that_counts_addresses_in_bytes_is_understood():
     heard = transaction(Kind.OK, "03 0010 0002", "03 04 0102 0304")
-    (fact,) = facts_of(heard, step=2)
-    assert fact.block == Block(HOLDING, 0x10, 2, step=2)
+    assert read_of(heard, outcome_of(heard, 1, 2, 1000.0), 2).block == Block(HOLDING, 0x10, 2, step=2)
 
 
 # How often the other master asks.
@@ -132,10 +135,10 @@ class Copy:
         self.mirror = Mirror(1, self.store, frozenset((HOLDING, COILS)), **options)
 
     def hears(self, block: Block, data: bytes | None = DATA, exception=None, every=1.0, beat=1.0) -> None:
-        self.mirror.update(Reading("tap", 1, block, self.clock.now, data, exception, every, beat))
+        self.mirror.update(reading(1, block, self.clock.now, data, exception, every, beat))
 
     def hears_no_answer(self) -> None:
-        self.mirror.update(Reading("tap", 1, BLOCK, self.clock.now))
+        self.mirror.update(reading(1, BLOCK, self.clock.now))
 
     def read(self, address: int, count: int, function: int = 3) -> bytes:
         return self.mirror.handle_request(read_request(address, count, function))

@@ -12,9 +12,11 @@ from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Reading
 from tests.support import Clock, read_request
+from tests.support.outcomes import reading
 
 HOLDING = Table.HOLDING_REGISTERS
 FAST = Read(Block(HOLDING, 100, 10), "fast", 1.0)
@@ -42,15 +44,15 @@ def words(*numbers: int) -> bytes:
 
 
 def good(read: Read, taken_at: float, first: int = 0) -> Reading:
-    return Reading("meters", 7, read.block, taken_at, words(*range(first, first + read.block.count)))
+    return reading(7, read.block, taken_at, words(*range(first, first + read.block.count)))
 
 
 def unanswered(taken_at: float) -> Reading:
-    return Reading("meters", 7, FAST.block, taken_at)
+    return reading(7, FAST.block, taken_at)
 
 
 def refused(read: Read, taken_at: float, code: int) -> Reading:
-    return Reading("meters", 7, read.block, taken_at, exception=code)
+    return reading(7, read.block, taken_at, exception=code)
 
 
 def ask(mirror: Mirror, address: int, count: int, function: int = 3) -> bytes:
@@ -158,10 +160,10 @@ def test_stale_may_mean_silence(clock):
 
 def test_bits_are_served_from_any_start(clock):
     mirror = mirror_of()
-    mirror.update(Reading("meters", 7, COILS.block, clock.now, bytes.fromhex("4dff")))  # 1011 0010 11, padding set
+    mirror.update(reading(7, COILS.block, clock.now, bytes.fromhex("4dff")))  # 1011 0010 11, padding set
     assert ask(mirror, 3, 10, 1) == bytes.fromhex("01024d03")
     assert ask(mirror, 4, 3, 1) == bytes.fromhex("010106")
-    mirror.update(Reading("meters", 7, MORE_COILS.block, clock.now, bytes.fromhex("55")))
+    mirror.update(reading(7, MORE_COILS.block, clock.now, bytes.fromhex("55")))
     assert ask(mirror, 3, 17, 1) == bytes.fromhex("01034d5701")
     assert ask(mirror, 3, 10, 2) == bytes((0x82, 1)), "the unit has no discrete inputs"
 
@@ -189,7 +191,7 @@ def test_modbus_tk_sees_the_same_values(clock):
 def test_a_reading_of_the_wrong_size_is_a_bug_and_changes_nothing(clock):
     mirror = mirror_of()
     with pytest.raises(ValueError):
-        mirror.update(Reading("meters", 7, FAST.block, clock.now, b"\0\0"))
+        mirror.update(reading(7, FAST.block, clock.now, b"\0\0"))
     assert ask(mirror, 100, 10) == STALE
 
 
@@ -246,9 +248,9 @@ def test_a_scan_by_a_master_does_not_flood_the_log(clock, caplog):
 def test_what_was_heard_alone_is_no_part_of_what_was_heard_with_more(clock):
     number, model = Block(HOLDING, 10, 2), Block(HOLDING, 11, 1)
     mirror = Mirror(7, HeardStore(10.0, alone=(model,)), frozenset({HOLDING}))
-    mirror.update(Reading("meters", 7, number, clock.now, words(4000, 0)))
+    mirror.update(reading(7, number, clock.now, words(4000, 0)))
     assert ask(mirror, 11, 1) == STALE
-    mirror.update(Reading("meters", 7, model, clock.now, words(341)))
+    mirror.update(reading(7, model, clock.now, words(341)))
     assert (ask(mirror, 10, 2), ask(mirror, 11, 1)) == (b"\3\4" + words(4000, 0), b"\3\2" + words(341))
     mirror.doubt([model])
     assert ask(mirror, 10, 2) == ask(mirror, 11, 1) == STALE

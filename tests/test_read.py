@@ -15,7 +15,6 @@ from softsplit.commands.read.guess import tabulate
 from softsplit.commands.read.read import raw_form
 from softsplit.commands.shared.display import named_values
 from softsplit.commands.shared.options import parse_place
-from softsplit.commands.shared.reader import Outcome
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.sniff.format import name_values
@@ -26,6 +25,7 @@ from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import asked_block, read_question
 from tests.support import (
     SLOWNESS,
@@ -51,6 +51,11 @@ def battery():
     device = Device(ANZEN)
     with ScriptedGateway(device.reply) as gateway:
         yield device, gateway
+
+
+def read_home(read: Read, data: bytes) -> tuple[Read, Outcome, float]:
+    """What a form is told of a read."""
+    return read, Outcome.of_read(1, read.block, 0.0, 0.0, data), 0.0
 
 
 def read(where, *arguments: str) -> subprocess.CompletedProcess:
@@ -174,7 +179,7 @@ def test_it_is_repeated_until_ctrl_c_and_outlives_an_outage(battery):
 
 def test_what_a_profile_does_not_name_is_tabulated():
     profile = parse_profile("block = [{ address = 0, count = 2 }]", "mine")
-    lines = Text(profile, True).lines(1, Outcome(profile.reads[0], 0.0, bytes.fromhex("43661999")))
+    lines = Text(profile, True).lines(1, *read_home(profile.reads[0], bytes.fromhex("43661999")))
     assert lines[0] == "0x0000  holding registers 0x0000+2" and "230.1" in lines[2]
 
 
@@ -183,7 +188,7 @@ def test_what_a_profile_does_not_name_is_tabulated():
 def values_as(data: bytes, types: str, order: str | None = None, table: str | None = None) -> list[str]:
     """The values that the bytes are, when taken as these types."""
     form = raw_form(None, table, "0x5B00", len(data) // 2, types, order, pytest.fail)
-    lines = form.lines(1, Outcome(form.profile.reads[0], 0.0, data))
+    lines = form.lines(1, *read_home(form.profile.reads[0], data))
     return [line.split(maxsplit=1)[1] for line in lines[1:]]
 
 
@@ -270,7 +275,7 @@ def test_sniff_and_read_print_every_register_of_the_worked_example_equally(name)
     image, profile = bytes.fromhex(WORKED_EXAMPLE.replace("|", "")), load_profile(name)
     block = Block(HOLDING, 0x5B08, len(image) // 2)
     heard = Transaction(Kind.OK, 0.0, adu.rtu_frame(1, read_question(block).pdu), adu.rtu_frame(1, bytes((3, len(image))) + image))
-    read_lines = Text(profile, decodes=True).lines(1, Outcome(Read(block, ""), 0.0, image))[1:]
+    read_lines = Text(profile, decodes=True).lines(1, *read_home(Read(block, ""), image))[1:]
     assert list(name_values(heard, profile)) == [" ".join(line.split()) for line in read_lines]
     assert len(read_lines) == sum(map(len, WORKED_VALUES))
 

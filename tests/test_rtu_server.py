@@ -17,10 +17,11 @@ from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.servers.rtu import RtuServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.transport import serialport as adapter_module
 from tests.support import SLOWNESS, RtuMaster, read_request, running, until
+from tests.support.outcomes import reading
 
 READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)
 DATA = bytes.fromhex("0001000200030004")
@@ -33,7 +34,7 @@ write = os.write
 
 def server_at(path: str, mode: str = "8N1", **options) -> RtuServer:
     mirror = Mirror(100, PolledStore((READ,), 1000.0), frozenset({Table.HOLDING_REGISTERS}))
-    mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
+    mirror.update(reading(100, READ.block, 1e9, data=DATA))
     databank = Databank("maxem", [mirror], unknown_unit=None)
     return RtuServer("maxem", parse_url(f"rtu://{path}", ("rtu",)), Line(mode=mode, **options), databank)
 

@@ -18,9 +18,10 @@ from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.servers.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
-from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from tests.support import TcpMaster, read_request, running, until
+from tests.support.outcomes import reading
 
 READ = Read(Block(Table.HOLDING_REGISTERS, 100, 4), "four", 1.0)
 DATA = bytes.fromhex("0001000200030004")
@@ -31,7 +32,7 @@ ANSWER = bytes.fromhex("0007 0000 000b 64 03 08") + DATA
 
 def server_at(url: str, kind=TcpServer, **options) -> TcpServer:
     mirror = Mirror(100, PolledStore((READ,), 1000.0), frozenset({Table.HOLDING_REGISTERS}))
-    mirror.update(Reading("meters", 100, READ.block, taken_at=1e9, data=DATA))
+    mirror.update(reading(100, READ.block, 1e9, data=DATA))
     databank = Databank("test", [mirror], unknown_unit=0x0A if kind is TcpServer else None)
     return kind("test", parse_url(url, ("tcp", "rtuovertcp"), 0), databank, Access(**options))
 

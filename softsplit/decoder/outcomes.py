@@ -1,11 +1,12 @@
 """What came of a request that another master sent, as it was heard. Pure."""
 
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.errors import BadAnswer, NoAnswer, Refused, UpstreamError
+from softsplit.decoder.writes import write_of
+from softsplit.errors import BadAnswer, NoAnswer, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import READ_TABLES, Table
-from softsplit.protocol.outcome import Outcome
-from softsplit.protocol.pdu import asked_block, describe_exception, read_question
+from softsplit.protocol.outcome import Outcome, refusal
+from softsplit.protocol.pdu import asked_block, read_question
 
 COUNTED = {Kind.OK: None, Kind.EXCEPTION: None, Kind.NO_REPLY: NoAnswer, Kind.DAMAGED: BadAnswer,
            Kind.SUSPECT: BadAnswer}  # what ends a request, and how
@@ -18,9 +19,21 @@ def outcome_of(heard: Transaction, unit: int, step: int, asked_at: float) -> Out
     return Outcome(unit, read_question(block) if block else None, asked_at, heard.latency or 0.0, answer, error)
 
 
+def read_of(heard: Transaction, outcome: Outcome, step: int) -> Outcome | None:
+    """What was told of a block that was read, beyond doubt: its data, or that the unit refuses it.
+
+    `outcome` is what came of the request; of one that writes, too, it is as if that had only read.
+    """
+    if heard.kind not in (Kind.OK, Kind.EXCEPTION) or not outcome.is_of_unit:
+        return None
+    if outcome.block is None and outcome.answer and (write := write_of(heard, step)) and write.reads:
+        return Outcome.of_read(outcome.unit, write.reads, outcome.asked_at, outcome.took, outcome.answer[2:])
+    return outcome if outcome.block else None
+
+
 def _error(unit: int, heard: Transaction) -> UpstreamError | None:
     if heard.exception is not None:
-        return Refused(f"unit {unit}: {describe_exception(heard.exception)}", heard.exception)
+        return refusal(unit, heard.exception)
     kind = COUNTED.get(heard.kind)
     return kind and kind(f"unit {unit} does not answer" if kind is NoAnswer else
                          f"unit {unit}: the answer is {heard.damage or 'not certain'}")

@@ -1,9 +1,9 @@
-"""The values of the field: tables, blocks, reads, readings, and the limits of the specification.
+"""The values of the field: tables, blocks, reads, and the limits of the specification.
 
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from softsplit.errors import ConfigError, show
@@ -115,54 +115,3 @@ class Read:
         if self.block.count > self.block.table.max_count:
             raise ConfigError(f"{self.block.count} is more than one read may ask for; "
                               f"allowed are 1 to {self.block.table.max_count} {self.block.table}", "count")
-
-
-UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Invalidation.until
-
-
-@dataclass(frozen=True, slots=True)
-class Invalidation:
-    """What a write to one unit changes: no master gets it until it was read in a transaction after the write.
-
-    `until` is UNDER_WAY before the write is sent. Once it is over, `until` is when it was acknowledged, or when
-    it can no longer be executed; or NOT_SENT. `done` is called when every mirror knows.
-    """
-
-    upstream: str
-    unit: int
-    blocks: tuple[Block, ...]
-    done: Callable[[], None]
-    until: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Barrier:
-    """Calls `done` when every mirror knows all that was handed over before it."""
-
-    done: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one read brought home: data, or the unit's own exception, or nothing at all.
-
-    `taken_at` is the time just before the request was sent. `data` is as it came over the wire:
-    registers big-endian, bits packed from the least significant bit on. `exception` is 1 to 4, the unit's
-    own. When both are None the unit did not answer. `block` is None when that is all there is to tell.
-
-    What was only heard, because somebody else had asked, tells how often that happens: the block `every` so
-    many seconds, and the unit's most frequent one at each `beat`; 0 as long as nobody knows.
-    """
-
-    upstream: str
-    unit: int
-    block: Block | None
-    taken_at: float
-    data: bytes | None = None
-    exception: int | None = None
-    every: float = 0.0
-    beat: float = 0.0
-
-    @property
-    def answered(self) -> bool:
-        return self.data is not None or self.exception is not None

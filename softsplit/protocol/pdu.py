@@ -72,6 +72,11 @@ def read_question(block: Block) -> Question:
                     bytes((function, block.byte_count)), 2 + block.byte_count, block)
 
 
+def read_answer(block: Block, data: bytes) -> bytes:
+    """The answer that brings home the data of a block: function (1), byte count (1), data."""
+    return bytes((block.table.function, block.byte_count)) + data
+
+
 def identification_question(first: int = 0) -> Question:
     """The request for vendor, product and revision, from object `first` on (MAP 6.21)."""
     return Question(bytes((READ_DEVICE, 14, 1, first)), bytes((READ_DEVICE, 14, 1)), 0)

@@ -11,7 +11,6 @@ from softsplit import clock
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Outcome
-from softsplit.protocol.pdu import OWN_EXCEPTIONS
 
 MOST_LATENCIES = 300  # the latest, of one unit
 
@@ -76,16 +75,16 @@ class BlockCounters(Counts):
     def taken_at(self) -> float | None:
         return self.latest[0]
 
-    def note(self, asked_at: float, error: UpstreamError | None, data: bytes | None) -> None:
+    def note(self, outcome: Outcome) -> None:
         """Take note of data and when it was taken, or of what went wrong just now.
 
         What the unit itself refuses has no data any more.
         """
-        if error is None:
-            self.latest = asked_at, data
+        if outcome.error is None:
+            self.latest = outcome.asked_at, outcome.data
             return
-        self.error, self.failed_at = str(error), clock.now()
-        if isinstance(error, Refused) and error.exception_code in OWN_EXCEPTIONS:
+        self.error, self.failed_at = str(outcome.error), clock.now()
+        if outcome.own_exception is not None:
             self.latest = self.taken_at, None
 
 
@@ -148,15 +147,16 @@ class Counters:
         counters = forwarded if block is None else self.blocks[unit].get(block, forwarded)
         counters.count(outcome.error)
         if isinstance(counters, BlockCounters):
-            counters.note(outcome.asked_at, outcome.error, outcome.data)
+            counters.note(outcome)
         if outcome.answer is not None or outcome.exception is not None:
             self.latencies[unit].append(outcome.took)
             self.wire_latencies.append(outcome.took)
 
-    def late(self, unit: int, block: Block, asked_at: float, data: bytes) -> None:  # poller thread
-        """An answer came to a request that was counted as unanswered already."""
-        self.blocks[unit][block].note(asked_at, None, data)
-        self.mute.discard(unit)
+    def late(self, outcome: Outcome) -> None:  # poller thread
+        """An answer came to a read that was counted as unanswered already."""
+        if outcome.block:
+            self.blocks[outcome.unit][outcome.block].note(outcome)
+        self.mute.discard(outcome.unit)
 
     def unit(self, unit: int) -> Counts:
         """Everything counted of one unit."""

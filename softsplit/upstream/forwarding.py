@@ -72,19 +72,16 @@ class Forwarding:
     def _take_home(self, forward: Forward, outcome: Outcome) -> None:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
         unit, block, now, asked_at = forward.unit, outcome.block, clock.now(), outcome.asked_at
-        has_answered, data = outcome.is_of_unit, outcome.data
+        has_answered = outcome.is_of_unit
         is_known = block is not None and self._learner.is_known(unit, block)
         if outcome.exception not in pdu.BUSY:
             self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
         self._results.unit_stands(outcome)
-        if block is not None and data is not None:
+        if has_answered or not self._plan.has_reads(unit) and self._plan.is_mute(unit):
+            self._hand_over.reading(outcome)
+        if block is not None and outcome.answer is not None:
             self._learner.took(unit, block, now - asked_at)
-            self._hand_over.reading(unit, block, asked_at, data)
             self._hand_over.wait()  # who asks again after the answer gets this
-        elif has_answered:
-            self._hand_over.reading(unit, None, asked_at, b"")
-        elif not self._plan.has_reads(unit) and self._plan.is_mute(unit):
-            self._hand_over.reading(unit, None, asked_at)
         if forward.is_write:
             longest = LATE_WRITE * self._client.patience(self._timeout)
             self._wrote(forward, now if has_answered else asked_at + longest)

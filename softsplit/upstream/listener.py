@@ -6,32 +6,25 @@ from queue import Queue
 from softsplit import clock
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Decoder
-from softsplit.decoder.facts import (
-    Fact,
-    done_at,
-    facts_of,
-    is_ambiguous,
-    written,
-    written_by,
-)
-from softsplit.decoder.outcomes import COUNTED, outcome_of
+from softsplit.decoder.outcomes import COUNTED, outcome_of, read_of
 from softsplit.decoder.periods import Periods
 from softsplit.decoder.transaction import Kind, Transaction
+from softsplit.decoder.writes import done_at, is_ambiguous, written, written_by
 from softsplit.errors import Unreachable
 from softsplit.polling.silence import Silence
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block, Invalidation, Reading
+from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome
 from softsplit.rates import Rates
 from softsplit.transport.receiver import Receiver, TapReader
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
+from softsplit.upstream.handover import HandOver
 from softsplit.upstream.report import UpstreamStatus, report
 from softsplit.worker import Worker
 
 TICK = 0.1  # s
 OPEN_AGAIN = 1.0  # s between tries to open a tap that was never there
-HANDOVER_TIMEOUT = 5.0  # s to hand over a reading; a sync thread that is slower has failed
 STALLED = 0.25  # s between two looks, after which nobody knows when what has come was said; most is far less
 CAUGHT_UP = 0.005  # s without a byte, after which nothing of that is left; the kernel hands it over in pieces
 LONGEST_REPLY = 5.0  # s a reply is expected at least: nobody knows how soon the other master gives up
@@ -46,7 +39,7 @@ class Listener(Worker):
     def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
         super().__init__(f"listener {upstream.name}")
         self._upstream = upstream
-        self._readings = readings
+        self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
         self._steps = {unit.unit: unit.profile.step for unit in units}
         self._ears = receiver_for(upstream, self._hear_of_tap)
         self._line = upstream.own_line
@@ -141,7 +134,7 @@ class Listener(Worker):
         self._judge(size, heard.kind is Kind.DAMAGED)
         if heard.kind is Kind.BROADCAST:
             for unit, step in self._steps.items():
-                self._doubt(unit, written_by(heard.request or b"", step), self._done_at(heard))
+                self._doubt(unit, written(heard, step), self._done_at(heard))
         elif heard.unit in self._steps:
             self._take_of(heard.unit, heard)
         elif heard.unit is not None and heard.kind in (Kind.OK, Kind.EXCEPTION):
@@ -159,23 +152,21 @@ class Listener(Worker):
 
     def _take_of(self, unit: int, heard: Transaction) -> None:
         """Hand over what a transaction tells of one of our units."""
-        facts = list(facts_of(heard, self._steps[unit]))
-        asked_at = self._asked_at(unit, heard)
-        outcome = outcome_of(heard, unit, self._steps[unit], asked_at)
-        if not heard.retry:
-            asked = () if outcome.block is None else (outcome.block,)
-            for read in {*asked, *(fact.block for fact in facts if not fact.is_written)}:
-                self._learn(unit, read, _known(heard.time))
+        step = self._steps[unit]
+        outcome = outcome_of(heard, unit, step, self._asked_at(unit, heard))
+        read = read_of(heard, outcome, step)
+        if not heard.retry and (asked := (read or outcome).block):
+            self._learn(unit, asked, _known(heard.time))
         is_counted = heard.kind in COUNTED and not is_ambiguous(heard, self._roles_are_known)
         if is_counted:
             self.counters.count(outcome)
             self._note_answer(outcome)
-        self._doubt(unit, written(facts), self._done_at(heard))
-        for fact in facts:
-            if not fact.is_written:
-                self._hand_over(unit, fact, asked_at)
-        if is_counted and not outcome.is_of_unit:
-            self._put(Reading(self._upstream.name, unit, None, asked_at))
+        self._doubt(unit, written(heard, step), self._done_at(heard))
+        if read and read.block:
+            periods = self._periods[unit]
+            self._hand_over.reading(read, periods.every(read.block), periods.beat(read.asked_at + STALLED))
+        elif is_counted and not outcome.is_of_unit:
+            self._hand_over.reading(outcome)
 
     def _asked_at(self, unit: int, heard: Transaction) -> float:
         """When, at the earliest, that was asked for which a reply came: perhaps by the try before."""
@@ -203,11 +194,6 @@ class Listener(Worker):
             self.counters.mute.add(unit)
             self._eventlog.is_mute(unit, outcome.failure)
 
-    def _hand_over(self, unit: int, fact: Fact, asked_at: float) -> None:
-        periods = self._periods[unit]
-        self._put(Reading(self._upstream.name, unit, fact.block, asked_at, fact.data, fact.exception,
-                          periods.every(fact.block), periods.beat(asked_at + STALLED)))
-
     def _doubt_what_is_asked(self) -> None:
         """What a write covers is stale from the moment in which its request was heard.
 
@@ -226,10 +212,7 @@ class Listener(Worker):
     def _doubt(self, unit: int, blocks: list[Block], until: float = 0.0) -> None:
         """Let no master get these blocks before they were read again, by a request sent after `until`."""
         if blocks:
-            self._put(Invalidation(self._upstream.name, unit, tuple(blocks), lambda: None, until))
-
-    def _put(self, what: Reading | Invalidation) -> None:
-        self._readings.put(what, timeout=HANDOVER_TIMEOUT)
+            self._hand_over.has_written(unit, blocks, until)
 
 
 def _known(time: float | None) -> float:

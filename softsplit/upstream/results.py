@@ -29,7 +29,7 @@ class Results:
         self._hand_over = hand_over
         self._causes = causes
         self._others = OtherMaster(upstream, counters, words)
-        self.late = LateReadings(upstream, client, plan, counters, words, hand_over.put)
+        self.late = LateReadings(client, plan, counters, words, hand_over)
         self._is_away = False  # the gateway or the adapter
 
     def count(self, outcome: Outcome) -> Outcome:
@@ -63,7 +63,7 @@ class Results:
         self._tally.miss(error)
         self.words.unreachable(error)
         for unit in self._tally.blocks:
-            self._hand_over.reading(unit, None, self._client.asked_at)
+            self._hand_over.reading(Outcome(unit, None, self._client.asked_at, 0.0, error=error))
 
     def unit_stands(self, outcome: Outcome) -> None:
         """Note whether a unit answers."""
@@ -101,7 +101,7 @@ class Results:
         refusal = outcome.own_exception
         self._plan.answered(unit, read, asked_at, now, is_refused=refusal is not None)
         self.words.weigh(self._plan.demand)
-        self._hand_over.reading(unit, read.block, asked_at, outcome.data, refusal)
+        self._hand_over.reading(outcome)
         self.unit_stands(outcome)
         if refusal is None:
             self.words.answers_block(unit, read.block)
@@ -111,7 +111,7 @@ class Results:
     def _unanswered(self, read: Read, outcome: Outcome) -> None:
         unit = outcome.unit
         self._plan.unanswered(unit, read, outcome.asked_at, clock.now())
-        self._hand_over.reading(unit, read.block, outcome.asked_at)
+        self._hand_over.reading(outcome)
         self.unit_stands(outcome)
         if not self._plan.is_mute(unit) and self._plan.is_failing(unit, read):
             self.words.leaves_block(unit, read.block, outcome.failure)

@@ -37,17 +37,18 @@ from softsplit import clock
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.servers.choice import server_for
-from softsplit.protocol.blocks import Block, Read, Reading
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.url import parse_url
 from softsplit.worker import run_until_signal
+from tests.support.outcomes import reading
 url = parse_url(sys.argv[1], ("tcp", "rtu"), 0)
 blocks = [Block(Table.HOLDING_REGISTERS, 0, 125), Block(Table.HOLDING_REGISTERS, 125, 125)]
 mirror = Mirror(1, PolledStore([Read(block, str(block)) for block in blocks], 86400.0), frozenset({Table.HOLDING_REGISTERS}))
 for block in blocks:
-    mirror.update(Reading("bench", 1, block, clock.now(), bytes(2 * block.count)))
+    mirror.update(reading(1, block, clock.now(), bytes(2 * block.count)))
 server = server_for("bench", url, [mirror], Line(mode="8N1"), Access(max_connections=2000))
 server.open()
 print(server.url.port, flush=True)

@@ -15,7 +15,6 @@ from softsplit.downstream.servers.sockets import CURES, bound_socket
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
 from softsplit.protocol import adu
-from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.causes.diagnosis import Diagnosis, is_late, look_at
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
@@ -122,18 +121,13 @@ def _ask(client: Client, upstream: Upstream, unit: Unit,
     refusal = failure = None
     unanswered = 0
     while len(latencies) + unanswered < READS and (latencies or unanswered < MUTE):
-        answer = error = None
-        try:
-            answer = read_patiently(client, unit.unit, unit.probe, upstream.timeout)
-        except Unreachable:
-            raise
-        except UpstreamError as reason:
-            error = reason
-        took = clock.now() - client.asked_at
-        outcome = Outcome(unit.unit, None, client.asked_at, took, answer, error)
+        outcome = read_patiently(client, unit.unit, unit.probe, upstream.timeout)
+        error = outcome.error
+        if isinstance(error, Unreachable):
+            raise error
         seen.count(outcome)
         if outcome.is_of_unit:
-            latencies.append(took)
+            latencies.append(outcome.took)
             refusal = error if isinstance(error, Refused) else refusal
         else:
             failure = error

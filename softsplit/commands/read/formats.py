@@ -1,4 +1,4 @@
-"""Format what was read as text, JSON or CSV. Pure."""
+"""Format what was read as text, JSON or CSV; `taken_at` is wall time. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +7,16 @@ from datetime import UTC, datetime
 from softsplit.commands.read.guess import WORD_ORDERS, tabulate
 from softsplit.commands.shared.display import Named, items_of, named_values
 from softsplit.commands.shared.output import csv_row, to_json
-from softsplit.commands.shared.reader import Outcome, title_of
 from softsplit.profiles import Profile
+from softsplit.protocol.blocks import Read
+from softsplit.protocol.outcome import Outcome
 
 COLUMNS = ("time", "unit", "block", "table", "address", "name", "value", "measure", "error")
+
+
+def title_of(read: Read) -> str:
+    """The name of a read, where it has one, and its block."""
+    return f"{read.name}  {read.block}".strip()
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,7 @@ class Text:
     orders: Sequence[str] = tuple(WORD_ORDERS)
     head: Sequence[str] = ()
 
-    def lines(self, unit: int, outcome: Outcome) -> list[str]:
-        read = outcome.read
+    def lines(self, unit: int, read: Read, outcome: Outcome, taken_at: float) -> list[str]:
         if outcome.data is None:
             return []
         if not self.decodes:
@@ -45,9 +50,9 @@ class Json:
     profile: Profile
     head: Sequence[str] = ()
 
-    def lines(self, unit: int, outcome: Outcome) -> list[str]:
-        block = outcome.read.block
-        found = {"time": _iso(outcome.taken_at), "unit": unit, "block": outcome.read.name,
+    def lines(self, unit: int, read: Read, outcome: Outcome, taken_at: float) -> list[str]:
+        block = read.block
+        found = {"time": _iso(taken_at), "unit": unit, "block": read.name,
                  "table": str(block.table), "address": block.address, "count": block.count}
         if outcome.data is None:
             return [to_json(found | {"error": str(outcome.error)})]
@@ -64,9 +69,9 @@ class Csv:
     profile: Profile
     head: Sequence[str] = (",".join(COLUMNS),)
 
-    def lines(self, unit: int, outcome: Outcome) -> list[str]:
-        block, time = outcome.read.block, _iso(outcome.taken_at)
-        start = (time, unit, outcome.read.name, block.table)
+    def lines(self, unit: int, read: Read, outcome: Outcome, taken_at: float) -> list[str]:
+        block, time = read.block, _iso(taken_at)
+        start = (time, unit, read.name, block.table)
         if outcome.data is None:
             return [csv_row((*start, f"0x{block.address:04X}", "", "", "", outcome.error))]
         found = named_values(self.profile, block, outcome.data)

@@ -9,19 +9,20 @@ from itertools import cycle
 from softsplit import checks, clock
 from softsplit.commands.read.addresses import parse_address
 from softsplit.commands.read.failure import cure_of, find_cause
-from softsplit.commands.read.formats import Csv, Json, Text
+from softsplit.commands.read.formats import Csv, Json, Text, title_of
 from softsplit.commands.read.guess import WORD_ORDERS
-from softsplit.commands.shared.reader import Outcome, read_all, title_of
+from softsplit.commands.shared.reader import read_patiently
 from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
 from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, Unreachable
 from softsplit.printable import printable
 from softsplit.profiles import Profile, Register, load_profile
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
 
@@ -156,15 +157,18 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
     answers = 0
     if whom.every and isinstance(form, Text):
         say(datetime.now().strftime("%H:%M:%S"))
-    for outcome in read_all(client, unit, form.profile.reads, whom.timeout):
-        for text in form.lines(whom.unit, outcome):
+    for read in form.profile.reads:
+        taken_at = time.time()
+        outcome = read_patiently(client, unit, read.block, whom.timeout)
+        for text in form.lines(whom.unit, read, outcome, taken_at):
             say(printable(text))
         if outcome.error:
             failures.append(outcome)
             cure = cure_of(outcome.error, whom.url)
-            tell("; ".join(filter(None, (f"{title_of(outcome.read)}: {outcome.error}", cure))))
+            tell("; ".join(filter(None, (f"{title_of(read)}: {outcome.error}", cure))))
         answers += outcome.error is None
-        if not answers and len(failures) == MOST_FAILURES and len({str(each.error) for each in failures}) == 1:
+        if isinstance(outcome.error, Unreachable) or not answers and len(failures) == MOST_FAILURES \
+                and len({str(each.error) for each in failures}) == 1:
             break
     for what in client.take_foreign():
         tell(f"another master is on this line: {what}; the values may not be the unit's")
@@ -173,6 +177,6 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
 
 def _tell_cause(whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:
     """Tell why a unit gave no answer, as far as can be found out."""
-    block, error = failure.read.block, failure.error
-    if error and (cause := find_cause(whom.url, whom.unit, block, whom.timeout, whom.line, error)):
+    block, error = failure.block, failure.failure
+    if block and (cause := find_cause(whom.url, whom.unit, block, whom.timeout, whom.line, error)):
         tell(cause)

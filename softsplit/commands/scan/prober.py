@@ -134,7 +134,8 @@ class Prober:
         except Unreachable:
             raise
         except NoAnswer:  # though it is there: a gateway may still be busy with another unit
-            answer = late_answer(self._client, unit, question, self._timeout) or b"\x80"
+            late = late_answer(self._client, unit, question, self._timeout)
+            return late.answer or b"" if late else b""
         except UpstreamError:
             return b""
         return b"" if answer[0] >= 0x80 else answer

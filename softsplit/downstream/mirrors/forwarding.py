@@ -1,17 +1,14 @@
-"""Forward requests of masters for data that is not polled, and keep the answers."""
+"""Forward requests of masters for data that is not polled."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from softsplit.bounded import BoundedDict
-from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
 from softsplit.protocol.requests import Write
 
-MOST_KEPT = 300  # blocks of one unit
 FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions which say that the unit was not heard; MAP 7
 
 
@@ -42,28 +39,6 @@ class Way:
         """Whether everything that a request changes may be changed."""
         return all(any(each.contains(block) for each in self.writable) for block in write.blocks) \
             and all(any(file in each for each in self.files) for file in write.files)
-
-
-class Kept:
-    """Data that masters had read, by block, with the time when it was taken.
-
-    It is served for that block alone: a part of it, asked for by itself, may say something else on a device
-    of which nothing is known.
-    """
-
-    def __init__(self):
-        self._data: BoundedDict[Block, tuple[float, bytes]] = BoundedDict(MOST_KEPT)
-
-    def put(self, block: Block, data: bytes | None, taken_at: float) -> None:
-        """Keep what a read brought home; None is none any more."""
-        if data is None:
-            self._data.pop(block, None)
-        else:
-            self._data[block] = taken_at, data
-
-    def get(self, asked: Block) -> tuple[float, bytes]:
-        """Return when the data of a block was taken, or NEVER, and the data."""
-        return self._data.get(asked, (NEVER, b""))
 
 
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:

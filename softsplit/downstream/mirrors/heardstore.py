@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness, good_until
 from softsplit.downstream.mirrors.hearditems import MOST_BLOCKS, HeardItems
 from softsplit.downstream.mirrors.store import BlockState
-from softsplit.protocol.blocks import Block, Reading
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.outcome import Reading
 
 FORGET = 600.0  # s without a block, while its unit is heard, after which nobody misses it
 
@@ -31,16 +32,16 @@ class HeardStore:
     def take(self, block: Block, reading: Reading) -> bool:
         """Take over what was heard, whole; any block is welcome; a refusal from before a write is not."""
         self.unit.beat = reading.beat
-        heard = self.find(block)
-        if reading.data is not None:
-            heard.put(block, reading.data, reading.taken_at, self._good_until(reading))
-        elif reading.exception is not None and reading.taken_at >= self._written_until:
-            heard.refuse(block, reading.exception, self._good_until(reading))
+        heard, outcome = self.find(block), reading.outcome
+        if outcome.data is not None:
+            heard.put(block, outcome.data, outcome.asked_at, self._good_until(reading))
+        elif outcome.own_exception is not None and outcome.asked_at >= self._written_until:
+            heard.refuse(block, outcome.own_exception, self._good_until(reading))
         else:
             return True
         self._latest.pop(block, None)
         self._latest[block] = reading  # the last one
-        self._forget(reading.taken_at)
+        self._forget(outcome.asked_at)
         return True
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
@@ -52,7 +53,7 @@ class HeardStore:
         for heard in (self._heard, self._heard_alone):
             heard.drop(blocks, until)
         for known, reading in list(self._latest.items()):
-            if reading.data is None or any(known.overlaps(block) for block in blocks):
+            if reading.outcome.data is None or any(known.overlaps(block) for block in blocks):
                 del self._latest[known]
 
     def find(self, asked: Block) -> HeardItems:
@@ -62,17 +63,17 @@ class HeardStore:
     def states(self, now: float) -> list[BlockState]:
         """Return how each block stands that the other master reads again and again."""
         until = self.unit.good_until
-        return [BlockState(str(block), each.taken_at, each.exception is None
-                           and now <= min(until, self._good_until(each)), each.exception)
+        return [BlockState(str(block), each.outcome.asked_at, each.outcome.own_exception is None
+                           and now <= min(until, self._good_until(each)), each.outcome.own_exception)
                 for block, each in self._latest.items() if each.every]
 
     def _good_until(self, reading: Reading) -> float:
-        return good_until(reading.taken_at, self.unit.max_age, reading.every)
+        return good_until(reading.outcome.asked_at, self.unit.max_age, reading.every)
 
     def _forget(self, now: float) -> None:
         """Miss no more what the other master does not read any more."""
         oldest = next(iter(self._latest))
-        while len(self._latest) > MOST_BLOCKS or now - self._latest[oldest].taken_at > FORGET:
+        while len(self._latest) > MOST_BLOCKS or now - self._latest[oldest].outcome.asked_at > FORGET:
             self.find(oldest).refused.pop(oldest, None)
             del self._latest[oldest]
             oldest = next(iter(self._latest))

@@ -12,27 +12,24 @@ from functools import partial
 from modbus_tk.modbus import Slave
 
 from softsplit import clock
-from softsplit.downstream.mirrors.forwarding import Kept, Way, outcome
+from softsplit.bounded import BoundedDict
+from softsplit.downstream.mirrors.forwarding import Way, outcome
 from softsplit.downstream.mirrors.freshness import NEVER, good_until
 from softsplit.downstream.mirrors.hearditems import HeardItems
 from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.store import BlockState, MergedBlock, PolledStore
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.blocks import (
-    NOT_SENT,
-    UNDER_WAY,
-    Block,
-    Reading,
-    in_both_tables,
-)
+from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.functions import READ_FILES, WRITING, Table
+from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Outcome, Reading
 from softsplit.protocol.pdu import SILENCE
 from softsplit.protocol.requests import parse_file_read, parse_write
 
 # Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
 # good, and the TCP frame from its length field on.
 KNOWN_ANSWERS = 256
+MOST_KEPT = 300  # blocks of one unit that masters had read
 
 
 class Mirror(Slave):
@@ -51,7 +48,9 @@ class Mirror(Slave):
         self._when_stale = when_stale
         self._step = step
         self._way = way
-        self._kept = Kept()  # what was read by forwarding
+        # What was read by forwarding. A part of a block may say something else when it is asked for by itself,
+        # on a device of which nothing is known.
+        self._kept: BoundedDict[Block, Outcome] = BoundedDict(MOST_KEPT)
         self._written_until = NEVER  # what was read by forwarding before that is not kept
         for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
             self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
@@ -59,14 +58,16 @@ class Mirror(Slave):
         self.known: dict[bytes, tuple[float, bytes]] = {}  # see KNOWN_ANSWERS
 
     def update(self, reading: Reading) -> None:  # sync thread
-        """Take over what a read brought home, whole."""
+        """Take over what came of a request, whole: the data of a read, or whether the unit lives."""
+        outcome = reading.outcome
         with self._data_lock:
             self.known.clear()
-            self._store.unit.note(reading.answered, reading.taken_at)
-            if not reading.answered or reading.block is None or self._store.take(reading.block, reading):
+            self._store.unit.note(outcome.is_of_unit, outcome.asked_at)
+            if not outcome.is_of_unit or outcome.block is None or self._store.take(outcome.block, reading):
                 return
-            if reading.taken_at >= self._written_until:
-                self._kept.put(reading.block, reading.data, reading.taken_at)
+            self._kept.pop(outcome.block, None)
+            if outcome.answer is not None and outcome.asked_at >= self._written_until:
+                self._kept[outcome.block] = outcome
 
     def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
         """A write changes these blocks; see `Invalidation`. They have to be read again after it.
@@ -75,7 +76,7 @@ class Mirror(Slave):
         """
         with self._data_lock:
             self.known.clear()
-            self._kept = Kept()
+            self._kept.clear()
             self._store.doubt(in_both_tables(blocks), until)
             if until not in (UNDER_WAY, NOT_SENT):
                 self._written_until = max(self._written_until, until)
@@ -106,15 +107,14 @@ class Mirror(Slave):
 
     def _forward_read(self, way: Way, asked: Block, master: str) -> bytes | Future:
         """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
-        now, function = clock.now(), asked.table.function
         with self._data_lock:
-            unit = self._store.unit
-            taken_at, data = self._kept.get(asked)
-            is_fresh = now <= min(unit.good_until, good_until(taken_at, unit.max_age))
+            unit, kept, now = self._store.unit, self._kept.get(asked), clock.now()
             is_mute = unit.is_mute
+            is_fresh = kept and now <= min(unit.good_until, good_until(kept.asked_at, unit.max_age))
         way.note(asked)
-        if is_fresh:
-            return bytes((function, asked.byte_count)) + data
+        if kept and kept.answer and is_fresh:
+            return kept.answer
+        function = asked.table.function
         future = way.ask(pdus.read_question(asked), None, master)
         answer = outcome(future, partial(self._refuse, function))
         return self._refuse(function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
@@ -176,7 +176,7 @@ class Mirror(Slave):
             if now > unit_until:
                 code = pdus.GATEWAY_NO_ANSWER
             if code is None:
-                answer = bytes((asked.table.function, asked.byte_count)) + found.get(asked)
+                answer = pdus.read_answer(asked, found.get(asked))
                 if len(self.known) < KNOWN_ANSWERS:
                     self.known[request_pdu] = (min(unit_until, until), adu.tcp_frame(0, self.unit, answer)[4:])
                 return answer

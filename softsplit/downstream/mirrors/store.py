@@ -8,7 +8,8 @@ from modbus_tk.modbus import ModbusBlock
 
 from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness, good_until
 from softsplit.protocol import pdu
-from softsplit.protocol.blocks import NOT_SENT, UNDER_WAY, Block, Read, Reading, merge
+from softsplit.protocol.blocks import Block, Read, merge
+from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Reading
 
 
 class PolledBlock:
@@ -118,13 +119,13 @@ class PolledStore:
 
     def take(self, block: Block, reading: Reading) -> bool:
         """Take over what a read brought home, whole; return whether this block is polled at all."""
-        polled = self._polled.get(block)
+        polled, outcome = self._polled.get(block), reading.outcome
         if polled is None:
             return False
-        polled.exception = reading.exception
-        if reading.data is not None:
-            next(each for each in self.merged if polled in each.polled).put(block, reading.data)
-            polled.was_read(reading.taken_at)
+        polled.exception = outcome.own_exception
+        if outcome.data is not None:
+            next(each for each in self.merged if polled in each.polled).put(block, outcome.data)
+            polled.was_read(outcome.asked_at)
         return True
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from softsplit.downstream.mirrors.mirror import Mirror
-from softsplit.protocol.blocks import Barrier, Invalidation
+from softsplit.protocol.outcome import Barrier, Invalidation, News
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
@@ -24,21 +24,19 @@ class Sync(Worker):
 
     def step(self) -> None:
         try:
-            reading = self._readings.get(timeout=PAUSE)
+            self._take(self._readings.get(timeout=PAUSE))
         except Empty:
-            return
-        if reading is None:
-            return
-        if isinstance(reading, Barrier):
-            reading.done()
-            return
-        for mirror in self._mirrors[reading.upstream, reading.unit]:
-            if isinstance(reading, Invalidation):
-                mirror.doubt(reading.blocks, reading.until)
-            else:
-                mirror.update(reading)
-        if isinstance(reading, Invalidation):
-            reading.done()
+            pass
+
+    def _take(self, news: News | None) -> None:
+        if isinstance(news, Barrier):
+            news.done()
+        elif isinstance(news, Invalidation):
+            for mirror in self._mirrors[news.upstream, news.unit]:
+                mirror.doubt(news.blocks, news.until)
+        elif news:
+            for mirror in self._mirrors[news.upstream, news.outcome.unit]:
+                mirror.update(news)
 
     def wake(self) -> None:  # any thread
         with suppress(Full):  # then it is not in its pause

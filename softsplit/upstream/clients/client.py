@@ -13,15 +13,14 @@ from modbus_tk.modbus import Master
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import NoAnswer, Refused, Unreachable, UpstreamError
+from softsplit.errors import NoAnswer, Unreachable, UpstreamError
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.outcome import Outcome, refusal
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import Wire
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.heard import Heard
-from softsplit.upstream.clients.sent import Late
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
 SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
@@ -58,7 +57,7 @@ class Client(Master):
         self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
         self.late: dict[int, float] = {}  # seconds that late answers took which nobody has taken yet
         self.connected_at, self._heard = 0.0, Heard()
-        self._late_answers: list[Late] = []
+        self._late_answers: list[Outcome] = []
         self.keep_shape: set[tuple[int, bytes]] = set()  # units and reads that must not be part of longer ones
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
@@ -117,7 +116,7 @@ class Client(Master):
         late, self.late = self.late, {}
         return late
 
-    def take_late_answers(self) -> list[Late]:
+    def take_late_answers(self) -> list[Outcome]:
         """Return the late answers since the last call, where it is known to what they belong."""
         late, self._late_answers = self._late_answers, []
         return late
@@ -181,8 +180,7 @@ class Client(Master):
             rest = self.execute(unit, defines.RAW, 0, pdu=question.pdu, returns_raw=True, threadsafe=False)
             return question.pdu[:1] + rest
         except ModbusError as error:
-            code = error.get_exception_code()
-            raise Refused(f"unit {unit}: {pdu.describe_exception(code)}", code) from error
+            raise refusal(unit, error.get_exception_code()) from error
         except TimeoutError as error:
             raise NoAnswer(f"unit {unit} does not answer") from error
         except OSError as error:

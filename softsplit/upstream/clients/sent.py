@@ -19,14 +19,6 @@ class Sent:
     asked_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """An answer, as a PDU, that came when it was not waited for any more."""
-
-    sent: Sent
-    answer: bytes
-
-
 class SentRequests:
     """The unanswered requests of one connection by transaction id, in their order.
 

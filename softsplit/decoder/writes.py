@@ -1,66 +1,44 @@
-"""What a transaction between others says about a unit: its data, and what was written. Pure.
+"""What a transaction between others writes, and when that is done, at the latest. Pure.
 
-Nothing becomes a value but an answer to a read. What a write covers, nobody knows until it was read again.
+What a write covers, nobody knows until it was read again.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.blocks import Block, in_both_tables
-from softsplit.protocol.functions import FUNCTIONS, READ_TABLES, WRITING, Table
-from softsplit.protocol.pdu import OWN_EXCEPTIONS, asked_block
+from softsplit.protocol.functions import FUNCTIONS, WRITING
+from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.protocol.requests import Write, parse_write
 
 TURNAROUND = 0.2  # s units have to do what was broadcast; MODBUS over Serial Line V1.02, 2.4.1
 LATE_WRITE = 3  # time-outs after which a write that was not answered is done, or never will be
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """What is known of one block: its data as on the wire, the unit's exception, or that it was written."""
-
-    block: Block
-    data: bytes | None = None
-    exception: int | None = None
-
-    @property
-    def is_written(self) -> bool:
-        return self.data is None and self.exception is None
+def write_of(heard: Transaction, step: int = 1) -> Write | None:
+    """The request, if it is a write that was heard whole; each register of the unit takes `step` addresses."""
+    if heard.function not in WRITING or not heard.request or (heard.damage or "").startswith("request"):
+        return None
+    write = parse_write(heard.request[1:-2], step)
+    return write if isinstance(write, Write) else None
 
 
-def facts_of(heard: Transaction, step: int = 1) -> Iterator[Fact]:
-    """Give what a transaction tells; each register of the unit takes `step` addresses.
-
-    Only what was asked and answered beyond doubt tells what a unit holds.
-    """
-    asked = heard.request[1:-2] if heard.request else b""
-    if heard.function in READ_TABLES:
-        block = asked_block(asked, tuple(Table), step) if asked else None
-        if isinstance(block, Block) and heard.kind is Kind.OK and heard.reply:
-            yield Fact(block, heard.reply[3:-2])
-        elif isinstance(block, Block) and heard.kind is Kind.EXCEPTION and heard.exception in OWN_EXCEPTIONS:
-            yield Fact(block, exception=heard.exception)
-    elif heard.function in WRITING:
-        is_whole = asked and not (heard.damage or "").startswith("request")
-        write = parse_write(asked, step) if is_whole else None
-        if isinstance(write, Write):
-            yield from map(Fact, write.blocks)  # file records are in no table
-            if write.reads and heard.kind is Kind.OK and heard.reply:
-                yield Fact(write.reads, heard.reply[3:-2])
-        elif block := _named_by_reply(heard, step):
-            yield Fact(block)
-
-
-def written(facts: list[Fact]) -> list[Block]:
+def written(heard: Transaction, step: int = 1) -> list[Block]:
     """The blocks of which nobody knows what they hold: a device may show in the other table, too, what was
     written in one."""
-    return in_both_tables(fact.block for fact in facts if fact.is_written)
+    return in_both_tables(_written(heard, step))
+
+
+def _written(heard: Transaction, step: int) -> Sequence[Block]:
+    if write := write_of(heard, step):
+        return write.blocks  # file records are in no table
+    block = _named_by_reply(heard, step) if heard.function in WRITING else None
+    return [block] if block else []
 
 
 def written_by(request: bytes, step: int = 1) -> list[Block]:
     """The blocks that a request may change, from when it was sent."""
-    return written(list(facts_of(Transaction(Kind.NO_REPLY, request=request), step)))
+    return written(Transaction(Kind.NO_REPLY, request=request), step)
 
 
 def is_ambiguous(heard: Transaction, roles_are_known: bool) -> bool:
