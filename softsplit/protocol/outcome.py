@@ -19,7 +19,8 @@ class Outcome:
 
     `question` is None where the request of another master was not heard as a whole, or is none we send, and
     where nothing but silence is known. Either `answer`, the whole PDU of the unit's answer, as the question
-    wants it; or `error`, which is Refused when the unit, or a gateway in its place, answered with an exception.
+    wants it; or `error`, which is Refused when the unit, or a gateway in its place, answered with an
+    exception.
     """
 
     unit: int
@@ -30,7 +31,7 @@ class Outcome:
     error: UpstreamError | None = None
 
     @classmethod
-    def of_reply(cls, unit: int, question: Question | None, asked_at: float, took: float, pdu: bytes) -> "Outcome":
+    def of_reply(cls, unit: int, question: Question, asked_at: float, took: float, pdu: bytes) -> "Outcome":
         """What came of a request when this was said to it, be it an answer or an exception."""
         if pdu[0] >= 0x80:
             return cls(unit, question, asked_at, took, error=refusal(unit, pdu[1]))
@@ -48,8 +49,8 @@ class Outcome:
 
     @property
     def data(self) -> bytes | None:
-        """The data of the answer to a read, as it came over the wire: registers big-endian, bits packed from the
-        least significant one on."""
+        """The data of the answer to a read, as it came over the wire: registers big-endian, bits packed from
+        the least significant one on."""
         return self.answer[2:] if self.answer is not None and self.block is not None else None
 
     @property

@@ -29,4 +29,5 @@ def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> O
 def late_answer(client: Client, unit: int, question: Question, timeout: float) -> Outcome | None:
     """Wait for the answer to what was not answered in time; return what came of it, if anything."""
     client.await_late(LATE_TIMEOUTS * timeout)
-    return next((late for late in client.take_late_answers() if late.question == question and late.unit == unit), None)
+    answers = client.take_late_answers()
+    return next((late for late in answers if late.question == question and late.unit == unit), None)

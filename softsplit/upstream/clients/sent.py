@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from random import randint
 
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question
 
 MOST_OPEN = 32  # unanswered requests whose late answers are recognised
@@ -17,6 +18,10 @@ class Sent:
     unit: int
     question: Question
     asked_at: float
+
+    def outcome(self, answer: bytes, now: float) -> Outcome:
+        """What came of it, when this PDU has come just now."""
+        return Outcome.of_reply(self.unit, self.question, self.asked_at, now - self.asked_at, answer)
 
 
 class SentRequests:

@@ -6,7 +6,6 @@ from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Stranger
 from softsplit.protocol import adu, pdu
-from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SocketWire
 from softsplit.upstream.clients.client import Client
@@ -98,8 +97,7 @@ class TcpClient(Client, TcpMaster):
             return sent
         self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
         if frame[6] == sent.unit and not pdu.reply_fault(sent.question, frame[7:]):
-            self._late_answers.append(
-                Outcome.of_reply(sent.unit, sent.question, sent.asked_at, now - sent.asked_at, frame[7:]))
+            self._late_answers.append(sent.outcome(frame[7:], now))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
                 self.late[sent.unit] = 0.0 if silent else took
         return None

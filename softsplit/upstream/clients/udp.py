@@ -16,7 +16,7 @@ from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.datagrams import DatagramWire
 from softsplit.upstream.clients.client import Client
-from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Late, Sent
+from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Sent
 
 IDS = 0x10000
 TIMEOUTS = 2  # that an answer gets at least: one for each of two datagrams
@@ -135,7 +135,7 @@ class UdpClient(Client, TcpMaster):
         if not fault:
             self._note_time(sent, answer)
         if not (is_awaited or fault):
-            self._late_answers.append(Late(sent, answer))
+            self._late_answers.append(sent.outcome(answer, clock.now()))
         return sent if is_awaited else None
 
     def _note_time(self, sent: Sent, answer: bytes) -> None:
