@@ -18,14 +18,14 @@ from softsplit.commands.sniff.capturefile import (
 from softsplit.config.line import Line
 from softsplit.protocol import adu
 from softsplit.transport.tap import SerialTap
-from tests.support import SLOWNESS, SOFTSPLIT
+from tests.support import SLOWNESS, SOFTSPLIT, run_program
 
 REQUEST, REPLY = adu.rtu_frame(1, b"\x03\x00\x00\x00\x01"), adu.rtu_frame(1, b"\x03\x02\x00\x07")
 ANSWER = '{"time": 1, "unit": 1, "table": "coils", "address": "0x0001", "count": 3, "bits": "101"}\n'
 
 
 def sniffed(path, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "sniff", str(path), *options], capture_output=True, text=True, timeout=60 * SLOWNESS)
+    return run_program([*SOFTSPLIT, "sniff", str(path), *options], capture_output=True, text=True, timeout=60 * SLOWNESS)
 
 
 def test_a_line_that_is_too_long_is_skipped_to_its_end():

@@ -19,6 +19,7 @@ from tests.support import (
     RtuMaster,
     TcpMaster,
     read_request,
+    run_program,
     running,
     simulated_gateway,
     until,
@@ -33,7 +34,7 @@ POWERS = read_request(0x5B00, 62)
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
+    return run_program([*COMMAND, *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def configuration(tmp_path, upstream: str, *downstreams: str) -> str:
@@ -58,7 +59,7 @@ def test_help_teaches(arguments):
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "-c", str(Path(__file__).parent.parent / "examples" / "softsplit.toml")]])
 def test_a_full_disk_is_one_line(arguments):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30 * SLOWNESS)
+        done = run_program([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30 * SLOWNESS)
     assert (done.returncode, done.stderr) == (1, "softsplit: cannot write to standard output: No space left on device\n")
 
 

@@ -39,6 +39,7 @@ from tests.support import (
     TcpMaster,
     good_answer,
     read_request,
+    run_program,
     running,
     simulated_gateway,
     until,
@@ -85,7 +86,7 @@ def line_of(lines: list[str], text: str) -> str:
 
 
 def call(config: Path, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "doctor", "-c", str(config)], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
+    return run_program([*SOFTSPLIT, "doctor", "-c", str(config)], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def free_port() -> int:
@@ -591,7 +592,7 @@ def test_a_running_splitter_is_looked_at_in_the_order_in_which_one_would_mend_it
 
 
 def test_findings_can_be_had_as_json(house):
-    done = subprocess.run([*SOFTSPLIT, "doctor", "--json", "-c", str(house.config)], capture_output=True, text=True, timeout=60)
+    done = run_program([*SOFTSPLIT, "doctor", "--json", "-c", str(house.config)], capture_output=True, text=True, timeout=60)
     document = json.loads(done.stdout)
     assert document["is_well"] is (done.returncode == 0) is True
     assert document["findings"][0] == {"level": "well", "text": f"{house.config} is valid: 1 upstream, 4 downstreams"}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import SLOWNESS, SOFTSPLIT
+from tests.support import SLOWNESS, SOFTSPLIT, run_program
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".toml"))
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, *arguments], capture_output=True, text=True, timeout=60 * SLOWNESS, **options)
+    return run_program([*SOFTSPLIT, *arguments], capture_output=True, text=True, timeout=60 * SLOWNESS, **options)
 
 
 def test_without_a_name_it_is_the_commented_configuration_which_check_accepts(tmp_path):

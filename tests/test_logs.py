@@ -20,6 +20,7 @@ from tests.support import (
     connected,
     free_port,
     read_request,
+    run_program,
     until,
 )
 
@@ -185,11 +186,11 @@ def test_a_log_file_that_cannot_be_written_is_told(tmp_path):
         until(lambda: "serving victron" in child.log())
         assert child.end() == 0
     (tmp_path / "x.toml").write_text("")
-    told = subprocess.run([*SOFTSPLIT, "run", "--if-needed", "-c", str(tmp_path / "x.toml"), "--log-file", nowhere],
-                          capture_output=True, text=True, timeout=60 * SLOWNESS)
+    told = run_program([*SOFTSPLIT, "run", "--if-needed", "-c", str(tmp_path / "x.toml"), "--log-file", nowhere],
+                       capture_output=True, text=True, timeout=60 * SLOWNESS)
     assert told.returncode == 2 and "cannot write the log file" in told.stderr
-    both = subprocess.run([*SOFTSPLIT, "run", "--syslog", "--log-file", str(tmp_path / "log")], capture_output=True, text=True,
-                          timeout=60 * SLOWNESS)
+    both = run_program([*SOFTSPLIT, "run", "--syslog", "--log-file", str(tmp_path / "log")], capture_output=True, text=True,
+                       timeout=60 * SLOWNESS)
     assert both.returncode == 2 and "give one of them" in both.stderr and not (tmp_path / "log").exists()
 
 

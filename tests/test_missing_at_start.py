@@ -24,6 +24,7 @@ from tests.support import (
     TcpMaster,
     free_port,
     read_request,
+    run_program,
     running,
     until,
 )
@@ -48,8 +49,8 @@ def test_a_port_in_use_ends_the_start_at_once(tmp_path):
         (tmp_path / "softsplit.toml").write_text(
             '[upstream.meters]\nurl = "tcp://127.0.0.1:1"\nunits = { 1 = "any" }\n'
             f'[downstream.absent]\nurl = "tcp://192.0.2.7:{port}"\n[downstream.victron]\nurl = "tcp://127.0.0.1:{port}"\n')
-        done = subprocess.run([*SOFTSPLIT, "run", "-c", "softsplit.toml"], cwd=tmp_path, capture_output=True, text=True,
-                              timeout=10 * SLOWNESS)
+        done = run_program([*SOFTSPLIT, "run", "-c", "softsplit.toml"], cwd=tmp_path, capture_output=True, text=True,
+                           timeout=10 * SLOWNESS)
     assert done.returncode == 1
     assert f"softsplit: victron: cannot serve on tcp://127.0.0.1:{port}: the port is taken; stop the other program" in done.stderr
 

@@ -9,7 +9,7 @@ import pytest
 
 from softsplit.commands.shared.outputfile import OutputFile, write_whole
 from softsplit.errors import SoftsplitError
-from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway, good_answer
+from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway, good_answer, run_program
 
 
 def test_a_link_is_followed_and_a_file_is_replaced_whole(tmp_path):
@@ -97,8 +97,8 @@ def test_sniff_writes_over_no_file(tmp_path):
     for option in ("--record", "--pcap", "--output"):
         kept = tmp_path / "kept"
         kept.write_text("notes\n")
-        done = subprocess.run([*SOFTSPLIT, "sniff", str(recording), option, str(kept)], capture_output=True, text=True,
-                              timeout=60 * SLOWNESS)
+        done = run_program([*SOFTSPLIT, "sniff", str(recording), option, str(kept)], capture_output=True, text=True,
+                           timeout=60 * SLOWNESS)
         assert (done.returncode, kept.read_text()) == (1, "notes\n") and "kept already exists" in done.stderr
 
 
@@ -124,7 +124,7 @@ def test_a_link_that_leads_nowhere_but_to_itself_stays(tmp_path):
 @pytest.mark.parametrize("words", [["status", "--output"], ["sniff", "-", "--record"], ["sniff", "-", "--pcap"], ["sniff", "-", "--output"],
                                    ["run", "--log-file"], ["record", "127.0.0.1:1", "-u", "1=abb-b23", "--output"]])
 def test_an_option_that_names_no_file_is_refused(words):
-    done = subprocess.run([*SOFTSPLIT, *words, ""], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = run_program([*SOFTSPLIT, *words, ""], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 2 and f"'{words[-1]}': it names no file" in done.stderr.replace("'-o' / '", "'")
 
 
@@ -136,7 +136,7 @@ def test_where_stderr_takes_nothing_the_exit_code_tells(tmp_path):
 
 def test_status_of_a_wrong_configuration_says_why_nothing_runs(tmp_path):
     (tmp_path / "wrong.toml").write_text("[upstream.m")
-    done = subprocess.run([*SOFTSPLIT, "status", "-c", "wrong.toml", "--prometheus", "--output", "house.prom"],
-                          cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = run_program([*SOFTSPLIT, "status", "-c", "wrong.toml", "--prometheus", "--output", "house.prom"],
+                       cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "the section has no ]" in done.stderr
     assert "softsplit_up" in (tmp_path / "house.prom").read_text(), "not the last word of a process that has ended"

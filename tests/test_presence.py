@@ -34,6 +34,7 @@ from tests.support import (
     ScriptedGateway,
     free_port,
     good_answer,
+    run_program,
     until,
 )
 from tests.support.attacker import NOBODY, SQUATTED, as_nobody, attack, serve
@@ -49,8 +50,8 @@ def configured(place: Path, gateway, name: str = "house") -> Path:
 
 
 def call(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          timeout=60 * SLOWNESS, **options)
+    return run_program([*SOFTSPLIT, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                       timeout=60 * SLOWNESS, **options)
 
 
 def cpu_of(pid: int) -> float:

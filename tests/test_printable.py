@@ -4,7 +4,6 @@ import csv
 import json
 import logging
 import socket
-import subprocess
 
 import pytest
 
@@ -20,7 +19,7 @@ from softsplit.profiles import Profile, Register
 from softsplit.protocol import adu, values
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway
+from tests.support import SLOWNESS, SOFTSPLIT, ScriptedGateway, run_program
 
 EVIL = "a\n\x1b[2J\x9b2J\x7f\u202e\u2028\udcff=cmd"
 
@@ -66,7 +65,7 @@ def test_the_name_of_a_file_and_a_title_are_no_lines_of_what_check_says(tmp_path
 
 
 def test_what_a_command_complains_of_is_one_line(tmp_path):
-    done = subprocess.run([*SOFTSPLIT, "check", "-c", f"{tmp_path}/no\n\x1b[2J\udcff"], capture_output=True)
+    done = run_program([*SOFTSPLIT, "check", "-c", f"{tmp_path}/no\n\x1b[2J\udcff"], capture_output=True)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
 
 
@@ -89,8 +88,8 @@ def device():
 @pytest.mark.parametrize("form", [["-d"], ["--csv"], ["--json"]])
 def test_what_a_device_and_a_profile_say_moves_no_cursor_and_is_no_formula(device, form, tmp_path):
     (tmp_path / "odd.toml").write_text(ODD)
-    done = subprocess.run([*SOFTSPLIT, "read", "-a", str(device.url), "-p", str(tmp_path / "odd.toml"), *form],
-                          capture_output=True, text=True, timeout=60 * SLOWNESS)
+    done = run_program([*SOFTSPLIT, "read", "-a", str(device.url), "-p", str(tmp_path / "odd.toml"), *form],
+                       capture_output=True, text=True, timeout=60 * SLOWNESS)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "") and lines and all(each.isprintable() for each in lines)
     if "--csv" in form:

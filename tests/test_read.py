@@ -35,6 +35,7 @@ from tests.support import (
     TcpMaster,
     free_port,
     read_request,
+    run_program,
     running,
     until,
 )
@@ -59,8 +60,8 @@ def read_home(read: Read, data: bytes) -> tuple[Read, Outcome, float]:
 
 
 def read(where, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "read", "-a", f"127.0.0.1:{where.port}", *arguments], capture_output=True,
-                          text=True, timeout=30 * SLOWNESS)
+    return run_program([*SOFTSPLIT, "read", "-a", f"127.0.0.1:{where.port}", *arguments], capture_output=True,
+                       text=True, timeout=30 * SLOWNESS)
 
 
 def test_a_profile_is_one_line_for_each_block_in_its_order(battery):
@@ -97,7 +98,7 @@ def test_what_fails_is_named_and_the_others_are_shown(battery):
 
 
 def call(url: str, *arguments: str) -> list[str]:
-    done = subprocess.run([*SOFTSPLIT, "read", "-a", url, "--timeout", str(TIMEOUT), *arguments], capture_output=True, text=True)
+    done = run_program([*SOFTSPLIT, "read", "-a", url, "--timeout", str(TIMEOUT), *arguments], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     return [line.removeprefix("softsplit: ") for line in done.stderr.splitlines()]
 

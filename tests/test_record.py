@@ -45,6 +45,7 @@ from tests.support import (
     connected,
     free_port,
     read_request,
+    run_program,
     running,
     simulated_gateway,
     splitting,
@@ -69,7 +70,7 @@ def pump(tmp_path) -> str:
 
 
 def call(*arguments, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, *map(str, arguments)], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
+    return run_program([*SOFTSPLIT, *map(str, arguments)], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def device(transaction: int, unit: int, pdu: bytes) -> bytes:

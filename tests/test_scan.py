@@ -40,6 +40,7 @@ from tests.support import (
     connected,
     free_port,
     read_request,
+    run_program,
     running,
     simulated_gateway,
     until,
@@ -81,7 +82,7 @@ def simulated_line(path: Path, units: dict, baudrate: int = 19200):
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "scan", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS)
+    return run_program([*SOFTSPLIT, "scan", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS)
 
 
 # On a serial line
@@ -399,7 +400,7 @@ def test_simulate_makes_a_pseudo_terminal_and_takes_it_away(tmp_path):
         until(lambda: f"on rtu://{path}" in meter.log())
         assert named(scan_of(f"rtu://{path}", "3", [9600])) == {3: "abb-b24"}
         assert not scan_of(f"rtu://{path}", "3", [19200]).found
-        again = subprocess.run(command, capture_output=True, text=True, timeout=30 * SLOWNESS)
+        again = run_program(command, capture_output=True, text=True, timeout=30 * SLOWNESS)
         assert again.returncode == 1 and f"cannot make a pseudo-terminal at {path}: File exists; name" in again.stderr
         assert meter.end() == 0
     assert not os.path.lexists(path)

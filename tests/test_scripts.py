@@ -17,6 +17,7 @@ from tests.support import (
     ScriptedGateway,
     free_port,
     good_answer,
+    run_program,
     running,
     until,
 )
@@ -42,7 +43,7 @@ splitter.run(look)
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, *arguments], capture_output=True, text=True, timeout=60, **options)
+    return run_program([*SOFTSPLIT, *arguments], capture_output=True, text=True, timeout=60, **options)
 
 
 def start(path) -> list[str]:
@@ -89,7 +90,7 @@ def test_read_asks_the_server_of_a_script_that_owns_the_wire(house):
 
 def test_the_same_script_does_not_run_twice(house):
     path, _, child = house
-    twice = subprocess.run(start(path), capture_output=True, text=True, timeout=60)
+    twice = run_program(start(path), capture_output=True, text=True, timeout=60)
     assert twice.returncode == 3 and re.fullmatch(rf"softsplit: process {child.process.pid} already runs .*house.py;.*\n", twice.stderr)
 
 
@@ -97,14 +98,14 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         url = f"tcp://127.0.0.1:{other.getsockname()[1]}"
         (tmp_path / "house.py").write_text(SCRIPT.format(upstream="tcp://127.0.0.1:9", downstream=url))
-        done = subprocess.run(start(tmp_path / "house.py"), capture_output=True, text=True, timeout=60)
+        done = run_program(start(tmp_path / "house.py"), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stdout == ""
     assert re.fullmatch(r"softsplit: .*the port is taken.*\n", done.stderr), done.stderr
 
 
 def test_an_adapter_that_is_none_is_one_line_and_exit_code_1(tmp_path):
     (tmp_path / "house.py").write_text(SCRIPT.format(upstream="tcp://127.0.0.1:9", downstream="rtu:///dev/null"))
-    done = subprocess.run(start(tmp_path / "house.py"), capture_output=True, text=True, timeout=60)
+    done = run_program(start(tmp_path / "house.py"), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and re.fullmatch(r"softsplit: .*/dev/null.*\n", done.stderr), done.stderr
 
 

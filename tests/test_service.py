@@ -15,7 +15,7 @@ from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.install import files
 from softsplit.install import units as starters
 from softsplit.install.service import Order, explain, finish, put_in_place, take_back
-from tests.support import SLOWNESS, Child, until
+from tests.support import SLOWNESS, Child, run_program, until
 
 PROJECT = Path(__file__).parents[1]
 SERVICE = [sys.executable, "-m", "softsplit", "service"]
@@ -26,7 +26,7 @@ needs_systemd_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), 
 
 
 def call(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SERVICE, *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
+    return run_program([*SERVICE, *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def configured(root: Path, maxem: str = "/dev/ttyUSB0", garage: str = "/dev/ttyUSB1", where: str = "etc/softsplit.toml") -> str:

@@ -34,6 +34,7 @@ from tests.support import (
     Child,
     RtuMaster,
     read_request,
+    run_program,
     running,
     until,
 )
@@ -56,7 +57,7 @@ type = "text"
 
 
 def sniffed(*arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "sniff", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
+    return run_program([*SOFTSPLIT, "sniff", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS, **options)
 
 
 def objects(text: str) -> list[dict]:
@@ -309,7 +310,7 @@ def test_a_recording_of_a_recording_is_the_same(recording, tmp_path):
 
 def test_standard_input_has_no_times_and_ends(recording):
     data = REQUEST + REPLY + REQUEST
-    done = subprocess.run([*SOFTSPLIT, "sniff", "-", "--json"], input=data, capture_output=True, timeout=30 * SLOWNESS)
+    done = run_program([*SOFTSPLIT, "sniff", "-", "--json"], input=data, capture_output=True, timeout=30 * SLOWNESS)
     found = objects(done.stdout.decode())
     assert done.returncode == 0 and [(each["kind"], each["time"], each["latency"]) for each in found] == [
         ("ok", None, None), ("no_reply", None, None)]

@@ -34,6 +34,7 @@ from tests.support import (
     free_port,
     good_answer,
     read_request,
+    run_program,
     running,
     simulated_gateway,
     splitting,
@@ -117,8 +118,8 @@ class House:
             yield child
 
     def call(self, *options: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*SOFTSPLIT, "status", "-c", str(self.config), *options], capture_output=True, text=True,
-                              timeout=30 * SLOWNESS)
+        return run_program([*SOFTSPLIT, "status", "-c", str(self.config), *options], capture_output=True, text=True,
+                           timeout=30 * SLOWNESS)
 
     def status(self) -> dict:
         return json.loads(self.call("--json").stdout)
@@ -238,8 +239,8 @@ def test_the_table_and_prometheus_show_wiring_ages_and_masters_and_need_no_envir
         until(lambda: victron.ask(1, POWERS)[0] == 3)
         lines = until(lambda: house.call().returncode == 0 and house.call().stdout.splitlines())
         until(lambda: house.call("--prometheus", "--output", str(output)).returncode == 0)
-        bare = subprocess.run([*SOFTSPLIT, "status", "-c", str(house.config), "--json"], capture_output=True, timeout=30 * SLOWNESS,
-                              env={"RUNTIME_DIRECTORY": os.environ["RUNTIME_DIRECTORY"]})
+        bare = run_program([*SOFTSPLIT, "status", "-c", str(house.config), "--json"], capture_output=True, timeout=30 * SLOWNESS,
+                           env={"RUNTIME_DIRECTORY": os.environ["RUNTIME_DIRECTORY"]})
         assert bare.returncode == 0 and json.loads(bare.stdout)["process"]["pid"] == child.process.pid
         assert child.end() == 0
     check_prometheus(output.read_text().replace(f'config="{house.config}",', "").replace(f'{{config="{house.config}"}}', "").splitlines())

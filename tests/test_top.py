@@ -37,6 +37,7 @@ from tests.support import (
     Child,
     TcpMaster,
     free_port,
+    run_program,
     simulated_gateway,
     statuses,
     until,
@@ -276,7 +277,7 @@ def house(tmp_path):
 
 
 def top(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "top", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS)
+    return run_program([*SOFTSPLIT, "top", *arguments], capture_output=True, text=True, timeout=30 * SLOWNESS)
 
 
 def test_once_prints_a_running_splitter_without_a_terminal(house):

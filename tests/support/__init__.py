@@ -7,7 +7,7 @@ from tests.support.masters import (
     free_port,
     read_request,
 )
-from tests.support.programs import SOFTSPLIT, Child
+from tests.support.programs import SOFTSPLIT, Child, run_program
 from tests.support.scriptedgateway import ScriptedGateway, good_answer
 from tests.support.splitters import (
     brisk_profile,
@@ -21,5 +21,5 @@ from tests.support.waiting import SLOWNESS, Clock, until
 __all__ = [
     "Child", "Clock", "RtuMaster", "SLOWNESS", "SOFTSPLIT", "ScriptedGateway", "TcpMaster",
     "brisk_profile", "connected", "free_port", "good_answer", "read_request", "running",
-    "simulated_gateway", "splitting", "until", "upstream_of",
+    "run_program", "simulated_gateway", "splitting", "until", "upstream_of",
 ]
