@@ -46,6 +46,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as typing has it, which would cost each command its import
 if TYPE_CHECKING:
+    from softsplit.config.derived import Derived
     from softsplit.config.loader import load_config
     from softsplit.config.topology import Downstream, Topology
     from softsplit.config.upstream import Unit, Upstream
@@ -55,10 +56,10 @@ if TYPE_CHECKING:
     from softsplit.protocol.functions import Table
     from softsplit.splitter import Splitter
 
-__all__ = ["Block", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter", "Table",
+__all__ = ["Block", "Derived", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter", "Table",
            "Topology", "Unit", "Upstream", "load_config"]
 _PLACES = {  # imported when a script asks for them: the command line needs none
-    "Block": "protocol.blocks", "Downstream": "config.topology", "Profile": "profiles",
+    "Block": "protocol.blocks", "Derived": "config.derived", "Downstream": "config.topology", "Profile": "profiles",
     "Read": "protocol.blocks", "Register": "profiles", "SoftsplitError": "errors", "Splitter": "splitter",
     "Table": "protocol.blocks", "Topology": "config.topology", "Unit": "config.upstream",
     "Upstream": "config.upstream", "load_config": "config.loader",

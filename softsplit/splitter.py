@@ -27,7 +27,7 @@ from softsplit.downstream.report import report_units
 from softsplit.downstream.servers.choice import server_for
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.sockets import make_room
-from softsplit.errors import SoftsplitError
+from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs import setup
 from softsplit.printable import printable
 from softsplit.protocol.pdu import Question
@@ -53,6 +53,8 @@ class Splitter:
 
     def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None):
         self._topology = wiring if isinstance(wiring, Topology) else Topology(wiring, diagnostics=diagnostics)
+        if any(each.derived for each in self._topology.downstreams):
+            raise ConfigError("derived units are checked, but not served yet")
         self._started_at = clock.now()
         readings: Queue = Queue(QUEUE_SIZE)
         wanted = {(served.upstream.name, served.origin.unit)

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from softsplit import checks, tomlfile
-from softsplit.config.topology import MOST_ENDS, Downstream, Topology, check_wires
+from softsplit.config.derived import Derived
+from softsplit.config.inputs import DERIVED
+from softsplit.config.topology import MOST_ENDS, Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
+from softsplit.config.wires import check_wires
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import parse_long_unit
@@ -16,12 +19,13 @@ from softsplit.protocol.addresses import parse_long_unit
 Section = dict[str, Any]  # of the file
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SCRIPT = ".py"
-SECTIONS = ("upstream", "downstream", "diagnostics")
+SECTIONS = ("upstream", "derived", "downstream", "diagnostics")
 UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
                  "connect_delay", "request_gap", "learn")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
                    "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "strict_ids")
+DERIVED_KEYS = ("profile", "from", "values", "max_skew")
 DIAGNOSTICS_KEYS = ("unit",)
 UNITS = 'units = { 100 = "abb-b23" }'  # this, and what follows, as it is written
 SERVES = 'serves = ["meters"]'
@@ -80,11 +84,15 @@ def topology_of(content: Section, load: Callable[[str], Profile]) -> Topology:
         with checks.inside(f"upstream.{key}"):
             upstreams[key] = _upstream(key, section, load)
     check_wires("upstream", upstreams.values())
+    derived = {}
+    for key, section in _sections(content, "derived") if "derived" in content else ():
+        with checks.inside(f"derived.{key}"):
+            derived[key] = _derived(key, section, upstreams, load)
     downstreams = []
     for key, section in _sections(content, "downstream"):
         with checks.inside(f"downstream.{key}"):
-            downstreams.append(_downstream(key, section, upstreams))
-    return Topology(downstreams, upstreams.values(), _diagnostics(content))
+            downstreams.append(_downstream(key, section, upstreams, derived))
+    return Topology(downstreams, upstreams.values(), _diagnostics(content), derived.values())
 
 
 def _diagnostics(content: Section) -> int | None:
@@ -125,13 +133,26 @@ def _unit(unit: int, content: str | Section, load: Callable[[str], Profile]) -> 
     return Unit(unit, load(name), table.get("every", {}))
 
 
-def _downstream(name: str, section: Section, upstreams: dict[str, Upstream]) -> Downstream:
+def _derived(name: str, section: Section, upstreams: dict[str, Upstream], load: Callable[[str], Profile]) -> Derived:
+    checks.require_keys(section, DERIVED_KEYS)
+    profile = load(checks.require_type(checks.require(section, "profile"), str, "profile", '"eastron-sdm630"'))
+    source = None
+    if "from" in section:
+        with checks.inside("from"):
+            source = _origin(section["from"], upstreams)
+            source[0].unit(source[1])
+    given = {key: section[key] for key in ("values", "max_skew") if key in section}
+    return Derived(profile, source, upstreams=upstreams.values(), name=name, **given)
+
+
+def _downstream(name: str, section: Section, upstreams: dict[str, Upstream],
+                derived: dict[str, Derived]) -> Downstream:
     checks.require_keys(section, DOWNSTREAM_KEYS)
     given = {key: value for key, value in section.items() if key not in ("serves", "units")}
     checks.require(given, "url")
     if "units" in section:
         units = checks.require_type(section["units"], dict, "units", f"units = {{ 1 = {ORIGIN} }}")
-        given["units"] = _chosen_units(units, upstreams)
+        given["units"] = _chosen_units(units, upstreams, derived)
     if "serves" in section or "units" not in section:
         serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves", SERVES)
         for each in serves:
@@ -140,16 +161,27 @@ def _downstream(name: str, section: Section, upstreams: dict[str, Upstream]) -> 
     return Downstream(name=name, **given)
 
 
-def _chosen_units(units: Section, upstreams: dict[str, Upstream]) -> dict[int, tuple[Upstream, int]]:
-    chosen = {}
+def _chosen_units(units: Section, upstreams: dict[str, Upstream],
+                  derived: dict[str, Derived]) -> dict[int, tuple[Upstream, int] | Derived]:
+    chosen: dict[int, tuple[Upstream, int] | Derived] = {}
     for key, origin in units.items():
         with checks.inside(f"units.{key}"):
-            upstream, _, unit = checks.require_type(origin, str, "", ORIGIN).rpartition("/")
-            checks.require_word(upstream, upstreams, "upstream", also=f"; write it like {ORIGIN}")
             if _unit_id(key) in chosen:
                 raise ConfigError("the unit stands twice")
-            chosen[_unit_id(key)] = upstreams[upstream], _unit_id(unit, upstreams[upstream].unit_bytes)
+            side, _, name = checks.require_type(origin, str, "", ORIGIN).partition("/")
+            if side == DERIVED and (derived or DERIVED not in upstreams):
+                checks.require_word(name, derived, "derived unit")
+                chosen[_unit_id(key)] = derived[name]
+            else:
+                chosen[_unit_id(key)] = _origin(origin, upstreams)
     return chosen
+
+
+def _origin(text: object, upstreams: dict[str, Upstream]) -> tuple[Upstream, int]:
+    """Return the upstream and the unit that a text like "meters/100" names. Raises ConfigError."""
+    name, _, unit = checks.require_type(text, str, "", ORIGIN).rpartition("/")
+    checks.require_word(name, upstreams, "upstream", also=f"; write it like {ORIGIN}")
+    return upstreams[name], _unit_id(unit, upstreams[name].unit_bytes)
 
 
 def _unit_id(text: str, unit_bytes: object = 1) -> int:

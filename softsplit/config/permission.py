@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from softsplit import checks
 from softsplit.errors import ConfigError, show
+from softsplit.profiles import Profile
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import WRITE_FILES, Table, writing
 
@@ -63,3 +64,17 @@ def parse_permission(text: str) -> Permission:
     if not 1 <= count <= ADDRESSES - first:
         raise ConfigError(f"{show(text)}: there are no such addresses; the last one is 0xFFFF")
     return Permission(found["upstream"], found["unit"], found["kind"], first, count)
+
+
+def require_writable(permission: Permission, profile: Profile) -> None:
+    """Raise ConfigError when no device of this profile can be written there."""
+    if profile.functions.isdisjoint(permission.functions):
+        needed = " or ".join(map(str, permission.functions))
+        known = ", ".join(map(str, sorted(profile.functions)))
+        raise ConfigError(f"{profile.name} writes no {permission.kind}: function {needed} is not among its "
+                          f"functions ({known})")
+    block = permission.block(profile.step)
+    if block and block.step > 1 and not any((block.address - each.address) % block.step == 0
+                                            for each in profile.readable if each.table is block.table):
+        kind = "odd" if profile.readable[0].address % 2 else "even"
+        raise ConfigError(f"{permission}: the registers of {profile.name} begin at {kind} addresses")

@@ -1,19 +1,23 @@
 """The topology: which downstream serves which units. Frozen values for scripts and configuration files."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.config import schemes
 from softsplit.config.access import Access
+from softsplit.config.derived import Derived
+from softsplit.config.inputs import DERIVED
 from softsplit.config.line import Line
 from softsplit.config.permission import EXAMPLE as PERMITTED
-from softsplit.config.permission import Permission, parse_permission
+from softsplit.config.permission import Permission, parse_permission, require_writable
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
+from softsplit.config.wires import check_wires
 from softsplit.errors import ConfigError, show
-from softsplit.profiles import Profile
 
 WHEN_STALE = ("exception", "silent")
 MOST_PERMISSIONS = 1000  # of one downstream
@@ -34,6 +38,18 @@ class Served:
     also: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class ServedDerived:
+    """A derived unit as the masters of one downstream see it: `unit` is its id there."""
+
+    unit: int
+    derived: Derived
+    also: tuple[int, ...] = ()
+
+
+Alone = TypeVar("Alone", Served, ServedDerived)
+
+
 @checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Downstream:
@@ -41,7 +57,7 @@ class Downstream:
 
     url            tcp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/...
     serves         upstreams, whose units all appear under their own ids
-    units          or which units appear, under which ids: {1: (meters, 100)}
+    units          or which units appear, under which ids: {1: (meters, 100), 2: a Derived}
     max_age        s, after which data is too old to be served
     when_stale     what a master gets then: "exception" (0x0B) or "silent"
     allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
@@ -67,11 +83,12 @@ class Downstream:
     prefer: Iterable[str] | None = None
     allow_writes: Settled[Iterable[str], tuple[Permission, ...]] = Settled(())
     strict_ids: bool = False
-    units: Mapping[int, tuple[Upstream, int]] | None = None
+    units: Mapping[int, tuple[Upstream, int] | Derived] | None = None
     name: str = ""
     line: Line | None = field(init=False, default=None)
     access: Access | None = field(init=False, default=None)
     served: tuple[Served, ...] = field(init=False, default=())
+    derived: tuple[ServedDerived, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         checks.settle(self, url=as_url(self.url, schemes.DOWNSTREAM, lowest_port=0),
@@ -85,14 +102,17 @@ class Downstream:
             self._refuse(Line, "only rtu:// has one")
             checks.settle(self, access=Access(**checks.given(self, Access)))
         checks.require_truth(self.strict_ids, "strict_ids")
-        served = self._chosen_units() if self.units is not None else self._all_units()
-        checks.settle(self, served=served if len(served) > 1 else (self._only_unit(served[0]),))
-        checks.settle(self, serves=tuple(dict.fromkeys(each.upstream for each in self.served)))
+        self._settle_served()
         checks.settle(self, allow_writes=self._permissions())
 
     @property
     def urls(self) -> tuple[Url, ...]:
         return (self.url,)
+
+    @property
+    def unit_ids(self) -> list[int]:
+        """Ids of all units that it serves."""
+        return [*(each.unit for each in self.served), *(each.unit for each in self.derived)]
 
     def _permissions(self) -> tuple[Permission, ...]:
         origins = [f"{each.upstream.name}/{each.origin.unit}" for each in self.served]
@@ -105,7 +125,7 @@ class Downstream:
                 if each.upstream in heard:
                     raise ConfigError(f"{each.upstream} is only heard; nothing can be written there")
                 served = self.served[origins.index(f"{each.upstream}/{each.unit}")]
-                _require_writable(each, served.origin.profile)
+                require_writable(each, served.origin.profile)
         return found
 
     def _refuse(self, kind: type, why: str) -> None:
@@ -115,24 +135,31 @@ class Downstream:
     def _chosen_units(self) -> tuple[Served, ...]:
         if self.serves:
             raise ConfigError("units says already what is served; leave one of them out", "serves")
-        chosen = []
+        chosen, derived = [], []
         units = checks.require_type(self.units, dict, "units", 'units = { 1 = "meters/100" }')
         for unit, whose in units.items():
             with checks.inside(f"units.{unit}"):
-                if not (isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream)):
-                    raise ConfigError(f"{show(whose)} is not (an Upstream, a unit id there)")
-                upstream, origin = whose
                 require_unit(unit, url=self.url)
-                chosen.append(Served(unit, upstream, upstream.unit(origin)))
-        if not chosen:
+                if isinstance(whose, Derived):
+                    derived.append(ServedDerived(unit, whose))
+                elif isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream):
+                    chosen.append(Served(unit, whose[0], whose[0].unit(whose[1])))
+                else:
+                    raise ConfigError(f"{show(whose)} is not (an Upstream, a unit id there), nor a Derived")
+        if not units:
             raise ConfigError("at least one is needed", "units")
+        checks.settle(self, derived=tuple(derived))
         return tuple(chosen)
 
-    def _only_unit(self, served: Served) -> Served:
-        """A unit without others, which is the device itself to masters of Modbus TCP."""
-        if not self.url.kind.has_mbap or self.strict_ids:
-            return served
-        return replace(served, also=tuple(unit for unit in THE_DEVICE_ITSELF if unit != served.unit))
+    def _settle_served(self) -> None:
+        """Settle who is served, and from where. A unit alone is the device itself to masters of Modbus TCP."""
+        served = self._chosen_units() if self.units is not None else self._all_units()
+        if len(self.unit_ids) + len(served) == 1 and self.url.kind.has_mbap and not self.strict_ids:
+            checks.settle(self, derived=tuple(map(_with_ids, self.derived)))
+            served = tuple(map(_with_ids, served))
+        needed = (*(each.upstream for each in served),
+                  *(upstream for each in self.derived for upstream, _ in each.derived.units))
+        checks.settle(self, served=served, serves=tuple(dict.fromkeys(needed)))
 
     def _all_units(self) -> tuple[Served, ...]:
         owners: dict[int, Upstream] = {}
@@ -154,18 +181,9 @@ class Downstream:
         return tuple(Served(unit.unit, upstream, unit) for upstream in upstreams for unit in upstream.units)
 
 
-def _require_writable(permission: Permission, profile: Profile) -> None:
-    """Raise ConfigError when no device of this profile can be written there."""
-    if profile.functions.isdisjoint(permission.functions):
-        needed = " or ".join(map(str, permission.functions))
-        known = ", ".join(map(str, sorted(profile.functions)))
-        raise ConfigError(f"{profile.name} writes no {permission.kind}: function {needed} is not among its "
-                          f"functions ({known})")
-    block = permission.block(profile.step)
-    if block and block.step > 1 and not any((block.address - each.address) % block.step == 0
-                                            for each in profile.readable if each.table is block.table):
-        kind = "odd" if profile.readable[0].address % 2 else "even"
-        raise ConfigError(f"{permission}: the registers of {profile.name} begin at {kind} addresses")
+def _with_ids(served: Alone) -> Alone:
+    """A unit without others, under the ids of the device itself, too."""
+    return replace(served, also=tuple(unit for unit in THE_DEVICE_ITSELF if unit != served.unit))
 
 
 @checks.plainly_signed
@@ -175,6 +193,7 @@ class Topology:
 
     downstreams    the servers
     upstreams      those which are served, by default
+    derived        derived units, those which are served, by default
     diagnostics    id of a unit of our own on every downstream, which tells how fresh the others are
 
     Raises ConfigError when two parts want the same wire.
@@ -183,6 +202,7 @@ class Topology:
     downstreams: Settled[Iterable[Downstream], tuple[Downstream, ...]] = Settled()
     upstreams: Settled[Iterable[Upstream], tuple[Upstream, ...]] = Settled(())
     diagnostics: int | None = None
+    derived: Settled[Iterable[Derived], tuple[Derived, ...]] = Settled(())
 
     def __post_init__(self) -> None:
         downstreams = checks.require_all(self.downstreams, Downstream, "downstream")
@@ -190,6 +210,7 @@ class Topology:
         upstreams = tuple(dict.fromkeys((*self.upstreams, *self.served())))
         checks.require_few(upstreams, MOST_ENDS, "of them", "upstream")
         checks.settle(self, upstreams=upstreams)
+        self._settle_derived()
         check_wires("upstream", upstreams)
         check_wires("downstream", downstreams)
         for downstream in downstreams:
@@ -199,11 +220,21 @@ class Topology:
         if self.diagnostics is not None:
             self._check_diagnostics()
 
+    def _settle_derived(self) -> None:
+        served = (each.derived for downstream in self.downstreams for each in downstream.derived)
+        derived = checks.require_few(tuple(dict.fromkeys((*self.derived, *served))), MOST_ENDS, "of them", "derived")
+        for name, count in Counter(each.name for each in derived).items():
+            if count > 1:
+                raise ConfigError("the name stands twice", f"derived.{name}")
+        if derived and any(each.name == DERIVED for each in self.upstreams):
+            raise ConfigError("the name stands for derived units; choose another", f"upstream.{DERIVED}")
+        checks.settle(self, derived=derived)
+
     def _check_diagnostics(self) -> None:
         with checks.inside("diagnostics.unit"):
             for downstream in self.downstreams:
                 require_unit(self.diagnostics, url=downstream.url)
-                if self.diagnostics in [served.unit for served in downstream.served]:
+                if self.diagnostics in downstream.unit_ids:
                     raise ConfigError(f"downstream.{downstream.name} serves a unit {self.diagnostics} "
                                       "already; choose one that it does not")
 
@@ -215,25 +246,3 @@ class Topology:
     def unserved(self) -> list[Upstream]:
         """Upstreams nobody is served from; they are not polled."""
         return [upstream for upstream in self.upstreams if upstream not in self.served()]
-
-
-def _is_one_wire(side: str, one: Url, other: Url) -> bool:
-    """Whether only one of us can have both; a server at 0.0.0.0 has all addresses of its port."""
-    if side == "upstream" or one.port != other.port:
-        return one.port == other.port and one.place == other.place
-    return one.is_served_by(other) or other.is_served_by(one)
-
-
-def check_wires(side: str, ends: Iterable[Upstream | Downstream]) -> None:
-    """Raise ConfigError when two ends on one side have one url or one name; the system may choose ports."""
-    seen: list[Upstream | Downstream] = []
-    for end in ends:
-        for other in seen:
-            for url in end.urls:
-                if any(_is_one_wire(side, url, each) for each in other.urls):
-                    raise ConfigError(f"{url} belongs to {side} {other.name} already",
-                                      f"{side}.{end.name}.url")
-            if other.name == end.name:
-                raise ConfigError("the name stands twice", f"{side}.{end.name}")
-        if not end.url.is_any_port:
-            seen.append(end)

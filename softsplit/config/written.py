@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from softsplit import checks
+from softsplit.config.derived import Derived
+from softsplit.config.inputs import DERIVED
 from softsplit.config.loader import (
     DOWNSTREAM_KEYS,
     SECTIONS,
@@ -33,6 +35,8 @@ def topology_content(topology: Topology) -> Section:
         "upstream": {each.name: _upstream(each, name_of) for each in topology.upstreams},
         "downstream": {each.name: _downstream(each) for each in topology.downstreams},
     }
+    if topology.derived:
+        content["derived"] = {each.name: _derived(each, name_of) for each in topology.derived}
     if topology.diagnostics is not None:
         content["diagnostics"] = {"unit": topology.diagnostics}
     content[PROFILES] = {key: {"name": profile.name, "content": content_of(profile)} for profile, key in own.items()}
@@ -63,10 +67,18 @@ def _upstream(upstream: Upstream, name_of: Callable[[Profile], str]) -> Section:
     return content
 
 
+def _derived(derived: Derived, name_of: Callable[[Profile], str]) -> Section:
+    content: Section = {"profile": name_of(derived.profile), "values": dict(derived.values)}
+    if derived.source:
+        content["from"] = f"{derived.source[0].name}/{derived.source[1]}"
+    return content | ({"max_skew": derived.max_skew} if derived.max_skew is not None else {})
+
+
 def _downstream(downstream: Downstream) -> Section:
     content = _given(downstream, DOWNSTREAM_KEYS)
     content.pop("serves", None)  # the units say it
     content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
+    content["units"] |= {str(each.unit): f"{DERIVED}/{each.derived.name}" for each in downstream.derived}
     content["allow_writes"] = [f"{each.upstream}/{each.unit} {each}" for each in downstream.allow_writes]
     if access := downstream.access:
         content |= {"allow": list(map(str, access.allow)), "prefer": list(map(str, access.prefer))}

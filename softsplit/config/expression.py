@@ -1,0 +1,86 @@
+"""What a derived value is computed from, and how: a tree of registers, numbers and operations. Pure.
+
+Everything is computed in exact decimals, in the bases of units of measure; see `config/quantities.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+
+from softsplit.profiles import Register
+
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])  # digits
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A register of a unit upstream, read `every` so many seconds; 0 where another master sets the pace."""
+
+    upstream: str
+    unit: int
+    register: Register
+    every: float
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.unit}.{self.register.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A sign or a function, by its name in COMPUTE, and the values it takes."""
+
+    name: str
+    of: tuple["Node", ...]
+
+
+Node = Input | Operation | Decimal
+Values = Mapping[Input, Decimal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression as it is written, and as a tree. Without inputs it is a number that the user states."""
+
+    text: str
+    root: Node
+    inputs: tuple[Input, ...]
+
+    def value(self, values: Values) -> Decimal | None:
+        """The value, from those of the inputs; None when one of them is none, or it is divided by zero."""
+        try:
+            return _value(self.root, values)
+        except ArithmeticError:
+            return None
+
+
+def _value(node: Node, values: Values) -> Decimal | None:
+    if isinstance(node, Decimal):
+        return node
+    if isinstance(node, Input):
+        return values[node]
+    found = []
+    for each in node.of:
+        value = _value(each, values)
+        if value is None:
+            return None
+        found.append(value)
+    return COMPUTE[node.name](*found)
+
+
+def _sum(*values: Decimal) -> Decimal:
+    total = values[0]
+    for value in values[1:]:
+        total = EXACT.add(total, value)
+    return total
+
+
+def _clamp(value: Decimal, low: Decimal, high: Decimal) -> Decimal:
+    if low > high:
+        raise InvalidOperation("nothing is between them")
+    return min(max(value, low), high)
+
+
+COMPUTE: dict[str, Callable[..., Decimal]] = {
+    "+": EXACT.add, "-": EXACT.subtract, "*": EXACT.multiply, "/": EXACT.divide, "negative": Decimal.copy_negate,
+    "min": min, "max": max, "abs": Decimal.copy_abs, "clamp": _clamp, "sum_of": _sum,
+}

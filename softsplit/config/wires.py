@@ -1,0 +1,42 @@
+"""No wire has two ends of ours on one side."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from softsplit.config.url import Url
+from softsplit.errors import ConfigError
+
+
+class End(Protocol):
+    """An upstream or a downstream."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def url(self) -> Url: ...
+
+    @property
+    def urls(self) -> tuple[Url, ...]: ...
+
+
+def _is_one_wire(side: str, one: Url, other: Url) -> bool:
+    """Whether only one of us can have both; a server at 0.0.0.0 has all addresses of its port."""
+    if side == "upstream" or one.port != other.port:
+        return one.port == other.port and one.place == other.place
+    return one.is_served_by(other) or other.is_served_by(one)
+
+
+def check_wires(side: str, ends: Iterable[End]) -> None:
+    """Raise ConfigError when two ends on one side have one url or one name; the system may choose ports."""
+    seen: list[End] = []
+    for end in ends:
+        for other in seen:
+            for url in end.urls:
+                if any(_is_one_wire(side, url, each) for each in other.urls):
+                    raise ConfigError(f"{url} belongs to {side} {other.name} already",
+                                      f"{side}.{end.name}.url")
+            if other.name == end.name:
+                raise ConfigError("the name stands twice", f"{side}.{end.name}")
+        if not end.url.is_any_port:
+            seen.append(end)
