@@ -1,16 +1,20 @@
-"""Who may connect to a server on the network, and for how long."""
+"""Who may ask a server on the network, and for how long a connection may last."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
 
 from softsplit import checks
 from softsplit.checks import Settled
+from softsplit.config.url import Url
 from softsplit.errors import ConfigError, show
 
 Network = IPv4Network | IPv6Network
 MOST_NETWORKS = 1000  # in a list
 CONNECTIONS = range(1, 20_001)  # one server may have
+PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+           "::1/128", "fc00::/7", "fe80::/10")  # no networks of the internet; RFC 1918, 3927, 4193, 4291
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,20 @@ class Access:
                               f"{CONNECTIONS[0]} to {CONNECTIONS[-1]}", "max_connections")
         checks.settle(self, idle_timeout=checks.require_seconds(self.idle_timeout, "idle_timeout"),
                       allow=_networks(self.allow, "allow"), prefer=_networks(self.prefer, "prefer"))
+
+
+def access_to(url: Url, **given: Any) -> Access:
+    """Return who may ask a server at `url`, as far as it is `given`.
+
+    The sender of a datagram can say any address to be its own, and who is there gets the answer. So the default
+    there is not everybody, but PRIVATE networks. Raises ConfigError.
+    """
+    if not url.kind.has_datagrams:
+        return Access(**given)
+    for key in given:
+        if key != "allow":
+            raise ConfigError("udp:// has no connections; leave it out", key)
+    return Access(allow=given.get("allow") or PRIVATE)
 
 
 def _networks(networks: object, key: str) -> tuple[Network, ...]:

@@ -40,8 +40,7 @@ class Scheme:
 
 SCHEMES = {row.name: row for row in (
     Scheme("tcp", "tcp://HOST:502", has_mbap=True, default_port=MODBUS_PORT),
-    Scheme("udp", "udp://HOST:502", has_mbap=True, has_datagrams=True, default_port=MODBUS_PORT,
-           is_downstream=False),
+    Scheme("udp", "udp://HOST:502", has_mbap=True, has_datagrams=True, default_port=MODBUS_PORT),
     Scheme("rtuovertcp", "rtuovertcp://HOST:PORT", unit_sizes=(1, 4)),
     Scheme("rtu", "rtu:///dev/ttyUSB0", is_serial=True, has_line=True, unit_sizes=(1, 4)),
     Scheme("listen", "listen:///dev/ttyUSB0", has_line=True, is_downstream=False, is_heard=True),

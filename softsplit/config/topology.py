@@ -8,7 +8,7 @@ from typing import TypeVar
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.config import schemes
-from softsplit.config.access import Access
+from softsplit.config.access import Access, access_to
 from softsplit.config.derived import Derived
 from softsplit.config.inputs import DERIVED
 from softsplit.config.line import Line
@@ -55,16 +55,17 @@ Alone = TypeVar("Alone", Served, ServedDerived)
 class Downstream:
     """A server for masters: Downstream("tcp://0.0.0.0:1502", [meters], name="victron").
 
-    url            tcp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/...
+    url            tcp://ADDRESS[:502], udp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or
+                   rtu:///dev/...
     serves         upstreams, whose units all appear under their own ids
     units          or which units appear, under which ids: {1: (meters, 100), 2: a Derived}
     max_age        s, after which data is too old to be served
     when_stale     what a master gets then: "exception" (0x0B) or "silent"
     allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
-    strict_ids     of tcp: whether a unit that is the only one answers under its own id alone, not as 0 and 255
+    strict_ids     of tcp and udp: whether a unit that is the only one answers under its own id alone, not as 0 and 255
     baudrate, mode, rs485, echo   of rtu only, as of an Upstream
     max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
-                   "softsplit example"
+                   "softsplit example"; udp has only allow, private networks by default
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -100,7 +101,7 @@ class Downstream:
             checks.settle(self, line=Line(**checks.given(self, Line)))
         else:
             self._refuse(Line, "only rtu:// has one")
-            checks.settle(self, access=Access(**checks.given(self, Access)))
+            checks.settle(self, access=access_to(self.url, **checks.given(self, Access)))
         checks.require_truth(self.strict_ids, "strict_ids")
         self._settle_served()
         checks.settle(self, allow_writes=self._permissions())

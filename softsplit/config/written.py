@@ -81,7 +81,8 @@ def _downstream(downstream: Downstream) -> Section:
     content["units"] |= {str(each.unit): f"{DERIVED}/{each.derived.name}" for each in downstream.derived}
     content["allow_writes"] = [f"{each.upstream}/{each.unit} {each}" for each in downstream.allow_writes]
     if access := downstream.access:
-        content |= {"allow": list(map(str, access.allow)), "prefer": list(map(str, access.prefer))}
+        given = {"allow": access.allow, "prefer": access.prefer}
+        content |= {key: list(map(str, networks)) for key, networks in given.items() if networks}
     return content
 
 

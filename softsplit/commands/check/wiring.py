@@ -5,6 +5,7 @@ from math import ceil, floor, log10
 
 from softsplit.commands.check import forecast
 from softsplit.commands.check.discovery import missed_by_victron
+from softsplit.config.access import PRIVATE
 from softsplit.config.line import Line
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
@@ -196,4 +197,6 @@ def _how(downstream: Downstream) -> str:
     if not access:
         return ""
     allowed = ", ".join(map(str, access.allow)) or "everybody"
+    if downstream.url.kind.has_datagrams:
+        return f"  for {'private networks' if allowed == ', '.join(PRIVATE) else allowed}"
     return f"  for {allowed}, up to {access.max_connections}"

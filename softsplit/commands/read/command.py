@@ -48,7 +48,7 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
     """Read the blocks of PROFILE, or COUNT registers or bits from ADDRESS on.
 
     ADDRESS is the protocol address, which starts at 0, in decimal or hex. Numbers such as 40001 and 30001, or
-    400001 and 300001, are accepted too. A URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or
+    400001 and 300001, are accepted too. A URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or
     rtu:///dev/ttyUSB0. If a running splitter owns that wire, its server is read instead.
 
     \b

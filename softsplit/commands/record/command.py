@@ -39,7 +39,7 @@ def record(where, units, profile, output, duration, size, every, timeout, baudra
     """Record the answers of units to all reads of their profiles, one JSON object per line.
 
     "softsplit simulate house.jsonl URL" plays a recording back. A URL is tcp://HOST[:502],
-    rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. If a running splitter owns that wire, its server is read
+    udp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. If a running splitter owns that wire, its server is read
     instead.
 
     \b

@@ -28,8 +28,8 @@ from softsplit.config.url import parse_url
 def scan(url, units, baudrates, modes, timeout, profiles, force):
     """Scan the bus at URL for units and print an upstream section for softsplit.toml. Scan never writes.
 
-    URL is tcp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints the units found so
-    far.
+    URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints the
+    units found so far.
 
     \b
     Example: softsplit scan rtu:///dev/ttyUSB0 --units 1-32,100 >> softsplit.toml

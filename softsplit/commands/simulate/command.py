@@ -14,7 +14,7 @@ from softsplit.profiles import shipped_profiles
 HELP = f"""Simulate devices from a profile or recording, at URL.
 
 PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502],
-rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line, which creates a pseudo-terminal for
+udp://ADDRESS[:502], rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line, which creates a pseudo-terminal for
 rtu:///tmp/line. A pseudo-terminal that is opened at another speed than --baudrate receives garbage.
 
 RECORDING is a FILE.jsonl of "softsplit record", with its older parts beside it. It is played in a loop:

@@ -9,7 +9,7 @@ from modbus_tk.modbus import Slave
 
 from softsplit.commands.simulate.faults import Faults
 from softsplit.config import schemes
-from softsplit.config.access import Access
+from softsplit.config.access import access_to
 from softsplit.config.line import Line
 from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
@@ -19,6 +19,7 @@ from softsplit.downstream.servers.rtu import RtuServer
 from softsplit.downstream.servers.rtuovertcp import RtuConnection
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.servers.udp import UdpServer
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
@@ -92,18 +93,21 @@ class FaultyUnit(Slave):
         time.sleep(self._wire_time(len(unit_bytes(self.unit)) + len(pdu) + 2))
 
 
-class _FaultyTcp(Connection):
-    """Modbus TCP has no CRC: what is damaged shows it by its function, for which nobody has asked."""
+def _faulty_frame(frame: bytes, answer: bytes) -> bytes:
+    """The frame of an answer without a CRC: what is damaged shows it by its function, for which nobody has asked."""
+    faulty = bytearray(frame)
+    if _has(answer, "foreign"):
+        faulty[6] = _another(faulty[6])
+    if _has(answer, "damaged"):
+        faulty[7] ^= FLIPPED
+    return bytes(faulty)
 
+
+class _FaultyTcp(Connection):
     too_late = inf  # a simulated answer may be as late as it is meant to be
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
-        frame = bytearray(super()._frame(request, _content(answer)))
-        if _has(answer, "foreign"):
-            frame[6] = _another(frame[6])
-        if _has(answer, "damaged"):
-            frame[7] ^= FLIPPED
-        return bytes(frame)
+        return _faulty_frame(super()._frame(request, _content(answer)), answer)
 
 
 def _faulty_rtu_frame(request: bytes, answer: bytes, size: int) -> bytes:
@@ -126,6 +130,13 @@ class _FaultyTcpServer(TcpServer):
 
 class _FaultyRtuOverTcpServer(RtuOverTcpServer):
     connection_class = _FaultyRtuConnection
+
+
+class _FaultyUdpServer(UdpServer):
+    too_late = inf
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        return _faulty_frame(super()._frame(request, _content(answer)), answer)
 
 
 class _FaultyRtuServer(RtuServer):
@@ -156,8 +167,9 @@ def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) 
     databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None)
     if url.is_serial:
         return _FaultyRtuServer(name, url, line, databank)
-    kind = _FaultyTcpServer if url.kind.has_mbap else _FaultyRtuOverTcpServer
-    return kind(name, url, databank, Access())
+    kind = (_FaultyUdpServer if url.kind.has_datagrams else _FaultyTcpServer if url.kind.has_mbap
+            else _FaultyRtuOverTcpServer)
+    return kind(name, url, databank, access_to(url))
 
 
 def wire_time_at(url: Url, baudrate: int | None, mode: str) -> Callable[[int], float]:

@@ -62,11 +62,15 @@ class Masters(dict):
 
     def meet(self, address: str) -> MasterCounters:  # server thread
         """Return the counters of a master which connects."""
-        if address not in self and len(self) >= MASTERS:
-            self._forget()
-        counters = self.setdefault(address, MasterCounters())
+        counters = self.know(address)
         counters.connections += 1
         return counters
+
+    def know(self, address: str) -> MasterCounters:  # server thread
+        """Return the counters of a master."""
+        if address not in self and len(self) >= MASTERS:
+            self._forget()
+        return self.setdefault(address, MasterCounters())
 
     def _forget(self) -> None:
         gone = next((address for address, counters in self.items() if not counters.connections), None)

@@ -15,7 +15,7 @@ LOOK_UP = 1.0  # s for the name of an address to listen on; a look-up that takes
 SPARE = 256  # descriptors for everything but connections
 KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
 CURES = {
-    errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltnp" names it) or choose another',
+    errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltunp" names it) or choose another',
     errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher one",
     errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 stands for all it has",
 }
@@ -27,8 +27,11 @@ def bound_socket(url: Url) -> socket.socket:
     for family, kind, proto, _, address in names.addresses(url.host, url.port, LOOK_UP):
         sock = None
         try:
-            sock = socket.socket(family, kind, proto)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if url.kind.has_datagrams:
+                sock = socket.socket(family, socket.SOCK_DGRAM)
+            else:
+                sock = socket.socket(family, kind, proto)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # for those it accepts
             sock.setblocking(False)
             sock.bind(address)

@@ -1,0 +1,197 @@
+"""Modbus UDP server: one datagram, one answer.
+
+A sender can lie about its address, so that the answer goes to somebody else. So answers go only to addresses in
+`allow`, only so many in a second to each, and never for what was sent to everybody.
+"""
+
+import logging
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from selectors import EVENT_READ
+
+from softsplit import clock
+from softsplit.bounded import BoundedDict
+from softsplit.config.access import Access
+from softsplit.config.url import Url, show_address
+from softsplit.downstream.databank import Databank
+from softsplit.downstream.report import DownstreamStatus, ServedStatus
+from softsplit.downstream.servers.addressfilter import AddressFilter
+from softsplit.downstream.servers.connection import LONGEST_WAIT, STOOD_STILL
+from softsplit.downstream.servers.datagramsocket import Datagram, DatagramSocket
+from softsplit.downstream.servers.masters import MasterCounters
+from softsplit.downstream.servers.ratelimit import RateLimit
+from softsplit.downstream.servers.server import TICK, Server
+from softsplit.downstream.servers.sockets import CURES
+from softsplit.logs.conditions import Condition
+from softsplit.protocol import adu
+from softsplit.protocol.functions import READ_TABLES, WRITING
+from softsplit.protocol.pdu import BUSY, exception_pdu
+
+log = logging.getLogger("softsplit")
+
+AT_ONCE = 64  # datagrams taken before anything else is looked at
+MOST_AWAITED = 500  # answers that units themselves have to give
+MOST_KNOWN = 1000  # requests that are recognised when they come twice
+TWICE_WITHIN = 0.5  # s; what has the same transaction id and content after that is another request
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A request, and when it came; its answer, when that is sent, and whether that was sent twice."""
+
+    datagram: Datagram
+    at: float
+    counters: MasterCounters
+    answer: bytes | None = None
+    is_repeated: bool = False
+
+    @property
+    def pdu(self) -> bytes:
+        return self.datagram.data[adu.HEADER.size:]
+
+
+class UdpServer(Server):
+    """Serves a databank over Modbus UDP, to those whom `access` allows."""
+
+    too_late = STOOD_STILL
+
+    def __init__(self, name: str, url: Url, databank: Databank, access: Access):
+        super().__init__(name, url, databank)
+        self._sock: DatagramSocket | None = None
+        self._door = AddressFilter(name, access)
+        self._limit = RateLimit()
+        self._flood = Condition(self.bucket, well_at_first=True, tries="datagrams")
+        self._known: BoundedDict[tuple, Asked] = BoundedDict(MOST_KNOWN)  # what is sent once, by peer and content
+        self._awaited: dict[Asked, Future] = {}
+        self._done: deque[Asked] = deque()  # filled by any thread
+
+    def acquire(self) -> None:
+        self._sock = DatagramSocket(self.url)
+        self.url = Url(self.url.scheme, self.url.host, self._sock.port)
+        self.selector.register(self._sock, EVENT_READ)
+
+    @property
+    def is_open(self) -> bool:
+        return self._sock is not None
+
+    @staticmethod
+    def cause(error: OSError) -> str:
+        return CURES.get(error.errno or 0) or error.strerror or str(error)
+
+    def step(self) -> None:
+        self.bucket.catch_up()
+        if self._sock is None:
+            self.open_again()
+            return
+        for key, _ in self.selector.select(TICK):
+            if key.fileobj is self._sock:
+                self._take(self._sock)
+            else:
+                self.hear()
+        while self._done:
+            self._attend(self._resume, self._done.popleft())
+
+    def close(self) -> None:
+        if self._sock:
+            self._sock.close()
+        super().close()
+
+    def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
+        return replace(super().report(units, now), refused_peers=dict(self._door.refused))
+
+    def _take(self, sock: DatagramSocket) -> None:
+        """Answer what has come."""
+        for _ in range(AT_ONCE):
+            try:
+                datagram = sock.receive()
+            except OSError as error:
+                log.debug("%s: cannot receive: %s", self.label, error)
+                return
+            if datagram is None:
+                return
+            if self._is_let_in(datagram):
+                self._attend(self._ask, datagram)
+
+    def _is_let_in(self, datagram: Datagram) -> bool:
+        """Whether its sender may get an answer, as far as its address tells."""
+        if datagram.is_for_everybody or not self._door.admits(datagram.host):
+            return False
+        if self._limit.allows(datagram.host, clock.now()):
+            self._flood.well(f"{self.label}: all datagrams are answered again")
+            return True
+        self._flood.trouble(f"{self.label}: {datagram.host} asks too often; some of its requests get no answer")
+        return False
+
+    def _attend(self, act, request) -> None:
+        """Serve one request; what breaks there costs only its master."""
+        try:
+            act(request)
+        except OSError as error:
+            log.debug("%s: cannot answer: %s", self.label, error)
+        except Exception as error:
+            self.report_bug(error)
+
+    def _ask(self, datagram: Datagram) -> None:
+        """Answer a datagram, or have the unit asked."""
+        if not _is_request(datagram.data):
+            self.databank.unserved.stray(len(datagram.data))
+            return
+        now, key = clock.now(), (datagram.peer, datagram.data)
+        if (known := self._known.get(key)) and now - known.at < TWICE_WITHIN:
+            self._repeat(known)
+            return
+        self.databank.unserved.frame()
+        asked = Asked(datagram, now, self.masters.know(datagram.host))
+        if asked.pdu[0] not in READ_TABLES:
+            self._known[key] = asked
+        asked.counters.count_request(datagram.data[6], asked.pdu)
+        answer = self._look_up(datagram, asked.pdu)
+        if isinstance(answer, bytes):
+            self._reply(asked, answer, now)
+        else:
+            self._awaited[asked] = answer
+            answer.add_done_callback(lambda _: self._call(asked))
+
+    def _look_up(self, datagram: Datagram, pdu: bytes) -> bytes | Future:
+        """Return the answer PDU, or its future."""
+        if len(self._awaited) >= MOST_AWAITED:
+            return exception_pdu(pdu[0], BUSY[-1])
+        return self.databank.answer(datagram.data[6], pdu, show_address(*datagram.peer[:2]))
+
+    def _call(self, asked: Asked) -> None:  # any thread
+        self._done.append(asked)
+        self.wake()
+
+    def _resume(self, asked: Asked) -> None:
+        """The awaited answer is there."""
+        answer, now = self._awaited.pop(asked).result(), clock.now()
+        if now - asked.at > LONGEST_WAIT and asked.pdu[0] not in WRITING:
+            return  # the process stood still; what was read is too old
+        self._reply(asked, answer, now)
+
+    def _reply(self, asked: Asked, answer: bytes, made_at: float) -> None:
+        """Send an answer that was made then, unless the process stood still since."""
+        asked.counters.count_answer(answer)
+        asked.answer = answer
+        if answer and self._sock and clock.now() - made_at <= self.too_late:
+            self._sock.send(self._frame(asked.datagram.data, answer), asked.datagram)
+
+    def _repeat(self, known: Asked) -> None:
+        """A request that is sent once has come twice; its answer may be lost. But an echo is not answered for ever."""
+        if known.answer and self._sock and not known.is_repeated:
+            known.is_repeated = True
+            self._sock.send(self._frame(known.datagram.data, known.answer), known.datagram)
+
+    def _frame(self, request: bytes, answer: bytes) -> bytes:
+        """Transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
+        return request[:5] + bytes((len(answer) + 1, request[6])) + answer
+
+
+def _is_request(datagram: bytes) -> bool:
+    """Whether this is one whole frame of Modbus (MTI 3.1.3), and nothing besides."""
+    try:
+        return len(datagram) > adu.HEADER.size and datagram[2:4] == b"\0\0" \
+            and adu.tcp_frame_length(datagram) == len(datagram)
+    except ValueError:
+        return False
