@@ -12,6 +12,7 @@ The rooms, from the roof down; a room imports only from rooms below it:
                   simulate record doctor service, and shared
     install       systemd units, cron lines, udev rules
     splitter      builds the parts from a topology, starts them, watches them, stops them
+    web           the status page over HTTP, for browsers and programs, off by default
     daemon        one process for each configuration: presence, watchdog, status file, health in words
     downstream    softsplit as the server of the masters: servers, mirrors, freshness, forwarding
     upstream      softsplit as the client of the real devices: clients, poller, listener, counters
@@ -38,7 +39,7 @@ Where to add
     a command                            commands/NAME/command.py, and its row in cli.py
     what is known of the running process daemon/status.py: a field
     a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
-    an exporter of the status            commands/status/NAME.py
+    an exporter of the status            daemon/prometheus.py beside it; web/site.py: its path
     a unit made from others              downstream/: a store beside heardstore.py
 """
 
@@ -48,6 +49,7 @@ TYPE_CHECKING = False  # as typing has it, which would cost each command its imp
 if TYPE_CHECKING:
     from softsplit.config.derived import Derived
     from softsplit.config.loader import load_config
+    from softsplit.config.statuspage import StatusPage
     from softsplit.config.topology import Downstream, Topology
     from softsplit.config.upstream import Unit, Upstream
     from softsplit.errors import SoftsplitError
@@ -56,12 +58,12 @@ if TYPE_CHECKING:
     from softsplit.protocol.functions import Table
     from softsplit.splitter import Splitter
 
-__all__ = ["Block", "Derived", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter", "Table",
-           "Topology", "Unit", "Upstream", "load_config"]
+__all__ = ["Block", "Derived", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter",
+           "StatusPage", "Table", "Topology", "Unit", "Upstream", "load_config"]
 _PLACES = {  # imported when a script asks for them: the command line needs none
     "Block": "protocol.blocks", "Derived": "config.derived", "Downstream": "config.topology", "Profile": "profiles",
     "Read": "protocol.blocks", "Register": "profiles", "SoftsplitError": "errors", "Splitter": "splitter",
-    "Table": "protocol.blocks", "Topology": "config.topology", "Unit": "config.upstream",
+    "StatusPage": "config.statuspage", "Table": "protocol.blocks", "Topology": "config.topology", "Unit": "config.upstream",
     "Upstream": "config.upstream", "load_config": "config.loader",
 }
 

@@ -8,12 +8,14 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from typing import TYPE_CHECKING
 
-from softsplit import checks, clock
+from softsplit import checks
 from softsplit.config import loader
 from softsplit.config.permission import FILES
+from softsplit.config.statuspage import StatusPage
 from softsplit.config.topology import Downstream, Served, Topology
-from softsplit.daemon.health import judge
+from softsplit.daemon.current import CurrentStatus
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier
 from softsplit.daemon.status import Status
@@ -23,7 +25,6 @@ from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync
-from softsplit.downstream.report import report_units
 from softsplit.downstream.servers.choice import server_for
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.sockets import make_room
@@ -39,7 +40,11 @@ from softsplit.upstream.poller import Poller
 from softsplit.upstream.queue import Forward
 from softsplit.worker import Worker, run_until_signal, signals_held, start_all, stop_all
 
+if TYPE_CHECKING:
+    from softsplit.web.server import StatusServer
+
 log = logging.getLogger("softsplit")
+
 
 
 class Splitter:
@@ -47,15 +52,16 @@ class Splitter:
 
     Splitter([victron, maxem]).run() is the last line of a script; `start()` and `stop()`, once each, are for
     programs with a main loop of their own. `wiring` is the downstreams, or what `load_config()` returns;
-    `diagnostics` is the id of a unit that tells on every downstream how fresh the others are. Raises
-    ConfigError when two parts want the same wire.
+    `diagnostics` is the id of a unit that tells on every downstream how fresh the others are, `status` a
+    StatusPage, or its url. Raises ConfigError when two parts want the same wire.
     """
 
-    def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None):
-        self._topology = wiring if isinstance(wiring, Topology) else Topology(wiring, diagnostics=diagnostics)
+    def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None,
+                 status: StatusPage | str | None = None):
+        self._topology = (wiring if isinstance(wiring, Topology) else
+                          Topology(wiring, diagnostics=diagnostics, status=status))
         if any(each.derived for each in self._topology.downstreams):
             raise ConfigError("derived units are checked, but not served yet")
-        self._started_at = clock.now()
         readings: Queue = Queue(QUEUE_SIZE)
         wanted = {(served.upstream.name, served.origin.unit)
                   for downstream in self._topology.downstreams for served in downstream.served}
@@ -78,6 +84,19 @@ class Splitter:
         deadlines = Deadlines([each for each in self.upstreams.values() if isinstance(each, Poller)])
         self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values(),
                                       deadlines]
+        self._current = CurrentStatus(self._topology, self.upstreams, self.servers)
+        self.page = self._page()
+        self.workers += [self.page] if self.page else []
+
+    def _page(self) -> "StatusServer | None":
+        """The status page, where one is wanted."""
+        if not self._topology.status:
+            return None
+        from softsplit.web.server import StatusServer  # nobody else pays for a web server
+        from softsplit.web.site import Site
+        page = StatusServer(self._topology.status, Site(self._topology.status, self._current.latest))
+        self._current.besides = page.troubles
+        return page
 
     def _diagnostics(self, downstream: Downstream, mirrors: Sequence[Mirror]) -> list[Diagnostics]:
         """The unit that tells of the others, where one is wanted."""
@@ -98,13 +117,18 @@ class Splitter:
             log.warning("%s is not polled, because no downstream serves it", upstream.name)
         make_room(sum(each.access.max_connections for each in self._topology.downstreams if each.access))
         try:
-            for server in self.servers:
+            for server in self._opened:
                 server.open()
         except BaseException:
-            for server in self.servers:
+            for server in self._opened:
                 server.close()
             raise
         return self.workers
+
+    @property
+    def _opened(self) -> "Sequence[Server | StatusServer]":
+        """What has a port or a device."""
+        return [*self.servers, *([self.page] if self.page else [])]
 
     def start(self) -> None:
         """Open, then start all threads. Raises DownstreamError before anything is served."""
@@ -114,16 +138,9 @@ class Splitter:
         """End all threads, within two seconds."""
         stop_all(self.workers)
 
-    def status(self) -> Status:
-        """How everything stands, now. For the main thread."""
-        now = clock.now()
-        downstreams = {}
-        for downstream, server in zip(self._topology.downstreams, self.servers):
-            units = report_units(downstream.served, server.databank.mirrors, now)
-            downstreams[downstream.name] = server.report(units, now)
-        upstreams = {name: each.report(now) for name, each in self.upstreams.items()}
-        uptime = now - self._started_at
-        return Status.of(judge(upstreams, downstreams, uptime), upstreams, downstreams, round(uptime, 1))
+    def status(self) -> Status:  # any thread
+        """How everything stands, now."""
+        return self._current.report()
 
     def values(self, downstream: Downstream | str, unit: int) -> dict[str, Value | None]:  # any thread
         """What the registers of a unit say, by name, as the masters of a downstream get them.
@@ -174,6 +191,7 @@ class Splitter:
         with signals_held(), ExitStack() as stack:
             topology = self._topology if is_script else None
             instance = stack.enter_context(Instance(config, topology)) if config else None
+            self._current.process = instance.process if instance else None
 
             def look_around() -> None:
                 status = self.status()

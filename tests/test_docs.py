@@ -20,6 +20,7 @@ from softsplit.config.line import Line
 from softsplit.config.loader import (
     DIAGNOSTICS_KEYS,
     DOWNSTREAM_KEYS,
+    STATUS_KEYS,
     UPSTREAM_KEYS,
     load_config,
     parse_config,
@@ -118,7 +119,7 @@ def test_the_readme_names_every_shipped_profile():
 def test_the_commented_configuration_is_right_and_shows_every_key():
     topology = load_config(ROOT / "examples" / "softsplit.toml")
     text = (ROOT / "examples" / "softsplit.toml").read_text()
-    for key in {*UPSTREAM_KEYS, *DOWNSTREAM_KEYS, *DIAGNOSTICS_KEYS}:
+    for key in {*UPSTREAM_KEYS, *DOWNSTREAM_KEYS, *DIAGNOSTICS_KEYS, *STATUS_KEYS}:
         assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), key
     victron, maxem, evcc = topology.downstreams
     assert (victron.max_age, victron.when_stale) == (10.0, "exception")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
-from softsplit.commands.status.prometheus import HELP, as_prometheus
+from softsplit.daemon.prometheus import HELP, as_prometheus
 from softsplit.daemon.health import Health
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.profiles import Profile

@@ -9,6 +9,7 @@ from typing import Any
 from softsplit import checks, tomlfile
 from softsplit.config.derived import Derived
 from softsplit.config.inputs import DERIVED
+from softsplit.config.statuspage import StatusPage
 from softsplit.config.topology import MOST_ENDS, Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.wires import check_wires
@@ -19,7 +20,7 @@ from softsplit.protocol.addresses import parse_long_unit
 Section = dict[str, Any]  # of the file
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SCRIPT = ".py"
-SECTIONS = ("upstream", "derived", "downstream", "diagnostics")
+SECTIONS = ("upstream", "derived", "downstream", "diagnostics", "status")
 UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
                  "connect_delay", "request_gap", "learn")
 UNIT_KEYS = ("profile", "every")
@@ -27,6 +28,7 @@ DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate"
                    "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "strict_ids")
 DERIVED_KEYS = ("profile", "from", "values", "max_skew")
 DIAGNOSTICS_KEYS = ("unit",)
+STATUS_KEYS = ("url", "allow", "hosts")
 UNITS = 'units = { 100 = "abb-b23" }'  # this, and what follows, as it is written
 SERVES = 'serves = ["meters"]'
 ORIGIN = '"meters/100"'
@@ -92,7 +94,7 @@ def topology_of(content: Section, load: Callable[[str], Profile]) -> Topology:
     for key, section in _sections(content, "downstream"):
         with checks.inside(f"downstream.{key}"):
             downstreams.append(_downstream(key, section, upstreams, derived))
-    return Topology(downstreams, upstreams.values(), _diagnostics(content), derived.values())
+    return Topology(downstreams, upstreams.values(), _diagnostics(content), derived.values(), _status(content))
 
 
 def _diagnostics(content: Section) -> int | None:
@@ -102,6 +104,16 @@ def _diagnostics(content: Section) -> int | None:
     with checks.inside("diagnostics"):
         checks.require_keys(section, DIAGNOSTICS_KEYS)
         return checks.require_type(checks.require(section, "unit"), int)
+
+
+def _status(content: Section) -> StatusPage | None:
+    if "status" not in content:
+        return None
+    section = checks.require_type(content["status"], dict, "status", "[status]")
+    with checks.inside("status"):
+        checks.require_keys(section, STATUS_KEYS)
+        checks.require(section, "url")
+        return StatusPage(**section)
 
 
 def _sections(content: Section, side: str) -> Iterator[tuple[str, Section]]:

@@ -45,6 +45,7 @@ SCHEMES = {row.name: row for row in (
     Scheme("rtu", "rtu:///dev/ttyUSB0", is_serial=True, has_line=True, unit_sizes=(1, 4)),
     Scheme("listen", "listen:///dev/ttyUSB0", has_line=True, is_downstream=False, is_heard=True),
     Scheme("pty", "pty:///tmp/line", is_serial=True, is_upstream=False, is_downstream=False),  # to simulate
+    Scheme("http", "http://0.0.0.0:8502", is_upstream=False, is_downstream=False),  # of the status page
 )}
 UPSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_upstream)
 DOWNSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_downstream)

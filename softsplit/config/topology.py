@@ -14,9 +14,10 @@ from softsplit.config.inputs import DERIVED
 from softsplit.config.line import Line
 from softsplit.config.permission import EXAMPLE as PERMITTED
 from softsplit.config.permission import Permission, parse_permission, require_writable
+from softsplit.config.statuspage import StatusPage, page_beside
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
-from softsplit.config.wires import check_wires
+from softsplit.config.wires import check_circles, check_wires
 from softsplit.errors import ConfigError, show
 
 WHEN_STALE = ("exception", "silent")
@@ -196,6 +197,7 @@ class Topology:
     upstreams      those which are served, by default
     derived        derived units, those which are served, by default
     diagnostics    id of a unit of our own on every downstream, which tells how fresh the others are
+    status         a StatusPage, or its url, for browsers and programs
 
     Raises ConfigError when two parts want the same wire.
     """
@@ -204,6 +206,7 @@ class Topology:
     upstreams: Settled[Iterable[Upstream], tuple[Upstream, ...]] = Settled(())
     diagnostics: int | None = None
     derived: Settled[Iterable[Derived], tuple[Derived, ...]] = Settled(())
+    status: Settled[StatusPage | str | None, StatusPage | None] = Settled(None)
 
     def __post_init__(self) -> None:
         downstreams = checks.require_all(self.downstreams, Downstream, "downstream")
@@ -214,12 +217,10 @@ class Topology:
         self._settle_derived()
         check_wires("upstream", upstreams)
         check_wires("downstream", downstreams)
-        for downstream in downstreams:
-            if any(url.is_served_by(downstream.url) for upstream in upstreams for url in upstream.urls):
-                raise ConfigError("softsplit would be its own master; this url is an upstream's",
-                                  f"downstream.{downstream.name}.url")
+        check_circles(upstreams, downstreams)
         if self.diagnostics is not None:
             self._check_diagnostics()
+        checks.settle(self, status=page_beside(self.status, downstream=downstreams, upstream=upstreams))
 
     def _settle_derived(self) -> None:
         served = (each.derived for downstream in self.downstreams for each in downstream.derived)

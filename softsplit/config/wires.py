@@ -20,7 +20,7 @@ class End(Protocol):
     def urls(self) -> tuple[Url, ...]: ...
 
 
-def _is_one_wire(side: str, one: Url, other: Url) -> bool:
+def is_one_wire(side: str, one: Url, other: Url) -> bool:
     """Whether only one of us can have both; a server at 0.0.0.0 has all addresses of its port."""
     if side == "upstream" or one.port != other.port:
         return one.port == other.port and one.place == other.place
@@ -33,10 +33,19 @@ def check_wires(side: str, ends: Iterable[End]) -> None:
     for end in ends:
         for other in seen:
             for url in end.urls:
-                if any(_is_one_wire(side, url, each) for each in other.urls):
+                if any(is_one_wire(side, url, each) for each in other.urls):
                     raise ConfigError(f"{url} belongs to {side} {other.name} already",
                                       f"{side}.{end.name}.url")
             if other.name == end.name:
                 raise ConfigError("the name stands twice", f"{side}.{end.name}")
         if not end.url.is_any_port:
             seen.append(end)
+
+
+def check_circles(upstreams: Iterable[End], downstreams: Iterable[End]) -> None:
+    """Raise ConfigError when an upstream leads to a downstream of ours."""
+    polled = [url for upstream in upstreams for url in upstream.urls]
+    for downstream in downstreams:
+        if any(url.is_served_by(downstream.url) for url in polled):
+            raise ConfigError("softsplit would be its own master; this url is an upstream's",
+                              f"downstream.{downstream.name}.url")

@@ -39,6 +39,8 @@ def topology_content(topology: Topology) -> Section:
         content["derived"] = {each.name: _derived(each, name_of) for each in topology.derived}
     if topology.diagnostics is not None:
         content["diagnostics"] = {"unit": topology.diagnostics}
+    if page := topology.status:
+        content["status"] = {"url": str(page.url), "allow": list(map(str, page.allow)), "hosts": list(page.hosts)}
     content[PROFILES] = {key: {"name": profile.name, "content": content_of(profile)} for profile, key in own.items()}
     return content
 

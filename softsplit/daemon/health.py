@@ -69,10 +69,15 @@ class Health:
                        found=(trouble, *self.found))
 
 
-def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> Health:
-    """Return how a splitter is that serves: FRESH, DEGRADED or NOTHING_SERVED, and why."""
+def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
+          besides: Iterable[Trouble] = ()) -> Health:
+    """Return how a splitter is that serves: FRESH, DEGRADED or NOTHING_SERVED, and why.
+
+    `besides` is what is wrong with neither of these.
+    """
     found = find_troubles(upstreams, downstreams, uptime)
-    found += [note for name, each in upstreams.items() for note in upstream_troubles.find_notes(name, each)]
+    found += [*besides, *(note for name, each in upstreams.items()
+                          for note in upstream_troubles.find_notes(name, each))]
     is_serving = any(unit.fresh or not (unit.blocks or unit.is_heard)  # of which nothing is polled
                      for each in downstreams.values() if each.is_serving for unit in each.units.values())
     has_trouble = any(each.severity != NOTE for each in found)

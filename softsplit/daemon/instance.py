@@ -29,9 +29,7 @@ class Instance:
 
     def __init__(self, config: Path, topology: Topology | None = None):
         self._config = Path(os.path.realpath(config))
-        self._process = ProcessStatus(
-            pid=os.getpid(), config=os.fsencode(self._config).decode(errors="replace"), started=_now(),
-            version=version("softsplit"), python=platform.python_version())
+        self.process = this_process(self._config)
         self._files = Condition(TokenBucket(), well_at_first=True)
         self._topology = topology
         self._told_in: Directory | None = None  # where the topology was written
@@ -58,8 +56,7 @@ class Instance:
         if self._topology and self._told_in is not self._presence.state:
             wiring.write(self._presence.state, self._topology)
             self._told_in = self._presence.state
-        status.write(self._presence.state, replace(report, written=_now().isoformat(),
-                                                   written_at=round(time.time(), 3), process=self._process))
+        status.write(self._presence.state, stamped(report, self.process))
 
     def close(self) -> None:
         """Let go of everything; nothing is left that could be taken for a present process."""
@@ -71,6 +68,17 @@ class Instance:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def this_process(config: Path | None) -> ProcessStatus:
+    """This process, which runs a configuration, if it is one of a file or a script."""
+    return ProcessStatus(pid=os.getpid(), config=os.fsencode(config or "").decode(errors="replace"), started=_now(),
+                         version=version("softsplit"), python=platform.python_version())
+
+
+def stamped(report: Status, process: ProcessStatus) -> Status:
+    """The status of a process, as it is written now."""
+    return replace(report, written=_now().isoformat(), written_at=round(time.time(), 3), process=process)
 
 
 def _now() -> datetime:

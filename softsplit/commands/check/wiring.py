@@ -7,6 +7,7 @@ from softsplit.commands.check import forecast
 from softsplit.commands.check.discovery import missed_by_victron
 from softsplit.config.access import PRIVATE
 from softsplit.config.line import Line
+from softsplit.config.statuspage import StatusPage
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
@@ -45,7 +46,7 @@ class Fit:
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
     parts = [[f"{name} is valid"], *(_upstream(each, _polled(topology, each)) for each in topology.upstreams),
-             *map(_downstream, topology.downstreams)]
+             *map(_downstream, topology.downstreams), *([_page(topology.status)] if topology.status else [])]
     return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)
 
 
@@ -188,6 +189,10 @@ def _reserved(unit: int, url: Url) -> str:
     """A note on an id that the specification keeps for itself on a serial line, though some devices have one."""
     is_usual = url.kind.has_mbap or isinstance(unit, LongUnit) or unit in LINE_UNITS
     return "" if is_usual else f"  ({LINE_UNITS[-1] + 1} to {UNITS[-1]} are reserved on a serial line)"
+
+
+def _page(page: StatusPage) -> list[str]:
+    return [f"status page  {page.url}  for {', '.join(map(str, page.allow)) or 'everybody'}"]
 
 
 def _how(downstream: Downstream) -> str:

@@ -87,6 +87,8 @@ def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: T
                 yield note(f"{end.name}: {url.path}{here}")
         if isinstance(end, Downstream):
             yield from examine_rights(end, rights)
+    if topology.status:
+        yield from examine_rights(topology.status, rights)
 
 
 def _free(topology: Topology, look: Callable, rights: Rights | None) -> Generator[Finding, None, list[Upstream]]:
@@ -105,6 +107,8 @@ def _free(topology: Topology, look: Callable, rights: Rights | None) -> Generato
             found.append(end)
         elif isinstance(end, Downstream) and not end.url.is_serial:
             yield from examine_port(end, rights)
+    if topology.status:
+        yield from examine_port(topology.status, rights)
     return found
 
 

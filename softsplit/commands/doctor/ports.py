@@ -7,6 +7,7 @@ from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.shared.reader import read_patiently
 from softsplit.config.line import Line
+from softsplit.config.statuspage import StatusPage
 from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Decoder
@@ -28,8 +29,8 @@ READS = 3  # of each unit
 MUTE = 2  # reads without an answer in a row, after which a unit is mute
 
 
-def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Finding]:
-    """Take the port of a downstream for a moment; nobody is let in.
+def examine_port(downstream: Downstream | StatusPage, rights: Rights | None) -> Iterator[Finding]:
+    """Take the port of a downstream, or of the status page, for a moment; nobody is let in.
 
     `rights` are those of the process that is to serve there, if it is known.
     """
@@ -47,7 +48,7 @@ def examine_port(downstream: Downstream, rights: Rights | None) -> Iterator[Find
         yield from faults or [well(f"{downstream.name}: {url} is free")]
 
 
-def examine_rights(downstream: Downstream, rights: Rights | None) -> Iterator[Finding]:
+def examine_rights(downstream: Downstream | StatusPage, rights: Rights | None) -> Iterator[Finding]:
     """Give a finding when the process that is to serve a port may not; see `examine_port`."""
     url = downstream.url
     if rights and not rights.has_low_ports and not url.is_serial and 0 < url.port < UNPRIVILEGED:

@@ -5,11 +5,11 @@ import io
 import json
 import re
 import sys
-from math import isfinite
 
 import click
 
 from softsplit.printable import printable
+from softsplit.web.jsontext import finite
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
 FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet would calculate
@@ -22,16 +22,8 @@ def say(text: str | bytes = "", nl: bool = True, err: bool = False) -> None:
 
 def to_json(content, indent: int | None = None) -> str:
     """Return strict JSON in ASCII (RFC 8259): a number that is not finite becomes null."""
-    text = json.dumps(_finite(content), indent=indent, allow_nan=False)
+    text = json.dumps(finite(content), indent=indent, allow_nan=False)
     return text.replace("\x7f", "\\u007f")  # the one control character that json.dumps leaves
-
-
-def _finite(content):
-    if isinstance(content, dict):
-        return {key: _finite(each) for key, each in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_finite(each) for each in content]
-    return None if isinstance(content, float) and not isfinite(content) else content
 
 
 def csv_row(cells) -> str:

@@ -35,13 +35,13 @@ HELP = {  # name: type, what it is
 }
 
 
-def as_prometheus(status: Status, config: Path) -> str:
+def as_prometheus(status: Status, config: Path | None) -> str:
     """Return the text; ages are as of now.
 
     Each series tells its configuration, so that those of several can lie in one directory.
     """
     samples = list(_samples(status))
-    own = {"config": os.path.realpath(config)}
+    own = {"config": os.path.realpath(config) if config else ""}
     lines = []
     for name, (kind, what) in HELP.items():
         series = {_labels(own | labels): value for each, labels, value in samples if each == name}

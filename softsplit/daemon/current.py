@@ -1,0 +1,58 @@
+"""The status of the splitter in this process: made once a second for whoever wants it."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from softsplit import clock
+from softsplit.config.topology import Topology
+from softsplit.daemon.health import Trouble, judge
+from softsplit.daemon.instance import stamped, this_process
+from softsplit.daemon.status import ProcessStatus, Status
+from softsplit.downstream.report import report_units
+from softsplit.downstream.servers.server import Server
+from softsplit.upstream.listener import Listener
+from softsplit.upstream.poller import Poller
+
+LATEST = 1.5  # s, an age that a status reaches only where nobody asks for one every second
+
+
+class CurrentStatus:
+    """Asks upstreams and servers how they are. `process` is ours, as far as it runs a configuration."""
+
+    def __init__(self, topology: Topology, upstreams: Mapping[str, Poller | Listener], servers: Sequence[Server]):
+        self._topology = topology
+        self._upstreams = upstreams
+        self._servers = servers
+        self._started_at = clock.now()
+        self._lock = threading.Lock()
+        self._latest: tuple[float, Status] | None = None  # since when
+        self.process: ProcessStatus | None = None
+        self.besides: Callable[[], list[Trouble]] = list  # what else is wrong
+
+    def report(self) -> Status:  # any thread
+        """How everything stands, now."""
+        with self._lock:
+            now = clock.now()
+            self._latest = now, self._report(now)
+            return self._latest[1]
+
+    def latest(self) -> Status:  # any thread
+        """How everything stood at most LATEST seconds ago, as `status.json` has it, with its age."""
+        seen_at, status = self._latest or (0.0, None)
+        if status is None or clock.now() - seen_at > LATEST:
+            seen_at, status = clock.now(), self.report()
+        self.process = self.process or this_process(None)
+        age = round(clock.now() - seen_at, 3)
+        return replace(stamped(status, self.process), age=age, written_at=round(time.time() - age, 3))
+
+    def _report(self, now: float) -> Status:
+        downstreams = {}
+        for downstream, server in zip(self._topology.downstreams, self._servers):
+            units = report_units(downstream.served, server.databank.mirrors, now)
+            downstreams[downstream.name] = server.report(units, now)
+        upstreams = {name: each.report(now) for name, each in self._upstreams.items()}
+        uptime = now - self._started_at
+        health = judge(upstreams, downstreams, uptime, self.besides())
+        return Status.of(health, upstreams, downstreams, round(uptime, 1))

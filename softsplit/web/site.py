@@ -1,0 +1,77 @@
+"""What there is to see, by the path of a request; whatever else is in a request does not matter.
+
+Everything is made of the status and of the values that masters get, as of now. What is made is kept for a
+moment, so that many requests cost hardly more than a few.
+"""
+
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import unquote
+
+from softsplit import clock
+from softsplit.config.statuspage import StatusPage
+from softsplit.daemon.health import FRESH
+from softsplit.daemon.jsonform import as_json
+from softsplit.daemon.prometheus import as_prometheus
+from softsplit.daemon.status import Status
+from softsplit.printable import printable
+from softsplit.web.hostnames import HostNames
+from softsplit.web.jsontext import json_text
+from softsplit.web.reply import JSON, METRICS, Reply, refusal, text
+
+KEPT = 0.25  # s
+PATHS = {"metrics", "healthz", "status.json"}
+
+
+class Site:
+    """Answers requests; `look` returns the status as of now."""
+
+    def __init__(self, page: StatusPage, look: Callable[[], Status]):
+        self._look = look
+        self._names = HostNames((*page.hosts, page.url.host))
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, ...], tuple[float, Reply]] = {}  # until when
+
+    def answer(self, method: str, path: str, hosts: list[str]) -> Reply:  # any thread
+        """Return the answer to a request, by its method, path and Host headers."""
+        if method not in ("GET", "HEAD"):
+            return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "this is only for reading")
+        if len(hosts) != 1:
+            return refusal(HTTPStatus.BAD_REQUEST, "one Host header is needed")
+        if not self._names.admit(hosts[0]):
+            return refusal(HTTPStatus.FORBIDDEN, "call this machine by its address, or list the name under hosts "
+                                                 "in [status]")
+        where = tuple(unquote(part, errors="replace") for part in path.partition("?")[0].split("/")[1:])
+        with self._lock:
+            until, reply = self._kept.get(where, (0.0, None))
+            if reply is None or clock.now() > until:
+                reply = self._make(where)
+                if reply.status is not HTTPStatus.NOT_FOUND:
+                    self._kept[where] = clock.now() + KEPT, reply
+            return reply
+
+    def _make(self, where: tuple[str, ...]) -> Reply:
+        match where:
+            case ("healthz",):
+                return healthz(self._look())
+            case ("metrics",):
+                return metrics(self._look())
+            case ("status.json",):
+                return Reply(HTTPStatus.OK, JSON, json_text(as_json(self._look())).encode())
+        return refusal(HTTPStatus.NOT_FOUND, "there are /, /healthz, /metrics, /status.json")
+
+
+def healthz(status: Status) -> Reply:
+    """200 while all is well, else 503; and why, in one line."""
+    health = status.health
+    is_well = health.code == FRESH
+    return text(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE,
+                printable(f"all is well: {health.summary}" if is_well else health.summary))
+
+
+def metrics(status: Status) -> Reply:
+    """The same as of `softsplit status --prometheus`."""
+    config = status.process.config if status.process else ""
+    return Reply(HTTPStatus.OK, METRICS, as_prometheus(status, Path(config) if config else None).encode(errors="replace"))
