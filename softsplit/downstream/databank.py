@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 from modbus_tk import modbus
 
-from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.unserved import Unserved
 from softsplit.logs.conditions import TokenBucket
 from softsplit.protocol import pdu as pdus
@@ -31,7 +31,7 @@ class Databank(modbus.Databank):
                  also: Mapping[int, int] | None = None):
         super().__init__()
         self._name = name
-        self._slaves: dict[int, Mirror] = {mirror.unit: mirror for mirror in mirrors}
+        self._slaves: dict[int, Answering] = {mirror.unit: mirror for mirror in mirrors}
         self._also = {other: self._slaves[unit] for other, unit in (also or {}).items()}
         self._unknown_unit = unknown_unit
         self.unserved = Unserved(name, self._slaves, question)
@@ -39,7 +39,7 @@ class Databank(modbus.Databank):
         self._bucket = TokenBucket(burst=20)
 
     @property
-    def mirrors(self) -> dict[int, Mirror]:
+    def mirrors(self) -> dict[int, Answering]:
         """The mirrors by unit, each once."""
         return self._slaves
 

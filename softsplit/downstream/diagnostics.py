@@ -19,7 +19,7 @@ from modbus_tk.modbus import Slave
 
 from softsplit import clock
 from softsplit.downstream.mirrors.freshness import NEVER
-from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.answering import Answering
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -37,7 +37,7 @@ Counts = Callable[[], tuple[int, int, int, int, int]]  # requests, answers, exce
 class Diagnostics(Slave):
     """The unit that tells of the others: of each `watched` unit id its mirror and its counters."""
 
-    def __init__(self, unit: int, watched: Mapping[int, tuple[Mirror, Counts]]):
+    def __init__(self, unit: int, watched: Mapping[int, tuple[Answering, Counts]]):
         super().__init__(unit)
         self.unit = unit
         self.known: dict = {}  # nothing: what it answers changes all the time

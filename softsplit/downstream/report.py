@@ -13,7 +13,7 @@ from softsplit.protocol.functions import READ_TABLES, Table, describe
 from softsplit.rates import Rates
 
 if TYPE_CHECKING:  # who only reads a status needs no server
-    from softsplit.downstream.mirrors.mirror import Mirror
+    from softsplit.downstream.mirrors.answering import Answering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,13 +183,13 @@ def _asked(asked: bytes, size: int, requests: int, rate: float) -> AskedStatus:
     )
 
 
-def report_units(served: Sequence[Served], mirrors: "Mapping[int, Mirror]",
+def report_units(served: Sequence[Served], mirrors: "Mapping[int, Answering]",
                  now: float) -> dict[str, ServedStatus]:
     """Return, for each unit served, where it comes from and which of its blocks are fresh there."""
     return {str(each.unit): _unit(each, mirrors[each.unit], now) for each in served}
 
 
-def _unit(served: Served, mirror: "Mirror", now: float) -> ServedStatus:
+def _unit(served: Served, mirror: "Answering", now: float) -> ServedStatus:
     states = mirror.states(now)
     return ServedStatus(
         origin=f"{served.upstream.name}/{served.origin.unit}",

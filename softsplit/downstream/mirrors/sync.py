@@ -1,26 +1,38 @@
 """The sync thread: the only writer of mirrors."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, Full, Queue
+from typing import Protocol
 
-from softsplit.downstream.mirrors.mirror import Mirror
-from softsplit.protocol.outcome import Barrier, Invalidation, News
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.outcome import Barrier, Invalidation, News, Reading
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
 PAUSE = 1.0  # s without a reading
 
 
-class Sync(Worker):
-    """Copies each reading, in the order they come, into the mirrors of its unit.
+class Taker(Protocol):
+    """What takes over the readings of one unit: a mirror, or a derived unit."""
 
-    `mirrors` maps (upstream name, unit) to all mirrors of that unit.
+    def update(self, reading: Reading) -> None:
+        """Take over what came of a request."""
+
+    def doubt(self, blocks: Sequence[Block], until: float) -> None:
+        """A write changes these blocks; see `Invalidation`."""
+
+
+class Sync(Worker):
+    """Copies each reading, in the order they come, to those that want it.
+
+    `takers` maps (upstream name, unit) to all who want the readings of that unit.
     """
 
-    def __init__(self, readings: Queue, mirrors: dict[tuple[str, int], list[Mirror]]):
+    def __init__(self, readings: Queue, takers: Mapping[tuple[str, int], Sequence[Taker]]):
         super().__init__("sync")
         self._readings = readings
-        self._mirrors = mirrors
+        self._takers = takers
 
     def step(self) -> None:
         try:
@@ -32,11 +44,11 @@ class Sync(Worker):
         if isinstance(news, Barrier):
             news.done()
         elif isinstance(news, Invalidation):
-            for mirror in self._mirrors[news.upstream, news.unit]:
-                mirror.doubt(news.blocks, news.until)
+            for taker in self._takers[news.upstream, news.unit]:
+                taker.doubt(news.blocks, news.until)
         elif news:
-            for mirror in self._mirrors[news.upstream, news.outcome.unit]:
-                mirror.update(news)
+            for taker in self._takers[news.upstream, news.outcome.unit]:
+                taker.update(news)
 
     def wake(self) -> None:  # any thread
         with suppress(Full):  # then it is not in its pause

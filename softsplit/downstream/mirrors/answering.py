@@ -1,0 +1,121 @@
+"""What answers the masters of one server in the place of a unit: a modbus-tk slave whose data has an age.
+
+Whether data is fresh is decided at the moment a master asks, by the rule that everything else here serves: a
+number that no meter sent, or that is too old, is never served as good.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+from modbus_tk.modbus import Slave
+
+from softsplit import clock
+from softsplit.downstream.mirrors.freshness import UnitFreshness
+from softsplit.downstream.mirrors.store import BlockState, MergedBlock
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
+from softsplit.protocol.pdu import SILENCE
+
+# Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
+# good, and the TCP frame from its length field on.
+KNOWN_ANSWERS = 256
+
+
+class Found(Protocol):
+    """Where the data of a request is."""
+
+    def state(self, asked: Block, now: float) -> tuple[int | None, float]:
+        """Return why it cannot be served now, as an exception code or None; and until when it could."""
+
+    def get(self, asked: Block) -> bytes:
+        """Return the data of an answer."""
+
+
+class Store(Protocol):
+    """What there is of a unit, and how old it is; guarded by the lock of whoever answers out of it."""
+
+    unit: UnitFreshness
+
+    @property
+    def merged(self) -> Sequence[MergedBlock]:
+        """Blocks that are known in advance."""
+
+    def find(self, asked: Block) -> Found | None:
+        """Return where a block is; None when it is not here."""
+
+    def states(self, now: float) -> list[BlockState]:
+        """Return how each block stands at the time `now`."""
+
+
+class Answering(Slave):
+    """One unit, which answers out of a store.
+
+    `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes `step`
+    addresses.
+    """
+
+    def __init__(self, unit: int, store: Store, tables: frozenset[Table], when_stale: str = "exception",
+                 step: int = 1):
+        super().__init__(unit)
+        self.unit = unit
+        self._answers = store
+        self._tables = tables
+        self._when_stale = when_stale
+        self._step = step
+        for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
+            self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
+            self._memory[merged.block.table.function].append(merged)
+        self.known: dict[bytes, tuple[float, bytes]] = {}  # see KNOWN_ANSWERS
+
+    def handle_request(self, request_pdu: bytes, broadcast: bool = False,
+                       master: str = "") -> bytes | Future:  # server thread
+        """Return the answer PDU, SILENCE, or the future of an answer which the unit itself has to give.
+
+        `master` is who asks. The order of checks: function (exception 01), count and length (03), address
+        (02), freshness (0B).
+        """
+        if broadcast or request_pdu[0] >= 0x80:
+            return SILENCE
+        asked = pdus.asked_block(request_pdu, self._tables, self._step)
+        if isinstance(asked, int):
+            return pdus.exception_pdu(request_pdu[0], asked)
+        found = self._answers.find(asked)
+        return self._answer(found, asked, request_pdu) if found is not None else self._elsewhere(asked, master)
+
+    def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
+        """The answer for a block that is not in the store."""
+        return pdus.exception_pdu(asked.table.function, pdus.ILLEGAL_ADDRESS)
+
+    def _refuse(self, function: int, code: int) -> bytes:
+        """The answer for a request that cannot be answered now."""
+        if code in (pdus.GATEWAY_NO_ANSWER, pdus.GATEWAY_NO_PATH) and self._when_stale == "silent":
+            return SILENCE
+        return pdus.exception_pdu(function, code)
+
+    def data(self, block: Block) -> bytes | None:  # any thread
+        """Return a polled block as a master would get it, or None when none would."""
+        answer = self.handle_request(pdus.read_question(block).pdu)
+        if isinstance(answer, bytes) and answer[:1] == bytes((block.table.function,)):
+            return answer[2:]
+        return None
+
+    def states(self, now: float) -> list[BlockState]:  # any thread
+        """Return how each block stands at the time `now`, in the order of the reads."""
+        with self._data_lock:
+            return self._answers.states(now)
+
+    def _answer(self, found: Found, asked: Block, request_pdu: bytes) -> bytes:
+        with self._data_lock:
+            now, unit_until = clock.now(), self._answers.unit.good_until
+            code, until = found.state(asked, now)
+            if now > unit_until:
+                code = pdus.GATEWAY_NO_ANSWER
+            if code is None:
+                answer = pdus.read_answer(asked, found.get(asked))
+                if len(self.known) < KNOWN_ANSWERS:
+                    self.known[request_pdu] = (min(unit_until, until), adu.tcp_frame(0, self.unit, answer)[4:])
+                return answer
+        return self._refuse(asked.table.function, code)
