@@ -1,8 +1,8 @@
 """Tests run side by side: most of them wait most of the time, so several processes take turns on the cores.
 
-After collection the process forks workers. Each takes pieces (a few tests of one module, in their order) from
-a pipe and sends its reports back, so that what pytest prints and its exit code are the usual ones. Tests run
-in one process when they are few, or when somebody wants to watch (-s, --pdb, -x).
+After collection the process forks workers. Each takes pieces (a few tests of one module, or all that share a fixture
+of it, in their order) from a pipe and sends its reports back, so that what pytest prints and its exit code are the usual
+ones. Tests run in one process when they are few, or when somebody wants to watch (-s, --pdb, -x).
 
 `--shuffle SEED` runs pieces and tests in another order, to show that none needs another.
 
@@ -16,7 +16,6 @@ import pickle
 import random
 import selectors
 import struct
-from itertools import groupby
 
 import pytest
 
@@ -62,13 +61,20 @@ def leave_run() -> None:
         libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755")
 
 
+def shared_by(item) -> frozenset[str]:
+    """The fixtures of its module that a test shares with others: each piece that needs one makes it anew."""
+    return frozenset(name for name, made in item._fixtureinfo.name2fixturedefs.items()
+                     if made[-1].scope == "module" and made[-1].baseid == item.parent.nodeid)
+
+
 def pieces_of(items: list) -> list[list]:
-    """Cut tests into pieces; those of one piece stand together in one module."""
-    pieces = []
-    for _, group in groupby(items, key=lambda item: item.path):
-        tests = list(group)
-        pieces += [tests[at:at + PIECE] for at in range(0, len(tests), PIECE)]
-    return pieces
+    """Cut tests into pieces, of one module each; all that share a fixture are one piece, and those come first."""
+    groups: dict[tuple, list] = {}
+    for item in items:
+        groups.setdefault((item.path, shared_by(item)), []).append(item)
+    together = [tests for (_, shared), tests in groups.items() if shared]
+    alone = [tests[at:at + PIECE] for (_, shared), tests in groups.items() if not shared for at in range(0, len(tests), PIECE)]
+    return together + alone
 
 
 class Worker:
