@@ -23,6 +23,7 @@ from softsplit.upstream.poller import Poller
 from tests.support import SLOWNESS, ScriptedGateway, read_request, running, until
 from tests.support import good_answer as seven
 from tests.support.bus import good_answer
+from tests.support.outcomes import outcome
 from tests.support.queueinggateway import QueueingGateway
 
 TIMEOUT = 0.2 * SLOWNESS
@@ -209,10 +210,11 @@ def test_a_unit_that_is_busy_half_of_the_time_is_not_mute_and_is_asked_again_soo
 def test_what_never_means_anything_is_no_answer_in_the_end():
     read, asked = PROFILE.reads[0], 0
     plan = Plan({1: [read]}, 1.0, 0.0)
-    while plan.may_be_busy(1, read, 0x43):
-        plan.is_busy(1, read, 0.0)
+    while not plan.take(read, outcome(1, read.block, 0.0, exception=0x43), 0.0):
         asked += 1
-    assert 8 <= asked < 30 and plan.may_be_busy(1, read, 6) and not plan.may_be_busy(1, read, 0x0B)
+    assert 8 <= asked < 30
+    assert not plan.take(read, outcome(1, read.block, 0.0, exception=6), 0.0)
+    assert plan.take(read, outcome(1, read.block, 0.0, exception=0x0B), 0.0)
 
 
 def test_scan_finds_every_unit_behind_a_slow_gateway():

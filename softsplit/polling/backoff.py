@@ -1,5 +1,6 @@
 """How often and for how long to try a unit that does not answer. Pure: time is an argument."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from softsplit.polling.silence import MUTE_AFTER, Silence
@@ -68,3 +69,28 @@ class Backoff:
         """
         if now >= self._long_try_after:
             self._may_take_long = True
+
+
+class Patience(dict[int, Backoff]):
+    """The patience with the units of one wire, by unit; `timeout` is what each gets, in seconds."""
+
+    def __init__(self, units: Iterable[int], timeout: float):
+        super().__init__({unit: Backoff(timeout) for unit in units})
+        self._timeout = timeout
+
+    @property
+    def are_all_mute(self) -> bool:
+        return all(each.is_mute for each in self.values())
+
+    def time(self, unit: int) -> float:
+        """Seconds to wait for the next answer of a unit; one that is alone on its wire slows nobody."""
+        if len(self) == 1:
+            return self._timeout
+        return self[unit].time(any(each.is_known for each in self.values()))
+
+    def missed(self, unit: int, sent_at: float, now: float) -> None:
+        """A unit did not answer what was sent then."""
+        self[unit].missed(sent_at, now)
+        if self.are_all_mute:  # nobody is slowed by tries, and it may be the bus that is
+            for each in self.values():
+                each.not_before = min(each.not_before, now + ALONE)

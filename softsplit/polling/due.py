@@ -85,7 +85,7 @@ class Due:
         self.was_tried(sent_at)
 
     def may_be_busy(self, exception: int) -> bool:
-        """Whether that is what the unit means by this exception."""
+        """Whether that is what the unit means by this exception: one without a meaning may, for a while."""
         return exception in BUSY or (exception not in GATEWAY_EXCEPTIONS and self.busy < OFTEN_BUSY)
 
     def is_busy(self, now: float) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from softsplit.polling import busload
-from softsplit.polling.backoff import ALONE, LONGEST_TRY, RETRIES, Backoff
+from softsplit.polling.backoff import LONGEST_TRY, RETRIES, Patience
 from softsplit.polling.demand import LONGEST_INTERVAL
 from softsplit.polling.due import FAILING_AFTER, GIVES_WAY, Due
 from softsplit.protocol.blocks import Block, Read
-from softsplit.protocol.pdu import Question
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import BUSY, Question
 
 LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
 
@@ -32,7 +33,7 @@ class Plan:
         self._gateways_patience = patience
         dues = [Due(unit, read, now, period=read.every) for unit, each in reads.items() for read in each]
         self._dues = sorted(dues, key=lambda due: due.read.every)
-        self._patience = {unit: Backoff(timeout) for unit in reads}
+        self._patience = Patience(reads, timeout)
         self._fair_until = 0.0  # until then units that answer go first, because one that did not took time
         self._tries_from = 0.0  # until then no mute unit is tried, because the last try took time
 
@@ -50,10 +51,7 @@ class Plan:
 
     def timeout(self, unit: int) -> float:
         """Seconds to wait for the next answer of a unit; one that is alone on its wire slows nobody."""
-        if len(self._patience) == 1:
-            return self._gateways_patience(self._timeout)
-        is_anybody_known = any(each.is_known for each in self._patience.values())
-        return self._gateways_patience(self._patience[unit].time(is_anybody_known))
+        return self._gateways_patience(self._patience.time(unit))
 
     def next(self, now: float) -> tuple[int, Read] | None:
         """Return the unit and the read that should be sent now, or None: then `pause` says how long."""
@@ -77,9 +75,26 @@ class Plan:
         """Whether this read shows what a write has done, so that the next write has to wait for it."""
         return self._find(unit, read).is_owed(now)
 
+    def take(self, read: Read, outcome: Outcome, now: float) -> bool:
+        """Take note of what came of this read; return false if its unit was just too busy to answer.
+
+        That costs the unit nothing, and it is asked again soon.
+        """
+        unit, due, code = outcome.unit, self._find(outcome.unit, read), outcome.exception
+        if outcome.is_of_unit:
+            self.answered(unit, read, outcome.asked_at, now, outcome.own_exception is not None)
+        elif code is None or not due.may_be_busy(code):
+            self.unanswered(unit, read, outcome.asked_at, now)
+        else:
+            due.is_busy(now)
+            if self.is_mute(unit):
+                self._patience[unit].not_before = due.at
+            return False
+        return True
+
     def answered(self, unit: int, read: Read, sent_at: float, now: float, is_refused: bool = False) -> None:
         """The unit answered this read, which keeps its beat, but gets no sooner than after half a period."""
-        if self._are_all_mute():
+        if self._patience.are_all_mute:
             self.restart(now)
         elif self.is_mute(unit):
             self._revive(unit, now)
@@ -87,25 +102,15 @@ class Plan:
         self._find(unit, read).was_answered(sent_at, now - sent_at + self._gap, is_refused)
         self._spread()
 
-    def answered_late(self, unit: int, block: Block, sent_at: float, now: float) -> None:
-        """The answer to a read of this block came when it was not waited for any more."""
-        due = next((due for due in self._dues if due.unit == unit and due.read.block == block), None)
+    def answered_late(self, outcome: Outcome, now: float) -> None:
+        """The answer to a read came when it was not waited for any more."""
+        unit, sent_at = outcome.unit, outcome.asked_at
+        due = next((due for due in self._dues if due.unit == unit and due.read.block == outcome.block), None)
         if due is None:
             self.heard(unit, now)
         else:
             due.at = sent_at
             self.answered(unit, due.read, sent_at, now)
-
-    def may_be_busy(self, unit: int, read: Read, exception: int) -> bool:
-        """Whether a unit that answers so may just be busy: what has no meaning may mean that, for a while."""
-        return self._find(unit, read).may_be_busy(exception)
-
-    def is_busy(self, unit: int, read: Read, now: float) -> None:
-        """The unit was too busy to answer, which costs it nothing; it is asked again soon."""
-        due = self._find(unit, read)
-        due.is_busy(now)
-        if self.is_mute(unit):
-            self._patience[unit].not_before = due.at
 
     def unanswered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """The unit did not answer this read; both have to wait, ever longer."""
@@ -115,14 +120,8 @@ class Plan:
         else:
             due.unanswered += 1
         due.has_failed(sent_at, now)
-        self._count_unanswered(unit, sent_at, now)
+        self._patience.missed(unit, sent_at, now)
         self._fair_until = now + (now - sent_at)
-
-    def _count_unanswered(self, unit: int, sent_at: float, now: float) -> None:
-        self._patience[unit].missed(sent_at, now)
-        if self._are_all_mute():  # nobody is slowed by tries, and it may be the bus that is
-            for patience in self._patience.values():
-                patience.not_before = min(patience.not_before, now + ALONE)
 
     def heard(self, unit: int, now: float) -> None:
         """The unit answered too late."""
@@ -158,19 +157,20 @@ class Plan:
         longest = self._timeout if slowest is None else max(LONG_FORWARD, 4 * slowest)
         return min(self.timeout(unit), longest)
 
-    def forwarded(self, unit: int, answered: bool, sent_at: float, now: float,
-                  is_known: bool = False) -> None:
-        """A master's own request was sent to this unit; `is_known` says that it has answered that before.
+    def forwarded(self, outcome: Outcome, now: float, is_known: bool = False) -> None:
+        """A master's own request was sent to a unit; `is_known` says that it has answered that before.
 
         Whether a unit that is polled is mute, its polling finds out: a device may well leave unanswered what
         it does not know.
         """
-        if answered:
+        unit, sent_at = outcome.unit, outcome.asked_at
+        if outcome.is_of_unit:
             if self.is_mute(unit):
                 self._revive(unit, now)
             self._patience[unit].answered(now - sent_at)
-        elif not self.has_reads(unit) and (is_known or not self._patience[unit].is_known):
-            self._count_unanswered(unit, sent_at, now)
+        elif outcome.exception not in BUSY and not self.has_reads(unit) \
+                and (is_known or not self._patience[unit].is_known):
+            self._patience.missed(unit, sent_at, now)
 
     def learn(self, unit: int, block: Block, every: float, duration: float, now: float) -> Read | None:
         """Poll a block, a read of which takes `duration`, if the wire has room; return the read then."""
@@ -194,9 +194,6 @@ class Plan:
         for due in self._dues:
             if due.unit == unit:
                 due.was_written(blocks, at)
-
-    def _are_all_mute(self) -> bool:
-        return all(map(self.is_mute, self._patience))
 
     def _revive(self, unit: int, now: float) -> None:
         """What the unit's silence held up is due now; a block that fails by itself keeps its wait."""
@@ -242,7 +239,7 @@ class Plan:
         at = due.next_at
         if self.is_mute(due.unit):
             at = self._patience[due.unit].not_before
-            if not self._are_all_mute():
+            if not self._patience.are_all_mute:
                 at = max(at, self._tries_from)
         return max(at, self._free_at(due.unit, due.question))
 

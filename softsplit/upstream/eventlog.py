@@ -7,6 +7,8 @@ from functools import partial
 from softsplit.errors import NothingAnswers, UpstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import describe_pdu
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import describe_exception
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 
@@ -39,7 +41,7 @@ class EventLog:
         self._nobody = self._nobody_condition()
         self._advice = Condition(self._bucket, well_at_first=True, tries="")
         self._blocks_that_are_written = Condition(self._bucket, well_at_first=True, tries="writes")
-        self._blocks: dict[tuple[int, Block], Condition] = {}
+        self._blocks: dict[tuple[int, Block | None], Condition] = {}
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
         self._told_wait = LONG_WAIT / 2  # s
 
@@ -72,17 +74,22 @@ class EventLog:
             self._nobody = self._nobody_condition()
         self._units[unit].well(f"{self._name}: unit {unit} answers")
 
-    def is_mute(self, unit: int, error: UpstreamError) -> None:
-        condition = self._nobody if isinstance(error, NothingAnswers) else self._units[unit]
-        condition.trouble(f"{self._name}: {error}", self._outlook)
+    def is_mute(self, outcome: Outcome) -> None:
+        nobody = isinstance(outcome.error, NothingAnswers)
+        condition = self._nobody if nobody else self._units[outcome.unit]
+        condition.trouble(f"{self._name}: {outcome.error}", self._outlook)
 
-    def answers_block(self, unit: int, block: Block) -> None:
-        if (unit, block) in self._blocks:
+    def block(self, outcome: Outcome) -> None:
+        """Log when a unit refuses a block or leaves it unanswered, and when it answers it again."""
+        unit, block = outcome.unit, outcome.block
+        if outcome.answer is None:
+            code = outcome.own_exception
+            what = f"{block}: {outcome.error}" if code is None else (
+                f"unit {unit} refuses {block} with {describe_exception(code)}")
+            condition = self._blocks.setdefault((unit, block), Condition(self._bucket, well_at_first=True))
+            condition.trouble(f"{self._name}: {what}")
+        elif (unit, block) in self._blocks:
             self._blocks[unit, block].well(f"{self._name}: unit {unit} answers {block} again")
-
-    def refuses_block(self, unit: int, block: Block, exception: int) -> None:
-        self._block(unit, block).trouble(
-            f"{self._name}: unit {unit} refuses {block} with {describe_exception(exception)}")
 
     def forgets_block(self, unit: int, block: Block) -> None:
         if condition := self._blocks.pop((unit, block), None):
@@ -92,13 +99,11 @@ class EventLog:
         """Log lasting states that exceeded the limit when they began; call it about once a second."""
         self._bucket.catch_up()
 
-    def does_not_say(self, unit: int, what: str, error: UpstreamError) -> None:
-        """The outcome of a write is unknown."""
+    def does_not_say(self, outcome: Outcome) -> None:
+        """Nobody knows what came of a write."""
+        what = describe_pdu(outcome.question.pdu) if outcome.question else "a write"
         self._blocks_that_are_written.trouble(
-            f"{self._name}: unit {unit}: {what}: {error}; whether it was done is not known")
-
-    def leaves_block(self, unit: int, block: Block, error: UpstreamError) -> None:
-        self._block(unit, block).trouble(f"{self._name}: {block}: {error}")
+            f"{self._name}: unit {outcome.unit}: {what}: {outcome.error}; whether it was done is not known")
 
     def weigh(self, demand: float) -> None:
         """Log when the wire cannot carry the plan, and when it can again."""
@@ -114,6 +119,3 @@ class EventLog:
 
     def is_not_alone(self, what: str) -> None:
         self._line.trouble(what)
-
-    def _block(self, unit: int, block: Block) -> Condition:
-        return self._blocks.setdefault((unit, block), Condition(self._bucket, well_at_first=True))

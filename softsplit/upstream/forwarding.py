@@ -6,7 +6,6 @@ from softsplit.errors import NotSent, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Read, in_both_tables
-from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients import replies
@@ -74,8 +73,7 @@ class Forwarding:
         unit, block, now, asked_at = forward.unit, outcome.block, clock.now(), outcome.asked_at
         has_answered = outcome.is_of_unit
         is_known = block is not None and self._learner.is_known(unit, block)
-        if outcome.exception not in pdu.BUSY:
-            self._plan.forwarded(unit, has_answered, asked_at, now, is_known)
+        self._plan.forwarded(outcome, now, is_known)
         self._results.unit_stands(outcome)
         if has_answered or not self._plan.has_reads(unit) and self._plan.is_mute(unit):
             self._hand_over.reading(outcome)
@@ -86,7 +84,7 @@ class Forwarding:
             longest = LATE_WRITE * self._client.patience(self._timeout)
             self._wrote(forward, now if has_answered else asked_at + longest)
             if not has_answered:
-                self._results.words.does_not_say(unit, describe_pdu(forward.question.pdu), outcome.failure)
+                self._results.words.does_not_say(outcome)
 
     def _wrote(self, write: Forward, until: float) -> None:
         """A write is over, or will be by then: what it covers is read after that."""

@@ -42,6 +42,6 @@ class LateReadings:
         counters = self._tally.blocks[unit].get(block) if block and outcome.answer else None
         if counters and asked_at > max(counters.taken_at or 0.0, self._written_at.get(unit, 0.0)):
             self._tally.late(outcome)
-            self._plan.answered_late(unit, counters.block, asked_at, clock.now())
+            self._plan.answered_late(outcome, clock.now())
             self._hand_over.reading(outcome)
             self._eventlog.answers(unit)

@@ -192,7 +192,7 @@ class Listener(Worker):
             self._eventlog.answers(unit)
         elif self._silences[unit].is_mute:
             self.counters.mute.add(unit)
-            self._eventlog.is_mute(unit, outcome.failure)
+            self._eventlog.is_mute(outcome)
 
     def _doubt_what_is_asked(self) -> None:
         """What a write covers is stale from the moment in which its request was heard.

@@ -46,15 +46,19 @@ class Results:
     def take(self, read: Read, outcome: Outcome) -> None:
         """A read of the plan was answered, with data or an exception, or was not."""
         outcome = self.count(outcome)
-        unit, code = outcome.unit, outcome.exception
-        if outcome.is_of_unit:
-            self._answered(read, outcome)
-        elif code is not None and self._plan.may_be_busy(unit, read, code):
-            self._plan.is_busy(unit, read, clock.now())
-        else:
-            if code in GATEWAY_EXCEPTIONS:
-                self.words.gateway_waits(unit, self._client.gateway)
-            self._unanswered(read, outcome)
+        unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
+        was_owed = self._plan.is_owed(unit, read, asked_at)
+        if not self._plan.take(read, outcome, now):
+            return
+        if outcome.is_of_unit:  # polling has had its turn, unless it was a write that made it read
+            (self.turns.forwarded if was_owed else self.turns.polled)(now - asked_at)
+            self.words.weigh(self._plan.demand)
+        elif outcome.exception in GATEWAY_EXCEPTIONS:
+            self.words.gateway_waits(unit, self._client.gateway)
+        self._hand_over.reading(outcome)
+        self.unit_stands(outcome)
+        if outcome.is_of_unit or self._plan.is_failing(unit, read):
+            self.words.block(outcome)
 
     def unreachable(self, error: Unreachable) -> None:
         """The gateway or the adapter is away, and so are all units."""
@@ -73,7 +77,7 @@ class Results:
             self.words.answers(unit)
         elif self._plan.is_mute(unit):
             self._tally.mute.add(unit)
-            self.words.is_mute(unit, outcome.failure)
+            self.words.is_mute(outcome)
 
     def listen(self) -> None:
         """Take note of what else was heard: late answers, and other masters."""
@@ -90,28 +94,3 @@ class Results:
             self._hand_over.wait()  # before anybody is told that the line is watched now
         for what in self._client.take_foreign():
             self._others.heard(what, self._client.other_master_is_sure)
-
-    def _answered(self, read: Read, outcome: Outcome) -> None:
-        """The unit said something: polling has had its turn, unless it was a write that made it read."""
-        unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
-        if self._plan.is_owed(unit, read, asked_at):
-            self.turns.forwarded(now - asked_at)
-        else:
-            self.turns.polled(now - asked_at)
-        refusal = outcome.own_exception
-        self._plan.answered(unit, read, asked_at, now, is_refused=refusal is not None)
-        self.words.weigh(self._plan.demand)
-        self._hand_over.reading(outcome)
-        self.unit_stands(outcome)
-        if refusal is None:
-            self.words.answers_block(unit, read.block)
-        else:
-            self.words.refuses_block(unit, read.block, refusal)
-
-    def _unanswered(self, read: Read, outcome: Outcome) -> None:
-        unit = outcome.unit
-        self._plan.unanswered(unit, read, outcome.asked_at, clock.now())
-        self._hand_over.reading(outcome)
-        self.unit_stands(outcome)
-        if not self._plan.is_mute(unit) and self._plan.is_failing(unit, read):
-            self.words.leaves_block(unit, read.block, outcome.failure)
