@@ -15,7 +15,6 @@ from softsplit.commands.record import recorder
 from softsplit.commands.record.record import upstream_of
 from softsplit.commands.record.recorder import Recorder
 from softsplit.commands.record.recording import (
-    Answer,
     House,
     parse_answer,
     read_house,
@@ -33,6 +32,7 @@ from softsplit.protocol import adu
 from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,
@@ -52,6 +52,7 @@ from tests.support import (
     until,
 )
 from tests.support import upstream_of as upstream_at
+from tests.support.outcomes import outcome
 
 HOLDING, COILS = Table.HOLDING_REGISTERS, Table.COILS
 POWERS, ENERGIES = Block(HOLDING, 0x5B00, 4), Block(HOLDING, 0x5000, 2)
@@ -140,7 +141,7 @@ def test_a_session_played_back_serves_the_same_values(tmp_path):
 def test_it_is_played_faster_and_again_and_again(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("softsplit.clock.now", clock)
-    house = House("house.jsonl", [Answer(at, 1, POWERS, bytes(8)) for at in (5.0, 8.0, 14.0)], 0)
+    house = House("house.jsonl", [outcome(1, POWERS, at, bytes(8)) for at in (5.0, 8.0, 14.0)], 0)
     playback = Playback(house, speed=10)
     times = []
     for _ in range(5):
@@ -158,7 +159,7 @@ def words(*numbers: int) -> bytes:
 class Played:
     """A recorded unit, and the time in its recording."""
 
-    def __init__(self, *answers: Answer):
+    def __init__(self, *answers: Outcome):
         self.unit = RecordedUnit(7, answers, lambda: self.now, Faults())
         self.now = 0.0
 
@@ -168,14 +169,14 @@ class Played:
 
 
 def test_what_was_said_latest_is_said_again():
-    played = Played(Answer(1, 7, POWERS, words(1, 2, 3, 4)), Answer(2, 7, POWERS, words(5, 6, 7, 8)))
+    played = Played(outcome(7, POWERS, 1, words(1, 2, 3, 4)), outcome(7, POWERS, 2, words(5, 6, 7, 8)))
     assert [played.at(now, 0x5B00, 2) for now in (0, 1, 1.9, 2, 99)] == 3 * ["030400010002"] + 2 * ["030400050006"]
     assert played.at(2, 0x5B01, 2) == "030400060007"
 
 
 def test_a_recorded_silence_is_a_silence_and_an_exception_is_that_exception():
-    played = Played(Answer(0, 7, POWERS, bytes(8)), Answer(0, 7, ENERGIES, bytes(4)), Answer(1, 7, POWERS, silence="none"),
-                    Answer(2, 7, POWERS, exception=4), Answer(3, 7, POWERS, bytes(8)))
+    played = Played(outcome(7, POWERS, 0, bytes(8)), outcome(7, ENERGIES, 0, bytes(4)), outcome(7, POWERS, 1),
+                    outcome(7, POWERS, 2, exception=4), outcome(7, POWERS, 3, bytes(8)))
     assert [played.at(now, 0x5B00, 1) for now in (0, 1, 2, 3)] == ["03020000", "", "8304", "03020000"]
     assert [played.at(now, 0x5000, 1) for now in (0, 1, 2, 3)] == 4 * ["03020000"]
 
@@ -184,21 +185,21 @@ def test_a_recorded_silence_is_a_silence_and_an_exception_is_that_exception():
     (0x5B04, 1, 3, "8302"), (0x5AFF, 2, 3, "8302"), (0x5B00, 5, 3, "8302"), (0x5B00, 1, 4, "8402"), (1, 1, 1, "8102"),
     (0xFFFF, 2, 3, "8302"), (0x5B00, 0, 3, "8303"), (0x5B00, 1, 6, "8601")])
 def test_what_was_never_recorded_is_refused(address, count, function, answer):
-    played = Played(Answer(0, 7, POWERS, bytes(8)), Answer(0, 7, Block(HOLDING, 0x5B05, 2), bytes(4)))
+    played = Played(outcome(7, POWERS, 0, bytes(8)), outcome(7, Block(HOLDING, 0x5B05, 2), 0, bytes(4)))
     assert played.at(0, address, count, function) == answer
 
 
-@pytest.mark.parametrize("vain, said", [({"silence": "none"}, ""), ({"exception": 0x0B}, "830b")])
+@pytest.mark.parametrize("vain, said", [({}, ""), ({"exception": 0x0B}, "830b")])
 def test_a_mute_unit_says_nothing_old_before_it_was_read_again(vain, said):
-    played = Played(Answer(0, 7, POWERS, bytes(8)), Answer(0, 7, ENERGIES, bytes(4)), Answer(1, 7, POWERS, **vain),
-                    Answer(2, 7, POWERS, **vain), Answer(9, 7, POWERS, bytes(8)), Answer(10, 7, ENERGIES, bytes(4)))
+    played = Played(outcome(7, POWERS, 0, bytes(8)), outcome(7, ENERGIES, 0, bytes(4)), outcome(7, POWERS, 1, **vain),
+                    outcome(7, POWERS, 2, **vain), outcome(7, POWERS, 9, bytes(8)), outcome(7, ENERGIES, 10, bytes(4)))
     assert [played.at(now, 0x5000, 1) for now in (0, 1, 2, 9, 10)] == ["03020000", "03020000", said, said, "03020000"]
     assert [played.at(now, 0x5B00, 1) for now in (0, 1, 2, 9)] == ["03020000", said, said, "03020000"]
 
 
 def test_a_unit_that_was_mute_at_first_is_mute_at_first():
-    played = Played(Answer(0, 7, POWERS, silence="none"), Answer(1, 7, POWERS, silence="none"),
-                    Answer(9, 7, ENERGIES, bytes(4)))
+    played = Played(outcome(7, POWERS, 0), outcome(7, POWERS, 1),
+                    outcome(7, ENERGIES, 9, bytes(4)))
     assert [played.at(now, 0x5000, 1) for now in (0, 1, 9)] == ["", "", "03020000"]
 
 
@@ -219,22 +220,26 @@ def test_what_a_unit_says_of_a_block_alone_is_not_cut_out_of_a_longer_one(tmp_pa
 
 
 def test_bits_and_registers_at_byte_addresses_are_played_too():
-    coils = Answer(0, 7, Block(COILS, 1, 10), b"\x05\x02")
-    pairs = Answer(0, 7, Block(HOLDING, 0x10, 3, 2), words(1, 2, 3))
+    coils = outcome(7, Block(COILS, 1, 10), 0, b"\x05\x02")
+    pairs = outcome(7, Block(HOLDING, 0x10, 3, 2), 0, words(1, 2, 3))
     assert Played(coils).at(0, 3, 8, function=1) == "010181"
     assert Played(coils, pairs).at(0, 0x12, 2) == "030400020003" and Played(coils, pairs).at(0, 0x13, 1) == "8302"
 
 
 # The file.
 
-ANSWERS = [Answer(0.5, 7, POWERS, words(1, 2, 3, 0xFFFF)), Answer(1.0, LongUnit(0x12D687), ENERGIES, bytes(4)),
-           Answer(1.5, 7, Block(COILS, 1, 10), b"\x05\x02"), Answer(2.0, 7, Block(HOLDING, 0x10, 3, 2), bytes(6)),
-           Answer(2.5, 7, POWERS, exception=2), Answer(3.0, 7, POWERS, silence="unit 7 does not answer")]
+def said(answer: Outcome) -> tuple:
+    return answer.unit, answer.block, answer.asked_at, answer.answer, answer.exception, str(answer.error)
+
+
+ANSWERS = [outcome(7, POWERS, 0.5, words(1, 2, 3, 0xFFFF)), outcome(LongUnit(0x12D687), ENERGIES, 1.0, bytes(4)),
+           outcome(7, Block(COILS, 1, 10), 1.5, b"\x05\x02"), outcome(7, Block(HOLDING, 0x10, 3, 2), 2.0, bytes(6)),
+           outcome(7, POWERS, 2.5, exception=2), outcome(7, POWERS, 3.0)]
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: show_answer(answer)[-30:-1])
 def test_an_answer_comes_back_from_its_line(answer):
-    assert parse_answer(show_answer(answer)) == answer
+    assert said(parse_answer(show_answer(answer))) == said(answer)
 
 
 GOOD = json.loads(show_answer(ANSWERS[0]))
@@ -273,9 +278,9 @@ def test_damaged_lines_are_skipped_and_counted(tmp_path):
     lines = [HEAD, *good[:3], "\x00\xff{\n", good[3][:20] + "\n", *good[4:], '{"tim']
     path.write_text("".join(lines), encoding="latin-1")
     house = read_house(str(path))
-    assert house.answers == ANSWERS[:3] + ANSWERS[4:] and house.damaged == 3 and house.units == [7, 0x12D687]
+    assert [*map(said, house.answers)] == [*map(said, ANSWERS[:3] + ANSWERS[4:])] and house.damaged == 3 and house.units == [7, 0x12D687]
     path.write_text("".join(lines[1:2]))
-    assert read_house(str(path)).answers == ANSWERS[:1], "a head that is lost is no great loss"
+    assert [*map(said, read_house(str(path)).answers)] == [said(ANSWERS[0])], "a head that is lost is no great loss"
 
 
 def test_the_older_parts_of_the_same_recording_belong_to_it(tmp_path):
@@ -283,7 +288,7 @@ def test_the_older_parts_of_the_same_recording_belong_to_it(tmp_path):
     heads = {".3": HEAD.replace("now", "earlier"), ".2": HEAD, ".1": HEAD, "": HEAD}
     for (end, head), answer in zip(heads.items(), ANSWERS):
         (tmp_path / f"house.jsonl{end}").write_text(head + show_answer(answer))
-    assert read_house(str(path)).answers == ANSWERS[1:4]
+    assert [*map(said, read_house(str(path)).answers)] == [*map(said, ANSWERS[1:4])]
 
 
 @pytest.mark.parametrize("text, message", [
@@ -324,11 +329,11 @@ def test_it_ends_by_itself_and_tells_exceptions_from_silences(tmp_path):
                     "--timeout", "0.2")
     assert done.returncode == 0 and done.stdout == "" and "exceptions, " in done.stderr
     house = read_house(str(path))
-    kinds = {unit: {(bool(answer.data), answer.exception, answer.silence) for answer in house.answers if answer.unit == unit}
+    kinds = {unit: {(bool(answer.data), answer.exception, answer.exception or str(answer.error)) for answer in house.answers if answer.unit == unit}
              for unit in house.units}
-    assert (True, None, "") in kinds[1] and kinds[2] == {(False, 4, "")}
+    assert (True, None, "None") in kinds[1] and kinds[2] == {(False, 4, 4)}
     assert kinds[3] == {(False, None, "unit 3 does not answer")}
-    assert all(answer.time < 1.5 for answer in house.answers) and house.answers[-1].time > 0.5
+    assert all(answer.asked_at < 1.5 for answer in house.answers) and house.answers[-1].asked_at > 0.5
 
 
 def test_an_outage_is_recorded_as_silence_and_survived(tmp_path, pump):
@@ -340,7 +345,7 @@ def test_an_outage_is_recorded_as_silence_and_survived(tmp_path, pump):
         gateway.listen()
         until(lambda: '"words"' in path.read_text().splitlines()[-1], timeout=10)
         assert child.end() == 0
-    assert "cannot reach" in {answer.silence[:12] for answer in read_house(str(path)).answers}
+    assert "cannot reach" in {str(answer.error)[:12] for answer in read_house(str(path)).answers}
 
 
 def test_while_the_recorder_stood_still_nothing_is_known(monkeypatch, pump):
@@ -355,7 +360,7 @@ def test_while_the_recorder_stood_still_nothing_is_known(monkeypatch, pump):
         recording_it.close()
     assert all(answer.data for answer in (*before, after))
     assert {answer.block for answer in gap} == {answer.block for answer in before}
-    assert {answer.silence for answer in gap} == {"nobody recorded"} and before[-1].time <= gap[0].time < after.time - 0.6
+    assert {str(answer.error) for answer in gap} == {"nobody recorded"} and before[-1].asked_at <= gap[0].asked_at < after.asked_at - 0.6
 
 
 def test_a_recording_never_becomes_larger_than_wanted(tmp_path, pump):
@@ -369,7 +374,7 @@ def test_a_recording_never_becomes_larger_than_wanted(tmp_path, pump):
     assert sorted(tmp_path.glob("house*")) == sorted(parts) and sum(part.stat().st_size for part in parts) <= 10_000
     house = read_house(str(path))
     assert len(house.answers) == sum(part.read_text().count("\n") - 1 for part in parts) and not house.damaged
-    assert house.answers[0].time > 0.1 and {answer.block.address for answer in house.answers} == {0x5B00, 0x5000, 1}
+    assert house.answers[0].asked_at > 0.1 and {answer.block.address for answer in house.answers} == {0x5B00, 0x5000, 1}
     with Child([*SOFTSPLIT, "simulate", str(path), "tcp://127.0.0.1:0", "--speed", "10"]) as child:
         with TcpMaster(int(served_at(child).rpartition(":")[2])) as master:
             for request in (read_request(0x5B00, 4), read_request(0x5001, 1), read_request(2, 2, 1)):

@@ -48,6 +48,13 @@ class Outcome:
         return self.question.block if self.question else None
 
     @property
+    def read(self) -> Block:
+        """The block that was to be read. Raises ValueError when it was no such request."""
+        if self.block is None:
+            raise ValueError(f"unit {self.unit} was not asked for a block")
+        return self.block
+
+    @property
     def data(self) -> bytes | None:
         """The data of the answer to a read, as it came over the wire: registers big-endian, bits packed from
         the least significant one on."""

@@ -6,12 +6,7 @@ from collections.abc import Callable, Sequence
 
 from softsplit import clock
 from softsplit.commands.record.recorder import Recorder
-from softsplit.commands.record.recording import (
-    RECORDING,
-    Answer,
-    show_answer,
-    show_head,
-)
+from softsplit.commands.record.recording import RECORDING, show_answer, show_head
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import (
@@ -28,6 +23,7 @@ from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.profiles import load_profile
 from softsplit.protocol.addresses import parse_unit, size_of
+from softsplit.protocol.outcome import Outcome
 
 SMALLEST = 10_000  # bytes of a recording
 REDRAW = 1.0  # s
@@ -66,9 +62,8 @@ class Progress:
         self._size = 0  # bytes
         self._drawn_at = 0.0
 
-    def count(self, answer: Answer, size: int) -> None:
-        is_answer = answer.data is not None
-        self._counts["answer" if is_answer else "exception" if answer.exception else "silence"] += 1
+    def count(self, answer: Outcome, size: int) -> None:
+        self._counts["answer" if answer.answer else "exception" if answer.exception else "silence"] += 1
         self._size += size
 
     def __str__(self) -> str:

@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import inf
-from typing import Any
 
 from softsplit import clock
-from softsplit.commands.record.recording import Answer
 from softsplit.commands.shared.route import find_route
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
-from softsplit.errors import Refused, Unreachable, UpstreamError
+from softsplit.errors import NoAnswer, Unreachable
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
-from softsplit.protocol.pdu import Question
+from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.pdu import Question, read_question
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
 
@@ -60,8 +60,11 @@ class Recorder:
         client, served_as = self._ways[unit]
         return client.free_at(served_as, question)
 
-    def answers(self, seconds: float = inf) -> Iterator[Answer]:
-        """Give what comes of each read, for so many seconds. Raises Unreachable when nobody is there."""
+    def answers(self, seconds: float = inf) -> Iterator[Outcome]:
+        """Give what comes of each read, for so many seconds; it was sent so long after the beginning.
+
+        Raises Unreachable when nobody is there.
+        """
         moved_at, latest = self._begun_at, 0.0
         while (now := clock.now()) - self._begun_at < seconds:
             if now - moved_at > self._longest_step:
@@ -69,40 +72,34 @@ class Recorder:
             moved_at = now
             if due := self._plan.next(now):
                 answer = self._read(*due)
-                latest = answer.time
+                latest = answer.asked_at
                 yield answer
             else:
                 time.sleep(min(self._plan.pause(now) or 1.0, 1.0, self._begun_at + seconds - now))
 
-    def _gap(self, since: float) -> Iterator[Answer]:
+    def _gap(self, since: float) -> Iterator[Outcome]:
         """The process stood still, suspended perhaps: nobody knows what the units said meanwhile."""
         for unit, reads in self._reads.items():
             for read in reads:
-                yield Answer(since, unit, read.block, silence="nobody recorded")
+                error = NoAnswer("nobody recorded")
+                yield Outcome(unit, read_question(read.block), since, 0.0, error=error)
 
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
 
-    def _read(self, unit: int, read: Read) -> Answer:
+    def _read(self, unit: int, read: Read) -> Outcome:
         client, served_as = self._ways[unit]
-        asked_at = clock.now()
-        what: dict[str, Any] = {}
-        try:
-            what["data"] = client.read(served_as, read.block, self._plan.timeout(unit))
-        except Refused as error:
-            what["exception"] = error.exception_code
-        except UpstreamError as error:
-            if isinstance(error, Unreachable) and not self._has_reached:
-                raise
-            what["silence"] = str(error)
+        tried_at = clock.now()
+        outcome = client.outcome(served_as, read_question(read.block), self._plan.timeout(unit))
+        if isinstance(outcome.error, Unreachable) and not self._has_reached:
+            raise outcome.error
         self._has_reached = True
-        asked_at = max(asked_at, client.asked_at)  # it may have taken a while to connect
-        answer = Answer(asked_at - self._begun_at, unit, read.block, **what)
-        note = self._plan.answered if answer.is_of_unit else self._plan.unanswered
-        note(unit, read, asked_at, clock.now())
+        # It may have taken a while to connect, or nothing may have been sent.
+        outcome = replace(outcome, unit=unit, asked_at=max(tried_at, outcome.asked_at))
+        self._plan.take(read, outcome, clock.now())
         self._listen(client)
-        return answer
+        return replace(outcome, asked_at=outcome.asked_at - self._begun_at)
 
     def _listen(self, client: Client) -> None:
         """Take note of what else was heard, as a poller does."""

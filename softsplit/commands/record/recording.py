@@ -23,11 +23,12 @@ from softsplit import checks
 from softsplit.commands.shared.inputfile import bounded_lines
 from softsplit.commands.shared.outputfile import OLDER_FILES
 from softsplit.config.upstream import Upstream
-from softsplit.errors import SoftsplitError
+from softsplit.errors import NoAnswer, SoftsplitError
 from softsplit.protocol.addresses import LongUnit, parse_unit
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from softsplit.protocol.pdu import OWN_EXCEPTIONS, pack_bits, unpack_bits
+from softsplit.protocol.outcome import Outcome, refusal
+from softsplit.protocol.pdu import pack_bits, read_question, unpack_bits
 
 RECORDING = ".jsonl"  # how the name of one ends
 FORMAT = 1
@@ -36,32 +37,12 @@ CODES = range(1, 256)  # of exceptions
 CONTENTS = ("words", "bits", "exception", "silence")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one read: data as over the wire, or an exception code, or silence and why.
-
-    `time` is in seconds since the beginning.
-    """
-
-    time: float
-    unit: int
-    block: Block
-    data: bytes | None = None
-    exception: int | None = None
-    silence: str = ""
-
-    @property
-    def is_of_unit(self) -> bool:
-        """Whether the unit itself has said anything; other exceptions are a gateway's."""
-        return self.data is not None or self.exception in OWN_EXCEPTIONS
-
-
 @dataclass(frozen=True)
 class House:
-    """A whole recording: its answers by time, and how many lines of it were damaged."""
+    """A whole recording: what came of each read, by time, and how many lines of it were damaged."""
 
     path: str
-    answers: list[Answer]
+    answers: list[Outcome]
     damaged: int
 
     @property
@@ -77,16 +58,16 @@ def show_head(upstream: Upstream) -> str:
                   "url": str(upstream.url), "units": profiles})
 
 
-def show_answer(answer: Answer) -> str:
-    """Return the line that keeps an answer."""
-    block = answer.block
-    kept = {"time": round(answer.time, 3),
+def show_answer(answer: Outcome) -> str:
+    """Return the line that keeps what came of a read."""
+    block = answer.read
+    kept = {"time": round(answer.asked_at, 3),
             "unit": str(answer.unit) if isinstance(answer.unit, LongUnit) else answer.unit,
             "table": str(block.table), "address": f"0x{block.address:04X}", "count": block.count}
     if block.step != 1:
         kept["step"] = block.step
     if answer.data is None:
-        kept |= {"exception": answer.exception} if answer.exception else {"silence": answer.silence}
+        kept |= {"exception": answer.exception} if answer.exception else {"silence": str(answer.error)}
     elif block.table.holds_bits:
         kept["bits"] = "".join(map(str, unpack_bits(answer.data, block.count)))
     else:
@@ -98,27 +79,28 @@ def _line(content: dict) -> str:
     return json.dumps(content, ensure_ascii=True) + "\n"
 
 
-def parse_answer(line: str) -> Answer:
-    """Return the answer that a line keeps. Raises ValueError when it is damaged."""
+def parse_answer(line: str) -> Outcome:
+    """Return what came of a read, as a line keeps it. Raises ValueError when it is damaged."""
     try:
         kept = json.loads(line)
         count, step = (checks.require_type(each, int) for each in (kept["count"], kept.get("step", 1)))
         block = Block(Table(kept["table"]), int(kept["address"], 16), count, step)
         content, = set(kept) & set(CONTENTS)
-        answer = Answer(float(kept["time"]), parse_unit(str(kept["unit"])), block,
-                        **_content(content, kept[content], block))
+        unit, time = parse_unit(str(kept["unit"])), float(kept["time"])
+        answer = _outcome(unit, block, time, content, kept[content])
     except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(line) from error
-    if not 0 <= answer.time < inf or count > block.table.max_count:
+    if not 0 <= time < inf or count > block.table.max_count:
         raise ValueError(line)
     return answer
 
 
-def _content(kind: str, content, block: Block) -> dict:
+def _outcome(unit: int, block: Block, time: float, kind: str, content) -> Outcome:
+    question = read_question(block)
     if kind == "silence":
-        return {"silence": str(content)}
+        return Outcome(unit, question, time, 0.0, error=NoAnswer(str(content)))
     if kind == "exception":
-        return {"exception": CODES[CODES.index(content)]}
+        return Outcome(unit, question, time, 0.0, error=refusal(unit, CODES[CODES.index(content)]))
     if kind == "bits":
         data, is_whole = pack_bits(["01".index(bit) for bit in content]), len(content) == block.count
     else:
@@ -126,7 +108,7 @@ def _content(kind: str, content, block: Block) -> dict:
         is_whole = len(data) == block.byte_count
     if not is_whole or (kind == "bits") != block.table.holds_bits:
         raise ValueError(content)
-    return {"data": data}
+    return Outcome.of_read(unit, block, time, 0.0, data)
 
 
 def read_house(path: str) -> House:
@@ -142,7 +124,7 @@ def read_house(path: str) -> House:
             damaged += not _parse_head(line)
     if not answers:
         raise SoftsplitError(f'{path} has no answer of any unit; make a recording with "softsplit record"')
-    return House(path, sorted(answers, key=lambda answer: answer.time), damaged)
+    return House(path, sorted(answers, key=lambda answer: answer.asked_at), damaged)
 
 
 def _parts(path: str) -> list[str]:

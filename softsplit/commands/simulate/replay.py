@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from softsplit import checks, clock
-from softsplit.commands.record.recording import Answer, House
+from softsplit.commands.record.recording import House
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.servers import FaultyUnit, faulty_server, wire_time_at
 from softsplit.config.line import Line
@@ -22,6 +22,7 @@ from softsplit.polling.silence import Silence
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
@@ -34,8 +35,8 @@ class Playback:
     """The time in a recording, in seconds since its beginning; it passes `speed` times as fast."""
 
     def __init__(self, house: House, speed: float = 1.0):
-        self._first = house.answers[0].time
-        self.duration = house.answers[-1].time - self._first + LAST_DURATION
+        self._first = house.answers[0].asked_at
+        self.duration = house.answers[-1].asked_at - self._first + LAST_DURATION
         self._speed = speed
         self._begun_at = clock.now()
 
@@ -50,7 +51,7 @@ class RecordedUnit(FaultyUnit):
     Once it was mute it answers nothing of a block before it was read again.
     """
 
-    def __init__(self, unit: int, answers: Sequence[Answer], now: Callable[[], float], *others):
+    def __init__(self, unit: int, answers: Sequence[Outcome], now: Callable[[], float], *others):
         super().__init__(unit, *others)
         self._now = now
         self._tracks = _tracks(answers)
@@ -63,34 +64,34 @@ class RecordedUnit(FaultyUnit):
         track = self._find(asked)
         if not track:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
-        position = bisect(track, self._now(), key=lambda answer: answer.time)
+        position = bisect(track, self._now(), key=lambda answer: answer.asked_at)
         answer = track[max(0, position - 1)]
         if answer.data is not None:
-            return bytes((pdu[0], asked.byte_count)) + _part(answer, asked)
+            return pdus.read_answer(asked, _part(answer, asked))
         return pdus.exception_pdu(pdu[0], answer.exception) if answer.exception else SILENCE
 
-    def _find(self, asked: Block) -> list[Answer]:
+    def _find(self, asked: Block) -> list[Outcome]:
         """Return the answers to that very read, or else to one that contains it."""
         longer = (track for block, track in self._tracks.items() if block.contains(asked))
         return self._tracks.get(asked) or next(longer, [])
 
 
-def _tracks(answers: Sequence[Answer]) -> dict[Block, list[Answer]]:
+def _tracks(answers: Sequence[Outcome]) -> dict[Block, list[Outcome]]:
     """Sort the answers of a unit by block; while it is mute, what was tried in vain stands for all blocks."""
-    tracks: dict[Block, list[Answer]] = {answer.block: [] for answer in answers}
+    tracks: dict[Block, list[Outcome]] = {answer.read: [] for answer in answers}
     silence = Silence()
     for answer in answers:
         silence.note(answer.is_of_unit)
-        for block in tracks if silence.is_mute else [answer.block]:
-            tracks[block].append(replace(answer, block=block))
+        for block in tracks if silence.is_mute else [answer.read]:
+            tracks[block].append(replace(answer, question=pdus.read_question(block)))
     return tracks
 
 
-def _part(answer: Answer, asked: Block) -> bytes:
+def _part(answer: Outcome, asked: Block) -> bytes:
     """Return the data of a part of the block that was answered."""
-    span, data = answer.block.span(asked), answer.data or b""
+    span, data = answer.read.span(asked), answer.data or b""
     if asked.table.holds_bits:
-        return pdus.pack_bits(pdus.unpack_bits(data, answer.block.count)[span])
+        return pdus.pack_bits(pdus.unpack_bits(data, answer.read.count)[span])
     return data[2 * span.start:2 * span.stop]
 
 
