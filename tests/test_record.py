@@ -252,7 +252,7 @@ def test_a_damaged_line_is_no_answer(line):
 
 
 @pytest.mark.parametrize("wrong", [
-    {"time": None}, {"time": -1}, {"time": float("nan")}, {"time": 10 ** 400}, {"unit": 0}, {"unit": [7]}, {"table": "coil"},
+    {"time": None}, {"time": -1}, {"time": float("nan")}, {"time": 10 ** 400}, {"unit": 256}, {"unit": [7]}, {"table": "coil"},
     {"address": 7}, {"address": "0x10000"}, {"address": "x"}, {"count": 0}, {"count": 3}, {"count": 4.0}, {"count": True},
     {"count": 126, "words": 126 * "0000"}, {"step": 3}, {"words": "0001"}, {"words": "x"}, {"words": None}, {"words": 7},
     {"exception": 2}, {"table": "coils"}, {"table": "coils", "words": "00"}])
@@ -456,7 +456,7 @@ METER = ["-u", "1=abb-b23"]
     (["record", "127.0.0.1:1", "-u", "1"], "unit 1 has no profile; write -u 1=PROFILE, or -p PROFILE for all units"),
     (["record", "127.0.0.1:1", "-u", "1=abb-b33"], 'did you mean "abb-b23"'),
     (["record", "127.0.0.1:1", "-u", "1=any"], "profile any polls nothing; use one with blocks"),
-    (["record", "127.0.0.1:1", "-u", "248=abb-b23"], '"248" is no unit id; allowed are 1 to 247'),
+    (["record", "127.0.0.1:1", "-u", "256=abb-b23"], '"256" is no unit id; allowed are 0 to 255'),
     (["record", "127.0.0.1:1", *METER, "-u", "1=abb-b23"], "unit 1 stands twice"),
     (["record", "127.0.0.1:1", "-u", "0x0012D687=abb-b23"], "only rtu:// and rtuovertcp:// have more than 1"),
     (["record", "http://x", "-u", "1=abb-b23"], '"http://x" is not possible here'),
