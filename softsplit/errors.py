@@ -119,6 +119,14 @@ class BadAnswer(UpstreamError):
     """The answer does not fit the request (CRC, header, unit, function, byte count)."""
 
 
+class WrongUnit(BadAnswer):
+    """An answer came, and has the id of another unit than the one that was asked."""
+
+    def __init__(self, asked: int, answering: int) -> None:
+        super().__init__(f"unit {asked}: the answer has unit {answering} instead of {asked}")
+        self.answering = answering
+
+
 class Stranger(BadAnswer):
     """Whoever sends there speaks no Modbus, or not in the way that the url says."""
 

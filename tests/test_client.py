@@ -62,7 +62,6 @@ def test_an_exception_is_told_with_its_code_and_keeps_the_connection(ask, code):
     (lambda transaction, unit, pdu: good_answer(transaction, unit, pdu[:4] + b"\x03"), "6 bytes of data instead of 4"),
     (lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x03\x04\0\0"), "2 bytes of data"),
     (lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x03"), "bytes of data"),
-    (lambda transaction, unit, pdu: adu.tcp_frame(transaction, unit, b"\x83"), "an exception of 1 bytes"),
     (lambda transaction, unit, pdu: b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers at"),
     (lambda transaction, unit, pdu: adu.HEADER.pack(transaction, 1, 3, unit) + b"\x83\x02", "protocol id 0001"),
     (lambda transaction, unit, pdu: adu.HEADER.pack(transaction, 0, 255, unit), "length 255"),

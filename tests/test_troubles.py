@@ -248,9 +248,12 @@ TROUBLES = [
     Trouble("a unit needs a pause", needs_a_gap, ("{name}: unit ", "loses requests that follow an answer at once", "request_gap = 0.1")),
     Trouble("the gateway returns other transaction ids", scripted(
         lambda number, unit, pdu: good(number + 1 & 0xFFFF, unit, pdu)),
-        ("the gateway does not return our transaction ids",)),
+        ("{name}: ", "answers came with transaction id ", " instead of ", 'set transaction_ids = "ignore"')),
     Trouble("another unit answers", scripted(lambda number, unit, pdu: adu.tcp_frame(number, 7, good_answer(unit, pdu))),
             ("{name}: unit 100: the answer has unit 7 instead of 100",)),
+    Trouble("the one unit there answers as another", scripted(
+        lambda number, unit, pdu: adu.tcp_frame(number, 255, good_answer(unit, pdu)), units=(100,)),
+            ("{name}: unit 100: the answer has unit 255 instead of 100", "set answers_as = 255")),
     Trouble("another unit answers on the line", faulty(lambda frame, unit, pdu: frame(7, good_answer(unit, pdu)), units=(100,)),
             ("{name}: unit 100: the answer has unit 7 instead of 100",)),
     Trouble("answers have a wrong length", scripted(

@@ -22,7 +22,7 @@ PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SCRIPT = ".py"
 SECTIONS = ("upstream", "derived", "downstream", "diagnostics", "status")
 UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
-                 "connect_delay", "request_gap", "learn")
+                 "connect_delay", "request_gap", "learn", "transaction_ids", "answers_as")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
                    "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "strict_ids")

@@ -33,6 +33,11 @@ class Scheme:
     unit_sizes: tuple[int, ...] = (1,)  # bytes that a unit address may have
 
     @property
+    def has_transactions(self) -> bool:
+        """Whether requests and answers with transaction ids go over a connection."""
+        return self.has_mbap and not self.has_datagrams
+
+    @property
     def units(self) -> range:
         """The unit ids of one byte that a device may have; on a serial line one of them is everybody's."""
         return UNITS if self.has_mbap else UNITS[BROADCAST + 1:]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.config import schemes
+from softsplit.config.answers import Answers
 from softsplit.config.line import Line
 from softsplit.config.url import Url, as_url, parse_url
 from softsplit.errors import ConfigError, show
@@ -73,6 +74,8 @@ class Upstream:
     request_gap    s between an answer and the next request
     unit_bytes     size of a unit address in a frame: 1, or 4 (not with tcp, nor listen)
     learn          whether requests for what is not polled are forwarded, and what is asked often polled
+    transaction_ids, answers_as   of tcp: "ignore" where answers have other ids than requests; another unit id
+                   which the answers have of the one unit there, or "any"
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -89,8 +92,11 @@ class Upstream:
     request_gap: float = 0.0
     unit_bytes: int = 1
     learn: bool = True
+    transaction_ids: str | None = None
+    answers_as: int | str | None = None
     reply_url: Settled[str | Url | None, Url | None] = Settled(None)
     line: Line | None = field(init=False, default=None)
+    answers: Answers = field(init=False, default=Answers())
 
     def __post_init__(self) -> None:
         checks.settle(self, url=as_url(self.url, schemes.UPSTREAM),
@@ -104,6 +110,7 @@ class Upstream:
         self._check_taps()
         self._check_line()
         self._check_unit_bytes()
+        self._check_answers()
         for unit, count in Counter(unit.unit for unit in self.units).items():
             if count > 1:
                 raise ConfigError(f"unit {unit} stands twice", "units")
@@ -156,6 +163,17 @@ class Upstream:
                 raise ConfigError("is missing; mode alone does not tell how fast the line is", "baudrate")
         if given or self.url.kind.has_line:
             checks.settle(self, line=Line(**given))
+
+    def _check_answers(self) -> None:
+        """Settle how answers are told from others."""
+        given = checks.given(self, Answers)
+        for key in given:
+            if not self.url.kind.has_transactions:
+                raise ConfigError("only tcp:// has one", key)
+        checks.settle(self, answers=Answers(**given))
+        if self.answers.answers_as is not None and len(self.units) > 1:
+            raise ConfigError("is possible only where one unit is behind the connection, which has to be the one that "
+                              f"answers; here are {len(self.units)}", "answers_as")
 
     def _check_unit_bytes(self) -> None:
         if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:

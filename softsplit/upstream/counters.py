@@ -119,7 +119,7 @@ class Counters:
         self.missed = 0
         self.unreachable = ""
         self.gateway_wait: float | None = None  # s that the gateway spends on a unit which is off
-        self.returns_ids = True  # whether the gateway returns our transaction ids
+        self.wrong_ids = ""  # what is wrong with transaction ids
         self.advice: tuple[str, ...] = ()  # what to set in the configuration
         self.foreign = 0
         self.foreigner, self.foreigner_at = "", float("-inf")

@@ -17,8 +17,6 @@ log = logging.getLogger("softsplit")
 TRIED_AGAIN = "; it is tried again every few seconds"
 MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
-NO_IDS = ("the gateway does not return our transaction ids, so answers cannot be matched to requests; "
-          "they are not served")
 OVERLOADED, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
@@ -58,11 +56,12 @@ class EventLog:
             self._told_wait = wait
             log.info("%s: the gateway needs %.1f s to report that unit %s is off", self._name, wait, unit)
 
-    def returns_ids(self, does: bool) -> None:
-        if does:
-            self._ids.well(f"{self._name}: the gateway returns our transaction ids again")
+    def wrong_ids(self, what: str) -> None:
+        """Log what is wrong with transaction ids, or that nothing is."""
+        if what:
+            self._ids.trouble(f"{self._name}: {what}")
         else:
-            self._ids.trouble(f"{self._name}: {NO_IDS}")
+            self._ids.well(f"{self._name}: the gateway returns our transaction ids again")
 
     def advise(self, what: str) -> None:
         """Tell once what to set in the configuration."""

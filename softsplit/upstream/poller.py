@@ -15,7 +15,7 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import read_question
 from softsplit.rates import Rates
 from softsplit.upstream.causes.causes import Causes
-from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.choice import client_of
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.forwarding import Forwarding
@@ -41,9 +41,8 @@ class Poller(Worker):
     def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
         super().__init__(f"poller {upstream.name}")
         self._upstream = upstream
-        self._client = client_for(upstream.url, upstream.timeout, upstream.line, upstream.unit_bytes,
-                                  connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
-                                  pause=self.pause)
+        self._client = client_of(upstream, connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
+                                 pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
         self._client.keep_shape = {(unit.unit, read_question(block).pdu)
                                    for unit in units for block in unit.profile.alone}

@@ -102,8 +102,8 @@ class UpstreamStatus(Counted):
     """An upstream. `error` says why it is unreachable, and `unreachable` counts the tries in vain.
 
     `utilisation` is the share of the latest minute in which the wire was busy, or waited for a unit that does
-    not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `returns_ids` is
-    false when it does not return transaction ids. `other_master` says what another master did on the line,
+    not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `wrong_ids` says
+    which transaction ids it returns, if not ours. `other_master` says what another master did on the line,
     and `foreign_frames` counts what was heard of it; `advice` is what to set so that units are heard better; `unlisted` are units on the line that are not configured.
     """
 
@@ -114,7 +114,8 @@ class UpstreamStatus(Counted):
     unreachable: int
     latency: Latency
     gateway_wait: float | None = None
-    returns_ids: bool = True
+    returns_ids: bool = True  # of a status of before wrong_ids was there
+    wrong_ids: str = ""
     is_heard: bool
     foreign_frames: int
     other_master: str
@@ -140,7 +141,8 @@ def report(upstream: Upstream, tally: Counters, utilisation: float, now: float,
         unreachable=tally.missed,
         latency=_latency(tally.wire_latencies),
         gateway_wait=_rounded(tally.gateway_wait),
-        returns_ids=tally.returns_ids,
+        returns_ids=not tally.wrong_ids,
+        wrong_ids=tally.wrong_ids,
         is_heard=upstream.is_heard,
         foreign_frames=tally.foreign,
         advice=tally.advice,

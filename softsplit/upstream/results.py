@@ -84,8 +84,8 @@ class Results:
         self._causes.came_late(self.late.take())
         if self._client.gateway:
             self._tally.gateway_wait = self._client.gateway.known
-        self._tally.returns_ids = self._client.returns_ids
-        self.words.returns_ids(self._client.returns_ids)
+        self._tally.wrong_ids = self._client.wrong_ids
+        self.words.wrong_ids(self._client.wrong_ids)
         if mistaken := self._client.take_mistaken():
             for unit, question in mistaken:
                 if block := question.block:  # what was served last may be another master's

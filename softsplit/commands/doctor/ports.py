@@ -18,7 +18,7 @@ from softsplit.install.rights import Rights
 from softsplit.protocol import adu
 from softsplit.upstream.causes.diagnosis import Diagnosis, is_late, look_at
 from softsplit.upstream.causes.dialect import ask_otherwise
-from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.choice import client_of
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.listener import receiver_for
 
@@ -58,9 +58,8 @@ def examine_rights(downstream: Downstream | StatusPage, rights: Rights | None) -
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
     """Ask every unit of an upstream, after a while of listening where a line can be heard."""
     is_line = not upstream.url.kind.has_mbap
-    client = client_for(upstream.url, upstream.timeout, upstream.line, upstream.unit_bytes,
-                        request_gap=upstream.request_gap,
-                        connect_delay=max(upstream.connect_delay, LISTEN * is_line))
+    client = client_of(upstream, request_gap=upstream.request_gap,
+                       connect_delay=max(upstream.connect_delay, LISTEN * is_line))
     seen = Diagnosis(upstream.url, upstream.line, [unit.unit for unit in upstream.units], upstream.timeout,
                      upstream.request_gap)
     failures: list[tuple[Unit, UpstreamError]] = []

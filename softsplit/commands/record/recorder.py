@@ -14,7 +14,7 @@ from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question, read_question
-from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.choice import client_for, client_of
 from softsplit.upstream.clients.client import Client
 
 STOOD_STILL = 10.0  # s; no step takes that long by itself
@@ -52,8 +52,7 @@ class Recorder:
             self._tell(why)
         if url not in self._clients:
             is_wire = url == upstream.url
-            self._clients[url] = client_for(url, upstream.timeout, upstream.line,
-                                            upstream.unit_bytes if is_wire else 1)
+            self._clients[url] = client_of(upstream) if is_wire else client_for(url, upstream.timeout)
         return self._clients[url], served_as
 
     def _free_at(self, unit: int, question: Question) -> float:

@@ -30,9 +30,11 @@ def find_troubles(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         yield Trouble(cause=f"{name}: {upstream.error}", about=name, lasting=newest)
         return
     if not upstream.returns_ids:
-        yield Trouble(cause=f"{name}: {NO_IDS}", about=name)
+        yield Trouble(cause=f"{name}: {upstream.wrong_ids or NO_IDS}", about=name)
     found = [each for number, unit in upstream.units.items()
              for each in _unit(name, number, unit, upstream.is_heard)]
+    if upstream.wrong_ids:  # which is why its units do not answer
+        found = [each for each in found if upstream.wrong_ids.partition("; ")[0] not in each.cause]
     if len(found) > 1 and len(found) == len(upstream.units) and len({each.cause for each in found}) == 1:
         found = [replace(found[0], about=name)]  # of the wire
     yield from found

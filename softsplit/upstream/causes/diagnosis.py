@@ -18,6 +18,7 @@ from softsplit.errors import (
     Stranger,
     Unreachable,
     UpstreamError,
+    WrongUnit,
 )
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
@@ -124,6 +125,8 @@ class Diagnosis:
     def explain(self, unit: int, error: UpstreamError, connected_for: float, other_dialect: str,
                 now: float) -> UpstreamError:
         """Return the error with its cause, or what to look at, as far as anybody knows."""
+        if isinstance(error, WrongUnit) and not self._are_many:
+            return BadAnswer(f"{error}; if it is the one device there, set answers_as = {error.answering}")
         if isinstance(error, Garbage):
             return error if self._answering else Garbage(GARBAGE)
         if isinstance(error, NoAnswer) and not isinstance(error, NotSent):

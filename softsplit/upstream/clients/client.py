@@ -21,10 +21,9 @@ from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import Wire
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.heard import Heard
+from softsplit.upstream.clients.peer import Peer
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
-SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
-MOST_SILENT = 24  # such, after connections which were no better
 
 
 class Client(Master):
@@ -38,7 +37,7 @@ class Client(Master):
 
     tells_late = True  # whether the answer to an earlier question can be told from the right one
     silent_timeouts = 0  # time-outs for which a connection may be silent, however many requests that were
-    returns_ids = True  # whether transaction ids tell that
+    wrong_ids = ""  # what is wrong with transaction ids, which are to tell that, and what to set
     gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
 
     def __init__(self, url: Url, wire: Wire, connect_delay: float = 0.0,
@@ -52,9 +51,7 @@ class Client(Master):
         self._free_at = 0.0  # when the next request may be sent
         self._question: Question  # that is asked, or was asked last
         self._deadline = 0.0
-        self._silent = 0  # requests in a row without any answer
-        self._silent_since = 0.0  # when the first of them was sent
-        self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
+        self._peer = Peer()
         self.late: dict[int, float] = {}  # seconds that late answers took which nobody has taken yet
         self.connected_at, self._heard = 0.0, Heard()
         self._late_answers: list[Outcome] = []
@@ -153,9 +150,7 @@ class Client(Master):
             self.open()
         except OSError as error:
             raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
-        if self._silent >= self._most_silent:
-            self._most_silent = min(2 * self._most_silent, MOST_SILENT)
-        self._silent = 0
+        self._peer.connect()
         self.connected_at = clock.now()
         if self._connect_delay:
             self._pause(self._connect_delay)
@@ -170,9 +165,7 @@ class Client(Master):
         """Ask once. Raises NoAnswer, BadAnswer, Refused, or ConnectionResetError when the wire is lost."""
         self._question = question
         self.asked_at = clock.now()
-        if not self._silent:
-            self._silent_since = self.asked_at
-        self._silent += 1
+        self._peer.ask(self.asked_at)
         try:
             self._settle(timeout)
             self.asked_at = clock.now()
@@ -220,19 +213,10 @@ class Client(Master):
         except OSError:
             return False
         if data:
-            self._hear()
+            self._peer.hear()
             self._overhear(data)
-        return not self._is_given_up or self._url.is_serial
-
-    @property
-    def _is_given_up(self) -> bool:
-        """Whether the connection has been silent for so long that its peer may be gone."""
-        silent_for = clock.now() - self._silent_since
-        return self._silent >= self._most_silent and silent_for >= self.silent_timeouts * self.get_timeout()
-
-    def _hear(self) -> None:
-        """The peer is there."""
-        self._silent, self._most_silent = 0, SILENT_ANSWERS
+        longest = self.silent_timeouts * self.get_timeout()
+        return self._url.is_serial or not self._peer.may_be_gone(clock.now(), longest)
 
     def _overhear(self, data: bytes) -> None:
         """Take what has come unasked."""

@@ -223,7 +223,7 @@ class RtuClient(Client, RtuMaster):
                 heard += self._receive(min(self._left(), self._quiet) if is_damaged else self._left())
             except TimeoutError:
                 break
-            self._hear()
+            self._peer.hear()
             if found := replies.find_reply(heard, self._request, self._question, self._hears_itself):
                 return self._accept(heard, *found)
             is_damaged = replies.is_damaged(heard, self._request, self._question)

@@ -1,6 +1,7 @@
 """Match answers to the requests of one Modbus TCP connection by transaction id. Pure."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import randint
 
@@ -31,11 +32,15 @@ class SentRequests:
     with them; and of those after it that it is not, even if nobody believed them to be inside any more.
     """
 
-    def __init__(self):
+    def __init__(self, ids: Iterable[bytes] = ()):
         self._open: dict[bytes, Sent] = {}
         self._inside: set[bytes] = set()  # requests of which no later answer has shown that they are done
-        self._ids: deque[bytes] = deque(maxlen=MOST_IDS)
+        self._ids: deque[bytes] = deque(ids, maxlen=MOST_IDS)
         self.are_late = False  # whether answers are sure to come that nobody waits for
+
+    def anew(self) -> "SentRequests":
+        """Return those of the next connection, on which answers to these may come, but are of no use."""
+        return SentRequests(self._ids)
 
     def new_id(self) -> int:
         """Return an id that no recent request has; 0 is what a gateway may say that knows of none."""

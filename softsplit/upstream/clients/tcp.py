@@ -3,14 +3,16 @@
 from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
 
 from softsplit import clock
+from softsplit.config.answers import Answers
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer, NoAnswer, Stranger
+from softsplit.errors import BadAnswer, NoAnswer, Stranger, WrongUnit
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SocketWire
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.sent import Sent, SentRequests
+from softsplit.upstream.clients.tcpframes import CODE_WITHIN, Frames
 
 
 class Query(TcpQuery):
@@ -22,6 +24,9 @@ class Query(TcpQuery):
 
     def _get_transaction_id(self):
         return self._transaction
+
+    def parse_response(self, response):  # which TcpClient._recv has checked
+        return response[adu.HEADER.size:]
 
 
 class TcpClient(Client, TcpMaster):
@@ -36,13 +41,17 @@ class TcpClient(Client, TcpMaster):
 
     gateway: GatewayWait
 
-    def __init__(self, url: Url, timeout: float, **delays):
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
         Client.__init__(self, url, SocketWire(url, timeout), **delays)
         self.gateway = GatewayWait(timeout)
-        self._inbox = bytearray()
+        self._frames = Frames()
+        self._answers = answers
         self._sent = SentRequests()  # on this connection
         self._transaction = b""  # of the request that is waited for
+        self._unit = 0  # which that asks
+        self._strange = b"", b""  # the latest id that came in the place of ours, and that one
+        self._are_ids_odd = False  # whether any have come on this connection that are not ours
         self._timeout = timeout  # s, asked for it
 
     def patience(self, timeout: float) -> float:
@@ -78,7 +87,7 @@ class TcpClient(Client, TcpMaster):
         super()._settle(timeout)
 
     def _overhear(self, data: bytes) -> None:
-        self._inbox += data
+        self._frames.add(data)
         while frame := self._whole_frame():
             self._take(frame)
 
@@ -86,8 +95,8 @@ class TcpClient(Client, TcpMaster):
         """Return the request that is waited for, if this is its answer; take note of all others."""
         now, is_late = clock.now(), frame[:2] != self._transaction
         found = self._sent.answered(frame[:2], is_late)
-        if not found:  # one that comes twice has an id of ours
-            self.returns_ids = self.returns_ids and self._sent.is_known(frame[:2])
+        if not found:
+            self._note_unknown(frame)
             return None
         sent, silent = found
         is_exception = frame[7] >= 0x80
@@ -96,22 +105,33 @@ class TcpClient(Client, TcpMaster):
         if not is_late:
             return sent
         self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
-        if frame[6] == sent.unit and not pdu.reply_fault(sent.question, frame[7:]):
+        if self._answers.are_by(frame[6], sent.unit) and not pdu.reply_fault(sent.question, frame[7:]):
             self._late_answers.append(sent.outcome(frame[7:], now))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
                 self.late[sent.unit] = 0.0 if silent else took
         return None
+
+    def _note_unknown(self, frame: bytes) -> None:
+        """An id came that no open request has: nobody asked, or it comes twice, or ids mean nothing here."""
+        if self._transaction and not self._sent.is_known(frame[:2]):
+            self._are_ids_odd = True
+            if self._answers.are_by(frame[6], self._unit) and not pdu.reply_fault(self._question, frame[7:]):
+                self._strange = frame[:2], self._transaction
 
     def _next_frame(self) -> bytes:
         """Return the next whole frame: header (7) and PDU. Raises TimeoutError, OSError or BadAnswer."""
         while True:
             if frame := self._whole_frame():
                 return frame
+            self._check_length()
+            may_be_over = self._frames.may_be_over
             try:
-                self._inbox += self._receive(self._left())
-                self._hear()
+                self._frames.add(self._receive(min(self._left(), CODE_WITHIN) if may_be_over else self._left()))
+                self._peer.hear()
             except (ConnectionResetError, TimeoutError) as error:
-                if not self._inbox:
+                if may_be_over and (frame := self._frames.next(is_over=True)):
+                    return frame
+                if not len(self._frames):
                     raise
                 is_late = isinstance(error, TimeoutError)  # whatever comes next would be taken for the rest
                 what = "left an answer incomplete" if is_late else "hung up in the middle of an answer"
@@ -120,16 +140,21 @@ class TcpClient(Client, TcpMaster):
     def _whole_frame(self) -> bytes:
         """Return the frame at the head of what has come, or nothing yet. Raises BadAnswer."""
         try:
-            length = adu.tcp_frame_length(self._inbox)
+            return self._frames.next()
         except ValueError as error:
             raise self._bad(f"{self._url} does not speak Modbus TCP: {error}", Stranger) from error
-        if not length or len(self._inbox) < length:
-            return b""
-        frame = bytes(self._inbox[:length])
-        del self._inbox[:length]
-        if frame[2:4] != b"\0\0":
-            raise self._bad(f"{self._url} does not speak Modbus TCP: protocol id {frame[2:4].hex()}", Stranger)
-        return frame
+
+    def _check_length(self) -> None:
+        """Raise BadAnswer when the answer which has begun claims a length that it cannot have."""
+        if not self._may_be_answer(self._frames.transaction):
+            return
+        said, right = self._frames.said_length(self._question.answer[:2]), self._question.size + 1
+        if said and right > 1 and said != right:
+            raise self._bad(f"{self._url}: an answer says length {said} instead of {right} in its header")
+
+    def _may_be_answer(self, transaction: bytes) -> bool:
+        """Whether an answer with this transaction id may be the one that is waited for."""
+        return bool(self._transaction) and transaction == self._transaction
 
     def _bad(self, what: str, kind: type[BadAnswer] = BadAnswer) -> BadAnswer:
         """The connection cannot be trusted any more: close it, and return the error to raise."""
@@ -143,12 +168,13 @@ class TcpClient(Client, TcpMaster):
 
     def _do_open(self):
         super()._do_open()
-        self._inbox.clear()
-        self._sent = SentRequests()
-        self.returns_ids = True
+        self._frames.clear()
+        self._sent = self._sent.anew()
+        self._are_ids_odd = False
 
     def _send(self, request):
-        self._transaction = request[:2]
+        self._transaction, self._unit = request[:2], request[6]
+        self._frames.drop_loose()
         self._sent.add(request[:2], Sent(request[6], self._question, self.asked_at))
         self._wire.send(request, self._left())
 
@@ -158,18 +184,20 @@ class TcpClient(Client, TcpMaster):
             while not (sent := self._take(frame := self._next_frame())):
                 pass
         except TimeoutError as error:
-            if self.returns_ids:
-                raise
-            raise self._no_ids() from error
-        fault = pdu.reply_fault(sent.question, frame[7:])
-        if frame[6] != sent.unit:
-            fault = f"unit {frame[6]} instead of {sent.unit}"
-        if fault:
+            if self._strange[1] == self._transaction:
+                raise self._no_ids() from error
+            raise
+        if not self._answers.are_by(frame[6], sent.unit):
+            self.close()
+            raise WrongUnit(sent.unit, frame[6])
+        if fault := pdu.reply_fault(sent.question, frame[7:]):
             raise self._bad(f"unit {sent.unit}: the answer has {fault}")
-        if not self.returns_ids and self._sent.is_ambiguous(sent):
+        if self._are_ids_odd and self._sent.is_ambiguous(sent):
             raise self._no_ids()
+        self.wrong_ids = ""
         return frame
 
     def _no_ids(self) -> BadAnswer:
-        return BadAnswer(f"{self._url} does not return our transaction ids, so answers cannot be "
-                         "matched to requests")
+        got, asked = (int.from_bytes(each, "big") for each in self._strange)
+        self.wrong_ids = f'answers came with transaction id {got} instead of {asked}; set transaction_ids = "ignore"'
+        return BadAnswer(f"{self._url}: {self.wrong_ids}")

@@ -83,7 +83,7 @@ class UdpClient(Client, TcpMaster):
                     raise Unreachable(f"cannot reach {self._url}: {error}") from error
 
     def _connect(self) -> None:
-        if self._silent:
+        if self._peer.is_silent:
             self._datagrams.take_next_address()
         super()._connect()
 
@@ -125,7 +125,7 @@ class UdpClient(Client, TcpMaster):
         if sent is None:
             self._note_unknown(transaction)
             return None
-        self._hear()
+        self._peer.hear()
         fault = pdu.reply_fault(sent.question, answer)
         if unit != sent.unit:
             fault = f"unit {unit} instead of {sent.unit}"

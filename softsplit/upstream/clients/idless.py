@@ -1,0 +1,124 @@
+"""Modbus TCP client for a gateway whose transaction ids mean nothing: the shape of an answer identifies it.
+
+It is asked as a line is (see `rtu.py`): what was not answered is asked again only when another answer of the unit
+shows that the missing one cannot come any more; and before each request, nothing may have come for a while, so
+that what comes twice is not taken for the answer to the next one.
+"""
+
+from softsplit import clock
+from softsplit.config.answers import Answers
+from softsplit.config.url import Url
+from softsplit.errors import BadAnswer, WrongUnit
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.pdu import Question
+from softsplit.upstream.clients import replies
+from softsplit.upstream.clients.outstanding import Outstanding
+from softsplit.upstream.clients.rtu import LATE_TIMEOUTS, LONGEST_STALL
+from softsplit.upstream.clients.sent import Sent
+from softsplit.upstream.clients.tcp import TcpClient
+
+QUIET = adu.JOIN  # s without a byte before each request
+MOST_STRAY = 100  # frames besides the answer to one request; more is a connection that babbles
+
+
+class IdlessClient(TcpClient):
+    """One connection to a gateway that returns other transaction ids than those of the requests."""
+
+    tells_late = False
+
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), **delays):
+        super().__init__(url, timeout, answers, **delays)
+        self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
+        self._stray = 0  # frames since the request
+        self._fault: BadAnswer | None = None  # what came instead of the answer
+        self._latest_id = b""  # of the latest answer
+        self._ids_differ = False  # whether that and the one before had different ones
+        self._is_twin = False  # whether what seemed to come twice came in the place of an answer
+
+    def free_at(self, unit: int, question: Question) -> float:
+        asked_at = self._awaited.asked_at(replies.shape(unit, question))
+        return 0.0 if asked_at is None else asked_at + LATE_TIMEOUTS * self.get_timeout()
+
+    def await_late(self, timeout: float) -> bool:
+        return False  # nobody could tell to what an answer belongs
+
+    def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
+        """Ask; but first have something else answered, where a late answer could be taken for the one to this."""
+        ask = super()._ask
+        if replies.shape(unit, question) in self._awaited:
+            self._awaited.outrun(unit, question, lambda probe: ask(unit, probe, timeout))
+        return ask(unit, question, timeout)
+
+    def _settle(self, timeout: float) -> None:
+        """Wait until nothing comes any more. Raises BadAnswer when that never ends."""
+        super()._settle(timeout)
+        end, self._stray, self._fault, self._is_twin = clock.now() + timeout, 0, None, False
+        self._overhear(b"")  # what came together with the latest answer
+        while True:
+            try:
+                self._overhear(self._receive(QUIET))
+            except TimeoutError:
+                self._frames.drop_loose()
+                if not len(self._frames):
+                    return
+            if clock.now() > end:
+                raise self._bad(f"{self._url} sends what nobody has asked for, and does not end it")
+
+    def _take(self, frame: bytes) -> Sent | None:
+        """Return the request that is waited for, if this can be its answer; take note of all else."""
+        unit, answer = frame[6], frame[7:]
+        self._stray += 1
+        if self._stray > MOST_STRAY:
+            raise self._bad(f"{self._url} sends what nobody has asked for")
+        if self._ids_differ and frame[:2] == self._latest_id:
+            self._is_twin = bool(self._transaction)
+            return None
+        if not self._transaction:
+            self._note_late(unit, answer)
+        elif not self._answers.are_by(unit, self._unit):
+            self._fault = WrongUnit(self._unit, unit)
+        elif fault := pdus.reply_fault(self._question, answer):
+            self._fault = self._fault or BadAnswer(f"unit {self._unit}: the answer has {fault}")
+            self._note_late(self._unit, answer)
+        else:
+            return Sent(self._unit, self._question, self.asked_at)
+        return None
+
+    def _note_late(self, unit: int, answer: bytes) -> None:
+        """An answer came that nobody waits for: perhaps to something earlier."""
+        if shapes := self._awaited.matching(unit, answer):
+            self.late[unit] = clock.now() - self._awaited.latest(shapes)
+            self._awaited.answered(unit, answer)
+
+    def _may_be_answer(self, transaction: bytes) -> bool:
+        return bool(self._transaction)
+
+    # What follows overrides modbus-tk.
+
+    def _do_open(self):
+        super()._do_open()
+        self._latest_id, self._ids_differ = b"", False  # its ids may begin again
+
+    def _send(self, request):
+        self._awaited.ask(replies.shape(request[6], self._question), clock.now())
+        super()._send(request)
+
+    def _recv(self, expected_length=-1):
+        """Return the one answer to the request just sent. Raises BadAnswer where it may belong to another."""
+        try:
+            while not (sent := self._take(frame := self._next_frame())):
+                pass
+        except TimeoutError as error:
+            self._ids_differ = self._ids_differ and not self._is_twin  # or nothing would ever be believed again
+            if self._fault:
+                raise self._fault from error
+            raise
+        self._ids_differ, self._latest_id = self._latest_id not in (b"", frame[:2]), frame[:2]
+        answer = frame[7:]
+        is_ambiguous = len(self._awaited.matching(sent.unit, answer)) > 1
+        self._awaited.answered(sent.unit, answer)
+        self.gateway.answered(clock.now(), sent.asked_at, answer[0] >= 0x80 and answer[1] in pdus.GATEWAY_EXCEPTIONS)
+        if is_ambiguous:
+            raise BadAnswer(f"unit {sent.unit}: an exception may be the late answer to an earlier question")
+        return frame

@@ -1,0 +1,35 @@
+"""What is known of whoever is at the other end of a connection: whether it may be gone. Pure."""
+
+SILENT_ANSWERS = 3  # unanswered requests in a row after which a connection is given up: its peer may be gone
+MOST_SILENT = 24  # such, after connections which were no better
+
+
+class Peer:
+    """The silence of a peer; times are seconds of the clock."""
+
+    def __init__(self) -> None:
+        self.is_silent = False  # whether the latest request is unanswered
+        self._silent = 0  # requests in a row without any answer
+        self._since = 0.0  # when the first of them was sent
+        self._most_silent = SILENT_ANSWERS  # of those, before the connection is given up
+
+    def connect(self) -> None:
+        """There is a new connection; after one that was given up, it takes longer to give up this one."""
+        if self._silent >= self._most_silent:
+            self._most_silent = min(2 * self._most_silent, MOST_SILENT)
+        self._silent, self.is_silent = 0, False
+
+    def ask(self, now: float) -> None:
+        """Something is about to be asked."""
+        if not self._silent:
+            self._since = now
+        self._silent += 1
+        self.is_silent = True
+
+    def hear(self) -> None:
+        """Something came: the peer is there."""
+        self._silent, self._most_silent, self.is_silent = 0, SILENT_ANSWERS, False
+
+    def may_be_gone(self, now: float, longest: float) -> bool:
+        """Whether it has been silent for so many requests, and so many seconds, that it may be gone."""
+        return self._silent >= self._most_silent and now - self._since >= longest
