@@ -231,7 +231,7 @@ def test_read_prints_registers(tmp_path):
     (["read", "-u", "1", "0", "126"], "126 is more than one read may ask for"),
     (["read", "-u", "1", "0xFFFF", "2"], "2 does not fit"),
     (["read", "-a", "http://x", "-u", "1", "0"], '"http://x" is not possible here'),
-    (["read", "-u", "248", "0"], "248 is not in the range"),
+    (["read", "-u", "256", "0"], "256 is not in the range"),
     (["read", "-u", "1", "0", "--timeout", "nan"], "timeout: nan is not a number of seconds"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "2"], '--mute 2: unknown unit "2"'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 stands twice"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit.config.answers import Answers
+from softsplit.config.line import Answers
 from softsplit.config.loader import parse_config
 from softsplit.config.url import parse_url
 from softsplit.errors import BadAnswer, ConfigError, NoAnswer, Refused, WrongUnit

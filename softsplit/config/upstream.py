@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.config import schemes
-from softsplit.config.answers import Answers
-from softsplit.config.line import Line
+from softsplit.config.line import Answers, Line
 from softsplit.config.url import Url, as_url, parse_url
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile

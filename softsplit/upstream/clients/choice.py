@@ -1,7 +1,6 @@
 """Create the client for a url."""
 
-from softsplit.config.answers import IGNORE, Answers
-from softsplit.config.line import Line
+from softsplit.config.line import IGNORE, Answers, Line
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
 from softsplit.upstream.clients.client import Client

@@ -6,7 +6,7 @@ that what comes twice is not taken for the answer to the next one.
 """
 
 from softsplit import clock
-from softsplit.config.answers import Answers
+from softsplit.config.line import Answers
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, WrongUnit
 from softsplit.protocol import adu

@@ -3,7 +3,7 @@
 from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
 
 from softsplit import clock
-from softsplit.config.answers import Answers
+from softsplit.config.line import Answers
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Stranger, WrongUnit
 from softsplit.protocol import adu, pdu
