@@ -42,10 +42,10 @@ def test_the_other_dialect_is_no_cause_any_more_once_somebody_has_answered():
 
 
 def test_a_late_answer_tells_which_timeout_is_enough():
-    assert is_late(7, 1.2, 1.0) == "unit 7 answers 0.2 s too late; set timeout = 2"
+    assert is_late(7, 1.2, 1.0) == "unit 7 answers 0.2 s after the time-out; set timeout = 2"
     diagnosis = seen((2, None, SILENCE))
     diagnosis.came_late({2: 1.2}, 5.0)
-    assert str(diagnosis.explain(2, SILENCE, 9.0, "", 6.0)) == "unit 2 answers 0.2 s too late; set timeout = 2"
+    assert str(diagnosis.explain(2, SILENCE, 9.0, "", 6.0)) == "unit 2 answers 0.2 s after the time-out; set timeout = 2"
     assert str(diagnosis.explain(2, SILENCE, 9.0, "", 5000.0)) == "unit 2 does not answer", "that is long ago"
 
 

@@ -243,7 +243,7 @@ TROUBLES = [
         ("{name}: unit 100: exception 0x0B (gateway target did not answer)", "unit 2 answers, so is 100 its unit id")),
     Trouble("all units behind a gateway are off", scripted(refusal(0x0B)),
             ("exception 0x0B (gateway target did not answer)", LINE)),
-    Trouble("a unit answers after its time", answers_late, ("{name}: unit 100 answers", "s too late", "set timeout = ")),
+    Trouble("a unit answers after its time", answers_late, ("{name}: unit 100 answers", "s after the time-out", "set timeout = ")),
     Trouble("one of two units goes off", goes_off, ("{name}: unit 2 does not answer",)),
     Trouble("a unit needs a pause", needs_a_gap, ("{name}: unit ", "loses requests that follow an answer at once", "request_gap = 0.1")),
     Trouble("the gateway returns other transaction ids", scripted(

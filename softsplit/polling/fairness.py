@@ -1,7 +1,19 @@
 """Share a wire between polling and the requests of masters, half each. Pure."""
 
+from collections.abc import Iterable
+
 NEXT_TO_NOTHING = 1e-6  # s
 MOST_OWED = 5.0  # s of wire time; what polling could not use by then, it does not need
+LONG_FORWARD = 1.0  # s that a master's own read may take, whatever the periods
+
+
+def longest_forward(timeout: float, periods: Iterable[float]) -> float:
+    """Seconds of the time-out that a master's own read may take: what the shortest period of the polled reads leaves.
+
+    All of it where nothing is polled.
+    """
+    shortest = min(periods, default=timeout)
+    return min(timeout, max(LONG_FORWARD, shortest))
 
 
 class WireShares:

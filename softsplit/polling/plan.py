@@ -6,11 +6,10 @@ from softsplit.polling import busload
 from softsplit.polling.backoff import LONGEST_TRY, RETRIES, Patience
 from softsplit.polling.demand import LONGEST_INTERVAL
 from softsplit.polling.due import FAILING_AFTER, GIVES_WAY, Due
+from softsplit.polling.fairness import longest_forward
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import BUSY, Question
-
-LONG_FORWARD = 1.0  # s a master's own read may take, at a unit that is quicker than a quarter of that
 
 
 class Plan:
@@ -150,12 +149,14 @@ class Plan:
 
     def forward_timeout(self, unit: int, is_write: bool) -> float:
         """Seconds to wait for the answer to a master's own request; a read must not hold up polling."""
-        patience = self._patience[unit]
-        if is_write:
+        if is_write or not self._dues and not self.is_mute(unit):
             return self._timeout
-        slowest = patience.slowest
-        longest = self._timeout if slowest is None else max(LONG_FORWARD, 4 * slowest)
-        return min(self.timeout(unit), longest)
+        return min(self.timeout(unit), max(self.longest_forward, 4 * (self._patience[unit].slowest or 0.0)))
+
+    @property
+    def longest_forward(self) -> float:
+        """Seconds of the time-out that polling leaves to a master's own read; a slow unit gets more."""
+        return longest_forward(self._timeout, (due.read.every for due in self._dues))
 
     def forwarded(self, outcome: Outcome, now: float, is_known: bool = False) -> None:
         """A master's own request was sent to a unit; `is_known` says that it has answered that before.

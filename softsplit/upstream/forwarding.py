@@ -34,6 +34,7 @@ class Forwarding:
 
     def take(self) -> Forward | None:
         """Return the next request that may be sent now."""
+        self._queue.expect(self._plan.longest_forward)
         return self._queue.take(self._is_free)
 
     def polls(self, unit: int, read: Read) -> None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from softsplit import clock
 from softsplit.bounded import BoundedDict
 from softsplit.errors import Busy, NoAnswer, UpstreamError
+from softsplit.polling.fairness import LONG_FORWARD
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import BUSY, OWN_EXCEPTIONS, Question
 
 MOST_OF_MASTER, MOST_OF_HOST, MOST_WAITING = 5, 64, 200  # waiting requests; another one is refused as busy
-LONGEST_WAIT = 5.0  # s; no master waits longer
+LONGEST_WAIT = 5.0  # s; no master waits longer, where no read may take long
+WAIT_FOR_LONG = 2  # times what one read may take, where that is long
+SHARED_FOR = 5.0  # s for which a read under way is shared by those who ask meanwhile
+STOOD_STILL = 0.5  # s after its deadline, when a request has been given up unless the process was stopped
 REMEMBER = 10.0  # s for which what the unit itself refuses is not asked again
 REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway
 REMEMBER_BUSY = 0.1  # s, the same for a unit that is busy
@@ -35,6 +39,7 @@ class Forward:
     master: str = ""
     asked_at: float = field(default_factory=clock.now)
     future: Future = field(default_factory=Future)
+    taken_at: float | None = None  # when it had its turn
 
     @property
     def key(self) -> tuple[int, bytes]:
@@ -52,6 +57,8 @@ class RequestQueue:
         self._writes: dict[int, Forward] = {}  # by identity, oldest first
         self._sharers: dict[tuple[int, bytes], list[str]] = {}  # who waits for the same read
         self._latest: Forward | None = None  # that was taken
+        self._unshared: Forward | None = None  # a read under way for so long that who asks now gets another one
+        self._longest = LONG_FORWARD  # s that one read may take
         self._turns: BoundedDict[str, int] = BoundedDict(MOST_TURNS)  # the latest turn of masters and hosts
         self._remembered: BoundedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = \
             BoundedDict(MOST_REMEMBERED)
@@ -63,7 +70,7 @@ class RequestQueue:
             if not forward.is_write:
                 if known := self._recall(forward.key, forward.asked_at):
                     return known
-                if forward.key in self._reads:
+                if self._is_shared(forward):
                     self._sharers[forward.key].append(forward.master)
                     return self._reads[forward.key].future
             if self._is_full(forward.master):
@@ -88,7 +95,7 @@ class RequestQueue:
         with self._lock:
             for forward in self._in_turn():
                 if may_ask(forward):
-                    self._latest = forward
+                    self._latest, forward.taken_at = forward, clock.now()
                     self._note_turn(forward.master)
                     return forward
         return None
@@ -104,7 +111,12 @@ class RequestQueue:
             return False
 
     def answered(self, forward: Forward, result: bytes | UpstreamError) -> None:  # poller thread
-        """Hand back what came of a request; remember what is not worth to be asked again at once."""
+        """Hand back what came of a request; remember what is not worth to be asked again at once.
+
+        What was read while the process stood still is too old.
+        """
+        if not forward.is_write and clock.now() - forward.asked_at > self._longest_wait + STOOD_STILL:
+            result = NoAnswer("the process stood still")
         is_refusal = isinstance(result, UpstreamError) or result[0] & 0x80
         if is_refusal and not forward.is_write:
             self._remember(forward, result)
@@ -127,15 +139,36 @@ class RequestQueue:
                 is_lost: Callable[[Forward], bool] = lambda each: True) -> None:  # any thread
         """Fail requests that cannot be answered any more."""
         with self._lock:
-            waiting = (*self._writes.values(), *self._reads.values())
+            waiting = self._waiting()
         for each in waiting:
             if is_lost(each) and self._remove(each) and not _is_taken_back(each):
                 _settle(each.future, error)
 
     def give_up_late(self, now: float) -> None:  # any thread
         """Fail requests whose masters have waited long enough, whatever the poller does."""
+        longest = self._longest_wait
         self.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
-                     lambda each: now - each.asked_at > LONGEST_WAIT)
+                     lambda each: now - each.asked_at > longest)
+
+    def expect(self, longest: float) -> None:  # poller thread
+        """A read may take so long, in seconds."""
+        self._longest = longest
+
+    @property
+    def _longest_wait(self) -> float:
+        return max(LONGEST_WAIT, WAIT_FOR_LONG * self._longest) if self._longest > LONG_FORWARD else LONGEST_WAIT
+
+    def _waiting(self) -> list[Forward]:
+        return [*self._writes.values(), *self._reads.values(), *filter(None, [self._unshared])]
+
+    def _is_shared(self, forward: Forward) -> bool:
+        """Whether the same read waits already, or has not been under way for long."""
+        same = self._reads.get(forward.key)
+        if same and same.taken_at and forward.asked_at - same.taken_at > SHARED_FOR:
+            self._unshared = self._reads.pop(forward.key)
+            del self._sharers[forward.key]
+            return False
+        return same is not None
 
     def _in_turn(self) -> Iterable[Forward]:
         latest = self._latest
@@ -154,7 +187,7 @@ class RequestQueue:
         self._turns[_host(master)] = self._turns[master] = number
 
     def _is_full(self, master: str) -> bool:
-        waiting = [each.master for each in (*self._reads.values(), *self._writes.values())]
+        waiting = [each.master for each in self._waiting()]
         return len(waiting) >= MOST_WAITING or waiting.count(master) >= MOST_OF_MASTER \
             or sum(_host(each) == _host(master) for each in waiting) >= MOST_OF_HOST
 
@@ -163,6 +196,9 @@ class RequestQueue:
         with self._lock:
             if forward.is_write:
                 return self._writes.pop(id(forward), None) is not None
+            if forward is self._unshared:
+                self._unshared = None
+                return True
             if self._reads.get(forward.key) is not forward:
                 return False
             del self._reads[forward.key], self._sharers[forward.key]

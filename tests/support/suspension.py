@@ -10,7 +10,7 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.commands.simulate.pty import Cable
-from softsplit.downstream.servers.connection import LONGEST_WAIT
+from softsplit.upstream.queue import LONGEST_WAIT, STOOD_STILL
 from tests.support import (
     SLOWNESS,
     SOFTSPLIT,
@@ -94,7 +94,7 @@ class Suspended:
     def check(self) -> None:
         """No value was older than it may be."""
         for name, ages in self.ages.items():
-            most = LONGEST_WAIT if name == "forwarded" else MAX_AGE
+            most = LONGEST_WAIT + STOOD_STILL if name == "forwarded" else MAX_AGE
             assert ages and max(ages) < most + TRAVEL * SLOWNESS, f"{name}: {max(ages):.3f} s"
 
     def _ask(self, name: str, connect: Callable[[], TcpMaster | RtuMaster], request: bytes) -> None:

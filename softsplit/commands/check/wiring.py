@@ -12,6 +12,7 @@ from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.polling import busload
+from softsplit.polling.fairness import longest_forward
 from softsplit.printable import printable
 from softsplit.protocol.addresses import LINE_UNITS, UNITS, LongUnit
 from softsplit.protocol.blocks import Read
@@ -81,7 +82,17 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> list[str]:
     elif polled:
         found = _fit(upstream, costs)
         lines += [f" {found.in_words}", *(f" {fault}: {why}" for fault, why in found.faults)]
-    return lines
+    return lines + _forwarding(upstream, polled)
+
+
+def _forwarding(upstream: Upstream, polled: list[Unit]) -> list[str]:
+    """Say how much of the time-out polling leaves to what masters ask besides, where that is not all."""
+    periods = [read.every for unit in polled for read in unit.reads]
+    longest = longest_forward(upstream.timeout, periods)
+    if upstream.is_heard or not upstream.learn or longest >= upstream.timeout:
+        return []
+    return [f" what masters ask besides has to be answered within {longest:g} s, because something is read every "
+            f"{min(periods):g} s"]
 
 
 def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:

@@ -14,7 +14,6 @@ from softsplit.protocol.functions import WRITING
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
 STOOD_STILL = 0.5  # s from the making of an answer to its sending, if the process was stopped between
-LONGEST_WAIT = 6.0  # s for an answer of the unit itself, in the same way: it is given up before
 READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
 NOT_KNOWN = float("-inf"), b""  # in the place of an answer that was given before, and until when it is good
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
@@ -51,7 +50,7 @@ class Connection:
         self._hangs_since: float | None = None
         self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
         self._has_ended = False  # the master says no more
-        self._answered_at = self.asked_at  # when the latest awaited answer came
+        self._came_at = self._answered_at = self.asked_at  # when the latest awaited answer came, and was taken
         self._made_at = self.asked_at  # when the oldest answer was made that is not sent
 
     def is_due(self, now: float, idle_timeout: float) -> bool:
@@ -104,7 +103,7 @@ class Connection:
             return
         (request, future), self._awaited = self._awaited, None
         self._answered_at = clock.now()
-        if self._answered_at - self.asked_at > LONGEST_WAIT and request[7] not in WRITING:
+        if self._answered_at - self._came_at > STOOD_STILL and request[7] not in WRITING:
             raise ConnectionAbortedError("the process stood still; what was read is too old")
         if not self._outbox:
             self._made_at = self._answered_at
@@ -184,11 +183,16 @@ class Connection:
             self._reply(request, answer)
         else:
             self._awaited = request, answer
-            answer.add_done_callback(lambda _: self._on_later(self))
+            answer.add_done_callback(self._call)
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
         """Return the answer PDU, or its future."""
         return self._databank.answer(unit, pdu, self.peer)
+
+    def _call(self, answer: Future) -> None:  # any thread
+        """An answer has come."""
+        self._came_at = clock.now()
+        self._on_later(self)
 
     def _reply(self, request: bytes, answer: bytes) -> None:
         """Queue the answer to a request."""

@@ -17,7 +17,7 @@ from softsplit.config.url import Url, show_address
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.downstream.servers.addressfilter import AddressFilter
-from softsplit.downstream.servers.connection import LONGEST_WAIT, STOOD_STILL
+from softsplit.downstream.servers.connection import STOOD_STILL
 from softsplit.downstream.servers.datagramsocket import Datagram, DatagramSocket
 from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.downstream.servers.ratelimit import RateLimit
@@ -25,7 +25,7 @@ from softsplit.downstream.servers.server import TICK, Server
 from softsplit.downstream.servers.sockets import CURES
 from softsplit.logs.conditions import Condition
 from softsplit.protocol import adu
-from softsplit.protocol.functions import READ_TABLES, WRITING
+from softsplit.protocol.functions import READ_TABLES
 from softsplit.protocol.pdu import BUSY, exception_pdu
 
 log = logging.getLogger("softsplit")
@@ -38,11 +38,12 @@ TWICE_WITHIN = 0.5  # s; what has the same transaction id and content after that
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """A request, and when it came; its answer, when that is sent, and whether that was sent twice."""
+    """A request, and when it came; when its answer came that was awaited; that, when it is sent, and whether twice."""
 
     datagram: Datagram
     at: float
     counters: MasterCounters
+    came_at: float = 0.0
     answer: bytes | None = None
     is_repeated: bool = False
 
@@ -160,15 +161,13 @@ class UdpServer(Server):
         return self.databank.answer(datagram.data[6], pdu, show_address(*datagram.peer[:2]))
 
     def _call(self, asked: Asked) -> None:  # any thread
+        asked.came_at = clock.now()
         self._done.append(asked)
         self.wake()
 
     def _resume(self, asked: Asked) -> None:
         """The awaited answer is there."""
-        answer, now = self._awaited.pop(asked).result(), clock.now()
-        if now - asked.at > LONGEST_WAIT and asked.pdu[0] not in WRITING:
-            return  # the process stood still; what was read is too old
-        self._reply(asked, answer, now)
+        self._reply(asked, self._awaited.pop(asked).result(), asked.came_at)
 
     def _reply(self, asked: Asked, answer: bytes, made_at: float) -> None:
         """Send an answer that was made then, unless the process stood still since."""

@@ -65,7 +65,7 @@ def is_it_the_id(unit: int, answering: Collection[int]) -> str:
 def is_late(unit: int, took: float, timeout: float) -> str:
     """Say which time-out a unit needs that took so long, in seconds."""
     enough = next((each for each in TIMEOUTS if each >= ROOM * took), TIMEOUTS[-1])
-    return f"unit {unit} answers {took - timeout:.1f} s too late; set timeout = {enough:g}"
+    return f"unit {unit} answers {took - timeout:.1f} s after the time-out; set timeout = {enough:g}"
 
 
 def needs_pause(url: Url) -> str:
