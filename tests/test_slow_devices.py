@@ -15,6 +15,7 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream import queue as queue_module
 from softsplit.upstream.queue import Forward, RequestQueue
@@ -34,7 +35,7 @@ def test_a_masters_read_gets_the_whole_time_out_where_nothing_is_polled():
     plan = plan_of(timeout=15.0)
     for unit in (1, 2):  # one of which was never heard, while the other is quick
         assert plan.forward_timeout(unit, False) == 15.0
-        plan.forwarded(1, True, 0.0, 0.01)
+        plan.forwarded(Outcome(1, read_question(BLOCK), 0.0, 0.01, GOOD), 0.01)
 
 
 def test_a_masters_read_gets_what_the_shortest_period_leaves_and_a_slow_unit_what_it_needs():
