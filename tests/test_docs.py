@@ -30,14 +30,15 @@ from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers.choice import server_for
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.profiles.loader import (
+from softsplit.profiles.content import (
     IDENTIFY_KEYS,
     PROFILE_KEYS,
     READ_KEYS,
-    REGISTER_KEYS,
-    parse_profile,
 )
+from softsplit.profiles.entries import REGISTER_KEYS
+from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import pdu
+from softsplit.protocol.values import TYPES
 from tests.support import Child, RtuMaster, TcpMaster, running, until
 from tests.support.tappedcable import TappedCable
 
@@ -102,8 +103,10 @@ def test_the_tap_of_the_readme_is_only_heard():
 def test_the_profile_of_the_readme_is_right_and_shows_every_key():
     text, = [text for text in fenced("toml") if "[[register]]" in text]
     assert parse_profile(text, "README.md").registers[0].name == "temperature_1"
+    section = README.partition("\n## Profiles\n")[2].partition("\n## ")[0]
     for key in {*PROFILE_KEYS, *IDENTIFY_KEYS, *READ_KEYS, *REGISTER_KEYS}:
-        assert re.search(rf"\b{key}\b", text), key
+        assert re.search(rf"\b{key}\b", section), key
+    assert all(re.search(rf"\b{name}\b", section) for name in TYPES if name not in ("s24", "s32", "s48"))
 
 
 def test_the_pump_of_the_readme_is_served_under_an_id_of_one_byte():

@@ -18,6 +18,7 @@ from softsplit.protocol import adu, values
 from softsplit.protocol.addresses import LongUnit, parse_long_unit
 from softsplit.protocol.blocks import Block, merge
 from softsplit.protocol.functions import Table
+from softsplit.protocol.numbers import NUMBERS
 from softsplit.protocol.pdu import asked_block, read_question
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
@@ -57,8 +58,8 @@ def test_a_number_stands_in_registers_in_four_orders(type_name, number, forms):
 
 @pytest.mark.parametrize("orders", ORDERS)
 def test_whatever_a_type_can_hold_comes_back(orders):
-    for type_name, row in values.NUMBERS.items():
-        if not row.is_whole:
+    for type_name, row in NUMBERS.items():
+        if not row.is_plain:
             continue
         bits = row.bits
         signed = type_name[0] == "s"
@@ -256,8 +257,8 @@ def test_only_blocks_whose_registers_begin_alike_are_merged():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("word_order = 'litle'", 'word_order: unknown order "litle"; did you mean "little"? (allowed: big, little)'),
-    ("byte_order = 'abcd'", 'byte_order: unknown order "abcd" (allowed: big, little)'),
+    ("word_order = 'litle'", 'word_order: unknown order "litle"; did you mean "little"? (allowed: big, little; or abcd, badc, cdab, dcba)'),
+    ("byte_order = 'abdc'", 'byte_order: unknown order "abdc" (allowed: big, little; or abcd, badc, cdab, dcba)'),
     ("byte_order = 1", "byte_order: 1 is not text"),
     ("register = [{ name = 'x', address = 2, type = 'u16', byte_order = 'bg' }]",
      'register[1].byte_order: unknown order "bg"; did you mean "big"?'),

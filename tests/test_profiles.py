@@ -37,7 +37,7 @@ def test_the_abb_b23_has_the_registers_people_look_for():
     assert len(registers) == 134
     power = registers["active_power_total"]
     assert (power.block, power.type, power.resolution, power.not_available) == \
-        (Block(Table.HOLDING_REGISTERS, 0x5B14, 2), "s32", "0.01 W", 0x7FFFFFFF)
+        (Block(Table.HOLDING_REGISTERS, 0x5B14, 2), "s32", "0.01 W", (0x7FFFFFFF,))
     energy = registers["active_energy_import_total"]
     assert (energy.block.address, energy.type, energy.resolution) == (0x5000, "u64", "0.01 kWh")
     assert (registers["type_designation"].type, registers["type_designation"].block.count) == ("text", 6)
@@ -89,8 +89,9 @@ def test_everything_a_profile_may_say():
     temperature, maker = profile.registers
     assert (temperature.offset, temperature.states) == (-40, {0: "off", -1: "unknown"})
     assert maker.block == Block(Table.INPUT_REGISTERS, 20, 4)
-    assert profile.identify.register.block == Block(Table.INPUT_REGISTERS, 20, 2)
-    assert profile.identify.fits("HEAT") and not profile.identify.fits("WARM") and not profile.identify.fits(None)
+    identify, = profile.identify
+    assert identify.register.block == Block(Table.INPUT_REGISTERS, 20, 2)
+    assert identify.fits("HEAT") and not identify.fits("WARM") and not identify.fits(None)
 
 
 BLOCK = "[[block]]\naddress = 16\ncount = 4\n"
@@ -106,7 +107,7 @@ def recognised(how: str) -> str:
     ("block = [", "profile own: no TOML"),
     ("[[block]]\ncount = 4", "profile own: block[1]: address is missing"),
     ("[[block]]\naddress = 16", "profile own: block[1]: count is missing"),
-    ("[[block]]\naddress = '16'\ncount = 4", "profile own: block[1].address: \"16\" is not a whole number"),
+    ("[[block]]\naddress = 'x16'\ncount = 4", "profile own: block[1].address: \"x16\" is neither decimal (23296) nor hex"),
     ("[[block]]\naddress = 65535\ncount = 2", "profile own: block[1].count: 2 does not fit"),
     ("[[block]]\naddress = 0\ncount = 126", "profile own: block[1].count: 126 is more than one read may ask for"),
     (BLOCK + "every = 0", "profile own: block[1].every: 0 s is not possible"),
@@ -122,10 +123,10 @@ def recognised(how: str) -> str:
     ("title = 5\n" + BLOCK, "profile own: title: 5 is not text"),
     ("block = 5", "profile own: block: 5 is not a list"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 18\ntype = 'u64'", 'profile own: register[1]: "x" (holding registers '),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u8'", 'profile own: register[1].type: unknown type "u8"'),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u9'", 'profile own: register[1].type: unknown type "u9"'),
     (BLOCK + "[[register]]\naddress = 16\ntype = 'u16'", "profile own: register[1]: name is missing"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'text'", "profile own: register[1]: count is missing"),
-    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\ncount = 1", "profile own: register[1].count: only text"),
+    (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\ncount = 1", "profile own: register[1].count: only mod10, text"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\noffset = inf", "profile own: register[1].offset: inf"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nresolution = 'V'", "profile own: register[1].resolution:"),
     (BLOCK + "[[register]]\nname = 'x'\naddress = 16\ntype = 'u16'\nnot_available = 65536", "profile own: register[1].not_av"),

@@ -130,8 +130,8 @@ def test_a_resolution_is_a_number_and_a_unit_of_measure(text, worth, measure):
     assert (float(number), found) == (worth, measure)
 
 
-@pytest.mark.parametrize("text", ["", "V", "0 V", "-1 V", "nan V", "inf V", "0,1 V"])
-def test_a_resolution_without_a_positive_number_is_refused(text):
+@pytest.mark.parametrize("text", ["", "V", "0 V", "-0 V", "nan V", "inf V", "0,1 V"])
+def test_a_resolution_that_no_count_is_worth_is_refused(text):
     with pytest.raises(ConfigError, match="one count"):
         values.parse_resolution(text)
 

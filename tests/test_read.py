@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from softsplit.commands.read.addresses import parse_address
+from softsplit.protocol.notations import parse_address
 from softsplit.commands.read.formats import Text
 from softsplit.commands.read.guess import tabulate
 from softsplit.commands.read.read import raw_form

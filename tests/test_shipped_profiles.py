@@ -172,17 +172,17 @@ def test_a_simulated_device_says_something_in_every_register(name):
     said = {register.name: value for read in profile.reads
             for register, value in profile.decode(read.block, unit.data(read.block, NOON)).items()}
     assert set(said) == {register.name for register in profile.registers}
-    if profile.identify:
-        assert profile.identify.fits(profile.identify.register.decode(unit.data(profile.identify.register.block, NOON)))
+    for identify in profile.identify:
+        assert identify.fits(identify.register.decode(unit.data(identify.register.block, NOON)))
 
 
 def test_no_device_is_taken_for_another():
     """What one profile recognises its device by is no answer that another one waits for in the same register."""
     seen = {}
     for name in shipped_profiles():
-        identify = load_profile(name).identify
-        for said in (identify.equals or (identify.starts_with,)) if identify else ():
-            assert seen.setdefault((identify.register.block, said), name) == name
+        for identify in load_profile(name).identify:
+            for said in identify.equals or (identify.starts_with,):
+                assert seen.setdefault((identify.register.block, said), name) == name
     assert len(seen) > 30
 
 

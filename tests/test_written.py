@@ -11,7 +11,7 @@ from softsplit.config.loader import load_config
 from softsplit.config.written import read_content, topology_content
 from softsplit.errors import ConfigError
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.profiles.loader import profile_of
+from softsplit.profiles.content import profile_of
 from softsplit.profiles.written import content_of
 
 ROOT = Path(__file__).parent.parent

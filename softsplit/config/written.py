@@ -16,7 +16,8 @@ from softsplit.config.loader import (
 from softsplit.config.topology import Downstream, Topology
 from softsplit.config.upstream import Upstream
 from softsplit.profiles import Profile, load_profile
-from softsplit.profiles.loader import profile_of, shipped_profiles
+from softsplit.profiles.content import profile_of
+from softsplit.profiles.loader import shipped_profiles
 from softsplit.profiles.written import content_of
 
 PROFILES = "profiles"  # those that are not shipped, by a number

@@ -1,22 +1,29 @@
-"""A profile as `loader.profile_of` reads it: what a script has made, for other processes."""
+"""A profile as `content.profile_of` reads it: what a script has made, for other processes."""
 
-from softsplit.profiles.loader import ADDRESSINGS, ELSE, ORDER_KEYS, Entry
-from softsplit.profiles.profile import Identify, Profile, Register
+from softsplit.profiles.content import ADDRESSINGS
+from softsplit.profiles.entries import ELSE, ORDER_KEYS, Entry
+from softsplit.profiles.identify import Identify, Named
+from softsplit.profiles.profile import Profile
+from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.values import NUMBERS
+from softsplit.protocol.values import COUNTED
+
+PLAIN_KEYS = ("offset", "mask", "byte", "encoding", "characters", "layout")
+STANDARD = {"resolution": "1", "offset": 0}  # which need not be said
 
 
 def content_of(profile: Profile) -> Entry:
     """Return what a file would have to say for this profile."""
     addressing = next(name for name, step in ADDRESSINGS.items() if step == profile.step)
     content = {
-        "title": profile.title, "source": profile.source, "functions": sorted(profile.functions),
-        "addressing": addressing,
+        "title": profile.title, "source": profile.source, "unconfirmed": profile.unconfirmed,
+        "functions": sorted(profile.functions),
+        "addressing": addressing, "max_count": profile.max_count, "gap": profile.gap,
         "readable": list(map(_block, profile.readable)), "alone": list(map(_block, profile.alone)),
         "block": [{**_block(read.block), "name": read.name, "every": read.every} for read in profile.reads],
         "register": list(map(_register, profile.registers)),
     }
-    return content | ({"identify": _identify(profile.identify)} if profile.identify else {})
+    return content | ({"identify": list(map(_identify, profile.identify))} if profile.identify else {})
 
 
 def _block(block: Block) -> Entry:
@@ -24,21 +31,36 @@ def _block(block: Block) -> Entry:
 
 
 def _value(register: Register) -> Entry:
-    """Where a register stands, and how it is written."""
+    """Where a register stands, and how it is written; what says nothing is left out."""
     found = _block(register.block) | {"type": register.type}
-    if register.type in NUMBERS:  # which have a count of their own
+    if register.type not in COUNTED or register.addresses:
         del found["count"]
-    return found | {key: getattr(register, key) for key in ORDER_KEYS}
+    if register.addresses:
+        found |= {"addresses": list(register.addresses)}
+        del found["address"]
+    orders = {key: getattr(register, key) for key in ORDER_KEYS if key in register.row.keys}
+    said = {key: value for key in (*PLAIN_KEYS, "resolution")
+            if (value := getattr(register, key)) not in ("", None, STANDARD.get(key))}
+    patterns = list(register.not_available)
+    return found | orders | said | ({"not_available": patterns} if patterns else {})
 
 
 def _register(register: Register) -> Entry:
+    found = _value(register) | {"name": register.name}
     states = {str(count): name for count, name in register.states.items()}
     states |= {ELSE: register.other_state} if register.other_state else {}
-    found = _value(register) | {"name": register.name, "resolution": register.resolution,
-                                "offset": register.offset, "states": states}
-    return found | ({"not_available": register.not_available} if register.not_available is not None else {})
+    others = {
+        "states": states,
+        "exponent": _value(register.exponent) if register.exponent else {},
+        "times": list(map(_value, register.times)),
+        "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign else {},
+        "unconfirmed": register.unconfirmed,
+    }
+    return found | {key: value for key, value in others.items() if value}
 
 
-def _identify(identify: Identify) -> Entry:
+def _identify(identify: Identify | Named) -> Entry:
+    if isinstance(identify, Named):
+        return {key: value for key in ("vendor", "product") if (value := getattr(identify, key))}
     says = {"starts_with": identify.starts_with} if identify.starts_with else {"equals": list(identify.equals)}
     return _value(identify.register) | says

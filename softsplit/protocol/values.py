@@ -1,4 +1,4 @@
-"""Convert registers to numbers: the value types of profiles and their byte orders.
+"""Convert registers to values and back: the value types of profiles and their byte orders. Pure.
 
 A register is two bytes, the high one first (MAP 4.2); how wider values stand in several of them, and floats
 in any, the specification does not say. Which end of a value comes first is a word of two: `word_order` of
@@ -14,97 +14,145 @@ and of 64 bits all four registers change places. A number of 24 bits takes two r
 of which the highest byte says nothing (zero, or the sign once more) and is not looked at.
 """
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from softsplit.errors import ConfigError, show
+from softsplit.protocol.numbers import NUMBERS, Number, NumberType
+from softsplit.protocol.times import parse_layout
 
-COUNTED = ("text", "bits", "raw")  # types that state their own count of registers
 ORDERS = ("big", "little")  # which end comes first
+WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
+               "dcba": ("little", "little")}  # word_order and byte_order, as others write them
 SMALLEST_WORTH, LARGEST_WORTH = Decimal("1e-18"), Decimal("1e18")
+ENCODINGS = ("ascii", "utf-8", "latin-1")
+CHARACTERS = ("low", "high")  # the byte of a register in which a character stands, where each has one alone
 
-Number = int | float
-Value = int | float | str | bytes | tuple[bool, ...]
+Value = int | float | str | bytes | tuple[bool, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class NumberType:
-    """A type of number: one row says all of it. `decode` and `encode` go from and to its bits, as an unsigned
-    number; `encode` raises OverflowError for what does not fit, and `nearest` is what does.
+class Writing:
+    """How text and times are written: `encoding`, `characters` (one of CHARACTERS, or both bytes), `layout`."""
+
+    encoding: str = "ascii"
+    characters: str = ""
+    layout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """A type of value: which `keys` of a profile say something of it, and how many registers it takes; None where
+    a count says so. What is no `number` has `decode` and `encode`, from and to bytes, big end first; `encode` raises
+    ValueError or OverflowError.
     """
 
     name: str
-    bits: int
-    decode: Callable[[int], Number]
-    encode: Callable[[Number], int]
-    nearest: Callable[[float], Number]
-    is_whole: bool = True
-
-    @property
-    def registers(self) -> int:
-        return (self.bits + 15) // 16
+    keys: frozenset[str]
+    registers: int | None = None
+    number: NumberType | None = None
+    decode: Callable[[bytes, Writing], Value | None] = lambda data, writing: data
+    encode: Callable[[Value, int, Writing], bytes] = lambda value, size, writing: b""
 
 
-def _whole(name: str, bits: int, is_signed: bool) -> NumberType:
-    """A whole number. One that is below zero fills up all of its registers."""
-    lowest, highest = (-1 << bits - 1, (1 << bits - 1) - 1) if is_signed else (0, (1 << bits) - 1)
-    width = 1 << 16 * ((bits + 15) // 16)
-
-    def encode(number: Number) -> int:
-        if not lowest <= number <= highest:
-            raise OverflowError(f"{number} does not fit into a {name}")
-        return int(number) % width
-
-    return NumberType(name, bits, lambda pattern: pattern - (1 << bits) if pattern > highest else pattern,
-                      encode, lambda number: min(max(round(number), lowest), highest))
+SCALED = ("resolution", "offset", "states", "exponent", "times", "sign")  # what numbers alone have
 
 
-def _float(name: str, bits: int, form: str) -> NumberType:
-    """A floating-point number of IEEE 754; `form` is for struct."""
-    def decode(pattern: int) -> float:
-        number: float = struct.unpack(form, pattern.to_bytes(bits // 8, "big"))[0]
-        return number
-
-    return NumberType(name, bits, decode, lambda number: int.from_bytes(struct.pack(form, number), "big"),
-                      lambda number: number, is_whole=False)
+def _number(number: NumberType) -> ValueType:
+    keys = {*SCALED, "not_available", "byte_order"}
+    keys |= {"mask"} if number.is_plain and number.bits > 8 else set()
+    keys |= {"byte"} if number.bits == 8 else set()
+    keys |= {"word_order", "addresses"} if number.registers != 1 else set()
+    return ValueType(number.name, frozenset(keys), number.registers or None, number)
 
 
-NUMBERS = {row.name: row for row in (
-    _whole("u16", 16, False), _whole("s16", 16, True),
-    _whole("u24", 24, False), _whole("s24", 24, True),
-    _whole("u32", 32, False), _whole("s32", 32, True),
-    _whole("u64", 64, False), _whole("s64", 64, True),
-    _float("f32", 32, ">f"), _float("f64", 64, ">d"),
+def _put(text: bytes, size: int) -> bytes:
+    if len(text) > size:
+        raise OverflowError(f"{len(text)} bytes do not fit into {size}")
+    return text.ljust(size, b"\0")
+
+
+def _text(data: bytes, writing: Writing) -> str:
+    if writing.characters:
+        data = data[writing.characters == "low"::2]
+    return data.decode(writing.encoding, "replace").rstrip("\0 ")
+
+
+def _from_text(value: Value, size: int, writing: Writing) -> bytes:
+    text = str(value).encode(writing.encoding, "replace")
+    if not writing.characters:
+        return _put(text, size)
+    pairs = ((0, each) if writing.characters == "low" else (each, 0) for each in _put(text, size // 2))
+    return bytes(byte for pair in pairs for byte in pair)
+
+
+def _from_hex(value: Value, size: int, writing: Writing) -> bytes:
+    return _put(bytes.fromhex(str(value)), size)
+
+
+def _from_address(value: Value, size: int, writing: Writing) -> bytes:
+    return _put(bytes(map(int, str(value).split("."))), size)
+
+
+def _from_bytes(value: Value, size: int, writing: Writing) -> bytes:
+    if not isinstance(value, bytes):
+        raise ValueError(f"{show(value)} is no bytes")
+    return _put(value, size)
+
+
+def _bits(data: bytes, writing: Writing) -> tuple[bool, ...]:
+    number = int.from_bytes(data, "big")
+    return tuple(bool(number >> position & 1) for position in range(8 * len(data)))
+
+
+def _from_bits(value: Value, size: int, writing: Writing) -> bytes:
+    return sum(bool(bit) << position for position, bit in enumerate(value if isinstance(value, tuple) else ())) \
+        .to_bytes(size, "big")
+
+
+ANY = frozenset(("not_available", "byte_order", "addresses"))
+TYPES = {row.name: row for row in (
+    *map(_number, NUMBERS.values()),
+    ValueType("text", ANY | {"encoding", "characters"}, decode=_text, encode=_from_text),
+    ValueType("bits", ANY | {"word_order", "states", "mask"}, decode=_bits, encode=_from_bits),
+    ValueType("raw", ANY - {"byte_order"}, encode=_from_bytes),
+    ValueType("hex", ANY, decode=lambda data, writing: data.hex().upper(), encode=_from_hex),
+    ValueType("ipv4", ANY | {"word_order"}, 2, decode=lambda data, writing: ".".join(map(str, data)),
+              encode=_from_address),
+    ValueType("time", ANY | {"word_order", "layout"},
+              decode=lambda data, writing: parse_layout(writing.layout).decode(data),
+              encode=lambda value, size, writing: parse_layout(writing.layout).encode(str(value))),
 )}
-TYPES = (*NUMBERS, *COUNTED)
+COUNTED = tuple(row.name for row in TYPES.values() if row.registers is None and row.name != "time")
+PLAIN = Writing()
 
 
+@lru_cache(1000)
 def parse_resolution(text: str) -> tuple[Decimal, str]:
     """Split a resolution as "0.1 V" into what one count is worth and the unit of measure (may be empty).
 
-    Raises ConfigError when it does not start with a positive number, or one that no count is worth.
+    It is below zero where the device counts the other way round. Raises ConfigError when it does not start with a
+    number, or one that no count is worth.
     """
     number, _, measure = text.strip().partition(" ")
     try:
         worth = Decimal(number)
     except ArithmeticError:
         worth = Decimal(0)
-    if not worth.is_finite() or not SMALLEST_WORTH <= worth <= LARGEST_WORTH or not measure.isprintable():
+    if not worth.is_finite() or not SMALLEST_WORTH <= abs(worth) <= LARGEST_WORTH or not measure.isprintable():
         raise ConfigError(f'{show(text)} does not say what one count is worth; write it like "0.1 V" or "0.001"',
                           "resolution")
     return worth, measure.strip()
 
 
 def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> bytes:
-    """The bytes of a value, from the wire put big end first, or back again.
-
-    Text has a byte order only, since nobody reverses its registers; raw bytes have none.
-    """
-    if type_name != "raw" and byte_order == "little":
+    """The bytes of a value, from the wire put big end first, or back again; each type as far as it has orders."""
+    keys = TYPES[type_name].keys
+    if byte_order == "little" and "byte_order" in keys:
         data = b"".join(data[at:at + 2][::-1] for at in range(0, len(data), 2))
-    if type_name not in ("text", "raw") and word_order == "little":
+    if word_order == "little" and "word_order" in keys:
         data = b"".join(data[at:at + 2] for at in range(len(data) - 2, -1, -2))
     return data
 
@@ -112,42 +160,47 @@ def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> 
 def pattern(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> int:
     """The bits of a value as an unsigned number, as `not_available` states them."""
     number = int.from_bytes(rearrange(type_name, data, word_order, byte_order), "big")
-    return number & (1 << NUMBERS[type_name].bits) - 1 if type_name in NUMBERS else number
+    row = NUMBERS.get(type_name)
+    return number & (1 << row.bits) - 1 if row and row.bits else number
 
 
 def decode_number(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> Number:
-    """The number, in counts, in the bytes of its registers."""
+    """The number, in counts, in the bytes of its registers; nan where they hold none."""
     return NUMBERS[type_name].decode(pattern(type_name, data, word_order, byte_order))
 
 
-def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> Value:
+def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big",
+           writing: Writing = PLAIN) -> Value | None:
     """The value in the bytes of registers: a number, in counts; or text, without the zeros and spaces that
-    fill it up; or bits, the lowest first; or the raw bytes.
+    fill it up; or bits, the lowest first; or the raw bytes; or a time as text. None when there is none.
     """
     if type_name in NUMBERS:
         return decode_number(type_name, data, word_order, byte_order)
-    if type_name == "raw":
-        return data
-    if type_name == "text":
-        return rearrange(type_name, data, word_order, byte_order).decode("ascii", "replace").rstrip("\0 ")
-    number = pattern(type_name, data, word_order, byte_order)
-    return tuple(bool(number >> position & 1) for position in range(8 * len(data)))
+    return TYPES[type_name].decode(rearrange(type_name, data, word_order, byte_order), writing)
 
 
-def encode(type_name: str, number: Number, word_order: str = "big", byte_order: str = "big") -> bytes:
-    """A number, in counts, as the bytes of its registers. Raises OverflowError when it does not fit."""
-    row = NUMBERS[type_name]
-    return rearrange(type_name, row.encode(number).to_bytes(2 * row.registers, "big"), word_order, byte_order)
+def encode(type_name: str, value: Value, word_order: str = "big", byte_order: str = "big", count: int = 0,
+           writing: Writing = PLAIN) -> bytes:
+    """A value, numbers in counts, as the bytes of its registers, of which a `count` says the number where the type
+    does not. Raises OverflowError or ValueError when it does not fit, or is none of this type.
+    """
+    row = TYPES[type_name]
+    size = 2 * (row.registers or count)
+    if row.number is None:
+        data = row.encode(value, size, writing)
+    elif isinstance(value, (int, float)):
+        data = row.number.encode(value).to_bytes(size, "big")
+    else:
+        raise ValueError(f"{show(value)} is no {type_name}")
+    return rearrange(type_name, data, word_order, byte_order)
 
 
 def encode_text(text: str, count: int, byte_order: str = "big") -> bytes:
-    """Text as `count` registers, filled up with zero bytes. Raises ValueError when it does not fit."""
-    data = text.encode("ascii", "replace")
-    if len(data) > 2 * count:
-        raise ValueError(f'"{text}" does not fit into {count} registers')
-    return rearrange("text", data.ljust(2 * count, b"\0"), "big", byte_order)
+    """Text as `count` registers, filled up with zero bytes. Raises OverflowError when it does not fit."""
+    return encode("text", text, "big", byte_order, count)
 
 
-def encode_nearest(type_name: str, number: float, word_order: str = "big", byte_order: str = "big") -> bytes:
+def encode_nearest(type_name: str, number: float, word_order: str = "big", byte_order: str = "big",
+                   count: int = 0) -> bytes:
     """Like `encode`, but a number beyond the type becomes the nearest that it can hold."""
-    return encode(type_name, NUMBERS[type_name].nearest(number), word_order, byte_order)
+    return encode(type_name, NUMBERS[type_name].nearest(number), word_order, byte_order, count)

@@ -4,7 +4,6 @@ import sys
 
 import click
 
-from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.options import (
@@ -20,6 +19,7 @@ from softsplit.commands.shared.options import (
 from softsplit.commands.shared.output import say
 from softsplit.config import line
 from softsplit.protocol.functions import Table
+from softsplit.protocol.values import WORD_ORDERS
 
 
 @click.command()

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from softsplit.commands.read.guess import WORD_ORDERS, tabulate
+from softsplit.commands.read.guess import tabulate
 from softsplit.commands.shared.display import Named, items_of, named_values
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
+from softsplit.protocol.values import WORD_ORDERS
 
 COLUMNS = ("time", "unit", "block", "table", "address", "name", "value", "measure", "error")
 

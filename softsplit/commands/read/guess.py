@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from softsplit.commands.shared.display import items_of
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
+from softsplit.protocol.values import WORD_ORDERS
 
-WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
-               "dcba": ("little", "little")}  # word_order and byte_order
 WHOLE = 100_000_000  # below which a whole number of 32 bits is plausible
 FLOAT = (1e-4, 1e8)  # where a float is
 

@@ -7,10 +7,8 @@ from datetime import datetime
 from itertools import cycle
 
 from softsplit import checks, clock
-from softsplit.commands.read.addresses import parse_address
 from softsplit.commands.read.failure import cure_of, find_cause
 from softsplit.commands.read.formats import Csv, Json, Text, title_of
-from softsplit.commands.read.guess import WORD_ORDERS
 from softsplit.commands.shared.reader import read_patiently
 from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
@@ -19,9 +17,11 @@ from softsplit.config.url import Url
 from softsplit.errors import ConfigError, Unreachable
 from softsplit.printable import printable
 from softsplit.profiles import Profile, Register, load_profile
+from softsplit.profiles.hints import require_type_name
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.protocol.notations import parse_address
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
@@ -40,7 +40,7 @@ def raw_form(form: str | None, table: str | None, address: str, count: int | Non
     profile = Profile("raw", reads, registers=tuple(_registers_as(block, names, order or "abcd")))
     if words:
         tell(words)
-    return form_of(form, profile, True, [order] if order else tuple(WORD_ORDERS))
+    return form_of(form, profile, True, [order] if order else tuple(values.WORD_ORDERS))
 
 
 def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Csv:
@@ -52,7 +52,7 @@ def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Cs
 
 
 def form_of(form: str | None, profile: Profile, decodes: bool,
-            orders: Sequence[str] = tuple(WORD_ORDERS)) -> Text | Json | Csv:
+            orders: Sequence[str] = tuple(values.WORD_ORDERS)) -> Text | Json | Csv:
     if not form:
         return Text(profile, decodes, orders)
     return Json(profile) if form == "json" else Csv(profile)
@@ -61,10 +61,10 @@ def form_of(form: str | None, profile: Profile, decodes: bool,
 def _split_type(name: str) -> tuple[str, int | None]:
     """Return the type and count of registers that "u32" or "text:8" says. Raises ConfigError."""
     kind, colon, count = name.partition(":")
-    checks.require_word(kind, values.TYPES, "type", "--as")
-    if colon and (kind in values.NUMBERS or not count.isdecimal() or not int(count)):
+    require_type_name(kind, LATER, "--as")
+    if colon and (kind not in values.COUNTED or not count.isdecimal() or not int(count)):
         raise ConfigError(f'"{name}" is not possible; write a count like text:8', "--as")
-    return kind, values.NUMBERS[kind].registers if kind in values.NUMBERS else int(count) if colon else None
+    return kind, values.TYPES[kind].registers or (int(count) if colon else None)
 
 
 def _registers_in(name: str) -> int:
@@ -73,7 +73,7 @@ def _registers_in(name: str) -> int:
 
 def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Register]:
     """Cut a block into registers of these types, again and again; the rest that is too small stays raw."""
-    word_order, byte_order = WORD_ORDERS[order]
+    word_order, byte_order = values.WORD_ORDERS[order]
     registers, address = [], block.address
     for name in cycle(names):
         left = block.end - address
@@ -89,6 +89,7 @@ def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Regist
     return registers
 
 
+LATER = ("time",)  # types that a profile has to say more of
 MOST_FAILURES = 2  # equal ones without any answer, after which the rest is not tried
 
 

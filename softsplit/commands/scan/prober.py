@@ -10,7 +10,8 @@ from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
 from softsplit.printable import printable
-from softsplit.profiles import Profile
+from softsplit.profiles import Identify, Named, Profile
+from softsplit.profiles.identify import OBJECTS
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -25,7 +26,6 @@ PAUSE = 0.02  # s between an answer and the next request, at least
 TRIES = 2  # of a question whose answer comes damaged
 ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
 LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
-OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # MAP 6.21
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Prober:
         self._character = adu.character_time(line.baudrate, line.mode) if line else 0.0
         self._timeout = timeout
         self._url = url
+        self._names: dict[int, dict[str, str]] = {}  # what each unit calls itself
         self._client = client_for(url, self._time(PROBE), line, request_gap=PAUSE)
 
     def __enter__(self):
@@ -95,24 +96,36 @@ class Prober:
     def examine(self, unit: int, profiles: Iterable[Profile]) -> Found:
         """Find out what a unit is. Raises Unreachable."""
         profile, said = self._recognise(unit, profiles)
-        return Found(unit, profile, said, tuple(self._identification(unit)))
+        named = tuple(f'{name} "{text}"' for name, text in self._named(unit).items())
+        return Found(unit, profile, said, named)
 
     def _recognise(self, unit: int, profiles: Iterable[Profile]) -> tuple[Profile | None, Value | None]:
         answers: dict[Block, bytes] = {}
         for profile in profiles:
-            identify = profile.identify
-            if identify is None:
-                continue
-            register = identify.register
-            if register.block not in answers:
-                answers[register.block] = self._learn(unit, pdu.read_question(register.block))
-            data = answers[register.block][2:]
-            if data and identify.fits(said := register.decode(data)):
-                return profile, said
+            said = [self._says(unit, identify, answers) for identify in profile.identify]
+            if said and None not in said:
+                return profile, said[0]
         return None, None
 
-    def _identification(self, unit: int) -> Iterable[str]:
-        """Give what a unit calls itself, if it knows how to (MAP 6.21)."""
+    def _says(self, unit: int, identify: Identify | Named, answers: dict[Block, bytes]) -> Value | None:
+        """Return what the unit says that such a device says, or None; `answers` are what it has said already."""
+        if isinstance(identify, Named):
+            named = self._named(unit)
+            return " ".join(named.values()) if identify.fits(named) else None
+        register = identify.register
+        if register.block not in answers:
+            answers[register.block] = self._learn(unit, pdu.read_question(register.block))
+        data = answers[register.block][2:]
+        said = register.decode(data) if data else None
+        return said if identify.fits(said) else None
+
+    def _named(self, unit: int) -> dict[str, str]:
+        """Return what a unit calls itself, if it knows how to (MAP 6.21): vendor, product, revision."""
+        if unit not in self._names:
+            self._names[unit] = dict(self._identification(unit))
+        return self._names[unit]
+
+    def _identification(self, unit: int) -> Iterable[tuple[str, str]]:
         following = 0
         named: dict[int, bytes] = {}
         for _ in OBJECTS:
@@ -125,7 +138,7 @@ class Prober:
                 break
         for number, name in OBJECTS.items():
             if text := printable(named.get(number, b"").decode("utf-8", "replace").strip("\0")).strip():
-                yield f'{name} "{text}"'
+                yield name, text
 
     def _learn(self, unit: int, question: Question) -> bytes:
         """Return the PDU of a good answer, or nothing. Raises Unreachable."""

@@ -8,7 +8,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import Value, parse_resolution
 
-DIGITS = {"f32": 7, "f64": 15}  # that a float has
+DIGITS = {"f16": 4, "f32": 7, "f64": 15, "e8s24": 8, "e8u24": 8}  # that a float has
 ABSENT = "absent"  # what the device itself calls not available
 
 
@@ -41,6 +41,8 @@ class Named:
             return value.hex(" ", 2)
         if isinstance(value, tuple):
             return _bits(value)
+        if self.register.is_scaled:  # whose decimals change with what it is scaled by
+            return f"{value:.12g}"
         if self.register.type in DIGITS:
             return f"{value:.{DIGITS[self.register.type]}g}"
         exponent = int(parse_resolution(self.register.resolution)[0].as_tuple().exponent)
@@ -62,8 +64,10 @@ def items_of(block: Block, data: bytes) -> list[int]:
     return [int.from_bytes(data[at:at + 2], "big") for at in range(0, len(data), 2)]
 
 
-def _bits(bits: tuple[bool, ...]) -> str:
-    """One bit is on or off; of several the numbers of those that are on, the first is 0."""
+def _bits(bits: tuple[bool, ...] | tuple[str, ...]) -> str:
+    """One bit is on or off; of several the numbers of those that are on, the first is 0; or their names."""
+    if not bits or isinstance(bits[0], str):
+        return printable(", ".join(map(str, bits))) or "none"
     if len(bits) == 1:
         return "on" if bits[0] else "off"
     return ", ".join(str(number) for number, bit in enumerate(bits) if bit) or "none"

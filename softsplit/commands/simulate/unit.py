@@ -1,0 +1,159 @@
+"""A simulated unit: what its registers say, through the same types as what is read from a real one."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import sin
+
+from softsplit.commands.simulate.battery import shown_by_battery
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.meter import shown_by_meter
+from softsplit.commands.simulate.servers import FaultyUnit
+from softsplit.profiles import Identify, Profile, Register
+from softsplit.profiles.encoding import encode
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol import values
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.values import Value
+
+USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
+EXPONENTS = {"A": -2, "V": -1, "W": 0, "VA": 0, "var": 0, "Hz": -2, "%": -2, "degC": -1}  # powers of ten, as devices have
+RATIOS = {"ct_ratio": 40}  # of transformers, by name; usual are none
+ADDRESS = "192.168.1.10"
+
+
+class SimulatedUnit(FaultyUnit):
+    """A unit which answers reads inside its profile's `readable`, and refuses all else as a device would.
+
+    What no register of the profile covers reads as all bits one.
+    """
+
+    def __init__(self, unit: int, profile: Profile, faults: Faults, *others):
+        super().__init__(unit, faults, *others)
+        self._profile = profile
+        self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
+        self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
+        self._named = {(each.type, each.parts): each for each in profile.registers}
+        self._exponents = self._choose_exponents()
+
+    def answer(self, pdu: bytes) -> bytes:  # server thread
+        asked = pdus.asked_block(pdu, self._profile.tables, self._profile.step)
+        if isinstance(asked, int):
+            return pdus.exception_pdu(pdu[0], asked)
+        if not any(readable.contains(asked) for readable in self._profile.readable):
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
+        if not asked.table.holds_bits and asked.count > self._profile.max_count:
+            return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_VALUE)
+        return bytes((pdu[0], asked.byte_count)) + self.data(asked, time.time())
+
+    def data(self, block: Block, t: float) -> bytes:
+        """What the unit answers for a block at wall time `t`, as on the wire."""
+        shown = self._shown_by_house(t)
+        if block.table.holds_bits:
+            return self._bits(block, shown)
+        for identify in self._profile.identify:
+            if isinstance(identify, Identify) and block == identify.register.block and identify.equals:
+                return encode(identify.register, identify.equals[0], nearest=True)  # read alone it may stand for itself
+        words: dict[int, bytes] = {}
+        for register in self._profile.registers:
+            if any(part.overlaps(block) for part in register.needs):
+                self._put(words, register, shown, t)
+        step, unused = block.step, b"\xff\xff"
+        return b"".join(words.get(address, unused) for address in range(block.address, block.end, step))
+
+    def shown(self, t: float) -> dict[str, Value | None]:
+        """What the registers show at wall time `t`, by name, before it is rounded to what they can say."""
+        house = self._shown_by_house(t)
+        return {register.name: self._value(register, house, t) for register in self._profile.registers}
+
+    def _shown_by_house(self, t: float) -> dict:
+        if self._is_battery:
+            return shown_by_battery(self.unit, t)
+        return shown_by_meter(self.unit, t, self._phases)
+
+    def _bits(self, block: Block, shown: dict) -> bytes:
+        """Bits are off, unless the device shows otherwise."""
+        bits = bytearray(block.count)
+        for register in self._profile.registers:
+            if block.contains(register.block):
+                bits[block.span(register.block)] = bytes([shown.get(register.name, 0)] * register.block.count)
+        return pdus.pack_bits(bits)
+
+    def _put(self, words: dict[int, bytes], register: Register, shown: dict, t: float) -> None:
+        """Put a register, and what has a say in it, where it stands."""
+        value = self._value(register, shown, t)
+        said = {each: self._said_by(each, register, value, shown, t) for each in register.factors}
+        for each, its in said.items():
+            if (each.type, each.parts) not in self._named:
+                _lay(words, each, encode(each, its, into=_into(words, each), nearest=True))
+        factor = register.factor(said) or Decimal(1)
+        if value is None and not register.not_available:
+            value = 0
+        _lay(words, register, encode(register, value, factor, _into(words, register), nearest=True))
+
+    def _said_by(self, factor: Register, register: Register, value: Value | None, shown: Mapping, t: float) -> Value:
+        """What another register says that has a say in this one."""
+        if named := self._named.get((factor.type, factor.parts)):
+            return self._value(named, shown, t) or 0
+        if register.sign and factor is register.sign.register:
+            is_negative = isinstance(value, (int, float)) and value < 0
+            return register.sign.negative if is_negative else int(register.sign.negative == 0)
+        return self._exponents[factor.parts] if factor is register.exponent else 1
+
+    def _choose_exponents(self) -> dict[tuple[Block, ...], int]:
+        """A power of ten for each register of one, with which all fit whom it serves."""
+        found: dict[tuple[Block, ...], int] = {}
+        for register in self._profile.registers:
+            if register.exponent:
+                exponent = EXPONENTS.get(values.parse_resolution(register.resolution)[1], 0)
+                found[register.exponent.parts] = max(exponent, found.get(register.exponent.parts, exponent))
+        return found
+
+    def _value(self, register: Register, shown: Mapping, t: float) -> Value | None:
+        """What a register says: what the house shows under its name, else something usual."""
+        if register.name in shown:
+            return shown[register.name]
+        if register.row.number is None:
+            return self._usual_text(register, t)
+        return self._usual(register, t)
+
+    def _usual_text(self, register: Register, t: float) -> Value:
+        """What a register says that holds no number."""
+        match register.type:
+            case "text":
+                room = register.count if register.characters else 2 * register.count
+                return self._text(register)[:room]
+            case "time":
+                return f"{datetime.fromtimestamp(t, UTC):%Y-%m-%d %H:%M:%S}"
+            case "bits":
+                return ()
+            case "ipv4":
+                return ADDRESS
+        return "" if register.type == "hex" else bytes(2 * register.count)
+
+    def _text(self, register: Register) -> str:
+        model = self._profile.title.split()[-1] if self._profile.title else self._profile.name
+        return {"type_designation": f"{model} 312-100", "firmware_version": "1.0.0"}.get(register.name, model)
+
+    def _usual(self, register: Register, t: float) -> float | str:
+        if register.name == "serial_number":
+            return 1_000_000 + self.unit
+        if register.states:
+            states = sorted(register.states)
+            return register.states[states[int(t / 30) % len(states)]]
+        if register.name in RATIOS:
+            return RATIOS[register.name]
+        usual = USUAL.get(values.parse_resolution(register.resolution)[1])
+        return usual * (1 + 0.05 * sin(t / 11 + register.block.address)) if usual else 1
+
+
+def _into(words: Mapping[int, bytes], register: Register) -> bytes:
+    """What already stands where a register stands."""
+    return b"".join(words.get(address, b"\0\0") for part in register.parts
+                    for address in range(part.address, part.end, part.step))
+
+
+def _lay(words: dict[int, bytes], register: Register, encoded: bytes) -> None:
+    addresses = (address for part in register.parts for address in range(part.address, part.end, part.step))
+    words |= {address: encoded[at:at + 2] for at, address in zip(range(0, len(encoded), 2), addresses)}

@@ -1,0 +1,61 @@
+"""Which bits of its registers a value takes: all of them, one byte, or those under a mask. Pure."""
+
+from dataclasses import dataclass
+
+from softsplit.errors import ConfigError, show
+from softsplit.protocol.numbers import NUMBERS, NumberType, mod10, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`width` bits from `shift` on, of a number that registers make, the big end first."""
+
+    shift: int
+    width: int
+
+    def of(self, raw: int) -> int:
+        return raw >> self.shift & self._ones
+
+    def put(self, raw: int, bits: int) -> int:
+        """Return the number with these bits in their place."""
+        return raw & ~(self._ones << self.shift) | (bits & self._ones) << self.shift
+
+    @property
+    def _ones(self) -> int:
+        return (1 << self.width) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The bits of a value: where it is read (`own`), what it overwrites (`written`), what may say that there is none
+    (`said`); and the type of `number` that they are. `mask` hides some bits of what is no number.
+    """
+
+    own: Span
+    written: Span
+    said: Span
+    mask: int
+    number: NumberType = NUMBERS["u16"]
+
+
+def field_of(type_name: str, count: int, mask: int | None, byte: str) -> Field:
+    """Return the bits that a value of this type takes of `count` registers. Raises ConfigError."""
+    size = 16 * count
+    everything, all_bits = Span(0, size), (1 << size) - 1
+    if mask is not None and (not isinstance(mask, int) or isinstance(mask, bool) or not 0 < mask <= all_bits):
+        raise ConfigError(f"{show(mask)} takes no bits of {count} registers; write it like mask = 0x0F00", "mask")
+    if type_name not in NUMBERS:
+        return Field(everything, everything, everything, all_bits if mask is None else mask)
+    number = mod10(count) if type_name == "mod10" else NUMBERS[type_name]
+    if number.bits == 8:
+        half = Span(8 if byte == "high" else 0, 8)
+        return Field(half, half, half, all_bits, number)
+    plain = Span(0, number.bits)
+    if mask is None:
+        return Field(plain, everything, plain, all_bits, number)  # one below zero fills up all of its registers
+    shift = (mask & -mask).bit_length() - 1
+    part = Span(shift, mask.bit_length() - shift)
+    if mask.bit_count() != part.width:
+        raise ConfigError(f"0x{mask:X} has bits that stand apart; allowed are neighbours, like 0x0F00", "mask")
+    return Field(part, part, plain, all_bits,
+                 whole(f"{type_name} of {part.width} bits", part.width, type_name.startswith("s")))

@@ -1,0 +1,109 @@
+"""The content of a profile's file, made into a Profile."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from typing import TypeVar
+
+from softsplit import checks
+from softsplit.errors import ConfigError
+from softsplit.profiles import hints
+from softsplit.profiles.entries import (
+    BLOCK_KEYS,
+    ORDER_KEYS,
+    VALUE_KEYS,
+    Entry,
+    Habits,
+    block_of,
+    orders_of,
+    register_of,
+    registers_of,
+)
+from softsplit.profiles.identify import Identify, Named
+from softsplit.profiles.profile import MOST_REGISTERS, Profile
+from softsplit.protocol.blocks import Read
+from softsplit.protocol.functions import MAX_REGISTERS
+
+Item = TypeVar("Item")
+PROFILE_KEYS = ("title", "source", "unconfirmed", "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
+                "readable", "alone", "identify", "block", "register")
+READ_KEYS = (*BLOCK_KEYS, "name", "every")
+SAYS_KEYS = ("starts_with", "equals")
+NAMED_KEYS = ("vendor", "product")
+IDENTIFY_KEYS = (*BLOCK_KEYS, "type", *ORDER_KEYS, "mask", "byte", "encoding", "characters", *SAYS_KEYS)
+EXAMPLES = {key: f"{key} = [{{ address = 0x5B00, count = 2 }}]" for key in ("readable", "alone")}
+ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many of that a register takes
+MOST_IDENTIFYING = 8  # registers
+
+
+def profile_of(content: Entry, name: str) -> Profile:
+    """Return the profile that the content of a file states. Raises ConfigError, which names the profile."""
+    try:
+        hints.require_keys(content, PROFILE_KEYS)
+        habits = _habits(content)
+        functions = content.get("functions")
+        return Profile(
+            name=name,
+            **{key: checks.require_type(content.get(key, ""), str, key) for key in ("title", "source", "unconfirmed")},
+            functions=None if functions is None else checks.require_type(functions, list, "functions", "[3, 4, 16]"),
+            readable=_each(content, "readable", partial(block_of, habits=habits)),
+            alone=_each(content, "alone", partial(block_of, habits=habits)),
+            reads=_each(content, "block", partial(_read, habits=habits)),
+            identify=_identify(content.get("identify", []), habits),
+            registers=tuple(chain(*_each(content, "register", partial(registers_of, habits=habits)))),
+            max_count=content.get("max_count", MAX_REGISTERS), gap=content.get("gap", 0.0),
+        )
+    except ConfigError as error:
+        raise ConfigError(f"profile {name}: {error}") from error.__cause__
+
+
+def _habits(content: Entry) -> Habits:
+    addressing = checks.require_type(content.get("addressing", "registers"), str, "addressing")
+    checks.require_word(addressing, ADDRESSINGS, "word", "addressing")
+    first = checks.require_type(content.get("first_address", 0), int, "first_address")
+    if first not in (0, 1):
+        raise ConfigError(f"{checks.show(first)} is not possible; allowed are 0, and 1 where the manual counts from 1",
+                          "first_address")
+    return Habits(ADDRESSINGS[addressing], orders_of(content, {}), first)
+
+
+def _each(content: Entry, key: str, build: Callable[[Entry], Item]) -> tuple[Item, ...]:
+    entries = []
+    example = EXAMPLES.get(key, f"[[{key}]]")
+    stated = checks.require_type(content.get(key, []), list, key, example)
+    for number, entry in enumerate(checks.require_few(stated, MOST_REGISTERS, "of them", key), 1):
+        with checks.inside(f"{key}[{number}]"):
+            entries.append(build(checks.require_type(entry, dict, "", example)))
+    return tuple(entries)
+
+
+def _read(entry: Entry, habits: Habits) -> Read:
+    block = block_of(entry, habits, READ_KEYS)
+    name = checks.require_name(entry.get("name", f"0x{block.address:04X}"), "name")
+    return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
+
+
+def _identify(stated: object, habits: Habits) -> list[Identify | Named]:
+    """Return what tells the device: one table, or several in a list."""
+    if not isinstance(stated, list):
+        with checks.inside("identify"):
+            return [_told_by(checks.require_type(stated, dict, "", "[identify]"), habits)]
+    found = []
+    for number, entry in enumerate(checks.require_few(stated, MOST_IDENTIFYING, "of them", "identify"), 1):
+        with checks.inside(f"identify[{number}]"):
+            found.append(_told_by(checks.require_type(entry, dict, "", "[[identify]]"), habits))
+    return found
+
+
+def _told_by(stated: Entry, habits: Habits) -> Identify | Named:
+    if any(key in stated for key in NAMED_KEYS):
+        checks.require_keys(stated, NAMED_KEYS)
+        return Named(**{key: checks.require_type(each, str, key) for key, each in stated.items()})
+    hints.require_keys(stated, (*IDENTIFY_KEYS, *NAMED_KEYS))
+    place = {key: value for key, value in stated.items() if key not in SAYS_KEYS}
+    equals = stated.get("equals", [])
+    return Identify(
+        register=register_of({"name": "identify", **place}, habits, (*VALUE_KEYS, "name")),
+        starts_with=checks.require_type(stated.get("starts_with", ""), str, "starts_with"),
+        equals=equals if isinstance(equals, list) else [equals],
+    )

@@ -1,0 +1,73 @@
+"""Encode values for registers: the contrary of `Register.decode`. Pure."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from math import isfinite, nan
+
+from softsplit.errors import show
+from softsplit.profiles.register import FLOATS, ONE, Register
+from softsplit.protocol import values
+from softsplit.protocol.pdu import pack_bits
+from softsplit.protocol.values import Value
+
+
+def encode(register: Register, value: Value | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
+    """Return the bytes of a register's `parts` that say this value, numbers in its unit of measure.
+
+    Other values that share these registers are taken over from `into`. `factor` is what its other registers make of
+    a count, `Register.factor` of what they say. None is written as the first pattern of `not_available`, or as nan.
+    Raises OverflowError when the value does not fit, or would say "not available", unless the `nearest` that fits will do;
+    and ValueError when the type cannot say it.
+    """
+    orders = register.word_order, register.byte_order
+    if register.block.table.holds_bits:
+        return value if isinstance(value, bytes) else pack_bits(list(_bits(register, value, register.block.count)))
+    raw = int.from_bytes(values.rearrange(register.type, into, *orders), "big")
+    if value is None:
+        raw = register.bits.said.put(raw, _absent(register))
+    elif register.row.number is None:
+        raw = raw & ~register.bits.mask | _pattern(register, value) & register.bits.mask
+    else:
+        number, count = register.bits.number, _counts(register, value, factor)
+        raw = register.bits.written.put(raw, number.encode(number.nearest(count) if nearest else count))
+    if value is not None and register.bits.said.of(raw) in register.not_available and not nearest:
+        raise OverflowError(f'"{register.name}": {show(value)} would say "not available"')
+    return values.rearrange(register.type, raw.to_bytes(2 * register.count, "big"), *orders)
+
+
+def _absent(register: Register) -> int:
+    """The pattern that says "no value"."""
+    if register.not_available:
+        return register.not_available[0]
+    if register.row.number is None or register.type not in FLOATS:
+        raise ValueError(f'"{register.name}" has no pattern for "not available"')
+    return register.row.number.encode(nan)
+
+
+def _pattern(register: Register, value: Value) -> int:
+    """What is no number, as the bits of its registers."""
+    if register.type == "bits":
+        value = tuple(_bits(register, value, 16 * register.count))
+    return int.from_bytes(values.encode(register.type, value, count=register.count, writing=register.writing), "big")
+
+
+def _counts(register: Register, value: Value, factor: Decimal) -> int | float:
+    """How many counts a value is, whole where the type is."""
+    if isinstance(value, str):
+        named = [count for count, name in register.states.items() if name == value]
+        if not named:
+            raise ValueError(f'"{register.name}" knows no state {show(value)}')
+        return named[0]
+    if not isinstance(value, (int, float)) or not isfinite(value) or not factor:
+        raise ValueError(f'"{register.name}" cannot say {show(value)}')
+    worth = values.parse_resolution(register.resolution)[0]
+    exact = (Decimal(repr(value)) - Decimal(repr(register.offset))) / (worth * factor)
+    return int(exact.to_integral_value()) if register.bits.number.is_whole else float(exact)
+
+
+def _bits(register: Register, value: Value | None, count: int) -> Iterable[bool]:
+    """The bits that a value of bits says, by number or by name."""
+    given = value if isinstance(value, tuple) else ()
+    named = {register.states.get(number, f"bit {number}"): number for number in range(count)}
+    on = {named.get(each) if isinstance(each, str) else number if each else None for number, each in enumerate(given)}
+    return (number in on for number in range(count))

@@ -1,0 +1,89 @@
+"""What others call the keys, types and tables of a profile, so that no guess at the nearest word leads astray.
+
+The nearest word to int16 would be u16, and -500 W would read 65036 W. So there is a list, and only what does not
+stand in it is compared.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from softsplit import checks
+from softsplit.errors import ConfigError, show
+from softsplit.protocol.functions import Table
+from softsplit.protocol.notations import parse_address
+from softsplit.protocol.values import TYPES
+
+SIGNED = {f"{word}{bits}": f"s{bits}" for bits in (8, 16, 24, 32, 48, 64) for word in ("int", "i", "sint", "signed")}
+UNSIGNED = {f"{word}{bits}": f"u{bits}" for bits in (8, 16, 24, 32, 48, 64) for word in ("uint", "unsigned", "ui")}
+TYPE_WORDS = {
+    **SIGNED, **UNSIGNED,
+    "short": "s16", "int": "s16", "integer": "s16", "long": "s32", "longlong": "s64", "signed": "s16", "sbyte": "s8",
+    "ushort": "u16", "uint": "u16", "word": "u16", "unsigned": "u16", "dword": "u32", "ulong": "u32", "ulonglong": "u64",
+    "qword": "u64", "byte": "u8", "half": "f16", "float16": "f16",
+    "float": "f32", "float32": "f32", "real": "f32", "single": "f32", "double": "f64", "float64": "f64", "lreal": "f64",
+    "string": "text", "str": "text", "ascii": "text", "char": "text", "utf8": "text", "utf-8": "text",
+    "bool": "bits", "boolean": "bits", "bit": "bits", "bitfield": "bits", "bitmap": "bits", "enum": "u16", "enum16": "u16",
+    "acc16": "u16", "acc32": "u32", "acc64": "u64", "bitfield16": "bits", "bitfield32": "bits", "sunssf": "s16",
+    "datetime": "time", "date": "time", "timestamp": "time", "ip": "ipv4", "ipaddr": "ipv4", "bytes": "raw", "bcd": "bcd16",
+    "uint16_t": "u16", "int16_t": "s16", "uint32_t": "u32", "int32_t": "s32",
+}
+KEY_WORDS = {
+    "scale": "resolution", "factor": "resolution", "multiplier": "resolution", "gain": "resolution", "unit": "resolution",
+    "unit_of_measurement": "resolution", "unit_of_measure": "resolution", "divisor": "resolution", "precision": "resolution",
+    "register": "address", "reg": "address", "start": "address", "addr": "address",
+    "function": "table", "fc": "table", "function_code": "table", "register_type": "table", "input_type": "table",
+    "swap": "word_order", "word_swap": "word_order", "endianness": "word_order", "endianess": "word_order", "endian": "word_order",
+    "order": "word_order", "byteorder": "byte_order", "wordorder": "word_order", "byte_swap": "byte_order",
+    "scale_factor": "exponent", "sf": "exponent", "data_type": "type", "datatype": "type", "format": "type",
+    "length": "count", "size": "count", "quantity": "count", "nan": "not_available", "invalid": "not_available",
+    "enum": "states", "map": "states", "values": "states", "bit": "mask", "bitmask": "mask", "interval": "every",
+    "period": "every", "scan_interval": "every", "title": "title", "description": "title",
+}
+KEY_EXAMPLES = {"resolution": 'resolution = "0.1 V"', "word_order": 'word_order = "little", or "cdab"',
+                "table": 'table = "input registers"', "mask": "mask = 0x0004 for bit 2"}
+TABLE_WORDS = {
+    "coil": Table.COILS, "discrete": Table.DISCRETE_INPUTS, "discrete input": Table.DISCRETE_INPUTS,
+    "input": Table.INPUT_REGISTERS, "inputs": Table.INPUT_REGISTERS, "input register": Table.INPUT_REGISTERS,
+    "input_registers": Table.INPUT_REGISTERS, "holding": Table.HOLDING_REGISTERS, "holding register": Table.HOLDING_REGISTERS,
+    "holding_registers": Table.HOLDING_REGISTERS, "holdings": Table.HOLDING_REGISTERS,
+}
+
+
+def require_keys(entry: Iterable[str], allowed: Collection[str]) -> None:
+    """Raise ConfigError for the first key that is not allowed."""
+    for key in entry:
+        meant = KEY_WORDS.get(key.lower(), "")
+        if key not in allowed and meant in allowed:
+            example = KEY_EXAMPLES.get(meant, "")
+            raise ConfigError(f'unknown key {show(key)}; did you mean "{meant}"?{f" Write it like {example}" if example else ""}',
+                              key)
+    checks.require_keys(entry, allowed)
+
+
+def require_type_name(name: str, but: Collection[str] = (), key: str = "type") -> None:
+    """Raise ConfigError for what is no type, or one of those that are not possible here."""
+    _require(name, [each for each in TYPES if each not in but], TYPE_WORDS, "type", key)
+
+
+def require_table(name: str) -> None:
+    """Raise ConfigError for what is no table."""
+    words = {word: table.value for word, table in TABLE_WORDS.items()} | {str(table.function): table.value for table in Table}
+    _require(name, [table.value for table in Table], words, "table", "table")
+
+
+def _require(name: str, words: Collection[str], others: Mapping[str, str], what: str, key: str) -> None:
+    meant = others.get(name.lower().replace(" ", "") if what == "type" else name.lower())
+    if meant and name not in words:
+        raise ConfigError(f'unknown {what} {show(name)}; did you mean "{meant}"? (allowed: {", ".join(words)})', key)
+    checks.require_word(name, words, what, key)
+
+
+def place_of(stated: object, table: Table | None, first: int) -> tuple[Table, int]:
+    """Return the table and the protocol address that a profile states, which is a number counted from `first` on; or a
+    text as manuals write addresses, "40001", which names a table where `table` does not. Raises ConfigError.
+    """
+    if isinstance(stated, str):
+        return parse_address(stated, table, "address")[:2]
+    address = checks.require_type(stated, int, "address", '0x5B00, or "40001" as manuals do')
+    if address < first:
+        raise ConfigError(f"{show(address)} is not possible where the first address is {first}", "address")
+    return table or Table.HOLDING_REGISTERS, address - first

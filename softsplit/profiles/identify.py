@@ -1,0 +1,63 @@
+"""What tells a make of device: what a register says, or how it names itself."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from softsplit import checks
+from softsplit.checks import Settled
+from softsplit.errors import ConfigError
+from softsplit.profiles.register import Register
+from softsplit.protocol import values
+from softsplit.protocol.blocks import Read
+
+OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # of function 43/14; MAP 6.21
+
+
+@dataclass(frozen=True, eq=False)
+class Identify:
+    """What tells a make of device: this register, when its text starts so, or it equals one of these.
+
+    Raises ConfigError when the register can say neither.
+    """
+
+    register: Register
+    starts_with: str = ""
+    equals: Settled[Iterable[str | int], tuple[str | int, ...]] = Settled(())
+
+    def __post_init__(self) -> None:
+        kind = self.register.type
+        checks.settle(self, equals=tuple(self.equals))
+        number = self.register.row.number
+        if kind != "text" and not (number and number.is_whole):
+            raise ConfigError(f"a {kind} is not compared; allowed are text and whole numbers", "type")
+        if bool(self.starts_with) == bool(self.equals):
+            raise ConfigError("either starts_with or equals is needed, and not empty")
+        if self.starts_with and kind != "text":
+            raise ConfigError(f"a {kind} starts with no text; use equals", "starts_with")
+        for each in self.equals:
+            checks.require_type(each, str if kind == "text" else int, "equals")
+        Read(self.register.block, "identify")  # one read may ask for it
+
+    def fits(self, value: values.Value | None) -> bool:
+        """Whether such a device says this in the register."""
+        if self.starts_with:
+            return isinstance(value, str) and value.startswith(self.starts_with)
+        return value in self.equals
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """What tells a make of device: how it calls itself (function 43/14, MAP 6.21), as far as that is said here."""
+
+    vendor: str = ""
+    product: str = ""
+
+    def __post_init__(self) -> None:
+        for key in ("vendor", "product"):
+            checks.require_name(getattr(self, key), key)
+        if not (self.vendor or self.product):
+            raise ConfigError("vendor or product is needed, and not empty")
+
+    def fits(self, named: Mapping[str, str]) -> bool:
+        """Whether such a device calls itself so, by the words of OBJECTS."""
+        return all(named.get(key, "") == said for key, said in (("vendor", self.vendor), ("product", self.product)) if said)

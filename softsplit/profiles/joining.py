@@ -1,0 +1,82 @@
+"""What registers say, from one answer or from several that were given at about the same time. Pure.
+
+A power of ten, a ratio or a sign may stand in another block than its number. One that has changed since would make a
+wrong number of it: so they are joined from one answer where they stand in one, else from readings no further apart
+than two periods (of the slower of the two); otherwise there is no value.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from softsplit.profiles.register import Register
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdu import pack_bits, unpack_bits
+from softsplit.protocol.values import Value
+
+APART = 2.0  # periods
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The data of a block as it came over the wire; when it was taken, and how often it is, in seconds.
+
+    `every` is 0 when nobody knows: then it is joined with nothing else.
+    """
+
+    block: Block
+    data: bytes
+    taken_at: float = 0.0
+    every: float = 0.0
+
+    def part(self, block: Block) -> bytes:
+        """The data of a block that lies in this one."""
+        span = self.block.span(block)
+        if block.table.holds_bits:
+            return pack_bits(unpack_bits(self.data, self.block.count)[span])
+        return self.data[2 * span.start:2 * span.stop]
+
+    def fits(self, other: "Answer") -> bool:
+        """Whether the two were taken at about the same time."""
+        return abs(self.taken_at - other.taken_at) <= APART * max(self.every, other.every)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a register says, None when there is no value; `taken_at` is the time of the oldest answer it is from."""
+
+    value: Value | None
+    taken_at: float
+
+
+def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Said]:
+    """Return what each register says whose own first part lies in one of the answers; the newest counts."""
+    newest = sorted(answers, key=lambda answer: -answer.taken_at)
+    found = {}
+    for register in registers:
+        home = next((each for each in newest if each.block.contains(register.parts[0])), None)
+        if home is not None:
+            found[register] = _said(register, home, newest)
+    return found
+
+
+def _said(register: Register, home: Answer, newest: Sequence[Answer]) -> Said:
+    used = {part: answer for part in register.needs if (answer := _answer_of(part, home, newest))}
+    taken_at = min(answer.taken_at for answer in used.values())
+    if len(used) < len(register.needs):
+        return Said(None, taken_at)
+
+    def data(each: Register) -> bytes:
+        if len(each.parts) == 1:
+            return used[each.parts[0]].part(each.parts[0])
+        return b"".join(used[part].part(part) for part in each.parts)
+
+    said = {each: each.decode(data(each)) for each in register.factors}
+    return Said(register.decode(data(register), register.factor(said)), taken_at)
+
+
+def _answer_of(part: Block, home: Answer, newest: Sequence[Answer]) -> Answer | None:
+    """Return where a part is taken from: the answer its value stands in, or another one that is as good."""
+    if home.block.contains(part):
+        return home
+    other = next((each for each in newest if each.block.contains(part)), None)
+    return other if other and other.fits(home) else None

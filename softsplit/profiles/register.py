@@ -1,0 +1,222 @@
+"""A register of a profile: a named value, where it stands, how it is written, what one count is worth."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from softsplit import checks
+from softsplit.checks import Settled
+from softsplit.errors import ConfigError, show
+from softsplit.profiles.bitfield import Field, field_of
+from softsplit.protocol import values
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.numbers import MOST_MOD10
+from softsplit.protocol.pdu import unpack_bits
+from softsplit.protocol.times import EXAMPLE, parse_layout
+
+LARGEST_EXPONENT = 30  # of ten; what says more is no exponent
+ONE = Decimal(1)
+FLOATS = ("f16", "f32", "f64")  # which have a pattern for what is no number
+
+
+@checks.plainly_signed
+@dataclass(frozen=True, eq=False)
+class Register:
+    """A named value: where it stands, how it is written, what one count is worth. For people and tools only.
+
+    `resolution` is text like "0.1 V"; below zero, "-0.1 W", where the device counts the other way round.
+    `not_available` are patterns, as unsigned numbers or those of the type, which say that there is no value; `offset`
+    is added after the resolution; `states` gives counts a name, `other_state` all the others, and of bits each its
+    own; `word_order` and `byte_order` say which end comes first, "big" or "little". `mask` takes some bits of a whole
+    number, `byte` says which byte of its register a u8 or s8 is, "high" or "low". `addresses` are those of registers
+    that are no neighbours. `encoding` and `characters` say how text is written, `layout` how a time.
+
+    Other registers may have a say in a number: `exponent` is a power of ten, `times` are ratios by which it is
+    multiplied, `sign` turns it round. Then `parts` and `needs` are not the same.
+    """
+
+    name: str
+    block: Block
+    type: str
+    resolution: str = "1"
+    not_available: Settled[int | Iterable[int] | None, tuple[int, ...]] = Settled(None)
+    offset: float = 0
+    states: Mapping[int, str] = field(default_factory=dict)
+    other_state: str = ""
+    word_order: str = "big"
+    byte_order: str = "big"
+    mask: int | None = None
+    byte: str = ""
+    exponent: "Register | None" = None
+    times: Settled[Iterable["Register"], tuple["Register", ...]] = Settled(())
+    sign: "Sign | None" = None
+    addresses: Settled[Iterable[int], tuple[int, ...]] = Settled(())
+    encoding: str = ""
+    characters: str = ""
+    layout: str = ""
+    unconfirmed: bool = False
+    parts: tuple[Block, ...] = field(init=False, default=())  # where the value itself stands
+    needs: tuple[Block, ...] = field(init=False, default=())  # and all else that has a say in it
+    bits: Field = field(init=False, repr=False)  # which of the bits are its own
+
+    def __post_init__(self) -> None:
+        checks.require_name(self.name, "name")
+        checks.require_word(self.type, values.TYPES, "type", "type")
+        values.parse_resolution(checks.require_type(self.resolution, str, "resolution", '"0.1 V"'))
+        for key in ("word_order", "byte_order"):
+            checks.require_word(getattr(self, key), values.ORDERS, "order", key)
+        checks.settle(self, times=tuple(self.times), addresses=tuple(self.addresses))
+        self._check_keys()
+        self._settle_parts()
+        self._check_size()
+        checks.settle(self, bits=field_of(self.type, self.count, self.mask, self.byte))
+        for key in ("word_order", "byte_order"):  # one that says nothing of it is as usual
+            if key not in self.row.keys or self.layout and not parse_layout(self.layout).is_number and key == "word_order":
+                checks.settle(self, **{key: "big"})
+        checks.settle(self, not_available=tuple(map(self._pattern, _listed(self.not_available))))
+
+    @property
+    def row(self) -> values.ValueType:
+        return values.TYPES[self.type]
+
+    @property
+    def count(self) -> int:
+        """How many registers or bits the value itself takes."""
+        return sum(part.count for part in self.parts)
+
+    @property
+    def factors(self) -> "tuple[Register, ...]":
+        """The other registers which have a say in the value."""
+        return (*filter(None, (self.exponent,)), *self.times, *((self.sign.register,) if self.sign else ()))
+
+    @property
+    def says_absent(self) -> bool:
+        """Whether the register has a way to say that there is no value."""
+        return bool(self.not_available) or self.type in FLOATS
+
+    @property
+    def is_scaled(self) -> bool:
+        return bool(self.factors)
+
+    def _check_keys(self) -> None:
+        """Refuse what says nothing of a value of this type."""
+        kind = self.row
+        allowed = kind.keys | {"type", "name", "block", "word_order", "byte_order", "unconfirmed"}
+        given = {"other_state": self.other_state, "resolution": self.resolution != "1", "offset": self.offset}
+        for key in ("not_available", "states", "mask", "byte", "exponent", "times", "sign", "addresses", "encoding",
+                    "characters", "layout"):
+            given[key] = getattr(self, key) not in (None, "", (), {}, [])
+        if self.other_state and self.type == "bits":
+            raise ConfigError("bits have no name for all others", "states")
+        for key, is_given in given.items():
+            if is_given and key not in allowed | ({"other_state"} if "states" in allowed else set()):
+                raise ConfigError(f"says nothing of a {self.type}", "states" if key == "other_state" else key)
+        for key, words in (("encoding", values.ENCODINGS), ("characters", values.CHARACTERS), ("byte", ("high", "low"))):
+            if given[key]:
+                checks.require_word(getattr(self, key), words, "word", key)
+        if self.type == "time":
+            if not self.layout:
+                raise ConfigError(f"is missing; write it like {EXAMPLE}", "layout")
+            parse_layout(checks.require_type(self.layout, str, "layout"))
+
+    def _settle_parts(self) -> None:
+        parts = [self.block]
+        if self.addresses:
+            parts = [Block(self.block.table, checks.require_type(each, int, "addresses"), 1, self.block.step)
+                     for each in self.addresses]
+            checks.settle(self, block=parts[0])
+        needs = dict.fromkeys((*parts, *(part for each in self.factors for part in each.parts)))
+        checks.settle(self, parts=tuple(parts), needs=tuple(needs))
+
+    def _check_size(self) -> None:
+        registers = parse_layout(self.layout).registers if self.type == "time" else self.row.registers
+        if self.block.table.holds_bits and self.type not in ("bits", "raw"):
+            raise ConfigError(f'{self.block.table} hold no {self.type}; allowed are "bits" and "raw"', "type")
+        if registers and self.count != registers:
+            raise ConfigError(f"a {self.type} takes {registers} registers", "addresses" if self.addresses else "count")
+        if self.type == "mod10" and self.count > MOST_MOD10:
+            raise ConfigError(f"a mod10 takes 1 to {MOST_MOD10} registers", "count")
+
+    def _pattern(self, stated: object) -> int:
+        """Return a pattern that says "no value" as an unsigned number; it may be a number below zero, too."""
+        stated = checks.require_type(stated, int, "not_available")
+        number = self.row.number
+        bits = number.bits if number and number.bits else 16 * self.count
+        if stated < 0 and number and number.nearest(stated) == stated:
+            return number.encode(stated) & (1 << bits) - 1
+        if not 0 <= stated < 1 << bits:
+            raise ConfigError(f"{show(stated)} does not fit into {bits} bits", "not_available")
+        return stated
+
+    @property
+    def writing(self) -> values.Writing:
+        return values.Writing(self.encoding or "ascii", self.characters, self.layout)
+
+    def decode(self, data: bytes, factor: Decimal | None = ONE) -> values.Value | None:
+        """Return what the bytes of its `parts`, as they came over the wire, say; None when there is no value.
+
+        A number is in its unit of measure, or the name of its state; bits that have names are the names of those that
+        are on; for the rest see `values.decode`. `factor` is what other registers make of it, see `factor`; when that
+        is None, nobody knows the value.
+        """
+        if self.block.table.holds_bits:
+            if self.type != "bits":
+                return data
+            return self._named(tuple(map(bool, unpack_bits(data, self.block.count))))
+        raw = int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")
+        if factor is None or self.bits.said.of(raw) in self.not_available:
+            return None
+        if self.row.number is None:
+            value = self.row.decode((raw & self.bits.mask).to_bytes(2 * self.count, "big"), self.writing)
+            return self._named(tuple(map(bool, value))) if isinstance(value, tuple) else value
+        count = self.bits.number.decode(self.bits.own.of(raw))
+        if not isfinite(count):
+            return None
+        name = self.other_state if count % 1 else self.states.get(int(count), self.other_state)
+        return name or self._measured(count, factor)
+
+    def factor(self, said: Mapping["Register", Any]) -> Decimal | None:
+        """What a count is multiplied by besides its resolution, when the `factors` say this; None when one has no value."""
+        factor = ONE
+        for each in self.factors:
+            value = said.get(each)
+            if not isinstance(value, (int, float)):
+                return None
+            if each is self.exponent:
+                if value % 1 or abs(value) > LARGEST_EXPONENT:
+                    return None
+                factor = factor.scaleb(int(value))
+            elif self.sign and each is self.sign.register:
+                factor = -factor if value == self.sign.negative else factor
+            else:
+                factor *= Decimal(repr(value))
+        return factor
+
+    def _named(self, bits: tuple[bool, ...]) -> tuple[bool, ...] | tuple[str, ...]:
+        """The names of the bits that are on, where they have names."""
+        if not self.states:
+            return bits
+        return tuple(self.states.get(number, f"bit {number}") for number, bit in enumerate(bits) if bit)
+
+    def _measured(self, count: int | float, factor: Decimal) -> int | float | None:
+        """What so many counts are; whole only where every count is; None when that is beyond all floats."""
+        worth, offset = values.parse_resolution(self.resolution)[0], Decimal(repr(self.offset))
+        number = Decimal(repr(count)) * worth * factor + offset
+        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and not self.is_scaled
+        measured = int(number) if is_whole else float(number)
+        return measured if is_whole or isfinite(measured) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Sign:
+    """A register which says that a number is below zero, by being `negative`."""
+
+    register: Register
+    negative: int = 1
+
+
+def _listed(stated: object) -> Iterable[object]:
+    """What may be one, or some, or none."""
+    return () if stated is None else (stated,) if isinstance(stated, int) else tuple(stated)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""Parse addresses as people and manuals write them: 0x5B00, 5B00h and 23296, or 40001 and 400001. Pure."""
+
+import re
+
+from softsplit.errors import ConfigError, show
+from softsplit.protocol.blocks import ADDRESSES
+from softsplit.protocol.functions import Table
+
+LONGEST = 20  # characters of an address
+TABLES = {"0": Table.COILS, "1": Table.DISCRETE_INPUTS, "3": Table.INPUT_REGISTERS, "4": Table.HOLDING_REGISTERS}
+NUMBERED = re.compile(r"[0134]\d{4,5}", re.ASCII)  # a digit for the table, and a number in it from 1 on
+HEX = re.compile(r"([0-9A-Fa-f]{1,6})[hH]", re.ASCII)
+
+
+def parse_address(text: str, table: Table | None = None, key: str = "ADDRESS") -> tuple[Table, int, str]:
+    """Return the table and the protocol address from 0 that `text` means, and words where that is not plain.
+
+    A number in decimal or hex (0x5B00, 5B00h) is the protocol address, of holding registers unless `table` says
+    otherwise. But 0xxxx, 3xxxx and 4xxxx, without a table, and 0xxxxx, 1xxxxx, 3xxxxx and 4xxxxx, are a table and a
+    number in it from 1 on. Raises ConfigError, inside `key`.
+    """
+    text = text[:LONGEST]  # no address is longer
+    if written := HEX.fullmatch(text):
+        return table or Table.HOLDING_REGISTERS, int(written[1], 16), f"{text} is protocol address 0x{int(written[1], 16):04X}"
+    named, number = TABLES.get(text[:1]), int(text[1:]) if NUMBERED.fullmatch(text) else 0
+    if named and 1 <= number <= ADDRESSES and (len(text) == 6 or text[0] == "0" or table is None and text[0] != "1"):
+        if table not in (None, named):
+            raise ConfigError(f"{text} is one of the {named}, not of the {table}", key)
+        return named, number - 1, _explained(text, named, number)
+    try:
+        address = int(text, 0)
+    except ValueError:
+        raise ConfigError(f'{show(text)} is neither decimal (23296) nor hex (0x5B00)', key) from None
+    words = ""
+    if named is Table.DISCRETE_INPUTS and 1 <= number and table is None:
+        words = (f"{text} is taken for protocol address 0x{address:04X} of the holding registers; if number {number} of the "
+                 f"{named} is meant, write 1{number:05}")
+    return table or Table.HOLDING_REGISTERS, address, words
+
+
+def _explained(text: str, table: Table, number: int) -> str:
+    words = f"{text} is number {number} of the {table}: protocol address 0x{number - 1:04X}"
+    if len(text) == 5 and text[0] != "0":
+        words += f"; if protocol address {int(text)} is meant, write 0x{int(text):04X}, or name the table with -t"
+    return words
+
+
+def doubt_about(address: int, table: Table) -> str:
+    """Say what a decimal number in the place of a protocol address may mean, where a manual would write it so."""
+    named, number = TABLES.get(f"{address:05}"[0]), address % 10_000
+    if named is not table or not 30_001 <= address < 50_000 or not number:
+        return ""
+    return (f"{address} is taken for protocol address 0x{address:04X}; if number {number} of the {table} is meant, write "
+            f'address = {number - 1}, or address = "{address}" as text')

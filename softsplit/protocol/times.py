@@ -1,0 +1,152 @@
+"""Dates and times in registers, and as text. Pure.
+
+A layout says how one stands there:
+
+    epoch              seconds since 1970 (UTC), in two registers
+    iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
+    hhmm               hour and minute as one decimal number, as 1730
+    y2000 m d h m s    a register each, in that order: the year from 2000 on (or y, the whole year), month, day, hour,
+                       minute, second; two with a stroke between, as m/d, are the high and the low byte of one register.
+                       An m beside a y or a d is the month, one beside an h or an s the minute; else write mo, mi
+
+Text is like "2026-11-30 17:30:00", the device's own time; of an epoch it ends in Z; what has no date or no second, is
+"17:30" or "17:30:05". What is no date is None.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from softsplit.errors import ConfigError, show
+
+EXAMPLE = 'layout = "epoch", "iec870", "hhmm", or the order of its parts, as "y2000 m d h m s"'
+PARTS = ("y", "y2000", "mo", "d", "h", "mi", "s")
+DATE, CLOCK = ("y", "y2000", "d"), ("h", "s")  # what an m stands beside
+TEXT = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))? ?(?:(\d\d):(\d\d)(?::(\d\d))?)?Z?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a time stands in so many registers. `encode` raises ValueError or OverflowError for what cannot stand there."""
+
+    registers: int
+    decode: Callable[[bytes], str | None]
+    encode: Callable[[str], bytes]
+    is_number: bool = False  # whose registers have an order
+
+
+@lru_cache(256)
+def parse_layout(text: str) -> Layout:
+    """Return the layout that a text names. Raises ConfigError."""
+    if text in NAMED:
+        return NAMED[text]
+    places = [place.split("/") for place in text.split()]
+    words = _told_apart([word for place in places for word in place])
+    if not words or len(words) > 8 or any(len(place) > 2 for place in places) or {*words} - {*PARTS} \
+            or len(set(words)) < len(words) or not _is_whole({*words}):
+        raise ConfigError(f"{show(text)} is no layout of a time; write it like {EXAMPLE}", "layout")
+    given = iter(words)
+    return _parts([tuple(next(given) for _ in place) for place in places])
+
+
+def _is_whole(words: set[str]) -> bool:
+    """Whether these parts are a date, or the time of a day, or both, of which nothing is missing in between."""
+    date, clock = words & {"y", "y2000", "mo", "d"}, words & {"h", "mi", "s"}
+    return len(date) in (0, 3) and {"mo", "d"} <= (date or {"mo", "d"}) and bool(date or clock) and \
+        clock in (set(), {"h", "mi"}, {"h", "mi", "s"})
+
+
+def _told_apart(words: list[str]) -> list[str]:
+    """Say of each m whether it is the month or the minute, by what stands beside it."""
+    found = []
+    for number, word in enumerate(words):
+        if word == "m":
+            beside = {*words[max(0, number - 1):number], *words[number + 1:number + 2]}
+            is_date, is_clock = bool(beside & {*DATE}), bool(beside & {*CLOCK})
+            word = "m" if is_date == is_clock else "mo" if is_date else "mi"
+        found.append(word)
+    return found
+
+
+def _parts(places: list[tuple[str, ...]]) -> Layout:
+    """One register after another, each of which holds one part or two."""
+    def decode(data: bytes) -> str | None:
+        said: dict[str, int] = {}
+        for place, at in zip(places, range(0, len(data), 2)):
+            numbers = data[at:at + 2] if len(place) == 2 else [int.from_bytes(data[at:at + 2], "big")]
+            said |= dict(zip(place, numbers))
+        return _written(said)
+
+    def encode(text: str) -> bytes:
+        said = _said(text)
+        numbers = [[said[part] for part in place] for place in places]
+        return b"".join(bytes(each) if len(each) == 2 else each[0].to_bytes(2, "big") for each in numbers)
+
+    return Layout(len(places), decode, encode)
+
+
+def _written(said: dict[str, int]) -> str | None:
+    """The text of what stands in the registers, or None when there is no such time."""
+    year = said.get("y", said.get("y2000", 0) + 2000)
+    try:
+        time = datetime(year, said.get("mo", 1), said.get("d", 1), said.get("h", 0), said.get("mi", 0), said.get("s", 0))
+    except (ValueError, OverflowError):
+        return None
+    clock = "%H:%M:%S" if "s" in said else "%H:%M"
+    return f"{time:%Y-%m-%d} {time:{clock}}" if "d" in said and "h" in said else \
+        f"{time:%Y-%m-%d}" if "d" in said else f"{time:{clock}}"
+
+
+def _said(text: str) -> dict[str, int]:
+    """The parts of a written time; those that are not there are the first possible. Raises ValueError."""
+    found = TEXT.fullmatch(text)
+    if not found or not text:
+        raise ValueError(f'{show(text)} is no time; write it like "2026-11-30 17:30:00"')
+    year, month, day, hour, minute, second = (int(each or 0) for each in found.groups())
+    datetime(year or 2000, month or 1, day or 1, hour, minute, second)  # there is such a time
+    return {"y": year or 2000, "y2000": (year or 2000) - 2000, "mo": month or 1, "d": day or 1,
+            "h": hour, "mi": minute, "s": second}
+
+
+def _from_epoch(data: bytes) -> str | None:
+    return f"{datetime.fromtimestamp(int.from_bytes(data, 'big'), UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _to_epoch(text: str) -> bytes:
+    said = _said(text)
+    time = datetime(said["y"], said["mo"], said["d"], said["h"], said["mi"], said["s"], tzinfo=UTC)
+    return round(time.timestamp()).to_bytes(4, "big")
+
+
+def _from_iec870(data: bytes) -> str | None:
+    """Four registers: year since 2000 (7 bits); month, weekday, day; hour, invalid, minute; milliseconds."""
+    if data[5] & 0x80:  # the device says so itself
+        return None
+    seconds = int.from_bytes(data[6:8], "big") // 1000
+    return _written({"y2000": data[1] & 0x7F, "mo": data[2] & 0x0F, "d": data[3] & 0x1F, "h": data[4] & 0x1F,
+                     "mi": data[5] & 0x3F, "s": seconds})
+
+
+def _to_iec870(text: str) -> bytes:
+    said = _said(text)
+    return bytes((0, said["y2000"], said["mo"], said["d"], said["h"], said["mi"])) + \
+        (1000 * said["s"]).to_bytes(2, "big")
+
+
+def _from_hhmm(data: bytes) -> str | None:
+    hour, minute = divmod(int.from_bytes(data, "big"), 100)
+    return _written({"h": hour, "mi": minute})
+
+
+def _to_hhmm(text: str) -> bytes:
+    said = _said(text)
+    return (100 * said["h"] + said["mi"]).to_bytes(2, "big")
+
+
+NAMED = {
+    "epoch": Layout(2, _from_epoch, _to_epoch, is_number=True),
+    "iec870": Layout(4, _from_iec870, _to_iec870),
+    "hhmm": Layout(1, _from_hhmm, _to_hhmm),
+}
