@@ -33,7 +33,7 @@ Where to add
     a key of an upstream or downstream   config/upstream.py, config/topology.py: the field and its check
     a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py; downstream/servers/choice.py
     a function code                      protocol/functions.py: a row
-    a value type, as BCD                 protocol/values.py
+    a value type, as BCD                 protocol/numbers.py: a row
     a make of device                     profiles/NAME.toml
     what a stale read gets               downstream/mirrors/freshness.py
     a command                            commands/NAME/command.py, and its row in cli.py
