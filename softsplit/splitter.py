@@ -38,6 +38,7 @@ from softsplit.upstream.deadlines import Deadlines
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.queue import Forward
+from softsplit.upstream.served import served_origins
 from softsplit.worker import Worker, run_until_signal, signals_held, start_all, stop_all
 
 if TYPE_CHECKING:
@@ -63,14 +64,13 @@ class Splitter:
         if any(each.derived for each in self._topology.downstreams):
             raise ConfigError("derived units are checked, but not served yet")
         readings: Queue = Queue(QUEUE_SIZE)
-        wanted = {(served.upstream.name, served.origin.unit)
-                  for downstream in self._topology.downstreams for served in downstream.served}
+        wanted = served_origins(self._topology.downstreams)
         self.upstreams: dict[str, Poller | Listener] = {}
         for upstream in self._topology.served():
-            units = [unit for unit in upstream.units if (upstream.name, unit.unit) in wanted]
+            units = [unit for unit in upstream.units if unit.unit in wanted[upstream.name]]
             kind = Listener if upstream.is_heard else Poller
-            self.upstreams[upstream.name] = kind(upstream, units, readings)
-        mirrors: dict[tuple[str, int], list[Mirror]] = {origin: [] for origin in wanted}
+            self.upstreams[upstream.name] = kind(upstream, units, readings, wanted[upstream.name])
+        mirrors: dict[tuple[str, int], list[Mirror]] = {(name, unit): [] for name in wanted for unit in wanted[name]}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
             own = [_mirror(downstream, served, self.upstreams[served.upstream.name])

@@ -49,6 +49,29 @@ def test_a_late_answer_tells_which_timeout_is_enough():
     assert str(diagnosis.explain(2, SILENCE, 9.0, "", 5000.0)) == "unit 2 does not answer", "that is long ago"
 
 
+@pytest.mark.parametrize("beginnings, told", [
+    ((None, 1.2), 2), ((None, None, 0.8), 1), ((0.0, 1.0), None), ((None, 9.0), None),
+])
+def test_requests_that_are_lost_after_connecting_again_and_again_want_a_pause(beginnings, told):
+    diagnosis = seen()
+    for connected_at in (100.0, 200.0, 300.0):
+        assert not diagnosis.advice(connected_at), "it takes three connections"
+        for after in beginnings:
+            asked_at = connected_at + (after or 0.0)
+            answer, error = (None, SILENCE) if after is None else (b"\3\2\0\1", None)
+            diagnosis.count(Outcome(2, QUESTION, asked_at, 0.1, answer, error), connected_at)
+    assert list(diagnosis.advice(301.0)) == ([] if told is None else
+                                             [f"the first requests after connecting are lost; set connect_delay = {told}"])
+
+
+def test_a_unit_that_is_off_does_not_make_a_gateway_deaf_after_connecting():
+    diagnosis = seen()
+    for connected_at in (100.0, 200.0, 300.0, 400.0):
+        diagnosis.count(Outcome(2, QUESTION, connected_at, 0.1, None, SILENCE), connected_at)
+        diagnosis.count(Outcome(1, QUESTION, connected_at + 1, 0.1, b"\3\2\0\1"), connected_at)
+    assert not diagnosis.advice(401.0)
+
+
 @pytest.mark.parametrize("data, url, said", [
     (b"HTTP/1.1 400 Bad Request\r\n", GATEWAY, "a web server answers at 10.0.0.5:502"),
     (b"\x15\x03\x01\x00\x02\x02\x28", LINE, "a web server answers at 10.0.0.5:8899"),

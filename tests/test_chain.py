@@ -160,7 +160,8 @@ def test_a_gateway_killed_and_restarted(caplog):
     told = [record.message for record in caplog.records if record.message.startswith("meters")]
     assert [text.split(" after ")[0] for text in told if "connected" in text or "reach" in text] == [
         f"meters: connected to {meters.url}",
-        f"meters: cannot reach {meters.url}: Connection refused; is it on, at this address and port?; it is tried again every few seconds",
+        f"meters: cannot reach {meters.url}: Connection refused; is it on, at this address and port?; "
+        "stale: tcp://127.0.0.1:0 unit 100, tcp://127.0.0.1:0 unit 2; it is tried again every few seconds",
         f"meters: connected to {meters.url}"]
 
 
@@ -178,7 +179,7 @@ def test_the_units_own_exception_reaches_the_masters(caplog):
             until(lambda: master.ask(1, read_request(0x5000, 8)) == b"\x83\x02")
             gateway.reply = good_answer
             until(lambda: is_good(master.ask(1, read_request(0x5000, 8))))
-    assert caplog.text.count("meters: unit 1 refuses holding registers 0x5000+56 with exception 0x02") == 1
+    assert caplog.text.count("meters: unit 1 refuses total accumulators with exception 0x02") == 1
 
 
 @pytest.mark.parametrize("code", [5, 6, 0x0A, 0x0B])

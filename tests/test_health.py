@@ -12,6 +12,8 @@ from softsplit.daemon.health import (
 )
 from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.daemon.troubles.upstreams import describe_load
+from softsplit.upstream.report import SkippedStatus
+from softsplit.upstream.words import OVERLOADED
 from tests.support.statuses import block, downstream, errors, served, unit, upstream
 
 REFUSED = dict(answers=0, errors=errors(_2=5), data=None, last_error="unit 1: exception 0x02 (illegal data address)")
@@ -53,12 +55,13 @@ def houses(troubled: dict, *downstreams: dict, **told) -> tuple[dict, dict]:
             {"blocks": 2, "stale": ("powers",)}), DEGRADED,  # that is over
      ["meters: unit 1 is not read in time (powers); stale: victron unit 1"]),
     (houses({"units": {"1": unit(block(**REFUSED))}}, {"fresh": 0, "refused": 1}), NOTHING_SERVED,
-     ["meters: unit 1 refuses every block; is its profile right? unit 1: exception 0x02 (illegal data address)"]),
+     ["meters: unit 1 refuses powers with exception 0x02 (illegal data address); is its profile right?"]),
+    (houses({"is_overloaded": True}, STALE), NOTHING_SERVED, [f"meters: {OVERLOADED}" + "; stale: victron unit 1"]),
     (houses({"other_master": "meters: another master is on this line"}), DEGRADED,
      ["meters: another master is on this line"]),
     (houses({"returns_ids": False}, STALE), NOTHING_SERVED,
      ["meters: the gateway does not return our transaction ids, so answers cannot be matched to "
-      "requests; stale: victron unit 1"]),
+      "requests and are not served; stale: victron unit 1"]),
     (houses({}, state="away: there is no such device"), NOTHING_SERVED, ["victron: away: there is no such device"]),
     (({}, {}), NOTHING_SERVED, ["nothing is served"]),
 ])
@@ -102,11 +105,17 @@ def test_what_has_failed_is_a_trouble_during_the_start_too(told):
 
 @pytest.mark.parametrize("told, notes", [
     ({"utilisation": 0.99}, ['meters: the wire is full; "softsplit check" says what to change']),
+    ({"utilisation": 0.99, "is_overloaded": True}, [f"meters: {OVERLOADED}"]),
+    ({"skipped": SkippedStatus(double=4)}, ["meters: answers come twice; the second one is ignored"]),
+    ({"skipped": SkippedStatus(late=4)}, ["meters: answers come late, when their requests have been given up"]),
+    ({"skipped": SkippedStatus(late=4, double=4), "requests": 1000}, []),
+    ({"skipped": SkippedStatus(late=4), "advice": ("unit 1 answers 0.2 s too late; set timeout = 2",)},
+     ["meters: unit 1 answers 0.2 s too late; set timeout = 2"]),
     ({"utilisation": 0.99, "units": {"1": MUTE}}, []),  # it is full of waiting
     ({"gateway_wait": 1.2}, ["meters: the gateway spends 1.2 s on each try of a unit that is off"]),
     ({"unlisted": (9,)}, ["meters: unit 9 is also on this line; add it to units to serve it"]),
     ({"units": {"1": unit(block(), block("energies", **REFUSED))}},
-     ["meters: unit 1 refuses energies: unit 1: exception 0x02 (illegal data address)"]),
+     ["meters: unit 1 refuses energies with exception 0x02 (illegal data address)"]),
 ])
 def test_what_is_worth_knowing_is_a_note(told, notes):
     assert list(judge(*houses(told)).notes) == notes

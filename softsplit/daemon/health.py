@@ -76,8 +76,10 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
     `besides` is what is wrong with neither of these.
     """
     found = find_troubles(upstreams, downstreams, uptime)
-    found += [*besides, *(note for name, each in upstreams.items()
-                          for note in upstream_troubles.find_notes(name, each))]
+    found += besides
+    causes = {each.cause for each in found}
+    found += [note for name, each in upstreams.items() for note in upstream_troubles.find_notes(name, each)
+              if note.cause not in causes]
     is_serving = any(unit.fresh or not (unit.blocks or unit.is_heard)  # of which nothing is polled
                      for each in downstreams.values() if each.is_serving for unit in each.units.values())
     has_trouble = any(each.severity != NOTE for each in found)

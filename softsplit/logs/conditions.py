@@ -1,6 +1,7 @@
 """Conditions: log each change of a state once, then summaries at growing intervals, within a limit of lines."""
 
 import logging
+from collections.abc import Sequence
 
 from softsplit import clock
 
@@ -97,7 +98,7 @@ class Condition:
         elif now - self.changed_at >= self._next_summary() and self._bucket.take():
             self._summaries += 1
             tries = f", {self._tries} {self._tries_are_called}" if self._tries_are_called else ""
-            log.warning(f"{cause}, for {show_duration(now - self.changed_at)}{tries}")
+            log.warning("%s", with_time(cause, f", for {show_duration(now - self.changed_at)}{tries}"))
 
     def well(self, text: str) -> None:
         """Report that the state is well."""
@@ -143,6 +144,17 @@ class Condition:
 def show_count(count: int, what: str) -> str:
     """Return a count with its noun: 1 request, 2 requests."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def show_some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def with_time(said: str, lasting: str) -> str:
+    """Put how long it lasts into a sentence: after what is wrong, before what to look at, which a "; " begins."""
+    what, semicolon, look_at = said.partition("; ")
+    return f"{what}{lasting}{semicolon}{look_at}"
 
 
 def show_duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from softsplit import clock
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Outcome
+from softsplit.upstream.clients.skipped import Skipped
 
 MOST_LATENCIES = 300  # the latest, of one unit
 
@@ -120,6 +121,8 @@ class Counters:
         self.unreachable = ""
         self.gateway_wait: float | None = None  # s that the gateway spends on a unit which is off
         self.wrong_ids = ""  # what is wrong with transaction ids
+        self.is_overloaded = False  # by the reads of the plan
+        self.skipped = Skipped()
         self.advice: tuple[str, ...] = ()  # what to set in the configuration
         self.foreign = 0
         self.foreigner, self.foreigner_at = "", float("-inf")

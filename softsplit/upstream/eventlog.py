@@ -1,33 +1,37 @@
 """Log the events of one wire: its gateway, units, blocks, load and other masters."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from softsplit.errors import NothingAnswers, UpstreamError
-from softsplit.logs.conditions import Condition, TokenBucket
+from softsplit.logs.conditions import Condition, TokenBucket, show_some
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
-from softsplit.protocol.pdu import describe_exception
 from softsplit.upstream.clients.gatewaywait import GatewayWait
+from softsplit.upstream.clients.skipped import Skipped
+from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, refuses
 
 log = logging.getLogger("softsplit")
 
 TRIED_AGAIN = "; it is tried again every few seconds"
+OFTEN = 3  # skipped answers of one kind, after which they are told
 MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
-OVERLOADED, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
+TOO_MUCH, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
 class EventLog:
     """Logs each change once, and lasting trouble at growing intervals. For the thread that owns the wire.
 
-    `tries` is false if nothing is ever sent on the wire.
+    `tries` is false if nothing is ever sent on the wire; `served_as` names, for each unit, what masters get of it.
     """
 
-    def __init__(self, name: str, url: str, units: Collection[int], tries: bool = True):
+    def __init__(self, name: str, url: str, units: Collection[int], tries: bool = True,
+                 served_as: Mapping[int, tuple[str, ...]] = {}):
         self._name = name
+        self._served_as = served_as
         self._url = url
         self._outlook, counted = (TRIED_AGAIN, "tries") if tries else ("", "")
         self._bucket = TokenBucket(burst=min(6 + len(units), MOST_LINES))  # what a start takes, and an outage
@@ -42,12 +46,13 @@ class EventLog:
         self._blocks: dict[tuple[int, Block | None], Condition] = {}
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
         self._told_wait = LONG_WAIT / 2  # s
+        self._told_skipped: set[str] = set()
 
     def reached(self) -> None:
         self._gateway.well(f"{self._name}: connected to {self._url}")
 
     def unreachable(self, error: UpstreamError) -> None:
-        self._gateway.trouble(f"{self._name}: {error}", self._outlook)
+        self._gateway.trouble(f"{self._name}: {error}", f"{self._stale(*self._units)}{self._outlook}")
 
     def gateway_waits(self, unit: int, gateway: GatewayWait | None) -> None:
         """Log how long the gateway takes to report a unit as off; log it again when that time has doubled."""
@@ -59,7 +64,7 @@ class EventLog:
     def wrong_ids(self, what: str) -> None:
         """Log what is wrong with transaction ids, or that nothing is."""
         if what:
-            self._ids.trouble(f"{self._name}: {what}")
+            self._ids.trouble(f"{self._name}: {what}", self._stale(*self._units))
         else:
             self._ids.well(f"{self._name}: the gateway returns our transaction ids again")
 
@@ -76,17 +81,16 @@ class EventLog:
     def is_mute(self, outcome: Outcome) -> None:
         nobody = isinstance(outcome.error, NothingAnswers)
         condition = self._nobody if nobody else self._units[outcome.unit]
-        condition.trouble(f"{self._name}: {outcome.error}", self._outlook)
+        condition.trouble(f"{self._name}: {outcome.error}", f"{self._stale(outcome.unit)}{self._outlook}")
 
-    def block(self, outcome: Outcome) -> None:
-        """Log when a unit refuses a block or leaves it unanswered, and when it answers it again."""
+    def block(self, outcome: Outcome, name: str) -> None:
+        """Log when a unit refuses a block, which has a name, or leaves it unanswered, and when it answers it again."""
         unit, block = outcome.unit, outcome.block
         if outcome.answer is None:
             code = outcome.own_exception
-            what = f"{block}: {outcome.error}" if code is None else (
-                f"unit {unit} refuses {block} with {describe_exception(code)}")
+            what = f"{outcome.error} ({name})" if code is None else refuses(unit, name, code)
             condition = self._blocks.setdefault((unit, block), Condition(self._bucket, well_at_first=True))
-            condition.trouble(f"{self._name}: {what}")
+            condition.trouble(f"{self._name}: {what}", self._stale(unit) if code is None else "")
         elif (unit, block) in self._blocks:
             self._blocks[unit, block].well(f"{self._name}: unit {unit} answers {block} again")
 
@@ -104,13 +108,13 @@ class EventLog:
         self._blocks_that_are_written.trouble(
             f"{self._name}: unit {outcome.unit}: {what}: {outcome.error}; whether it was done is not known")
 
-    def weigh(self, demand: float) -> None:
-        """Log when the wire cannot carry the plan, and when it can again."""
-        if demand > OVERLOADED:
-            self._load.trouble(f"{self._name}: the wire cannot carry all reads at their periods, so the periods "
-                               'are stretched; "softsplit check" shows what to change')
+    def weigh(self, demand: float) -> bool:
+        """Log when the wire cannot carry the plan, and when it can again; return whether it cannot."""
+        if demand > TOO_MUCH:
+            self._load.trouble(f"{self._name}: {OVERLOADED}")
         elif demand < CARRIED:
             self._load.well(f"{self._name}: the wire carries all reads at their periods again")
+        return not self._load.is_well
 
     def is_there_too(self, unit: int) -> None:
         if self._bucket.take():
@@ -118,3 +122,15 @@ class EventLog:
 
     def is_not_alone(self, what: str) -> None:
         self._line.trouble(what)
+
+    def skipped(self, skipped: Skipped) -> None:
+        """Tell once what kind of answers is skipped."""
+        for count, what in ((skipped.double, DOUBLE), (skipped.late, LATE)):
+            if count >= OFTEN and what not in self._told_skipped and self._bucket.take():
+                self._told_skipped.add(what)
+                log.warning("%s: %s", self._name, what)
+
+    def _stale(self, *units: int) -> str:
+        """What gets stale without these units."""
+        names = [name for unit in units for name in self._served_as.get(unit, ())]
+        return f"; stale: {show_some(names)}" if names else ""

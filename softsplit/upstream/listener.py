@@ -1,6 +1,6 @@
 """Fill mirrors from the traffic between another master and its units, without sending."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from queue import Queue
 
 from softsplit import clock
@@ -36,7 +36,8 @@ NOISE = 0.5  # share of them
 class Listener(Worker):
     """Hears one line, and puts what was said beyond doubt of these units into `readings`."""
 
-    def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
+    def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue,
+                 served_as: Mapping[int, tuple[str, ...]] = {}):
         super().__init__(f"listener {upstream.name}")
         self._upstream = upstream
         self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
@@ -52,7 +53,7 @@ class Listener(Worker):
         self._silences = {unit: Silence() for unit in self._steps}
         self._tries: dict[int, float] = {}  # when that was asked which nobody answered, right before
         self.counters = Counters({unit: () for unit in self._steps})
-        self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False)
+        self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False, served_as=served_as)
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
         self._lost = ""  # why a tap is not heard

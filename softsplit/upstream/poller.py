@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from queue import Queue
 
@@ -35,10 +35,11 @@ LOOK_AFTER = 0.15  # s of a pause, after which answers to another master's reque
 class Poller(Worker):
     """Polls these units of one upstream, and puts what each read brings home into `readings`.
 
-    What masters ask besides is handed in by `forward` and `note`.
+    What masters ask besides is handed in by `forward` and `note`; `served_as` names what they get of each unit.
     """
 
-    def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue):
+    def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue,
+                 served_as: Mapping[int, tuple[str, ...]] = {}):
         super().__init__(f"poller {upstream.name}")
         self._upstream = upstream
         self._client = client_of(upstream, connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
@@ -50,7 +51,8 @@ class Poller(Worker):
                           self._client.free_at,
                           self._client.patience)
         self.counters = Counters(self._reads)
-        self._eventlog = EventLog(upstream.name, str(upstream.url), self._reads)
+        self.counters.skipped = self._client.skipped
+        self._eventlog = EventLog(upstream.name, str(upstream.url), self._reads, served_as=served_as)
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + 4 * upstream.timeout  # a look-up and connecting take one each, twice at most
         self._down_until = 0.0  # when a gateway that is down is tried again

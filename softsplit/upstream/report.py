@@ -45,6 +45,15 @@ class Latency:
     p99: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedStatus:
+    """Answers that nobody waited for: they came late, or twice, or have an id that was never sent."""
+
+    late: int = 0
+    double: int = 0
+    unknown: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockStatus(Counted):
     """A block: its latest data, if any, how old that is, and what went wrong last, how long ago.
@@ -103,8 +112,10 @@ class UpstreamStatus(Counted):
 
     `utilisation` is the share of the latest minute in which the wire was busy, or waited for a unit that does
     not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `wrong_ids` says
-    which transaction ids it returns, if not ours. `other_master` says what another master did on the line,
-    and `foreign_frames` counts what was heard of it; `advice` is what to set so that units are heard better; `unlisted` are units on the line that are not configured.
+    which transaction ids it returns, if not ours; `is_overloaded` is true when the periods of the reads are
+    stretched. `skipped` counts answers that nobody waited for. `other_master` says what another master did on
+    the line, and `foreign_frames` counts what was heard of it; `advice` is what to set so that units are heard
+    better; `unlisted` are units on the line that are not configured.
     """
 
     url: Url
@@ -116,6 +127,8 @@ class UpstreamStatus(Counted):
     gateway_wait: float | None = None
     returns_ids: bool = True  # of a status of before wrong_ids was there
     wrong_ids: str = ""
+    is_overloaded: bool = False
+    skipped: SkippedStatus = SkippedStatus()
     is_heard: bool
     foreign_frames: int
     other_master: str
@@ -143,6 +156,8 @@ def report(upstream: Upstream, tally: Counters, utilisation: float, now: float,
         gateway_wait=_rounded(tally.gateway_wait),
         returns_ids=not tally.wrong_ids,
         wrong_ids=tally.wrong_ids,
+        is_overloaded=tally.is_overloaded,
+        skipped=SkippedStatus(tally.skipped.late, tally.skipped.double, tally.skipped.unknown),
         is_heard=upstream.is_heard,
         foreign_frames=tally.foreign,
         advice=tally.advice,

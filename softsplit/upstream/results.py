@@ -52,13 +52,13 @@ class Results:
             return
         if outcome.is_of_unit:  # polling has had its turn, unless it was a write that made it read
             (self.turns.forwarded if was_owed else self.turns.polled)(now - asked_at)
-            self.words.weigh(self._plan.demand)
+            self._tally.is_overloaded = self.words.weigh(self._plan.demand)
         elif outcome.exception in GATEWAY_EXCEPTIONS:
             self.words.gateway_waits(unit, self._client.gateway)
         self._hand_over.reading(outcome)
         self.unit_stands(outcome)
         if outcome.is_of_unit or self._plan.is_failing(unit, read):
-            self.words.block(outcome)
+            self.words.block(outcome, read.name)
 
     def unreachable(self, error: Unreachable) -> None:
         """The gateway or the adapter is away, and so are all units."""
@@ -86,6 +86,7 @@ class Results:
             self._tally.gateway_wait = self._client.gateway.known
         self._tally.wrong_ids = self._client.wrong_ids
         self.words.wrong_ids(self._client.wrong_ids)
+        self.words.skipped(self._client.skipped)
         if mistaken := self._client.take_mistaken():
             for unit, question in mistaken:
                 if block := question.block:  # what was served last may be another master's

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from softsplit.logs.conditions import show_duration
+from softsplit.logs.conditions import show_duration, show_some, with_time
 
 Severity = Literal["trouble", "starting", "note"]
 TROUBLE: Severity = "trouble"
 STARTING: Severity = "starting"
 NOTE: Severity = "note"
-NAMED = 3  # blocks, or units, that are named in one line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +27,10 @@ class Trouble:
 
     def __str__(self) -> str:
         lasting = "" if self.lasting is None else f", for {show_duration(self.lasting)}"
-        affects = f"; stale: {named(self.affects)}" if self.affects else ""
-        what, semicolon, look_at = self.cause.partition("; ")
-        return f"{what}{lasting}{semicolon}{look_at}{affects}"
+        affects = f"; stale: {show_some(self.affects)}" if self.affects else ""
+        return f"{with_time(self.cause, lasting)}{affects}"
 
 
 def note(about: str, text: str) -> Trouble:
     """What is worth knowing of an upstream or downstream, or of a unit of one."""
     return Trouble(cause=f"{about.partition('/')[0]}: {text}", about=about, severity=NOTE)
-
-
-def named(names: tuple[str, ...]) -> str:
-    """Return the first names, and how many more there are."""
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -3,17 +3,19 @@
 What a unit or a gateway does wrong is told in the words of the error upstream, which the log has as well.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from softsplit.daemon.troubles.trouble import Trouble, named, note
+from softsplit.daemon.troubles.trouble import Trouble, note
 from softsplit.downstream.report import ServedStatus
+from softsplit.logs.conditions import show_some, with_time
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
+from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, refuses
 
 FULL = 0.95  # of a wire
+OFTEN, SEVERAL = 3, 0.01  # answers that were skipped, and of all
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
-NO_IDS = "the gateway does not return our transaction ids, so answers cannot be matched to requests"
 
 
 def describe_load(upstream: UpstreamStatus) -> str:
@@ -47,26 +49,29 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     if unit.is_mute or unit.state == "never heard" and unit.requests:
         error = _latest_error(unit.blocks) or f"unit {number} does not answer"
         lasting = min(unit.ages, default=None)
-        what, semicolon, look = error.partition("; ")
         never = "" if unit.ages else ", not once so far"
-        yield Trouble(cause=f"{name}: {what}{never}{semicolon}{look}", about=about, lasting=lasting)
+        yield Trouble(cause=f"{name}: {with_time(error, never)}", about=about, lasting=lasting)
     elif unit.state == "never heard" and (unit.blocks or is_heard):
         what = "has not answered yet" if is_heard else "has not been asked yet"
         yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
     elif refused and len(refused) == len(unit.blocks):
-        yield Trouble(cause=f"{name}: unit {number} refuses every block; is its profile right? "
-                            f"{refused[0].last_error}", about=about)
+        what = _refusal(number, refused)
+        yield Trouble(cause=f"{name}: {what}; is its profile right?", about=about)
 
 
 def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Trouble:
     """Why some blocks are stale of a unit that answers."""
     name, _, number = unit.origin.rpartition("/")
-    blocks = upstreams[name].units[number].blocks if name in upstreams else ()
+    upstream = upstreams.get(name)
+    blocks = upstream.units[number].blocks if upstream else ()
     failed = [block for block in blocks if block.name in unit.stale and block.last_error_age is not None
               and (block.age is None or block.last_error_age < block.age)]
     is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
-    why = _latest_error(failed) or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
-    return Trouble(cause=f"{name}: {why} ({named(unit.stale)})", about=unit.origin)
+    why = _latest_error(failed)
+    if upstream and upstream.is_overloaded and not why:
+        return Trouble(cause=f"{name}: {OVERLOADED}", about=unit.origin)
+    why = why or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
+    return Trouble(cause=f"{name}: {why} ({show_some(unit.stale)})", about=unit.origin)
 
 
 def _latest_error(blocks: Iterable[BlockStatus]) -> str:
@@ -81,12 +86,23 @@ def _is_refused(block: BlockStatus) -> bool:
     return not (block.answers or block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS))
 
 
+def _refusal(number: str, blocks: Sequence[BlockStatus]) -> str:
+    """What a unit refuses, in words."""
+    code = next(code for code in blocks[0].errors.exceptions if code in OWN_EXCEPTIONS)
+    return refuses(number, show_some([block.name for block in blocks]), code)
+
+
 def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     """What is worth knowing of an upstream and its units."""
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:
         yield note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
-    if upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
+    if upstream.is_overloaded:
+        yield note(name, OVERLOADED)
+    elif upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
         yield note(name, 'the wire is full; "softsplit check" says what to change')
+    for count, what in ((upstream.skipped.double, DOUBLE), (upstream.skipped.late, LATE)):
+        if count > OFTEN and count > SEVERAL * upstream.requests and not upstream.advice:
+            yield note(name, what)
     for what in upstream.advice:
         yield note(name, what)
     for stranger in upstream.unlisted:
@@ -95,4 +111,4 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         refused = [block for block in unit.blocks if _is_refused(block)]
         if len(refused) < len(unit.blocks):
             for block in refused:
-                yield note(f"{name}/{number}", f"unit {number} refuses {block.name}: {block.last_error}")
+                yield note(f"{name}/{number}", _refusal(number, [block]))

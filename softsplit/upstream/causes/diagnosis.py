@@ -22,6 +22,7 @@ from softsplit.errors import (
 )
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
+from softsplit.upstream.causes.firstrequests import FirstRequests
 
 HELD = "something else may hold the gateway's only connection (the old master, a Cerbo, evcc?)"
 IS_IT_ON = "is it on, at this address and port?"
@@ -88,6 +89,7 @@ class Diagnosis:
         self._silent = 0  # requests in a row, since the start
         self._soon: Counter[int | tuple[int, str]] = Counter()  # requests by unit, and (unit, "lost")
         self._later: Counter[int | tuple[int, str]] = Counter()
+        self._first = FirstRequests()
         self._are_many = len(units) > 1
         self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, their time
 
@@ -96,9 +98,11 @@ class Diagnosis:
         """Whether nothing at all has answered so far, and not for the first time."""
         return self._silent > 1 and not self._answering and not self._is_alive
 
-    def count(self, outcome: Outcome) -> None:
-        """Take note of a request, and what came of it."""
+    def count(self, outcome: Outcome, connected_at: float = 0.0) -> None:
+        """Take note of a request, and what came of it, on a connection that was made then."""
         unit, error = outcome.unit, outcome.error
+        if outcome.is_of_unit or isinstance(error, NoAnswer):
+            self._first.count(connected_at, unit, outcome.asked_at, outcome.is_of_unit)
         is_soon = outcome.asked_at - self._answered_at < QUICK and self._is_answered
         self._is_answered = error is None or isinstance(error, Refused)
         seen = self._soon if is_soon else self._later
@@ -145,7 +149,9 @@ class Diagnosis:
         """What to set in the configuration so that units are heard better."""
         late = [is_late(unit, max(times), self._timeout) for unit in self._late
                 if len(times := self._late_times(unit, now)) >= OFTEN_LATE]
-        return (*late, *(f"unit {unit} loses requests that follow an answer at once; set request_gap = {REQUEST_GAP}"
+        delay = None if self._url.is_serial else self._first.connect_delay
+        early = () if delay is None else (f"the first requests after connecting are lost; set connect_delay = {delay}",)
+        return (*late, *early, *(f"unit {unit} loses requests that follow an answer at once; set request_gap = {REQUEST_GAP}"
                          for unit in self._answering if self._needs_gap(unit)))
 
     def _late_times(self, unit: int, now: float) -> list[float]:

@@ -22,6 +22,7 @@ from softsplit.transport.wire import Wire
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.heard import Heard
 from softsplit.upstream.clients.peer import Peer
+from softsplit.upstream.clients.skipped import Skipped
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
 
@@ -52,6 +53,7 @@ class Client(Master):
         self._question: Question  # that is asked, or was asked last
         self._deadline = 0.0
         self._peer = Peer()
+        self.skipped = Skipped()
         self.late: dict[int, float] = {}  # seconds that late answers took which nobody has taken yet
         self.connected_at, self._heard = 0.0, Heard()
         self._late_answers: list[Outcome] = []

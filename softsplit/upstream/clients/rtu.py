@@ -145,10 +145,13 @@ class RtuClient(Client, RtuMaster):
             if frame == self._request and (self._hears_itself or not self._is_mirrored):
                 self._hears_itself = True
             elif shapes := self._awaited.matching(unit, pdu):
+                self.skipped.late += 1
                 self.late[unit] = self._heard.at - self._awaited.latest(shapes)
             else:
                 foreign.append((unit, pdu))
-                is_proof = is_idle and not self._awaited.has(unit) and not self._others.is_twice(unit, pdu)
+                is_double = self._others.is_twice(unit, pdu)
+                self.skipped.double += is_double
+                is_proof = is_idle and not self._awaited.has(unit) and not is_double
                 is_request = adu.request_length(frame, size) == len(frame)
                 self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else self._unit)
         return foreign

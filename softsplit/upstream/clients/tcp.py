@@ -104,6 +104,7 @@ class TcpClient(Client, TcpMaster):
         took = self.gateway.answered(now, sent.asked_at, is_gateways, silent)
         if not is_late:
             return sent
+        self.skipped.late += 1
         self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
         if self._answers.are_by(frame[6], sent.unit) and not pdu.reply_fault(sent.question, frame[7:]):
             self._late_answers.append(sent.outcome(frame[7:], now))
@@ -113,7 +114,10 @@ class TcpClient(Client, TcpMaster):
 
     def _note_unknown(self, frame: bytes) -> None:
         """An id came that no open request has: nobody asked, or it comes twice, or ids mean nothing here."""
-        if self._transaction and not self._sent.is_known(frame[:2]):
+        is_double = self._sent.is_known(frame[:2])
+        self.skipped.double += is_double
+        self.skipped.unknown += not is_double
+        if self._transaction and not is_double:
             self._are_ids_odd = True
             if self._answers.are_by(frame[6], self._unit) and not pdu.reply_fault(self._question, frame[7:]):
                 self._strange = frame[:2], self._transaction

@@ -135,6 +135,7 @@ class UdpClient(Client, TcpMaster):
         if not fault:
             self._note_time(sent, answer)
         if not (is_awaited or fault):
+            self.skipped.late += 1
             self._late_answers.append(sent.outcome(answer, clock.now()))
         return sent if is_awaited else None
 
@@ -147,7 +148,10 @@ class UdpClient(Client, TcpMaster):
     def _note_unknown(self, transaction: bytes) -> None:
         """A datagram came that belongs to nothing which is unanswered: it came twice, or its id is wrong."""
         number = int.from_bytes(transaction, "big")
-        if self._awaited and (self._latest_id - number) % IDS >= MOST_IDS:
+        is_double = (self._latest_id - number) % IDS < MOST_IDS
+        self.skipped.double += is_double
+        self.skipped.unknown += not is_double
+        if self._awaited and not is_double:
             self._fault = f"answers came with transaction id {number} instead of {self._latest_id}"
 
     # What follows overrides modbus-tk.

@@ -1,0 +1,42 @@
+"""Whether a gateway loses the requests that come soon after connecting, and no others. Pure."""
+
+from collections import deque
+
+LEAST = 3  # connections on which it was so
+DELAYS = (1, 2, 3, 5)  # s, what may be set
+
+
+class FirstRequests:
+    """The beginnings of the latest connections; times are seconds of the clock."""
+
+    def __init__(self) -> None:
+        self._connected_at = 0.0
+        self._lost: int | None = None  # the unit whose request was the first to be lost
+        self._heard_after = 0.0  # s after connecting, when that was asked which was answered first
+        self._is_over = True  # whether it is known of the latest connection how it begins
+        self._deaf_for: deque[float] = deque(maxlen=4 * LEAST)  # s after connecting, 0 where nothing was lost
+
+    def count(self, connected_at: float, unit: int, asked_at: float, is_answered: bool) -> None:
+        """Take note of a request on a connection that was made then, and whether it was answered or is lost.
+
+        Requests are only lost because of the connection if the same unit answers later on.
+        """
+        if connected_at != self._connected_at:
+            self._connected_at, self._lost, self._heard_after, self._is_over = connected_at, None, 0.0, False
+        if self._is_over:
+            return
+        if not is_answered:
+            self._lost = unit if self._lost is None else self._lost
+            return
+        self._heard_after = self._heard_after or asked_at - connected_at
+        if self._lost in (None, unit):
+            self._is_over = True
+            self._deaf_for.append(0.0 if self._lost is None else self._heard_after)
+
+    @property
+    def connect_delay(self) -> int | None:
+        """What to set, in seconds; None when that would help nothing."""
+        lost = [each for each in self._deaf_for if each]
+        if len(lost) < max(LEAST, len(self._deaf_for) / 2):
+            return None
+        return next((each for each in DELAYS if each >= max(lost)), None)
