@@ -1,7 +1,10 @@
 """Base class of the Modbus clients: one request at a time, with one deadline for the whole answer.
 
-modbus-tk's own masters read byte by byte with a time-out for each, mistake late answers for errors or for
-right ones, and their `execute` holds one lock for the whole process. What the clients override cures that.
+A client is one of modbus-tk's masters, and inherits what carries a request: `open` and `close`, and `execute`,
+which frames it with a query of the transport, sends it, receives, checks and unpacks the answer, and raises
+exceptions. What is overridden is each step in which bytes go in or out, because modbus-tk's own ones read byte
+by byte with a time-out for each, mistake late answers for errors or for right ones, and hold one lock for the
+whole process.
 """
 
 import time
@@ -30,8 +33,8 @@ SLICE = 0.3  # s of waiting, after which a stop is noticed
 class Client(Master):
     """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
-    Stands before one of modbus-tk's masters, which builds requests and takes replies apart. `asked_at` is
-    the time just before the latest request. After connecting, `connect_delay` passes before the
+    Stands before one of modbus-tk's masters in the bases of a class. `asked_at` is the time just before the
+    latest request. After connecting, `connect_delay` passes before the
     first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
     for so long, and returns true when all is to stop.
     """
