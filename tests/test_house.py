@@ -26,7 +26,7 @@ PURE = {  # rooms without I/O, threads or a clock, and all that they import
     "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["clock", "errors"],
 }
 FOREIGN = {
-    "modbus_tk": ["upstream/clients/client", "upstream/clients/tcp", "upstream/clients/udp", "upstream/clients/rtu", "upstream/clients/rtuquery", "downstream/mirrors/answering",
+    "modbus_tk": ["upstream/clients/client", "upstream/clients/tcp", "upstream/clients/udp", "upstream/clients/rtu", "upstream/clients/queries", "downstream/mirrors/answering",
                   "downstream/mirrors/store", "downstream/databank",
                   "downstream/servers/tcp", "downstream/servers/rtu", "downstream/servers/choice", "downstream/diagnostics", "commands/simulate/servers"],
     "serial": ["transport/"],

@@ -18,7 +18,7 @@ from softsplit.config.url import Url
 from softsplit.daemon.health import Trouble
 from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.server import AWAITED, OPEN_AGAIN
-from softsplit.downstream.servers.sockets import CURES, bound_socket
+from softsplit.downstream.servers.sockets import cause, listening_socket
 from softsplit.errors import DownstreamError
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.web.handler import Handler
@@ -115,7 +115,7 @@ class StatusServer(Worker):
             self._acquire()
         except OSError as error:
             if error.errno not in AWAITED and not isinstance(error, socket.gaierror):
-                what = f"{self._label}: cannot serve on {self.url}: {_cause(error)}"
+                what = f"{self._label}: cannot serve on {self.url}: {cause(error)}"
                 raise DownstreamError(what) from error
             self._lose(error)
 
@@ -156,12 +156,7 @@ class StatusServer(Worker):
         return [Trouble(cause=f"{self._label}: {self.url}: {self.cause}", about=self._label)] if self.cause else []
 
     def _acquire(self) -> None:
-        sock = bound_socket(self.url)
-        try:
-            sock.listen(BACKLOG)
-        except OSError:
-            sock.close()
-            raise
+        sock = listening_socket(self.url, BACKLOG)
         self.url = Url(self.url.scheme, self.url.host, sock.getsockname()[1])
         self._http = HttpServer(sock, self._site, self._door, self.report_bug)
         self.cause = ""
@@ -175,9 +170,5 @@ class StatusServer(Worker):
             self._opening.well(f"serving the status page on {self.url}")
 
     def _lose(self, error: OSError) -> None:
-        self.cause = _cause(error)
+        self.cause = cause(error)
         self._opening.trouble(f"{self._label}: {self.url}: {self.cause}", "; it is opened as soon as it can be")
-
-
-def _cause(error: OSError) -> str:
-    return CURES.get(error.errno or 0) or error.strerror or str(error)

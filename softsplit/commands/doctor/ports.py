@@ -12,7 +12,7 @@ from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Kind, Transaction
-from softsplit.downstream.servers.sockets import CURES, bound_socket
+from softsplit.downstream.servers.sockets import CURES, bound_socket, cause
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
 from softsplit.protocol import adu
@@ -41,8 +41,7 @@ def examine_port(downstream: Downstream | StatusPage, rights: Rights | None) -> 
         if error.errno == errno.EACCES and rights and rights.has_low_ports:
             yield well(f"{downstream.name}: {rights.who} may serve {url}; only root can test the port")
             return
-        fault = CURES.get(error.errno or 0, error.strerror or str(error))
-        yield wrong(f"{downstream.name}: cannot serve on {url}: {fault}")
+        yield wrong(f"{downstream.name}: cannot serve on {url}: {cause(error)}")
     else:
         faults = list(examine_rights(downstream, rights))
         yield from faults or [well(f"{downstream.name}: {url} is free")]
@@ -82,9 +81,9 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
     connected_for = clock.now() - client.connected_at
     unit = upstream.units[0]
     other = ask_otherwise(upstream.url, unit.unit, unit.probe, upstream.timeout) if seen.is_mute and is_ours else ""
-    for cause in dict.fromkeys(str(seen.explain(unit.unit, failure, connected_for, other, clock.now()))
+    for why in dict.fromkeys(str(seen.explain(unit.unit, failure, connected_for, other, clock.now()))
                                for unit, failure in failures):
-        yield wrong(f"{upstream.name}: {cause}")
+        yield wrong(f"{upstream.name}: {why}")
 
 
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:

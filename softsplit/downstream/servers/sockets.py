@@ -45,6 +45,22 @@ def bound_socket(url: Url) -> socket.socket:
     raise absent or OSError(errno.EADDRNOTAVAIL, "the name has no address")
 
 
+def listening_socket(url: Url, backlog: int) -> socket.socket:
+    """Return a socket bound likewise, with room for so many connections not yet accepted. Raises OSError."""
+    sock = bound_socket(url)
+    try:
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def cause(error: OSError) -> str:
+    """Say why a port cannot be had, and the cure where there is one."""
+    return CURES.get(error.errno or 0) or error.strerror or str(error)
+
+
 def set_options(sock: socket.socket) -> None:
     """Set what a connection of a master needs: no waiting, and a look whether a silent one is still there.
 

@@ -25,12 +25,7 @@ from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
 from softsplit.downstream.servers.rtuovertcp import RtuConnection
 from softsplit.downstream.servers.server import TICK, Server
-from softsplit.downstream.servers.sockets import (
-    CURES,
-    bound_socket,
-    make_room,
-    set_options,
-)
+from softsplit.downstream.servers.sockets import cause, listening_socket, make_room, set_options
 from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")
@@ -65,23 +60,15 @@ class TcpServer(Server, ModbusTkTcpServer):
         super().open()
 
     def acquire(self) -> None:
-        sock = bound_socket(self.url)
-        try:
-            sock.listen(BACKLOG)
-        except OSError:
-            sock.close()
-            raise
-        self._sock = sock
-        self.url = Url(self.url.scheme, self.url.host, sock.getsockname()[1])
+        self._sock = listening_socket(self.url, BACKLOG)
+        self.url = Url(self.url.scheme, self.url.host, self._sock.getsockname()[1])
         self.selector.register(self._sock, EVENT_READ)
 
     @property
     def is_open(self) -> bool:
         return self._sock is not None
 
-    @staticmethod
-    def cause(error: OSError) -> str:
-        return CURES.get(error.errno or 0) or error.strerror or str(error)
+    cause = staticmethod(cause)
 
     def step(self) -> None:
         if not self.is_open:

@@ -22,7 +22,7 @@ from softsplit.downstream.servers.datagramsocket import Datagram, DatagramSocket
 from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.downstream.servers.ratelimit import RateLimit
 from softsplit.downstream.servers.server import TICK, Server
-from softsplit.downstream.servers.sockets import CURES
+from softsplit.downstream.servers.sockets import cause
 from softsplit.logs.conditions import Condition
 from softsplit.protocol import adu
 from softsplit.protocol.functions import READ_TABLES
@@ -76,9 +76,7 @@ class UdpServer(Server):
     def is_open(self) -> bool:
         return self._sock is not None
 
-    @staticmethod
-    def cause(error: OSError) -> str:
-        return CURES.get(error.errno or 0) or error.strerror or str(error)
+    cause = staticmethod(cause)
 
     def step(self) -> None:
         self.bucket.catch_up()

@@ -1,10 +1,9 @@
 """Base class of the Modbus clients: one request at a time, with one deadline for the whole answer.
 
 A client is one of modbus-tk's masters, and inherits what carries a request: `open` and `close`, and `execute`,
-which frames it with a query of the transport, sends it, receives, checks and unpacks the answer, and raises
-exceptions. What is overridden is each step in which bytes go in or out, because modbus-tk's own ones read byte
-by byte with a time-out for each, mistake late answers for errors or for right ones, and hold one lock for the
-whole process.
+which frames it with a query of the transport, sends it, receives and unpacks the answer, and raises exceptions.
+What is overridden is each step in which bytes go in or out, because modbus-tk's own ones read byte by byte with
+a time-out for each, mistake late answers for errors or for right ones, and hold one lock for the whole process.
 """
 
 import time

@@ -24,7 +24,7 @@ from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.foreign import ForeignTraffic
 from softsplit.upstream.clients.outstanding import Outstanding
-from softsplit.upstream.clients.rtuquery import Query
+from softsplit.upstream.clients.queries import LineQuery
 from softsplit.upstream.clients.widening import cut, wider
 
 QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
@@ -203,7 +203,7 @@ class RtuClient(Client, RtuMaster):
     # What follows overrides modbus-tk.
 
     def _make_query(self):
-        return Query(self._unit_bytes)
+        return LineQuery(self._unit_bytes)
 
     def _do_open(self):
         super()._do_open()

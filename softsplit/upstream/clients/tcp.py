@@ -1,32 +1,19 @@
 """Modbus TCP client for a gateway or a device: the transaction id identifies an answer."""
 
-from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
+from modbus_tk.modbus_tcp import TcpMaster
 
 from softsplit import clock
 from softsplit.config.line import Answers
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Stranger, WrongUnit
-from softsplit.protocol import adu, pdu
+from softsplit.protocol import pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import SocketWire
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.sent import Sent, SentRequests
 from softsplit.upstream.clients.tcpframes import CODE_WITHIN, Frames
-
-
-class Query(TcpQuery):
-    """A request with a given transaction id, and its answer."""
-
-    def __init__(self, transaction: int):
-        super().__init__()
-        self._transaction = transaction
-
-    def _get_transaction_id(self):
-        return self._transaction
-
-    def parse_response(self, response):  # which TcpClient._recv has checked
-        return response[adu.HEADER.size:]
+from softsplit.upstream.clients.queries import NumberedQuery
 
 
 class TcpClient(Client, TcpMaster):
@@ -168,7 +155,7 @@ class TcpClient(Client, TcpMaster):
     # What follows overrides modbus-tk.
 
     def _make_query(self):
-        return Query(self._sent.new_id())
+        return NumberedQuery(self._sent.new_id())
 
     def _do_open(self):
         super()._do_open()

@@ -6,7 +6,7 @@ which request an answer belongs; none is used again for a long time.
 
 from random import randrange
 
-from modbus_tk.modbus_tcp import TcpMaster, TcpQuery
+from modbus_tk.modbus_tcp import TcpMaster
 
 from softsplit import clock
 from softsplit.bounded import BoundedDict
@@ -17,24 +17,11 @@ from softsplit.protocol.pdu import Question
 from softsplit.transport.datagrams import DatagramWire
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Sent
+from softsplit.upstream.clients.queries import NumberedQuery
 
 IDS = 0x10000
 TIMEOUTS = 2  # that an answer gets at least: one for each of two datagrams
 MOST_UNASKED = 1000  # datagrams taken between two requests
-
-
-class Query(TcpQuery):
-    """A request with a given transaction id, and its answer."""
-
-    def __init__(self, transaction: int):
-        super().__init__()
-        self._transaction = transaction
-
-    def _get_transaction_id(self):
-        return self._transaction
-
-    def parse_response(self, response):  # which UdpClient._recv has checked
-        return response[adu.HEADER.size:]
 
 
 class UdpClient(Client, TcpMaster):
@@ -157,7 +144,7 @@ class UdpClient(Client, TcpMaster):
     # What follows overrides modbus-tk.
 
     def _make_query(self):
-        return Query(self._new_id())
+        return NumberedQuery(self._new_id())
 
     def _new_id(self) -> int:
         self._latest_id = (self._latest_id + 1) % IDS or 1  # 0 is what a device may say that knows of none
