@@ -11,6 +11,7 @@ from softsplit.commands.shared.messages import complain
 from softsplit.errors import LONGEST_SAID, ConfigError, SoftsplitError
 from softsplit.logs.streams import prepare_streams
 from softsplit.printable import printable
+from softsplit.version import VERSION
 
 COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
     "run": "Run the splitter",
@@ -97,7 +98,7 @@ def _complain_of_usage(error: click.UsageError) -> None:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="softsplit")
+@click.version_option(VERSION)
 def main():
     """One Modbus bus, many masters.
 

@@ -6,7 +6,6 @@ import platform
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from softsplit.config.topology import Topology
@@ -16,6 +15,7 @@ from softsplit.daemon.presence import Presence
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.errors import AlreadyRunning, SoftsplitError
 from softsplit.logs.conditions import Condition, TokenBucket
+from softsplit.version import VERSION
 from softsplit.worker import stop_all
 
 
@@ -73,7 +73,7 @@ class Instance:
 def this_process(config: Path | None) -> ProcessStatus:
     """This process, which runs a configuration, if it is one of a file or a script."""
     return ProcessStatus(pid=os.getpid(), config=os.fsencode(config or "").decode(errors="replace"), started=_now(),
-                         version=version("softsplit"), python=platform.python_version())
+                         version=VERSION, python=platform.python_version())
 
 
 def stamped(report: Status, process: ProcessStatus) -> Status:

@@ -9,6 +9,8 @@ dictionary of what is expected tells of each byte, when it comes, which windows 
 """
 
 from array import array
+from functools import cache
+from typing import NamedTuple
 
 from softsplit.protocol.adu import crc
 
@@ -26,10 +28,21 @@ def _orbit(value: int) -> "array[int]":
     return orbit
 
 
-ODD, EVEN, ZERO = _orbit(1), _orbit(3), _orbit(0)  # by the number of one bits in the register
-PLACES = {0: (ZERO, 0)} | {value: (orbit, step) for orbit in (ODD, EVEN) for step, value in enumerate(orbit)
-                           if value < 256 or value == 0xFFFF}  # where each byte is in its orbit
-INITIAL = PLACES[0xFFFF][1]
+class Orbits(NamedTuple):
+    """The orbits of a register with an odd and an even number of one bits; where each byte and FFFF are in theirs."""
+
+    odd: "array[int]"
+    even: "array[int]"
+    places: dict[int, tuple["array[int]", int]]
+
+
+@cache
+def orbits() -> Orbits:
+    """They take a while, and only who listens needs them."""
+    odd, even = _orbit(1), _orbit(3)
+    places = {value: (orbit, step) for orbit in (odd, even) for step, value in enumerate(orbit)
+              if value < 256 or value == 0xFFFF}
+    return Orbits(odd, even, places | {0: (_orbit(0), 0)})
 
 
 class Bytes:
@@ -38,6 +51,7 @@ class Bytes:
     def __init__(self) -> None:
         self.data = bytearray()
         self.offset = 0
+        self._orbits = orbits()
         self._sums, self._turn = [0], 0
         self._expected: list[int] = []
         self._begins: dict[int, int] = {}  # the last place, by what is expected at the end
@@ -48,14 +62,16 @@ class Bytes:
         that end together at most the two shortest."""
         total, turn, place = self._sums[-1], self._turn, self.offset + len(self.data)
         begins, found = self._begins, []
+        even, places = self._orbits.even, self._orbits.places
+        initial = places[0xFFFF][1]
         self.data += data
         for byte in data:
-            expected = total ^ EVEN[INITIAL - turn]
+            expected = total ^ even[initial - turn]
             self._expected.append(expected)
             if expected in begins:
                 self._before[place] = begins[expected]
             begins[expected] = place
-            orbit, step = PLACES[byte]
+            orbit, step = places[byte]
             total ^= orbit[step - turn]
             turn = (turn + BYTE) % ORDER
             place += 1
@@ -92,9 +108,10 @@ def wrong_bit(frame: bytes) -> tuple[int, int] | None:
     """Return (byte, bit), from 0, the lowest bit first, of the one bit without whose error the CRC would be
     good; None when that is none."""
     remainder = crc(frame)
+    odd, _, places = orbits()
     for byte in range(len(frame)):
         steps = BYTE * (len(frame) - byte)
         for bit in range(BYTE):
-            if ODD[(PLACES[1 << bit][1] + steps) % ORDER] == remainder:
+            if odd[(places[1 << bit][1] + steps) % ORDER] == remainder:
                 return byte, bit
     return None

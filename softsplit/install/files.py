@@ -2,18 +2,18 @@
 
 import hashlib
 import re
-from importlib.metadata import version
 from pathlib import Path
 
 from softsplit.daemon.atomicfile import write_atomic
 from softsplit.errors import SoftsplitError
+from softsplit.version import VERSION
 
 FIRST_LINE = re.compile(r"# Written by softsplit \S+; checksum of what follows: ([0-9a-f]{16})\n")
 
 
 def sign(text: str) -> str:
     """Return `text` below a line that names softsplit, and tells whether anybody has changed it since."""
-    by = f"softsplit {version('softsplit')}"
+    by = f"softsplit {VERSION}"
     return f"# Written by {by}; checksum of what follows: {_checksum(text)}\n{text}"
 
 

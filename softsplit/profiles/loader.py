@@ -1,7 +1,6 @@
 """Load profiles from TOML: shipped ones by name, others by path."""
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from softsplit import checks, tomlfile
@@ -9,10 +8,12 @@ from softsplit.errors import ConfigError
 from softsplit.profiles.content import profile_of
 from softsplit.profiles.profile import Profile
 
+HERE = Path(__file__).parent
+
 
 def shipped_profiles() -> list[str]:
     """Names of the profiles that come with softsplit."""
-    return sorted(entry.name.removesuffix(".toml") for entry in files(__package__).iterdir()
+    return sorted(entry.name.removesuffix(".toml") for entry in HERE.iterdir()
                   if entry.name.endswith(".toml"))
 
 
@@ -39,7 +40,7 @@ def _shipped(name: str) -> Profile:
 
 def text_of_shipped(name: str) -> str:
     """The file of a shipped profile, comments and all."""
-    return files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return (HERE / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def parse_profile(text: str, name: str) -> Profile:

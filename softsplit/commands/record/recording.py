@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import chain
 from math import inf
 
@@ -29,6 +28,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome, refusal
 from softsplit.protocol.pdu import pack_bits, read_question, unpack_bits
+from softsplit.version import VERSION
 
 RECORDING = ".jsonl"  # how the name of one ends
 FORMAT = 1
@@ -54,7 +54,7 @@ def show_head(upstream: Upstream) -> str:
     """Return the line in which each file begins."""
     begun = datetime.now(UTC).isoformat()
     profiles = {str(unit.unit): unit.profile.name for unit in upstream.units}
-    return _line({"softsplit": version("softsplit"), "format": FORMAT, "begun": begun,
+    return _line({"softsplit": VERSION, "format": FORMAT, "begun": begun,
                   "url": str(upstream.url), "units": profiles})
 
 

@@ -2,14 +2,14 @@
 
 import click
 
-from softsplit.commands.run.demo import PORT, run_demo
 from softsplit.commands.shared.messages import program
 from softsplit.commands.shared.options import FILE, config_option, refuse_without
 from softsplit.commands.shared.output import say
 from softsplit.config import loader
 from softsplit.daemon.keepalive import keep_running
 from softsplit.logs.setup import Logs, chosen_level
-from softsplit.splitter import run_config
+
+PORT = 5020  # of the demo
 
 
 @click.command()
@@ -42,8 +42,10 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     refuse_without(demo, "--demo", "port")
     logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:
+        from softsplit.commands.run.demo import run_demo  # what the others need is imported sooner
         run_demo(say, program(), port, logs)
     elif if_needed:
         keep_running(loader.find_config(path), logs)
     else:
+        from softsplit.splitter import run_config
         run_config(loader.find_config(path), logs)

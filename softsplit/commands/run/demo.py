@@ -20,7 +20,6 @@ from softsplit.splitter import Splitter
 from softsplit.worker import Worker, run_until_signal, signals_held, stop_all
 
 UNITS = (100, 2)
-PORT = 5020
 BAUDRATE = 19200
 
 CONFIG = Path(__file__)  # under its own path it is found, as a script is

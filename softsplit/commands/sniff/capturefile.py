@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.metadata import version
 from itertools import chain
 
 from softsplit.commands.shared.inputfile import bounded_lines
@@ -22,6 +21,7 @@ from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs.conditions import show_count
 from softsplit.transport.receiver import Heard
 from softsplit.transport.tap import SerialTap
+from softsplit.version import VERSION
 
 ROLES = ("request", "reply")
 LONGEST_LINE = 100_000  # characters
@@ -36,7 +36,7 @@ TIMES = re.compile(r"#.*\btimes (exact|up to (\d{1,3}(?:\.\d{1,6})?) s late)")
 def show_head(line: Line, jitter: float) -> str:
     """Return the comment in which a recording begins: bytes may have been told `jitter` seconds late."""
     times = "exact" if jitter <= EXACT else f"up to {jitter:g} s late"
-    return f"# softsplit {version('softsplit')}\n# line {line.baudrate} {line.mode}, times {times}\n"
+    return f"# softsplit {VERSION}\n# line {line.baudrate} {line.mode}, times {times}\n"
 
 
 def show_heard(heard: Heard) -> str:
