@@ -432,7 +432,7 @@ def test_a_script_writes_them_alike():
 
 
 @pytest.mark.parametrize("old, new, message", [
-    ("unit_bytes = 4\n", "", 'upstream.pumps.units.0x0012D687: "0x0012D687" is no unit id; allowed are 1 to 247; eight hex '
+    ("unit_bytes = 4\n", "", 'upstream.pumps.units.0x0012D687: "0x0012D687" is no unit id; allowed are 0 to 255; eight hex '
                              'digits need unit_bytes = 4'),
     ("unit_bytes = 4", "unit_bytes = 2", "upstream.pumps.units.0x0012D687: "),
     ("unit_bytes = 4", "unit_byte = 4", 'upstream.pumps.unit_byte: unknown key "unit_byte"; did you mean "unit_bytes"?'),
@@ -443,7 +443,7 @@ def test_a_script_writes_them_alike():
     ("pumps/0012D688", "pumps/0012D689", 'downstream.victron.units.2: unknown unit of pumps "0x0012D689"; did you mean'),
     ("pumps/0012D688", "pumps/5", 'downstream.victron.units.2: "5" is no unit address of four bytes'),
     ('units = { 1 = "pumps/0x0012D687", 2 = "pumps/0012D688" }', "",
-     "downstream.victron.serves: the units of pumps have no ids of 1 to 247; choose some: units = { 1 = "
+     "downstream.victron.serves: the units of pumps have no ids of one byte; choose some: units = { 1 = "
      '"pumps/0x0012D687" }'),
 ])
 def test_a_wrong_wiring_of_them_is_refused(old, new, message):

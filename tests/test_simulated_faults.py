@@ -143,7 +143,7 @@ def test_a_fault_as_people_write_it(text, expected):
     ("exception:0", "allowed are 1 to 255"), ("exception:256", "allowed are 1 to 255"),
     ("late:0", "allowed is more than 0, up to 10"), ("late:nan", "more than 0, up to"), ("late:11", "more than 0, up to 10"),
     ("silent,unti=2", 'unknown word "unti"; did you mean "unit"?'), ("silent,", 'unknown word ""'),
-    ("silent,unit=300", 'unit: "300" is no unit id; allowed are 1 to 247'), ("silent,every=0", "every: 0 is not possible"),
+    ("silent,unit=300", 'unit: "300" is no unit id; allowed are 0 to 255'), ("silent,every=0", "every: 0 is not possible"),
     ("silent,every=2.5", 'every: "2.5" is not a whole number'), ("silent,from=5,to=5", "from 5 s to 5 s is no span of time"),
     ("silent,from=-1", "from -1 s to inf s is no span"), ("silent,from=inf", "no span"), ("silent,to=nan", "no span"),
     ("silent,unit=1,unit=2", "something stands twice"),

@@ -29,7 +29,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_the_command_line_imports_no_command_before_it_is_called():
     said = python("-c", "import sys, softsplit.cli; print(*[each for each in sys.modules if 'softsplit' in each])").stdout
-    assert {each.split(".")[1] for each in said.split() if "." in each} <= {"cli", "commands", "errors", "printable", "logs", "version"}
+    assert {each.split(".")[1] for each in said.split() if "." in each} <= {"cli", "commands", "errors", "printable", "logs", "version", "web"}
     assert {each.split(".")[2] for each in said.split() if each.startswith("softsplit.commands.")} == {"shared"}
 
 
