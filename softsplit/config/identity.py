@@ -1,0 +1,96 @@
+"""Who we are on a wire of Modbus/TCP Security, whom we trust there, and what roles may do."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from softsplit import checks
+from softsplit.checks import Settled
+from softsplit.errors import ConfigError, show
+from softsplit.protocol.functions import READ_TABLES
+
+Right = Literal["read", "write"]
+RIGHTS = ("read", "write")
+READING = frozenset((*READ_TABLES, 17, 43))  # functions that change nothing in a device
+EXAMPLE = 'roles = { operator = ["read", "write"], viewer = ["read"] }'
+MOST_ROLES = 100  # of one downstream
+LONGEST = 4096  # characters of a path
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Our certificate with its chain, its key, and the certificates of the authorities that we trust: PEM files.
+
+    Relative paths are relative to the configuration, in a script to the working directory. All three are needed.
+    """
+
+    certificate: Settled[str | Path, Path] = Settled()
+    key: Settled[str | Path, Path] = Settled()
+    authorities: Settled[str | Path, Path] = Settled()
+
+    def __post_init__(self) -> None:
+        checks.settle(self, **{name: _as_path(getattr(self, name), name) for name in KEYS})
+
+
+KEYS = ("certificate", "key", "authorities")
+
+
+def identity_of(given: Mapping[str, str | Path]) -> Identity:
+    """Return the identity that the keys of an upstream or downstream give. Raises ConfigError."""
+    for name in KEYS:
+        if name not in given:
+            raise ConfigError('is missing; mbaps:// needs certificate, key and authorities ("softsplit tls init" makes '
+                              "them)", name)
+    return Identity(**given)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What masters may do by the role in their certificate; `allow_writes` says besides what may be written at all.
+
+    roles         rights by role: EXAMPLE; a role that is not listed has none. Without `roles`, roles do not count
+    require_role  whether a master without a role has no rights; else it may read
+
+    The empty role "" stands for no role, and may be listed like any other.
+    """
+
+    roles: Settled[Mapping[str, Iterable[Right]], dict[str, frozenset[Right]]] = Settled({})
+    require_role: bool = False
+
+    def __post_init__(self) -> None:
+        checks.require_truth(self.require_role, "require_role")
+        given = checks.require_few(checks.require_type(self.roles, dict, "roles", EXAMPLE), MOST_ROLES, "roles", "roles")
+        with checks.inside("roles"):
+            checks.settle(self, roles={checks.require_name(role): _rights(role, given[role]) for role in given})
+        if self.require_role and not self.roles:
+            raise ConfigError(f"is of no use without roles; write {EXAMPLE}", "require_role")
+
+    def rights(self, role: str) -> frozenset[Right]:
+        """What a master with this role may do; an empty role is none."""
+        if role in self.roles:
+            return self.roles[role]
+        if not self.roles:
+            return frozenset(("read", "write"))
+        return frozenset() if role or self.require_role else frozenset(("read",))
+
+
+def right_for(function: int) -> Right:
+    """Which right a request with this function code needs."""
+    return "read" if function in READING else "write"
+
+
+def _rights(role: str, rights: object) -> frozenset[Right]:
+    found = checks.require_list(rights, role, f'{show(role)} = ["read"]')
+    for each in found:
+        checks.require_word(each, RIGHTS, "right", role)
+    return frozenset(found)
+
+
+def _as_path(text: object, key: str) -> Path:
+    if isinstance(text, Path):
+        return text
+    path = checks.require_type(text, str, key, f'{key} = "tls/server.crt"')
+    if not path or "\0" in path or len(path) > LONGEST:
+        raise ConfigError(f"{show(path)} names no file", key)
+    return Path(path)
