@@ -18,7 +18,8 @@ The rooms, from the roof down; a room imports only from rooms below it:
     upstream      softsplit as the client of the real devices: clients, poller, listener, counters
     transport     bytes in and out: serial ports, sockets, taps, host names
     logs          where the log goes; conditions, told once when they begin and once when they end
-    config        softsplit.toml or a script to frozen values: url, schemes, line, upstream, topology
+    config        softsplit.toml or a script to frozen values: url, schemes, line, upstream, downstream, topology
+    security      Modbus/TCP Security: certificates, roles, TLS contexts
     profiles      what a make of device looks like: *.toml and their loader
     decoder       who said what on a line that is only heard; pure
     polling       what is read when: plan, backoff, fairness; pure
@@ -30,7 +31,7 @@ never import each other; they meet in `splitter` through a queue and a callable.
 
 Where to add
 
-    a key of an upstream or downstream   config/upstream.py, config/topology.py: the field and its check
+    a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check
     a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py; downstream/servers/choice.py
     a function code                      protocol/functions.py: a row
     a value type, as BCD                 protocol/numbers.py: a row
@@ -47,10 +48,11 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as typing has it, which would cost each command its import
 if TYPE_CHECKING:
-    from softsplit.config.derived import Derived
+    from softsplit.config.deriving.derived import Derived
+    from softsplit.config.downstream import Downstream
     from softsplit.config.loader import load_config
     from softsplit.config.statuspage import StatusPage
-    from softsplit.config.topology import Downstream, Topology
+    from softsplit.config.topology import Topology
     from softsplit.config.upstream import Unit, Upstream
     from softsplit.errors import SoftsplitError
     from softsplit.profiles import Profile, Register
@@ -61,7 +63,8 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Derived", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter",
            "StatusPage", "Table", "Topology", "Unit", "Upstream", "load_config"]
 _PLACES = {  # imported when a script asks for them: the command line needs none
-    "Block": "protocol.blocks", "Derived": "config.derived", "Downstream": "config.topology", "Profile": "profiles",
+    "Block": "protocol.blocks", "Derived": "config.deriving.derived", "Downstream": "config.downstream",
+    "Profile": "profiles",
     "Read": "protocol.blocks", "Register": "profiles", "SoftsplitError": "errors", "Splitter": "splitter",
     "StatusPage": "config.statuspage", "Table": "protocol.blocks", "Topology": "config.topology", "Unit": "config.upstream",
     "Upstream": "config.upstream", "load_config": "config.loader",

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from softsplit import checks
 from softsplit.config import loader
+from softsplit.config.downstream import Downstream, Served
 from softsplit.config.permission import FILES
 from softsplit.config.statuspage import StatusPage
-from softsplit.config.topology import Downstream, Served, Topology
+from softsplit.config.topology import Topology
 from softsplit.daemon.current import CurrentStatus
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier

@@ -13,7 +13,8 @@ import pytest
 from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.downstream.mirrors.forwarding import outcome
-from softsplit.downstream.mirrors.mirror import KNOWN_ANSWERS, Mirror
+from softsplit.downstream.mirrors.answering import KNOWN_ANSWERS
+from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.servers import connection as connection_module
 from softsplit.downstream.servers import rtuovertcp as rtuconnection_module

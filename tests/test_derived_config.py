@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from softsplit import Derived, Downstream, Unit, Upstream
+from softsplit.config.deriving.quantities import MEASURES
 from softsplit.config.loader import parse_config
-from softsplit.config.quantities import MEASURES
 from softsplit.config.topology import Topology
 from softsplit.config.written import read_content, topology_content
 from softsplit.errors import ConfigError

@@ -18,7 +18,7 @@ MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in R
 
 FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
     ["__main__"], ["cli"], ["commands"], ["__init__"], ["install"], ["splitter"], ["web"], ["daemon"], ["upstream", "downstream"],
-    ["transport", "logs"], ["config"], ["profiles"], ["polling", "decoder"], ["tomlfile", "checks"], ["protocol"],
+    ["transport", "logs"], ["config"], ["security"], ["profiles"], ["polling", "decoder"], ["tomlfile", "checks"], ["protocol"],
     ["worker", "rates"], ["clock", "errors"], ["printable", "bounded", "version"],
 ]
 PURE = {  # rooms without I/O, threads or a clock, and all that they import

@@ -47,7 +47,7 @@ def named(kind) -> str:
 def rows(kind, known: dict[str, str]) -> dict[str, str]:
     """The row of a dataclass, and of all in it."""
     hints = get_type_hints(kind)
-    known[named(kind)] = ", ".join(f"`{key_of(each)}`{'' if each.default is MISSING else '?'} {named(hints[each.name])}"
+    known[named(kind)] = ", ".join(f"`{key_of(each)}`{'' if each.default is each.default_factory is MISSING else '?'} {named(hints[each.name])}"
                                    for each in fields(kind))
     for hint in hints.values():
         for inner in (hint, *get_args(hint)):

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from softsplit import checks, tomlfile
-from softsplit.config.derived import Derived
-from softsplit.config.inputs import DERIVED
+from softsplit.config.deriving.derived import Derived
+from softsplit.config.deriving.inputs import DERIVED
+from softsplit.config.downstream import Downstream
 from softsplit.config.statuspage import StatusPage
-from softsplit.config.topology import MOST_ENDS, Downstream, Topology
+from softsplit.config.topology import MOST_ENDS, Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.wires import check_wires
 from softsplit.errors import ConfigError, show

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from softsplit import checks
-from softsplit.config.derived import Derived
-from softsplit.config.inputs import DERIVED
+from softsplit.config.deriving.derived import Derived
+from softsplit.config.deriving.inputs import DERIVED
+from softsplit.config.downstream import Downstream
 from softsplit.config.loader import (
     DOWNSTREAM_KEYS,
     SECTIONS,
@@ -13,7 +14,7 @@ from softsplit.config.loader import (
     Section,
     topology_of,
 )
-from softsplit.config.topology import Downstream, Topology
+from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.profiles import Profile, load_profile
 from softsplit.profiles.content import profile_of

@@ -94,7 +94,7 @@ def _fields(kind: Any, value: dict, where: str) -> Any:
         key = key_of(each)
         if key in value:
             found[each.name] = from_json(hint, value[key], key)
-        elif each.default is MISSING:
+        elif each.default is each.default_factory is MISSING:
             raise ValueError(f"{where} has no {key}")
     made = kind(**found)
     if not _agrees(made):

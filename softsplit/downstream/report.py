@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from softsplit.config.topology import Served
+from softsplit.config.downstream import Served
 from softsplit.config.url import Url
 from softsplit.downstream.servers.masters import OTHER, MasterCounters, Masters
 from softsplit.protocol.addresses import unit_of
@@ -87,7 +87,8 @@ class UnservedStatus:
 class DownstreamStatus:
     """A downstream. `refused_peers` counts the connections that were refused, by address.
 
-    `stray_bytes` counts those that were no request; `garbled` asks why, while lately nothing else came.
+    `stray_bytes` counts those that were no request; `garbled` asks why, while lately nothing else came. Of TLS:
+    `certificate` says what is the matter with our own, and `refused_handshakes` counts masters by the reason.
     """
 
     url: Url
@@ -102,6 +103,8 @@ class DownstreamStatus:
     unserved: tuple[UnservedStatus, ...] = ()
     stray_bytes: int = 0
     garbled: str = ""
+    certificate: str = ""
+    refused_handshakes: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_asked(self) -> bool:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from softsplit import clock
-from softsplit.config.identity import Identity
 from softsplit.errors import ConfigError
 from softsplit.security.certificate import Certificate, RoleError, parse_certificates
+from softsplit.security.identity import Identity
 
 CIPHERS = ":".join((  # of TLS 1.2; those of 1.3 are all good
     "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",

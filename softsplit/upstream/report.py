@@ -115,7 +115,7 @@ class UpstreamStatus(Counted):
     which transaction ids it returns, if not ours; `is_overloaded` is true when the periods of the reads are
     stretched. `skipped` counts answers that nobody waited for. `other_master` says what another master did on
     the line, and `foreign_frames` counts what was heard of it; `advice` is what to set so that units are heard
-    better; `unlisted` are units on the line that are not configured.
+    better; `certificate` what is the matter with our own; `unlisted` are units on the line that are not configured.
     """
 
     url: Url
@@ -134,6 +134,7 @@ class UpstreamStatus(Counted):
     other_master: str
     advice: tuple[str, ...] = ()
     unlisted: tuple[int, ...] = ()
+    certificate: str = ""
     units: dict[str, UnitStatus]
 
     @property

@@ -1,6 +1,6 @@
 """What the search of a master finds of a downstream, and what it does not. Pure."""
 
-from softsplit.config.topology import Downstream, Served
+from softsplit.config.downstream import Downstream, Served
 
 SEARCHED_PORT = 502
 # Victron, dbus-modbus-client: abb.py asks units 1 and 2; the search keeps the first device of an address

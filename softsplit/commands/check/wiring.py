@@ -6,9 +6,10 @@ from math import ceil, floor, log10
 from softsplit.commands.check import forecast
 from softsplit.commands.check.discovery import missed_by_victron
 from softsplit.config.access import PRIVATE
+from softsplit.config.downstream import Downstream
 from softsplit.config.line import Line
 from softsplit.config.statuspage import StatusPage
-from softsplit.config.topology import Downstream, Topology
+from softsplit.config.topology import Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.polling import busload

@@ -24,8 +24,9 @@ from softsplit.commands.doctor.running import (
 )
 from softsplit.commands.shared.configuration import find_topology, how_to_start
 from softsplit.commands.status.status import read_status
+from softsplit.config.downstream import Downstream
 from softsplit.config.loader import SCRIPT
-from softsplit.config.topology import Downstream, Topology
+from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
 from softsplit.install import permissions, places, units

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.shared.reader import read_patiently
+from softsplit.config.downstream import Downstream
 from softsplit.config.line import Line
 from softsplit.config.statuspage import StatusPage
-from softsplit.config.topology import Downstream
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Kind, Transaction

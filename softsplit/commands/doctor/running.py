@@ -6,7 +6,8 @@ from pathlib import Path
 from softsplit import clock
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
 from softsplit.commands.shared.route import here, obstacle_at
-from softsplit.config.topology import Downstream, Topology
+from softsplit.config.downstream import Downstream
+from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
 from softsplit.daemon.health import figures

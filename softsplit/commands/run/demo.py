@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import simulated_server
+from softsplit.config.downstream import Downstream
 from softsplit.config.loader import NoConfig
-from softsplit.config.topology import Downstream, Topology
+from softsplit.config.topology import Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.daemon.instance import Instance

@@ -6,8 +6,9 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from softsplit import clock
+from softsplit.config.downstream import Downstream
 from softsplit.config.loader import load_config
-from softsplit.config.topology import Downstream, Topology
+from softsplit.config.topology import Topology
 from softsplit.config.url import Url
 from softsplit.daemon.directories import key_of
 from softsplit.daemon.process import Gone, Process

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from selectors import EVENT_READ, EVENT_WRITE
+from typing import cast
 
 from softsplit import clock
 from softsplit.bounded import BoundedDict
 from softsplit.config.access import Access
-from softsplit.config.identity import Identity, Roles, right_for
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
@@ -28,6 +28,7 @@ from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.pdu import ILLEGAL_FUNCTION, exception_pdu
 from softsplit.security.certificate import Certificate, parse_certificate
 from softsplit.security.credentials import Credentials, how_long
+from softsplit.security.identity import Identity, Roles, right_for
 from softsplit.security.securesocket import SecureSocket, describe
 
 log = logging.getLogger("softsplit")
@@ -41,16 +42,20 @@ NOBODY = Certificate("", "", 0.0, 0.0)
 class SecureConnection(Connection):
     """One master on a TLS connection: a handshake first, then Modbus TCP, within its rights."""
 
-    sock: SecureSocket
-
     def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[[Connection], None], peer: str,
                  server: "SecureServer"):
-        super().__init__(SecureSocket(sock, server.credentials.context), databank, on_later, peer)  # type: ignore[arg-type]
+        self._secure = SecureSocket(sock, server.credentials.context)
+        super().__init__(cast(socket.socket, self._secure), databank, on_later, peer)
         self._server = server
         self._hangs_since = self.opened_at  # a handshake has as much time as half a request
         self.is_trusted = False
         self.master = NOBODY
         self._rights = server.roles.rights("")
+
+    @property
+    def host(self) -> str:
+        """The address of the master, without its port."""
+        return self.peer.rpartition(":")[0].strip("[]")
 
     def receive(self) -> None:
         if not self.is_trusted:
@@ -60,8 +65,9 @@ class SecureConnection(Connection):
         self._take_more()
 
     def resume(self) -> None:
-        super().resume()
-        if self.is_trusted and self.events == EVENT_READ and self.sock.has_more:
+        if not self._awaited or self._awaited[1].done():
+            super().resume()
+        if self.is_trusted and self.events == EVENT_READ and self._secure.has_more:
             self.receive()
 
     def send(self) -> None:
@@ -78,10 +84,10 @@ class SecureConnection(Connection):
 
     def _shake_hands(self) -> None:
         try:
-            if not self.sock.shake_hands():
-                self.events = EVENT_WRITE if self.sock.wants_room else EVENT_READ
+            if not self._secure.shake_hands():
+                self.events = EVENT_WRITE if self._secure.wants_room else EVENT_READ
                 return
-            self.master = _checked(self.sock.certificate())
+            self.master = _checked(self._secure.certificate())
         except (OSError, ValueError) as error:
             why = describe(error) if isinstance(error, OSError) else f"its certificate: {error}"
             self._server.refuse(self, why)
@@ -95,7 +101,7 @@ class SecureConnection(Connection):
 
     def _take_more(self) -> None:
         """Have the server come back, after the others, for what was decrypted already."""
-        if self.events == EVENT_READ and self.sock.has_more:
+        if self.events == EVENT_READ and self._secure.has_more:
             self._on_later(self)
 
     def _answer_at_once(self, data: bytes) -> bool:
@@ -128,12 +134,16 @@ class SecureServer(TcpServer):
             raise DownstreamError(f"{self.label}: {error}") from error
         super().open()
 
-    def connection_class(self, *arguments) -> SecureConnection:  # type: ignore[override]
-        connection = SecureConnection(*arguments, server=self)
+    def connect(self, sock: socket.socket, peer: str) -> SecureConnection:
+        connection = SecureConnection(sock, self.databank, self._resume, peer, self)
         self.handshakes[connection] = None
         if len(self.handshakes) > MOST_HANDSHAKES:
             self._drop(next(iter(self.handshakes)))
         return connection
+
+    def _look_around(self, now: float) -> None:
+        self.credentials.look()
+        super()._look_around(now)
 
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
         return replace(super().report(units, now), refused_handshakes=dict(self._refused),

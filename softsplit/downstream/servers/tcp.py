@@ -198,17 +198,25 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def _welcome(self, sock: socket.socket, peer: tuple) -> None:
         host, port = peer[:2]
-        connection = self.connection_class(sock, self.databank, self._resume, show_address(host, port))
-        connection.is_preferred = self._door.prefers(host)
         try:
             set_options(sock)
-            self.selector.register(sock, connection.events, connection)
+            connection = self.connect(sock, show_address(host, port))
         except OSError as error:
             log.debug("%s: connection lost: %s", self.label, error)
             sock.close()
             return
+        connection.is_preferred = self._door.prefers(host)
         connection.counters = self.masters.meet(host)
-        self._connections[sock.fileno()] = connection
+        self._connections[connection.sock.fileno()] = connection
+        try:
+            self.selector.register(connection.sock, connection.events, connection)
+        except OSError as error:
+            log.debug("%s: connection lost: %s", self.label, error)
+            self._drop(connection)
+
+    def connect(self, sock: socket.socket, peer: str) -> Connection:
+        """Return what serves a master on this socket. Raises OSError when it has gone again."""
+        return self.connection_class(sock, self.databank, self._resume, peer)
 
     def _resume(self, connection: Connection) -> None:  # any thread
         self._resumable.append(connection)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from softsplit import checks
-from softsplit.config.expression import COMPUTE, EXACT, Input, Node, Operation
-from softsplit.config.quantities import MEASURES, NUMBER, Measure, measure_of
+from softsplit.config.deriving.expression import COMPUTE, EXACT, Input, Node, Operation
+from softsplit.config.deriving.quantities import MEASURES, NUMBER, Measure, measure_of
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Register
 from softsplit.protocol.numbers import NUMBERS

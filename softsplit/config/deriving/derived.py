@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from softsplit import checks
 from softsplit.checks import Settled
-from softsplit.config.expression import Expression, Input
-from softsplit.config.grammar import parse_expression
-from softsplit.config.inputs import Names, refuse_register
-from softsplit.config.typed import given_in, is_number, of_input
+from softsplit.config.deriving.expression import Expression, Input
+from softsplit.config.deriving.grammar import parse_expression
+from softsplit.config.deriving.inputs import Names, refuse_register
+from softsplit.config.deriving.typed import given_in, is_number, of_input
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, Register, load_profile

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ READING = frozenset((*READ_TABLES, 17, 43))  # functions that change nothing in 
 EXAMPLE = 'roles = { operator = ["read", "write"], viewer = ["read"] }'
 MOST_ROLES = 100  # of one downstream
 LONGEST = 4096  # characters of a path
+NO_ROLES: Mapping[str, Iterable[Right]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,12 @@ class Roles:
     The empty role "" stands for no role, and may be listed like any other.
     """
 
-    roles: Settled[Mapping[str, Iterable[Right]], dict[str, frozenset[Right]]] = Settled({})
+    roles: Settled[Mapping[str, Iterable[Right]], dict[str, frozenset[Right]]] = Settled(NO_ROLES)
     require_role: bool = False
 
     def __post_init__(self) -> None:
         checks.require_truth(self.require_role, "require_role")
-        given = checks.require_few(checks.require_type(self.roles, dict, "roles", EXAMPLE), MOST_ROLES, "roles", "roles")
+        given = checks.require_few(checks.require_type({**self.roles} if self.roles is NO_ROLES else self.roles, dict, "roles", EXAMPLE), MOST_ROLES, "roles", "roles")
         with checks.inside("roles"):
             checks.settle(self, roles={checks.require_name(role): _rights(role, given[role]) for role in given})
         if self.require_role and not self.roles:

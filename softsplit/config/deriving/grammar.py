@@ -13,9 +13,18 @@ from contextlib import contextmanager
 from keyword import iskeyword
 
 from softsplit import checks
-from softsplit.config.expression import Expression, Input
-from softsplit.config.inputs import Names
-from softsplit.config.typed import COUNTS, Typed, called, combined, given_in, negative, of_input, of_number
+from softsplit.config.deriving.expression import Expression, Input
+from softsplit.config.deriving.inputs import Names
+from softsplit.config.deriving.typed import (
+    COUNTS,
+    Typed,
+    called,
+    combined,
+    given_in,
+    negative,
+    of_input,
+    of_number,
+)
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Register
 

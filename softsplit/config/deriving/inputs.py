@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from softsplit import checks
-from softsplit.config.expression import Input
+from softsplit.config.deriving.expression import Input
 from softsplit.errors import ConfigError, show
 
 DERIVED = "derived"  # what stands before the slash instead of an upstream

@@ -1,6 +1,6 @@
 """What a derived value is computed from, and how: a tree of registers, numbers and operations. Pure.
 
-Everything is computed in exact decimals, in the bases of units of measure; see `config/quantities.py`.
+Everything is computed in exact decimals, in the bases of units of measure; see `quantities.py`.
 """
 
 from collections.abc import Callable, Mapping

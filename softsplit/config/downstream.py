@@ -1,0 +1,183 @@
+"""A downstream: a server with its units, as frozen values that validate themselves."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from softsplit import checks
+from softsplit.checks import Settled
+from softsplit.config import schemes
+from softsplit.config.access import Access, access_to
+from softsplit.config.deriving.derived import Derived
+from softsplit.config.line import Line
+from softsplit.config.permission import EXAMPLE as PERMITTED
+from softsplit.config.permission import Permission, parse_permission, require_writable
+from softsplit.config.upstream import Unit, Upstream, require_unit
+from softsplit.config.url import Url, as_url
+from softsplit.errors import ConfigError, show
+
+WHEN_STALE = ("exception", "silent")
+MOST_PERMISSIONS = 1000  # of one downstream
+THE_DEVICE_ITSELF = 0, 255  # as masters call it that want no unit behind a gateway; MTI 4.4.1.2
+
+
+@dataclass(frozen=True)
+class Served:
+    """A unit as the masters of one downstream see it: `unit` is its id there, `origin` the one upstream.
+
+    `also` are ids besides, under which it answers because there is no other.
+    """
+
+    unit: int
+    upstream: Upstream
+    origin: Unit
+    also: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ServedDerived:
+    """A derived unit as the masters of one downstream see it: `unit` is its id there."""
+
+    unit: int
+    derived: Derived
+    also: tuple[int, ...] = ()
+
+
+Alone = TypeVar("Alone", Served, ServedDerived)
+
+
+@checks.plainly_signed
+@dataclass(frozen=True, eq=False)
+class Downstream:
+    """A server for masters: Downstream("tcp://0.0.0.0:1502", [meters], name="victron").
+
+    url            tcp://ADDRESS[:502], udp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or
+                   rtu:///dev/...
+    serves         upstreams, whose units all appear under their own ids
+    units          or which units appear, under which ids: {1: (meters, 100), 2: a Derived}
+    max_age        s, after which data is too old to be served
+    when_stale     what a master gets then: "exception" (0x0B) or "silent"
+    allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
+    strict_ids     of tcp and udp: whether a unit that is the only one answers under its own id alone, not as 0 and 255
+    baudrate, mode, rs485, echo   of rtu only, as of an Upstream
+    max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
+                   "softsplit example"; udp has only allow, private networks by default
+
+    Raises ConfigError, which names the key and the cure.
+    """
+
+    url: Settled[str | Url, Url] = Settled()
+    serves: Settled[Iterable[Upstream], tuple[Upstream, ...]] = Settled(())
+    max_age: float = 10.0
+    when_stale: str = "exception"
+    baudrate: int | None = None
+    mode: str | None = None
+    rs485: str | None = None
+    echo: bool | None = None
+    max_connections: int | None = None
+    idle_timeout: float | None = None
+    allow: Iterable[str] | None = None
+    prefer: Iterable[str] | None = None
+    allow_writes: Settled[Iterable[str], tuple[Permission, ...]] = Settled(())
+    strict_ids: bool = False
+    units: Mapping[int, tuple[Upstream, int] | Derived] | None = None
+    name: str = ""
+    line: Line | None = field(init=False, default=None)
+    access: Access | None = field(init=False, default=None)
+    served: tuple[Served, ...] = field(init=False, default=())
+    derived: tuple[ServedDerived, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        checks.settle(self, url=as_url(self.url, schemes.DOWNSTREAM, lowest_port=0),
+                      max_age=checks.require_seconds(self.max_age, "max_age"))
+        checks.settle(self, name=checks.require_name(self.name, "name") or str(self.url))
+        checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
+        if self.url.kind.has_line:
+            self._refuse(Access, "rtu:// has none")
+            checks.settle(self, line=Line(**checks.given(self, Line)))
+        else:
+            self._refuse(Line, "only rtu:// has one")
+            checks.settle(self, access=access_to(self.url, **checks.given(self, Access)))
+        checks.require_truth(self.strict_ids, "strict_ids")
+        self._settle_served()
+        checks.settle(self, allow_writes=self._permissions())
+
+    @property
+    def urls(self) -> tuple[Url, ...]:
+        return (self.url,)
+
+    @property
+    def unit_ids(self) -> list[int]:
+        """Ids of all units that it serves."""
+        return [*(each.unit for each in self.served), *(each.unit for each in self.derived)]
+
+    def _permissions(self) -> tuple[Permission, ...]:
+        origins = [f"{each.upstream.name}/{each.origin.unit}" for each in self.served]
+        with checks.inside("allow_writes"):
+            texts = checks.require_list(self.allow_writes, "", f"allow_writes = [{PERMITTED}]")
+            found = tuple(map(parse_permission, checks.require_few(texts, MOST_PERMISSIONS, "entries")))
+            heard = {each.upstream.name for each in self.served if each.upstream.is_heard}
+            for each in found:
+                checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
+                if each.upstream in heard:
+                    raise ConfigError(f"{each.upstream} is only heard; nothing can be written there")
+                served = self.served[origins.index(f"{each.upstream}/{each.unit}")]
+                require_writable(each, served.origin.profile)
+        return found
+
+    def _refuse(self, kind: type, why: str) -> None:
+        for key in checks.given(self, kind):
+            raise ConfigError(why, key)
+
+    def _chosen_units(self) -> tuple[Served, ...]:
+        if self.serves:
+            raise ConfigError("units says already what is served; leave one of them out", "serves")
+        chosen, derived = [], []
+        units = checks.require_type(self.units, dict, "units", 'units = { 1 = "meters/100" }')
+        for unit, whose in units.items():
+            with checks.inside(f"units.{unit}"):
+                require_unit(unit, url=self.url)
+                if isinstance(whose, Derived):
+                    derived.append(ServedDerived(unit, whose))
+                elif isinstance(whose, tuple) and len(whose) == 2 and isinstance(whose[0], Upstream):
+                    chosen.append(Served(unit, whose[0], whose[0].unit(whose[1])))
+                else:
+                    raise ConfigError(f"{show(whose)} is not (an Upstream, a unit id there), nor a Derived")
+        if not units:
+            raise ConfigError("at least one is needed", "units")
+        checks.settle(self, derived=tuple(derived))
+        return tuple(chosen)
+
+    def _settle_served(self) -> None:
+        """Settle who is served, and from where. A unit alone is the device itself to masters of Modbus TCP."""
+        served = self._chosen_units() if self.units is not None else self._all_units()
+        if len(self.unit_ids) + len(served) == 1 and self.url.kind.has_mbap and not self.strict_ids:
+            checks.settle(self, derived=tuple(map(_with_ids, self.derived)))
+            served = tuple(map(_with_ids, served))
+        needed = (*(each.upstream for each in served),
+                  *(upstream for each in self.derived for upstream, _ in each.derived.units))
+        checks.settle(self, served=served, serves=tuple(dict.fromkeys(needed)))
+
+    def _all_units(self) -> tuple[Served, ...]:
+        owners: dict[int, Upstream] = {}
+        upstreams = checks.require_all(self.serves, Upstream, "serves")
+        if len(set(upstreams)) < len(upstreams):
+            raise ConfigError("an upstream stands twice", "serves")
+        for upstream in upstreams:
+            if upstream.unit_bytes == 4:
+                raise ConfigError(f"the units of {upstream.name} have no ids of one byte; choose some: units "
+                                  f'= {{ 1 = "{upstream.name}/{upstream.units[0].unit}" }}', "serves")
+            for unit in upstream.units:
+                if unit.unit not in self.url.kind.units:
+                    raise ConfigError(f"unit {unit.unit} of {upstream.name} is not possible on a serial line, where 0 "
+                                      "is everybody; give it another id in units", "serves")
+                other = owners.setdefault(unit.unit, upstream)
+                if other is not upstream:
+                    raise ConfigError(f"unit {unit.unit} would be served twice, from {other.name} and from "
+                                      f"{upstream.name}; give one another id in units", "serves")
+        return tuple(Served(unit.unit, upstream, unit) for upstream in upstreams for unit in upstream.units)
+
+
+def _with_ids(served: Alone) -> Alone:
+    """A unit without others, under the ids of the device itself, too."""
+    return replace(served, also=tuple(unit for unit in THE_DEVICE_ITSELF if unit != served.unit))
