@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,6 @@ READING = frozenset((*READ_TABLES, 17, 43))  # functions that change nothing in 
 EXAMPLE = 'roles = { operator = ["read", "write"], viewer = ["read"] }'
 MOST_ROLES = 100  # of one downstream
 LONGEST = 4096  # characters of a path
-NO_ROLES: Mapping[str, Iterable[Right]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,13 @@ class Roles:
     The empty role "" stands for no role, and may be listed like any other.
     """
 
-    roles: Settled[Mapping[str, Iterable[Right]], dict[str, frozenset[Right]]] = Settled(NO_ROLES)
+    roles: Settled[Mapping[str, Iterable[Right]] | None, dict[str, frozenset[Right]]] = Settled(None)
     require_role: bool = False
 
     def __post_init__(self) -> None:
         checks.require_truth(self.require_role, "require_role")
-        given = checks.require_few(checks.require_type({**self.roles} if self.roles is NO_ROLES else self.roles, dict, "roles", EXAMPLE), MOST_ROLES, "roles", "roles")
+        given = {} if self.roles is None else self.roles
+        checks.require_few(checks.require_type(given, dict, "roles", EXAMPLE), MOST_ROLES, "roles", "roles")
         with checks.inside("roles"):
             checks.settle(self, roles={checks.require_name(role): _rights(role, given[role]) for role in given})
         if self.require_role and not self.roles:
