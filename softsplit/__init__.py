@@ -11,7 +11,7 @@ The rooms, from the roof down; a room imports only from rooms below it:
     commands      what a person runs, a folder each: run example check status top read scan sniff
                   simulate record doctor service, and shared
     install       systemd units, cron lines, udev rules
-    splitter      builds the parts from a topology, starts them, watches them, stops them
+    splitter, parts   builds the parts from a topology, starts them, watches them, stops them
     web           the status page over HTTP, for browsers and programs, off by default
     daemon        one process for each configuration: presence, watchdog, status file, health in words
     downstream    softsplit as the server of the masters: servers, mirrors, freshness, forwarding

@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from softsplit import checks
 from softsplit.config import loader
-from softsplit.config.downstream import Downstream, Served
-from softsplit.config.permission import FILES
+from softsplit.config.downstream import Downstream
 from softsplit.config.statuspage import StatusPage
 from softsplit.config.topology import Topology
 from softsplit.daemon.current import CurrentStatus
@@ -21,24 +19,19 @@ from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier
 from softsplit.daemon.status import Status
 from softsplit.downstream.diagnostics import Diagnostics
-from softsplit.downstream.mirrors.forwarding import Way
-from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.mirror import Mirror
-from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.servers.choice import server_for
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.sockets import make_room
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs import setup
+from softsplit.parts import mirror_for
 from softsplit.printable import printable
-from softsplit.protocol.pdu import Question
-from softsplit.protocol.requests import Write
 from softsplit.protocol.values import Value
 from softsplit.upstream.deadlines import Deadlines
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
-from softsplit.upstream.queue import Forward
 from softsplit.upstream.served import served_origins
 from softsplit.worker import Worker, run_until_signal, signals_held, start_all, stop_all
 
@@ -74,7 +67,7 @@ class Splitter:
         mirrors: dict[tuple[str, int], list[Mirror]] = {(name, unit): [] for name in wanted for unit in wanted[name]}
         self.servers: list[Server] = []
         for downstream in self._topology.downstreams:
-            own = [_mirror(downstream, served, self.upstreams[served.upstream.name])
+            own = [mirror_for(downstream, served, self.upstreams[served.upstream.name])
                    for served in downstream.served]
             for served, mirror in zip(downstream.served, own):
                 mirrors[served.upstream.name, served.origin.unit].append(mirror)
@@ -221,31 +214,3 @@ def _script() -> Path | None:
     """The script that was started; None of an interactive session."""
     file = getattr(sys.modules["__main__"], "__file__", None)
     return Path(file) if file else None
-
-
-def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:
-    profile = served.origin.profile
-    way = None
-    store: HeardStore | PolledStore
-    if isinstance(upstream, Listener):
-        store = HeardStore(downstream.max_age, (each.block for each in profile.registers), profile.alone)
-    else:
-        store = PolledStore(served.origin.reads, downstream.max_age, profile.alone)
-        way = _way(downstream, served, upstream)
-    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way)
-
-
-def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
-    """How requests of masters get to the unit itself, as far as they may."""
-    unit, profile = served.origin.unit, served.origin.profile
-
-    def ask(question: Question, write: Write | None, master: str) -> Future:
-        changes = write.blocks if write else ()
-        return poller.forward(Forward(unit, question, write is not None, changes, master))
-
-    permissions = [each for each in downstream.allow_writes
-                   if (each.upstream, each.unit) == (served.upstream.name, str(unit))]
-    writable = [block for each in permissions if (block := each.block(profile.step))]
-    files = [range(each.first, each.first + each.count) for each in permissions if each.kind == FILES]
-    return Way(ask, partial(poller.note, unit), profile.functions,
-               profile.readable if served.upstream.learn else (), writable, files)

@@ -17,7 +17,7 @@ ROOT = Path(softsplit.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in ROOT.rglob("*.py"))
 
 FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
-    ["__main__"], ["cli"], ["commands"], ["__init__"], ["install"], ["splitter"], ["web"], ["daemon"], ["upstream", "downstream"],
+    ["__main__"], ["cli"], ["commands"], ["__init__"], ["install"], ["splitter"], ["parts"], ["web"], ["daemon"], ["upstream", "downstream"],
     ["transport", "logs"], ["config"], ["security"], ["profiles"], ["polling", "decoder"], ["tomlfile", "checks"], ["protocol"],
     ["worker", "rates"], ["clock", "errors"], ["printable", "bounded", "version"],
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from softsplit.config.topology import Downstream
+from softsplit.config.downstream import Downstream
 
 
 def served_origins(downstreams: Iterable[Downstream]) -> dict[str, dict[int, tuple[str, ...]]]:
