@@ -19,6 +19,7 @@ from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier
 from softsplit.daemon.status import Status
 from softsplit.downstream.diagnostics import Diagnostics
+from softsplit.downstream.mirrors.latest import latest_answers
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync
 from softsplit.downstream.servers.choice import server_for
@@ -150,13 +151,8 @@ class Splitter:
         units = {str(each.unit): each for each in self._topology.downstreams[index].served}
         checks.require_word(str(unit), units, "unit of this downstream")
         served = units[str(unit)]
-        found: dict[str, Value | None] = {}
-        for read in served.origin.reads:
-            data = self.servers[index].databank.mirrors[unit].data(read.block)
-            if data is not None:
-                said = served.origin.profile.decode(read.block, data)
-                found |= {register.name: value for register, value in said.items()}
-        return found
+        answers = latest_answers(self.servers[index].databank.mirrors[unit], served.origin.reads)
+        return {register.name: said.value for register, said in served.origin.profile.said(answers).items()}
 
     def run(self, attend: Callable[[Status], None] | None = None, name: str | Path | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP: the last line of a script.

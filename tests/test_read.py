@@ -17,7 +17,7 @@ from softsplit.commands.shared.display import named_values
 from softsplit.commands.shared.options import parse_place
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.simulate.pty import Cable
-from softsplit.commands.sniff.format import name_values
+from softsplit.commands.sniff.format import Names
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
@@ -277,7 +277,7 @@ def test_sniff_and_read_print_every_register_of_the_worked_example_equally(name)
     block = Block(HOLDING, 0x5B08, len(image) // 2)
     heard = Transaction(Kind.OK, 0.0, adu.rtu_frame(1, read_question(block).pdu), adu.rtu_frame(1, bytes((3, len(image))) + image))
     read_lines = Text(profile, decodes=True).lines(1, *read_home(Read(block, ""), image))[1:]
-    assert list(name_values(heard, profile)) == [" ".join(line.split()) for line in read_lines]
+    assert list(Names(profile).of(heard)) == [" ".join(line.split()) for line in read_lines]
     assert len(read_lines) == sum(map(len, WORKED_VALUES))
 
 

@@ -20,7 +20,7 @@ from softsplit.commands.shared.outputfile import OutputFile
 from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.commands.sniff.capturefile import parse_heard, show_heard
 from softsplit.commands.sniff.detect import detect
-from softsplit.commands.sniff.format import draw
+from softsplit.commands.sniff.format import Names, draw
 from softsplit.config.url import parse_url
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import SoftsplitError
@@ -231,7 +231,7 @@ def test_colours_are_for_terminals(recording):
 def test_text_of_a_unit_cannot_move_the_cursor():
     profile = parse_profile(TEXT, "text.toml")
     reply = adu.rtu_frame(2, bytes((3, 4)) + b"\x1b[2J")
-    line = draw(Transaction(Kind.OK, 1.0, REQUEST, reply, 0.01), profile)
+    line = draw(Transaction(Kind.OK, 1.0, REQUEST, reply, 0.01), Names(profile))
     assert line.endswith("  label \\x1b[2J\n")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from softsplit import checks
 from softsplit.errors import ConfigError, show
 from softsplit.protocol.functions import Table
-from softsplit.protocol.notations import parse_address
+from softsplit.protocol.notations import numbered, parse_address
 from softsplit.protocol.values import TYPES
 
 SIGNED = {f"{word}{bits}": f"s{bits}" for bits in (8, 16, 24, 32, 48, 64) for word in ("int", "i", "sint", "signed")}
@@ -82,7 +82,10 @@ def place_of(stated: object, table: Table | None, first: int) -> tuple[Table, in
     text as manuals write addresses, "40001", which names a table where `table` does not. Raises ConfigError.
     """
     if isinstance(stated, str):
-        return parse_address(stated, table, "address")[:2]
+        named, address = numbered(stated) or parse_address(stated, table, "address")[:2]
+        if table not in (None, named):
+            raise ConfigError(f"{show(stated)} is one of the {named}, not of the {table}", "address")
+        return named, address
     address = checks.require_type(stated, int, "address", '0x5B00, or "40001" as manuals do')
     if address < first:
         raise ConfigError(f"{show(address)} is not possible where the first address is {first}", "address")

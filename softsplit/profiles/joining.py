@@ -55,11 +55,15 @@ def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Re
     for register in registers:
         home = next((each for each in newest if each.block.contains(register.parts[0])), None)
         if home is not None:
-            found[register] = _said(register, home, newest)
+            found[register] = said_in(register, home, newest)
     return found
 
 
-def _said(register: Register, home: Answer, newest: Sequence[Answer]) -> Said:
+def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
+    """Return what a register says that begins in the answer `home`; what is not there is from the newest of the
+    others, the newest first, if that fits.
+    """
+    newest = tuple(newest)
     used = {part: answer for part in register.needs if (answer := _answer_of(part, home, newest))}
     taken_at = min(answer.taken_at for answer in used.values())
     if len(used) < len(register.needs):

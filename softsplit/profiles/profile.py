@@ -126,6 +126,12 @@ class Profile:
         return said_by(self.registers, tuple(answers))
 
     @property
+    def is_joined(self) -> bool:
+        """Whether some of its values stand in several of its blocks."""
+        return any(len(register.needs) > 1 and not any(all(read.block.contains(part) for part in register.needs)
+                                                       for read in self.reads) for register in self.registers)
+
+    @property
     def tables(self) -> frozenset[Table]:
         """The tables the device has."""
         return frozenset(block.table for block in self.readable)

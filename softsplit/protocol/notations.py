@@ -45,6 +45,12 @@ def _explained(text: str, table: Table, number: int) -> str:
     return words
 
 
+def numbered(text: str) -> tuple[Table, int] | None:
+    """Return the table and the protocol address of what is written as manuals number registers; None of all else."""
+    number = int(text[1:]) if NUMBERED.fullmatch(text) else 0
+    return (TABLES[text[0]], number - 1) if 1 <= number <= ADDRESSES else None
+
+
 def doubt_about(address: int, table: Table) -> str:
     """Say what a decimal number in the place of a protocol address may mean, where a manual would write it so."""
     named, number = TABLES.get(f"{address:05}"[0]), address % 10_000

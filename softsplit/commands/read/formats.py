@@ -1,11 +1,12 @@
 """Format what was read as text, JSON or CSV; `taken_at` is wall time. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from softsplit.commands.read.guess import tabulate
-from softsplit.commands.shared.display import Named, items_of, named_values
+from softsplit.commands.shared.answers import Answers
+from softsplit.commands.shared.display import Named, items_of
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Read
@@ -21,23 +22,33 @@ def title_of(read: Read) -> str:
 
 
 @dataclass(frozen=True)
-class Text:
+class Form:
+    """What is shown of the answers of units, whose registers `profile` names; `head` comes before everything."""
+
+    profile: Profile
+    head: Sequence[str] = ()
+    answers: Answers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "answers", Answers(self.profile))
+
+
+@dataclass(frozen=True)
+class Text(Form):
     """For a person: a line for each block; when it `decodes`, a line for each value too.
 
     What no register names is tabulated instead, in these word `orders`. An error is told elsewhere.
     """
 
-    profile: Profile
-    decodes: bool
+    decodes: bool = True
     orders: Sequence[str] = tuple(WORD_ORDERS)
-    head: Sequence[str] = ()
 
     def lines(self, unit: int, read: Read, outcome: Outcome, taken_at: float) -> list[str]:
         if outcome.data is None:
             return []
         if not self.decodes:
             return [f"{title_of(read)}  {items_of(read.block, outcome.data)}"]
-        found = named_values(self.profile, read.block, outcome.data)
+        found = self.answers.named(unit, read.block, outcome.data)
         width = max((len(named.name) for named in found), default=0)
         rows = ([f"{named.name:{width}}  {named}" for named in found]
                 or tabulate(read.block, outcome.data, self.orders))
@@ -45,11 +56,8 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Json:
+class Json(Form):
     """For programs: one object in a line for each block."""
-
-    profile: Profile
-    head: Sequence[str] = ()
 
     def lines(self, unit: int, read: Read, outcome: Outcome, taken_at: float) -> list[str]:
         block = read.block
@@ -59,15 +67,14 @@ class Json:
             return [to_json(found | {"error": str(outcome.error)})]
         found["items"] = items_of(block, outcome.data)
         found["values"] = {named.name: {"value": _plain(named), "measure": named.measure}
-                           for named in named_values(self.profile, block, outcome.data)}
+                           for named in self.answers.named(unit, block, outcome.data)}
         return [to_json(found)]
 
 
 @dataclass(frozen=True)
-class Csv:
+class Csv(Form):
     """For spreadsheets: a row for each value, or for each register or bit that has no name."""
 
-    profile: Profile
     head: Sequence[str] = (",".join(COLUMNS),)
 
     def lines(self, unit: int, read: Read, outcome: Outcome, taken_at: float) -> list[str]:
@@ -75,7 +82,7 @@ class Csv:
         start = (time, unit, read.name, block.table)
         if outcome.data is None:
             return [csv_row((*start, f"0x{block.address:04X}", "", "", "", outcome.error))]
-        found = named_values(self.profile, block, outcome.data)
+        found = self.answers.named(unit, block, outcome.data)
         if found:
             return [csv_row((*start, f"0x{named.register.block.address:04X}", named.name,
                              "" if named.value is None else named.text, named.measure, "")) for named in found]

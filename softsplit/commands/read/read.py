@@ -54,7 +54,7 @@ def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Cs
 def form_of(form: str | None, profile: Profile, decodes: bool,
             orders: Sequence[str] = tuple(values.WORD_ORDERS)) -> Text | Json | Csv:
     if not form:
-        return Text(profile, decodes, orders)
+        return Text(profile, decodes=decodes, orders=orders)
     return Json(profile) if form == "json" else Csv(profile)
 
 
@@ -156,13 +156,17 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
     """
     failures: list[Outcome] = []
     answers = 0
+    told: list[tuple[Read, Outcome, float]] = []
     if whom.every and isinstance(form, Text):
         say(datetime.now().strftime("%H:%M:%S"))
     for read in form.profile.reads:
         taken_at = time.time()
         outcome = read_patiently(client, unit, read.block, whom.timeout)
-        for text in form.lines(whom.unit, read, outcome, taken_at):
-            say(printable(text))
+        if outcome.data is not None:
+            form.answers.take(whom.unit, read.block, outcome.data, taken_at)
+        told.append((read, outcome, taken_at))
+        if not form.profile.is_joined:  # else what is read later may have a say in it
+            _say(told, whom.unit, form, say)
         if outcome.error:
             failures.append(outcome)
             cure = cure_of(outcome.error, whom.url)
@@ -171,9 +175,19 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
         if isinstance(outcome.error, Unreachable) or not answers and len(failures) == MOST_FAILURES \
                 and len({str(each.error) for each in failures}) == 1:
             break
+    _say(told, whom.unit, form, say)
     for what in client.take_foreign():
         tell(f"another master is on this line: {what}; the values may not be the unit's")
     return failures, answers
+
+
+def _say(told: list[tuple[Read, Outcome, float]], unit: int, form: Text | Json | Csv,
+         say: Callable[[str], None]) -> None:
+    """Say what came of these reads, and forget them."""
+    for read, outcome, taken_at in told:
+        for text in form.lines(unit, read, outcome, taken_at):
+            say(printable(text))
+    told.clear()
 
 
 def _tell_cause(whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:

@@ -114,6 +114,9 @@ class SimulatedUnit(FaultyUnit):
         """What a register says: what the house shows under its name, else something usual."""
         if register.name in shown:
             return shown[register.name]
+        for identify in self._profile.identify:
+            if isinstance(identify, Identify) and identify.register.parts == register.parts and identify.equals:
+                return identify.equals[0]
         if register.row.number is None:
             return self._usual_text(register, t)
         return self._usual(register, t)

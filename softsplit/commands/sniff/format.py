@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from softsplit.commands.shared.display import named_values
+from softsplit.commands.shared.answers import Answers
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, show
@@ -90,12 +90,12 @@ def as_csv(transaction: Transaction) -> str:
     return csv_row(row[name] for name in FIELDS) + "\n"
 
 
-def draw(transaction: Transaction, profile: Profile | None = None, raw: bool = False) -> str:
+def draw(transaction: Transaction, names: "Names | None" = None, raw: bool = False) -> str:
     """One line with colours, and below it what was on the line, when wanted `raw`."""
     latency = "" if transaction.latency is None else f"{1000 * transaction.latency:.1f} ms"
     unit = "?" if transaction.unit is None else transaction.unit
     text = printable(f"{_show_time(transaction.time)}  {latency:>9}  unit {unit:>3}  "
-                     f"{_show_request(transaction)}  {_show_outcome(transaction, profile)}".rstrip())
+                     f"{_show_request(transaction)}  {_show_outcome(transaction, names)}".rstrip())
     lines = [click.style(text, fg=COLOURS[transaction.kind]) if transaction.kind in COLOURS else text]
     if raw:
         lines += [f"    {mark} {frame.hex(' ')}" for mark, frame in ((">", transaction.request),
@@ -117,7 +117,7 @@ def _show_request(transaction: Transaction) -> str:
     return f"{text:<34}"
 
 
-def _show_outcome(transaction: Transaction, profile: Profile | None) -> str:
+def _show_outcome(transaction: Transaction, names: "Names | None") -> str:
     kind = transaction.kind
     words = [] if kind in (Kind.OK, Kind.EXCEPTION) else [kind.replace("_", " ")]
     if transaction.retry:
@@ -126,24 +126,33 @@ def _show_outcome(transaction: Transaction, profile: Profile | None) -> str:
         words.append(transaction.damage)
     if transaction.exception is not None:
         words.append(pdu.describe_exception(transaction.exception))
-    elif named := list(name_values(transaction, profile)) if profile else []:
+    elif named := list(names.of(transaction)) if names else []:
         words.append(", ".join(named))
     elif transaction.values:
         words.append(" ".join(map(str, transaction.values)))
     return ": ".join(words)
 
 
-def name_values(transaction: Transaction, profile: Profile) -> Iterator[str]:
-    """Give the registers of the profile that lie whole in what was read or written, like "power 230 W"."""
-    row = FUNCTIONS.get(transaction.function or 0)
-    if row is None or row.table is None or transaction.address is None or not transaction.values:
-        return
-    table = row.table
-    step = 1 if table.holds_bits else profile.step
-    if transaction.address + len(transaction.values) * step > ADDRESSES:  # some devices do not mind
-        return
-    block = Block(table, transaction.address, len(transaction.values), step)
-    items = transaction.values
-    data = pdu.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
-    for named in named_values(profile, block, data):
-        yield f"{named.name} {named}"
+class Names:
+    """Names what registers say, by a profile, from what was read and written."""
+
+    def __init__(self, profile: Profile):
+        self._profile = profile
+        self._answers = Answers(profile)
+
+    def of(self, transaction: Transaction) -> Iterator[str]:
+        """Give the registers that lie in what was read or written, like "power 230 W"."""
+        row = FUNCTIONS.get(transaction.function or 0)
+        items, address = transaction.values, transaction.address
+        if row is None or row.table is None or address is None or not items or transaction.unit is None:
+            return
+        table = row.table
+        step = 1 if table.holds_bits else self._profile.step
+        if address + len(items) * step > ADDRESSES:  # some devices do not mind
+            return
+        block = Block(table, address, len(items), step)
+        data = pdu.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
+        if row.reads and not row.writes and transaction.time is not None:
+            self._answers.take(transaction.unit, block, data, transaction.time)
+        for named in self._answers.named(transaction.unit, block, data):
+            yield f"{named.name} {named}"

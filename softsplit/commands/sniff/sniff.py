@@ -206,8 +206,10 @@ def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
     lines = OutputFile(order.output, order.max_size, head.encode())
     is_plain = order.output != STDOUT or not os.isatty(1)
 
+    names = format.Names(order.profile) if order.profile else None
+
     def draw(transaction: Transaction) -> str:
-        text = format.draw(transaction, order.profile, order.raw)
+        text = format.draw(transaction, names, order.raw)
         return click.unstyle(text) if is_plain else text
 
     show = {"json": format.as_json, "csv": format.as_csv}.get(order.form, draw)

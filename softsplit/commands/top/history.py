@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from softsplit.commands.shared.display import Named, named_values
+from softsplit.commands.shared.display import Named
 from softsplit.daemon.status import Status
 from softsplit.downstream.mirrors.freshness import good_until, unit_good_until
 from softsplit.logs.conditions import show_duration
-from softsplit.profiles import Profile, Register
+from softsplit.profiles import Answer, Profile, Register
+from softsplit.protocol.blocks import Block
 from softsplit.upstream.report import BlockStatus
 
 KEPT = 240  # values of each register, about one a second
@@ -95,12 +96,19 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     profile = look.watched[upstream, unit].profile
     is_starting = look.status.health.is_starting(f"{upstream}/{unit}")
     found: dict[Register, Latest] = {}
-    for each, age, is_fresh in sorted(ages(look, upstream, unit), key=_newness):
-        block = replace(each.block, step=1 if each.table.holds_bits else profile.step)
-        named = (named_values(profile, block, each.data) if is_fresh and each.data is not None else
-                 [Named(register, None) for register in profile.registers_in(block)])
-        found |= {one.register: Latest(one, age, is_fresh, is_starting) for one in named}
+    in_order = sorted(ages(look, upstream, unit), key=_newness)
+    answers = [Answer(_block(each, profile), each.data, -age, each.every or 0.0) for each, age, is_fresh in in_order
+               if is_fresh and age is not None and each.data is not None]
+    for each, age, is_fresh in in_order:
+        for register in profile.registers_in(_block(each, profile)):
+            found[register] = Latest(Named(register, None), age, is_fresh, is_starting)
+    for register, said in profile.said(answers).items():
+        found[register] = Latest(Named(register, said.value), -said.taken_at, True, is_starting)
     return [found[register] for register in profile.registers if register in found]
+
+
+def _block(status: BlockStatus, profile: Profile) -> Block:
+    return replace(status.block, step=1 if status.table.holds_bits else profile.step)
 
 
 def _newness(one: tuple[BlockStatus, float | None, bool]) -> tuple[bool, float]:

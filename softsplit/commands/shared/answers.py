@@ -1,0 +1,36 @@
+"""The latest answers of units, so that values which stand in two of them can be shown. Pure."""
+
+from softsplit.bounded import BoundedDict
+from softsplit.commands.shared.display import Named
+from softsplit.profiles import Answer, Profile
+from softsplit.profiles.joining import said_in
+from softsplit.protocol.blocks import Block
+
+MOST_BLOCKS = 1000  # of all units
+
+
+class Answers:
+    """What units of one make have said lately, by unit and block.
+
+    How often a block is read, is how long ago it was read before, or else what the profile says.
+    """
+
+    def __init__(self, profile: Profile):
+        self._profile = profile
+        self._usual = {read.block: read.every for read in profile.reads}
+        self._kept: BoundedDict[tuple[int, Block], Answer] = BoundedDict(MOST_BLOCKS)
+
+    def take(self, unit: int, block: Block, data: bytes, at: float) -> None:
+        """A unit has answered a read of a block, which was sent at the time `at`, in seconds."""
+        before = self._kept.get((unit, block))
+        every = at - before.taken_at if before else self._usual.get(block, 0.0)
+        self._kept[unit, block] = Answer(block, data, at, max(0.0, every))
+
+    def named(self, unit: int, block: Block, data: bytes) -> list[Named]:
+        """Return what the registers that begin in a block say, from its data, and from other blocks read lately."""
+        own = self._kept.get((unit, block)) or Answer(block, data)
+        if own.data != data:  # it was written, not read
+            own = Answer(block, data, own.taken_at, own.every)
+        here = [each for each in self._profile.registers if block.contains(each.parts[0])]
+        others = [answer for (whose, other), answer in self._kept.items() if whose == unit and other != block]
+        return [Named(each, said_in(each, own, others).value) for each in here]
