@@ -16,6 +16,8 @@ import pickle
 import random
 import selectors
 import struct
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,13 @@ WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 2 * (os.cpu_count() or 1)
 PIECE = 8  # tests that a worker takes at a time
 FEW = 12  # tests that are not worth a second process
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000  # <linux/sched.h>, <linux/mount.h>
+BYTECODE = Path(__file__).parent.parent / ".pytest_cache" / "bytecode"
 LENGTH = struct.Struct(">I")  # before each report on its pipe
+
+if sys.dont_write_bytecode:  # beside the sources; but without any, each program that a test starts compiles all of softsplit
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(BYTECODE)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 def pytest_addoption(parser):

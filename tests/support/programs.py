@@ -15,7 +15,7 @@ from tests.support.waiting import SLOWNESS
 
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 ROOT = Path(__file__).parent.parent.parent
-OF_PYTHON = ("PYTHON", "LC_", "LANG")  # variables that Python itself looks at when it starts
+OF_PYTHON = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUTF8", "LC_", "LANG")  # what Python itself looks at when it starts
 ORDERED = {"stdin", "stdout", "stderr", "cwd", "env"}  # the options of Popen that a prepared process follows
 
 
