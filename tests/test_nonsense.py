@@ -2,15 +2,13 @@
 
 import os
 import random
-import resource
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from softsplit.cli import COMMANDS
-from tests.support import SLOWNESS
+from tests.support import SLOWNESS, SOFTSPLIT, Child
 from tests.support.nonsense import CODES, DIGITS, LARGEST, options_of, try_all, words_of
 
 FIXED = [
@@ -33,26 +31,19 @@ def nowhere(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_nonsense_in_a_file_or_on_the_command_line_is_one_line(seed, nowhere):
-    try_all(seed, 250, nowhere)
+    try_all(seed, 125, nowhere)
 
 
 def ends_well(words: list) -> None:
     """Run a command as a child process; one that has nothing to complain of is ended by Ctrl-C."""
-    child = subprocess.Popen([sys.executable, "-m", "softsplit", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, preexec_fn=limit)
-    try:
-        _, said = child.communicate(timeout=2 * SLOWNESS)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=10 * SLOWNESS)
-    said = said.decode(errors="replace")  # Python's very end is killed by SIGINT, without a word
-    assert child.returncode in (*CODES, -signal.SIGINT) and "Traceback" not in said, (words, child.returncode, said)
-    assert child.returncode != 2 or len(said.splitlines()) == 1, (words, said)
-
-
-def limit() -> None:
-    """Allow a child no more memory than it may take, beside what it maps for its libraries and threads."""
-    resource.setrlimit(resource.RLIMIT_DATA, (LARGEST * 1024, LARGEST * 1024))
+    with Child([*SOFTSPLIT, *words], stdout=subprocess.DEVNULL, most_data=LARGEST * 1024) as child:
+        try:
+            code = child.process.wait(2 * SLOWNESS)
+        except subprocess.TimeoutExpired:
+            code = child.end()
+        said = child.log()  # Python's very end is killed by SIGINT, without a word
+    assert code in (*CODES, -signal.SIGINT) and "Traceback" not in said, (words, code, said)
+    assert code != 2 or len(said.splitlines()) == 1, (words, said)
 
 
 @pytest.mark.parametrize("words", FIXED, ids=range(len(FIXED)))
