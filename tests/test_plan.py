@@ -68,7 +68,7 @@ def abb(units, fast: float = 1.0):
 
 
 @pytest.mark.parametrize("units, fast, baudrate", [
-    ((100, 2), 1.0, 19200), ((100, 2), 1.0, 9600), ((100, 2), 0.25, 19200), ((100, 2), 0.1, 19200), ((100,), 0.1, 19200),
+    ((100, 2), 1.0, 19200), ((100, 2), 1.0, 9600), ((100, 2), 0.1, 19200), ((100,), 0.1, 19200),
     (range(1, 9), 1.0, 19200), ((1, 2), 1.0, 2400)])
 def test_no_data_gets_older_than_the_forecast_says(units, fast, baudrate):
     reads = abb(units, fast)
@@ -87,7 +87,7 @@ def test_the_forecast_of_the_house_is_the_best_possible_age():
 @pytest.mark.parametrize("fast, nearly", [(0.05, 1.01), (0.1, 1.01), (0.15, 1.06), (0.18, 1.13)])
 def test_on_a_saturated_wire_a_fast_block_is_as_young_as_possible_and_the_wire_never_rests(fast, nearly):
     reads = abb((100, 2), fast)
-    oldest, busy = run_on_a_line(reads, 19200, 400)
+    oldest, busy = run_on_a_line(reads, 19200, 200)
     durations = {each: busload.duration(each[1], 19200, "8E1") for each in reads}
     quick = [each for each in reads if each[1].every == fast]
     best = max(fast, sum(durations[each] for each in quick) + max(durations.values())) + durations[quick[0]]
