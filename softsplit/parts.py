@@ -41,4 +41,4 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
     writable = [block for each in permissions if (block := each.block(profile.step))]
     files = [range(each.first, each.first + each.count) for each in permissions if each.kind == FILES]
     return Way(ask, partial(poller.note, unit), profile.functions,
-               profile.readable if served.upstream.learn else (), writable, files)
+               profile.readable if served.upstream.learn else (), writable, files, poller.is_idle)

@@ -83,8 +83,10 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
     is_serving = any(unit.fresh or not (unit.blocks or unit.is_heard)  # of which nothing is polled
                      for each in downstreams.values() if each.is_serving for unit in each.units.values())
     has_trouble = any(each.severity != NOTE for each in found)
-    if not (is_serving or has_trouble):
-        found.insert(0, Trouble(cause="nothing is served"))
+    units = [unit for each in downstreams.values() for unit in each.units.values()]
+    if not has_trouble and not any(unit.fresh for unit in units) and (not is_serving or any(unit.blocks for unit in units)):
+        has_trouble = True
+        found.insert(0, Trouble(cause="nothing is served" if not is_serving else "nothing that is polled is fresh"))
     code = NOTHING_SERVED if not is_serving else DEGRADED if has_trouble else FRESH
     return Health.of(code, found, figures(downstreams))
 

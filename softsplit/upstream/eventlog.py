@@ -11,7 +11,7 @@ from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.skipped import Skipped
-from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, refuses
+from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, refuses, smaller
 
 log = logging.getLogger("softsplit")
 
@@ -90,7 +90,7 @@ class EventLog:
             code = outcome.own_exception
             what = f"{outcome.error} ({name})" if code is None else refuses(unit, name, code)
             condition = self._blocks.setdefault((unit, block), Condition(self._bucket, well_at_first=True))
-            condition.trouble(f"{self._name}: {what}", self._stale(unit) if code is None else "")
+            condition.trouble(f"{self._name}: {what}", self._stale(unit) if code is None else smaller(block))
         elif (unit, block) in self._blocks:
             self._blocks[unit, block].well(f"{self._name}: unit {unit} answers {block} again")
 

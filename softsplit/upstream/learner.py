@@ -4,6 +4,7 @@ from collections import deque
 
 from softsplit import clock
 from softsplit.bounded import BoundedDict
+from softsplit.polling.busload import ROOMY
 from softsplit.polling.demand import MOST_BLOCKS, Demand
 from softsplit.polling.plan import Plan
 from softsplit.protocol.blocks import Block, Read
@@ -26,6 +27,7 @@ class Learner:
         self._learned: dict[tuple[int, Block], Read] = {}
         self._took: BoundedDict[tuple[int, Block], float] = BoundedDict(MOST_BLOCKS)  # s, a forwarded read
         self._at = 0.0  # when to look again
+        self.has_room = False  # whether the wire has room for more than is polled
 
     def note(self, unit: int, block: Block) -> None:  # server thread
         """A master has asked for a block that is not polled."""
@@ -46,6 +48,7 @@ class Learner:
         if now < self._at:
             return
         self._at = now + LEARN_EVERY
+        self.has_room = self._plan.demand <= ROOMY
         wanted = self._learning.learned(now)
         for unit, block in self._learned.keys() - wanted.keys():
             self._plan.forget(unit, self._learned.pop((unit, block)))

@@ -78,6 +78,10 @@ class Poller(Worker):
         """A master has asked for a block that is not polled; what is asked often is learned."""
         self._learner.note(unit, block)
 
+    def is_idle(self) -> bool:  # server thread
+        """Whether the wire has room for reads that are not necessary."""
+        return self._queue.is_empty and self._learner.has_room
+
     def wake(self) -> None:  # any thread
         self._wake.set()
 

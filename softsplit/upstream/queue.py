@@ -131,6 +131,10 @@ class RequestQueue:
             self._unsettled[unit] = max(until, self._unsettled.get(unit, 0.0))
 
     @property
+    def is_empty(self) -> bool:  # any thread
+        return not (self._reads or self._writes)
+
+    @property
     def pause(self) -> float:
         """Seconds after which it is worth to look again: some wait until a late answer can come no more."""
         return LOOK_AGAIN if self._reads or self._writes else LONGEST_WAIT

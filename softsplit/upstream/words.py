@@ -1,5 +1,6 @@
 """Sentences about an upstream that both its log and its health tell. Pure."""
 
+from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
 
 NO_IDS = ("the gateway does not return our transaction ids, so answers cannot be matched to requests and are not "
@@ -12,3 +13,13 @@ LATE = "answers come late, when their requests have been given up"
 
 def refuses(unit: object, what: str, exception: int) -> str:
     return f"unit {unit} refuses {what} with {describe_exception(exception)}"
+
+
+def smaller(block: Block | None) -> str:
+    """What may help where a unit refuses a block as a whole, which one of its registers or a limit may cause."""
+    if block is None or block.count < 2:
+        return ""
+    half = block.count // 2
+    rest = block.address + half * block.step
+    return (f"; that is {block}, and it may answer smaller blocks, as 0x{block.address:04X}+{half} and "
+            f"0x{rest:04X}+{block.count - half}")

@@ -82,8 +82,8 @@ def _latest_error(blocks: Iterable[BlockStatus]) -> str:
 
 
 def _is_refused(block: BlockStatus) -> bool:
-    """Whether the unit itself has refused a block, and has never given it."""
-    return not (block.answers or block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS))
+    """Whether the unit itself refuses a block, and has never given it, or does not any more."""
+    return block.data is None and not block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS)
 
 
 def _refusal(number: str, blocks: Sequence[BlockStatus]) -> str:

@@ -82,8 +82,12 @@ class Answering(Slave):
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
-        found = self._answers.find(asked)
+        found = self._find(asked)
         return self._answer(found, asked, request_pdu) if found is not None else self._elsewhere(asked, master)
+
+    def _find(self, asked: Block) -> Found | None:
+        """Return where a block is; None when it is not here."""
+        return self._answers.find(asked)
 
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
         """The answer for a block that is not in the store."""

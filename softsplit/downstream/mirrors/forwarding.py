@@ -17,13 +17,15 @@ class Way:
     """The way from a mirror to its unit.
 
     `ask(question, write, master)` has a request of a master sent and returns the future of its answer
-    PDU; `note(block)` tells that a master wants a block which is not polled. Reads are forwarded inside
+    PDU; `note(block)` tells that a master wants a block which is not polled; `is_idle()` says whether the wire
+    has room for reads that are not necessary. Reads are forwarded inside
     `readable`, nowhere when that is empty; writes inside `writable`, and to files in `files`.
     """
 
     ask: Callable[[Question, Write | None, str], Future]
     note: Callable[[Block], None]
     functions: frozenset[int]
+    is_idle: Callable[[], bool] = lambda: False
     readable: Sequence[Block] = ()
     writable: Sequence[Block] = ()
     files: Sequence[range] = ()

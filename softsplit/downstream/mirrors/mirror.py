@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 
-
 from softsplit import clock
 from softsplit.bounded import BoundedDict
-from softsplit.downstream.mirrors.answering import Answering
+from softsplit.downstream.mirrors.answering import Answering, Found
 from softsplit.downstream.mirrors.forwarding import Way, outcome
 from softsplit.downstream.mirrors.freshness import NEVER, good_until
 from softsplit.downstream.mirrors.heardstore import HeardStore
@@ -19,6 +18,8 @@ from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Outcome, Reading
 from softsplit.protocol.requests import parse_file_read, parse_write
 
 MOST_KEPT = 300  # blocks of one unit that masters had read
+YOUNG = 2.0  # s for which what one master had read is as good as read anew, for any of them
+PROMPT = 0.2  # s, within which a unit answers for whose answer every master has the patience
 
 
 class Mirror(Answering):
@@ -70,6 +71,11 @@ class Mirror(Answering):
             return self._read_files(way, request_pdu, master)
         return super().handle_request(request_pdu, broadcast, master)
 
+    def _find(self, asked: Block) -> Found | None:
+        """Where a block is; a part of one that the unit refuses as a whole is asked of the unit itself."""
+        is_refused = isinstance(self._store, PolledStore) and self._store.refuses_more_than(asked)
+        return None if is_refused and self._way and self._way.reads(asked) else super()._find(asked)
+
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
         if self._way and self._way.reads(asked):
             return self._forward_read(self._way, asked, master)
@@ -77,17 +83,29 @@ class Mirror(Answering):
 
     def _forward_read(self, way: Way, asked: Block, master: str) -> bytes | Future:
         """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
-        with self._data_lock:
-            unit, kept, now = self._store.unit, self._kept.get(asked), clock.now()
-            is_mute = unit.is_mute
-            is_fresh = kept and now <= min(unit.good_until, good_until(kept.asked_at, unit.max_age))
+        kept, is_mute = self._fresh_kept(asked), self._store.unit.is_mute
         way.note(asked)
-        if kept and kept.answer and is_fresh:
+        if kept and kept.answer and not self._is_read_anew(way, kept):
             return kept.answer
-        function = asked.table.function
         future = way.ask(pdus.read_question(asked), None, master)
-        answer = outcome(future, partial(self._refuse, function))
-        return self._refuse(function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
+        answer = outcome(future, partial(self._instead, asked))
+        return self._refuse(asked.table.function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
+
+    def _fresh_kept(self, asked: Block) -> Outcome | None:  # any thread
+        """What masters had read of a block, if that is fresh."""
+        with self._data_lock:
+            unit, kept = self._store.unit, self._kept.get(asked)
+            is_fresh = kept and clock.now() <= min(unit.good_until, good_until(kept.asked_at, unit.max_age))
+            return kept if is_fresh else None
+
+    def _is_read_anew(self, way: Way, kept: Outcome) -> bool:
+        """Whether what is not young any more is read for whoever asks, because the wire has nothing else to do."""
+        return clock.now() - kept.asked_at > YOUNG and kept.took <= PROMPT and way.is_idle()
+
+    def _instead(self, asked: Block, code: int) -> bytes:  # poller thread
+        """The answer when a read was not answered: what was read before, if that is fresh."""
+        kept = self._fresh_kept(asked)
+        return kept.answer if kept and kept.answer else self._refuse(asked.table.function, code)
 
     def _read_files(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
         """Have file records read."""

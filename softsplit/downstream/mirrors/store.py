@@ -141,6 +141,11 @@ class PolledStore:
             return None
         return next((merged for merged in self.merged if merged.block.contains(asked)), None)
 
+    def refuses_more_than(self, asked: Block) -> bool:
+        """Whether a block is a part of one that the unit refuses, perhaps because of what else that has."""
+        return any(each.exception is not None and each.block.overlaps(asked) and not asked.contains(each.block)
+                   for each in self._polled.values())
+
     def states(self, now: float) -> list[BlockState]:
         """Return how each block stands at the time `now`, in the order of the reads."""
         until = self.unit.good_until
