@@ -25,10 +25,10 @@ class Way:
     ask: Callable[[Question, Write | None, str], Future]
     note: Callable[[Block], None]
     functions: frozenset[int]
-    is_idle: Callable[[], bool] = lambda: False
     readable: Sequence[Block] = ()
     writable: Sequence[Block] = ()
     files: Sequence[range] = ()
+    is_idle: Callable[[], bool] = lambda: False
 
     def reads(self, block: Block) -> bool:
         return any(each.contains(block) for each in self.readable)
