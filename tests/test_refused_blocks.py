@@ -128,3 +128,10 @@ def test_what_was_read_before_is_served_when_it_cannot_be_read_anew(tmp_path, mo
         until(lambda: splitter.upstreams["meters"].is_idle())
         assert master.ask(1, read_request(500, 1)) == good_answer(1, read_request(500, 1))
         assert sum(pdu == read_request(500, 1) for _, pdu, _ in bus.requests) == 2
+
+
+def test_where_only_parts_are_answered_masters_are_served_and_the_trouble_is_the_profile(tmp_path, monkeypatch):
+    monkeypatch.setattr("softsplit.polling.demand.SHORTEST_PERIOD", 0.05)
+    with house(tmp_path, has_a_limit) as (_, splitter, master):
+        until(lambda: master.ask(1, read_request(4, 6)) and splitter.status().health.code == DEGRADED, timeout=8)
+        assert "refuses powers and energies with exception 0x03" in splitter.status().health.troubles[0]

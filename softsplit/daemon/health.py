@@ -12,7 +12,7 @@ from softsplit.daemon.troubles import downstreams as downstream_troubles
 from softsplit.daemon.troubles import upstreams as upstream_troubles
 from softsplit.daemon.troubles.start import START, is_to_come
 from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble
-from softsplit.downstream.report import DownstreamStatus
+from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_count
 from softsplit.upstream.report import UpstreamStatus
 
@@ -80,15 +80,21 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
     causes = {each.cause for each in found}
     found += [note for name, each in upstreams.items() for note in upstream_troubles.find_notes(name, each)
               if note.cause not in causes]
-    is_serving = any(unit.fresh or not (unit.blocks or unit.is_heard)  # of which nothing is polled
-                     for each in downstreams.values() if each.is_serving for unit in each.units.values())
+    units = [unit for each in downstreams.values() if each.is_serving for unit in each.units.values()]
+    is_serving = any(unit.fresh or _is_forwarded(unit, upstreams) for unit in units)
     has_trouble = any(each.severity != NOTE for each in found)
-    units = [unit for each in downstreams.values() for unit in each.units.values()]
     if not has_trouble and not any(unit.fresh for unit in units) and (not is_serving or any(unit.blocks for unit in units)):
         has_trouble = True
-        found.insert(0, Trouble(cause="nothing is served" if not is_serving else "nothing that is polled is fresh"))
+        found.insert(0, Trouble(cause="nothing that is polled is fresh" if is_serving else "nothing is served"))
     code = NOTHING_SERVED if not is_serving else DEGRADED if has_trouble else FRESH
     return Health.of(code, found, figures(downstreams))
+
+
+def _is_forwarded(unit: ServedStatus, upstreams: Upstreams) -> bool:
+    """Whether masters get what the unit itself says: nothing of it is polled, or what is polled is not all they get."""
+    name, _, number = unit.origin.rpartition("/")
+    blocks = upstreams[name].units[number].blocks if name in upstreams else ()
+    return not (unit.blocks or unit.is_heard) or any(each.is_learned and each.data is not None for each in blocks)
 
 
 def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> list[Trouble]:

@@ -12,6 +12,9 @@ from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import BUSY, Question
 
 
+LEARNED = "learned "  # how the names of blocks begin that masters ask for, and no profile polls
+
+
 class Plan:
     """The reads of one wire: what is due goes by deadline; a mute unit is tried ever more seldom.
 
@@ -179,7 +182,7 @@ class Plan:
         every = max(every, duration / room) if room > 0 else float("inf")
         if every > LONGEST_INTERVAL:
             return None
-        read = Read(block, f"learned 0x{block.address:04X}+{block.count}", every)
+        read = Read(block, f"{LEARNED}0x{block.address:04X}+{block.count}", every)
         self._dues.append(Due(unit, read, now + every, is_known=True, duration=duration, period=every))
         self._dues.sort(key=lambda due: due.read.every)
         self._spread()

@@ -6,6 +6,7 @@ from typing import Literal
 
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
+from softsplit.polling.plan import LEARNED
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.upstream.counters import (
@@ -70,6 +71,11 @@ class BlockStatus(Counted):
     data: bytes | None
     last_error: str | None
     last_error_age: float | None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it is polled because masters ask for it often."""
+        return self.name.startswith(LEARNED)
 
     @property
     def block(self) -> Block:

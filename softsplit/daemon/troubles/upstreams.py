@@ -54,7 +54,7 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     elif unit.state == "never heard" and (unit.blocks or is_heard):
         what = "has not answered yet" if is_heard else "has not been asked yet"
         yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
-    elif refused and len(refused) == len(unit.blocks):
+    elif refused and len(refused) == sum(not block.is_learned for block in unit.blocks):
         what = _refusal(number, refused)
         yield Trouble(cause=f"{name}: {what}; is its profile right?", about=about)
 
