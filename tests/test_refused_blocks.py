@@ -134,4 +134,4 @@ def test_where_only_parts_are_answered_masters_are_served_and_the_trouble_is_the
     monkeypatch.setattr("softsplit.polling.demand.SHORTEST_PERIOD", 0.05)
     with house(tmp_path, has_a_limit) as (_, splitter, master):
         until(lambda: master.ask(1, read_request(4, 6)) and splitter.status().health.code == DEGRADED, timeout=8)
-        assert "refuses powers and energies with exception 0x03" in splitter.status().health.troubles[0]
+        assert "refuses powers, energies with exception 0x03" in splitter.status().health.troubles[0]

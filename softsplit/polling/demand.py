@@ -6,6 +6,7 @@ from statistics import median
 from softsplit.bounded import BoundedDict
 from softsplit.protocol.blocks import Block
 
+LEARNED = "learned "  # how the names of blocks begin that masters ask for, and no profile polls
 LONGEST_INTERVAL = 5.0  # s between requests for a block that is learned
 SHORTEST_PERIOD = 1.0  # s between two reads of a learned block
 FORGET = 600.0  # s without a request, after which a block is forgotten

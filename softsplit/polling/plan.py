@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from softsplit.polling import busload
 from softsplit.polling.backoff import LONGEST_TRY, RETRIES, Patience
-from softsplit.polling.demand import LONGEST_INTERVAL
+from softsplit.polling.demand import LEARNED, LONGEST_INTERVAL
 from softsplit.polling.due import FAILING_AFTER, GIVES_WAY, Due
 from softsplit.polling.fairness import longest_forward
 from softsplit.protocol.blocks import Block, Read
@@ -12,7 +12,6 @@ from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import BUSY, Question
 
 
-LEARNED = "learned "  # how the names of blocks begin that masters ask for, and no profile polls
 
 
 class Plan:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
-from softsplit.polling.plan import LEARNED
+from softsplit.polling.demand import LEARNED
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.upstream.counters import (
