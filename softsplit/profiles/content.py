@@ -25,7 +25,8 @@ from softsplit.protocol.blocks import Read
 from softsplit.protocol.functions import MAX_REGISTERS
 
 Item = TypeVar("Item")
-PROFILE_KEYS = ("title", "source", "unconfirmed", "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
+TEXT_KEYS = ("title", "source", "unconfirmed", "vendor", "product", "revision")
+PROFILE_KEYS = (*TEXT_KEYS, "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
                 "readable", "alone", "identify", "block", "register")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 SAYS_KEYS = ("starts_with", "equals")
@@ -44,7 +45,7 @@ def profile_of(content: Entry, name: str) -> Profile:
         functions = content.get("functions")
         return Profile(
             name=name,
-            **{key: checks.require_type(content.get(key, ""), str, key) for key in ("title", "source", "unconfirmed")},
+            **{key: checks.require_type(content.get(key, ""), str, key) for key in TEXT_KEYS},
             functions=None if functions is None else checks.require_type(functions, list, "functions", "[3, 4, 16]"),
             readable=_each(content, "readable", partial(block_of, habits=habits)),
             alone=_each(content, "alone", partial(block_of, habits=habits)),

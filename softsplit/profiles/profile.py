@@ -1,18 +1,19 @@
 """A profile: the blocks to read from a device, and the names and types of its registers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError, show
-from softsplit.profiles.identify import Identify, Named
+from softsplit.profiles.identify import Identify, Named, identity_of
 from softsplit.profiles.joining import Answer, Said, said_by
 from softsplit.profiles.layout import Layout, require_unique
 from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import Block, Read, merge
 from softsplit.protocol.functions import DATA_ACCESS, MAX_REGISTERS, Table, writing
+from softsplit.protocol.identity import Identity
 from softsplit.protocol.values import Value
 
 Item = TypeVar("Item")
@@ -32,7 +33,8 @@ class Profile:
     those which read `readable`, and those which usually write it. `identify` is how the device is recognised:
     all of them have to fit. `max_count` is how many registers the device gives in one answer, and `gap` the
     seconds it wants between an answer and the next request. `unconfirmed` says in words what no two sources agree
-    on. Raises ConfigError when they contradict each other.
+    on. `vendor`, `product` and `revision` are what the device calls itself to masters that ask (functions 17 and
+    43/14). Raises ConfigError when they contradict each other.
     """
 
     name: str
@@ -47,6 +49,10 @@ class Profile:
     max_count: int = MAX_REGISTERS
     gap: float = 0.0
     unconfirmed: str = ""
+    vendor: str = ""
+    product: str = ""
+    revision: str = ""
+    identity: Identity | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if not self.reads and not self.readable:
@@ -56,6 +62,7 @@ class Profile:
             checks.settle(self, **{key: _all(getattr(self, key), kind, most, key)})
         given = () if self.identify is None else self.identify
         checks.settle(self, identify=(given,) if isinstance(given, (Identify, Named)) else tuple(given))
+        checks.settle(self, identity=identity_of(vendor=self.vendor, product=self.product, revision=self.revision))
         checks.settle(self, gap=checks.require_seconds(self.gap, "gap", or_none=True))
         blocks = [read.block for read in self.reads]
         self._check_counts(blocks)

@@ -23,6 +23,8 @@ def content_of(profile: Profile) -> Entry:
         "block": [{**_block(read.block), "name": read.name, "every": read.every} for read in profile.reads],
         "register": list(map(_register, profile.registers)),
     }
+    if profile.identity:
+        content |= {"vendor": profile.vendor, "product": profile.product, "revision": profile.revision}
     return content | ({"identify": list(map(_identify, profile.identify))} if profile.identify else {})
 
 

@@ -13,6 +13,7 @@ from softsplit.protocol.functions import READ_DEVICE, READ_TABLES, Table
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = OWN_EXCEPTIONS = 1, 2, 3, 4  # MAP 7
 BUSY = 5, 6  # acknowledge, device busy; MAP 7
 GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = GATEWAY_EXCEPTIONS = 0x0A, 0x0B  # in the place of a unit; MAP 7
+MEI_IDENTIFICATION = 14  # of function 43; MAP 6.21
 SILENCE = b""  # the answer that is not sent
 EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
               5: "acknowledge", 6: "device busy", 8: "memory parity error", 0x0A: "gateway path unavailable",
@@ -79,7 +80,7 @@ def read_answer(block: Block, data: bytes) -> bytes:
 
 def identification_question(first: int = 0) -> Question:
     """The request for vendor, product and revision, from object `first` on (MAP 6.21)."""
-    return Question(bytes((READ_DEVICE, 14, 1, first)), bytes((READ_DEVICE, 14, 1)), 0)
+    return Question(bytes((READ_DEVICE, MEI_IDENTIFICATION, 1, first)), bytes((READ_DEVICE, MEI_IDENTIFICATION, 1)), 0)
 
 
 def identification_size(pdu: bytes) -> int:
