@@ -25,7 +25,7 @@ def mirror_for(downstream: Downstream, served: Served, upstream: Poller | Listen
     else:
         store = PolledStore(served.origin.reads, downstream.max_age, profile.alone)
         way = _way(downstream, served, upstream)
-    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way)
+    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way, profile.identity)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
@@ -36,9 +36,10 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
         changes = write.blocks if write else ()
         return poller.forward(Forward(unit, question, write is not None, changes, master))
 
-    permissions = [each for each in downstream.allow_writes
-                   if (each.upstream, each.unit) == (served.upstream.name, str(unit))]
+    origin = served.upstream.name, str(unit)
+    permissions = [each for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
     writable = [block for each in permissions if (block := each.block(profile.step))]
     files = [range(each.first, each.first + each.count) for each in permissions if each.kind == FILES]
     return Way(ask, partial(poller.note, unit), profile.functions,
-               profile.readable if served.upstream.learn else (), writable, files, poller.is_idle)
+               profile.readable if served.upstream.learn else (), writable, files, poller.is_idle,
+               [each for each in downstream.allow_functions if (each.upstream, each.unit) == origin])

@@ -39,9 +39,9 @@ def test_every_profile_comes_back_as_it_was(name):
 def same_wiring(topology: Topology) -> None:
     found = read_content(over_json(topology_content(topology)))
     assert plain(found.upstreams) == plain(topology.upstreams) and found.diagnostics == topology.diagnostics
-    assert [plain((each.name, each.url, each.line, each.access, each.served, each.allow_writes, each.max_age, each.when_stale))
+    assert [plain((each.name, each.url, each.line, each.access, each.served, each.allow_writes, each.allow_functions, each.max_age, each.when_stale))
             for each in found.downstreams] == [
-        plain((each.name, each.url, each.line, each.access, each.served, each.allow_writes, each.max_age, each.when_stale))
+        plain((each.name, each.url, each.line, each.access, each.served, each.allow_writes, each.allow_functions, each.max_age, each.when_stale))
         for each in topology.downstreams]
 
 
@@ -59,7 +59,8 @@ def test_profiles_of_a_script_and_long_units_and_writes_come_back_too():
     same_wiring(Topology([
         Downstream("tcp://127.0.0.1:0", units={1: (pumps, "0x0012D687"), 2: (pumps, "0x0012D688")}, name="one",
                    allow=iter(["127.0.0.1", "10.0.0.0/8"]), prefer=["10.0.0.7"], max_connections=3,
-                   allow_writes=[f"{pumps.name}/0x0012D687 holding registers 0x5B00+2"]),
+                   allow_writes=[f"{pumps.name}/0x0012D687 holding registers 0x5B00+2"],
+                   allow_functions=[f"{pumps.name}/0x0012D687 43/14"]),
         Downstream("rtu:///dev/ttyS7", [tap], baudrate=9600, mode="8N1", echo=True)], diagnostics=247))
 
 

@@ -10,14 +10,20 @@ from softsplit.config import schemes
 from softsplit.config.access import Access, access_to
 from softsplit.config.deriving.derived import Derived
 from softsplit.config.line import Line
-from softsplit.config.permission import EXAMPLE as PERMITTED
-from softsplit.config.permission import Permission, parse_permission, require_writable
+from softsplit.config.permission import (
+    EXAMPLE,
+    FUNCTION_EXAMPLE,
+    FunctionPermission,
+    Permission,
+    parse_function,
+    parse_permission,
+    permitted,
+)
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
 from softsplit.errors import ConfigError, show
 
 WHEN_STALE = ("exception", "silent")
-MOST_PERMISSIONS = 1000  # of one downstream
 THE_DEVICE_ITSELF = 0, 255  # as masters call it that want no unit behind a gateway; MTI 4.4.1.2
 
 
@@ -58,6 +64,7 @@ class Downstream:
     max_age        s, after which data is too old to be served
     when_stale     what a master gets then: "exception" (0x0B) or "silent"
     allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
+    allow_functions   which other requests go to the unit itself, once, like "meters/100 43/14"; none by default
     strict_ids     of tcp and udp: whether a unit that is the only one answers under its own id alone, not as 0 and 255
     baudrate, mode, rs485, echo   of rtu only, as of an Upstream
     max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
@@ -79,6 +86,7 @@ class Downstream:
     allow: Iterable[str] | None = None
     prefer: Iterable[str] | None = None
     allow_writes: Settled[Iterable[str], tuple[Permission, ...]] = Settled(())
+    allow_functions: Settled[Iterable[str], tuple[FunctionPermission, ...]] = Settled(())
     strict_ids: bool = False
     units: Mapping[int, tuple[Upstream, int] | Derived] | None = None
     name: str = ""
@@ -100,7 +108,10 @@ class Downstream:
             checks.settle(self, access=access_to(self.url, **checks.given(self, Access)))
         checks.require_truth(self.strict_ids, "strict_ids")
         self._settle_served()
-        checks.settle(self, allow_writes=self._permissions())
+        origins = {f"{each.upstream.name}/{each.origin.unit}": (each.upstream, each.origin) for each in self.served}
+        checks.settle(self, allow_writes=permitted("allow_writes", self.allow_writes, EXAMPLE, parse_permission, origins),
+                      allow_functions=permitted("allow_functions", self.allow_functions, FUNCTION_EXAMPLE,
+                                                parse_function, origins))
 
     @property
     def urls(self) -> tuple[Url, ...]:
@@ -110,20 +121,6 @@ class Downstream:
     def unit_ids(self) -> list[int]:
         """Ids of all units that it serves."""
         return [*(each.unit for each in self.served), *(each.unit for each in self.derived)]
-
-    def _permissions(self) -> tuple[Permission, ...]:
-        origins = [f"{each.upstream.name}/{each.origin.unit}" for each in self.served]
-        with checks.inside("allow_writes"):
-            texts = checks.require_list(self.allow_writes, "", f"allow_writes = [{PERMITTED}]")
-            found = tuple(map(parse_permission, checks.require_few(texts, MOST_PERMISSIONS, "entries")))
-            heard = {each.upstream.name for each in self.served if each.upstream.is_heard}
-            for each in found:
-                checks.require_word(f"{each.upstream}/{each.unit}", origins, "unit of this downstream")
-                if each.upstream in heard:
-                    raise ConfigError(f"{each.upstream} is only heard; nothing can be written there")
-                served = self.served[origins.index(f"{each.upstream}/{each.unit}")]
-                require_writable(each, served.origin.profile)
-        return found
 
     def _refuse(self, kind: type, why: str) -> None:
         for key in checks.given(self, kind):

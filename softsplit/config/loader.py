@@ -26,7 +26,7 @@ UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate
                  "connect_delay", "request_gap", "learn", "transaction_ids", "answers_as")
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
-                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "strict_ids")
+                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "allow_functions", "strict_ids")
 DERIVED_KEYS = ("profile", "from", "values", "max_skew")
 DIAGNOSTICS_KEYS = ("unit",)
 STATUS_KEYS = ("url", "allow", "hosts")

@@ -83,7 +83,8 @@ def _downstream(downstream: Downstream) -> Section:
     content.pop("serves", None)  # the units say it
     content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
     content["units"] |= {str(each.unit): f"{DERIVED}/{each.derived.name}" for each in downstream.derived}
-    content["allow_writes"] = [f"{each.upstream}/{each.unit} {each}" for each in downstream.allow_writes]
+    for key in ("allow_writes", "allow_functions"):
+        content[key] = [f"{each.upstream}/{each.unit} {each}" for each in getattr(downstream, key)]
     if access := downstream.access:
         given = {"allow": access.allow, "prefer": access.prefer}
         content |= {key: list(map(str, networks)) for key, networks in given.items() if networks}

@@ -90,6 +90,7 @@ REQUEST_LENGTHS = {code: row.request for code, row in FUNCTIONS.items()}
 REPLY_LENGTHS = {code: row.reply for code, row in FUNCTIONS.items() if row.reply}
 EXCEPTION_LENGTH = 5  # bytes
 JOIN = 0.025  # s, as long as a gap inside a frame may be: USB adapters deliver in lumps, up to 20 ms apart
+STREAM_JOIN = 0.25  # s, the same on a TCP connection, where a delayed acknowledgement may hold up a piece
 
 
 def _length(frame: Bytes, lengths: dict[int, Length], size: int) -> int:

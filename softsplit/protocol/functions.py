@@ -108,6 +108,7 @@ READ_FUNCTIONS = {table: code for code, table in enumerate(Table, 1)}
 READ_TABLES = {code: table for table, code in READ_FUNCTIONS.items()}
 READING_BITS = frozenset(table.function for table in Table if table.holds_bits)
 READING_REGISTERS = frozenset(code for code, row in FUNCTIONS.items() if row.reads) - READING_BITS
+PLAIN_READS = frozenset((*READ_TABLES, READ_FILES))  # whose requests may be repeated, and shared
 WRITING = frozenset(code for code, row in FUNCTIONS.items() if row.writes)
 ECHOING = frozenset(code for code, row in FUNCTIONS.items() if row.echoes)
 BROADCAST = frozenset(code for code, row in FUNCTIONS.items() if row.may_be_broadcast)

@@ -13,6 +13,7 @@ from softsplit.protocol.functions import READ_DEVICE, READ_TABLES, Table
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = OWN_EXCEPTIONS = 1, 2, 3, 4  # MAP 7
 BUSY = 5, 6  # acknowledge, device busy; MAP 7
 GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = GATEWAY_EXCEPTIONS = 0x0A, 0x0B  # in the place of a unit; MAP 7
+UNTOLD = -1  # the length of an answer that nothing in it tells
 MEI_IDENTIFICATION = 14  # of function 43; MAP 6.21
 SILENCE = b""  # the answer that is not sent
 EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
@@ -52,8 +53,8 @@ def asked_block(pdu: bytes, tables: Container[Table], step: int = 1) -> Block | 
 class Question:
     """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes.
 
-    A length of 0 is that of an identification, which tells it itself. `block` is what it reads, if that is all
-    it does.
+    A length of 0 is that of an identification, which tells it itself; UNTOLD is that of an answer whose frame
+    only its end tells. `block` is what it reads, if that is all it does.
     """
 
     pdu: bytes
@@ -76,6 +77,14 @@ def read_question(block: Block) -> Question:
 def read_answer(block: Block, data: bytes) -> bytes:
     """The answer that brings home the data of a block: function (1), byte count (1), data."""
     return bytes((block.table.function, block.byte_count)) + data
+
+
+def function_question(pdu: bytes) -> Question:
+    """The question in a request of any function of which nothing but its code is known."""
+    if pdu[0] != READ_DEVICE:
+        return Question(pdu, pdu[:1], UNTOLD)
+    is_identification = pdu[1:2] == bytes((MEI_IDENTIFICATION,))
+    return Question(pdu, pdu[:3], 0) if is_identification else Question(pdu, pdu[:2], UNTOLD)
 
 
 def identification_question(first: int = 0) -> Question:
@@ -114,7 +123,7 @@ def reply_fault(question: Question, pdu: bytes) -> str | None:
     if pdu[0] != question.function:
         return f"function {pdu[0]} instead of {question.function}"
     size = question.size or identification_size(pdu)
-    if len(pdu) != size:
+    if len(pdu) != size != UNTOLD:
         return f"{len(pdu) - 2} bytes of data instead of {size - 2}"
     if not pdu.startswith(question.answer):
         return f"{pdu[1:6].hex(' ')} instead of {question.answer[1:6].hex(' ')}"

@@ -188,7 +188,9 @@ def _downstream(downstream: Downstream) -> list[str]:
         branch = "└" if number == len(downstream.served) else "├"
         origin = served.upstream.name, str(served.origin.unit)
         writable = [str(each) for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
+        functions = [str(each) for each in downstream.allow_functions if (each.upstream, each.unit) == origin]
         may = f"  masters may write {', '.join(writable)}" if writable else ""
+        may += f"  masters may use functions {', '.join(functions)}" if functions else ""
         lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}"
                      f"{_reserved(served.unit, downstream.url)}")
         if served.also:

@@ -17,6 +17,7 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.protocol.identity import Identity
 from softsplit.protocol.pdu import SILENCE
 
 # Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
@@ -54,17 +55,18 @@ class Answering(Slave):
     """One unit, which answers out of a store.
 
     `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes `step`
-    addresses.
+    addresses. `identity` is what the unit calls itself, if that is known.
     """
 
     def __init__(self, unit: int, store: Store, tables: frozenset[Table], when_stale: str = "exception",
-                 step: int = 1):
+                 step: int = 1, identity: Identity | None = None):
         super().__init__(unit)
         self.unit = unit
         self._answers = store
         self._tables = tables
         self._when_stale = when_stale
         self._step = step
+        self._identity = identity
         for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
             self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
             self._memory[merged.block.table.function].append(merged)
@@ -79,6 +81,8 @@ class Answering(Slave):
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
+        if self._identity and (named := self._identity.answer(self.unit, request_pdu)):
+            return self._refuse(request_pdu[0], pdus.GATEWAY_NO_ANSWER) if self._is_away() else named
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
@@ -88,6 +92,11 @@ class Answering(Slave):
     def _find(self, asked: Block) -> Found | None:
         """Return where a block is; None when it is not here."""
         return self._answers.find(asked)
+
+    def _is_away(self) -> bool:
+        """Whether nothing of the unit may be served, because it does not answer any more."""
+        with self._data_lock:
+            return clock.now() > self._answers.unit.good_until
 
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
         """The answer for a block that is not in the store."""

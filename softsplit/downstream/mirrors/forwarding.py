@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from softsplit.config.permission import FunctionPermission
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
@@ -18,8 +19,8 @@ class Way:
 
     `ask(question, write, master)` has a request of a master sent and returns the future of its answer
     PDU; `note(block)` tells that a master wants a block which is not polled; `is_idle()` says whether the wire
-    has room for reads that are not necessary. Reads are forwarded inside
-    `readable`, nowhere when that is empty; writes inside `writable`, and to files in `files`.
+    has room for reads that are not necessary. Reads are forwarded inside `readable`, nowhere when that is empty;
+    writes inside `writable`, and to files in `files`; other requests that one of `others` allows.
     """
 
     ask: Callable[[Question, Write | None, str], Future]
@@ -29,6 +30,7 @@ class Way:
     writable: Sequence[Block] = ()
     files: Sequence[range] = ()
     is_idle: Callable[[], bool] = lambda: False
+    others: Sequence[FunctionPermission] = ()
 
     def reads(self, block: Block) -> bool:
         return any(each.contains(block) for each in self.readable)
@@ -36,6 +38,10 @@ class Way:
     @property
     def writes_anything(self) -> bool:
         return bool(self.writable or self.files)
+
+    def allows(self, pdu: bytes) -> bool:
+        """Whether a request of any other function may be sent."""
+        return any(each.allows(pdu) for each in self.others)
 
     def writes(self, write: Write) -> bool:
         """Whether everything that a request changes may be changed."""

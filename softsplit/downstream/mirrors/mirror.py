@@ -14,8 +14,9 @@ from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.functions import READ_FILES, WRITING, Table
+from softsplit.protocol.identity import Identity
 from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Outcome, Reading
-from softsplit.protocol.requests import parse_file_read, parse_write
+from softsplit.protocol.requests import Write, parse_file_read, parse_write
 
 MOST_KEPT = 300  # blocks of one unit that masters had read
 YOUNG = 2.0  # s for which what one master had read is as good as read anew, for any of them
@@ -29,8 +30,9 @@ class Mirror(Answering):
     """
 
     def __init__(self, unit: int, store: PolledStore | HeardStore, tables: frozenset[Table],
-                 when_stale: str = "exception", step: int = 1, way: Way | None = None):
-        super().__init__(unit, store, tables, when_stale, step)
+                 when_stale: str = "exception", step: int = 1, way: Way | None = None,
+                 identity: Identity | None = None):
+        super().__init__(unit, store, tables, when_stale, step, identity)
         self._store = store
         self._way = way
         # What was read by forwarding. A part of a block may say something else when it is asked for by itself,
@@ -69,6 +71,8 @@ class Mirror(Answering):
             return self._write(way, request_pdu, master)
         if way and not broadcast and request_pdu[0] == READ_FILES:
             return self._read_files(way, request_pdu, master)
+        if way and not broadcast and way.allows(request_pdu):
+            return self._use_function(way, request_pdu, master)
         return super().handle_request(request_pdu, broadcast, master)
 
     def _find(self, asked: Block) -> Found | None:
@@ -133,6 +137,13 @@ class Mirror(Answering):
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
         future = way.ask(write.question, write, master)
         return outcome(future, partial(pdus.exception_pdu, pdu[0]))
+
+    def _use_function(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
+        """Have a request of some other function sent, as a write of nobody knows what is."""
+        if self._is_known_as_mute():
+            return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
+        question = pdus.function_question(pdu)
+        return outcome(way.ask(question, Write(question), master), partial(pdus.exception_pdu, pdu[0]))
 
     def _is_known_as_mute(self) -> bool:
         """Whether the unit does not answer, and its polling will tell when it does again."""

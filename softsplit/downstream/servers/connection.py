@@ -9,7 +9,7 @@ from softsplit import clock
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.protocol import adu
-from softsplit.protocol.functions import WRITING
+from softsplit.protocol.functions import PLAIN_READS, WRITING
 
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
@@ -123,7 +123,7 @@ class Connection:
 
     def withdraw(self) -> None:
         """The master does not wait any more: what it wanted written is not sent, if it was not sent yet."""
-        if self._awaited and self._awaited[0][7] in WRITING:
+        if self._awaited and self._awaited[0][7] not in PLAIN_READS:
             self._awaited[1].cancel()
         elif self._inbox and not self._awaited:  # no whole request came of it
             self._databank.unserved.stray(len(self._inbox))

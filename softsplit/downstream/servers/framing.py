@@ -5,8 +5,6 @@ from softsplit.downstream.unserved import Unserved
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import size_of, unit_of
 
-STREAM_JOIN = 0.25  # s, like JOIN on a TCP connection, where a delayed acknowledgement may hold up a piece
-
 
 class Framer:
     """Finds, in what a line carries, the requests to be answered: those for our units which silence follows.
@@ -38,8 +36,7 @@ class Framer:
         if adu.is_rtu_frame(rest, self.size):  # its function does not tell its length, or a wrong one
             self._others.frame(rest)
             return rest if unit_of(rest, self.size) in self._units else None
-        length = max(adu.request_length(rest, self.size), adu.reply_length(rest, self.size))
-        if length > len(rest) and len(rest) < adu.MAX_RTU_FRAME:
+        if len(rest) < adu.MAX_RTU_FRAME and self._may_go_on(rest):
             self._held, self.expires_at = rest, ended + self._join
             return None
         return self._suffix(rest)
@@ -69,15 +66,25 @@ class Framer:
         is_ours = frame and unit_of(frame, self.size) in self._units
         return frame if is_ours and adu.request_length(frame, self.size) == len(frame) else None
 
+    def _may_go_on(self, rest: bytes) -> bool:
+        """Whether more of a frame may follow: its length says so, or its function does not tell how long it is."""
+        length = max(adu.request_length(rest, self.size), adu.reply_length(rest, self.size))
+        if length:
+            return length > len(rest)
+        return unit_of(rest, self.size) in self._units and self._find(rest) is None
+
+    def _find(self, data: bytes) -> int | None:
+        """Return where the longest suffix begins that is a request for one of our units."""
+        begins = range(max(0, len(data) - adu.MAX_RTU_FRAME), len(data) - 2 - self.size)
+        return next((begin for begin in begins if self._ours(data[begin:]) and adu.crc(data[begin:]) == 0), None)
+
     def _suffix(self, data: bytes) -> bytes | None:
         """Return the longest suffix that is a request for one of our units."""
-        for begin in range(max(0, len(data) - adu.MAX_RTU_FRAME), len(data) - 2 - self.size):
-            frame = data[begin:]
-            if self._ours(frame) and adu.crc(frame) == 0:
-                if begin:
-                    self._others.stray(begin)
-                self._others.frame(frame)
-                return frame
-        if data:
-            self._others.stray(len(data))
-        return None
+        begin = self._find(data)
+        strays = len(data) if begin is None else begin
+        if strays:
+            self._others.stray(strays)
+        if begin is None:
+            return None
+        self._others.frame(data[begin:])
+        return data[begin:]

@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 from softsplit import clock
-from softsplit.protocol.functions import READ_AND_WRITE, WRITING
+from softsplit.protocol.functions import PLAIN_READS, READ_AND_WRITE, WRITING
 
 ANSWER_WITHIN = 0.4  # s after its request, or not at all: the shortest patience of a known master is 0.5 s
 KEEP = 1.0  # s that the retry may take; the same write after that is another one
@@ -13,8 +13,8 @@ class LateAnswers:
     """The answer to the latest write of a master that was not delivered: its retry shares it, and is not
     written as well.
 
-    What was read late needs no keeping: it is in the mirror. What was read with a write (MAP 6.17) is shared
-    while it is on its way, but not kept: it would grow too old.
+    What was read late needs no keeping: it is in the mirror. What was read with a write (MAP 6.17), and the answer
+    to any other function, is shared while it is on its way, but not kept: it would grow too old.
     """
 
     def __init__(self):
@@ -24,7 +24,7 @@ class LateAnswers:
 
     def keep(self, frame: bytes, answer: Future) -> None:
         """The answer to this request, which may be still to come, will not be delivered."""
-        if frame[1] in WRITING:
+        if frame[1] not in PLAIN_READS:
             self._frame, self._answer, self._kept_at = frame, answer, clock.now()
 
     def take(self, frame: bytes) -> Future | None:
@@ -32,7 +32,7 @@ class LateAnswers:
         answer, self._answer = self._answer, None
         if answer is None or frame != self._frame:
             return None
-        is_good = frame[1] != READ_AND_WRITE and clock.now() - self._kept_at <= KEEP
+        is_good = frame[1] in WRITING and frame[1] != READ_AND_WRITE and clock.now() - self._kept_at <= KEEP
         return answer if is_good or not answer.done() else None
 
     def withdraw(self) -> None:

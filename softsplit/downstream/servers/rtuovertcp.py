@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from softsplit import clock
 from softsplit.downstream.servers.connection import Connection
 from softsplit.downstream.servers.echo import Echo
-from softsplit.downstream.servers.framing import STREAM_JOIN, Framer
+from softsplit.downstream.servers.framing import Framer
 from softsplit.downstream.servers.lateanswers import ANSWER_WITHIN
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
@@ -25,8 +25,8 @@ class RtuConnection(Connection):
 
     def __init__(self, sock, databank, *others):
         super().__init__(sock, databank, *others)
-        self._framer = Framer(databank.unserved, STREAM_JOIN)
-        self._echo = Echo(None, self._framer.size, STREAM_JOIN)
+        self._framer = Framer(databank.unserved, adu.STREAM_JOIN)
+        self._echo = Echo(None, self._framer.size, adu.STREAM_JOIN)
 
     @property
     def expires_at(self) -> float | None:

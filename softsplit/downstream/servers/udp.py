@@ -25,7 +25,7 @@ from softsplit.downstream.servers.server import TICK, Server
 from softsplit.downstream.servers.sockets import cause
 from softsplit.logs.conditions import Condition
 from softsplit.protocol import adu
-from softsplit.protocol.functions import READ_TABLES
+from softsplit.protocol.functions import PLAIN_READS
 from softsplit.protocol.pdu import BUSY, exception_pdu
 
 log = logging.getLogger("softsplit")
@@ -142,7 +142,7 @@ class UdpServer(Server):
             return
         self.databank.unserved.frame()
         asked = Asked(datagram, now, self.masters.know(datagram.host))
-        if asked.pdu[0] not in READ_TABLES:
+        if asked.pdu[0] not in PLAIN_READS:
             self._known[key] = asked
         asked.counters.count_request(datagram.data[6], asked.pdu)
         answer = self._look_up(datagram, asked.pdu)

@@ -6,7 +6,7 @@ unit, of another function or of another size is not the answer (MODBUS over Seri
 
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from softsplit.protocol.pdu import Question
+from softsplit.protocol.pdu import UNTOLD, Question
 
 Shape = tuple[int, bytes, int]  # unit, begin and size of the PDU: replies of one shape cannot be told apart
 
@@ -18,7 +18,8 @@ def shape(unit: int, question: Question) -> Shape:
 def has_shape(unit: int, pdu: bytes, shape: Shape) -> bool:
     """Whether this may be the good reply to a question of this shape."""
     asked, answer, size = shape
-    return unit == asked and len(pdu) == (size or pdus.identification_size(pdu)) and pdu.startswith(answer)
+    has_size = size == UNTOLD or len(pdu) == (size or pdus.identification_size(pdu))
+    return unit == asked and has_size and pdu.startswith(answer)
 
 
 def find_reply(heard: bytes, request: bytes, question: Question,
@@ -43,7 +44,7 @@ def find_reply(heard: bytes, request: bytes, question: Question,
 def looks_answered(request: bytes, question: Question) -> bool:
     """Whether a request begins with what would be a good answer to it, as one that writes a register does."""
     size = _unit_size(request, question)
-    frame = request[:size + question.size + 2]
+    frame = request if question.size == UNTOLD else request[:size + question.size + 2]
     return adu.is_rtu_frame(frame, size) and not pdus.reply_fault(question, frame[size:-2])
 
 
@@ -60,7 +61,7 @@ def _echo(heard: bytes, request: bytes) -> tuple[range, bool]:
 def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:
     """Whether all of the reply seems to be there, although `find_reply` does not find it."""
     header, told = _headers(request, question)[0]
-    if header not in heard:
+    if header not in heard or told == UNTOLD:
         return False
     size = _unit_size(request, question)
     others, _ = adu.split(heard, size)
@@ -90,6 +91,8 @@ def _headers(request: bytes, question: Question) -> list[tuple[bytes, int]]:
 
 def _length(heard: bytes, told: int, size: int) -> int:
     """Bytes of the reply whose PDU is at the head of what was heard: unit, PDU, CRC."""
+    if told == UNTOLD:
+        return size + len(heard)
     return size + (told or pdus.identification_size(heard)) + 2
 
 

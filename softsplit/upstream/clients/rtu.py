@@ -18,7 +18,7 @@ from softsplit.errors import BadAnswer, Garbage, NoAnswer, NotSent, Refused
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.addresses import unit_of
-from softsplit.protocol.pdu import Question
+from softsplit.protocol.pdu import UNTOLD, Question
 from softsplit.transport.wire import SerialWire, SocketWire
 from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.client import Client
@@ -49,7 +49,7 @@ class RtuClient(Client, RtuMaster):
         Master.__init__(self, timeout)
         wire = SerialWire(url, line) if line else SocketWire(url, timeout)
         silence = adu.frame_silence(line.baudrate, line.mode) if line else 0.0
-        self._quiet = max(QUIET, silence)
+        self._quiet, self._join = max(QUIET, silence), max(QUIET, silence) if line else adu.STREAM_JOIN
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._unit_bytes = unit_bytes
         self._request, self._unit = b"", 0  # the latest request, and whom it asks
@@ -200,6 +200,12 @@ class RtuClient(Client, RtuMaster):
         if self._hears_itself is None and not data.strip(GLITCHES):
             self._hears_itself = False
 
+    def _more(self) -> bytes:
+        """Return what follows at once, nothing when silence does."""
+        with suppress(TimeoutError):
+            return self._receive(self._join)
+        return b""
+
     # What follows overrides modbus-tk.
 
     def _make_query(self):
@@ -227,8 +233,10 @@ class RtuClient(Client, RtuMaster):
             except TimeoutError:
                 break
             self._peer.hear()
-            if found := replies.find_reply(heard, self._request, self._question, self._hears_itself):
-                return self._accept(heard, *found)
+            while found := replies.find_reply(heard, self._request, self._question, self._hears_itself):
+                if self._question.size != UNTOLD or not (more := self._more()):
+                    return self._accept(heard, *found)
+                heard += more
             is_damaged = replies.is_damaged(heard, self._request, self._question)
         self._is_disturbed = True
         self._stray = heard
