@@ -5,11 +5,15 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
+from click.testing import CliRunner
 
 from softsplit import Downstream, Unit, Upstream, clock
+from softsplit.cli import main
 from softsplit.commands.check.wiring import draw
 from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.config.topology import Topology
+from softsplit.config.url import parse_url
 from softsplit.downstream.servers.framing import Framer
 from softsplit.downstream.unserved import Unserved
 from softsplit.errors import ConfigError
@@ -182,6 +186,14 @@ def test_a_unit_that_is_gone_is_not_named_any_more(tmp_path):
             mirror = splitter.servers[0].databank.mirrors[1]
             mirror._store.unit._silence.unanswered, mirror._store.unit._answered_at = 2, clock.now() - 1
             assert mirror.handle_request(b"\x11") == b"\x91\x0b" and mirror.handle_request(IDENTIFY) == b"\xab\x0b"
+
+
+def test_a_simulated_device_names_itself_and_scan_tells():
+    server = simulated_server(KNOWN, (1,), parse_url("udp://127.0.0.1:0", ("udp",), 0))
+    server.open()
+    with running(server):
+        scan = CliRunner().invoke(main, ["scan", str(server.url), "--units", "1"])
+    assert 'vendor "ACME"; product "M2"; revision "1.0"' in scan.output
 
 
 @pytest.mark.parametrize("asked, answer", [

@@ -38,6 +38,9 @@ class SimulatedUnit(FaultyUnit):
         self._exponents = self._choose_exponents()
 
     def answer(self, pdu: bytes) -> bytes:  # server thread
+        identity = self._profile.identity
+        if identity and (named := identity.answer(self.unit, pdu)):
+            return named
         asked = pdus.asked_block(pdu, self._profile.tables, self._profile.step)
         if isinstance(asked, int):
             return pdus.exception_pdu(pdu[0], asked)
