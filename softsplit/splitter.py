@@ -4,9 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from queue import Queue
 from typing import TYPE_CHECKING
 
 from softsplit import checks
@@ -18,22 +16,16 @@ from softsplit.daemon.current import CurrentStatus
 from softsplit.daemon.instance import Instance
 from softsplit.daemon.notify import Notifier
 from softsplit.daemon.status import Status
-from softsplit.downstream.diagnostics import Diagnostics
-from softsplit.downstream.mirrors.latest import latest_answers
-from softsplit.downstream.mirrors.mirror import Mirror
-from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync
-from softsplit.downstream.servers.choice import server_for
+from softsplit.downstream.mirrors.latest import derived_values, latest_answers
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.sockets import make_room
-from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.errors import SoftsplitError
 from softsplit.logs import setup
-from softsplit.parts import mirror_for
+from softsplit.parts import Parts
 from softsplit.printable import printable
 from softsplit.protocol.values import Value
 from softsplit.upstream.deadlines import Deadlines
-from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
-from softsplit.upstream.served import served_origins
 from softsplit.worker import Worker, run_until_signal, signals_held, start_all, stop_all
 
 if TYPE_CHECKING:
@@ -56,29 +48,10 @@ class Splitter:
                  status: StatusPage | str | None = None):
         self._topology = (wiring if isinstance(wiring, Topology) else
                           Topology(wiring, diagnostics=diagnostics, status=status))
-        if any(each.derived for each in self._topology.downstreams):
-            raise ConfigError("derived units are checked, but not served yet")
-        readings: Queue = Queue(QUEUE_SIZE)
-        wanted = served_origins(self._topology.downstreams)
-        self.upstreams: dict[str, Poller | Listener] = {}
-        for upstream in self._topology.served():
-            units = [unit for unit in upstream.units if unit.unit in wanted[upstream.name]]
-            kind = Listener if upstream.is_heard else Poller
-            self.upstreams[upstream.name] = kind(upstream, units, readings, wanted[upstream.name])
-        mirrors: dict[tuple[str, int], list[Mirror]] = {(name, unit): [] for name in wanted for unit in wanted[name]}
-        self.servers: list[Server] = []
-        for downstream in self._topology.downstreams:
-            own = [mirror_for(downstream, served, self.upstreams[served.upstream.name])
-                   for served in downstream.served]
-            for served, mirror in zip(downstream.served, own):
-                mirrors[served.upstream.name, served.origin.unit].append(mirror)
-            self.servers.append(server_for(downstream.name, downstream.url,
-                                           [*own, *self._diagnostics(downstream, own)], downstream.line,
-                                           downstream.access,
-                                           {also: each.unit for each in downstream.served for also in each.also}))
+        parts = Parts(self._topology)
+        self.upstreams, self.servers = parts.upstreams, parts.servers
         deadlines = Deadlines([each for each in self.upstreams.values() if isinstance(each, Poller)])
-        self.workers: list[Worker] = [*self.servers, Sync(readings, mirrors), *self.upstreams.values(),
-                                      deadlines]
+        self.workers: list[Worker] = [*self.servers, parts.sync, *self.upstreams.values(), deadlines]
         self._current = CurrentStatus(self._topology, self.upstreams, self.servers)
         self.page = self._page()
         self.workers += [self.page] if self.page else []
@@ -92,16 +65,6 @@ class Splitter:
         page = StatusServer(self._topology.status, Site(self._topology.status, self._current.latest))
         self._current.besides = page.troubles
         return page
-
-    def _diagnostics(self, downstream: Downstream, mirrors: Sequence[Mirror]) -> list[Diagnostics]:
-        """The unit that tells of the others, where one is wanted."""
-        if self._topology.diagnostics is None:
-            return []
-        watched = {}
-        for served, mirror in zip(downstream.served, mirrors):
-            counters = self.upstreams[served.upstream.name].counters
-            watched[served.unit] = mirror, partial(counters.snapshot, served.origin.unit)
-        return [Diagnostics(self._topology.diagnostics, watched)]
 
     def open(self) -> Sequence[Worker]:
         """Get hold of every port and device, and return all threads, not yet started.
@@ -148,11 +111,15 @@ class Splitter:
         name = downstream.name if isinstance(downstream, Downstream) else downstream
         checks.require_word(name, names, "downstream")
         index = names.index(name)
-        units = {str(each.unit): each for each in self._topology.downstreams[index].served}
-        checks.require_word(str(unit), units, "unit of this downstream")
-        served = units[str(unit)]
-        answers = latest_answers(self.servers[index].databank.mirrors[unit], served.origin.reads)
-        return {register.name: said.value for register, said in served.origin.profile.said(answers).items()}
+        chosen = self._topology.downstreams[index]
+        checks.require_word(str(unit), map(str, chosen.unit_ids), "unit of this downstream")
+        mirror = self.servers[index].databank.mirrors[unit]
+        for derived in chosen.derived:
+            if derived.unit == unit:
+                return derived_values(mirror, derived.derived)
+        origin = next(each.origin for each in chosen.served if each.unit == unit)
+        said = origin.profile.said(latest_answers(mirror, origin.reads))
+        return {register.name: each.value for register, each in said.items()}
 
     def run(self, attend: Callable[[Status], None] | None = None, name: str | Path | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP: the last line of a script.

@@ -122,6 +122,12 @@ class Downstream:
         """Ids of all units that it serves."""
         return [*(each.unit for each in self.served), *(each.unit for each in self.derived)]
 
+    @property
+    def also(self) -> dict[int, int]:
+        """Ids besides, under which the one unit that it serves answers."""
+        own = {also: each.unit for each in self.served for also in each.also}
+        return own | {also: each.unit for each in self.derived for also in each.also}
+
     def _refuse(self, kind: type, why: str) -> None:
         for key in checks.given(self, kind):
             raise ConfigError(why, key)

@@ -34,6 +34,11 @@ NO_AGE = 0xFFFF
 Counts = Callable[[], tuple[int, int, int, int, int]]  # requests, answers, exceptions, without, damaged
 
 
+def uncounted() -> tuple[int, int, int, int, int]:
+    """The counts of a unit that is not asked itself, because it is derived."""
+    return 0, 0, 0, 0, 0
+
+
 class Diagnostics(Slave):
     """The unit that tells of the others: of each `watched` unit id its mirror and its counters."""
 

@@ -27,7 +27,7 @@ from softsplit.protocol.functions import MAX_REGISTERS
 Item = TypeVar("Item")
 TEXT_KEYS = ("title", "source", "unconfirmed", "vendor", "product", "revision")
 PROFILE_KEYS = (*TEXT_KEYS, "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
-                "readable", "alone", "identify", "block", "register")
+                "readable", "alone", "unused", "same_tables", "identify", "block", "register")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 SAYS_KEYS = ("starts_with", "equals")
 NAMED_KEYS = ("vendor", "product")
@@ -53,6 +53,7 @@ def profile_of(content: Entry, name: str) -> Profile:
             identify=_identify(content.get("identify", []), habits),
             registers=tuple(chain(*_each(content, "register", partial(registers_of, habits=habits)))),
             max_count=content.get("max_count", MAX_REGISTERS), gap=content.get("gap", 0.0),
+            unused=content.get("unused"), same_tables=content.get("same_tables", False),
         )
     except ConfigError as error:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__

@@ -8,10 +8,10 @@ from softsplit.errors import show
 from softsplit.profiles.register import FLOATS, ONE, Register
 from softsplit.protocol import values
 from softsplit.protocol.pdu import pack_bits
-from softsplit.protocol.values import Value
+from softsplit.protocol.values import EXACT, Value
 
 
-def encode(register: Register, value: Value | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
+def encode(register: Register, value: Value | Decimal | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
     """Return the bytes of a register's `parts` that say this value, numbers in its unit of measure.
 
     Other values that share these registers are taken over from `into`. `factor` is what its other registers make of
@@ -44,28 +44,31 @@ def _absent(register: Register) -> int:
     return register.row.number.encode(nan)
 
 
-def _pattern(register: Register, value: Value) -> int:
+def _pattern(register: Register, value: Value | Decimal) -> int:
     """What is no number, as the bits of its registers."""
+    if isinstance(value, Decimal):
+        raise ValueError(f'"{register.name}" cannot say a number')
     if register.type == "bits":
         value = tuple(_bits(register, value, 16 * register.count))
     return int.from_bytes(values.encode(register.type, value, count=register.count, writing=register.writing), "big")
 
 
-def _counts(register: Register, value: Value, factor: Decimal) -> int | float:
+def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int | float:
     """How many counts a value is, whole where the type is."""
     if isinstance(value, str):
         named = [count for count, name in register.states.items() if name == value]
         if not named:
             raise ValueError(f'"{register.name}" knows no state {show(value)}')
         return named[0]
-    if not isinstance(value, (int, float)) or not isfinite(value) or not factor:
+    if not isinstance(value, (int, float, Decimal)) or not isfinite(value) or not factor:
         raise ValueError(f'"{register.name}" cannot say {show(value)}')
-    worth = values.parse_resolution(register.resolution)[0]
-    exact = (Decimal(repr(value)) - Decimal(repr(register.offset))) / (worth * factor)
-    return int(exact.to_integral_value()) if register.bits.number.is_whole else float(exact)
+    worth = EXACT.multiply(values.parse_resolution(register.resolution)[0], factor)
+    number = value if isinstance(value, Decimal) else Decimal(repr(value))
+    exact = EXACT.divide(EXACT.subtract(number, Decimal(repr(register.offset))), worth)
+    return int(exact.to_integral_value(context=EXACT)) if register.bits.number.is_whole else float(exact)
 
 
-def _bits(register: Register, value: Value | None, count: int) -> Iterable[bool]:
+def _bits(register: Register, value: Value | Decimal | None, count: int) -> Iterable[bool]:
     """The bits that a value of bits says, by number or by name."""
     given = value if isinstance(value, tuple) else ()
     named = {register.states.get(number, f"bit {number}"): number for number in range(count)}

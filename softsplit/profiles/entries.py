@@ -20,7 +20,7 @@ BLOCK_KEYS = ("table", "address", "count")
 VALUE_KEYS = (*BLOCK_KEYS, "addresses", "type", *ORDER_KEYS, "not_available", "mask", "byte", "encoding", "characters",
               "layout")
 REGISTER_KEYS = (*VALUE_KEYS, "name", "repeat", "stride", "resolution", "offset", "states", "exponent", "times", "sign",
-                 "unconfirmed")
+                 "unconfirmed", "constant")
 FACTOR_KEYS = (*VALUE_KEYS, "resolution")
 ELSE = "else"  # the state of every count that no other state names
 EXAMPLES = {
@@ -128,7 +128,8 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
         exponent=_factor({"type": "s16", **_table_of(entry, "exponent")}, f"{name} exponent", own, "exponent")
         if "exponent" in entry else None,
         times=_times(entry, name, own), sign=_sign(entry, name, own),
-        unconfirmed=checks.require_truth(entry.get("unconfirmed", False), "unconfirmed"), **orders)
+        unconfirmed=checks.require_truth(entry.get("unconfirmed", False), "unconfirmed"),
+        constant=entry.get("constant"), **orders)
 
 
 def _place(entry: Entry, type_name: str, habits: Habits, allowed: Collection[str]) -> tuple[Block, list[int]]:

@@ -7,6 +7,7 @@ than two periods (of the slower of the two); otherwise there is no value.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import Block
@@ -48,26 +49,60 @@ class Said:
     taken_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """The number that a register says, without any rounding; as Said."""
+
+    value: Decimal | None
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """The data of a register, what others make of it, and the time of the oldest answer; no data when one is missing."""
+
+    taken_at: float
+    data: bytes = b""
+    factor: Decimal | None = None
+
+
 def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Said]:
     """Return what each register says whose own first part lies in one of the answers; the newest counts."""
-    newest = sorted(answers, key=lambda answer: -answer.taken_at)
-    found = {}
-    for register in registers:
-        home = next((each for each in newest if each.block.contains(register.parts[0])), None)
-        if home is not None:
-            found[register] = said_in(register, home, newest)
-    return found
+    return {each: _said(each, found) for each, found in _joined(registers, answers).items()}
 
 
 def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
     """Return what a register says that begins in the answer `home`; what is not there is from the newest of the
     others, the newest first, if that fits.
     """
-    newest = tuple(newest)
+    return _said(register, _join(register, home, tuple(newest)))
+
+
+def numbers_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Exactly]:
+    """Return the number that each register says, likewise."""
+    return {each: Exactly(each.exact(found.data, found.factor) if found.data else None, found.taken_at)
+            for each, found in _joined(registers, answers).items()}
+
+
+def _said(register: Register, found: _Joined) -> Said:
+    return Said(register.decode(found.data, found.factor) if found.data else None, found.taken_at)
+
+
+def _joined(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, _Joined]:
+    newest = sorted(answers, key=lambda answer: -answer.taken_at)
+    found = {}
+    for register in registers:
+        home = next((each for each in newest if each.block.contains(register.parts[0])), None)
+        if home is not None:
+            found[register] = _join(register, home, newest)
+    return found
+
+
+def _join(register: Register, home: Answer, newest: Sequence[Answer]) -> _Joined:
     used = {part: answer for part in register.needs if (answer := _answer_of(part, home, newest))}
     taken_at = min(answer.taken_at for answer in used.values())
     if len(used) < len(register.needs):
-        return Said(None, taken_at)
+        return _Joined(taken_at)
 
     def data(each: Register) -> bytes:
         if len(each.parts) == 1:
@@ -75,7 +110,7 @@ def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
         return b"".join(used[part].part(part) for part in each.parts)
 
     said = {each: each.decode(data(each)) for each in register.factors}
-    return Said(register.decode(data(register), register.factor(said)), taken_at)
+    return _Joined(taken_at, data(register), register.factor(said))
 
 
 def _answer_of(part: Block, home: Answer, newest: Sequence[Answer]) -> Answer | None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError, show
+from softsplit.profiles.encoding import encode
 from softsplit.profiles.identify import Identify, Named, identity_of
 from softsplit.profiles.joining import Answer, Said, said_by
 from softsplit.profiles.layout import Layout, require_unique
@@ -33,8 +34,9 @@ class Profile:
     those which read `readable`, and those which usually write it. `identify` is how the device is recognised:
     all of them have to fit. `max_count` is how many registers the device gives in one answer, and `gap` the
     seconds it wants between an answer and the next request. `unconfirmed` says in words what no two sources agree
-    on. `vendor`, `product` and `revision` are what the device calls itself to masters that ask (functions 17 and
-    43/14). Raises ConfigError when they contradict each other.
+    on. `unused` is what registers say that are readable and have no name; `same_tables` that holding and input
+    registers are the same. `vendor`, `product` and `revision` are what the device calls itself to masters that ask
+    (functions 17 and 43/14). Raises ConfigError when they contradict each other.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Profile:
     vendor: str = ""
     product: str = ""
     revision: str = ""
+    unused: int | None = None
+    same_tables: bool = False
     identity: Identity | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -99,7 +103,11 @@ class Profile:
                                   f"{self.max_count}; make several blocks of it", f"{key}.count")
 
     def _check_registers(self, places: Layout) -> None:
+        if self.unused is not None and not 0 <= checks.require_type(self.unused, int, "unused") <= 0xFFFF:
+            raise ConfigError(f"{show(self.unused)} does not fit into a register", "unused")
+        checks.require_truth(self.same_tables, "same_tables")
         for number, register in enumerate(self.registers, 1):
+            _check_constant(register, f"register[{number}].constant")
             for block in register.needs:
                 if not places.holds(block):
                     raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block',
@@ -153,6 +161,16 @@ def _all(items: Iterable[Item], kind: type[Item], most: int, key: str) -> tuple[
     """Return what a profile lists, if it is of this kind and not too much."""
     found = checks.require_few(tuple(items), most, "of them", WRITTEN.get(key, key))
     return checks.require_all(found, kind, WRITTEN.get(key, key)) if found else ()
+
+
+def _check_constant(register: Register, key: str) -> None:
+    """Refuse a constant that the register cannot say."""
+    if register.constant is None:
+        return
+    try:
+        encode(register, register.constant)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"{show(register.constant)} is not possible: {error}", key) from None
 
 
 def _function(stated: object) -> int:

@@ -35,6 +35,8 @@ class Register:
 
     Other registers may have a say in a number: `exponent` is a power of ten, `times` are ratios by which it is
     multiplied, `sign` turns it round. Then `parts` and `needs` are not the same.
+
+    `constant` is what a derived unit of this make says there, as its model.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Register:
     characters: str = ""
     layout: str = ""
     unconfirmed: bool = False
+    constant: values.Value | None = None
     parts: tuple[Block, ...] = field(init=False, default=())  # where the value itself stands
     needs: tuple[Block, ...] = field(init=False, default=())  # and all else that has a say in it
     bits: Field = field(init=False, repr=False)  # which of the bits are its own
@@ -165,7 +168,7 @@ class Register:
             if self.type != "bits":
                 return data
             return self._named(tuple(map(bool, unpack_bits(data, self.block.count))))
-        raw = int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")
+        raw = self._raw(data)
         if factor is None or self.bits.said.of(raw) in self.not_available:
             return None
         if self.row.number is None:
@@ -176,6 +179,20 @@ class Register:
             return None
         name = self.other_state if count % 1 else self.states.get(int(count), self.other_state)
         return name or self._measured(count, factor)
+
+    def exact(self, data: bytes, factor: Decimal | None = ONE) -> Decimal | None:
+        """Return the number that `decode` gives, but without any rounding; None when there is none."""
+        raw, number = self._raw(data), self.bits.number
+        if self.row.number is None or factor is None or self.bits.said.of(raw) in self.not_available:
+            return None
+        count = number.decode(self.bits.own.of(raw))
+        if not isfinite(count):
+            return None
+        worth = values.EXACT.multiply(values.parse_resolution(self.resolution)[0], factor)
+        return values.EXACT.add(values.EXACT.multiply(Decimal(count), worth), Decimal(repr(self.offset)))
+
+    def _raw(self, data: bytes) -> int:
+        return int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")
 
     def factor(self, said: Mapping["Register", Any]) -> Decimal | None:
         """What a count is multiplied by besides its resolution, when the `factors` say this; None when one has no value."""

@@ -19,12 +19,14 @@ def content_of(profile: Profile) -> Entry:
         "title": profile.title, "source": profile.source, "unconfirmed": profile.unconfirmed,
         "functions": sorted(profile.functions),
         "addressing": addressing, "max_count": profile.max_count, "gap": profile.gap,
+        "same_tables": profile.same_tables,
         "readable": list(map(_block, profile.readable)), "alone": list(map(_block, profile.alone)),
         "block": [{**_block(read.block), "name": read.name, "every": read.every} for read in profile.reads],
         "register": list(map(_register, profile.registers)),
     }
     if profile.identity:
         content |= {"vendor": profile.vendor, "product": profile.product, "revision": profile.revision}
+    content |= {"unused": profile.unused} if profile.unused is not None else {}
     return content | ({"identify": list(map(_identify, profile.identify))} if profile.identify else {})
 
 
@@ -57,8 +59,9 @@ def _register(register: Register) -> Entry:
         "times": list(map(_value, register.times)),
         "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign else {},
         "unconfirmed": register.unconfirmed,
+        "constant": register.constant,
     }
-    return found | {key: value for key, value in others.items() if value}
+    return found | {key: value for key, value in others.items() if value or key == "constant" and value is not None}
 
 
 def _identify(identify: Identify | Named) -> Entry:

@@ -16,7 +16,7 @@ of which the highest byte says nothing (zero, or the sign once more) and is not 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import lru_cache
 
 from softsplit.errors import ConfigError, show
@@ -26,6 +26,7 @@ from softsplit.protocol.times import parse_layout
 ORDERS = ("big", "little")  # which end comes first
 WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
                "dcba": ("little", "little")}  # word_order and byte_order, as others write them
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])  # digits
 SMALLEST_WORTH, LARGEST_WORTH = Decimal("1e-18"), Decimal("1e18")
 ENCODINGS = ("ascii", "utf-8", "latin-1")
 CHARACTERS = ("low", "high")  # the byte of a register in which a character stands, where each has one alone

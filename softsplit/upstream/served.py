@@ -9,7 +9,10 @@ def served_origins(downstreams: Iterable[Downstream]) -> dict[str, dict[int, tup
     """Return, by upstream and unit, what they are to masters, as in "victron unit 100"."""
     found: dict[str, dict[int, tuple[str, ...]]] = {}
     for downstream in downstreams:
-        for served in downstream.served:
-            units, unit = found.setdefault(served.upstream.name, {}), served.origin.unit
-            units[unit] = (*units.get(unit, ()), f"{downstream.name} unit {served.unit}")
+        origins = [(each.upstream.name, each.origin.unit, each.unit) for each in downstream.served]
+        origins += [(upstream.name, unit.unit, each.unit) for each in downstream.derived
+                    for upstream, unit in each.derived.units]
+        for name, unit, number in origins:
+            units = found.setdefault(name, {})
+            units[unit] = (*units.get(unit, ()), f"{downstream.name} unit {number}")
     return found

@@ -5,45 +5,15 @@ from dataclasses import dataclass, field
 
 from softsplit import checks
 from softsplit.checks import Settled
-from softsplit.config.deriving.expression import Expression, Input
-from softsplit.config.deriving.grammar import parse_expression
 from softsplit.config.deriving.inputs import Names, refuse_register
-from softsplit.config.deriving.typed import given_in, is_number, of_input
+from softsplit.config.deriving.made import ABSENT, Made, inputs_of, made_of, sharing, taken_over, with_factor
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
-from softsplit.profiles import Profile, Register, load_profile
+from softsplit.profiles import Profile, load_profile
 
-ABSENT = "absent"  # instead of an expression: the register has no source
 LEAST_SKEW = 1.5  # s, by default
 SKEW_PERIODS = 1.5  # of the slowest input, by default, if that is longer
 EXAMPLE = 'values = { active_power_total = "meters/100.active_power_total - meters/2.active_power_total" }'
-
-
-@dataclass(frozen=True, eq=False)
-class Made:
-    """How a register is made: computed by an expression, or copied as it is; or it has no source at all."""
-
-    register: Register
-    expression: Expression | None = None
-    copied: Input | None = None
-
-    @property
-    def inputs(self) -> tuple[Input, ...]:
-        if self.expression:
-            return self.expression.inputs
-        return (self.copied,) if self.copied else ()
-
-    @property
-    def has_source(self) -> bool:
-        return self.expression is not None or self.copied is not None
-
-    @property
-    def is_stated(self) -> bool:
-        """Whether it is a number that the user wrote."""
-        return self.expression is not None and not self.expression.inputs
-
-    def __str__(self) -> str:
-        return self.expression.text if self.expression else str(self.copied) if self.copied else ABSENT
 
 
 @checks.plainly_signed
@@ -83,17 +53,18 @@ class Derived:
         source = self._source()
         upstreams = tuple(dict.fromkeys((*([self.source[0]] if self.source else []), *others)))
         checks.settle(self, upstreams=upstreams)
-        checks.settle(self, made=tuple(self._all_made(source)))
+        made = tuple(self._all_made(source))
+        checks.settle(self, made=tuple(with_factor(each, made) for each in made))
         if not any(each.inputs for each in self.made):
             raise ConfigError(f'nothing is made from another unit; say from = "meters/100", or {EXAMPLE}', "values")
         named = {(each.upstream, each.unit) for made in self.made for each in made.inputs}
         checks.settle(self, units=tuple((upstream, unit) for upstream in upstreams for unit in upstream.units
                                         if (upstream.name, unit.unit) in named))
 
-    def skew(self, made: Made) -> float:
-        """How far apart the inputs of a register may be, in seconds, as far as their periods are known."""
-        periods = (SKEW_PERIODS * each.every for each in made.inputs)
-        return self.max_skew if self.max_skew is not None else max(LEAST_SKEW, *periods)
+    def skew(self, made: Made, heard_every: float = 0.0) -> float:
+        """How far apart the inputs of a register may be, in seconds; another master reads them `heard_every`."""
+        slowest = max((heard_every, *(each.every for each in made.inputs)))
+        return max(LEAST_SKEW, SKEW_PERIODS * slowest) if self.max_skew is None else self.max_skew
 
     @property
     def stated(self) -> tuple[Made, ...]:
@@ -112,11 +83,12 @@ class Derived:
 
     def _all_made(self, source: Unit | None) -> Iterable[Made]:
         """How each register is made, in their order. Raises ConfigError."""
-        own = _inputs(self.source[0], source) if self.source and source else {}
-        units = {f"{upstream.name}/{unit.unit}": _inputs(upstream, unit)
+        own = inputs_of(self.source[0], source) if self.source and source else {}
+        units = {f"{upstream.name}/{unit.unit}": inputs_of(upstream, unit)
                  for upstream in self.upstreams for unit in upstream.units}
         names = Names(units, own)
         given = checks.require_type(self.values, dict, "values", EXAMPLE)
+        shared = sharing(self.profile)
         registers = [each.name for each in self.profile.registers]
         with checks.inside("values"):
             for name in given:
@@ -125,37 +97,11 @@ class Derived:
                         refuse_register(str(name), registers, f" of {self.profile.name}")
         for register in self.profile.registers:
             with checks.inside(f"values.{register.name}"):
-                if register.name in given:
-                    yield _made(register, given[register.name], names)
+                if register in shared:
+                    if given.get(register.name, ABSENT) != ABSENT:
+                        raise ConfigError(f"shares its registers with {show(shared[register])}; it cannot be made")
+                    yield Made(register, is_shared=True)
+                elif register.name in given:
+                    yield made_of(register, given[register.name], names)
                 else:
-                    yield _taken_over(register, own.get(register.name))
-
-
-def _inputs(upstream: Upstream, unit: Unit) -> dict[str, Input]:
-    """The registers of a unit that are read, by name."""
-    found = {}
-    for register in unit.profile.registers:
-        read = next((each for each in unit.reads if each.block.contains(register.block)), None)
-        if read or upstream.is_heard:
-            found[register.name] = Input(upstream.name, unit.unit, register,
-                                         0.0 if upstream.is_heard or read is None else read.every)
-    return found
-
-
-def _made(register: Register, text: object, names: Names) -> Made:
-    """What the user says of a register."""
-    if text == ABSENT:
-        return Made(register)
-    if not is_number(register):
-        raise ConfigError(f"is no number, so it cannot be computed; only {show(ABSENT)} is possible")
-    return Made(register, parse_expression(text, names, register))
-
-
-def _taken_over(register: Register, same: Input | None) -> Made:
-    """The register of the same name, if it can say the same."""
-    if same is None:
-        return Made(register)
-    if is_number(register) and is_number(same.register):
-        with checks.inside(f'"{same}"', ": "):
-            return Made(register, Expression(str(same), given_in(of_input(same), register), (same,)))
-    return Made(register, copied=same) if same.register is register else Made(register)
+                    yield taken_over(register, own.get(register.name))

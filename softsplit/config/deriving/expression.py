@@ -1,15 +1,14 @@
 """What a derived value is computed from, and how: a tree of registers, numbers and operations. Pure.
 
-Everything is computed in exact decimals, in the bases of units of measure; see `quantities.py`.
+Everything is computed in exact decimals, in the bases of units of measure; see `config/expressions/quantities.py`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal, InvalidOperation
 
 from softsplit.profiles import Register
-
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])  # digits
+from softsplit.protocol.values import EXACT
 
 
 @dataclass(frozen=True, slots=True)

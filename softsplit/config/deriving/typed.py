@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from softsplit import checks
-from softsplit.config.deriving.expression import COMPUTE, EXACT, Input, Node, Operation
+from softsplit.config.deriving.expression import COMPUTE, Input, Node, Operation
 from softsplit.config.deriving.quantities import MEASURES, NUMBER, Measure, measure_of
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Register
 from softsplit.protocol.numbers import NUMBERS
-from softsplit.protocol.values import parse_resolution
+from softsplit.protocol.values import EXACT, parse_resolution
 
 SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e18")  # numbers, which are more than 0
 MOST = 100  # values of a function

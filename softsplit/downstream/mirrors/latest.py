@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from softsplit import clock
+from softsplit.config.deriving.derived import Derived
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.profiles import Answer
 from softsplit.protocol.blocks import Read
+from softsplit.protocol.values import Value
 
 TRIES = 3
 
@@ -20,3 +22,10 @@ def latest_answers(mirror: Answering, reads: Iterable[Read]) -> list[Answer]:
             break
     return [Answer(read.block, data, taken_at.get(read.name, taken_at.get(str(read.block), NEVER)), read.every)
             for read, data in found]
+
+
+def derived_values(mirror: Answering, derived: Derived) -> dict[str, Value | None]:
+    """What the registers of a derived unit say to a master, by name; what is stale is not there."""
+    answers = [Answer(part, data) for made in derived.made for part in made.register.parts
+               if (data := mirror.data(part)) is not None]
+    return {register.name: said.value for register, said in derived.profile.said(answers).items()}

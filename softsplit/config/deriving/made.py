@@ -1,0 +1,143 @@
+"""How the registers of a derived unit are made."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from softsplit import checks
+from softsplit.config.deriving.expression import Expression, Input, Values
+from softsplit.config.deriving.grammar import parse_expression
+from softsplit.config.deriving.inputs import Names
+from softsplit.config.deriving.typed import given_in, is_number, of_input
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.errors import ConfigError, show
+from softsplit.profiles import Profile, Register
+from softsplit.profiles.encoding import encode
+from softsplit.profiles.register import ONE
+from softsplit.protocol.functions import Table
+from softsplit.protocol.values import Value
+
+ABSENT = "absent"  # instead of an expression: the register has no source
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """How a register is made: computed by an expression, copied as it is, or a constant of the make; or it has no source.
+
+    `factor` is what the ratios of the make, which are constant, make of a count. A register that `is_shared` has
+    words in common with another one, and is not made.
+    """
+
+    register: Register
+    expression: Expression | None = None
+    copied: Input | None = None
+    factor: Decimal = ONE
+    is_shared: bool = False
+    is_absent: bool = False  # because the user says so
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        if self.expression:
+            return self.expression.inputs
+        return (self.copied,) if self.copied else ()
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether it is a number that the user wrote."""
+        return self.expression is not None and not self.expression.inputs
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the make says it, as its model."""
+        return not (self.expression or self.copied or self.is_absent or self.is_shared) and self.register.constant is not None
+
+    @property
+    def has_source(self) -> bool:
+        return self.expression is not None or self.copied is not None or self.is_constant
+
+    def value(self, values: Values) -> Decimal | None:
+        """The number that its inputs make; None when that is none."""
+        return self.expression.value(values) if self.expression else None
+
+    @property
+    def fixed(self) -> Decimal | Value | None:
+        """What it says all the time; None when that depends on something, or there is nothing."""
+        return self.value({}) if self.is_stated else self.register.constant if self.is_constant else None
+
+    def __str__(self) -> str:
+        return (self.expression.text if self.expression else str(self.copied) if self.copied else
+                show(self.register.constant) if self.is_constant else ABSENT)
+
+
+def sharing(profile: Profile) -> dict[Register, str]:
+    """The registers that share words with others, each with the name of one."""
+    owners: dict[tuple[Table, int], Register] = {}
+    found: dict[Register, str] = {}
+    for register in profile.registers:
+        for part in register.parts:
+            for address in range(part.address, part.end):
+                other = owners.setdefault((part.table, address), register)
+                if other is not register:
+                    found |= {register: other.name, other: register.name}
+    return found
+
+
+def inputs_of(upstream: Upstream, unit: Unit) -> dict[str, Input]:
+    """The registers of a unit that are read, by name."""
+    found = {}
+    for register in unit.profile.registers:
+        periods = [next((each.every for each in unit.reads if each.block.contains(part)), None) for part in register.needs]
+        known = [each for each in periods if each is not None]
+        if upstream.is_heard:
+            found[register.name] = Input(upstream.name, unit.unit, register, 0.0)
+        elif len(known) == len(periods):
+            found[register.name] = Input(upstream.name, unit.unit, register, max(known))
+    return found
+
+
+def made_of(register: Register, text: object, names: Names) -> Made:
+    """What the user says of a register."""
+    if text == ABSENT:
+        return Made(register, is_absent=True)
+    if not is_number(register):
+        raise ConfigError(f"is no number, so it cannot be computed; only {show(ABSENT)} is possible")
+    return Made(register, parse_expression(text, names, register))
+
+
+def taken_over(register: Register, same: Input | None) -> Made:
+    """The register of the same name, if it can say the same."""
+    if same is None or register.constant is not None:
+        return Made(register)
+    if is_number(register) and is_number(same.register):
+        with checks.inside(f'"{same}"', ": "):
+            return Made(register, Expression(str(same), given_in(of_input(same), register), (same,)))
+    is_copy = same.register is register and len(register.parts) == 1
+    return Made(register, copied=same) if is_copy else Made(register)
+
+
+def with_factor(made: Made, others: Iterable[Made]) -> Made:
+    """The same, with what the ratios of the make, which stand in others, make of a count.
+
+    Raises ConfigError when these are not the same all the time, or the user's number does not fit.
+    """
+    if not made.has_source:
+        return made
+    with checks.inside(f"values.{made.register.name}"):
+        factor = made.register.factor({each: _ratio(each, others) for each in made.register.factors})
+        if not factor:
+            raise ConfigError("its ratios make nothing of it")
+        try:
+            if made.fixed is not None:
+                encode(made.register, made.fixed, factor)
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(f'"{made}" is not possible: {error}') from None
+        return replace(made, factor=factor)
+
+
+def _ratio(ratio: Register, others: Iterable[Made]) -> Value | None:
+    """What a ratio says all the time."""
+    own = next((each for each in others if each.register.parts == ratio.parts), None)
+    if own is None or own.fixed is None:
+        raise ConfigError(f"is multiplied by what {ratio.block} says, which has to be a number here; write values."
+                          f'{own.register.name if own else "..."} = "1"')
+    return ratio.decode(encode(own.register, own.fixed))

@@ -1,0 +1,1 @@
+"""Derived units: what their registers say, computed from those of others."""

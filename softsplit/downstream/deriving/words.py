@@ -1,0 +1,58 @@
+"""How a derived unit is put into words: where its registers stand, and what stands where nothing is made. Pure."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from softsplit.config.deriving.derived import Derived
+from softsplit.config.deriving.made import Made
+from softsplit.downstream.mirrors.derivedlayout import Field, Layout
+from softsplit.profiles import Identify, Register
+from softsplit.profiles.encoding import encode
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.pdu import unpack_bits
+from softsplit.protocol.values import EXACT, parse_resolution
+
+
+def lay_out(derived: Derived) -> Layout:
+    """Return where everything of a derived unit stands."""
+    fixed = {made.register.parts: words for made in derived.made
+             if not made.inputs and (words := _fixed(made)) is not None}
+    identity = dict(_identity(derived))
+    alone = {block: words for block, words in identity.items() if block in derived.profile.alone}
+    fixed |= {(block,): words for block, words in identity.items() if block not in alone}
+    return Layout(derived.profile, [Field(made) for made in derived.made if made.inputs], fixed, alone)
+
+
+def words_of(made: Made, value: Decimal) -> bytes:
+    """The words of a register that say a number. Raises OverflowError when it is beyond the type."""
+    try:
+        return encode(made.register, value, made.factor)
+    except (ValueError, ArithmeticError) as error:
+        raise OverflowError(str(error)) from None
+
+
+def absent(register: Register) -> bytes | None:
+    """The words which say that a register has no value; None when it has none for that."""
+    return encode(register, None) if register.says_absent else None
+
+
+def in_words(register: Register, value: Decimal) -> str:
+    """A number with the unit of measure of a register."""
+    return f"{value.normalize(EXACT):f} {parse_resolution(register.resolution)[1]}".rstrip()
+
+
+def _fixed(made: Made) -> bytes | None:
+    """The words of a register that depend on nothing; None when it is not there at all."""
+    if made.fixed is not None:
+        words = encode(made.register, made.fixed, made.factor)
+        return unpack_bits(words, made.register.count) if made.register.block.table.holds_bits else words
+    return absent(made.register) if not made.is_shared else None
+
+
+def _identity(derived: Derived) -> Iterator[tuple[Block, bytes]]:
+    """What masters recognise the make by, unless a register that is made says it."""
+    for each in derived.profile.identify:
+        if isinstance(each, Identify) and not any(made.has_source and each.register.block.overlaps(part)
+                                                  for made in derived.made for part in made.register.parts
+                                                  if each.register.block not in derived.profile.alone):
+            yield each.register.block, encode(each.register, each.starts_with or each.equals[0])

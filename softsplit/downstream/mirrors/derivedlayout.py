@@ -1,0 +1,87 @@
+"""Where the registers of a derived unit stand, and what an answer is put together from. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from softsplit.config.deriving.expression import Input
+from softsplit.config.deriving.made import Made
+from softsplit.downstream.mirrors.hearditems import addresses
+from softsplit.profiles import Profile
+from softsplit.protocol.blocks import Block, in_both_tables
+from softsplit.protocol.functions import Table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A register that is made from others."""
+
+    made: Made
+
+    @property
+    def parts(self) -> tuple[Block, ...]:
+        """Where it stands."""
+        return self.made.register.parts
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return self.made.inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some bytes of a field, or of words that are always the same; a bit takes one."""
+
+    of: Field | bytes
+    span: slice
+
+
+class Layout:
+    """Where everything of one make stands: `fields` are computed, `fixed` words are always the same, by their blocks.
+
+    A block of `alone` gets its words only when nothing else is asked for with it.
+    """
+
+    def __init__(self, profile: Profile, fields: Sequence[Field], fixed: Mapping[tuple[Block, ...], bytes],
+                 alone: Mapping[Block, bytes]):
+        self.profile = profile
+        self.fields = tuple(fields)
+        self._alone = {place: words for block, words in alone.items() for place in self._places((block,))}
+        self._words: dict[Table, dict[int, tuple[Field | bytes, int]]] = {table: {} for table in Table}
+        self._described = {(place.table, place.address) for register in profile.registers for part in register.parts
+                           for word in _words(part) for place in self._places((word,))}
+        self._unused = b"" if profile.unused is None else profile.unused.to_bytes(2, "big")
+        placed: list[tuple[tuple[Block, ...], Field | bytes]] = [(field.parts, field) for field in self.fields]
+        for parts, of in (*placed, *fixed.items()):
+            for index, word in enumerate(word for part in parts for word in _words(part)):
+                for place in self._places((word,)):
+                    self._words[place.table][place.address] = of, index
+
+    def pieces(self, asked: Block) -> list[Piece] | None:
+        """Return what the answer to a request consists of; None when it touches what is not there."""
+        if asked in self._alone:
+            return [Piece(self._alone[asked], slice(None))]
+        width = 1 if asked.table.holds_bits else 2
+        pieces: list[Piece] = []
+        for word in _words(asked):
+            found = self._words[asked.table].get(word.address) or self._filler(word)
+            if found is None:
+                return None
+            start = width * found[1]
+            if pieces and pieces[-1].of is found[0] and pieces[-1].span.stop == start:
+                start = pieces.pop().span.start
+            pieces.append(Piece(found[0], slice(start, width * (found[1] + 1))))
+        return pieces
+
+    def _places(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Where blocks stand, as masters ask for them."""
+        return in_both_tables(blocks) if self.profile.same_tables else blocks
+
+    def _filler(self, word: Block) -> tuple[bytes, int] | None:
+        """What the make says where it answers, but has no register; one that has no source is no such place."""
+        if not self._unused or word.table.holds_bits or (word.table, word.address) in self._described:
+            return None
+        return (self._unused, 0) if any(block.contains(word) for block in self.profile.readable) else None
+
+
+def _words(block: Block) -> list[Block]:
+    return [replace(block, address=address, count=1) for address in addresses(block)]

@@ -1,0 +1,32 @@
+"""A derived unit as the masters of one server see it."""
+
+from collections.abc import Mapping, Sequence
+
+from softsplit.downstream.mirrors.answering import Answering
+from softsplit.downstream.mirrors.derivedlayout import Field
+from softsplit.downstream.mirrors.derivedstore import Computed, DerivedStore, Origin
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
+from softsplit.protocol.identity import Identity
+from softsplit.protocol.outcome import Reading
+
+
+class DerivedMirror(Answering):
+    """One derived unit, which is never written, and never asked elsewhere."""
+
+    def __init__(self, unit: int, store: DerivedStore, tables: frozenset[Table], when_stale: str, step: int,
+                 identity: Identity | None = None):
+        super().__init__(unit, store, tables, when_stale, step, identity)
+        self.store = store
+
+    def take(self, reading: Reading, computed: Mapping[Field, Computed]) -> None:  # sync thread
+        """Take over what came of a request to one of its units, and what is computed from it, at once."""
+        with self._data_lock:
+            self.known.clear()
+            self.store.take(reading, computed)
+
+    def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:  # sync thread
+        """A write changes these blocks of one of its units; see `Invalidation`."""
+        with self._data_lock:
+            self.known.clear()
+            self.store.doubt(origin, blocks, until)
