@@ -9,7 +9,7 @@ The rooms, from the roof down; a room imports only from rooms below it:
 
     cli           the group of commands; each is imported when it is called
     commands      what a person runs, a folder each: run example check status top read scan sniff
-                  simulate record doctor service, and shared
+                  simulate record doctor profile service, and shared
     install       systemd units, cron lines, udev rules
     splitter, parts   builds the parts from a topology, starts them, watches them, stops them
     web           the status page over HTTP, for browsers and programs, off by default

@@ -22,6 +22,7 @@ COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
     "read": "Read a unit by profile or by address",
     "scan": "Scan a bus for units",
     "sniff": "Decode traffic on a serial line",
+    "profile": "List, show, check, import or learn profiles of devices",
     "simulate": "Simulate devices from a profile or recording",
     "record": "Record answers for `simulate`",
     "doctor": "Check an installation and say what to fix",

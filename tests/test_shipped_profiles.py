@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.profile.listing import row_of
 from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.profiles import load_profile, shipped_profiles
 
@@ -190,8 +191,8 @@ def test_no_device_is_taken_for_another():
 
 
 def row(name: str) -> str:
-    profile = load_profile(name)
-    return f"| `{name}` | {profile.title} | {len(profile.registers)} | {'yes' if profile.identify else ''} |"
+    own, title, values, scan, unconfirmed = row_of(load_profile(name))
+    return f"| `{own}` | {title} | {values} | {scan} | {unconfirmed} |"
 
 
 def test_the_readme_lists_the_shipped_profiles_as_they_are():

@@ -16,6 +16,7 @@ from softsplit.config.url import Url
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.printable import printable
 from softsplit.profiles import Profile, load_profile, shipped_profiles
+from softsplit.profiles.tomltext import quoted
 from softsplit.protocol.addresses import LINE_UNITS
 from softsplit.upstream.causes.diagnosis import HELD
 
@@ -137,23 +138,16 @@ def draw_section(scan: Scan) -> str:
     """Return what was found as a section of a configuration, in whose comments all else stands."""
     way = scan.tried[-1]
     lines = [f"# {each}" for each in _notes(scan, way)]
-    lines += [f"[upstream.{NAME}]", f"url = {_quoted(str(scan.url))}"]
+    lines += [f"[upstream.{NAME}]", f"url = {quoted(str(scan.url))}"]
     if way:
         lines += [f"baudrate = {way.baudrate}", f'mode = "{way.mode}"']
     if scan.timeout > Upstream.timeout:
         lines.append(f"timeout = {scan.timeout}")
     lines += ["", f"[upstream.{NAME}.units]"]
     for found in scan.found:
-        name = _quoted(found.profile.name if found.profile else "any")
+        name = quoted(found.profile.name if found.profile else "any")
         lines.append(f"{found.unit} = {name}  # {found}")
     return "\n".join(map(printable, lines))
-
-
-def _quoted(text: str) -> str:
-    """A text as a basic string of TOML, in ASCII."""
-    plain = (each if each.isascii() and each.isprintable() else f"\\U{ord(each):08X}"
-             for each in text.replace("\\", "\\\\").replace('"', '\\"'))
-    return f'"{"".join(plain)}"'
 
 
 def _notes(scan: Scan, way: Line | None) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""softsplit profile."""

@@ -1,0 +1,70 @@
+"""The options of `softsplit profile`."""
+
+import click
+
+from softsplit.commands.profile.learned import learned_profiles
+from softsplit.commands.profile.listing import draw_list, draw_profile, findings
+from softsplit.commands.profile.moddef import import_moddef
+from softsplit.commands.shared.configuration import find_config
+from softsplit.commands.shared.messages import complain
+from softsplit.commands.shared.options import config_option
+from softsplit.commands.shared.output import say
+from softsplit.commands.status.status import read_status
+from softsplit.printable import printable
+from softsplit.profiles import load_profile
+
+
+@click.group()
+def profile():
+    """List, show, check, import or learn profiles of devices.
+
+    \b
+    Examples: softsplit profile show abb-b23
+              softsplit profile check boiler.toml
+              softsplit profile learned >> meter.toml
+    """
+
+
+@profile.command("list")
+def list_():
+    """List the profiles that are shipped."""
+    say("\n".join(draw_list()))
+
+
+@profile.command()
+@click.argument("name")
+def show(name):
+    """Show what a profile says: NAME of a shipped one, or a path that ends in .toml."""
+    say("\n".join(map(printable, draw_profile(load_profile(name)))))
+
+
+@profile.command()
+@click.argument("file")
+def check(file):
+    """Check the profile in FILE, a path that ends in .toml, and say what to look at twice."""
+    found = load_profile(file)
+    say("\n".join(map(printable, findings(found))))
+
+
+@profile.command("import")
+@click.argument("file", type=click.Path(dir_okay=False))
+def import_(file):
+    """Print a profile for the device that FILE describes, a register map in ModDef's JSON.
+
+    What a profile cannot say is told line by line on standard error.
+    """
+    text, lost = import_moddef(file)
+    for each in lost:
+        complain(each)
+    say(text, nl=False)
+
+
+@profile.command()
+@config_option
+@click.argument("unit", required=False, metavar="[UPSTREAM/UNIT]")
+def learned(path, unit):
+    """Print what masters asked a unit for, as a profile that polls all of it.
+
+    The unit is one whose profile is "any", as the running splitter tells. Register names are for you to add.
+    """
+    say(learned_profiles(read_status(find_config(path)), unit), nl=False)

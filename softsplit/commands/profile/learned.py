@@ -1,0 +1,113 @@
+"""What masters asked a unit for, as a profile. Pure.
+
+Requests that overlap become one block, as long as one read can bring it home; what they leave out of a block is read with
+it. So all that was asked is polled, and nothing is forwarded any more but what masters ask for the first time.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from softsplit import checks
+from softsplit.daemon.health import NOT_RUNNING
+from softsplit.daemon.status import Status
+from softsplit.downstream.report import AskedStatus
+from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.profiles.content import profile_of
+from softsplit.profiles.tomltext import toml_of
+from softsplit.protocol.blocks import ADDRESSES, Block
+from softsplit.protocol.functions import Table, writing
+
+ANY = "any"  # the profile of a device of which nothing is known
+FASTEST, SLOWEST = 1.0, 600.0  # s, periods of what is asked often, and of what was asked at the start alone
+
+
+def learned_profiles(status: Status, unit: str | None) -> str:
+    """Return the profile of a unit, named UPSTREAM/UNIT, or of the one whose profile is "any".
+
+    Raises SoftsplitError when nothing runs, and ConfigError when no such unit was asked for anything.
+    """
+    if status.health.code == NOT_RUNNING:
+        raise SoftsplitError(status.health.summary)
+    units = _units(status)
+    if unit is None:
+        found = [name for name, profile in units.items() if profile == ANY]
+        if len(found) != 1:
+            which = f"choose one: {', '.join(found)}" if found else f'none has the profile "{ANY}"; name one of ' + ", ".join(units)
+            raise ConfigError(f"which unit? {which}", "UNIT")
+        unit, = found
+    checks.require_word(unit, units, "unit", "UNIT")
+    asked = list(_asked_of(unit, status))
+    if not asked:
+        raise ConfigError(f"no master has asked {unit} for anything yet; try again later", "UNIT")
+    return _profile(unit, asked, status.uptime)
+
+
+def _units(status: Status) -> dict[str, str]:
+    """The units of a splitter, UPSTREAM/UNIT, and the names of their profiles."""
+    return {f"{name}/{each}": report.profile for name, upstream in status.upstreams.items()
+            for each, report in upstream.units.items()}
+
+
+def _asked_of(unit: str, status: Status) -> Iterator[AskedStatus]:
+    """Give the reads of all masters for a unit, wherever it is served."""
+    for downstream in status.downstreams.values():
+        for master in downstream.masters.values():
+            for asked in master.asked:
+                served = None if asked.unit is None else downstream.served(asked.unit)
+                if served and served.origin == unit and asked.table and asked.address is not None and asked.count:
+                    yield asked
+
+
+def _profile(unit: str, asked: list[AskedStatus], uptime: float) -> str:
+    periods: dict[Block, float] = {}
+    for each in asked:
+        if block := _block_of(each):
+            rate = max(each.rate, each.requests / max(uptime, FASTEST))
+            periods[block] = min(periods.get(block, SLOWEST), max(FASTEST, round(1 / rate, 1) if rate else SLOWEST))
+    blocks = list(_joined(periods))
+    tables = sorted({block.table for block, _ in blocks}, key=lambda table: table.function)
+    content = {
+        "title": f"device at {unit}", "source": "what masters asked for; nothing is known of what it means",
+        "functions": sorted({table.function for table in tables} | _other_functions(tables)),
+        "readable": [{"table": table.value, "address": 0, "count": ADDRESSES} for table in tables],
+        "block": [{"name": f"{block}", "table": block.table.value, "address": block.address, "count": block.count,
+                   "every": every} for block, every in blocks],
+    }
+    profile_of(content, "learned")  # it is right
+    requests = sum(each.requests for each in asked)
+    return toml_of(content, [f"Learned from {requests} requests for {unit}. Add names to it: see README, profiles."])
+
+
+def _block_of(asked: AskedStatus) -> Block | None:
+    """The block of a request, if there can be one."""
+    if asked.table is None or asked.address is None or not asked.count or asked.count > asked.table.max_count \
+            or asked.address + asked.count > ADDRESSES:
+        return None
+    return Block(asked.table, asked.address, asked.count)
+
+
+def _joined(periods: dict[Block, float]) -> Iterator[tuple[Block, float]]:
+    """Join blocks that overlap, each of which is read as often as the part that is wanted most often."""
+    current: tuple[Block, float] | None = None
+    for block, every in sorted(periods.items(), key=lambda each: (each[0].table.function, each[0].address)):
+        if current and current[0].overlaps(block):
+            whole = replace(current[0], count=max(current[0].end, block.end) - current[0].address)
+            current = whole, min(every, current[1])
+            continue
+        if current:
+            yield from _cut(*current)
+        current = block, every
+    if current:
+        yield from _cut(*current)
+
+
+def _cut(block: Block, every: float) -> Iterator[tuple[Block, float]]:
+    """Cut a block into parts that one read can bring home; a master gets what lies in several."""
+    most = block.table.max_count
+    for address in range(block.address, block.end, most):
+        yield replace(block, address=address, count=min(most, block.end - address)), every
+
+
+def _other_functions(tables: Collection[Table]) -> set[int]:
+    """What writes these tables; whether masters may, the configuration says."""
+    return {code for table in tables for code in writing(table, plainly=True)}
