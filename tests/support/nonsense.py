@@ -104,6 +104,7 @@ def text_of(chance: random.Random, text: str) -> str:
 
 def words_of(chance: random.Random, name: str, options: list[str]) -> list[str]:
     """A command line of one command."""
+    options = options or ["list", "show", "check", "import", "learned"]  # of a group: its commands
     words = [name]
     for _ in range(chance.randint(0, 5)):
         words += [chance.choice(options)] * chance.randrange(2) + [chance.choice(WORDS)] * (chance.random() < 0.8)
