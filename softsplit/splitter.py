@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("softsplit")
 
 
-
 class Splitter:
     """One process that splits buses: servers, the sync thread, pollers and listeners, as the downstreams say.
 
@@ -60,9 +59,12 @@ class Splitter:
         """The status page, where one is wanted."""
         if not self._topology.status:
             return None
-        from softsplit.web.server import StatusServer  # nobody else pays for a web server
+        # nobody else pays for a web server
+        from softsplit.web.server import StatusServer
         from softsplit.web.site import Site
-        page = StatusServer(self._topology.status, Site(self._topology.status, self._current.latest))
+        from softsplit.web.values import watched_units
+        units = watched_units(self._topology.downstreams, [server.databank.mirrors for server in self.servers])
+        page = StatusServer(self._topology.status, Site(self._topology.status, self._current.latest, units))
         self._current.besides = page.troubles
         return page
 

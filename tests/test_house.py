@@ -21,7 +21,7 @@ FLOORS = [  # from the roof down; a module may import from floors below its own,
 ]
 PURE = {  # rooms without I/O, threads or a clock, and all that they import
     "protocol": ["errors"], "polling": ["bounded", "protocol", "errors"], "decoder": ["bounded", "protocol", "errors"],
-    "profiles": ["tomlfile", "checks", "protocol", "errors"], "worker": ["clock", "errors"],
+    "profiles": ["tomlfile", "checks", "printable", "protocol", "errors"], "worker": ["clock", "errors"],
 }
 FOREIGN = {
     "modbus_tk": ["upstream/clients/client", "upstream/clients/tcp", "upstream/clients/udp", "upstream/clients/rtu", "upstream/clients/queries", "downstream/mirrors/answering",

@@ -13,7 +13,6 @@ from softsplit.protocol.notations import parse_address
 from softsplit.commands.read.formats import Text
 from softsplit.commands.read.guess import tabulate
 from softsplit.commands.read.read import raw_form
-from softsplit.commands.shared.display import named_values
 from softsplit.commands.shared.options import parse_place
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.simulate.pty import Cable
@@ -21,6 +20,7 @@ from softsplit.commands.sniff.format import Names
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
+from softsplit.profiles.display import named_values
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read

@@ -40,12 +40,13 @@ def as_prometheus(status: Status, config: Path | None) -> str:
 
     Each series tells its configuration, so that those of several can lie in one directory.
     """
-    samples = list(_samples(status))
     own = {"config": os.path.realpath(config) if config else ""}
+    found: dict[str, dict[str, float]] = {name: {} for name in HELP}
+    for name, labels, value in _samples(status):
+        found[name][_labels(own | labels)] = value
     lines = []
     for name, (kind, what) in HELP.items():
-        series = {_labels(own | labels): value for each, labels, value in samples if each == name}
-        if series:
+        if series := found[name]:
             lines += [f"# HELP softsplit_{name} {what}", f"# TYPE softsplit_{name} {kind}"]
             lines += [f"softsplit_{name}{labels} {value:.15g}" for labels, value in series.items()]
     return "\n".join(lines) + "\n"

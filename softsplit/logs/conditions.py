@@ -165,3 +165,8 @@ def show_duration(seconds: float) -> str:
     if not hours:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if not days else f"{days} d {hours % 24} h"
+
+
+def show_age(seconds: float) -> str:
+    """Return how old something is, to a tenth of a second while that is young."""
+    return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)

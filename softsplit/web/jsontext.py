@@ -15,7 +15,11 @@ def json_text(content: Any) -> str:
 def _text(content: Any, deep: int) -> str:
     if deep and isinstance(content, dict):
         return "{" + ", ".join(f"{_text(str(key), 0)}: {_text(each, deep - 1)}" for key, each in content.items()) + "}"
-    return json.dumps(finite(content), allow_nan=False).replace("\x7f", "\\u007f")
+    try:
+        said = json.dumps(content, allow_nan=False)
+    except ValueError:  # a number that is not finite
+        said = json.dumps(finite(content), allow_nan=False)
+    return said.replace("\x7f", "\\u007f")
 
 
 def finite(content: Any) -> Any:

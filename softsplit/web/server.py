@@ -121,6 +121,7 @@ class StatusServer(Worker):
 
     def start(self) -> None:  # main thread
         sys.setswitchinterval(SWITCH)
+        log.addHandler(self._site.events)
         if self._http:
             self._opening.well(f"serving the status page on {self.url}")
         super().start()
@@ -134,6 +135,10 @@ class StatusServer(Worker):
             self.pause(1 / A_SECOND)
         else:
             self._http.handle_request()
+        try:
+            self._site.look_around()
+        except Exception:  # a bug in a page costs the page
+            self.report_bug()
 
     def wake(self) -> None:  # any thread
         if self._http:
@@ -141,6 +146,7 @@ class StatusServer(Worker):
                 self._http.socket.shutdown(socket.SHUT_RDWR)  # which ends a wait for a connection
 
     def close(self) -> None:
+        log.removeHandler(self._site.events)
         if self._http:
             self._http.close_all()
 

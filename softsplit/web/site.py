@@ -5,9 +5,10 @@ moment, so that many requests cost hardly more than a few.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from softsplit import clock
@@ -16,23 +17,40 @@ from softsplit.daemon.health import FRESH
 from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.prometheus import as_prometheus
 from softsplit.daemon.status import Status
+from softsplit.logs.recent import RecentEvents
 from softsplit.printable import printable
+from softsplit.web.history import History
 from softsplit.web.hostnames import HostNames
 from softsplit.web.jsontext import json_text
+from softsplit.web.page import Pages
 from softsplit.web.reply import JSON, METRICS, Reply, refusal, text
+from softsplit.web.since import Since
+from softsplit.web.tiles import MARGIN
+from softsplit.web.values import WatchedUnit
+from softsplit.web.values import as_json as values_of
 
-KEPT = 0.25  # s
-PATHS = {"metrics", "healthz", "status.json"}
+KEPT = MARGIN  # s
+JSON_END = ".json"
 
 
 class Site:
-    """Answers requests; `look` returns the status as of now."""
+    """Answers requests; `look` returns the status as of now, `units` are those whose values are shown."""
 
-    def __init__(self, page: StatusPage, look: Callable[[], Status]):
+    def __init__(self, page: StatusPage, look: Callable[[], Status], units: Sequence[WatchedUnit]):
         self._look = look
+        self._units = {unit.key: unit for unit in units}
+        self._history = History(units)
+        self._since = Since()
+        self.events = RecentEvents()
+        self._draw = Pages(self._history, self._since)
         self._names = HostNames((*page.hosts, page.url.host))
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, ...], tuple[float, Reply]] = {}  # until when
+
+    def look_around(self) -> None:  # the page's own thread, about once a second
+        """Remember what there is now."""
+        self._history.take(clock.now())
+        self._since.note(self._look().health.found)
 
     def answer(self, method: str, path: str, hosts: list[str]) -> Reply:  # any thread
         """Return the answer to a request, by its method, path and Host headers."""
@@ -54,13 +72,24 @@ class Site:
 
     def _make(self, where: tuple[str, ...]) -> Reply:
         match where:
+            case ("",):
+                return self._draw.front(self._look(), list(self._units.values()), self.events.events())
             case ("healthz",):
                 return healthz(self._look())
             case ("metrics",):
                 return metrics(self._look())
             case ("status.json",):
-                return Reply(HTTPStatus.OK, JSON, json_text(as_json(self._look())).encode())
-        return refusal(HTTPStatus.NOT_FOUND, "there are /, /healthz, /metrics, /status.json")
+                return _json(as_json(self._look()))
+            case ("units", upstream, unit) if found := self._units.get((upstream, unit)):
+                return self._draw.unit(self._look(), found)
+            case ("units", upstream, unit) if found := self._units.get((upstream, unit.removesuffix(JSON_END))):
+                return _json(values_of(found, self._look()))
+        return refusal(HTTPStatus.NOT_FOUND, "there are /, /healthz, /metrics, /status.json, /units/UPSTREAM/UNIT, "
+                                             "and the same with .json")
+
+
+def _json(content: Any) -> Reply:
+    return Reply(HTTPStatus.OK, JSON, json_text(content).encode(errors="replace"))
 
 
 def healthz(status: Status) -> Reply:

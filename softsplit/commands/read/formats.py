@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from softsplit.commands.read.guess import tabulate
 from softsplit.commands.shared.answers import Answers
-from softsplit.commands.shared.display import Named, items_of
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.profiles import Profile
+from softsplit.profiles.display import Named, items_of
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.values import WORD_ORDERS

@@ -6,7 +6,7 @@ when taken for a float; so at most one of the two is plausible.
 
 from collections.abc import Sequence
 
-from softsplit.commands.shared.display import items_of
+from softsplit.profiles.display import items_of
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.values import WORD_ORDERS

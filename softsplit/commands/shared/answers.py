@@ -1,8 +1,8 @@
 """The latest answers of units, so that values which stand in two of them can be shown. Pure."""
 
 from softsplit.bounded import BoundedDict
-from softsplit.commands.shared.display import Named
 from softsplit.profiles import Answer, Profile
+from softsplit.profiles.display import Named
 from softsplit.profiles.joining import said_in
 from softsplit.protocol.blocks import Block
 

@@ -9,11 +9,11 @@ from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.options import FILE, chosen, config_option
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, write_whole
-from softsplit.daemon.prometheus import as_prometheus
 from softsplit.commands.status.status import read_status, to_json_text
 from softsplit.commands.status.table import draw_status
 from softsplit.config import loader
 from softsplit.daemon.health import NOT_RUNNING
+from softsplit.daemon.prometheus import as_prometheus
 
 
 @click.command()

@@ -7,7 +7,7 @@ from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import AskedStatus, DownstreamStatus
-from softsplit.logs.conditions import show_count, show_duration
+from softsplit.logs.conditions import show_age, show_count, show_duration
 from softsplit.printable import all_printable
 from softsplit.upstream.report import UpstreamStatus
 
@@ -39,7 +39,7 @@ def _upstream(name: str, upstream: UpstreamStatus, health: Health) -> list[str]:
         title.append(f"answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
     rows = [["unit", "profile", "state", "newest", "oldest", "requests", "no answer", "damaged", "refused"]]
     for number, unit in upstream.units.items():
-        span = [_age(min(unit.ages)), _age(max(unit.ages))] if unit.ages else ["never", "never"]
+        span = [show_age(min(unit.ages)), show_age(max(unit.ages))] if unit.ages else ["never", "never"]
         errors = unit.errors
         rows.append([number, unit.profile, _flagged(unit.state, unit.answers_now or health.is_starting(f"{name}/{number}")),
                      *span, str(unit.requests), str(errors.no_answer), str(errors.damaged),
@@ -53,7 +53,7 @@ def _heard(upstream: UpstreamStatus) -> list[str]:
     for number, unit in upstream.units.items():
         for block in unit.blocks:
             every = "-" if block.every is None else f"{block.every:.3g} s"
-            age = "never" if block.age is None else _age(block.age)
+            age = "never" if block.age is None else show_age(block.age)
             share = 100 * block.errors.no_answer / max(block.requests, 1)
             rows.append([number, str(block.block), every, age,
                          str(block.requests), f"{share:.0f} %"])
@@ -103,10 +103,6 @@ def _flagged(text: str, is_well: bool) -> str:
 
 def _times(code: int, count: int) -> str:
     return f"exception 0x{code:02X}: {count}"
-
-
-def _age(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)
 
 
 def _ms(seconds: float) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from softsplit.commands.shared.display import Named
 from softsplit.daemon.status import Status
 from softsplit.downstream.mirrors.freshness import good_until, unit_good_until
-from softsplit.logs.conditions import show_duration
+from softsplit.logs.conditions import show_age
 from softsplit.profiles import Answer, Profile, Register
+from softsplit.profiles.display import Named
 from softsplit.protocol.blocks import Block
 from softsplit.upstream.report import BlockStatus
 
@@ -63,10 +63,6 @@ class Look:
     status: Status
     watched: Mapping[tuple[str, str], Watched]
     seen_at: float
-
-
-def show_age(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)
 
 
 def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float | None, bool]]:

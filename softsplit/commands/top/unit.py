@@ -10,15 +10,12 @@ from softsplit.commands.top.history import (
     Look,
     ages,
     latest_values,
-    show_age,
 )
 from softsplit.commands.top.text import Line, bar, beside, fit, heights, line
 from softsplit.commands.top.wiring import Item
+from softsplit.logs.conditions import show_age
+from softsplit.profiles.importance import rank
 
-RANKS = [re.compile(each) for each in (  # what matters most comes first; the rest as the profile has it
-    "state_of_charge", "state", "active_power_total", r"active_power_l\d", r"(system_)?voltage(_l\d_n)?",
-    r"(system_)?current(_l\d)?", r"monoblock_voltage_\d+", "(alarm|error).*", ".*temperature.*", "frequency",
-    "active_energy_import_total", "active_energy_export_total")]
 ALARMING = re.compile("(alarm|error).*")  # what should be off
 LEAST = 4  # registers with a number each, which are shown together
 BARRED = ("%", "W", "kW", "var", "VA", "A")  # where a bar makes sense
@@ -74,8 +71,7 @@ def _number(latest: Latest) -> str:
 
 
 def _rank(group: Group) -> int:
-    name = group[0].named.name
-    return next((rank for rank, each in enumerate(RANKS) if each.fullmatch(name)), len(RANKS))
+    return rank(group[0].named.name)
 
 
 def _scales(latest: Sequence[Latest], kept: dict[str, list]) -> dict[str, float]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from softsplit.commands.top.history import Look, ages, show_age
+from softsplit.commands.top.history import Look, ages
 from softsplit.commands.top.text import Line, beside, fit_row, line
-from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.upstreams import describe_load
+from softsplit.logs.conditions import show_age
 from softsplit.upstream.report import BlockStatus, UnitStatus
 
 MIDDLE = 18  # columns between buses and masters

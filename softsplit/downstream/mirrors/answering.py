@@ -11,8 +11,8 @@ from typing import Protocol
 from modbus_tk.modbus import Slave
 
 from softsplit import clock
-from softsplit.downstream.mirrors.freshness import UnitFreshness
-from softsplit.downstream.mirrors.store import BlockState, MergedBlock
+from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness
+from softsplit.downstream.mirrors.store import BlockState, MergedBlock, Seen
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
@@ -30,6 +30,9 @@ class Found(Protocol):
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
         """Return why it cannot be served now, as an exception code or None; and until when it could."""
+
+    def taken_at(self, asked: Block) -> float:
+        """Return since when the oldest part of it is as it is; NEVER when a part is missing."""
 
     def get(self, asked: Block) -> bytes:
         """Return the data of an answer."""
@@ -110,10 +113,20 @@ class Answering(Slave):
 
     def data(self, block: Block) -> bytes | None:  # any thread
         """Return a polled block as a master would get it, or None when none would."""
-        answer = self.handle_request(pdus.read_question(block).pdu)
-        if isinstance(answer, bytes) and answer[:1] == bytes((block.table.function,)):
-            return answer[2:]
-        return None
+        return self.seen(block).data
+
+    def seen(self, block: Block) -> Seen:  # any thread
+        """Return how a block that is in the store stands now; nobody is asked for it."""
+        with self._data_lock:
+            found = self._answers.find(block)
+            if found is None:
+                return Seen(None, NEVER, NEVER)
+            now, taken_at = clock.now(), found.taken_at(block)
+            code, until = found.state(block, now)
+            until = min(until, self._answers.unit.good_until)
+            if code is not None or now > until:
+                return Seen(None, taken_at, NEVER, code)
+            return Seen(found.get(block), taken_at, until)
 
     def states(self, now: float) -> list[BlockState]:  # any thread
         """Return how each block stands at the time `now`, in the order of the reads."""

@@ -59,6 +59,10 @@ class Span:
             until = min(until, good_until, store.unit.good_until)
         return (None if now <= until else pdu.GATEWAY_NO_ANSWER), until
 
+    def taken_at(self, asked: Block) -> float:
+        """Return since when the oldest of its inputs is as it is; ALWAYS of what is always the same."""
+        return min((self._computed[field].taken_at for field in self._fields), default=ALWAYS)
+
     def get(self, asked: Block) -> bytes:
         """Return the data of an answer."""
         data = b"".join(self._data(each.of)[each.span] for each in self._pieces)

@@ -23,6 +23,7 @@ class Brought:
 
     block: Block
     data: bytes
+    taken_at: float
     good_until: float
 
     @property
@@ -61,7 +62,7 @@ class HeardItems:
         if len(data) != block.byte_count:
             raise ValueError(f"{len(data)} bytes are not {block}")
         data = pdu.unpack_bits(data, block.count) if block.table.holds_bits else data
-        brought, items = Brought(block, data, good_until), self._items[block.table]
+        brought, items = Brought(block, data, taken_at, good_until), self._items[block.table]
         doubtful = self._doubtful[block.table]
         self._picks.clear()
         self.refused.pop(block, None)
@@ -99,6 +100,10 @@ class HeardItems:
             return exception, now
         good_until = min((each.good_until for _, each in self._parts(asked)), default=NEVER)
         return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
+
+    def taken_at(self, asked: Block) -> float:
+        """Return since when the oldest part of `asked` is as it is."""
+        return min((each.taken_at for _, each in self._parts(asked)), default=NEVER)
 
     def get(self, asked: Block) -> bytes:
         """Return the data of an answer."""

@@ -57,6 +57,19 @@ class BlockState:
     exception: int | None  # with which the unit refuses it
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A block as a master would get it: its data, None when it gets none, since when and until when it is good.
+
+    `exception` is why there is none.
+    """
+
+    data: bytes | None
+    taken_at: float
+    good_until: float
+    exception: int | None = None
+
+
 class MergedBlock(ModbusBlock):
     """PolledBlock blocks that touch, as one modbus-tk block: two bytes for a register, one for a bit."""
 
@@ -80,6 +93,10 @@ class MergedBlock(ModbusBlock):
         """Return the data of an answer."""
         data = bytes(self._view[self._span(block)])
         return data if self._width == 2 else pdu.pack_bits(data)
+
+    def taken_at(self, asked: Block) -> float:
+        """Return since when the oldest part of `asked` is as it is."""
+        return min(each.taken_at for each in self.polled if each.block.overlaps(asked))
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
         """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""

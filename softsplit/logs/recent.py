@@ -1,0 +1,42 @@
+"""The latest lines of the log, for those who look at a page and not at the log."""
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from softsplit.printable import printable
+
+MOST = 20
+LONGEST = 1000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the log: when, in seconds since 1970, how bad, and what."""
+
+    time: float
+    level: int
+    text: str
+
+    @property
+    def when(self) -> str:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.time))
+
+
+class RecentEvents(logging.Handler):
+    """Keeps the latest events; the log goes where it went before."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._kept: deque[Event] = deque(maxlen=MOST)
+
+    def emit(self, record: logging.LogRecord) -> None:  # any thread
+        try:
+            self._kept.append(Event(record.created, record.levelno, printable(record.getMessage())[:LONGEST]))
+        except Exception:
+            self.handleError(record)
+
+    def events(self) -> list[Event]:  # any thread
+        """The latest first."""
+        return list(reversed(tuple(self._kept)))

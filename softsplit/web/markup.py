@@ -1,0 +1,38 @@
+"""HTML from parts: every text is escaped and printable, unless it is markup already. Pure."""
+
+from html import escape
+
+from softsplit.printable import printable
+
+VOID = ("br", "hr", "meta", "path", "circle", "rect", "line")  # without an end
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def text(part: object) -> str:
+    """What a part of a page is as HTML; None is nothing."""
+    if part is None:
+        return ""
+    return part if isinstance(part, Markup) else escape(printable(str(part)))
+
+
+def join(parts, between: str = "") -> Markup:
+    """Parts one after the other."""
+    return Markup(between.join(map(text, parts)))
+
+
+def tag(name: str, *parts: object, **attributes: object) -> Markup:
+    """An element: `class_` is its class, aria_label its aria-label; True is an attribute alone, None is none."""
+    said = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
+    if name in VOID:
+        return Markup(f"<{name}{said}>" if name in ("br", "hr", "meta") else f"<{name}{said}/>")
+    return Markup(f"<{name}{said}>{join(parts)}</{name}>")
+
+
+def _attribute(name: str, value: object) -> str:
+    key = name.rstrip("_").replace("_", "-")
+    return f" {key}" if value is True else f' {key}="{text(value)}"'

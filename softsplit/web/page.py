@@ -1,0 +1,80 @@
+"""The page: one document with everything in it, from parts and the template that comes with the program."""
+
+import base64
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from string import Template
+
+from softsplit import clock
+from softsplit.daemon.health import figures
+from softsplit.daemon.status import Status
+from softsplit.logs.conditions import show_duration
+from softsplit.logs.recent import Event
+from softsplit.web.history import History
+from softsplit.web.markup import Markup, join, tag, text
+from softsplit.web.picture import draw_wiring
+from softsplit.web.reply import HTML, LOCKED, Reply
+from softsplit.web.since import Since
+from softsplit.web.tiles import draw_unit, draw_values
+from softsplit.web.values import WatchedUnit
+from softsplit.web.verdict import draw_troubles, draw_verdict, headline, kind_of
+
+
+@cache
+def _template() -> tuple[Template, str]:
+    """The document, with style and script in it; and what a browser may load for it: only these."""
+    place = files(__package__) / "templates"
+    style, script, page = ((place / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "page.html"))
+    policy = (f"{LOCKED}; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
+              "connect-src 'self'; img-src data:")
+    return Template(Template(page).safe_substitute(style=style, script=script)), policy
+
+
+def _digest(content: str) -> str:
+    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+class Pages:
+    """Draws pages; `history` and `since` know what was before."""
+
+    def __init__(self, history: History, since: Since):
+        self._history = history
+        self._since = since
+
+    def front(self, status: Status, units: Sequence[WatchedUnit], events: Sequence[Event]) -> Reply:
+        """The whole house."""
+        values = draw_values(units, status, self._history.of, clock.now())
+        return _page(status, tag("main", draw_wiring(status), values, draw_troubles(status, self._since), _events(events)))
+
+    def unit(self, status: Status, unit: WatchedUnit) -> Reply:
+        """All values of one unit."""
+        back = tag("p", tag("a", "the whole house", href="/"))
+        values = draw_unit(unit, unit.ranked, status, self._history.of, clock.now(), is_alone=True)
+        return _page(status, tag("main", back, tag("section", values), draw_troubles(status, self._since)))
+
+
+def _page(status: Status, main: Markup) -> Reply:
+    template, policy = _template()
+    mark = {"well": "", "starting": "… "}.get(kind_of(status.health), "! ")
+    body = join((draw_verdict(status, figures(status.downstreams)), main, _footer(status)))
+    document = template.substitute(title=text(f"{mark}{headline(status.health)} - softsplit"), body=body)
+    return Reply(HTTPStatus.OK, HTML, document.encode(errors="replace"), policy)
+
+
+def _events(events: Sequence[Event]) -> Markup:
+    rows = [tag("li", tag("time", each.when), tag("span", each.text, class_="bad" if each.level >= logging.WARNING else None))
+            for each in events]
+    return tag("section", tag("h2", "Events", id="events"), tag("ul", *rows, class_="events") if rows else
+               tag("p", "nothing has happened yet", class_="dim"), aria_labelledby="events")
+
+
+def _footer(status: Status) -> Markup:
+    process = status.process
+    said = f"softsplit {process.version}, process {process.pid}, up {show_duration(status.uptime + status.age)}" if process else ""
+    links = [tag("a", name, href=f"/{name}") for name in ("status.json", "metrics", "healthz")]
+    return tag("footer", tag("p", said, ", " if process and process.config else "", process.config if process else ""),
+               tag("p", join(links, " ")))

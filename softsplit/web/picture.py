@@ -1,0 +1,101 @@
+"""The wiring as a picture: buses with their units and ages, servers with their units and masters. Pure."""
+
+from collections.abc import Sequence
+
+from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.upstreams import describe_load
+from softsplit.downstream.report import DownstreamStatus, ServedStatus
+from softsplit.logs.conditions import show_age, show_count
+from softsplit.upstream.report import UnitStatus, UpstreamStatus
+from softsplit.web.markup import Markup, join, tag
+from softsplit.web.paths import unit_path
+
+MOST = 12  # units, or masters, that are drawn; of more, those that are not well come first
+
+
+def draw_wiring(status: Status) -> Markup:
+    """Return the picture."""
+    buses = join(_bus(status, name, each) for name, each in status.upstreams.items())
+    servers = join(_server(status, name, each) for name, each in status.downstreams.items())
+    return tag("section", tag("h2", "Wiring", id="wiring"),
+               tag("div", tag("div", buses), tag("p", "softsplit", class_="middle"), tag("div", servers),
+                   class_="wiring"), aria_labelledby="wiring")
+
+
+def _bus(status: Status, name: str, upstream: UpstreamStatus) -> Markup:
+    state = ("starting" if upstream.state == "starting" else
+             describe_load(upstream) if upstream.is_reachable else "unreachable")
+    rows = [_unit(status, name, number, unit) for number, unit in upstream.units.items()]
+    where = str(upstream.url) if name != str(upstream.url) else ""
+    return _box(name, where, state, upstream.is_reachable, _few(rows, "unit"))
+
+
+Row = tuple[bool, Markup]  # whether it is well
+
+
+def _unit(status: Status, name: str, number: str, unit: UnitStatus) -> Row:
+    is_starting = status.health.is_starting(f"{name}/{number}")
+    state, kind = _data_of(status, f"{name}/{number}", unit, is_starting)
+    link = tag("a", f"unit {number}", href=unit_path(name, number))
+    return kind != "bad", tag("li", link, tag("span", unit.profile, class_="dim"), tag("span", _latency(unit), class_="dim"),
+                              tag("span", state, class_=kind))
+
+
+def _data_of(status: Status, origin: str, unit: UnitStatus, is_starting: bool) -> tuple[str, str]:
+    """How old the data of a unit is, or why there is none; and of which kind that is."""
+    if is_starting and not unit.answers_now:
+        return "starting", "note"
+    if not unit.answers_now:
+        return unit.state, "bad"
+    stale = {name for downstream in status.downstreams.values() for each in downstream.units.values()
+             if each.origin == origin for name in each.stale}
+    if stale and not is_starting:
+        return f"{len(stale)} of {show_count(len(unit.blocks), 'block')} stale", "bad"
+    if not unit.ages:
+        return "not polled" if not unit.blocks else "not read yet", "dim"
+    return f"{show_age(min(unit.ages) + status.age)} old", "good"
+
+
+def _latency(unit: UnitStatus) -> str:
+    median = unit.latency.p50
+    return "" if median is None else f"{1000 * median:.{0 if median >= 0.01 else 1}f} ms"
+
+
+def _server(status: Status, name: str, downstream: DownstreamStatus) -> Markup:
+    units = [_served(status, number, unit) for number, unit in downstream.units.items()]
+    masters = [(True, tag("li", address, tag("span", "master", class_="dim"),
+                          tag("span", _failures(master.exceptions, master.silences), class_="dim"),
+                          tag("span", f"{master.rate:.2f} per s", class_="good" if master.rate else "dim")))
+               for address, master in downstream.masters.items()]
+    if not masters:
+        is_misled = downstream.unserved or downstream.garbled
+        said = "nobody asks for what is served" if is_misled else "no master has asked yet"
+        masters = [(True, tag("li", tag("span", said, class_="dim")))]
+    where = str(downstream.url) if name != str(downstream.url) else ""
+    return _box(name, where, "" if downstream.is_serving else downstream.state, downstream.is_serving,
+                [*_few(units, "unit"), *_few(masters, "master")])
+
+
+def _served(status: Status, number: str, unit: ServedStatus) -> Row:
+    is_starting = status.health.is_starting(unit.origin)
+    kind = "good" if not unit.stale else "note" if is_starting else "bad"
+    return kind != "bad", tag("li", f"unit {number}", tag("span", f"= {unit.origin}", class_="dim"), tag("span"),
+                              tag("span", f"{unit.fresh} of {unit.blocks} fresh", class_=kind))
+
+
+def _failures(exceptions: dict[int, int], silences: int) -> str:
+    failed = sum(exceptions.values()) + silences
+    return f"{failed} failed" if failed else ""
+
+
+def _few(rows: Sequence[Row], what: str) -> list[Markup]:
+    """As many rows as fit, in their order; what is not well is not left out before what is."""
+    chosen = sorted(range(len(rows)), key=lambda number: (rows[number][0], number))[:MOST]
+    drawn = [rows[number][1] for number in sorted(chosen)]
+    left = len(rows) - len(drawn)
+    return drawn + [tag("li", tag("span", f"and {show_count(left, f'more {what}')}", class_="dim"))] * (left > 0)
+
+
+def _box(name: str, where: str, state: str, is_well: bool, rows: Sequence[Markup]) -> Markup:
+    return tag("article", tag("h3", name), tag("p", where, class_="dim"), tag("p", state, class_="dim" if is_well else "bad"),
+               tag("ul", *rows), class_="box")

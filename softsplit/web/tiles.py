@@ -1,0 +1,78 @@
+"""The values of units: a tile for each, with the number, how long it may be shown, and its last minutes. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from softsplit.daemon.status import Status
+from softsplit.logs.conditions import show_age, show_count
+from softsplit.profiles import Register
+from softsplit.web.history import Series
+from softsplit.web.markup import Markup, join, tag
+from softsplit.web.paths import unit_path
+from softsplit.web.plot import MINUTES, draw_plot
+from softsplit.web.values import Shown, WatchedUnit
+
+FEW = 6  # units whose main values are all on one page; of more there is a line each
+FOLDED = 30  # units of an upstream, from which on they are folded while all is well
+REASONS = 2  # told of one unit
+MARGIN = 0.25  # s that a page may have been kept; its numbers go so much earlier
+
+Past = Callable[[WatchedUnit, Register], Series]
+
+
+def draw_values(units: Sequence[WatchedUnit], status: Status, past: Past, now: float) -> Markup:
+    """The section of the page: all main values, or a line for each unit."""
+    inside = (join(draw_unit(unit, unit.main, status, past, now) for unit in units) if len(units) <= FEW else
+              join(_fold(name, [unit for unit in units if unit.upstream == name], status)
+                   for name in dict.fromkeys(unit.upstream for unit in units)))
+    return tag("section", tag("h2", "Values", tag("small", f", {MINUTES}") if len(units) <= FEW else "", id="values"),
+               inside, aria_labelledby="values")
+
+
+def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, past: Past, now: float,
+              is_alone: bool = False) -> Markup:
+    """A unit with tiles for these registers; `is_alone` when it has a page of its own."""
+    shown = unit.values(registers, status)
+    name = f"{unit.upstream}/{unit.unit}"
+    title = name if is_alone else tag("a", name, href=unit_path(*unit.key))
+    is_starting = status.health.is_starting(name)
+    tiles = [_tile(each, is_starting, draw_plot(past(unit, each.named.register), now, each.named.measure)
+                   if not is_alone or each.named.register in unit.main else None) for each in shown]
+    head = tag("h3", title, tag("small", f" {unit.profile.title or unit.profile.name}"))
+    return tag("article", head, tag("p", "starting", class_="why dim") if is_starting else _reasons(shown),
+               tag("ul", *tiles, class_="tiles") if tiles else tag("p", "its profile names no values", class_="dim"))
+
+
+def _reasons(shown: Iterable[Shown]) -> Markup:
+    """Why there are stale values."""
+    found = list(dict.fromkeys(each.why for each in shown if each.is_stale))
+    told = found[:REASONS] + [f"and {show_count(len(found) - REASONS, 'other reason')}"] * (len(found) > REASONS)
+    return tag("p", "; ".join(told) or "all fresh", class_="why bad" if found else "why dim")  # as high, in any case
+
+
+def _tile(shown: Shown, is_starting: bool, plot: Markup | None) -> Markup:
+    return tag("li", tag("span", shown.named.name.replace("_", " ")), _number(shown, is_starting), plot)
+
+
+def _number(shown: Shown, is_starting: bool) -> Markup:
+    """The value, until when it may be seen; or since when there is none."""
+    good_for = shown.good_for - MARGIN
+    if good_for > 0:
+        return tag("b", str(shown.named), data_good=f"{good_for:.2f}")
+    if shown.age is None:
+        return tag("b", "not read yet", class_="note" if is_starting else "stale")
+    return tag("b", f"stale, {show_age(shown.age)}", class_="stale")
+
+
+def _fold(name: str, units: Sequence[WatchedUnit], status: Status) -> Markup:
+    """Units of one upstream, a line each."""
+    rows, stale = [], 0
+    for unit in units:
+        main = unit.values(unit.main[:1], status)
+        is_starting = status.health.is_starting(f"{name}/{unit.unit}")
+        is_stale = any(each.is_stale for each in main) and not is_starting
+        stale += is_stale
+        rows.append(tag("li", tag("a", f"unit {unit.unit}", href=unit_path(*unit.key)),
+                        tag("span", unit.profile.title or unit.profile.name, class_="dim"), *(_number(each, is_starting) for each in main)))
+    says = f"{name}: {show_count(len(units), 'unit')}" + (f", {stale} stale" if stale else "")
+    return tag("details", tag("summary", says), tag("ul", *rows, class_="rows"),
+               open=True if stale or len(units) < FOLDED else None)

@@ -1,0 +1,152 @@
+"""The values of units as their masters get them now; what is stale has none, but a reason."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+
+from softsplit import clock
+from softsplit.config.deriving.inputs import DERIVED
+from softsplit.config.downstream import Downstream
+from softsplit.daemon.status import Status
+from softsplit.downstream.mirrors.answering import Answering
+from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.profiles import Answer, Profile, Register
+from softsplit.profiles.display import Named
+from softsplit.profiles.importance import rank, shortlist
+from softsplit.profiles.joining import said_in
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.pdu import describe_exception
+from softsplit.protocol.values import parse_resolution
+from softsplit.upstream.report import BlockStatus
+
+LONG = 1e6  # s, for what is always the same
+MAIN = 6  # values of a unit, where there is no room for all
+
+Key = tuple[str, str]  # upstream and unit
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value: None when it is stale, or when the device says that it has none; its age, None before the first.
+
+    `good_for` is for how many seconds it may be shown, 0 when it is stale; then `why` says why.
+    """
+
+    named: Named
+    age: float | None
+    good_for: float
+    why: str = ""
+
+    @property
+    def is_stale(self) -> bool:
+        return self.good_for <= 0
+
+    @property
+    def number(self) -> float | None:
+        """The value, when that is a number that can be drawn."""
+        value = self.named.value
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+        return float(value) if is_number and not self.is_stale else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class WatchedUnit:
+    """A unit of an upstream: its profile, and its mirrors, one for each downstream that serves it."""
+
+    upstream: str
+    unit: str
+    profile: Profile
+    mirrors: Sequence[Answering]
+    registers: Sequence[Register]
+    reads: Sequence[Read] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.upstream, self.unit
+
+    @cached_property
+    def main(self) -> list[Register]:
+        """The registers that matter most."""
+        return shortlist(self.registers, MAIN)
+
+    @cached_property
+    def ranked(self) -> list[Register]:
+        """All registers, what matters most first."""
+        return sorted(self.registers, key=lambda each: rank(each.name))
+
+    def values(self, registers: Iterable[Register], status: Status | None = None) -> list[Shown]:  # any thread
+        """Return how these registers stand; `status` knows why some are stale."""
+        return [self._value(register, status) for register in registers]
+
+    def _value(self, register: Register, status: Status | None) -> Shown:
+        """A value is good when masters get all of it everywhere."""
+        now = clock.now()
+        seen = {part: min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
+                for part in register.needs}
+        taken_at = min(each.taken_at for each in seen.values())
+        age = None if taken_at == NEVER else round(max(0.0, now - taken_at), 3)
+        answers = [Answer(part, each.data, each.taken_at, self._every(part)) for part, each in seen.items()
+                   if each.data is not None]
+        if len(answers) < len(seen):
+            part = next(part for part, each in seen.items() if each.data is None)
+            why = self._why(part, seen[part].exception, status) if status else ""
+            return Shown(Named(register, None), age, 0.0, why)
+        home = next(each for each in answers if each.block == register.parts[0])
+        good_for = min(each.good_until for each in seen.values()) - now
+        return Shown(Named(register, said_in(register, home, answers).value), age, min(max(good_for, 0.001), LONG))
+
+    def _every(self, part: Block) -> float:
+        """How often a part of a value is read, 0 when nobody knows."""
+        return next((read.every for read in self.reads if read.block.contains(part)), 0.0)
+
+    def _why(self, block: Block, exception: int | None, status: Status) -> str:
+        upstream = status.upstreams.get(self.upstream)
+        unit = upstream.units.get(self.unit) if upstream else None
+        if upstream is None or unit is None:
+            return "what it is made from is stale" if self.upstream == DERIVED else "it is not read"
+        if not upstream.is_reachable:
+            return upstream.error or "unreachable"
+        around = next((each for each in unit.blocks if each.table is block.table and each.block.contains(block)), None)
+        if around is None:
+            return "it is not read" if not upstream.is_heard else "the other master does not read it"
+        if around.last_error and _is_failing(around):
+            return around.last_error
+        if around.age is None:
+            return "it was not read yet"
+        return describe_exception(exception) if exception and not around.answers else "its data is too old"
+
+
+def _is_failing(block: BlockStatus) -> bool:
+    """Whether its latest request was in vain."""
+    return block.last_error_age is not None and (block.age is None or block.last_error_age < block.age)
+
+
+def watched_units(downstreams: Sequence[Downstream], mirrors: Sequence[Mapping[int, Answering]]) -> list[WatchedUnit]:
+    """Return every unit that is served, once; `mirrors` are those of each downstream, by unit."""
+    found: dict[Key, list[Answering]] = {}
+    known: dict[Key, tuple[Profile, Sequence[Register], Sequence[Read]]] = {}
+    for downstream, own in zip(downstreams, mirrors):
+        for served in downstream.served:
+            key, profile = (served.upstream.name, str(served.origin.unit)), served.origin.profile
+            known[key] = profile, profile.registers, served.origin.reads
+            found.setdefault(key, []).append(own[served.unit])
+        for each in downstream.derived:
+            key, derived = (DERIVED, each.derived.name), each.derived
+            known[key] = derived.profile, [made.register for made in derived.made if made.has_source], ()
+            found.setdefault(key, []).append(own[each.unit])
+    return [WatchedUnit(*key, profile, found[key], registers, reads)
+            for key, (profile, registers, reads) in known.items()]
+
+
+def as_json(unit: WatchedUnit, status: Status) -> dict:
+    """Everything of a unit by name: value, unit of measure, age; what is stale is null, with its reason."""
+    return {"upstream": unit.upstream, "unit": unit.unit, "profile": unit.profile.name,
+            "values": {each.named.name: _entry(each) for each in unit.values(unit.registers, status)}}
+
+
+def _entry(shown: Shown) -> dict:
+    value, register = shown.named.value, shown.named.register
+    measure = parse_resolution(register.resolution)[1] if register.row.number else ""
+    return {"value": value.hex() if isinstance(value, bytes) else value, "measure": measure, "age": shown.age} | (
+        {"stale": shown.why} if shown.is_stale else {})

@@ -1,0 +1,79 @@
+"""The first line of the page: what is the matter, in words, in a colour and in a shape; and the troubles. Pure."""
+
+import time
+
+from softsplit.daemon.health import DEGRADED, FRESH, Health
+from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble
+from softsplit.logs.conditions import show_count, show_duration, show_some
+from softsplit.web.markup import Markup, join, tag
+from softsplit.web.since import Since
+
+SHAPES = {  # for those who do not tell the colours apart
+    "well": ("M16 2a14 14 0 1 0 .1 0z", "M9 16l5 5 9-10"),
+    "starting": ("M16 2a14 14 0 1 0 .1 0z", "M16 8v8l5 4"),
+    "degraded": ("M16 2L31 29H1z", "M16 11v8m0 3.5v3"),
+    "down": ("M10 2h12l8 8v12l-8 8H10l-8-8V10z", "M10 10l12 12m0-12L10 22"),
+}
+DAY = 86400.0  # s
+
+
+def kind_of(health: Health) -> str:
+    """The kind of a verdict, which is its class and its shape."""
+    if health.code == FRESH:
+        return "well"
+    if any(each.severity == TROUBLE for each in health.found) or not health.found:
+        return "degraded" if health.code == DEGRADED else "down"
+    return "starting"
+
+
+def headline(health: Health) -> str:
+    """What is the matter, without anything that changes every second."""
+    if health.code == FRESH:
+        return "All is well"
+    troubles = [each for each in health.found if each.severity == TROUBLE]
+    if not troubles:
+        waiting = [each for each in health.found if each.severity == STARTING]
+        return f"Starting: {waiting[0].cause}" if len(waiting) == 1 else "Starting, not everything has answered yet"
+    what = troubles[0].cause.partition("; ")[0]
+    more = f" (and {show_count(len(troubles) - 1, 'other trouble')})" if len(troubles) > 1 else ""
+    return f"{what}{more}"
+
+
+def draw_verdict(status: Status, figures: str) -> Markup:
+    """The top of the page."""
+    kind = kind_of(status.health)
+    shape = tag("svg", *(tag("path", d=line) for line in SHAPES[kind]), viewBox="0 0 32 32", aria_hidden="true")
+    now = time.strftime("%H:%M:%S", time.localtime(time.time() - status.age))
+    words = {"well": "", "starting": "", "degraded": "Something is wrong. ", "down": "Nothing is served. "}[kind]
+    more = tag("a", "Cause and cure", href="#troubles") if kind in ("degraded", "down") else None
+    return tag("header", shape, tag("div", tag("h1", headline(status.health), aria_live="polite"),
+                                    tag("p", f"{words}{figures}, at {now}", more)), class_=f"verdict {kind}")
+
+
+def draw_troubles(status: Status, since: Since) -> Markup:
+    """Each trouble with its cause, its cure and since when; then what is worth a note."""
+    ranks = {TROUBLE: 0, STARTING: 1, NOTE: 2}
+    found = sorted(status.health.found, key=lambda each: ranks[each.severity])
+    if not found:
+        return Markup("")
+    title = {TROUBLE: "Troubles", STARTING: "Starting", NOTE: "Notes"}[found[0].severity]
+    rows = [_trouble(each, since.of(each)) for each in found]
+    return tag("section", tag("h2", title, id="troubles"), tag("ul", *rows, class_="troubles"), aria_labelledby="troubles")
+
+
+def _trouble(trouble: Trouble, lasting: float | None) -> Markup:
+    what, _, cure = trouble.cause.partition("; ")
+    more = [cure] if cure else []
+    if lasting is not None and trouble.severity == TROUBLE:
+        more.append(f"since {_when(lasting)}, for {show_duration(lasting)}")
+    if trouble.affects:
+        more.append(f"stale: {show_some(trouble.affects)}")
+    prefix = {STARTING: "starting: ", NOTE: "note: "}.get(trouble.severity, "")
+    return tag("li", tag("b", f"{prefix}{what}"), join(tag("p", each) for each in more), class_=trouble.severity)
+
+
+def _when(ago: float) -> str:
+    """The time of day so many seconds ago, with its date when that is long ago."""
+    form = "%H:%M:%S" if ago < DAY / 2 else "%Y-%m-%d %H:%M"
+    return time.strftime(form, time.localtime(time.time() - ago))
