@@ -4,10 +4,13 @@ import os
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 
 from softsplit import clock
+from softsplit.protocol import adu
 from tests.support import (
     SOFTSPLIT,
     Child,
@@ -15,9 +18,13 @@ from tests.support import (
     connected,
     free_port,
     good_answer,
+    read_request,
     running,
     until,
 )
+from tests.support.bus import Bus
+from tests.support.bus import good_answer as answer_of
+from tests.support.datagramdevice import DatagramDevice
 from tests.support.queueinggateway import QueueingGateway
 from tests.test_poller import FAST, Wire
 
@@ -92,3 +99,59 @@ def check_slow_gateways():
         says = "nothing" if silent else "0x0B"
         yield f"{wait} s, then {says}: asked every {gap:.1f} s at the latest, {inside} inside; back after {took:.1f} s"
         assert took < (3 * wait + 5 if silent else max(5, 2 * wait) + wait)
+
+
+SLOW_DEVICES = """
+[upstream.u{number}]
+url = "{url}"
+timeout = {timeout}
+units = {{ 1 = "any" }}
+[downstream.d{number}]
+url = "tcp://127.0.0.1:{port}"
+serves = ["u{number}"]
+"""
+
+
+def check_slow_devices():
+    """Who answers after 0.9 of the time-out, of 2, 5 and 15 s, is always heard where nothing is polled."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        cases, config = {}, ""
+        for number, (timeout, kind) in enumerate(product((2, 5, 15), ("tcp", "rtuovertcp", "udp"))):
+            cases[timeout, kind] = port = free_port()
+            url = stack.enter_context(_slow_device(kind, 0.9 * timeout, directory))
+            config += SLOW_DEVICES.format(number=number, url=url, timeout=timeout, port=port)
+        Path(directory, "softsplit.toml").write_text(config)
+        child = stack.enter_context(Child([*SOFTSPLIT, "run", "-c", f"{directory}/softsplit.toml"],
+                                          env={**os.environ, "XDG_RUNTIME_DIR": directory}))
+        pool = stack.enter_context(ThreadPoolExecutor(len(cases)))
+        for (timeout, kind), found in [(case, pool.submit(_ask_slowly, port)) for case, port in cases.items()]:
+            yield f"{kind}, timeout {timeout} s: {found.result()} of 3 answered"
+            assert found.result() == 3
+        child.end()
+
+
+@contextmanager
+def _slow_device(kind: str, delay: float, directory: str):
+    """A device that answers every request so late; gives its url."""
+    if kind == "udp":
+        def later(transaction, unit, pdu):
+            threading.Timer(delay, device.say, (adu.tcp_frame(transaction, unit, answer_of(unit, pdu)),)).start()
+            return []
+
+        with DatagramDevice(later) as device:
+            yield device.url
+    else:
+        with Bus(kind, Path(directory)) as bus:
+            bus.fault = lambda say, frame, unit, pdu: threading.Timer(
+                delay, say, (frame(unit, answer_of(unit, pdu)),)).start()
+            yield bus.url
+
+
+def _ask_slowly(port: int) -> int:
+    """Read three registers one after the other; return how many answers were right."""
+    master = until(lambda: connected(port), timeout=10)
+    master.sock.settimeout(40)
+    with master:
+        return sum(master.ask(1, read_request(address, 2)) == answer_of(1, read_request(address, 2))
+                   for address in (100, 200, 300))
