@@ -10,6 +10,7 @@ from softsplit.config.topology import Topology
 from softsplit.daemon.health import Trouble, judge
 from softsplit.daemon.instance import stamped, this_process
 from softsplit.daemon.status import ProcessStatus, Status
+from softsplit.downstream.deriving.report import report_derived
 from softsplit.downstream.report import report_units
 from softsplit.downstream.servers.server import Server
 from softsplit.upstream.listener import Listener
@@ -50,7 +51,8 @@ class CurrentStatus:
     def _report(self, now: float) -> Status:
         downstreams = {}
         for downstream, server in zip(self._topology.downstreams, self._servers):
-            units = report_units(downstream.served, server.databank.mirrors, now)
+            mirrors = server.databank.mirrors
+            units = report_units(downstream.served, mirrors, now) | report_derived(downstream.derived, mirrors, now)
             downstreams[downstream.name] = server.report(units, now)
         upstreams = {name: each.report(now) for name, each in self._upstreams.items()}
         uptime = now - self._started_at

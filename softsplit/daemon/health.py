@@ -63,6 +63,10 @@ class Health:
         """Whether a unit, as in "meters/2", has not had its time yet."""
         return any(each.severity == STARTING and each.about == about for each in self.found)
 
+    def is_starting_for(self, unit: ServedStatus) -> bool:
+        """Whether a unit is stale only because what it waits for has not had its time yet."""
+        return all(map(self.is_starting, unit.waits_for))
+
     def with_first(self, trouble: Trouble) -> "Health":
         """The same, with one more trouble before the others."""
         return replace(self, code=self.code or DEGRADED, troubles=(str(trouble), *self.troubles),
@@ -110,11 +114,12 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
         for number, unit in downstream.units.items():
             if not unit.stale:
                 continue
-            cause = causes.get(unit.origin, causes.get(unit.origin.rpartition("/")[0]))
-            if cause is None:
-                cause = causes[unit.origin] = len(found)
-                found.append(upstream_troubles.stale(unit, upstreams))
-            found[cause] = replace(found[cause], affects=(*found[cause].affects, f"{name} unit {number}"))
+            for origin, blocks in unit.waits_for.items():
+                cause = causes.get(origin, causes.get(origin.rpartition("/")[0]))
+                if cause is None:
+                    cause = causes[origin] = len(found)
+                    found.append(upstream_troubles.stale(replace(unit, origin=origin, stale=blocks), upstreams))
+                found[cause] = replace(found[cause], affects=(*found[cause].affects, f"{name} unit {number}"))
     if uptime < START:
         found = [replace(each, severity=STARTING) if is_to_come(each.about, upstreams) else each for each in found]
     return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()

@@ -59,10 +59,21 @@ class MasterStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputStatus:
+    """A block of a unit from which registers of a derived unit are made, and how old it is; null before the first read."""
+
+    origin: str
+    block: str
+    age: float | None
+    is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedStatus:
     """A unit as a downstream serves it: how many of its blocks are fresh, or refused, and which are stale.
 
-    `also` are ids besides under which it answers.
+    `also` are ids besides under which it answers. Of a derived unit `inputs` are what it is made from, `why` says why
+    something is stale though these are fresh, and `stated` are registers that say a number which the user wrote.
     """
 
     origin: str
@@ -72,6 +83,17 @@ class ServedStatus:
     refused: int
     stale: tuple[str, ...]
     also: tuple[int, ...] = ()
+    inputs: tuple[InputStatus, ...] = ()
+    why: str = ""
+    stated: tuple[str, ...] = ()
+
+    @property
+    def waits_for(self) -> dict[str, tuple[str, ...]]:
+        """The blocks for want of which something is stale, by unit."""
+        missing = [each for each in self.inputs if not each.is_fresh]
+        if not missing:
+            return {self.origin: self.stale}
+        return {each.origin: tuple(one.block for one in missing if one.origin == each.origin) for each in missing}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from softsplit.commands.shared.columns import columns
 from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.upstreams import describe_load
-from softsplit.downstream.report import AskedStatus, DownstreamStatus
+from softsplit.downstream.report import AskedStatus, DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_age, show_count, show_duration
 from softsplit.printable import all_printable
 from softsplit.upstream.report import UpstreamStatus
@@ -73,8 +73,15 @@ def _downstream(name: str, downstream: DownstreamStatus, health: Health) -> list
     units = [["unit", "from", "fresh"]]
     for number, unit in downstream.units.items():
         fresh = f"{unit.fresh} of {unit.blocks} blocks"
-        units.append([number, unit.origin, _flagged(fresh, not unit.stale or health.is_starting(unit.origin))])
+        units.append([number, _origin(unit), _flagged(fresh, not unit.stale or health.is_starting_for(unit))])
     return ["  ".join(title), *columns(units), *_masters(downstream)]
+
+
+def _origin(unit: ServedStatus) -> str:
+    """Where a unit comes from; a derived one is made from others, and perhaps from numbers of the user."""
+    made_from = ", ".join(dict.fromkeys(each.origin for each in unit.inputs))
+    stated = f"; your own: {', '.join(unit.stated)}" if unit.stated else ""
+    return f"{unit.origin} = {made_from}{stated}" if made_from else unit.origin
 
 
 def _masters(downstream: DownstreamStatus) -> list[str]:

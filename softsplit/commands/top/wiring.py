@@ -121,7 +121,7 @@ def _server(status: Status, name: str) -> list[Row]:
         fresh = f"{report.fresh} of {report.blocks} fresh"
         state: Part = fresh
         if report.stale:
-            state = (fresh, "note") if status.health.is_starting(report.origin) else (
+            state = (fresh, "note") if status.health.is_starting_for(report) else (
                 f"STALE {len(report.stale)} of {report.blocks}", "bad")
         branch = "├" if masters else _branch(unit, downstream.units)
         rows.append(Row(None, f"{branch} unit {unit}", [state], f"= {report.origin}"))

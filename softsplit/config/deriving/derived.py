@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from softsplit import checks
 from softsplit.checks import Settled
-from softsplit.config.deriving.inputs import Names, refuse_register
+from softsplit.config.deriving.inputs import DERIVED, Names, refuse_register
 from softsplit.config.deriving.made import ABSENT, Made, inputs_of, made_of, sharing, taken_over, with_factor
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
@@ -65,6 +65,11 @@ class Derived:
         """How far apart the inputs of a register may be, in seconds; another master reads them `heard_every`."""
         slowest = max((heard_every, *(each.every for each in made.inputs)))
         return max(LEAST_SKEW, SKEW_PERIODS * slowest) if self.max_skew is None else self.max_skew
+
+    @property
+    def origin(self) -> str:
+        """How it is named where units of upstreams are "meters/100"."""
+        return f"{DERIVED}/{self.name}"
 
     @property
     def stated(self) -> tuple[Made, ...]:

@@ -63,6 +63,8 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
     """Why some blocks are stale of a unit that answers."""
     name, _, number = unit.origin.rpartition("/")
     upstream = upstreams.get(name)
+    if unit.why and not upstream:
+        return Trouble(cause=f"{unit.origin}: {unit.why}", about=unit.origin)
     blocks = upstream.units[number].blocks if upstream else ()
     failed = [block for block in blocks if block.name in unit.stale and block.last_error_age is not None
               and (block.age is None or block.last_error_age < block.age)]

@@ -40,7 +40,7 @@ class Deriver:
     """
 
     def __init__(self, derived: Derived):
-        self.name = f"derived/{derived.name}"
+        self.name = derived.origin
         self.layout = lay_out(derived)
         self._derived = derived
         self._mirrors: list[DerivedMirror] = []

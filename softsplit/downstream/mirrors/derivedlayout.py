@@ -1,6 +1,6 @@
 """Where the registers of a derived unit stand, and what an answer is put together from. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from softsplit.config.deriving.expression import Input
@@ -9,6 +9,8 @@ from softsplit.downstream.mirrors.hearditems import addresses
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.functions import Table
+
+Origin = tuple[str, int]  # an upstream, and a unit there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +40,15 @@ class Piece:
 class Layout:
     """Where everything of one make stands: `fields` are computed, `fixed` words are always the same, by their blocks.
 
-    A block of `alone` gets its words only when nothing else is asked for with it.
+    A block of `alone` gets its words only when nothing else is asked for with it. `blocks` are the names of those
+    from which something is made, where softsplit asks.
     """
 
     def __init__(self, profile: Profile, fields: Sequence[Field], fixed: Mapping[tuple[Block, ...], bytes],
-                 alone: Mapping[Block, bytes]):
+                 alone: Mapping[Block, bytes], blocks: Mapping[Origin, Collection[str]]):
         self.profile = profile
         self.fields = tuple(fields)
+        self.blocks = blocks
         self._alone = {place: words for block, words in alone.items() for place in self._places((block,))}
         self._words: dict[Table, dict[int, tuple[Field | bytes, int]]] = {table: {} for table in Table}
         self._described = {(place.table, place.address) for register in profile.registers for part in register.parts

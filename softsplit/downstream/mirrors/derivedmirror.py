@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.derivedlayout import Field
 from softsplit.downstream.mirrors.derivedstore import Computed, DerivedStore, Origin
+from softsplit.downstream.mirrors.store import BlockState
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.identity import Identity
@@ -24,6 +25,16 @@ class DerivedMirror(Answering):
         with self._data_lock:
             self.known.clear()
             self.store.take(reading, computed)
+
+    def inputs(self, now: float) -> list[tuple[str, BlockState]]:  # any thread
+        """Return how each block stands from which something is made, with its unit, as in "meters/100"."""
+        with self._data_lock:
+            return self.store.inputs(now)
+
+    def why(self) -> str:  # any thread
+        """Why a register cannot be served, though its inputs are fresh; "" when all can."""
+        with self._data_lock:
+            return self.store.why()
 
     def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:  # sync thread
         """A write changes these blocks of one of its units; see `Invalidation`."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from softsplit.config.deriving.expression import Input
-from softsplit.downstream.mirrors.derivedlayout import Field, Layout, Piece
+from softsplit.downstream.mirrors.derivedlayout import Field, Layout, Origin, Piece
 from softsplit.downstream.mirrors.freshness import ALWAYS, NEVER, UnitFreshness
 from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.store import BlockState, PolledStore
@@ -17,7 +17,6 @@ from softsplit.protocol.blocks import Block, in_both_tables, merge
 from softsplit.protocol.outcome import Reading
 
 PICKS = 256  # requests for which it is remembered what they are answered from
-Origin = tuple[str, int]  # an upstream, and a unit there
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +125,16 @@ class DerivedStore:
         return [BlockState(read.name, min(self._computed[field].taken_at for field in fields),
                            all(self._is_fresh(field, now) for field in fields), None)
                 for read, fields in self._reads.items() if fields]
+
+    def inputs(self, now: float) -> list[tuple[str, BlockState]]:
+        """Return how each block stands from which something is made, with its unit."""
+        return [(f"{name}/{unit}", state) for (name, unit), store in self._stores.items() for state in store.states(now)
+                if isinstance(store, HeardStore) or state.name in self._layout.blocks[name, unit]]
+
+    def why(self) -> str:
+        """Why a register cannot be served, though its inputs are fresh."""
+        return next((f"{field.made.register.name}: {computed.why}" for field, computed in self._computed.items()
+                     if computed.data is None and computed.taken_at != NEVER), "")
 
     def _is_fresh(self, field: Field, now: float) -> bool:
         span = self.find(field.parts[0])
