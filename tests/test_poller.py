@@ -86,7 +86,7 @@ def test_a_block_that_is_never_answered_is_named_once(caplog):
     with ScriptedGateway(reply) as gateway:
         wire = Wire(gateway)
         with running(*wire.workers):
-            until(lambda: "0x0064+4" in caplog.text, timeout=8)
+            until(lambda: "0x0064+4" in caplog.text)
             assert wire.serves(FAST)
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "bus: holding registers 0x0064+4: unit 1 does not answer"]

@@ -94,11 +94,11 @@ class House:
         self.config.write_text(f"""
             [upstream.meters]
             url = "{gateway.url}"
-            timeout = 0.3
+            timeout = {0.3 * SLOWNESS}
             units = {{ 1 = "meter.toml", 2 = "meter.toml" }}
             [downstream.victron]
             url = "tcp://127.0.0.1:{self.port}"
-            max_age = 0.5
+            max_age = {0.5 * SLOWNESS}
             [downstream.closed]
             url = "tcp://127.0.0.1:{self.closed_port}"
             allow = ["10.0.0.1"]
@@ -166,13 +166,13 @@ def check_upstream(upstream: dict, meters: Meters, lasted: float) -> None:
         for block, address in zip(upstream["units"][unit]["blocks"], (0x5B00, 0x5000)):
             assert (block["address"], block["every"]) == (address, 0.1 if address == 0x5B00 else 0.25)
             check_counts(block, meters, int(unit), address)
-            assert block["age"] < lasted + 5
+            assert block["age"] < lasted + 5 * SLOWNESS
         check_counts(upstream["units"][unit], meters, int(unit))
         assert upstream["units"][unit]["state"] == "answers" if unit == "1" else "mute"
     check_counts(upstream, meters)
     assert "unit 1" in upstream["units"]["1"]["blocks"][1]["last_error"]
     assert upstream["units"]["1"]["blocks"][0]["last_error_age"] is None or upstream["units"]["1"]["blocks"][0]["last_error"]
-    assert 0.01 < upstream["latency"]["p50"] < upstream["latency"]["p99"] < 0.3
+    assert 0.01 < upstream["latency"]["p50"] < upstream["latency"]["p99"] < 0.3 * SLOWNESS
     assert 0 < upstream["utilisation"] < 1
 
 

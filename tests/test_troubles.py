@@ -339,6 +339,6 @@ def test_the_first_sentence_names_the_trouble(trouble, house):
     parts = tuple(part.format(name=name, place=place) for part in trouble.says)
     for where in trouble.told_in:
         try:
-            until(lambda: house.says(where, parts), timeout=6)
+            until(lambda: house.says(where, parts))
         except AssertionError:
             pytest.fail(f"{where} does not say {parts}, but:\n{house.said(where, name)}")

@@ -182,7 +182,7 @@ def suffer_wholly(kind: str, name: str, directory) -> None:
 
 def recovers(copy: Copy) -> None:
     fixed_at = clock.now()
-    until(lambda: copy.check() or copy.is_fresh(fixed_at), timeout=RECOVERY + 1)  # the long check allows no more than it
+    until(lambda: copy.check() or copy.is_fresh(fixed_at), timeout=RECOVERY + 3)  # the long check allows no more than it
     copy.check()
     assert not any(worker.error for worker in copy.workers)
 

@@ -152,8 +152,9 @@ class Bus:
                 unit, pdu, head = request[6], request[7:], request[:2]
                 self._reply(unit, pdu, say, lambda unit, pdu, head=head: adu.tcp_frame(
                     int.from_bytes(head, "big"), unit, pdu))
+            elif not adu.is_rtu_frame(request, self.unit_bytes):
+                return b""  # no device answers that; after a pause they listen anew
             else:
-                assert adu.is_rtu_frame(request, self.unit_bytes), request.hex(" ")
                 self._reply(*adu.take_apart(request, self.unit_bytes), say, adu.rtu_frame)
         return heard
 
