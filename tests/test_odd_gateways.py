@@ -14,7 +14,9 @@ from softsplit.errors import BadAnswer, ConfigError, NoAnswer, Refused, WrongUni
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.peer import Peer
 from softsplit.upstream.clients.tcpframes import Frames
 from tests.support import SLOWNESS, ScriptedGateway, read_request
 from tests.support.bus import good_answer
@@ -289,3 +291,51 @@ def test_an_answer_whose_last_byte_is_late_costs_nobody_else_anything(answers):
         with pytest.raises(BadAnswer, match="left an answer incomplete"):
             client.read(1, OTHER, TIMEOUT)
         assert client.read(1, ONE, TIMEOUT) == right(1, ONE)
+
+
+def loses_first_requests(gateway):
+    """Make a gateway lose the first request on each connection; it counts requests by connection."""
+    heard = {}
+
+    def reply(transaction, unit, pdu):
+        heard[gateway.connections] = heard.get(gateway.connections, 0) + 1
+        return good(transaction, unit, pdu) if heard[gateway.connections] > 1 else b""
+    return reply
+
+
+def test_a_gateway_that_loses_the_first_request_on_each_connection_is_asked_once_more():
+    with asking(None) as (gateway, client):
+        gateway.reply = loses_first_requests(gateway)
+        with pytest.raises(NoAnswer):
+            client.read(1, ONE, TIMEOUT / 3)
+        assert client.read(1, ONE, TIMEOUT) == right(1, ONE)
+        for _ in range(2):
+            client.close()
+            assert client.read(1, ONE, TIMEOUT / 3) == right(1, ONE), "learned"
+        client.close()
+        with pytest.raises(NoAnswer):  # what writes is never sent twice
+            client.ask(1, read_question(ONE), TIMEOUT / 3, may_repeat=False)
+        gateway.reply = good
+        client.close()
+        assert client.read(1, ONE, TIMEOUT) == right(1, ONE)
+        gateway.reply = lambda *_: b""
+        client.close()
+        asked = len(gateway.requests)
+        with pytest.raises(NoAnswer):
+            client.read(1, ONE, TIMEOUT / 3)
+        assert len(gateway.requests) == asked + 1, "who answered the first one on the connection before is not asked twice"
+
+
+@pytest.mark.parametrize("heard, loses", [
+    ([("lose", 1), ("answer", 1)], True),
+    ([("lose", 1), ("answer", 2), ("answer", 1)], True),
+    ([("lose", 1), ("answer", 2)], False),
+    ([("lose", 1), ("lose", 1), ("answer", 1)], False),
+    ([("answer", 1), ("lose", 1), ("answer", 1)], False),
+])
+def test_only_the_first_request_of_a_unit_that_answers_the_next_was_lost_by_its_gateway(heard, loses):
+    peer = Peer()
+    peer.connect()
+    for what, unit in heard:
+        getattr(peer, what)(unit)
+    assert peer.loses_first is loses

@@ -8,6 +8,7 @@ a time-out for each, mistake late answers for errors or for right ones, and hold
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from modbus_tk import defines
 from modbus_tk.exceptions import ModbusError
@@ -78,8 +79,8 @@ class Client(Master):
         """Return the PDU of the unit's answer.
 
         The answer has `timeout` seconds (but see `patience`), besides the time it takes to connect. A connection which the peer
-        has closed while idle is opened again, and the question repeated on it, if it `may_repeat`. Raises
-        Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
+        has closed while idle is opened again, and the question repeated on it, if it `may_repeat`; so is the first
+        one on a connection to who loses that. Raises Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
         """
         self._heard.begin()
         try:
@@ -91,12 +92,13 @@ class Client(Master):
             raise
 
     def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
-        """Ask, and once more when the peer has closed an idle connection."""
+        """Ask, and once more when the peer has closed an idle connection, or loses the first request on a new one."""
         was_open = self._is_usable()
         if not was_open:
             self._connect()
+        is_lost = not was_open and self._peer.loses_first and self.tells_late and may_repeat
         try:
-            return self._ask(unit, question, timeout)
+            return (self._ask_surely if is_lost else self._ask)(unit, question, timeout)
         except ConnectionResetError as error:
             lost = error
         if was_open and self.tells_late and may_repeat:  # most likely closed while idle
@@ -107,6 +109,12 @@ class Client(Master):
             except ConnectionResetError as error:
                 lost = error
         raise NoAnswer(f"unit {unit} does not answer: {self._url}: {lost}") from lost
+
+    def _ask_surely(self, unit: int, question: Question, timeout: float) -> bytes:
+        """Ask, and once more on the same connection when that is not answered. Raises as `_ask`."""
+        with suppress(NoAnswer):
+            return self._ask(unit, question, timeout)
+        return self._ask(unit, question, timeout)
 
     def free_at(self, unit: int, question: Question) -> float:
         """Return the time from which on no late answer can be mistaken for the one to this."""
@@ -175,10 +183,13 @@ class Client(Master):
             self.asked_at = clock.now()
             self._deadline = self.asked_at + self.patience(timeout)
             rest = self.execute(unit, defines.RAW, 0, pdu=question.pdu, returns_raw=True, threadsafe=False)
+            self._peer.answer(unit)
             return question.pdu[:1] + rest
         except ModbusError as error:
+            self._peer.answer(unit)
             raise refusal(unit, error.get_exception_code()) from error
         except TimeoutError as error:
+            self._peer.lose(unit)
             raise NoAnswer(f"unit {unit} does not answer") from error
         except OSError as error:
             self.close()
