@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from softsplit import clock
 from softsplit.errors import BadAnswer, Refused, UpstreamError
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.skipped import Skipped
 
@@ -41,6 +42,14 @@ class Counts:
         else:
             self.answers += 1
 
+    def add(self, other: "Counts") -> None:
+        """Count in what was counted elsewhere."""
+        self.requests += other.requests
+        self.answers += other.answers
+        self.exceptions.update(dict(other.exceptions))
+        self.no_answer += other.no_answer
+        self.damaged += other.damaged
+
     def __str__(self) -> str:
         parts = [f"{self.requests} requests", f"{self.answers} answers"]
         parts += [f"{count} times exception 0x{code:02X}" for code, count in sorted(self.exceptions.items())]
@@ -53,12 +62,24 @@ def total(counts: Iterable[Counts]) -> Counts:
     """Return the sum."""
     found = Counts()
     for each in counts:
-        found.requests += each.requests
-        found.answers += each.answers
-        found.exceptions.update(dict(each.exceptions))
-        found.no_answer += each.no_answer
-        found.damaged += each.damaged
+        found.add(each)
     return found
+
+
+@dataclass(slots=True)
+class ForwardedCounters(Counts):
+    """What masters had sent to one unit: when it answered last, and what went wrong last, and when."""
+
+    answered_at: float | None = None
+    error: str = ""
+    failed_at: float | None = None
+
+    def note(self, outcome: Outcome) -> None:
+        """Take note of what came of one request. What the unit itself refuses is an answer."""
+        if outcome.is_of_unit:
+            self.answered_at = clock.now()
+        elif outcome.question:
+            self.error, self.failed_at = f"{describe_pdu(outcome.question.pdu)}: {outcome.error}", clock.now()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +133,7 @@ class Counters:
         for unit, each in reads.items():
             for read in each:
                 self.learn(unit, read.block, read.name, read.every)
-        self.forwarded = {unit: Counts() for unit in reads}
+        self.forwarded = {unit: ForwardedCounters() for unit in reads}
         self.latencies = {unit: Latencies(maxlen=MOST_LATENCIES) for unit in reads}
         self.wire_latencies = Latencies(maxlen=MOST_LATENCIES)
         self.asked_at: float | None = None
@@ -141,16 +162,17 @@ class Counters:
 
     def forget(self, unit: int, block: Block) -> None:  # poller thread
         """A block is read no more."""
-        self.forwarded[unit] = total((self.forwarded[unit], self.blocks[unit].pop(block)))
+        self.forwarded[unit].add(self.blocks[unit].pop(block))
 
     def count(self, outcome: Outcome) -> None:  # poller thread
         """Add a request and what came of it."""
         unit, self.unreachable, self.asked_at = outcome.unit, "", outcome.asked_at
         block, forwarded = outcome.block, self.forwarded[unit]
-        counters = forwarded if block is None else self.blocks[unit].get(block, forwarded)
+        counters: ForwardedCounters | BlockCounters = forwarded
+        if block is not None:
+            counters = self.blocks[unit].get(block, forwarded)
         counters.count(outcome.error)
-        if isinstance(counters, BlockCounters):
-            counters.note(outcome)
+        counters.note(outcome)
         if outcome.answer is not None or outcome.exception is not None:
             self.latencies[unit].append(outcome.took)
             self.wire_latencies.append(outcome.took)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 
+from softsplit.bounded import BoundedDict
 from softsplit.errors import NothingAnswers, UpstreamError
 from softsplit.logs.conditions import Condition, TokenBucket, show_some
 from softsplit.protocol.blocks import Block
@@ -11,12 +12,13 @@ from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.skipped import Skipped
-from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, refuses, smaller
+from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, fails, refuses, smaller
 
 log = logging.getLogger("softsplit")
 
 TRIED_AGAIN = "; it is tried again every few seconds"
 OFTEN = 3  # skipped answers of one kind, after which they are told
+MOST_FORWARDED = 100  # requests of masters whose failure is known
 MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
 TOO_MUCH, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
@@ -44,6 +46,7 @@ class EventLog:
         self._advice = Condition(self._bucket, well_at_first=True, tries="")
         self._blocks_that_are_written = Condition(self._bucket, well_at_first=True, tries="writes")
         self._blocks: dict[tuple[int, Block | None], Condition] = {}
+        self._forwarded: BoundedDict[tuple[int, bytes], Condition] = BoundedDict(MOST_FORWARDED)
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
         self._told_wait = LONG_WAIT / 2  # s
         self._told_skipped: set[str] = set()
@@ -93,6 +96,18 @@ class EventLog:
             condition.trouble(f"{self._name}: {what}", self._stale(unit) if code is None else smaller(block))
         elif (unit, block) in self._blocks:
             self._blocks[unit, block].well(f"{self._name}: unit {unit} answers {block} again")
+
+    def forwarded(self, outcome: Outcome) -> None:
+        """Log when what a master wanted to be read was not answered, and when it is answered again."""
+        if outcome.question is None:
+            return
+        key, what = (outcome.unit, outcome.question.pdu), describe_pdu(outcome.question.pdu)
+        if not outcome.is_of_unit:
+            if key not in self._forwarded:
+                self._forwarded[key] = Condition(self._bucket, well_at_first=True)
+            self._forwarded[key].trouble(f"{self._name}: {fails(f'{what}: {outcome.error}')}")
+        elif key in self._forwarded:
+            self._forwarded[key].well(f"{self._name}: unit {outcome.unit} answers again: {what}")
 
     def forgets_block(self, unit: int, block: Block) -> None:
         if condition := self._blocks.pop((unit, block), None):

@@ -57,7 +57,9 @@ class Forwarding:
             if isinstance(error, Unreachable):
                 raise error
             return
-        self._results.count(outcome)
+        explained = self._results.count(outcome)
+        if not (forward.is_write or self._plan.is_mute(forward.unit)):
+            self._results.words.forwarded(explained)
         self._take_home(forward, outcome)
         self._queue.answered(forward, _result(forward, outcome))
         self._results.turns.forwarded(clock.now() - outcome.asked_at)

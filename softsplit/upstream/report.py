@@ -13,6 +13,7 @@ from softsplit.upstream.counters import (
     BlockCounters,
     Counters,
     Counts,
+    ForwardedCounters,
     Latencies,
     total,
 )
@@ -89,13 +90,27 @@ class BlockStatus(Counted):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardedStatus(Counted):
+    """What masters had sent to a unit: how long ago it answered last, what went wrong last, and how long ago."""
+
+    age: float | None = None
+    last_error: str | None = None
+    last_error_age: float | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether what was sent last was not answered."""
+        return self.last_error_age is not None and (self.age is None or self.last_error_age < self.age)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitStatus(Counted):
     """A unit; `forwarded` counts what masters had sent to it, and what was learned and is forgotten."""
 
     profile: str
     state: Literal["answers", "mute", "never heard"]
     latency: Latency
-    forwarded: Counted
+    forwarded: ForwardedStatus
     blocks: tuple[BlockStatus, ...]
 
     @property
@@ -182,9 +197,22 @@ def _unit(upstream: Upstream, unit: int, tally: Counters, now: float) -> UnitSta
         profile=upstream.unit(unit).profile.name,
         state="mute" if unit in tally.mute else "answers" if has_answered else "never heard",
         latency=_latency(tally.latencies[unit]),
-        forwarded=Counted(**_counts(tally.forwarded[unit])),
+        forwarded=_forwarded(tally.forwarded[unit], now),
         blocks=tuple(_block(block, now) for block in tuple(tally.blocks[unit].values())),
     )
+
+
+def _forwarded(tally: ForwardedCounters, now: float) -> ForwardedStatus:
+    return ForwardedStatus(
+        **_counts(tally),
+        age=_age(tally.answered_at, now),
+        last_error=tally.error or None,
+        last_error_age=_age(tally.failed_at, now),
+    )
+
+
+def _age(at: float | None, now: float) -> float | None:
+    return None if at is None else _rounded(now - at)
 
 
 def _block(tally: BlockCounters, now: float) -> BlockStatus:
@@ -196,10 +224,10 @@ def _block(tally: BlockCounters, now: float) -> BlockStatus:
         address=tally.block.address,
         count=tally.block.count,
         every=_rounded(tally.every),
-        age=None if taken_at is None else _rounded(now - taken_at),
+        age=_age(taken_at, now),
         data=data,
         last_error=tally.error,
-        last_error_age=None if tally.failed_at is None else _rounded(now - tally.failed_at),
+        last_error_age=_age(tally.failed_at, now),
     )
 
 

@@ -15,6 +15,11 @@ def refuses(unit: object, what: str, exception: int) -> str:
     return f"unit {unit} refuses {what} with {describe_exception(exception)}"
 
 
+def fails(what: str) -> str:
+    """Say what came of a request that a master wanted to be sent to a unit, which was put into words with that."""
+    return f"what a master asked is not answered: {what}"
+
+
 def smaller(block: Block | None) -> str:
     """What may help where a unit refuses a block as a whole, which one of its registers or a limit may cause."""
     if block is None or block.count < 2:

@@ -10,8 +10,8 @@ from softsplit.downstream.report import (
 from softsplit.protocol.functions import Table
 from softsplit.upstream.report import (
     BlockStatus,
-    Counted,
     Errors,
+    ForwardedStatus,
     Latency,
     UnitStatus,
     UpstreamStatus,
@@ -33,7 +33,7 @@ def block(name: str = "powers", **told) -> BlockStatus:
 
 def unit(*blocks: BlockStatus, **told) -> UnitStatus:
     return UnitStatus(**counted(profile="meter", state="answers", latency=Latency(0.0421, 0.05),
-                                forwarded=Counted(**counted()), blocks=blocks or (block(),)) | told)
+                                forwarded=ForwardedStatus(**counted()), blocks=blocks or (block(),)) | told)
 
 
 def upstream(units: dict[str, UnitStatus] | None = None, **told) -> UpstreamStatus:

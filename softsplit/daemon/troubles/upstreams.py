@@ -11,8 +11,9 @@ from softsplit.downstream.report import ServedStatus
 from softsplit.logs.conditions import show_some, with_time
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
-from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, refuses
+from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, refuses
 
+RECENT = 600.0  # s after which it does not matter any more that a request of a master was not answered
 FULL = 0.95  # of a wire
 OFTEN, SEVERAL = 3, 0.01  # answers that were skipped, and of all
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
@@ -57,6 +58,8 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     elif refused and len(refused) == sum(not block.is_learned for block in unit.blocks):
         what = _refusal(number, refused)
         yield Trouble(cause=f"{name}: {what}; is its profile right?", about=about)
+    elif not unit.blocks and (why := _forwarding_fault(unit)):
+        yield Trouble(cause=f"{name}: {why}", about=about)
 
 
 def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Trouble:
@@ -94,6 +97,13 @@ def _refusal(number: str, blocks: Sequence[BlockStatus]) -> str:
     return refuses(number, show_some([block.name for block in blocks]), code)
 
 
+def _forwarding_fault(unit: UnitStatus) -> str:
+    """Why the latest request of a master was not answered, if that was lately; or nothing."""
+    forwarded = unit.forwarded
+    is_recent = forwarded.last_error_age is not None and forwarded.last_error_age < RECENT
+    return fails(forwarded.last_error or "") if is_recent and forwarded.fails else ""
+
+
 def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     """What is worth knowing of an upstream and its units."""
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:
@@ -110,6 +120,8 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     for stranger in upstream.unlisted:
         yield note(name, f"unit {stranger} is also on this line; add it to units to serve it")
     for number, unit in upstream.units.items():
+        if unit.blocks and not unit.is_mute and (why := _forwarding_fault(unit)):
+            yield note(f"{name}/{number}", why)
         refused = [block for block in unit.blocks if _is_refused(block)]
         if len(refused) < len(unit.blocks):
             for block in refused:
