@@ -83,4 +83,5 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
     files = [range(each.first, each.first + each.count) for each in permissions if each.kind == FILES]
     return Way(ask, partial(poller.note, unit), profile.functions,
                profile.readable if served.upstream.learn else (), writable, files, poller.is_idle,
-               [each for each in downstream.allow_functions if (each.upstream, each.unit) == origin])
+               [each for each in downstream.allow_functions if (each.upstream, each.unit) == origin],
+               max_count=profile.max_count)

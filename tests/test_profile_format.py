@@ -1,9 +1,15 @@
 """What a profile can say of devices: each key, and five register maps with values that were worked out by hand."""
 
+from concurrent.futures import Future
+
 import pytest
 
+from softsplit import Unit, Upstream
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.unit import SimulatedUnit
+from softsplit.downstream.mirrors.forwarding import Way
+from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.errors import ConfigError
 from softsplit.profiles import Answer, load_profile, shipped_profiles
 from softsplit.profiles.encoding import encode
@@ -137,6 +143,19 @@ def test_limits_of_a_device_are_facts_of_its_profile():
         parse_profile("max_count = 2\nblock = [{ address = 0, count = 3 }]", "own")
     unit = SimulatedUnit(1, profile, Faults())
     assert unit.answer(bytes.fromhex("0300000003"))[:2] == bytes((0x83, ILLEGAL_VALUE)) and unit.answer(bytes.fromhex("0300000002"))[0] == 3
+
+
+def test_more_than_a_device_gives_at_once_is_refused_as_it_would_and_not_forwarded():
+    sent = []
+    way = Way(lambda question, write, master: sent.append(question) or Future(), lambda block: None, frozenset((3,)), (Block(HOLDING, 0, 20),), max_count=2)
+    mirror = Mirror(1, PolledStore((), 5.0), frozenset((HOLDING,)), way=way)
+    assert mirror.handle_request(bytes.fromhex("0300000003")) == bytes((0x83, ILLEGAL_VALUE)) and not sent
+    assert isinstance(mirror.handle_request(bytes.fromhex("0300000002")), Future) and len(sent) == 1
+
+
+def test_a_wire_keeps_the_longest_gap_that_one_of_its_devices_wants():
+    units = [Unit(number, parse_profile(f"gap = {gap}\nreadable = [{{ address = 0, count = 20 }}]", "own")) for number, gap in ((1, 0.0), (2, 0.5), (3, 0.1))]
+    assert Upstream("tcp://127.0.0.1", units).gap == 0.5 and Upstream("tcp://127.0.0.1", units, request_gap=0.7).gap == 0.7
 
 
 def test_registers_repeat_with_a_stride():

@@ -120,6 +120,11 @@ class Upstream:
         return self.url.kind.is_heard
 
     @property
+    def gap(self) -> float:
+        """Seconds between an answer and the next request: what was set, or what one of the devices wants."""
+        return max(self.request_gap, *(unit.profile.gap for unit in self.units))
+
+    @property
     def urls(self) -> tuple[Url, ...]:
         return (self.url, self.reply_url) if self.reply_url else (self.url,)
 

@@ -42,7 +42,7 @@ class Poller(Worker):
                  served_as: Mapping[int, tuple[str, ...]] = {}):
         super().__init__(f"poller {upstream.name}")
         self._upstream = upstream
-        self._client = client_of(upstream, connect_delay=upstream.connect_delay, request_gap=upstream.request_gap,
+        self._client = client_of(upstream, connect_delay=upstream.connect_delay, request_gap=upstream.gap,
                                  pause=self.pause)
         self._reads = {unit.unit: unit.reads for unit in units}
         self._client.keep_shape = {(unit.unit, read_question(block).pdu)

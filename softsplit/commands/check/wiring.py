@@ -108,7 +108,7 @@ def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
 
 def _duration(upstream: Upstream, read: Read, line: Line) -> float:
     seconds = busload.duration(read, line.baudrate, line.mode, unit_bytes=upstream.unit_bytes)
-    return seconds + upstream.request_gap
+    return seconds + upstream.gap
 
 
 def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):

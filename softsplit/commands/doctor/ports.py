@@ -57,7 +57,7 @@ def examine_rights(downstream: Downstream | StatusPage, rights: Rights | None) -
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
     """Ask every unit of an upstream, after a while of listening where a line can be heard."""
     is_line = not upstream.url.kind.has_mbap
-    client = client_of(upstream, request_gap=upstream.request_gap,
+    client = client_of(upstream, request_gap=upstream.gap,
                        connect_delay=max(upstream.connect_delay, LISTEN * is_line))
     seen = Diagnosis(upstream.url, upstream.line, [unit.unit for unit in upstream.units], upstream.timeout,
                      upstream.request_gap)

@@ -126,7 +126,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
         tell(why)
     for text in form.head:
         say(text)
-    client = client_for(url, whom.timeout, whom.line)
+    client = client_for(url, whom.timeout, whom.line, request_gap=form.profile.gap)
     is_well, is_told = True, bool(why)  # the cause of silence, which a splitter's server has told otherwise
     try:
         while True:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from softsplit.config.permission import FunctionPermission
 from softsplit.errors import NotSent, UpstreamError
 from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import MAX_REGISTERS
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
 from softsplit.protocol.requests import Write
 
@@ -31,9 +32,14 @@ class Way:
     files: Sequence[range] = ()
     is_idle: Callable[[], bool] = lambda: False
     others: Sequence[FunctionPermission] = ()
+    max_count: int = MAX_REGISTERS  # that the unit gives in one answer
 
     def reads(self, block: Block) -> bool:
         return any(each.contains(block) for each in self.readable)
+
+    def gives_fewer_than(self, block: Block) -> bool:
+        """Whether a read asks for more registers than the unit gives in one answer."""
+        return not block.table.holds_bits and block.count > self.max_count
 
     @property
     def writes_anything(self) -> bool:

@@ -82,6 +82,8 @@ class Mirror(Answering):
 
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
         if self._way and self._way.reads(asked):
+            if self._way.gives_fewer_than(asked):
+                return pdus.exception_pdu(asked.table.function, pdus.ILLEGAL_VALUE)
             return self._forward_read(self._way, asked, master)
         return super()._elsewhere(asked, master)
 
