@@ -26,6 +26,7 @@ COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
     "simulate": "Simulate devices from a profile or recording",
     "record": "Record answers for `simulate`",
     "doctor": "Check an installation and say what to fix",
+    "tls": "Make and show certificates for Modbus/TCP Security",
     "service": "Print or install the systemd unit, cron entry or udev rules",
 }
 

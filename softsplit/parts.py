@@ -13,7 +13,7 @@ from softsplit.downstream.mirrors.choice import store_for
 from softsplit.downstream.mirrors.forwarding import Way
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync, Taker
-from softsplit.downstream.servers.choice import server_for
+from softsplit.downstream.servers.choice import server_of
 from softsplit.downstream.servers.server import Server
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
@@ -54,8 +54,7 @@ class Parts:
         watched = {mirror.unit: (mirror, counts) for mirror, counts in (
             *zip(mirrors, map(self._counts, downstream.served)), *((each, uncounted) for each in derived))}
         diagnostics = [] if self._topology.diagnostics is None else [Diagnostics(self._topology.diagnostics, watched)]
-        return server_for(downstream.name, downstream.url, [*mirrors, *derived, *diagnostics], downstream.line,
-                          downstream.access, downstream.also)
+        return server_of(downstream, [*mirrors, *derived, *diagnostics])
 
     def _counts(self, served: Served) -> Counts:
         return partial(self.upstreams[served.upstream.name].counters.snapshot, served.origin.unit)

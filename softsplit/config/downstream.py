@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from softsplit import checks
@@ -22,6 +23,7 @@ from softsplit.config.permission import (
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
 from softsplit.errors import ConfigError, show
+from softsplit.security.identity import Identity, Right, Roles, identity_of
 
 WHEN_STALE = ("exception", "silent")
 THE_DEVICE_ITSELF = 0, 255  # as masters call it that want no unit behind a gateway; MTI 4.4.1.2
@@ -57,8 +59,8 @@ Alone = TypeVar("Alone", Served, ServedDerived)
 class Downstream:
     """A server for masters: Downstream("tcp://0.0.0.0:1502", [meters], name="victron").
 
-    url            tcp://ADDRESS[:502], udp://ADDRESS[:502] or rtuovertcp://ADDRESS:PORT to listen on, or
-                   rtu:///dev/...
+    url            tcp://ADDRESS[:502], udp://ADDRESS[:502], mbaps://ADDRESS[:802] (inside TLS) or
+                   rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/...
     serves         upstreams, whose units all appear under their own ids
     units          or which units appear, under which ids: {1: (meters, 100), 2: a Derived}
     max_age        s, after which data is too old to be served
@@ -69,6 +71,9 @@ class Downstream:
     baudrate, mode, rs485, echo   of rtu only, as of an Upstream
     max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
                    "softsplit example"; udp has only allow, private networks by default
+    certificate, key, authorities   of mbaps: PEM files; our certificate, its key, and whose certificates we trust
+    roles, require_role   of mbaps: {"viewer": ["read"]}, what masters may do by the role in their certificate;
+                   whether those without one may do nothing
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -88,10 +93,17 @@ class Downstream:
     allow_writes: Settled[Iterable[str], tuple[Permission, ...]] = Settled(())
     allow_functions: Settled[Iterable[str], tuple[FunctionPermission, ...]] = Settled(())
     strict_ids: bool = False
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    authorities: str | Path | None = None
+    roles: Mapping[str, Iterable[Right]] | None = None
+    require_role: bool | None = None
     units: Mapping[int, tuple[Upstream, int] | Derived] | None = None
     name: str = ""
     line: Line | None = field(init=False, default=None)
     access: Access | None = field(init=False, default=None)
+    identity: Identity | None = field(init=False, default=None)
+    authorization: Roles | None = field(init=False, default=None)
     served: tuple[Served, ...] = field(init=False, default=())
     derived: tuple[ServedDerived, ...] = field(init=False, default=())
 
@@ -106,12 +118,20 @@ class Downstream:
         else:
             self._refuse(Line, "only rtu:// has one")
             checks.settle(self, access=access_to(self.url, **checks.given(self, Access)))
+        self._settle_security()
         checks.require_truth(self.strict_ids, "strict_ids")
         self._settle_served()
         origins = {f"{each.upstream.name}/{each.origin.unit}": (each.upstream, each.origin) for each in self.served}
         checks.settle(self, allow_writes=permitted("allow_writes", self.allow_writes, EXAMPLE, parse_permission, origins),
                       allow_functions=permitted("allow_functions", self.allow_functions, FUNCTION_EXAMPLE,
                                                 parse_function, origins))
+
+    def _settle_security(self) -> None:
+        checks.settle(self, identity=identity_of(self.url.kind.is_secure, checks.given(self, Identity)))
+        if self.identity:
+            checks.settle(self, authorization=Roles(**checks.given(self, Roles)))
+        else:
+            self._refuse(Roles, "only mbaps:// has roles")
 
     @property
     def urls(self) -> tuple[Url, ...]:

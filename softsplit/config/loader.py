@@ -17,16 +17,18 @@ from softsplit.config.wires import check_wires
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import parse_long_unit
+from softsplit.security.identity import KEYS as IDENTITY
 
 Section = dict[str, Any]  # of the file
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SCRIPT = ".py"
 SECTIONS = ("upstream", "derived", "downstream", "diagnostics", "status")
 UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
-                 "connect_delay", "request_gap", "learn", "transaction_ids", "answers_as")
+                 "connect_delay", "request_gap", "learn", "transaction_ids", "answers_as", *IDENTITY)
 UNIT_KEYS = ("profile", "every")
 DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
-                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "allow_functions", "strict_ids")
+                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "allow_functions", "strict_ids",
+                   *IDENTITY, "roles", "require_role")
 DERIVED_KEYS = ("profile", "from", "values", "max_skew")
 DIAGNOSTICS_KEYS = ("unit",)
 STATUS_KEYS = ("url", "allow", "hosts")
@@ -76,16 +78,19 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
     """
     with checks.inside(name, ": "):
         load = cache(partial(load_profile, directory=directory))  # a file is read once for all its units
-        return topology_of(tomlfile.parse(text), load)
+        return topology_of(tomlfile.parse(text), load, directory)
 
 
-def topology_of(content: Section, load: Callable[[str], Profile]) -> Topology:
-    """Return the topology that the content of a file states; `load` knows profiles by name. Raises ConfigError."""
+def topology_of(content: Section, load: Callable[[str], Profile], directory: Path = Path()) -> Topology:
+    """Return the topology that the content of a file states; `load` knows profiles by name.
+
+    Files of certificates and keys are relative to `directory`. Raises ConfigError.
+    """
     checks.require_keys(content, SECTIONS)
     upstreams = {}
     for key, section in _sections(content, "upstream"):
         with checks.inside(f"upstream.{key}"):
-            upstreams[key] = _upstream(key, section, load)
+            upstreams[key] = _upstream(key, _located(section, directory), load)
     check_wires("upstream", upstreams.values())
     derived = {}
     for key, section in _sections(content, "derived") if "derived" in content else ():
@@ -94,7 +99,7 @@ def topology_of(content: Section, load: Callable[[str], Profile]) -> Topology:
     downstreams = []
     for key, section in _sections(content, "downstream"):
         with checks.inside(f"downstream.{key}"):
-            downstreams.append(_downstream(key, section, upstreams, derived))
+            downstreams.append(_downstream(key, _located(section, directory), upstreams, derived))
     return Topology(downstreams, upstreams.values(), _diagnostics(content), derived.values(), _status(content))
 
 
@@ -125,6 +130,11 @@ def _sections(content: Section, side: str) -> Iterator[tuple[str, Section]]:
     for key, section in checks.require_few(sections, MOST_ENDS, "of them", side).items():
         checks.require_name(key, side)
         yield key, checks.require_type(section, dict, f"{side}.{key}", example)
+
+
+def _located(section: Section, directory: Path) -> Section:
+    """The section, with the paths of files of certificates and keys below a directory, unless they are absolute."""
+    return section | {key: str(directory / path) for key in IDENTITY if (path := section.get(key)) and isinstance(path, str)}
 
 
 def _upstream(name: str, section: Section, load: Callable[[str], Profile]) -> Upstream:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from softsplit.protocol.addresses import BROADCAST, UNITS
 
 MODBUS_PORT = 502  # MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 4.3.1
+SECURE_PORT = 802  # MODBUS/TCP Security v36, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Scheme:
     example: str
     has_mbap: bool = False
     has_datagrams: bool = False
+    is_secure: bool = False  # inside TLS, with certificates on both sides
     is_serial: bool = False
     has_line: bool = False
     default_port: int | None = None
@@ -46,6 +48,7 @@ class Scheme:
 SCHEMES = {row.name: row for row in (
     Scheme("tcp", "tcp://HOST:502", has_mbap=True, default_port=MODBUS_PORT),
     Scheme("udp", "udp://HOST:502", has_mbap=True, has_datagrams=True, default_port=MODBUS_PORT),
+    Scheme("mbaps", "mbaps://HOST:802", has_mbap=True, is_secure=True, default_port=SECURE_PORT),
     Scheme("rtuovertcp", "rtuovertcp://HOST:PORT", unit_sizes=(1, 4)),
     Scheme("rtu", "rtu:///dev/ttyUSB0", is_serial=True, has_line=True, unit_sizes=(1, 4)),
     Scheme("listen", "listen:///dev/ttyUSB0", has_line=True, is_downstream=False, is_heard=True),
@@ -54,8 +57,8 @@ SCHEMES = {row.name: row for row in (
 )}
 UPSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_upstream)
 DOWNSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_downstream)
-ASKED = tuple(row.name for row in SCHEMES.values() if row.is_upstream and not row.is_heard)
-SIMULATED = (*DOWNSTREAM, "pty")
+ASKED = tuple(row.name for row in SCHEMES.values() if row.is_upstream and not (row.is_heard or row.is_secure))
+SIMULATED = (*(row.name for row in SCHEMES.values() if row.is_downstream and not row.is_secure), "pty")
 TAPPED = ("rtu", "rtuovertcp")  # what can be listened to
 WITH_LONG_UNITS = tuple(row.name for row in SCHEMES.values() if 4 in row.unit_sizes)
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from softsplit import checks
 from softsplit.checks import Settled
@@ -14,6 +15,7 @@ from softsplit.profiles import Profile, load_profile
 from softsplit.protocol.addresses import SIZES, UNITS, LongUnit, parse_long_unit
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
+from softsplit.security.identity import Identity, identity_of
 
 MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 256
 
@@ -62,6 +64,7 @@ class Upstream:
     """A bus with real devices: Upstream("tcp://192.168.1.140", [Unit(100, "abb-b23")], name="meters").
 
     url            tcp://HOST[:502], a Modbus TCP gateway; udp://HOST[:502], the same with datagrams;
+                   mbaps://HOST[:802], Modbus TCP inside TLS;
                    rtuovertcp://HOST:PORT, a serial server; rtu:///dev/..., an adapter; listen:///dev/... or
                    listen://HOST:PORT (RTU over TCP), where another master polls and nothing is ever sent
     reply_url      of listen: a second tap, for the replies, when the first hears nothing but requests
@@ -75,6 +78,7 @@ class Upstream:
     learn          whether requests for what is not polled are forwarded, and what is asked often polled
     transaction_ids, answers_as   of tcp: "ignore" where answers have other ids than requests; another unit id
                    which the answers have of the one unit there, or "any"
+    certificate, key, authorities   of mbaps: PEM files; our certificate, its key, and whose certificates we trust
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -93,8 +97,12 @@ class Upstream:
     learn: bool = True
     transaction_ids: str | None = None
     answers_as: int | str | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    authorities: str | Path | None = None
     reply_url: Settled[str | Url | None, Url | None] = Settled(None)
     line: Line | None = field(init=False, default=None)
+    identity: Identity | None = field(init=False, default=None)
     answers: Answers = field(init=False, default=Answers())
 
     def __post_init__(self) -> None:
@@ -106,6 +114,7 @@ class Upstream:
         for delay in ("connect_delay", "request_gap"):
             checks.settle(self, **{delay: checks.require_seconds(getattr(self, delay), delay, or_none=True)})
         checks.require_truth(self.learn, "learn")
+        checks.settle(self, identity=identity_of(self.url.kind.is_secure, checks.given(self, Identity)))
         self._check_taps()
         self._check_line()
         self._check_unit_bytes()

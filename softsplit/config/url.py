@@ -1,5 +1,5 @@
-"""Where a wire is: tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT, rtu:///dev/ttyUSB0, or
-listen:// and one of the latter two; pty:///tmp/line makes a serial device.
+"""Where a wire is: tcp://HOST[:502], udp://HOST[:502], mbaps://HOST[:802], rtuovertcp://HOST:PORT,
+rtu:///dev/ttyUSB0, or listen:// and one of the latter two; pty:///tmp/line makes a serial device.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
 
 from softsplit import checks
 from softsplit.config.deriving.derived import Derived
@@ -20,6 +21,7 @@ from softsplit.profiles import Profile, load_profile
 from softsplit.profiles.content import profile_of
 from softsplit.profiles.loader import shipped_profiles
 from softsplit.profiles.written import content_of
+from softsplit.security.identity import KEYS as IDENTITY
 
 PROFILES = "profiles"  # those that are not shipped, by a number
 
@@ -83,6 +85,8 @@ def _downstream(downstream: Downstream) -> Section:
     content.pop("serves", None)  # the units say it
     content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
     content["units"] |= {str(each.unit): f"{DERIVED}/{each.derived.name}" for each in downstream.derived}
+    if roles := downstream.authorization:
+        content["roles"] = {role: sorted(rights) for role, rights in roles.roles.items()}
     for key in ("allow_writes", "allow_functions"):
         content[key] = [f"{each.upstream}/{each.unit} {each}" for each in getattr(downstream, key)]
     if access := downstream.access:
@@ -94,4 +98,5 @@ def _downstream(downstream: Downstream) -> Section:
 def _given(end: Upstream | Downstream, keys: Iterable[str]) -> Section:
     """What was said of an end, as JSON takes it."""
     found = {key: getattr(end, key) for key in keys if getattr(end, key) is not None}
-    return {key: str(each) if key in ("url", "reply_url") else each for key, each in found.items()}
+    return {key: str(each) if key in ("url", "reply_url") else str(Path(each).absolute()) if key in IDENTITY else each
+            for key, each in found.items()}

@@ -11,12 +11,32 @@ from softsplit.daemon.health import Trouble, judge
 from softsplit.daemon.instance import stamped, this_process
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.downstream.deriving.report import report_derived
-from softsplit.downstream.report import report_units
+from softsplit.daemon.troubles.trouble import of_certificate
+from softsplit.downstream.report import DownstreamStatus, report_units
 from softsplit.downstream.servers.server import Server
+from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
+from softsplit.upstream.report import UpstreamStatus
 
 LATEST = 1.5  # s, an age that a status reaches only where nobody asks for one every second
+
+
+class CertificateLog:
+    """Says in the log what is the matter with our certificates, and when that has ended."""
+
+    def __init__(self):
+        self._bucket = TokenBucket()
+        self._conditions: dict[str, Condition] = {}
+
+    def tell(self, ends: Mapping[str, UpstreamStatus | DownstreamStatus]) -> None:
+        for name, end in ends.items():
+            if end.certificate:
+                condition = self._conditions.setdefault(name, Condition(self._bucket, well_at_first=True, tries=""))
+                condition.trouble(str(of_certificate(name, end.certificate)))
+            elif name in self._conditions:
+                self._conditions[name].well(f"{name}: our certificate is good")
+        self._bucket.catch_up()
 
 
 class CurrentStatus:
@@ -29,6 +49,7 @@ class CurrentStatus:
         self._started_at = clock.now()
         self._lock = threading.Lock()
         self._latest: tuple[float, Status] | None = None  # since when
+        self._certificates = CertificateLog()
         self.process: ProcessStatus | None = None
         self.besides: Callable[[], list[Trouble]] = list  # what else is wrong
 
@@ -55,6 +76,7 @@ class CurrentStatus:
             units = report_units(downstream.served, mirrors, now) | report_derived(downstream.derived, mirrors, now)
             downstreams[downstream.name] = server.report(units, now)
         upstreams = {name: each.report(now) for name, each in self._upstreams.items()}
+        self._certificates.tell({**downstreams, **upstreams})
         uptime = now - self._started_at
         health = judge(upstreams, downstreams, uptime, self.besides())
         return Status.of(health, upstreams, downstreams, round(uptime, 1))

@@ -110,11 +110,11 @@ def how_long(certificate: Certificate) -> str:
     now = time.time()
     days = certificate.days_left(now)
     if now < certificate.not_before:
-        return f"is not valid before {_date(certificate.not_before)}; is the clock right?"
+        return f"it is not valid before {_date(certificate.not_before)}; is the clock right?"
     if days < 0:
-        return f"has expired on {_date(certificate.not_after)}; masters and devices refuse it"
+        return f"it has expired on {_date(certificate.not_after)}; masters and devices refuse it"
     if days < EXPIRES_SOON:
-        return f"expires in {days} days, on {_date(certificate.not_after)}"
+        return f"it expires in {days} days, on {_date(certificate.not_after)}"
     return ""
 
 

@@ -36,8 +36,12 @@ class Identity:
 KEYS = ("certificate", "key", "authorities")
 
 
-def identity_of(given: Mapping[str, str | Path]) -> Identity:
-    """Return the identity that the keys of an upstream or downstream give. Raises ConfigError."""
+def identity_of(is_secure: bool, given: Mapping[str, str | Path]) -> Identity | None:
+    """Return the identity that the keys of an upstream or downstream give, where it needs one. Raises ConfigError."""
+    if not is_secure:
+        for name in given:
+            raise ConfigError("only mbaps:// has one", name)
+        return None
     for name in KEYS:
         if name not in given:
             raise ConfigError('is missing; mbaps:// needs certificate, key and authorities ("softsplit tls init" makes '

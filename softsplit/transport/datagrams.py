@@ -15,6 +15,8 @@ class DatagramWire:
     addresses that a host has, one is used until `take_next_address()`.
     """
 
+    certificate = ""
+
     def __init__(self, url: Url, timeout: float):
         self.addresses = 1  # of the host, as far as known
         self._address = url.host, url.port

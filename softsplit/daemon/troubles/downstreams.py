@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from softsplit.daemon.troubles.trouble import NOTE, TROUBLE, Trouble
+from softsplit.daemon.troubles.trouble import NOTE, TROUBLE, Trouble, of_certificate
 from softsplit.downstream.report import DownstreamStatus
 from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
 
@@ -15,6 +15,8 @@ def find_troubles(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
     if downstream.garbled:
         heard_alone = TROUBLE if downstream.url.is_serial else severity  # on one line all that comes is garbled
         yield Trouble(cause=f"{name}: {downstream.garbled}", about=name, severity=heard_alone)
+    if downstream.certificate:
+        yield of_certificate(name, downstream.certificate)
     units = [each.unit for each in downstream.unserved if each.requests >= SURE and each.age < RECENT]
     if units:
         yield Trouble(cause=f"{name}: {describe_unserved(units, downstream.units)}", about=name, severity=severity)

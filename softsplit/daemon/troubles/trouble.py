@@ -9,6 +9,7 @@ Severity = Literal["trouble", "starting", "note"]
 TROUBLE: Severity = "trouble"
 STARTING: Severity = "starting"
 NOTE: Severity = "note"
+EXPIRES = "it expires in "  # of a certificate that is still good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +35,8 @@ class Trouble:
 def note(about: str, text: str) -> Trouble:
     """What is worth knowing of an upstream or downstream, or of a unit of one."""
     return Trouble(cause=f"{about.partition('/')[0]}: {text}", about=about, severity=NOTE)
+
+
+def of_certificate(name: str, text: str) -> Trouble:
+    """What is the matter with our own certificate on a wire; a note while it is still good."""
+    return Trouble(cause=f"{name}: our certificate: {text}", about=name, severity=NOTE if text.startswith(EXPIRES) else TROUBLE)

@@ -6,7 +6,7 @@ What a unit or a gateway does wrong is told in the words of the error upstream, 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from softsplit.daemon.troubles.trouble import Trouble, note
+from softsplit.daemon.troubles.trouble import Trouble, note, of_certificate
 from softsplit.downstream.report import ServedStatus
 from softsplit.logs.conditions import show_some, with_time
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
@@ -106,6 +106,8 @@ def _forwarding_fault(unit: UnitStatus) -> str:
 
 def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     """What is worth knowing of an upstream and its units."""
+    if upstream.certificate:
+        yield of_certificate(name, upstream.certificate)
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:
         yield note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
     if upstream.is_overloaded:

@@ -151,6 +151,11 @@ class Client(Master):
         """Return which answers since the last call have turned out to be, perhaps, another master's."""
         return []
 
+    @property
+    def certificate(self) -> str:  # main thread
+        """What is the matter with our own certificate, if anything."""
+        return self._wire.certificate
+
     def listen(self) -> None:
         """Take what has come unasked, while nothing is asked."""
         self._is_usable()  # or it is opened again by who asks next

@@ -12,6 +12,7 @@ from softsplit.errors import BadAnswer, WrongUnit
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.pdu import Question
+from softsplit.security.identity import Identity
 from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.outstanding import Outstanding
 from softsplit.upstream.clients.rtu import LATE_TIMEOUTS, LONGEST_STALL
@@ -27,8 +28,9 @@ class IdlessClient(TcpClient):
 
     tells_late = False
 
-    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), **delays):
-        super().__init__(url, timeout, answers, **delays)
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), identity: Identity | None = None,
+                 **delays):
+        super().__init__(url, timeout, answers, identity, **delays)
         self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
         self._stray = 0  # frames since the request
         self._fault: BadAnswer | None = None  # what came instead of the answer

@@ -8,12 +8,14 @@ from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Stranger, WrongUnit
 from softsplit.protocol import pdu
 from softsplit.protocol.pdu import Question
+from softsplit.security.identity import Identity
+from softsplit.transport.securewire import SecureWire
 from softsplit.transport.wire import SocketWire
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.gatewaywait import GatewayWait
+from softsplit.upstream.clients.queries import NumberedQuery
 from softsplit.upstream.clients.sent import Sent, SentRequests
 from softsplit.upstream.clients.tcpframes import CODE_WITHIN, Frames
-from softsplit.upstream.clients.queries import NumberedQuery
 
 
 class TcpClient(Client, TcpMaster):
@@ -28,9 +30,10 @@ class TcpClient(Client, TcpMaster):
 
     gateway: GatewayWait
 
-    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), **delays):
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(),
+                 identity: Identity | None = None, **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
-        Client.__init__(self, url, SocketWire(url, timeout), **delays)
+        Client.__init__(self, url, SecureWire(url, timeout, identity) if identity else SocketWire(url, timeout), **delays)
         self.gateway = GatewayWait(timeout)
         self._frames = Frames()
         self._answers = answers

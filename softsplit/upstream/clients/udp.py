@@ -16,8 +16,8 @@ from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.datagrams import DatagramWire
 from softsplit.upstream.clients.client import Client
-from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Sent
 from softsplit.upstream.clients.queries import NumberedQuery
+from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Sent
 
 IDS = 0x10000
 TIMEOUTS = 2  # that an answer gets at least: one for each of two datagrams

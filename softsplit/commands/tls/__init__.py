@@ -1,0 +1,1 @@
+"""softsplit tls: make and show the certificates of Modbus/TCP Security."""
