@@ -5,25 +5,23 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from softsplit import Downstream, Splitter, Unit, Upstream
+from softsplit import Downstream, Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.downstream.servers import connection, secure
 from softsplit.downstream.servers.choice import server_for
 from softsplit.security.identity import Identity, Roles
 from tests.support import running, until
 from tests.support.certificates import certificates, has_openssl
-from tests.support.masters import read_request
-from tests.support.splitters import brisk_profile, simulated_gateway, upstream_of
+from tests.support.splitters import brisk_profile, simulated_gateway, splitting, upstream_of
 from tests.test_tcp_server import ANSWER, REQUEST, mirror_of
 
 pytestmark = pytest.mark.skipif(not has_openssl, reason="openssl is not installed")
-WRITE = bytes.fromhex("000100000006 01 06 0000 0007")
-REFUSED = bytes.fromhex("000100000003 01 86 01")
+WRITE = bytes.fromhex("000100000006 64 06 0064 0007")
+REFUSED = bytes.fromhex("000100000003 64 86 01")
 ROLES = {"operator": ["read", "write"], "viewer": ["read"]}
 
 
@@ -117,9 +115,10 @@ def test_whoever_does_not_show_what_is_demanded_is_refused_with_one_line(made, w
     (b"", "it hung up in the handshake")])
 def test_plain_modbus_is_never_answered(said, why, caplog):
     with secured() as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as sock:
-        sock.sendall(said)
-        sock.shutdown(socket.SHUT_WR)
-        assert not sock.recv(300).startswith(ANSWER[:2])
+        with suppress(OSError):  # it may have been closed already
+            sock.sendall(said)
+            sock.shutdown(socket.SHUT_WR)
+            assert not sock.recv(300).startswith(ANSWER[:2])
         until(lambda: why in server.report({}, 0.0).refused_handshakes)
     assert f"secure: 127.0.0.1 is refused: {why}" in caplog.messages
 
@@ -138,7 +137,7 @@ def test_half_handshakes_make_room_for_others_and_end(monkeypatch, caplog):
         each.close()
 
 
-def test_sessions_are_resumed(version=ssl.TLSVersion.TLSv1_2):
+def test_sessions_are_resumed():
     """R-42, 43."""
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         made = context(version=version)
@@ -165,7 +164,7 @@ def test_a_role_allows_what_is_configured_for_it(name, may_read, may_write, capl
 
 def test_a_master_without_a_role_may_be_refused():
     with secured(roles=ROLES, require_role=True) as server, connected(server, context("plain")) as sock:
-        assert ask(sock) == REQUEST[:5] + b"\3\1\x83\1"
+        assert ask(sock) == REQUEST[:4] + bytes.fromhex("0003 64 83 01")
     with secured(roles={"": ["read", "write"]}, require_role=True) as server, connected(server, context("plain")) as sock:
         assert ask(sock) == ANSWER
 
@@ -227,31 +226,19 @@ def upstream_to(server, own: dict | None = None, host: str = "127.0.0.1", timeou
     return Upstream(f"mbaps://{host}:{server.url.port}", [Unit(1, brisk_profile())], timeout, name="far", **(own or keys("operator")))
 
 
-def error_of(upstream: Upstream) -> str:
-    """Why an upstream cannot be reached."""
-    splitter = Splitter([Downstream("tcp://127.0.0.1:0", [upstream], name="near")])
-    splitter.start()
-    try:
-        return until(lambda: splitter.status().upstreams["far"].error)
-    finally:
-        splitter.stop()
+def trouble_of(upstream: Upstream, why: str) -> bool:
+    """Whether that is what a splitter says of an upstream."""
+    with splitting(Downstream("tcp://127.0.0.1:0", [upstream], name="near")) as splitter:
+        return bool(until(lambda: any(why in each for each in splitter.status().health.troubles), timeout=10))
 
 
 def test_what_one_splitter_serves_inside_tls_another_reads_there():
     profile = brisk_profile()
     with simulated_gateway(profile, units=(1,)) as gateway:
-        far = Splitter([Downstream("mbaps://127.0.0.1:0", [upstream_of(gateway, profile, (1,))], name="far", **keys())])
-        far.start()
-        try:
+        with splitting(Downstream("mbaps://127.0.0.1:0", [upstream_of(gateway, profile, (1,))], name="far", **keys())) as far:
             upstream = Upstream(f"mbaps://localhost:{far.servers[0].url.port}", [Unit(1, profile)], name="far", **keys("viewer"))
-            near = Splitter([Downstream("tcp://127.0.0.1:0", [upstream], name="near")])
-            near.start()
-            try:
+            with splitting(Downstream("tcp://127.0.0.1:0", [upstream], name="near")) as near:
                 until(lambda: near.values("near", 1) and near.status().health.is_well, timeout=10)
-            finally:
-                near.stop()
-        finally:
-            far.stop()
 
 
 @pytest.mark.parametrize("own, host, trusts, why", [
@@ -261,13 +248,13 @@ def test_what_one_splitter_serves_inside_tls_another_reads_there():
 ])
 def test_a_device_that_does_not_show_what_is_demanded_is_not_asked(own, host, trusts, why):
     with secured(identity(own)) as server:
-        assert why in error_of(upstream_to(server, keys("operator", trusts), host))
-        assert not server.masters.report if False else sum(each.requests for each in server.connections) == 0
+        assert trouble_of(upstream_to(server, keys("operator", trusts), host), why)
+        assert not any(each.requests for each in server.connections)
 
 
 def test_a_device_that_does_not_accept_our_certificate_is_named():
     with secured() as server:
-        assert "it does not trust the authority of our certificate" in error_of(upstream_to(server, keys("other/operator")))
+        assert trouble_of(upstream_to(server, keys("other/operator")), "it does not trust the authority of our certificate")
 
 
 @pytest.mark.parametrize("change, why", [
@@ -292,7 +279,3 @@ def test_a_key_that_everybody_may_read_is_refused(tmp_path):
     with pytest.raises(Exception, match=f"everybody may read {tmp_path}/a.key; \"chmod o= "):
         server.open()
     server.close()
-
-
-def test_tests_have_certificates_that_are_good_for_a_while():
-    assert time.time() > 0

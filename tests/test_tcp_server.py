@@ -30,10 +30,15 @@ UNPRIVILEGED = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_te
 ANSWER = bytes.fromhex("0007 0000 000b 64 03 08") + DATA
 
 
-def server_at(url: str, kind=TcpServer, **options) -> TcpServer:
+def mirror_of() -> Mirror:
+    """Unit 100 with four registers, fresh for long."""
     mirror = Mirror(100, PolledStore((READ,), 1000.0), frozenset({Table.HOLDING_REGISTERS}))
     mirror.update(reading(100, READ.block, 1e9, data=DATA))
-    databank = Databank("test", [mirror], unknown_unit=0x0A if kind is TcpServer else None)
+    return mirror
+
+
+def server_at(url: str, kind=TcpServer, **options) -> TcpServer:
+    databank = Databank("test", [mirror_of()], unknown_unit=0x0A if kind is TcpServer else None)
     return kind("test", parse_url(url, ("tcp", "rtuovertcp"), 0), databank, Access(**options))
 
 

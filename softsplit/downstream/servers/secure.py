@@ -79,7 +79,7 @@ class SecureConnection(Connection):
     def withdraw(self) -> None:
         if self.is_trusted:
             super().withdraw()
-        else:
+        elif self in self._server.handshakes:
             self._server.refuse(self, "it did not finish the handshake")
 
     def _shake_hands(self) -> None:
