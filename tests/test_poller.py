@@ -86,10 +86,10 @@ def test_a_block_that_is_never_answered_is_named_once(caplog):
     with ScriptedGateway(reply) as gateway:
         wire = Wire(gateway)
         with running(*wire.workers):
-            until(lambda: "0x0064+4" in caplog.text)
+            until(lambda: "(0x0064)" in caplog.text)
             assert wire.serves(FAST)
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
-        "bus: holding registers 0x0064+4: unit 1 does not answer"]
+        "bus: unit 1 does not answer (0x0064)"]
 
 
 def test_connecting_has_the_whole_timeout_even_for_a_mute_unit(monkeypatch):
