@@ -19,7 +19,8 @@ from tests.support.certificates import certificates, has_openssl
 from tests.support.splitters import brisk_profile, simulated_gateway, splitting, upstream_of
 from tests.test_tcp_server import ANSWER, REQUEST, mirror_of
 
-pytestmark = pytest.mark.skipif(not has_openssl, reason="openssl is not installed")
+pytestmark = [pytest.mark.skipif(not has_openssl, reason="openssl is not installed"),
+              pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")]
 WRITE = bytes.fromhex("000100000006 64 06 0064 0007")
 REFUSED = bytes.fromhex("000100000003 64 86 01")
 ROLES = {"operator": ["read", "write"], "viewer": ["read"]}

@@ -118,7 +118,7 @@ class Poller(Worker):
     def report(self, now: float) -> UpstreamStatus:  # main thread
         """What `status.json` says of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
-        return replace(report(self._upstream, self.counters, busy, now), certificate=self._client.certificate)
+        return replace(report(self._upstream, self.counters, busy, now), certificate=self._client.certificate())
 
     def _wait(self, seconds: float) -> None:
         """Pause until there is something to do; on a line, have a look at what else is said there."""

@@ -151,7 +151,6 @@ class Client(Master):
         """Return which answers since the last call have turned out to be, perhaps, another master's."""
         return []
 
-    @property
     def certificate(self) -> str:  # main thread
         """What is the matter with our own certificate, if anything."""
         return self._wire.certificate
@@ -174,8 +173,7 @@ class Client(Master):
 
     def _settle(self, timeout: float) -> None:
         """Wait until a request may be sent."""
-        left = self._free_at - clock.now()
-        if left > 0:
+        if (left := self._free_at - clock.now()) > 0:
             self._pause(left)
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
