@@ -390,3 +390,14 @@ def test_bits_and_text_of_the_same_make_are_copied(clock):
     assert made.ask(3, 9, function=1) == b"\x01\x02\x55\x01" and made.ask(0, 4, function=1) == b"\x81\x02"
     other = Made(make=MAKE, meter=meter)
     assert not [each for each in other.derived.made if each.copied]
+
+
+def test_what_is_beyond_all_floats_is_not_available(clock, caplog):
+    made = Made({"frequency": "voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V"
+                              "* voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * 1 Hz"})
+    for voltage in (1e38, -1e38, 1e5):
+        made.read(1, clock.now, voltage=voltage)
+        assert math.isnan(struct.unpack(">f", made.ask(2, 2)[2:])[0])
+    assert caplog.text.count("Hz does not fit into f32") == 1
+    made.read(1, clock.now, voltage=2.0)
+    assert struct.unpack(">f", made.ask(2, 2)[2:]) == (512.0,)

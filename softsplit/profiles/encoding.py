@@ -65,7 +65,11 @@ def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int 
     worth = EXACT.multiply(values.parse_resolution(register.resolution)[0], factor)
     number = value if isinstance(value, Decimal) else Decimal(repr(value))
     exact = EXACT.divide(EXACT.subtract(number, Decimal(repr(register.offset))), worth)
-    return int(exact.to_integral_value(context=EXACT)) if register.bits.number.is_whole else float(exact)
+    if register.bits.number.is_whole:
+        return int(exact.to_integral_value(context=EXACT))
+    if not isfinite(float(exact)):
+        raise OverflowError(f'"{register.name}": {exact:.6e} does not fit into a {register.type}')
+    return float(exact)
 
 
 def _bits(register: Register, value: Value | Decimal | None, count: int) -> Iterable[bool]:

@@ -12,6 +12,8 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import EXACT, parse_resolution
 
+LONGEST = 20  # digits of a number before its point, as people read it
+
 
 def lay_out(derived: Derived) -> Layout:
     """Return where everything of a derived unit stands."""
@@ -42,7 +44,8 @@ def absent(register: Register) -> bytes | None:
 
 def in_words(register: Register, value: Decimal) -> str:
     """A number with the unit of measure of a register."""
-    return f"{value.normalize(EXACT):f} {parse_resolution(register.resolution)[1]}".rstrip()
+    number = f"{value.normalize(EXACT):f}" if value.adjusted() < LONGEST else f"{value:.6e}"
+    return f"{number} {parse_resolution(register.resolution)[1]}".rstrip()
 
 
 def _fixed(made: Made) -> bytes | None:
