@@ -86,15 +86,20 @@ class DownstreamError(SoftsplitError, OSError):
 
 
 class UpstreamError(SoftsplitError):
-    """A request upstream failed; a waiting master gets `exception_code`."""
+    """A request upstream failed; a waiting master gets `exception_code`.
+
+    `number` is what a PLC reads in the diagnostics unit: above those of exceptions, which have their own code.
+    """
 
     exception_code = 0x0B
+    number = 256
 
 
 class Unreachable(UpstreamError, ConnectionError):
     """The gateway cannot be reached, or the adapter is missing."""
 
     exception_code = 0x0A
+    number = 258
 
 
 class NoAnswer(UpstreamError, TimeoutError):
@@ -118,6 +123,8 @@ class Busy(UpstreamError):
 class BadAnswer(UpstreamError):
     """The answer does not fit the request (CRC, header, unit, function, byte count)."""
 
+    number = 257
+
 
 class WrongUnit(BadAnswer):
     """An answer came, and has the id of another unit than the one that was asked."""
@@ -140,4 +147,4 @@ class Refused(UpstreamError):
 
     def __init__(self, message: str, exception_code: int) -> None:
         super().__init__(message)
-        self.exception_code = exception_code
+        self.exception_code = self.number = exception_code

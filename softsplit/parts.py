@@ -4,19 +4,30 @@ from concurrent.futures import Future
 from functools import partial
 from queue import Queue
 
+from softsplit.config.deriving.inputs import DERIVED
 from softsplit.config.downstream import Downstream, Served
 from softsplit.config.permission import FILES
 from softsplit.config.topology import Topology
+from softsplit.downstream import diagnostics
 from softsplit.downstream.deriving.choice import Derivers
-from softsplit.downstream.diagnostics import Counts, Diagnostics, uncounted
+from softsplit.downstream.diagnostics import (
+    Diagnostics,
+    UnitFacts,
+    Watched,
+    Wire,
+    WireFacts,
+)
+from softsplit.downstream.diagnostictable import short_name
 from softsplit.downstream.mirrors.choice import store_for
 from softsplit.downstream.mirrors.forwarding import Way
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.sync import QUEUE_SIZE, Sync, Taker
 from softsplit.downstream.servers.choice import server_of
 from softsplit.downstream.servers.server import Server
+from softsplit.errors import Unreachable
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import Write
+from softsplit.upstream.counters import Counters
 from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.queue import Forward
@@ -51,13 +62,20 @@ class Parts:
         for served, mirror in zip(downstream.served, mirrors):
             self._takers[served.upstream.name, served.origin.unit].append(mirror)
         derived = [self._derivers.mirror(downstream, served) for served in downstream.derived]
-        watched = {mirror.unit: (mirror, counts) for mirror, counts in (
-            *zip(mirrors, map(self._counts, downstream.served)), *((each, uncounted) for each in derived))}
-        diagnostics = [] if self._topology.diagnostics is None else [Diagnostics(self._topology.diagnostics, watched)]
-        return server_of(downstream, [*mirrors, *derived, *diagnostics])
+        watched = {mirror.unit: self._watched(served, mirror) for served, mirror in zip(downstream.served, mirrors)}
+        watched |= {mirror.unit: Watched(mirror, short_name(DERIVED, served.derived.name))
+                    for served, mirror in zip(downstream.derived, derived)}
+        own = [] if self._topology.diagnostics is None else [
+            Diagnostics(self._topology.diagnostics, watched, self._wires())]
+        return server_of(downstream, [*mirrors, *derived, *own])
 
-    def _counts(self, served: Served) -> Counts:
-        return partial(self.upstreams[served.upstream.name].counters.snapshot, served.origin.unit)
+    def _watched(self, served: Served, mirror: Mirror) -> Watched:
+        counters, unit = self.upstreams[served.upstream.name].counters, served.origin.unit
+        return Watched(mirror, short_name(served.upstream.name, unit), partial(counters.snapshot, unit),
+                       partial(_unit_facts, counters, unit))
+
+    def _wires(self) -> list[Wire]:
+        return [Wire(name, partial(_wire_facts, each.counters)) for name, each in self.upstreams.items()]
 
 
 def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:
@@ -84,3 +102,27 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
                profile.readable if served.upstream.learn else (), writable, files, poller.is_idle,
                [each for each in downstream.allow_functions if (each.upstream, each.unit) == origin],
                max_count=profile.max_count)
+
+
+def _unit_facts(counters: Counters, unit: int, now: float) -> UnitFacts:  # server thread
+    """How a unit stands, and for how long nothing good has come of it."""
+    fault = counters.faults[unit]
+    error, since = (0 if fault.error is None else fault.error.number), fault.since
+    standing = diagnostics.NEVER_HEARD
+    if counters.unreachable:
+        standing, error = diagnostics.AWAY, Unreachable.number
+        since = counters.unreachable_since if since is None else since
+    elif unit in counters.mute:
+        standing = diagnostics.MUTE
+    elif counters.latencies[unit]:
+        standing = diagnostics.ANSWERS
+    return UnitFacts(standing, error, 0.0 if since is None else now - since, fault.good_at)
+
+
+def _wire_facts(counters: Counters, now: float) -> WireFacts:  # server thread
+    """How an upstream stands."""
+    state = (diagnostics.UNREACHABLE if counters.unreachable else
+             diagnostics.STARTING if counters.asked_at is None else diagnostics.CONNECTED)
+    away = now - counters.unreachable_since if counters.unreachable else 0.0
+    return WireFacts(state, counters.busy, max(0, counters.connections - 1), away, len(counters.blocks),
+                     len(counters.mute))

@@ -323,7 +323,7 @@ def test_a_plc_sees_states_ages_and_counters_over_every_wire():
         wiring = Topology([Downstream("tcp://127.0.0.1:0", [meters], max_age=0.5, name="plc"),
                            Downstream(f"rtu://{cable.left}", [meters], mode="8N1", name="line")], diagnostics=247)
         with splitting(wiring) as splitter, TcpMaster(splitter.servers[0].url.port) as plc, RtuMaster(cable.right) as line:
-            until(lambda: diagnosis(plc, 0, 3) == struct.pack(">BB3H", 4, 6, 1, 1, 2))
+            until(lambda: diagnosis(plc, 0, 3) == struct.pack(">BB3H", 4, 6, 2, 1, 2))
             for master in (plc, line):
                 answer = master.ask(247, read_request(1600, 16, function=4))
                 unit, state, newest, oldest, fresh, blocks = struct.unpack(">6H", answer[2:14])
@@ -343,7 +343,7 @@ def test_what_is_never_heard_has_no_age_and_what_is_not_there_is_refused():
             TcpMaster(splitter.servers[0].url.port) as plc:
         assert diagnosis(plc, 16, 6) == struct.pack(">BB6H", 4, 12, 1, 3, 65535, 65535, 0, 2)
         assert diagnosis(plc, 16, 32)[:2] == b"\x04\x40" and diagnosis(plc, 30, 4)[:2] == b"\x04\x08"
-        for address, count in ((5, 1), (4, 2), (0, 17), (16, 33), (48, 1), (64, 16), (65535, 1), (4000, 1)):
+        for address, count in ((6, 1), (5, 2), (0, 17), (16, 33), (48, 1), (64, 16), (65535, 1), (4000, 1)):
             assert diagnosis(plc, address, count) == b"\x84\x02", (address, count)
         assert diagnosis(plc, 16, 0) == b"\x84\x03" and diagnosis(plc, 65530, 100) == b"\x84\x02"
         assert plc.ask(247, read_request(16, 1)) == b"\x83\x01" and plc.ask(247, b"\x06\x00\x10\x00\x01") == b"\x86\x01"

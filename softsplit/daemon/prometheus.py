@@ -21,6 +21,7 @@ HELP = {  # name: type, what it is
     "upstream_utilisation": ("gauge", "Share of the latest minute in which the wire was busy."),
     "upstream_latency_seconds": ("summary", "Latency of the latest answers."),
     "upstream_unreachable_total": ("counter", "Tries in vain to reach the gateway or the adapter."),
+    "upstream_reconnects_total": ("counter", "Connections to the gateway or of the adapter after the first."),
     "upstream_foreign_frames_total": ("counter", "Frames on the line of somebody we did not ask."),
     "unit_mute": ("gauge", "1 while a unit does not answer."),
     "unit_requests_total": ("counter", "Requests to a unit, by what came of them."),
@@ -73,6 +74,7 @@ def _upstream(upstream: UpstreamStatus, labels: dict, age: float) -> Iterator[Sa
         if latency is not None:
             yield "upstream_latency_seconds", {**labels, "quantile": quantile}, latency
     yield "upstream_unreachable_total", labels, upstream.unreachable
+    yield "upstream_reconnects_total", labels, upstream.reconnects
     yield "upstream_foreign_frames_total", labels, upstream.foreign_frames
     for number, unit in upstream.units.items():
         own = {**labels, "unit": number}

@@ -1,37 +1,73 @@
-"""The diagnostics unit: registers from which a PLC can read how fresh the other units are.
+"""The diagnostics unit: input registers from which a PLC can read how everything stands; see `diagnostictable`.
 
-Input registers, big-endian. From 0x0000 on: version of this table (1), state of all units together, count of
-units, seconds since the start (u32). From 16 x unit id on (4096 for unit 0), for each unit of the server:
-
-    +0 unit id          +1 state                 +2 age of its newest data   +3 age of its oldest block
-    +4 fresh blocks     +5 blocks                +6 requests (u32)           +8 answers (u32)
-    +10 exceptions (u32)  +12 without an answer (u32)  +14 damaged answers (u32)
-
-A state is 1 (all is fresh), 2 (some is) or 3 (nothing is); an age is in tenths of a second, 65535 when it is
-greater than that or there is no data. Blocks are judged as for the masters of this server; the counters are
-those of the upstream.
+Blocks are judged as for the masters of this server; the counters are those of the upstream.
 """
 
-import struct
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 from modbus_tk.modbus import Slave
 
 from softsplit import clock
-from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.diagnostictable import (
+    PER_GROUP,
+    SUMMARY,
+    UNIT,
+    UNIT_0,
+    UNIT_TOO,
+    UNITS_TOO,
+    UPSTREAM,
+    UPSTREAMS,
+    VERSION,
+    pack,
+    short_name,
+)
 from softsplit.downstream.mirrors.answering import Answering
+from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.mirrors.store import BlockState
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import SILENCE
+from softsplit.rates import Rates
 
-VERSION = 1
-PER_UNIT = 16  # registers
-UNIT_0 = 256  # in whose place unit 0 is, because the summary is in its own
 FRESH, PARTLY, NOTHING = 1, 2, 3
 NO_AGE = 0xFFFF
+NEVER_HEARD, ANSWERS, MUTE, AWAY = 0, 1, 2, 3  # how a unit stands
+CONNECTED, STARTING, UNREACHABLE = 1, 2, 3  # how an upstream does
 
 Counts = Callable[[], tuple[int, int, int, int, int]]  # requests, answers, exceptions, without, damaged
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFacts:
+    """How a unit stands; its last error, for how many seconds it lasts, when its last good answer was asked for."""
+
+    standing: int
+    error: int = 0
+    seconds: float = 0.0
+    good_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WireFacts:
+    """How an upstream stands: the seconds that its wire was busy, its reconnects, for how long it has been away."""
+
+    state: int
+    busy: float
+    reconnects: int
+    away: float
+    units: int
+    mute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """An upstream, and what tells how it stands."""
+
+    name: str
+    facts: Callable[[float], WireFacts]
 
 
 def uncounted() -> tuple[int, int, int, int, int]:
@@ -39,15 +75,28 @@ def uncounted() -> tuple[int, int, int, int, int]:
     return 0, 0, 0, 0, 0
 
 
-class Diagnostics(Slave):
-    """The unit that tells of the others: of each `watched` unit id its mirror and its counters."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A unit of the server, and what counts its requests and tells how it fails, unless it is derived."""
 
-    def __init__(self, unit: int, watched: Mapping[int, tuple[Answering, Counts]]):
+    mirror: Answering
+    name: str
+    counts: Counts = uncounted
+    fault: Callable[[float], UnitFacts] | None = None
+
+
+class Diagnostics(Slave):
+    """The unit that tells of the others, by unit id, and of the upstreams."""
+
+    def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Sequence[Wire] = ()):
         super().__init__(unit)
         self.unit = unit
         self.known: dict = {}  # nothing: what it answers changes all the time
         self._watched = watched
+        self._wires = tuple(wires)
         self._started_at = clock.now()
+        self._rates = Rates()
+        self._rates.update(self._busy(self._started_at), self._started_at)
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False,
                        master: str = "") -> bytes:  # server thread
@@ -63,36 +112,64 @@ class Diagnostics(Slave):
 
     def _data(self, asked: Block, now: float) -> bytes:
         """Return the registers from the first one asked for, up to one that is not there."""
-        first, last = asked.address // PER_UNIT, (asked.end - 1) // PER_UNIT
+        first, last = asked.address // PER_GROUP, (asked.end - 1) // PER_GROUP
         data = b""
         for group in range(first, last + 1):
-            if len(data) < 2 * PER_UNIT * (group - first):
+            if len(data) < 2 * PER_GROUP * (group - first):
                 break  # the one before is shorter, or not there
             data += self._group(group, now)
-        offset = 2 * (asked.address - PER_UNIT * first)
+        offset = 2 * (asked.address - PER_GROUP * first)
         return data[offset:offset + asked.byte_count]
 
     def _group(self, group: int, now: float) -> bytes:
-        if group == 0:
+        """Return a group of 16 registers, or fewer; none where there is none."""
+        address = PER_GROUP * group
+        if address == 0:
             return self._summary(now)
-        unit = 0 if group == UNIT_0 else group
+        number, index = (address - UNITS_TOO) // PER_GROUP, (address - UPSTREAMS) // PER_GROUP
+        if number in self._watched:
+            return self._unit_too(number, now)
+        if 0 <= index < len(self._wires):
+            return self._wire(self._wires[index], now)
+        unit = 0 if address == UNIT_0 else group
         return self._unit(unit, now) if unit in self._watched else b""
 
     def _summary(self, now: float) -> bytes:
-        states = [state for mirror, _ in self._watched.values() for state in mirror.states(now)]
-        return struct.pack(">HHHI", VERSION, _state(states), len(self._watched), int(now - self._started_at))
+        states = [state for each in self._watched.values() for state in each.mirror.states(now)]
+        return pack(SUMMARY, VERSION, _state(states), len(self._watched), int(now - self._started_at), len(self._wires))
 
     def _unit(self, unit: int, now: float) -> bytes:
-        mirror, counts = self._watched[unit]
-        states = mirror.states(now)
-        taken = [state.taken_at for state in states if state.exception is None] or [NEVER]
+        watched = self._watched[unit]
+        states = watched.mirror.states(now)
+        taken = _taken(states) or [NEVER]
         ages = _tenths(now - max(taken)), _tenths(now - min(taken))
         fresh = sum(state.is_fresh for state in states)
-        return struct.pack(">6H5I", unit, _state(states), *ages, fresh, len(states),
-                           *(count & 0xFFFF_FFFF for count in counts()))
+        return pack(UNIT, unit, _state(states), *ages, fresh, len(states),
+                    *(count & 0xFFFF_FFFF for count in watched.counts()))
+
+    def _unit_too(self, unit: int, now: float) -> bytes:
+        watched = self._watched[unit]
+        states = watched.mirror.states(now)
+        fault = watched.fault(now) if watched.fault else UnitFacts(ANSWERS, good_at=max(_taken(states), default=None))
+        good = 0 if fault.good_at is None else int(time.time() - (now - fault.good_at))
+        return pack(UNIT_TOO, unit, _state(states), fault.standing, fault.error, int(fault.seconds), good, watched.name)
+
+    def _wire(self, wire: "Wire", now: float) -> bytes:
+        facts = wire.facts(now)
+        busy = self._rates.update(self._busy(now), now)[wire.name]
+        return pack(UPSTREAM, facts.state, round(1000 * busy), facts.reconnects, int(facts.away), facts.units, facts.mute,
+                    short_name(wire.name))
+
+    def _busy(self, now: float) -> dict[Hashable, float]:
+        return {wire.name: wire.facts(now).busy for wire in self._wires}
 
 
-def _state(states) -> int:
+def _taken(states: Sequence[BlockState]) -> list[float]:
+    """Since when there is data of these blocks."""
+    return [state.taken_at for state in states if state.exception is None and state.taken_at > NEVER]
+
+
+def _state(states: Sequence[BlockState]) -> int:
     fresh = sum(state.is_fresh or state.exception is not None for state in states)
     served = any(state.is_fresh for state in states)
     return FRESH if served and fresh == len(states) else PARTLY if served else NOTHING

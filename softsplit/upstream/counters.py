@@ -13,6 +13,7 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.skipped import Skipped
+from softsplit.upstream.faults import UnitFault
 
 MOST_LATENCIES = 300  # the latest, of one unit
 
@@ -124,7 +125,7 @@ class Counters:
     """One wire: its blocks by unit, the seconds it was `busy` with them, the `foreign` frames heard on it.
 
     `forwarded` counts, by unit, what masters had sent besides, and what was learned and is forgotten.
-    `missed` counts the tries in vain to reach the gateway or the adapter, and `unreachable` says why while
+    `connections` counts those that were made, `missed` the tries in vain to reach the gateway or the adapter, and `unreachable` says why while
     that lasts; `mute` are the units that do not answer; `foreigner` tells what another master did.
     """
 
@@ -138,8 +139,10 @@ class Counters:
         self.wire_latencies = Latencies(maxlen=MOST_LATENCIES)
         self.asked_at: float | None = None
         self.mute: set[int] = set()
+        self.faults = {unit: UnitFault() for unit in reads}
         self.missed = 0
-        self.unreachable = ""
+        self.connections, self._connected_at = 0, 0.0  # to the gateway, or of the adapter
+        self.unreachable, self.unreachable_since = "", 0.0
         self.gateway_wait: float | None = None  # s that the gateway spends on a unit which is off
         self.wrong_ids = ""  # what is wrong with transaction ids
         self.is_overloaded = False  # by the reads of the plan
@@ -150,9 +153,16 @@ class Counters:
         self.busy = 0.0  # s, from a request to the end of its answer or of the wait for it
         self.since = clock.now()
 
+    def connected(self, at: float) -> None:  # poller thread
+        """The wire that is used was opened at this time."""
+        if at != self._connected_at:
+            self.connections, self._connected_at = self.connections + 1, at
+
     def miss(self, error: UpstreamError) -> None:  # poller thread
         """The gateway or the adapter is away."""
         self.missed += 1
+        if not self.unreachable:
+            self.unreachable_since = clock.now()
         self.unreachable = str(error)
 
     def learn(self, unit: int, block: Block, name: str, every: float | None) -> None:  # poller thread
@@ -173,6 +183,7 @@ class Counters:
             counters = self.blocks[unit].get(block, forwarded)
         counters.count(outcome.error)
         counters.note(outcome)
+        self.faults[unit].note(outcome)
         if outcome.answer is not None or outcome.exception is not None:
             self.latencies[unit].append(outcome.took)
             self.wire_latencies.append(outcome.took)
@@ -181,6 +192,7 @@ class Counters:
         """An answer came to a read that was counted as unanswered already."""
         if outcome.block:
             self.blocks[outcome.unit][outcome.block].note(outcome)
+        self.faults[outcome.unit].note(outcome)
         self.mute.discard(outcome.unit)
 
     def unit(self, unit: int) -> Counts:

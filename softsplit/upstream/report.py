@@ -129,7 +129,8 @@ class UnitStatus(Counted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamStatus(Counted):
-    """An upstream. `error` says why it is unreachable, and `unreachable` counts the tries in vain.
+    """An upstream. `error` says why it is unreachable, `unreachable` counts the tries in vain, and
+    `reconnects` the connections after the first.
 
     `utilisation` is the share of the latest minute in which the wire was busy, or waited for a unit that does
     not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `wrong_ids` says
@@ -146,6 +147,7 @@ class UpstreamStatus(Counted):
     unreachable: int
     latency: Latency
     gateway_wait: float | None = None
+    reconnects: int = 0
     returns_ids: bool = True  # of a status of before wrong_ids was there
     wrong_ids: str = ""
     is_overloaded: bool = False
@@ -174,6 +176,7 @@ def report(upstream: Upstream, tally: Counters, utilisation: float, now: float,
         error=tally.unreachable,
         utilisation=round(utilisation, 4),
         unreachable=tally.missed,
+        reconnects=max(0, tally.connections - 1),
         latency=_latency(tally.wire_latencies),
         gateway_wait=_rounded(tally.gateway_wait),
         returns_ids=not tally.wrong_ids,

@@ -37,6 +37,7 @@ class Results:
         outcome = self._causes.explain(outcome)
         self._tally.count(outcome)
         self._tally.busy += outcome.took + self._client.request_gap
+        self._tally.connected(self._client.connected_at)
         self.words.reached()
         if self._is_away:
             self._is_away = False
