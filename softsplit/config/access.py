@@ -1,4 +1,28 @@
-"""Who may ask a server on the network, and for how long a connection may last."""
+"""Who may ask a server on the network, and for how long a connection may last.
+
+Who can do what, and which tests show it:
+
+- A stranger on the network, whom `allow` does not list, gets nothing: his connection is closed at once, his datagrams
+  are dropped, on the status page as on servers (test_connections, test_udp_server, test_web). Where `allow` lists
+  nobody, he reads what every master reads. He cannot change anything: without `allow_writes` nothing is ever written
+  (test_writes). He can hold as many connections as there may be (`max_connections`), but not keep out those in
+  `prefer`, nor slow down the others (test_connections; `python -m tests.long hostile`).
+- Who listens on the network, or sends in another's name, is kept out by mbaps:// only: TLS with certificates on both
+  sides (test_secure). Modbus TCP itself has no secrets. A datagram proves nothing about its sender, so udp://
+  answers private networks only, each address so many times a second, and never with more than it has to
+  (test_udp_server).
+- A permitted master may read everything that its server serves, and write what `allow_writes` lists and its role
+  allows. It cannot write anything else, ask for functions that are not listed, starve other masters, or end the
+  process, whatever it sends (test_permissions, test_fairness, test_framing, test_tcp_server; `tests.long random_frames`).
+- A local user cannot claim to be softsplit, stop it, or make root write or read elsewhere (test_presence,
+  test_outputfile, test_unattended). He can read the status, as far as its directory lets him, and no key: a key that
+  everybody may read is refused (test_secure). Whoever may write the configuration may do everything.
+- A device, or a gateway, that lies about its values is believed: nobody here knows better. That is why inputs have ages,
+  not checks. One that sends damaged, late, foreign or endless answers cannot make us serve a number that no meter
+  sent, nor take more than bounded memory and time (test_client, test_transactions, test_other_master, test_gateways).
+- Text of masters, devices and certificates gets into logs, terminals, CSV and metrics without control characters
+  (test_printable, test_prometheus, test_certificates).
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -61,13 +61,13 @@ class Credentials:
             self.certificate, self._context = self._load()
             self.error = ""
         except ConfigError as error:
-            self.error = str(error)
+            self.error = error.what
         self._stamps = stamps
 
     def _stamp(self) -> list[tuple[int, int, int]]:
         """What changes when a file does."""
         found = []
-        for path in (self._identity.certificate, self._identity.key, self._identity.authorities):
+        for path in self._identity.files:
             with suppress(OSError):
                 about = os.stat(path)
                 found.append((about.st_mtime_ns, about.st_ino, about.st_size))

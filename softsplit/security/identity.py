@@ -32,6 +32,10 @@ class Identity:
     def __post_init__(self) -> None:
         checks.settle(self, **{name: _as_path(getattr(self, name), name) for name in KEYS})
 
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        return self.certificate, self.key, self.authorities
+
 
 KEYS = ("certificate", "key", "authorities")
 

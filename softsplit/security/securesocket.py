@@ -54,6 +54,8 @@ class SecureSocket:
         self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.setblocking, self.setsockopt = self._sock.setblocking, self._sock.setsockopt
         self.fileno, self.close = self._sock.fileno, self._sock.close
+        self._read, self._write = self._sock.read, self._sock.write  # as recv and send do, without looking at flags
+        self.may_have_more = False  # whether the latest recv() took as much as it was to
         self.wants_room = False  # whether the handshake waits for room to send
 
     def shake_hands(self) -> bool:
@@ -74,11 +76,13 @@ class SecureSocket:
 
     @property
     def has_more(self) -> bool:
-        return self._sock.pending() > 0
+        return self.may_have_more and self._sock.pending() > 0
 
     def recv(self, size: int) -> bytes:
         try:
-            return self._sock.recv(size)
+            data = self._read(size)
+            self.may_have_more = len(data) == size
+            return data
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
         except ssl.SSLZeroReturnError:
@@ -88,7 +92,7 @@ class SecureSocket:
 
     def send(self, data: bytes) -> int:
         try:
-            return self._sock.send(data)
+            return self._write(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
         except ssl.SSLError as error:

@@ -33,7 +33,7 @@ class SecureWire(SocketWire):
             try:
                 self._credentials = Credentials(self._identity, is_server=False)
             except ConfigError as error:
-                raise OSError(str(error)) from error
+                raise OSError(error.what) from error
         return self._credentials
 
     @property

@@ -23,12 +23,14 @@ from softsplit.commands.doctor.running import (
     examine_upstreams,
 )
 from softsplit.commands.shared.configuration import find_topology, how_to_start
+from softsplit.commands.shared.credentials import judge_identity
 from softsplit.commands.status.status import read_status
 from softsplit.config.downstream import Downstream
 from softsplit.config.loader import SCRIPT
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
+from softsplit.errors import ConfigError
 from softsplit.install import permissions, places, units
 from softsplit.install.rights import Rights, rights_of_cron, rights_of_unit
 from softsplit.install.service import Order
@@ -66,10 +68,23 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
         for upstream in fit_upstreams:
             yield from examine_tap(upstream) if upstream.is_heard else examine_upstream(upstream)
         yield from _plan(topology)
+    yield from _certificates(topology)
     if config.suffix == SCRIPT:
         yield note(f"nothing of softsplit's starts a script after a reboot; a service of yours may run {how_to_start(config)}")
     else:
         yield from _service(config, topology, root, runs)
+
+
+def _certificates(topology: Topology) -> Iterator[Finding]:
+    """Look at our certificates and keys, where TLS is spoken."""
+    for end in _ends(topology):
+        try:
+            is_good, said = judge_identity(end)
+        except ConfigError as error:
+            yield wrong(f"{end.name}: {error.what}")
+            continue
+        if said:
+            yield (well if is_good else wrong)(f"{end.name}: {said}")
 
 
 def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: Troubles,

@@ -133,6 +133,8 @@ def obstacle_at(downstream: Downstream, url: Url, connections: int) -> str:
     access = downstream.access
     if access is None:
         return ""
+    if downstream.identity:
+        return "only masters with a certificate are let in, so it was not asked"
     if connections >= access.max_connections:
         return (f"its connections are all taken, so it was not asked; max_connections = "
                 f"{access.max_connections} may be too few")

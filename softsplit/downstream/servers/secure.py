@@ -51,6 +51,7 @@ class SecureConnection(Connection):
         self.is_trusted = False
         self.master = NOBODY
         self._rights = server.roles.rights("")
+        self._may_read = False
 
     @property
     def host(self) -> str:
@@ -62,7 +63,8 @@ class SecureConnection(Connection):
             self._shake_hands()
             return
         super().receive()
-        self._take_more()
+        if self._secure.may_have_more:
+            self._take_more()
 
     def resume(self) -> None:
         if not self._awaited or self._awaited[1].done():
@@ -94,10 +96,11 @@ class SecureConnection(Connection):
             self.events = OVER
             return
         self._rights = self._server.roles.rights(self.master.role)
+        self._may_read = "read" in self._rights
         self.is_trusted = True
         self._server.handshakes.pop(self, None)
         self._hangs_since, self.events = None, EVENT_READ
-        self._take_more()
+        self.receive()  # what came with the end of the handshake is decrypted already
 
     def _take_more(self) -> None:
         """Have the server come back, after the others, for what was decrypted already."""
@@ -105,7 +108,7 @@ class SecureConnection(Connection):
             self._on_later(self)
 
     def _answer_at_once(self, data: bytes) -> bool:
-        return right_for(data[7]) in self._rights and super()._answer_at_once(data)
+        return self._may_read and super()._answer_at_once(data)  # which knows reads only
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
         if right_for(pdu[0]) in self._rights or pdu[0] >= 0x80:
@@ -131,7 +134,7 @@ class SecureServer(TcpServer):
         try:
             self.credentials = Credentials(self._identity, is_server=True)
         except ConfigError as error:
-            raise DownstreamError(f"{self.label}: {error}") from error
+            raise DownstreamError(f"{self.label}: {error.what}") from error
         super().open()
 
     def connect(self, sock: socket.socket, peer: str) -> SecureConnection:
