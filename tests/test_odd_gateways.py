@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -20,6 +20,7 @@ from softsplit.upstream.clients.peer import Peer
 from softsplit.upstream.clients.tcpframes import Frames
 from tests.support import SLOWNESS, ScriptedGateway, read_request
 from tests.support.bus import good_answer
+from tests.support.oddgateway import KINDS, OddGateway, read_at_random
 
 TIMEOUT = 0.3 * SLOWNESS
 ONE, SAME_SHAPE, OTHER = (Block(Table.HOLDING_REGISTERS, *where) for where in ((100, 4), (300, 4), (500, 6)))
@@ -339,3 +340,13 @@ def test_only_the_first_request_of_a_unit_that_answers_the_next_was_lost_by_its_
     for what, unit in heard:
         getattr(peer, what)(unit)
     assert peer.loses_first is loses
+
+
+# All of it together; tests/long has a hundred thousand.
+
+@pytest.mark.parametrize("ids, answers, units", KINDS)
+def test_whatever_a_gateway_does_no_answer_is_wrong(ids, answers, units):
+    timeout = 0.03 * SLOWNESS
+    with OddGateway(5, timeout, ids) as gateway, closing(client_for(gateway.url, timeout, answers=answers)) as client:
+        came = read_at_random(client, gateway, 7, 40, timeout, units)
+    assert came["answered"] >= 10 and sum(came.values()) == 40, came
