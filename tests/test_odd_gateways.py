@@ -182,9 +182,8 @@ def greeting(hello: bytes, babble: bytes = b""):
     def attend(sock):
         try:
             sock.sendall(hello)
-            while babble:
-                sock.sendall(babble)
-                time.sleep(0.005)
+            while babble:  # without a pause in which it could seem to be over
+                sock.sendall(50 * babble)
             while header := sock.recv(7, socket.MSG_WAITALL):
                 pdu = sock.recv(header[5] - 1, socket.MSG_WAITALL)
                 sock.sendall(good(int.from_bytes(header[:2], "big"), header[6], pdu))
@@ -348,5 +347,5 @@ def test_only_the_first_request_of_a_unit_that_answers_the_next_was_lost_by_its_
 def test_whatever_a_gateway_does_no_answer_is_wrong(ids, answers, units):
     timeout = 0.03 * SLOWNESS
     with OddGateway(5, timeout, ids) as gateway, closing(client_for(gateway.url, timeout, answers=answers)) as client:
-        came = read_at_random(client, gateway, 7, 40, timeout, units)
-    assert came["answered"] >= 10 and sum(came.values()) == 40, came
+        came = read_at_random(client, gateway, 7, 25, timeout, units)
+    assert came["answered"] >= 5 and sum(came.values()) == 25, came
