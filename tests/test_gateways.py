@@ -12,6 +12,7 @@ from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.mirrors.sync import Sync
 from softsplit.errors import BadAnswer, NoAnswer, Refused
+from softsplit.polling import backoff
 from softsplit.polling.plan import Plan
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
@@ -50,15 +51,16 @@ class Copy:
 
 
 @pytest.mark.parametrize("silent", [False, True])
-def test_at_most_one_request_is_inside_a_gateway_that_is_slower_than_our_tries(silent, caplog):
+def test_at_most_one_request_is_inside_a_gateway_that_is_slower_than_our_tries(silent, caplog, monkeypatch):
     wait = 2.2 * TIMEOUT
+    monkeypatch.setattr(backoff, "RETRIES", (2.5 * TIMEOUT,))
     with QueueingGateway(wait, silent=silent) as gateway:
         copy = Copy(gateway.url)
         caplog.set_level("INFO")
         with running(*copy.workers):
             until(lambda: gateway.asked(2) >= 4 and copy.age(1) < 60)  # by then it has shown how long it waits
             learned, tries, ages = len(gateway.inside), gateway.asked(2), []
-            until(lambda: ages.append(copy.age(1)) or gateway.asked(2) >= tries + 2, timeout=15)
+            until(lambda: ages.append(copy.age(1)) or gateway.asked(2) >= tries + 2)
         known = copy.poller.counters.gateway_wait
     assert max(gateway.inside) <= 3 and max(gateway.inside[learned:]) <= 1 + silent  # it has to be tried out
     assert max(ages) < wait + 4 * TIMEOUT, "no older than the wait of the gateway explains"
