@@ -61,8 +61,8 @@ def test_a_gateway_that_is_gone_without_a_word_and_back_is_asked_on_a_new_connec
     dead, asked = set(), set()  # threads of connections
 
     def reply(transaction, unit, pdu):
-        asked.add(threading.get_ident())
-        return b"" if threading.get_ident() in dead else good(transaction, unit, pdu)
+        asked.add(threading.current_thread())
+        return b"" if threading.current_thread() in dead else good(transaction, unit, pdu)
 
     with ScriptedGateway(reply) as gateway:
         copy = Copy(str(gateway.url), timeout=TIMEOUT / 6)
