@@ -4,9 +4,9 @@ It goes on while the machine sleeps, unlike `time.monotonic()`: values from befo
 Time-outs of sockets, events and queues are not ages and use the system's own clock.
 """
 
-import time
+from time import CLOCK_BOOTTIME, clock_gettime
 
 
 def now() -> float:
     """Return seconds since the machine was started, sleep included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return clock_gettime(CLOCK_BOOTTIME)

@@ -415,11 +415,10 @@ def test_rtu_over_tcp_is_not_taken_for_modbus_tcp():
     """A foreign read of address 0 with a CRC that would be one of our units and its function."""
     with serving(RtuOverTcpServer) as server, socket.create_connection(("127.0.0.1", server.url.port), 5) as master:
         mirror = server.databank.mirrors[100]
-        mirror.known[read_request(0, 2)] = float("inf"), adu.tcp_frame(0, 100, b"\x03\x04\0\0\0\0")[4:]
+        foreign = bytes.fromhex("0d0300000006c50400000002")
+        mirror.known[foreign[2:]] = float("inf"), adu.tcp_frame(0, 0xC5, b"\x04\x04\0\0\0\0")[2:], foreign[6:]
         server.databank.mirrors[0xC5] = mirror
-        master.sendall(bytes.fromhex("0d0300000006c504") + b"\0\0\0\2")
-        mirror.known[bytes.fromhex("0400000002")] = mirror.known[read_request(0, 2)]
-        master.sendall(bytes.fromhex("0d0300000006c504") + b"\0\0\0\2")
+        master.sendall(foreign)
         master.settimeout(0.5)
         with pytest.raises(TimeoutError):
             master.recv(100)

@@ -20,8 +20,8 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.identity import Identity
 from softsplit.protocol.pdu import SILENCE
 
-# Requests whose answers are kept ready to send until a reading comes: request PDU to until when the answer is
-# good, and the TCP frame from its length field on.
+# Requests whose answers are kept ready to send until a reading comes, as frames of Modbus TCP without their
+# transaction ids: from a request to until when its answer is good, the answer, and what the request is counted as.
 KNOWN_ANSWERS = 256
 
 
@@ -73,7 +73,7 @@ class Answering(Slave):
         for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
             self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
             self._memory[merged.block.table.function].append(merged)
-        self.known: dict[bytes, tuple[float, bytes]] = {}  # see KNOWN_ANSWERS
+        self.known: dict[bytes, tuple[float, bytes, bytes]] = {}  # see KNOWN_ANSWERS
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False,
                        master: str = "") -> bytes | Future:  # server thread
@@ -142,6 +142,7 @@ class Answering(Slave):
             if code is None:
                 answer = pdus.read_answer(asked, found.get(asked))
                 if len(self.known) < KNOWN_ANSWERS:
-                    self.known[request_pdu] = (min(unit_until, until), adu.tcp_frame(0, self.unit, answer)[4:])
+                    request, frame = (adu.tcp_frame(0, self.unit, each)[2:] for each in (request_pdu, answer))
+                    self.known[request] = min(unit_until, until), frame, request[4:]
                 return answer
         return self._refuse(asked.table.function, code)

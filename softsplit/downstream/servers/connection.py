@@ -14,8 +14,7 @@ from softsplit.protocol.functions import PLAIN_READS, WRITING
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
 STOOD_STILL = 0.5  # s from the making of an answer to its sending, if the process was stopped between
-READ_SIZE, READ_HEAD = 12, b"\0\0\0\6"  # of a read request: all bytes, and those after its transaction id
-NOT_KNOWN = float("-inf"), b""  # in the place of an answer that was given before, and until when it is good
+READ_SIZE = 12  # bytes of a read request
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
 
@@ -40,7 +39,6 @@ class Connection:
         self.counters = MasterCounters()  # of its master, which may have other connections
         self.events = EVENT_READ
         self.is_preferred = False
-        self.is_served = False  # it has made one whole request
         self.asked_at = clock.now()  # when its latest whole request came; at first: when it connected
         self._databank = databank
         self._mirrors = databank.mirrors
@@ -53,45 +51,54 @@ class Connection:
         self._came_at = self._answered_at = self.asked_at  # when the latest awaited answer came, and was taken
         self._made_at = self.asked_at  # when the oldest answer was made that is not sent
 
+    @property
+    def is_served(self) -> bool:
+        """Whether it has made one whole request."""
+        return self.requests > 0
+
     def is_due(self, now: float, idle_timeout: float) -> bool:
         """Whether it has hung, or been idle, for too long."""
         if self._hangs_since is not None and now - self._hangs_since > HANGING:
             return True
         return not self._awaited and now - max(self.asked_at, self._answered_at) > idle_timeout
 
-    def receive(self) -> None:
-        """Take what has come, and answer it. Raises OSError when the connection is lost."""
+    def receive(self) -> bool | None:
+        """Take what has come, and answer it; return true when there is nothing else to watch for than before.
+
+        Raises OSError when the connection is lost.
+        """
         try:
             data = self.sock.recv(self.piece)
         except BlockingIOError:
-            return
+            return True
         if len(data) == READ_SIZE and not self._inbox and not self._awaited and self._answer_at_once(data):
-            return
+            return not self._outbox
         if not data:
             self._has_ended = True
             if clock.now() - self.asked_at > LAST_WORD:
                 self.withdraw()
         self._inbox = self._answer(self._inbox + data)
         self.send()
+        return False
 
     def _answer_at_once(self, data: bytes) -> bool:
         """The short cut: answer one whole request that was seen before; return whether it was that."""
         mirror = self._mirrors.get(data[6])
-        if mirror is None or data[2:6] != READ_HEAD:
+        known = mirror is not None and mirror.known.get(data[2:])
+        if not known:
             return False
-        good_until, frame = mirror.known.get(data[7:], NOT_KNOWN)
+        good_until, frame, asked = known
         now = clock.now()
         if now > good_until:
             return False
-        answer = data[:4] + frame
+        answer = data[:2] + frame
         try:
             sent = self.sock.send(answer)  # at once: the process may be stopped at any time
         except BlockingIOError:
             sent = 0
         self.asked_at = now
-        self.is_served = True
         self.requests += 1
-        self.counters.count_known(data[6:])
+        self.counters.count_known(asked)
         if sent < len(answer):
             self._outbox = answer[sent:]
             self.send()
@@ -170,7 +177,6 @@ class Connection:
 
     def _ask(self, request: bytes, unit: int, pdu: bytes) -> None:
         self.asked_at = clock.now()
-        self.is_served = True
         self.requests += 1
         self._hangs_since = None
         self._databank.unserved.frame()

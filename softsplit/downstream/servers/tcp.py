@@ -5,13 +5,12 @@ its own thread. Here nothing waits for one master, and `open()` tells at once wh
 """
 
 import logging
-import os
-import select
 import socket
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from select import EPOLLOUT
 from selectors import EVENT_READ
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
@@ -24,13 +23,12 @@ from softsplit.downstream.report import ConnectionStatus, DownstreamStatus, Serv
 from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
 from softsplit.downstream.servers.rtuovertcp import RtuConnection
-from softsplit.downstream.servers.server import TICK, Server
+from softsplit.downstream.servers.server import TICK, Events, Server
 from softsplit.downstream.servers.sockets import cause, listening_socket, make_room, set_options
 from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")
 
-AT_ONCE = 256  # connections attended before anything else is looked at
 BACKLOG = 1024  # connections not yet accepted
 ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 
@@ -44,7 +42,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
         Server.__init__(self, name, url, databank)
         self._connections: dict[int, Connection] = {}  # by descriptor
-        self._epoll = select.epoll.fromfd(os.dup(self.selector.fileno()))  # the same one, with less around it
+        self._events = Events(self.selector.fileno())
         self._door = AddressFilter(name, access)
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
@@ -71,14 +69,21 @@ class TcpServer(Server, ModbusTkTcpServer):
     cause = staticmethod(cause)
 
     def step(self) -> None:
-        if not self.is_open:
+        if self._sock is None:
             self.bucket.catch_up()
             self.open_again()
             return
-        for fd, events in self._epoll.poll(self._pause(), AT_ONCE):
+        for ready in self._events.wait(self._pause()):
+            self._attend_all(ready)
+        now = clock.now()
+        if self._expiring or now >= self._sweep_at:
+            self._look_around(now)
+
+    def _attend_all(self, ready: list[tuple[int, int]]) -> None:
+        for fd, events in ready:
             connection = self._connections.get(fd)
             if connection is not None:
-                self._attend(connection, connection.send if events == select.EPOLLOUT else connection.receive)
+                self._attend(connection, connection.send if events == EPOLLOUT else connection.receive)
             elif fd == self._sock.fileno():
                 self._accept()
             elif fd == self._alarm.fileno():  # else it was dropped since poll() returned
@@ -87,14 +92,13 @@ class TcpServer(Server, ModbusTkTcpServer):
             connection = self._resumable.popleft()
             if connection.events != OVER:
                 self._attend(connection, connection.resume)
-        self._look_around(clock.now())
 
     def close(self) -> None:
         for connection in self.connections:
             connection.sock.close()
         if self._sock:
             self._sock.close()
-        self._epoll.close()
+        self._events.close()
         super().close()
 
     @property
@@ -129,11 +133,12 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._accept_at = None
             self.selector.register(self._sock, EVENT_READ)
 
-    def _attend(self, connection: Connection, act: Callable[[], None]) -> None:
+    def _attend(self, connection: Connection, act: Callable[[], bool | None]) -> None:
         """Let a connection act, then watch it for what it wants; what breaks there costs only itself."""
         watched = connection.events
         try:
-            act()
+            if act():
+                return
         except OSError as error:
             log.debug("%s: connection lost: %s", self.label, error)
             connection.events = OVER
