@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import socket
 import struct
 import threading
@@ -18,8 +19,10 @@ from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.downstream.servers import connection as connection_module
 from softsplit.downstream.servers import rtuovertcp as rtuconnection_module
+from softsplit.downstream.servers import server as server_module
 from softsplit.downstream.servers import tcp as tcp_module
 from softsplit.downstream.servers.addressfilter import AddressFilter
+from softsplit.downstream.servers.server import Events
 from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read
@@ -371,6 +374,32 @@ def test_an_answer_seen_before_turns_stale_like_any():
         assert master.ask(100, REQUEST[7:]) == b"\x03\x08" + bytes(8)
         until(lambda: master.ask(100, REQUEST[7:]) == b"\x83\x0b")
         assert clock.now() >= taken_at + 1000
+
+
+def test_while_something_happens_again_and_again_it_is_looked_for_without_sleeping(monkeypatch):
+    monkeypatch.setattr(server_module, "SOON", 10.0)  # also on a busy machine
+    ours, theirs = socket.socketpair()
+    with ours, theirs, select.epoll() as watched:
+        watched.register(ours, select.EPOLLIN)
+        events, happened = Events(watched.fileno()), [(ours.fileno(), select.EPOLLIN)]
+        theirs.send(b"!")
+        for _ in range(server_module.SOON_AGAIN):
+            assert list(events.wait(5.0)) == [happened]
+        assert list(events.wait(5.0)) == server_module.LOOKS * [happened]
+        ours.recv(1)
+        assert list(events.wait(5.0)) == [] and list(events.wait(0.0)) == [[]], "then it sleeps as ever"
+        events.close()
+
+
+def test_nobody_is_forgotten_while_another_asks_again_at_once(monkeypatch):
+    monkeypatch.setattr(server_module, "SOON", 10.0)
+    with serving() as server, TcpMaster(server.url.port) as master:
+        for number in range(3 * server_module.SOON_AGAIN):
+            assert master.ask(100, REQUEST[7:]) == ANSWER[7:]
+        with TcpMaster(server.url.port) as other:
+            assert other.ask(100, REQUEST[7:]) == master.ask(100, REQUEST[7:]) == ANSWER[7:]
+            server.databank.mirrors[100].doubt([READ.block])
+            assert other.ask(100, REQUEST[7:]) == master.ask(100, REQUEST[7:]) == b"\x83\x0b"
 
 
 def test_no_more_than_256_answers_are_kept():
