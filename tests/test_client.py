@@ -1,5 +1,6 @@
 """The upstream client against a gateway that does everything a gateway can do wrong."""
 
+import itertools
 import threading
 import time
 
@@ -72,6 +73,18 @@ def test_what_is_not_the_answer_is_never_taken_for_it(ask, reply, fault):
             ask(gateway)
         gateway.reply = good_answer
         assert ask(gateway) == bytes.fromhex("00070007")
+
+
+def test_one_answer_with_a_foreign_id_does_not_put_those_in_doubt_that_follow_on_another_connection(ask):
+    numbers = itertools.count(1)
+    with ScriptedGateway(lambda transaction, unit, pdu: good_answer(0 if next(numbers) == 2 else transaction, unit, pdu)) as gateway:
+        assert ask(gateway) == bytes.fromhex("00070007")
+        for _ in range(2):  # the second one could be the first, if ids meant nothing
+            with pytest.raises(BadAnswer, match="transaction id 0 instead of"):
+                ask(gateway)
+        for _ in range(3):
+            assert ask(gateway) == bytes.fromhex("00070007")
+        assert gateway.connections == 2
 
 
 def test_silence_ends_after_the_timeout(ask):

@@ -187,6 +187,7 @@ class TcpClient(Client, TcpMaster):
         if fault := pdu.reply_fault(sent.question, frame[7:]):
             raise self._bad(f"unit {sent.unit}: the answer has {fault}")
         if self._are_ids_odd and self._sent.is_ambiguous(sent):
+            self.close()  # on a new connection nothing can come that was asked for on this one
             raise self._no_ids()
         self.wrong_ids = ""
         return frame
