@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
@@ -343,9 +344,13 @@ def test_only_the_first_request_of_a_unit_that_answers_the_next_was_lost_by_its_
 
 # All of it together; tests/long has a hundred thousand.
 
-@pytest.mark.parametrize("ids, answers, units", KINDS)
-def test_whatever_a_gateway_does_no_answer_is_wrong(ids, answers, units):
+def test_whatever_a_gateway_does_no_answer_is_wrong():
     timeout = 0.03 * SLOWNESS
-    with OddGateway(5, timeout, ids) as gateway, closing(client_for(gateway.url, timeout, answers=answers)) as client:
-        came = read_at_random(client, gateway, 7, 25, timeout, units)
-    assert came["answered"] >= 5 and sum(came.values()) == 25, came
+
+    def read(ids, answers, units) -> None:
+        with OddGateway(5, timeout, ids) as gateway, closing(client_for(gateway.url, timeout, answers=answers)) as client:
+            came = read_at_random(client, gateway, 7, 20, timeout, units)
+        assert came["answered"] >= 4 and sum(came.values()) == 20, came
+
+    with ThreadPoolExecutor(len(KINDS)) as pool:
+        list(pool.map(read, *zip(*KINDS)))

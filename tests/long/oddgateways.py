@@ -10,7 +10,7 @@ from softsplit.upstream.clients.choice import client_for
 from tests.support import SLOWNESS
 from tests.support.oddgateway import KINDS, OddGateway, read_at_random
 
-READS, CLIENTS = 100_000, 48
+READS, CLIENTS = 100_000, 36
 TIMEOUT = 0.1 * SLOWNESS
 
 

@@ -20,6 +20,7 @@ from softsplit.upstream.clients.sent import Sent
 from softsplit.upstream.clients.tcp import TcpClient
 
 QUIET = adu.JOIN  # s without a byte before each request
+QUIET_AT_FIRST = 0.2  # s, the same after connecting: what an earlier connection did not take may come then
 MOST_STRAY = 100  # frames besides the answer to one request; more is a connection that babbles
 
 
@@ -36,6 +37,7 @@ class IdlessClient(TcpClient):
         self._fault: BadAnswer | None = None  # what came instead of the answer
         self._latest_id = b""  # of the latest answer
         self._ids_differ = False  # whether that and the one before had different ones
+        self._is_new = True  # nothing was asked on this connection
         self._is_twin = False  # whether what seemed to come twice came in the place of an answer
 
     def free_at(self, unit: int, question: Question) -> float:
@@ -59,10 +61,11 @@ class IdlessClient(TcpClient):
         self._overhear(b"")  # what came together with the latest answer
         while True:
             try:
-                self._overhear(self._receive(QUIET))
+                self._overhear(self._receive(QUIET_AT_FIRST if self._is_new else QUIET))
             except TimeoutError:
                 self._frames.drop_loose()
                 if not len(self._frames):
+                    self._is_new = False
                     return
             if clock.now() > end:
                 raise self._bad(f"{self._url} sends what nobody has asked for, and does not end it")
@@ -101,6 +104,7 @@ class IdlessClient(TcpClient):
     def _do_open(self):
         super()._do_open()
         self._latest_id, self._ids_differ = b"", False  # its ids may begin again
+        self._is_new = True
 
     def _send(self, request):
         self._awaited.ask(replies.shape(request[6], self._question), clock.now())
