@@ -259,6 +259,12 @@ TROUBLES = [
     Trouble("answers have a wrong length", scripted(
         lambda number, unit, pdu: adu.tcp_frame(number, unit, b"\x03\x02\0\1")),
         ("{name}: unit 100: the answer has 2 bytes of data instead of 8",)),
+    Trouble("the headers of answers say a wrong length", scripted(
+        lambda number, unit, pdu: adu.HEADER.pack(number, 0, 12, unit) + good_answer(unit, pdu)),
+        ("{name}: tcp://{place}: an answer says length 12 instead of 11 in its header",)),
+    Trouble("another client is on the serial server", faulty(
+        lambda frame, unit, pdu: frame(unit, good_answer(unit, pdu)) + frame(7, good_answer(7, b"\3\1\54\0\6")),
+        kind="rtuovertcp"), ("{name}: another master is on this line: an answer from unit 7",)),
     Trouble("answers are damaged", faulty(lambda frame, unit, pdu: frame(unit, good_answer(unit, pdu))[:-1] + b"\x55"),
             ("{name}: unit 100: the answer has a wrong CRC",)),
     Trouble("it is another make of meter", scripted(refusal(2)),
