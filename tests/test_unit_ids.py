@@ -19,6 +19,7 @@ from softsplit.config.loader import parse_config
 from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
 from softsplit.config.written import read_content, topology_content
+from softsplit.downstream.diagnostics import VERSION
 from softsplit.downstream.report import Reporter
 from softsplit.downstream.servers.masters import Masters
 from softsplit.profiles import load_profile
@@ -109,11 +110,11 @@ def test_the_diagnostics_may_have_the_id_of_the_device_itself_and_tell_of_unit_0
     with house(tmp_path, (0, 3), diagnostics=255) as (_, splitter, master):
         def registers(address):
             return master.ask(255, read_request(address, 2, 4))
-        assert registers(0) == b"\x04\x04\x00\x01\x00\x01"
+        assert registers(0) == b"\x04\x04\x00" + bytes((VERSION,)) + b"\x00\x01"
         assert registers(4096) == b"\x04\x04\x00\x00\x00\x01" and registers(48) == b"\x04\x04\x00\x03\x00\x01"
         assert registers(4112) == b"\x84\x02"
     with house(tmp_path, (3,), diagnostics=255) as (_, splitter, master):
-        assert master.ask(255, read_request(0, 1, 4)) == b"\x04\x02\x00\x01" and master.ask(0, POLLED)[0] == 3
+        assert master.ask(255, read_request(0, 1, 4)) == b"\x04\x02\x00" + bytes((VERSION,)) and master.ask(0, POLLED)[0] == 3
 
 
 def test_on_a_serial_line_0_is_everybody_and_stays_unanswered(tmp_path):
