@@ -23,6 +23,7 @@ from softsplit.decoder.pairing import Pairing
 from softsplit.decoder.twotaps import Side
 from softsplit.protocol import adu
 from softsplit.protocol.adu import MAX_RTU_FRAME
+from softsplit.protocol.functions import REPORT_SERVER
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
 LONG_SILENCE = 0.5  # s; longer than any hole in a frame
@@ -127,7 +128,18 @@ class Tap:
             frame = bytes(head[:length])
             if answers(asked.frame, frame) and not self._is_asked_anew(frame):
                 return REPLY, length
+        if asked and asked.frame[1] == REPORT_SERVER and self._role != REQUEST:
+            return self._miscounted(asked.frame, head, length, final)
         return None, length
+
+    def _miscounted(self, asked: bytes, head: bytearray, least: int, final: bool) -> tuple[str | None, int]:
+        """The reply to FC 17, in which some units count the id alone: it ends where its CRC is good."""
+        if not is_same_function(asked, head) or bytes(head[:len(asked)]) == asked:
+            return None, least
+        silence = self._silence_in(head) or final and len(head)
+        ends = (length for length in range(5, 1 + (silence or len(head))) if self._bytes.is_good(length))
+        length = next(ends, 0)
+        return (REPLY, length) if length else (None, 0 if silence else MAX_RTU_FRAME)
 
     def _expected_length(self, head: bytearray) -> int:
         asked = self._talk.asked

@@ -18,6 +18,7 @@ from softsplit.protocol.functions import (
     READ_FIFO,
     READING_BITS,
     READING_REGISTERS,
+    REPORT_SERVER,
     WRITE_COILS,
     WRITE_REGISTERS,
     Function,
@@ -25,6 +26,7 @@ from softsplit.protocol.functions import (
 
 MOST_IN_FIFO = 31  # MAP 6.18
 EXCEPTION_CODES = range(1, 12)
+ASKED_OF_0 = BROADCAST | READING_BITS | READING_REGISTERS  # who reads from unit 0 is wrong, but some do
 Rule = tuple[int, Callable[[Bytes], bool]]
 
 
@@ -88,7 +90,7 @@ def request_length(head: Bytes) -> int:
     """Length in bytes of the request that begins like this, or the least it can have; 0 when none does."""
     if len(head) < 2:
         return 4
-    if head[0] == 0 and head[1] not in BROADCAST or not _is_possible(head, _REQUESTS):
+    if head[0] == 0 and head[1] not in ASKED_OF_0 or not _is_possible(head, _REQUESTS):
         return 0
     return _bounded(adu.request_length(head))
 
@@ -122,6 +124,11 @@ def _objects_length(head: Bytes) -> int:
     return _bounded(end + 2)
 
 
+def is_broadcast(request: Bytes) -> bool:
+    """Whether all units take it, and none answers; some masters read from unit 0, though."""
+    return request[0] == 0 and request[1] in BROADCAST
+
+
 def is_known(function: int) -> bool:
     """Whether the lengths of the frames of a function, or of its exception, are known."""
     return function & 0x7F in adu.REQUEST_LENGTHS
@@ -153,6 +160,8 @@ def answers(request: Bytes, reply: Bytes) -> bool:
     """Whether `reply`, a whole frame, is one that `request` can get."""
     if not is_known(request[1]):
         return is_same_function(request, reply)
+    if request[1] == REPORT_SERVER and is_same_function(request, reply):
+        return True  # whatever its byte count says: some count the id alone
     if answer_length(request, reply) != len(reply):
         return False
     if reply[1] >= 0x80:

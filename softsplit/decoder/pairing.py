@@ -1,12 +1,14 @@
 """Pair the frames of a serial line: requests and replies become transactions."""
 
 from softsplit.decoder.damage import STRAY, TORN, begins_like, describe, resembles
-from softsplit.decoder.lengths import answer_length, answers, request_length
+from softsplit.decoder.lengths import answer_length, answers, is_broadcast, request_length
 from softsplit.decoder.requests import Asked, PastRequests, between
 from softsplit.decoder.timing import USUAL_TIMEOUT, Timing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
 from softsplit.protocol.functions import ECHOING
+
+ECHOED_WITHIN = 0.005  # s from the end of a request to its echo, which an adapter hears at once
 
 
 class Pairing:
@@ -36,6 +38,8 @@ class Pairing:
 
     def request(self, frame: bytes, begin: float | None, end: float | None) -> None:
         echo = self.asked
+        if echo and self._is_echo(echo, frame, begin) and not self._noise:
+            return self._told.append(Transaction(Kind.ECHO, end, frame))
         if echo and (first := self._echoed_late(echo, begin)):
             self.asked = None
             self._tell_late(first, echo.frame, echo.time)
@@ -43,7 +47,7 @@ class Pairing:
         self.give_up()
         self._tell_noise()
         asked = self._past.ask(frame, end, undisturbed)
-        if frame[0] == 0:
+        if is_broadcast(frame):
             self._tell(Kind.BROADCAST, asked)
         else:
             self.asked = asked
@@ -53,6 +57,8 @@ class Pairing:
     def reply(self, frame: bytes, begin: float | None, end: float | None, given: bool = False) -> None:
         """`given`: that this is a reply is a fact, as it comes from a tap of its own."""
         asked = self.asked
+        if asked:
+            self._tell_echo(asked)
         if asked is None or not answers(asked.frame, frame):
             self._unexpected(frame, begin, end, given)
         elif frame != asked.frame and resembles(self._noise, asked.frame):  # the noise was that request again
@@ -131,6 +137,22 @@ class Pairing:
         """Whether the noise may be what is left of the reply, not of the request again."""
         again = asked.frame[1] not in ECHOING and resembles(self._noise, asked.frame)
         return begins_like(self._noise, asked.frame) and not again
+
+    def _is_echo(self, asked: Asked, data: bytes, begin: float | None) -> bool:
+        """Whether these are the last bytes of what was asked, right behind it, where no unit answers so.
+
+        No master that gets no reply asks again so soon.
+        """
+        wait = between(asked.time, begin)
+        return (wait is not None and wait <= self._jitter + ECHOED_WITHIN and asked.frame[1] not in ECHOING
+                and len(data) >= TORN and asked.frame.endswith(data))
+
+    def _tell_echo(self, asked: Asked) -> None:
+        """The noise is what is left of an echo, if it is that."""
+        if self._is_echo(asked, self._noise, self._noise_end):
+            noise, self._noise = self._noise, b""
+            damage = f"{len(noise)} of {len(asked.frame)} bytes"
+            self._told.append(Transaction(Kind.ECHO, self._noise_end, reply=noise, damage=damage))
 
     def _echoed_late(self, asked: Asked, begin: float | None) -> Asked | None:
         """The request of which that asked last was but the late echo: no master that waits for a reply goes

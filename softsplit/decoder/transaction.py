@@ -10,6 +10,7 @@ from softsplit.protocol.functions import (
     READ_FIFO,
     READING_BITS,
     READING_REGISTERS,
+    READ_AND_WRITE,
     WRITE_COIL,
     WRITE_COILS,
     WRITE_REGISTER,
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     SUSPECT = "suspect"  # a pair, but the reply may belong to another request, or be the request again
     ORPHAN = "orphan"  # a reply to nothing that was heard
     BROADCAST = "broadcast"
+    ECHO = "echo"  # the request once more, right behind it: of an adapter that hears itself
     DAMAGED = "damaged"  # a request, its reply, or what nobody can tell, in pieces
 
 
@@ -105,6 +107,14 @@ class Transaction:
         return _registers(asked[7:-2]) if self.function == WRITE_REGISTERS else None
 
     @property
+    def written(self) -> tuple[int, list[int]] | None:
+        """Where a request that reads, too, writes first, and what; unless it was refused (MAP 6.17)."""
+        asked = self._asked
+        if self.function != READ_AND_WRITE or not asked or self.exception is not None:
+            return None
+        return _word(asked, 6), _registers(asked[11:-2])
+
+    @property
     def _head(self) -> bytes:
         """The frame that begins with unit and function."""
         return self.request or self._answer or b""
@@ -122,7 +132,7 @@ class Transaction:
     @property
     def _answer(self) -> bytes | None:
         """The reply, if it is intact."""
-        return None if self.kind is Kind.DAMAGED else self.reply
+        return None if self.kind in (Kind.DAMAGED, Kind.ECHO) else self.reply
 
     def _asked_word(self, at: int) -> int | None:
         asked = self._asked

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from softsplit.decoder.damage import TORN
-from softsplit.decoder.lengths import answers
+from softsplit.decoder.lengths import answers, is_broadcast
 from softsplit.decoder.order import CALM, Answer, Order, Question
 from softsplit.decoder.requests import Asked
 from softsplit.decoder.timing import Timing
@@ -63,7 +63,7 @@ class TwoTaps:
         if last:
             last.next_at = begin
         self._timing.asked(frame)
-        if frame[0] == 0:
+        if is_broadcast(frame):
             self._tell(Kind.BROADCAST, question)
         else:
             self._order(frame, end).ask(question, end)

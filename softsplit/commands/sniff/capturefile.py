@@ -5,6 +5,8 @@
     1790000000.012345 64 03 5b 00 00 01        seconds, and in hex what one read brought
     1790000000.019000 64 03 02 08 fc reply     with two taps, or a control line, also whose it was
 
+A hex dump, lines of bytes without times, is read as what came without any.
+
 What has measured the line itself may write "times exact" instead: then they are at most 1 ms late.
 """
 
@@ -19,11 +21,14 @@ from softsplit.config.line import Line
 from softsplit.decoder.requests import between
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.logs.conditions import show_count
+from softsplit.protocol.adu import crc
 from softsplit.transport.receiver import Heard
 from softsplit.transport.tap import SerialTap
 from softsplit.version import VERSION
 
 ROLES = ("request", "reply")
+HEX = re.compile(r"[0-9A-Fa-f]+")
+LONGEST_SECONDS = 10  # digits of a whole number of seconds
 LONGEST_LINE = 100_000  # characters
 LONGEST_SILENCE = 0.6  # s; a longer one is told as such
 LATEST_TIME = 1e11  # s; the year 5138
@@ -44,6 +49,16 @@ def show_heard(heard: Heard) -> str:
     return f"{heard.time:.6f} {heard.data.hex(' ')}{f' {heard.role}' if heard.role else ''}\n"
 
 
+def is_hex_dump(line: str) -> bool:
+    """Whether the first line of bytes has no time before them: its first word is a byte, too."""
+    words = line.partition("#")[0].split()
+    octets = "".join(words)
+    if not words or len(words[0]) % 2 or len(octets) < 8 or not HEX.fullmatch(octets):
+        return False
+    is_byte = len(words[0]) == 2 and all(len(word) == 2 for word in words) or len(words[0]) > LONGEST_SECONDS
+    return is_byte and crc(bytes.fromhex("".join(words[1:]) or "00")) != 0  # else the first word is a time
+
+
 def parse_heard(line: str) -> Heard | None:
     """Return what a line of a recording says; None for a comment. Raises ValueError when it is damaged."""
     words = line.partition("#")[0].split()
@@ -57,16 +72,23 @@ def parse_heard(line: str) -> Heard | None:
     return Heard(float(time), data, role)
 
 
+def parse_dumped(line: str) -> Heard | None:
+    """Return what a line of a hex dump says; None for a comment. Raises ValueError when it is damaged."""
+    data = bytes.fromhex("".join(line.partition("#")[0].split()))
+    return Heard(None, data) if data else None
+
+
 class Recording:
     """What was heard earlier; lines that are damaged or too long are skipped.
 
     `line` is how the line was spoken on, `jitter` how many seconds late bytes may have been told, as far as
-    its head says so. Raises SoftsplitError when it cannot be read.
+    its head says so, unless somebody knows that its times are exact. Raises SoftsplitError when it cannot be read.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, is_exact: bool = False):
         self._path = path
         self._damaged = 0
+        self._has_times = True
         self.line = Line()
         self.jitter = SerialTap.jitter
         try:
@@ -75,11 +97,13 @@ class Recording:
             raise SoftsplitError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
         self._lines = bounded_lines(self._file, LONGEST_LINE)
         self._read_head()
+        self.jitter = EXACT if is_exact else self.jitter
 
     def _read_head(self) -> None:
         """Take in the comments before the first bytes."""
         for text in self._lines:
             if text is None or text.strip() and not text.startswith("#"):
+                self._has_times = not is_hex_dump(text or "")
                 self._lines = chain([text], self._lines)
                 return
             if found := LINE.match(text):
@@ -91,7 +115,8 @@ class Recording:
     @property
     def note(self) -> str:
         """What was wrong with it, if anything."""
-        return f"{show_count(self._damaged, 'damaged line')} skipped" if self._damaged else ""
+        damaged = f"{show_count(self._damaged, 'damaged line')} skipped" if self._damaged else ""
+        return "  ".join(filter(None, ("" if self._has_times else "a hex dump without times", damaged)))
 
     def hear(self) -> Iterator[Heard]:
         """Give what was heard, also long silences. Raises SoftsplitError when it is no recording."""
@@ -112,7 +137,7 @@ class Recording:
                 try:
                     if line is None:
                         raise ValueError("too long")
-                    if heard := parse_heard(line):
+                    if heard := parse_heard(line) if self._has_times else parse_dumped(line):
                         yield heard
                 except ValueError:
                     self._damaged += 1

@@ -36,6 +36,7 @@ OPTIONS = [
     click.option("--detect", is_flag=True, help="Detect the baud rate and mode first."),
     click.option("--half-duplex-timeout", type=Finite(0.001, 3600), default=2.0, show_default=True,
                  metavar="SECONDS", help="With alternating: the next frame after this silence is a request."),
+    click.option("--exact", is_flag=True, help="The times of a recording are exact, as of a logic analyser."),
     click.option("-u", "--unit", "units", type=click.IntRange(0, 255), multiple=True,
                  help="Show only this unit; can be repeated."),
     click.option("--function", "functions", type=click.IntRange(1, 127), multiple=True,

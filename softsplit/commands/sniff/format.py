@@ -22,7 +22,7 @@ COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright
 LONGEST = 20  # characters of an address
 GOOD = (Kind.OK, Kind.BROADCAST)
 FIELDS = ("time", "kind", "unit", "function", "address", "count", "values", "exception", "latency", "retry",
-          "damage", "request", "reply")
+          "damage", "request", "reply", "written")
 EPOCHAL = 1e8  # s, from which on a time is one of the calendar, and not one since a start
 
 
@@ -69,7 +69,14 @@ def fields(transaction: Transaction) -> dict:
         "retry": transaction.retry, "damage": transaction.damage,
         "request": transaction.request.hex() if transaction.request else None,
         "reply": transaction.reply.hex() if transaction.reply else None,
+        "written": _written(transaction),
     }
+
+
+def _written(transaction: Transaction) -> dict | None:
+    """What a request that reads has written besides."""
+    written = transaction.written
+    return {"address": written[0], "values": written[1]} if written else None
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -87,6 +94,7 @@ def as_csv(transaction: Transaction) -> str:
     """One row; several values stand in one cell, with spaces between."""
     row = fields(transaction)
     row["values"] = " ".join(map(str, row["values"] or ()))
+    row["written"] = _show_written(transaction)
     return csv_row(row[name] for name in FIELDS) + "\n"
 
 
@@ -117,6 +125,12 @@ def _show_request(transaction: Transaction) -> str:
     return f"{text:<34}"
 
 
+def _show_written(transaction: Transaction) -> str:
+    """What a request that reads has written besides, like "0x0010: 1 2"."""
+    written = transaction.written
+    return f"0x{written[0]:04X}: {' '.join(map(str, written[1]))}" if written else ""
+
+
 def _show_outcome(transaction: Transaction, names: "Names | None") -> str:
     kind = transaction.kind
     words = [] if kind in (Kind.OK, Kind.EXCEPTION) else [kind.replace("_", " ")]
@@ -130,6 +144,8 @@ def _show_outcome(transaction: Transaction, names: "Names | None") -> str:
         words.append(", ".join(named))
     elif transaction.values:
         words.append(" ".join(map(str, transaction.values)))
+    if written := _show_written(transaction):
+        words.append(f"wrote {written}")
     return ": ".join(words)
 
 

@@ -61,6 +61,7 @@ class Order:
     max_size: int
     stats: bool
     quiet: bool
+    exact: bool = False
 
     def __post_init__(self):
         taps = [self.request_port, self.reply_port]
@@ -68,6 +69,8 @@ class Order:
             raise ConfigError("give WHERE, or two taps with --request-port and --reply-port")
         if self.detect and not (self.where and is_live(self.where) and tap_url(self.where).is_serial):
             raise ConfigError("--detect needs one serial device, like rtu:///dev/ttyUSB0")
+        if self.exact and not (self.where and self.where != STDIN and not is_live(self.where)):
+            raise ConfigError("--exact is of a recording")
         if self.record and self.where == STDIN:
             raise ConfigError("--record needs times, which standard input does not tell")
         for_programs = self.has_lines and self.form != "lines" and self.output
@@ -190,7 +193,7 @@ def source_for(order: Order) -> Recording | Stdin | Live:
     elif order.where and is_live(order.where):
         readers = [TapReader(tap_url(order.where), order.line(), complain, by_line=order.pairing == "rts")]
     else:
-        return Recording(order.where or "")
+        return Recording(order.where or "", order.exact)
     return Live(Receiver(*readers, now=Clock().now), order.line())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import click
 
 from softsplit.commands.shared.columns import columns
+from softsplit.commands.sniff.hints import Hints
 from softsplit.decoder.requests import between
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.logs.conditions import show_count, show_duration
@@ -48,7 +49,7 @@ class UnitCounts:
 def has_request(transaction: Transaction) -> bool:
     """Whether it brings an intact request that no other one has brought."""
     is_intact = transaction.request is not None and not (transaction.damage or "").startswith("request")
-    return is_intact and transaction.kind is not Kind.LATE
+    return is_intact and transaction.kind not in (Kind.LATE, Kind.ECHO)
 
 
 @dataclass(slots=True)
@@ -86,6 +87,8 @@ class Statistics:
         self._seconds = 0.0
         self._unanswered: Transaction | None = None
         self._collisions = 0
+        self._echoes = 0  # of requests
+        self._hints = Hints()
 
     def is_later_than(self, time: float | None) -> bool:
         """Whether it has heard something that is later."""
@@ -99,6 +102,10 @@ class Statistics:
             self._time = time
 
     def count(self, transaction: Transaction) -> None:
+        self._hints.take(transaction)
+        if transaction.kind is Kind.ECHO:
+            self._echoes += 1
+            return
         unit = self._units.setdefault(transaction.unit, UnitCounts())
         unit.count(transaction)
         self._look_for_a_second_master(transaction)
@@ -162,10 +169,14 @@ class Statistics:
         named = [f"{kinds[kind]} {kind}" for kind in NAMED_KINDS if kinds[kind]]
         if named:
             yield click.style(f"uncertain replies: {', '.join(named)}", fg="magenta")
-        if self._collisions or kinds[Kind.SUSPECT]:
+        yield from (click.style(note, fg="magenta") for note in self._hints.notes())
+        if self._echoes:
+            yield f"{show_count(self._echoes, 'request')} came a second time at once: the adapter hears itself"
+        may_answer_either = kinds[Kind.SUSPECT] - self._hints.disturbed
+        if self._collisions or may_answer_either:
             yield click.style("a second master is suspected: "
                               f"{show_count(self._collisions, 'request')} while another waited for its reply, "
-                              f"{kinds[Kind.SUSPECT]} replies that may answer either", fg="red", bold=True)
+                              f"{may_answer_either} replies that may answer either", fg="red", bold=True)
 
 
 def _flagged(count: int) -> str:
