@@ -45,7 +45,7 @@ def test_noise_is_a_line_too_and_an_object_and_a_row():
     assert click.unstyle(draw(noise, raw=True)).splitlines()[1] == "    < 00"
     assert json.loads(as_json(noise)).items() >= {"kind": "damaged", "unit": None, "values": None, "request": None,
                                                   "reply": "00", "damage": "1 stray byte"}.items()
-    assert as_csv(noise) == "1.0,damaged,,,,,,,,False,1 stray byte,,00\n"
+    assert as_csv(noise) == "1.0,damaged,,,,,,,,False,1 stray byte,,00,\n"
     assert Selection(errors=True).takes(noise) and not Selection(frozenset([2])).takes(noise)
 
 

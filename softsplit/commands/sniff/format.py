@@ -60,7 +60,8 @@ def _touches(transaction: Transaction, span: range) -> bool:
 
 
 def fields(transaction: Transaction) -> dict:
-    """Return the fields of a transaction; what is not there is None."""
+    """Return the fields of a transaction; what is not there is None, but `written`, which is rare."""
+    written = _written(transaction)
     return {
         "time": _rounded(transaction.time), "kind": str(transaction.kind), "unit": transaction.unit,
         "function": transaction.function, "address": transaction.address, "count": transaction.count,
@@ -69,8 +70,7 @@ def fields(transaction: Transaction) -> dict:
         "retry": transaction.retry, "damage": transaction.damage,
         "request": transaction.request.hex() if transaction.request else None,
         "reply": transaction.reply.hex() if transaction.reply else None,
-        "written": _written(transaction),
-    }
+    } | ({"written": written} if written else {})
 
 
 def _written(transaction: Transaction) -> dict | None:
