@@ -347,7 +347,9 @@ def test_a_make_may_have_constants_ratios_fillers_and_registers_apart(clock):
     ({"ct_ratio": "power_factor_total"}, "values.active_power_total: is multiplied by what holding registers 0x0000+1 says, which "
                                          'has to be a number here; write values.ct_ratio = "1"'),
     ({"ct_ratio": "70000"}, 'values.ct_ratio: "70000" is not possible: 70000 does not fit into a u16'),
-    ({"model": "5"}, 'values.model: is no number, so it cannot be computed; only "absent" is possible'),
+    ({"model": "5"}, """values.model: "5" is no text; write it like "'ACME'", or name a register"""),
+    ({"model": "'ACME 5000'"}, """values.model: "'ACME 5000'" is not possible"""),
+    ({"model": "voltage_l1_n"}, "values.model: meters/1.voltage_l1_n says neither text nor a whole number"),
 ])
 def test_what_a_make_cannot_say_is_refused(values, message):
     with pytest.raises(ConfigError) as raised:
@@ -390,6 +392,10 @@ def test_bits_and_text_of_the_same_make_are_copied(clock):
     assert made.ask(3, 9, function=1) == b"\x01\x02\x55\x01" and made.ask(0, 4, function=1) == b"\x81\x02"
     other = Made(make=MAKE, meter=meter)
     assert not [each for each in other.derived.made if each.copied]
+    for text, words in (("type", STALE), ("'X'", b"\x03\x04X\0\0\0"), ("active_power_total", b"\x03\x047\0\0\0")):
+        other = Made({"model": text}, make=PICKY, meter=meter)
+        other.takers["meters", 1].update(reading(1, meter.reads[1].block, clock.now, b"ABCDEF\0\0\0\0\0\x07"))
+        assert other.ask(1, 2) == words, "what does not fit is not cut"
 
 
 def test_what_is_beyond_all_floats_is_not_available(clock, caplog):

@@ -77,7 +77,7 @@ class Profile:
         checks.settle(self, readable=tuple(merge(self.readable or blocks)))
         readable = Layout("readable", self.readable)  # only registers overlap that begin at other addresses
         self._check_readable(readable, blocks)
-        self._check_registers(polled if blocks else readable)
+        self._check_registers(polled if blocks else readable, readable)
 
     def _check_readable(self, readable: Layout, blocks: list[Block]) -> None:
         for number, block in enumerate(blocks, 1):
@@ -102,14 +102,14 @@ class Profile:
                 raise ConfigError(f"{block.count} is more than the device gives in one answer, which is max_count = "
                                   f"{self.max_count}; make several blocks of it", f"{key}.count")
 
-    def _check_registers(self, places: Layout) -> None:
+    def _check_registers(self, places: Layout, readable: Layout) -> None:
         if self.unused is not None and not 0 <= checks.require_type(self.unused, int, "unused") <= 0xFFFF:
             raise ConfigError(f"{show(self.unused)} does not fit into a register", "unused")
         checks.require_truth(self.same_tables, "same_tables")
         for number, register in enumerate(self.registers, 1):
             _check_constant(register, f"register[{number}].constant")
             for block in register.needs:
-                if not places.holds(block):
+                if not (places.holds(block) or register.constant is not None and readable.holds(block)):
                     raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block',
                                       f"register[{number}]")
 

@@ -22,7 +22,7 @@ ABSENT = "absent"  # instead of an expression: the register has no source
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """How a register is made: computed by an expression, copied as it is, or a constant of the make; or it has no source.
+    """How a register is made: computed by an expression, copied, a text, or a constant of the make; or it has no source.
 
     `factor` is what the ratios of the make, which are constant, make of a count. A register that `is_shared` has
     words in common with another one, and is not made.
@@ -34,6 +34,7 @@ class Made:
     factor: Decimal = ONE
     is_shared: bool = False
     is_absent: bool = False  # because the user says so
+    text: str = ""  # that the user wrote
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -43,17 +44,17 @@ class Made:
 
     @property
     def is_stated(self) -> bool:
-        """Whether it is a number that the user wrote."""
-        return self.expression is not None and not self.expression.inputs
+        """Whether it is a number, or a text, that the user wrote."""
+        return bool(self.text) or self.expression is not None and not self.expression.inputs
 
     @property
     def is_constant(self) -> bool:
         """Whether the make says it, as its model."""
-        return not (self.expression or self.copied or self.is_absent or self.is_shared) and self.register.constant is not None
+        return not (self.expression or self.copied or self.text or self.is_absent or self.is_shared) and self.register.constant is not None
 
     @property
     def has_source(self) -> bool:
-        return self.expression is not None or self.copied is not None or self.is_constant
+        return self.is_stated or self.expression is not None or self.copied is not None or self.is_constant
 
     def value(self, values: Values) -> Decimal | None:
         """The number that its inputs make; None when that is none."""
@@ -62,10 +63,12 @@ class Made:
     @property
     def fixed(self) -> Decimal | Value | None:
         """What it says all the time; None when that depends on something, or there is nothing."""
+        if self.text:
+            return self.text
         return self.value({}) if self.is_stated else self.register.constant if self.is_constant else None
 
     def __str__(self) -> str:
-        return (self.expression.text if self.expression else str(self.copied) if self.copied else
+        return (self.expression.text if self.expression else str(self.copied) if self.copied else f"'{self.text}'" if self.text else
                 show(self.register.constant) if self.is_constant else ABSENT)
 
 
@@ -99,9 +102,24 @@ def made_of(register: Register, text: object, names: Names) -> Made:
     """What the user says of a register."""
     if text == ABSENT:
         return Made(register, is_absent=True)
+    if register.type == "text":
+        return _text_of(register, text, names)
     if not is_number(register):
         raise ConfigError(f"is no number, so it cannot be computed; only {show(ABSENT)} is possible")
     return Made(register, parse_expression(text, names, register))
+
+
+def _text_of(register: Register, text: object, names: Names) -> Made:
+    """What the user says of a text: some text between single quotes, or a register that says one, or a whole number."""
+    said = checks.require_type(text, str, "", "\"'ACME'\"").strip()
+    if len(said) > 1 and said[0] == said[-1] == "'":
+        return Made(register, text=said[1:-1])
+    found = names.find(said, 0)
+    if found is None or found[1] < len(said):
+        raise ConfigError(f"{show(said)} is no text; write it like \"'ACME'\", or name a register")
+    if found[0].register.type != "text" and not (is_number(found[0].register) and found[0].register.bits.number.is_whole):
+        raise ConfigError(f"{found[0]} says neither text nor a whole number")
+    return Made(register, copied=found[0])
 
 
 def taken_over(register: Register, same: Input | None) -> Made:

@@ -9,7 +9,7 @@ from softsplit.config.deriving.derived import Derived
 from softsplit.config.deriving.expression import Input, Values
 from softsplit.config.deriving.made import Made
 from softsplit.downstream.deriving.counters import Counters
-from softsplit.downstream.deriving.words import absent, in_words, lay_out, words_of
+from softsplit.downstream.deriving.words import absent, copied, in_words, lay_out, words_of
 from softsplit.downstream.mirrors.derivedlayout import Field
 from softsplit.downstream.mirrors.derivedmirror import DerivedMirror
 from softsplit.downstream.mirrors.derivedstore import Computed, Origin
@@ -18,7 +18,6 @@ from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.profiles.joining import Answer, Exactly, numbers_by
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Reading
-from softsplit.protocol.pdu import unpack_bits
 
 MOST_BLOCKS = 500  # for which it is remembered which inputs they have; who only listens hears any
 
@@ -94,9 +93,7 @@ class Deriver:
 
     def _take(self, name: Input, number: Exactly | None, answer: Answer) -> None:
         if name in self._copied:
-            block, words = name.register.block, answer.part(name.register.block)
-            words = unpack_bits(words, block.count) if block.table.holds_bits else words
-            self._latest[name] = Latest(answer.taken_at, answer.every, words=words)
+            self._latest[name] = Latest(answer.taken_at, answer.every, words=answer.part(name.register.block))
         elif number:
             self._latest[name] = Latest(number.taken_at, name.every or answer.every, number.value)
             if number.value is not None:
@@ -122,7 +119,7 @@ class Deriver:
         if apart > self._derived.skew(field.made, max(each.every for each in latest.values())):
             return Computed(None, min(times), f"its inputs were read {apart:.1f} s apart")
         if field.made.copied:
-            return Computed(latest[field.made.copied].words, min(times))
+            return Computed(copied(field.made, latest[field.made.copied].words), min(times), "its text does not fit")
         data, why = self._words(field.made, {name: each.value for name, each in latest.items()})
         return Computed(data, min(times), why)
 

@@ -37,6 +37,18 @@ def words_of(made: Made, value: Decimal) -> bytes:
         raise OverflowError(str(error)) from None
 
 
+def copied(made: Made, data: bytes) -> bytes | None:
+    """The words of a register that is copied from these; None when it cannot say that."""
+    source = made.copied.register if made.copied else made.register
+    if source is made.register:
+        return unpack_bits(data, source.count) if source.block.table.holds_bits else data
+    said = source.decode(data)
+    try:
+        return None if said is None else encode(made.register, str(said))
+    except (ValueError, OverflowError):
+        return None
+
+
 def absent(register: Register) -> bytes | None:
     """The words which say that a register has no value; None when it has none for that."""
     return encode(register, None) if register.says_absent else None
