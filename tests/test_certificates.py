@@ -1,12 +1,15 @@
 """Certificates and DER: what is read, what is refused, and that nothing damaged ever ends in another error."""
 
 import random
+import re
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from softsplit.config import access
 from softsplit.errors import ConfigError
 from softsplit.security import der
 from softsplit.security.certificate import (
@@ -17,6 +20,7 @@ from softsplit.security.certificate import (
 )
 from softsplit.security.credentials import how_long, load_certificates
 from softsplit.security.identity import Roles, right_for
+from tests.long.__main__ import all_checks
 from tests.support.certificates import certificates, has_openssl
 from tests.support.programs import SOFTSPLIT, run_program
 
@@ -154,3 +158,11 @@ def test_tls_init_makes_files_that_only_we_can_read_and_show_explains_them(tmp_p
                             (("show", tmp_path / "nothing"), "No such file")):
         done = softsplit(*arguments)
         assert done.returncode in (1, 2) and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_tests_that_the_threat_model_names_are_there():
+    named = set(re.findall(r"test_\w+", access.__doc__))
+    here = {each.stem for each in Path(__file__).parent.glob("test_*.py")}
+    assert len(named) > 15 and named <= here
+    checks = {check.__name__ for check in all_checks()}
+    assert all(any(word in name for name in checks) for word in re.findall(r"tests\.long (\w+)", access.__doc__))

@@ -13,7 +13,7 @@ Who can do what, and which tests show it:
   (test_udp_server).
 - A permitted master may read everything that its server serves, and write what `allow_writes` lists and its role
   allows. It cannot write anything else, ask for functions that are not listed, starve other masters, or end the
-  process, whatever it sends (test_permissions, test_fairness, test_framing, test_tcp_server; `tests.long random_frames`).
+  process, whatever it sends (test_writes, test_other_functions, test_fairness, test_framing, test_tcp_server; `tests.long random_frames`).
 - A local user cannot claim to be softsplit, stop it, or make root write or read elsewhere (test_presence,
   test_outputfile, test_unattended). He can read the status, as far as its directory lets him, and no key: a key that
   everybody may read is refused (test_secure). Whoever may write the configuration may do everything.
