@@ -9,7 +9,7 @@ from pymodbus.client import ModbusTcpClient, ModbusUdpClient
 kind, port = sys.argv[1], int(sys.argv[2])
 make = ModbusUdpClient if kind == "udp" else ModbusTcpClient
 framer = FramerType.RTU if kind == "rtuovertcp" else FramerType.SOCKET
-client = make("127.0.0.1", port=port, framer=framer, timeout=5, retries=0)
+client = make("127.0.0.1", port=port, framer=framer, timeout=2, retries=3)
 assert client.connect()
 found = {"reads": []}
 for number in range(200):
