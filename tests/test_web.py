@@ -1,6 +1,7 @@
 """The status page over HTTP: what it serves, to whom, and that nobody who asks for it can disturb anything."""
 
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from softsplit.daemon import status as status_file
 from softsplit.daemon.health import judge
 from softsplit.daemon.status import Status
 from softsplit.errors import ConfigError, DownstreamError
+from softsplit.logs.conditions import TokenBucket
 from softsplit.web import handler
 from softsplit.web.hostnames import HostNames
 from softsplit.web.site import healthz
@@ -32,6 +34,7 @@ from tests.support import (
     until,
 )
 from tests.support.browser import ask, send
+from tests.support.httpfuzz import fuzz_http
 from tests.support.statuses import downstream, served, upstream
 
 
@@ -133,6 +136,12 @@ def test_what_is_no_request_is_refused_in_bounded_time_and_space(port):
     assert send(port, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 300 + b"\r\n").startswith(b"HTTP/1.1 431")
     assert send(port, b"GET / HTTP/3.0\r\n\r\n").startswith(b"HTTP/1.1 505")
     assert send(port, b"") == b""
+
+
+def test_odd_requests_cost_nobody_anything(house, port, caplog, monkeypatch):
+    monkeypatch.setattr(house.page, "_rate", TokenBucket(1000, 1.0))
+    fuzz_http(port, random.Random(7), 30)
+    assert not [each for each in caplog.records if each.exc_info] and ask(port, "/healthz").status == 200
 
 
 def test_a_name_that_somebody_else_owns_leads_nowhere(port):

@@ -37,7 +37,6 @@ class Handler(BaseHTTPRequestHandler):
     """Reads a request, has it answered by the `site` of its server, and sends that; TIME_OUT is for each."""
 
     protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.0"  # of what is no request: an answer has a head
 
     def setup(self) -> None:
         self.connection = self.request
@@ -83,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(refusal(HTTPStatus(code)))
 
     def _send(self, reply: Reply) -> None:
+        self.request_version = self.protocol_version  # an answer has a head, whatever the request says
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
