@@ -1,0 +1,96 @@
+"""A running splitter that has troubles, and the first sentence that it says of each, wherever a person looks."""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from softsplit.cli import main
+from tests.support.programs import SOFTSPLIT, Child
+
+PLACES = "log", "status", "doctor", "top"
+COMMANDS = {"status": ("status",), "doctor": ("doctor",), "top": ("top", "--once")}
+MARKS = re.compile(r"\S+ \S+ (?:WARNING|ERROR|CRITICAL) |(?:WRONG|note)  +|softsplit: |")  # before a sentence
+LASTING = re.compile(r", (?:for [0-9dhmins ]+|not once so far)(?=;|$)")
+AFTER = re.compile(r"; (?:stale: .*|it is tried again every few seconds|all else goes on)$")
+LOOK = 0.5  # s between two looks
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A trouble of a house: what it is called, how it is made, and the sentence that tells it.
+
+    `make` is called with a directory, and is a context manager. `says` is the whole sentence, in which * stands for
+    anything, NAME for the upstream or downstream, PLACE for its HOST:PORT or path.
+    """
+
+    name: str
+    make: object
+    says: str
+    told_in: tuple[str, ...] = PLACES
+
+    @property
+    def name_in_file(self) -> str:
+        return re.sub("[^a-z]+", "-", self.name.lower()).strip("-")
+
+    def is_told(self, sentence: str, place: str = "") -> bool:
+        whole = self.says.replace("NAME", self.name_in_file).replace("PLACE", place)
+        return re.fullmatch(re.escape(whole).replace(r"\*", ".*"), sentence) is not None
+
+
+def sentence_in(line: str) -> str:
+    """What a line says is wrong: without time, level and mark, for how long, and what is stale because of that."""
+    said = line[MARKS.match(line).end():].rstrip()
+    while (shorter := AFTER.sub("", said)) != said:
+        said = shorter
+    return LASTING.sub("", said, count=1)
+
+
+def first_sentence(text: str, names: Iterable[str] = ("",)) -> str:
+    """The first sentence in what a log or a command says about one of these names."""
+    for line in text.splitlines():
+        is_marked = MARKS.match(line).end() > 0
+        said = sentence_in(line)
+        if said and any(said.startswith(f"{name}: ") if name else is_marked for name in names):
+            if not (re.match(r"\S+ \S+ (INFO|DEBUG) ", line) or line.startswith("ok  ")):
+                return said
+    return ""
+
+
+class House:
+    """The program, which runs a configuration, as a context manager; its troubles are `found` in the end."""
+
+    def __init__(self, config: Path, *options: str, **child):
+        self.config = config
+        self._command = [*SOFTSPLIT, "run", "-c", str(config), *options]
+        self._child_options = child
+        self._texts: dict[str, tuple[float, str]] = {}
+
+    def __enter__(self):
+        self.child = Child(self._command, **self._child_options).__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.child.__exit__()
+
+    def text(self, where: str) -> str:
+        """What is said there now, or was half a second ago."""
+        at, text = self._texts.get(where, (0.0, ""))
+        if time.monotonic() - at > LOOK:
+            text = self.child.log() if where == "log" else said_by(*COMMANDS[where], "-c", str(self.config))
+            self._texts[where] = time.monotonic(), text
+        return text
+
+    def first(self, where: str, names: Iterable[str] = ("",)) -> str:
+        return first_sentence(self.text(where), names)
+
+
+def said_by(*arguments: str) -> str:
+    """What a command prints, in lines that are not broken."""
+    with contextlib.suppress(SystemExit):
+        return CliRunner().invoke(main, arguments, env={"COLUMNS": "1000"}).output
+    return ""
