@@ -64,6 +64,34 @@ def test_requests_that_are_lost_after_connecting_again_and_again_want_a_pause(be
                                              [f"the first requests after connecting are lost; set connect_delay = {told}"])
 
 
+def gaps_after(*requests) -> Diagnosis:
+    """What is seen after requests to unit 2, each so long after an answer of unit 1, in seconds."""
+    diagnosis, now = seen(), 100.0
+    for after, is_lost in requests:
+        diagnosis.count(Outcome(1, QUESTION, now, 0.1, b"\3\2\0\1"))
+        now += 0.1 + after
+        diagnosis.count(Outcome(2, QUESTION, now, 0.1, *((None, SILENCE) if is_lost else (b"\3\2\0\1", None))))
+        now += 1.0
+    return diagnosis
+
+
+def test_losses_that_vanish_with_a_pause_name_request_gap():
+    told = ["unit 2 loses requests that follow an answer at once; set request_gap = 0.1"]
+    assert list(gaps_after(*3 * ((0.0, True), (0.2, False))).advice(0.0)) == told
+    assert not gaps_after(*2 * ((0.0, True), (0.2, False))).advice(0.0), "it takes three times"
+    assert not gaps_after(*9 * ((0.0, True), (0.2, True))).advice(0.0), "the unit is off"
+    assert not gaps_after(*9 * ((0.0, False), (0.2, True))).advice(0.0)
+    assert not gaps_after(*3 * (*9 * ((0.0, False),), (0.0, True), (0.2, False))).advice(0.0), "one of ten is noise"
+
+
+def test_a_unit_that_has_lost_a_request_is_asked_again_after_a_pause():
+    for is_lost in (True, False):
+        diagnosis = gaps_after((0.0, is_lost))
+        diagnosis.count(Outcome(1, QUESTION, 200.0, 0.1, b"\3\2\0\1"))
+        assert diagnosis.pause_before(2, 200.12) == pytest.approx(0.08 if is_lost else 0.0)
+        assert diagnosis.pause_before(1, 200.12) == 0.0
+
+
 def test_a_unit_that_is_off_does_not_make_a_gateway_deaf_after_connecting():
     diagnosis = seen()
     for connected_at in (100.0, 200.0, 300.0, 400.0):

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Mapping
 from functools import partial
 
+from softsplit import clock
 from softsplit.bounded import BoundedDict
 from softsplit.errors import NothingAnswers, UpstreamError
 from softsplit.logs.conditions import Condition, TokenBucket, show_some
@@ -21,6 +22,7 @@ OFTEN = 3  # skipped answers of one kind, after which they are told
 MOST_FORWARDED = 100  # requests of masters whose failure is known
 MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
+LASTING = 10.0  # s for which the wire has to be overloaded before that is told
 TOO_MUCH, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
@@ -49,6 +51,7 @@ class EventLog:
         self._forwarded: BoundedDict[tuple[int, bytes], Condition] = BoundedDict(MOST_FORWARDED)
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
         self._told_wait = LONG_WAIT / 2  # s
+        self._carried_at = clock.now()
         self._told_skipped: set[str] = set()
 
     def reached(self) -> None:
@@ -86,12 +89,15 @@ class EventLog:
         condition = self._nobody if nobody else self._units[outcome.unit]
         condition.trouble(f"{self._name}: {outcome.error}", f"{self._stale(outcome.unit)}{self._outlook}")
 
-    def block(self, outcome: Outcome, name: str) -> None:
-        """Log when a unit refuses a block, which has a name, or leaves it unanswered, and when it answers it again."""
+    def block(self, outcome: Outcome, name: str, has_answered: bool) -> None:
+        """Log when a unit refuses a block, or leaves it unanswered, and when it answers it again.
+
+        The block has a name; a unit that `has_answered` none so far may have another profile.
+        """
         unit, block = outcome.unit, outcome.block
         if outcome.answer is None:
             code = outcome.own_exception
-            what = f"{outcome.error} ({name})" if code is None else refuses(unit, name, code)
+            what = f"{outcome.error} ({name})" if code is None else refuses(unit, name, code, has_answered)
             condition = self._blocks.setdefault((unit, block), Condition(self._bucket, well_at_first=True))
             condition.trouble(f"{self._name}: {what}", self._stale(unit) if code is None else smaller(block))
         elif (unit, block) in self._blocks:
@@ -124,8 +130,14 @@ class EventLog:
             f"{self._name}: unit {outcome.unit}: {what}: {outcome.error}; whether it was done is not known")
 
     def weigh(self, demand: float) -> bool:
-        """Log when the wire cannot carry the plan, and when it can again; return whether it cannot."""
-        if demand > TOO_MUCH:
+        """Log when the wire cannot carry the plan for long, and when it can again; return whether it cannot.
+
+        When that has a cause which is told, such as answers that come late, it is none of its own.
+        """
+        now = clock.now()
+        if demand < TOO_MUCH:
+            self._carried_at = now
+        if demand > TOO_MUCH and now - self._carried_at > LASTING and self._advice.is_well and self._line.is_well:
             self._load.trouble(f"{self._name}: {OVERLOADED}")
         elif demand < CARRIED:
             self._load.well(f"{self._name}: the wire carries all reads at their periods again")

@@ -62,8 +62,9 @@ class Poller(Worker):
         self._shares = WireShares()
         self._learner = Learner(self._plan, self.counters, self._eventlog)
         hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
+        self._causes = Causes(upstream, self._client, self.counters, self._eventlog, self.pause)
         self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
-                                hand_over, Causes(upstream, self._client, self.counters, self._eventlog, self.pause))
+                                hand_over, self._causes)
         self._forwarding = Forwarding(upstream, self._client, self._plan, self._queue, self._learner,
                                       hand_over, self._results)
 
@@ -131,6 +132,7 @@ class Poller(Worker):
 
     def _read(self, unit: int, read: Read) -> None:
         """Read what the plan wants."""
+        self.pause(self._causes.pause_before(unit))
         tried_at = clock.now()
         self._forwarding.polls(unit, read)
         outcome = self._client.outcome(unit, read_question(read.block), self._plan.timeout(unit))

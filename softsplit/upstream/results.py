@@ -59,7 +59,7 @@ class Results:
         self._hand_over.reading(outcome)
         self.unit_stands(outcome)
         if outcome.is_of_unit or self._plan.is_failing(unit, read):
-            self.words.block(outcome, read.name)
+            self.words.block(outcome, read.name, self._tally.unit(unit).answers > 0)
 
     def unreachable(self, error: Unreachable) -> None:
         """The gateway or the adapter is away, and so are all units."""

@@ -11,8 +11,10 @@ DOUBLE = "answers come twice; the second one is ignored"
 LATE = "answers come late, when their requests have been given up"
 
 
-def refuses(unit: object, what: str, exception: int) -> str:
-    return f"unit {unit} refuses {what} with {describe_exception(exception)}"
+def refuses(unit: object, what: str, exception: int, has_answered: bool) -> str:
+    """Say that a unit refuses blocks; one that has answered none may have another profile."""
+    question = "" if has_answered else "; is its profile right?"
+    return f"unit {unit} refuses {what} with {describe_exception(exception)}{question}"
 
 
 def fails(what: str) -> str:

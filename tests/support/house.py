@@ -16,8 +16,8 @@ PLACES = "log", "status", "doctor", "top"
 COMMANDS = {"status": ("status",), "doctor": ("doctor",), "top": ("top", "--once")}
 MARKS = re.compile(r"\S+ \S+ (?:WARNING|ERROR|CRITICAL) |(?:WRONG|note)  +|softsplit: |")  # before a sentence
 LASTING = re.compile(r", (?:for [0-9dhmins ]+|not once so far)(?=;|$)")
-AFTER = re.compile(r"; (?:stale: .*|it is tried again every few seconds|all else goes on)$")
-LOOK = 0.5  # s between two looks
+AFTER = re.compile(r"; (?:stale: .*|that is .*|it is tried again every few seconds|all else goes on)$")
+LOOK = 1.0  # s between two looks
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class House:
         self.child.__exit__()
 
     def text(self, where: str) -> str:
-        """What is said there now, or was half a second ago."""
+        """What is said there now, or was a second ago."""
         at, text = self._texts.get(where, (0.0, ""))
         if time.monotonic() - at > LOOK:
             text = self.child.log() if where == "log" else said_by(*COMMANDS[where], "-c", str(self.config))

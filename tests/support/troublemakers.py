@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+import tty
 from collections.abc import Callable
 from contextlib import contextmanager
 
@@ -245,15 +246,19 @@ def held_adapter(directory):
 @contextmanager
 def noise(directory):
     """A tap on a line where only noise is heard."""
-    with Line("rtu", directory) as found:
-        is_over = threading.Event()
+    ours, device = os.openpty()
+    tty.setraw(device)
+    os.set_blocking(ours, False)
+    is_over = threading.Event()
 
-        def babble():
-            while not is_over.wait(0.02):
-                with contextlib.suppress(OSError, IndexError):
-                    os.write(found._ends[0], b"\xf8\x3e\x07\x99\x1c\xe0\x7b\x33" * 4)
-        thread = threading.Thread(target=babble, daemon=True)
-        thread.start()
-        yield {"url": found.url.replace("rtu://", "listen://")}
-        is_over.set()
-        thread.join()
+    def babble():
+        while not is_over.wait(0.02):
+            with contextlib.suppress(BlockingIOError):  # nobody listens yet
+                os.write(ours, b"\xf8\x3e\x07\x99\x1c\xe0\x7b\x33" * 4)
+    thread = threading.Thread(target=babble, daemon=True)
+    thread.start()
+    yield f"listen://{os.ttyname(device)}"
+    is_over.set()
+    thread.join()
+    os.close(ours)
+    os.close(device)

@@ -56,8 +56,7 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
         what = "has not answered yet" if is_heard else "has not been asked yet"
         yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
     elif refused and len(refused) == sum(not block.is_learned for block in unit.blocks):
-        what = _refusal(number, refused)
-        yield Trouble(cause=f"{name}: {what}; is its profile right?", about=about)
+        yield Trouble(cause=f"{name}: {_refusal(number, refused, False)}", about=about)
     elif not unit.blocks and (why := _forwarding_fault(unit)):
         yield Trouble(cause=f"{name}: {why}", about=about)
 
@@ -73,8 +72,9 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
               and (block.age is None or block.last_error_age < block.age)]
     is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
     why = _latest_error(failed)
-    if upstream and upstream.is_overloaded and not why:
-        return Trouble(cause=f"{name}: {OVERLOADED}", about=unit.origin)
+    strains = _strains(upstream) if upstream else ()
+    if strains and not why:
+        return Trouble(cause=f"{name}: {strains[0]}", about=unit.origin)
     why = why or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
     return Trouble(cause=f"{name}: {why} ({show_some(unit.stale)})", about=unit.origin)
 
@@ -91,10 +91,15 @@ def _is_refused(block: BlockStatus) -> bool:
     return block.data is None and not block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS)
 
 
-def _refusal(number: str, blocks: Sequence[BlockStatus]) -> str:
+def _refusal(number: str, blocks: Sequence[BlockStatus], has_answered: bool) -> str:
     """What a unit refuses, in words."""
     code = next(code for code in blocks[0].errors.exceptions if code in OWN_EXCEPTIONS)
-    return refuses(number, show_some([block.name for block in blocks]), code)
+    return refuses(number, show_some([block.name for block in blocks]), code, has_answered)
+
+
+def _strains(upstream: UpstreamStatus) -> tuple[str, ...]:
+    """Why units that answer are not read in time, the cause first."""
+    return (*upstream.advice, OVERLOADED) if upstream.is_overloaded else upstream.advice
 
 
 def _forwarding_fault(unit: UnitStatus) -> str:
@@ -110,15 +115,14 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         yield of_certificate(name, upstream.certificate)
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:
         yield note(name, f"the gateway spends {upstream.gateway_wait:.1f} s on each try of a unit that is off")
-    if upstream.is_overloaded:
-        yield note(name, OVERLOADED)
-    elif upstream.utilisation > FULL and not any(unit.is_mute for unit in upstream.units.values()):
+    strains = _strains(upstream)
+    for what in strains:
+        yield note(name, what)
+    if upstream.utilisation > FULL and not strains and not any(unit.is_mute for unit in upstream.units.values()):
         yield note(name, 'the wire is full; "softsplit check" says what to change')
     for count, what in ((upstream.skipped.double, DOUBLE), (upstream.skipped.late, LATE)):
         if count > OFTEN and count > SEVERAL * upstream.requests and not upstream.advice:
             yield note(name, what)
-    for what in upstream.advice:
-        yield note(name, what)
     for stranger in upstream.unlisted:
         yield note(name, f"unit {stranger} is also on this line; add it to units to serve it")
     for number, unit in upstream.units.items():
@@ -127,4 +131,4 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         refused = [block for block in unit.blocks if _is_refused(block)]
         if len(refused) < len(unit.blocks):
             for block in refused:
-                yield note(f"{name}/{number}", _refusal(number, [block]))
+                yield note(f"{name}/{number}", _refusal(number, [block], True))

@@ -49,6 +49,10 @@ class Causes:
             self._client.close()  # a gateway may have room for one connection only
             self._other_dialect.ask(unit, block)
 
+    def pause_before(self, unit: int) -> float:
+        """Seconds to wait before a unit is asked."""
+        return self._diagnosis.pause_before(unit, clock.now())
+
     def explain_unreachable(self, error: Unreachable) -> Unreachable:
         return self._diagnosis.explain_unreachable(error)
 

@@ -3,7 +3,7 @@
 An error says what happened; what this adds follows after a semicolon, so that "for 10 min" can stand between.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Mapping
 
 from softsplit.config.line import Line
@@ -23,15 +23,17 @@ from softsplit.errors import (
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.firstrequests import FirstRequests
+from softsplit.upstream.causes.gaps import QUICK, REQUEST_GAP, Gaps
 
 HELD = "something else may hold the gateway's only connection (the old master, a Cerbo, evcc?)"
 IS_IT_ON = "is it on, at this address and port?"
+NAME = "is the name right, and known to the DNS server of this machine? An address needs none"
+UNKNOWN_NAME = "not known", "name resolution", "No address associated"  # how gai_strerror(3) says it
+WEAK = "termination, shield, or a second master on the line?"
 GARBAGE = 'bytes arrive that are no Modbus: baud rate or parity; "softsplit scan" finds it'
 HUNG_UP = "hung up", "reset by peer"  # how an error ends
 SOON = 2.0  # s after connecting, in which a hang-up is one of a gateway that needs a pause, or has no room
 CONNECT_DELAY, LONG_DELAY = 1, 3  # s, what to set then: when that is known to help, and when it is not
-QUICK, REQUEST_GAP = 0.08, 0.1  # s after an answer; what to set where requests are lost that come so soon
-LEAST_LOST, LOST_SHARE = 5, 0.2  # requests, and of those that came so soon
 OFTEN_LATE = 3  # late answers of a unit, after which it is told though it answers
 KEEP_LATE = 600.0  # s for which it matters that an answer came too late
 TIMEOUTS = (0.5, 1, 2, 3, 5, 10, 20, 30)  # s, what may be set
@@ -48,7 +50,9 @@ def look_at(line: Line | None, are_many: bool = False) -> str:
 def look_for(url: Url, error: UpstreamError) -> str:
     """What to look at when there is no connection; an adapter's error has a cure of its own."""
     if url.is_serial:
-        return ""
+        return "is it plugged in?" if "no such device" in str(error) else ""
+    if any(each in str(error) for each in UNKNOWN_NAME):
+        return NAME
     return f"is it on, at this address? {HELD}" if "timed out" in str(error) else IS_IT_ON
 
 
@@ -81,14 +85,11 @@ class Diagnosis:
         self._url = url
         self._line = line
         self._timeout = timeout
-        self._request_gap = request_gap
+        self._has_no_gap = request_gap < QUICK
+        self._gaps = Gaps()
         self._answering: set[int] = set()  # units that have answered ever
         self._is_alive = False  # whether anybody speaks Modbus there, be it a gateway in the place of a unit
-        self._answered_at = float("-inf")
-        self._is_answered = False  # the latest request
         self._silent = 0  # requests in a row, since the start
-        self._soon: Counter[int | tuple[int, str]] = Counter()  # requests by unit, and (unit, "lost")
-        self._later: Counter[int | tuple[int, str]] = Counter()
         self._first = FirstRequests()
         self._are_many = len(units) > 1
         self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, their time
@@ -103,12 +104,10 @@ class Diagnosis:
         unit, error = outcome.unit, outcome.error
         if outcome.is_of_unit or isinstance(error, NoAnswer):
             self._first.count(connected_at, unit, outcome.asked_at, outcome.is_of_unit)
-        is_soon = outcome.asked_at - self._answered_at < QUICK and self._is_answered
-        self._is_answered = error is None or isinstance(error, Refused)
-        seen = self._soon if is_soon else self._later
-        seen[unit] += 1
-        if self._is_answered:
-            self._answered_at, self._silent = outcome.asked_at + outcome.took, 0
+        is_answered = error is None or isinstance(error, Refused)
+        self._gaps.count(unit, outcome.asked_at, outcome.took, is_answered, isinstance(error, NoAnswer))
+        if is_answered:
+            self._silent = 0
             self._is_alive |= outcome.exception in GATEWAY_EXCEPTIONS
             if outcome.is_of_unit:
                 self._answering.add(unit)
@@ -116,7 +115,6 @@ class Diagnosis:
             self._is_alive = True
         elif isinstance(error, NoAnswer):
             self._silent += 1
-            seen[unit, "lost"] += 1
 
     def came_late(self, late: Mapping[int, float], now: float) -> None:
         """Take note of units whose answers were late, and how long they took."""
@@ -135,6 +133,8 @@ class Diagnosis:
             return error if self._answering else Garbage(GARBAGE)
         if isinstance(error, NoAnswer) and not isinstance(error, NotSent):
             return self._explain_silence(unit, error, connected_for, other_dialect, now)
+        if isinstance(error, BadAnswer) and str(error).endswith("a wrong CRC"):
+            return BadAnswer(f"{error}; {WEAK}")
         is_gateways = isinstance(error, Refused) and error.exception_code in GATEWAY_EXCEPTIONS
         if is_gateways and unit not in self._answering:
             look = is_it_the_id(unit, self._answering) if self._answering else look_at(self._line)
@@ -152,17 +152,15 @@ class Diagnosis:
         delay = None if self._url.is_serial else self._first.connect_delay
         early = () if delay is None else (f"the first requests after connecting are lost; set connect_delay = {delay}",)
         return (*late, *early, *(f"unit {unit} loses requests that follow an answer at once; set request_gap = {REQUEST_GAP}"
-                         for unit in self._answering if self._needs_gap(unit)))
+                         for unit in self._answering if self._has_no_gap and self._gaps.is_needed(unit)))
+
+    def pause_before(self, unit: int, now: float) -> float:
+        """Seconds to wait before a unit is asked again that may lose requests which come too soon."""
+        return self._gaps.pause_before(unit, now) if self._has_no_gap else 0.0
 
     def _late_times(self, unit: int, now: float) -> list[float]:
         """How long the late answers of a unit took lately; a shorter time is that of a try with less patience."""
         return [took for at, took in self._late.get(unit, ()) if now - at < KEEP_LATE and took > self._timeout]
-
-    def _needs_gap(self, unit: int) -> bool:
-        """Whether a unit loses requests that come soon after an answer, and only those."""
-        lost, others = self._soon[unit, "lost"], self._later[unit, "lost"]
-        return (self._request_gap < QUICK and lost >= max(LEAST_LOST, LOST_SHARE * self._soon[unit])
-                and others <= LOST_SHARE / 2 * self._later[unit])
 
     def _explain_silence(self, unit: int, error: NoAnswer, connected_for: float, other_dialect: str,
                          now: float) -> NoAnswer:

@@ -60,6 +60,7 @@ class RtuClient(Client, RtuMaster):
         self._is_disturbed = True  # there may be something on the line
         self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
         self._others = ForeignTraffic()
+        self._ours: set[int] = set()  # units that were ever asked
         self._is_new = True  # the connection may bring answers to what was asked before it
 
     def free_at(self, unit: int, question: Question) -> float:
@@ -131,8 +132,8 @@ class RtuClient(Client, RtuMaster):
     def _overhear(self, data: bytes) -> None:
         self._stray += data
 
-    def _sort(self, is_idle: bool = False) -> list[tuple[int, bytes]]:
-        """Take note of what is not the reply: our own echo, late replies, other masters, noise.
+    def _sort(self, is_idle: bool = False, is_instead: bool = False) -> list[tuple[int, bytes]]:
+        """Take note of what is not the reply, or came `instead` of it: our echo, late replies, other masters, noise.
 
         Return what nobody can have sent whom we asked, each a unit and a PDU. While the line `is_idle`, what
         a unit says of which no answer is awaited proves another master.
@@ -153,8 +154,13 @@ class RtuClient(Client, RtuMaster):
                 self.skipped.double += is_double
                 is_proof = is_idle and not self._awaited.has(unit) and not is_double
                 is_request = adu.request_length(frame, size) == len(frame)
-                self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else self._unit)
+                asked = unit if is_instead and self._may_be_asked(unit, pdu) else self._unit
+                self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else asked)
         return foreign
+
+    def _may_be_asked(self, unit: int, pdu: bytes) -> bool:
+        """Whether this may be the answer of the unit that is asked, which calls itself otherwise."""
+        return unit not in self._ours and not pdus.reply_fault(self._question, pdu)
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
@@ -219,6 +225,7 @@ class RtuClient(Client, RtuMaster):
 
     def _send(self, request):
         self._request, self._unit = request, unit_of(request, self._unit_bytes)
+        self._ours.add(self._unit)
         self._is_mirrored = not pdus.reply_fault(self._question, self._question.pdu)
         self._awaited.ask(replies.shape(self._unit, self._question), clock.now())
         self._wire.send(request, self._left())
@@ -240,7 +247,7 @@ class RtuClient(Client, RtuMaster):
             is_damaged = replies.is_damaged(heard, self._request, self._question)
         self._is_disturbed = True
         self._stray = heard
-        foreign = self._sort()
+        foreign = self._sort(is_instead=True)
         _, loose = adu.split(heard.replace(self._request, b""), self._unit_bytes)
         fault = "a wrong CRC" if is_damaged else replies.fault(foreign, loose, self._unit, self._question)
         if fault:
