@@ -50,7 +50,7 @@ def test_a_late_answer_tells_which_timeout_is_enough():
 
 
 @pytest.mark.parametrize("beginnings, told", [
-    ((None, 1.2), 2), ((None, None, 0.8), 1), ((0.0, 1.0), None), ((None, 9.0), None),
+    ((None, 1.2), 2), ((None, None, 0.8), 1), ((1.1, 1.2), 2), ((0.0, 1.0), None), ((None, 9.0), None),
 ])
 def test_requests_that_are_lost_after_connecting_again_and_again_want_a_pause(beginnings, told):
     diagnosis = seen()

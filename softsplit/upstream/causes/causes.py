@@ -25,7 +25,7 @@ class Causes:
         self._events = events
         self._timeout = upstream.timeout
         self._diagnosis = Diagnosis(upstream.url, upstream.line, counters.blocks, upstream.timeout,
-                                    client.request_gap)
+                                    client.request_gap, upstream.connect_delay)
         self._other_dialect = OtherDialect(upstream.url, upstream.timeout, pause, upstream.connect_delay)
 
     def explain(self, outcome: Outcome) -> Outcome:

@@ -81,7 +81,8 @@ def needs_pause(url: Url) -> str:
 class Diagnosis:
     """What was seen on one wire; for the thread that owns it. Times are those of the clock, in seconds."""
 
-    def __init__(self, url: Url, line: Line | None, units: Collection[int], timeout: float, request_gap: float):
+    def __init__(self, url: Url, line: Line | None, units: Collection[int], timeout: float, request_gap: float,
+                 connect_delay: float = 0.0):
         self._url = url
         self._line = line
         self._timeout = timeout
@@ -90,7 +91,7 @@ class Diagnosis:
         self._answering: set[int] = set()  # units that have answered ever
         self._is_alive = False  # whether anybody speaks Modbus there, be it a gateway in the place of a unit
         self._silent = 0  # requests in a row, since the start
-        self._first = FirstRequests()
+        self._first = FirstRequests(timeout, connect_delay)
         self._are_many = len(units) > 1
         self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, their time
 

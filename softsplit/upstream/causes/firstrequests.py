@@ -7,9 +7,14 @@ DELAYS = (1, 2, 3, 5)  # s, what may be set
 
 
 class FirstRequests:
-    """The beginnings of the latest connections; times are seconds of the clock."""
+    """The beginnings of the latest connections; times are seconds of the clock.
 
-    def __init__(self) -> None:
+    The first request is usually sent `connect_delay` seconds after connecting; if it is answered a good part of
+    a time-out later, it was sent once more.
+    """
+
+    def __init__(self, timeout: float, connect_delay: float):
+        self._usual = connect_delay + timeout / 2
         self._connected_at = 0.0
         self._lost: int | None = None  # the unit whose request was the first to be lost
         self._heard_after = 0.0  # s after connecting, when that was asked which was answered first
@@ -31,7 +36,8 @@ class FirstRequests:
         self._heard_after = self._heard_after or asked_at - connected_at
         if self._lost in (None, unit):
             self._is_over = True
-            self._deaf_for.append(0.0 if self._lost is None else self._heard_after)
+            is_lost = self._lost is not None or self._heard_after > self._usual
+            self._deaf_for.append(self._heard_after if is_lost else 0.0)
 
     @property
     def connect_delay(self) -> int | None:

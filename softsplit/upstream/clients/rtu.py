@@ -139,8 +139,7 @@ class RtuClient(Client, RtuMaster):
         a unit says of which no answer is awaited proves another master.
         """
         data, self._stray = self._stray[-2 * adu.MAX_RTU_FRAME:], b""
-        foreign = []
-        size = self._unit_bytes
+        foreign, size = [], self._unit_bytes
         for frame in adu.split(data, size)[0]:
             unit, pdu = adu.take_apart(frame, size)
             if frame == self._request and (self._hears_itself or not self._is_mirrored):
@@ -150,17 +149,12 @@ class RtuClient(Client, RtuMaster):
                 self.late[unit] = self._heard.at - self._awaited.latest(shapes)
             else:
                 foreign.append((unit, pdu))
-                is_double = self._others.is_twice(unit, pdu)
-                self.skipped.double += is_double
+                self.skipped.double += (is_double := self._others.is_twice(unit, pdu))
                 is_proof = is_idle and not self._awaited.has(unit) and not is_double
-                is_request = adu.request_length(frame, size) == len(frame)
-                asked = unit if is_instead and self._may_be_asked(unit, pdu) else self._unit
-                self._others.hear(unit, pdu, is_request, clock.now(), None if is_proof else asked)
+                is_ours = is_instead and unit not in self._ours and not pdus.reply_fault(self._question, pdu)
+                asked = None if is_proof else unit if is_ours else self._unit  # which calls itself otherwise
+                self._others.hear(unit, pdu, adu.request_length(frame, size) == len(frame), clock.now(), asked)
         return foreign
-
-    def _may_be_asked(self, unit: int, pdu: bytes) -> bool:
-        """Whether this may be the answer of the unit that is asked, which calls itself otherwise."""
-        return unit not in self._ours and not pdus.reply_fault(self._question, pdu)
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
         """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
