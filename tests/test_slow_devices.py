@@ -19,7 +19,7 @@ from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream import queue as queue_module
 from softsplit.upstream.queue import Forward, RequestQueue
-from tests.support import SLOWNESS, TcpMaster, read_request, splitting
+from tests.support import SLOWNESS, TcpMaster, read_request, splitting, until
 from tests.support.bus import Bus, good_answer
 
 BLOCK = Block(Table.HOLDING_REGISTERS, 100, 2)
@@ -62,6 +62,19 @@ def test_an_answer_just_before_the_time_out_gets_to_the_master_though_the_unit_i
             assert master.ask(1, read_request(number, 1)) == good_answer(1, read_request(number, 1))
         for unit in (1, 2):
             assert master.ask(unit, slow) == good_answer(unit, slow)
+
+
+def test_it_is_told_when_an_answer_takes_longer_than_polling_leaves(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(fairness, "LONG_FORWARD", 0.05)
+    profile = parse_profile("block = [{ address = 0, count = 4, every = 0.05 }]\nreadable = [{ address = 0, count = 1000 }]", "busy")
+    slow = read_request(500, 2)
+    with Bus("tcp", tmp_path) as bus, \
+            splitting(Downstream("tcp://127.0.0.1:0", [Upstream(bus.url, [Unit(1, profile), Unit(2, profile)], 30.0, "meters")])) as splitter, \
+            TcpMaster(splitter.servers[0].url.port) as master:
+        until(lambda: master.ask(1, read_request(0, 4))[0] == 3)
+        bus.fault = lambda say, frame, unit, pdu: pdu == slow or say(frame(unit, good_answer(unit, pdu)))
+        assert master.ask(1, slow) == b"\x83\x0b"
+        until(lambda: "s, which polling leaves of its time-out" in caplog.text)
 
 
 def forward(master: str, at: float) -> Forward:

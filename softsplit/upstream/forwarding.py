@@ -1,8 +1,10 @@
 """Send requests of masters over the wire of a poller, each once, and evaluate the answers."""
 
+from dataclasses import replace
+
 from softsplit import clock
 from softsplit.config.upstream import Upstream
-from softsplit.errors import NotSent, Unreachable, UpstreamError
+from softsplit.errors import NoAnswer, NotSent, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Read, in_both_tables
@@ -69,7 +71,11 @@ class Forwarding:
         if forward.is_write and not self._hand_over.is_about_to_write(forward.unit, forward.changes):
             return Outcome(forward.unit, forward.question, clock.now(), 0.0, error=NotSent("softsplit stops"))
         timeout = self._plan.forward_timeout(forward.unit, forward.is_write)
-        return self._client.outcome(forward.unit, forward.question, timeout, not forward.is_write)
+        outcome = self._client.outcome(forward.unit, forward.question, timeout, not forward.is_write)
+        if timeout < self._timeout and outcome.took >= timeout and isinstance(outcome.error, NoAnswer):
+            error = NoAnswer(f"unit {forward.unit} does not answer within {timeout:.2g} s, which polling leaves of its time-out")
+            return replace(outcome, error=error)
+        return outcome
 
     def _take_home(self, forward: Forward, outcome: Outcome) -> None:
         """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
