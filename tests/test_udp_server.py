@@ -11,7 +11,9 @@ from softsplit import Downstream, SoftsplitError, Unit, Upstream, clock
 from softsplit.cli import main
 from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.config.access import Access, access_to
+from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
+from softsplit.downstream.servers import udp as udp_module
 from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.choice import server_for
 from softsplit.downstream.servers.ratelimit import RateLimit
@@ -113,6 +115,32 @@ def test_a_write_that_comes_twice_is_sent_once_and_its_answer_at_most_twice(tmp_
         assert [pdu for _, pdu, _ in bus.requests].count(WRITE) == 1
         assert master.ask(1, WRITE, transaction=6) == WRITE, "which is another one"
         assert [pdu for _, pdu, _ in bus.requests].count(WRITE) == 2
+
+
+def test_a_write_that_is_repeated_while_its_answer_is_awaited_is_not_sent_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(udp_module, "TWICE_WITHIN", 0.0)
+    answers = []
+    with served(tmp_path, allow_writes=["meters/1 holding registers 0+100"]) as (bus, server), Master(server) as master:
+        bus.fault = lambda say, frame, unit, pdu: answers.append((say, frame(unit, pdu))) if pdu == WRITE else say(
+            frame(unit, good_answer(unit, pdu)))
+        master.sock.send(adu.tcp_frame(5, 1, WRITE))
+        until(lambda: answers)
+        master.sock.send(adu.tcp_frame(5, 1, WRITE))
+        assert master.answers() == []
+        say, answer = answers[0]
+        say(answer)
+        assert master.sock.recv(300) == adu.tcp_frame(5, 1, WRITE) and master.answers() == [] and len(answers) == 1
+
+
+def test_tcp_and_udp_are_served_at_the_same_port_of_one_process():
+    meters = Upstream("tcp://10.0.0.1", [Unit(1, "abb-b23")], name="meters")
+    here = [Downstream(f"{scheme}://0.0.0.0:1502", [meters], name=scheme) for scheme in ("tcp", "udp")]
+    assert len(Topology(here).downstreams) == 2
+    with pytest.raises(SoftsplitError, match="udp://127.0.0.1:1502 belongs to downstream udp already"):
+        Topology([*here, Downstream("udp://127.0.0.1:1502", [meters], name="other")])
+    with pytest.raises(SoftsplitError, match="its own master"):
+        Topology([Downstream("udp://0.0.0.0:1502", [Upstream("udp://127.0.0.1:1502", [Unit(1, "abb-b23")])])])
+    Topology([Downstream("tcp://0.0.0.0:1502", [Upstream("udp://127.0.0.1:1502", [Unit(1, "abb-b23")])])])
 
 
 def test_who_is_not_allowed_gets_no_answer_and_is_counted(tmp_path, caplog):

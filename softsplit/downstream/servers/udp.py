@@ -137,7 +137,8 @@ class UdpServer(Server):
             self.databank.unserved.stray(len(datagram.data))
             return
         now, key = clock.now(), (datagram.peer, datagram.data)
-        if (known := self._known.get(key)) and now - known.at < TWICE_WITHIN:
+        known = self._known.get(key)
+        if known and (known in self._awaited or now - known.at < TWICE_WITHIN):
             self._repeat(known)
             return
         self.databank.unserved.frame()
