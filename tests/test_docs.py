@@ -18,6 +18,7 @@ from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.config.access import Access
 from softsplit.config.line import Line
 from softsplit.config.loader import (
+    DERIVED_KEYS,
     DIAGNOSTICS_KEYS,
     DOWNSTREAM_KEYS,
     STATUS_KEYS,
@@ -39,7 +40,7 @@ from softsplit.profiles.entries import REGISTER_KEYS
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import pdu
 from softsplit.protocol.values import TYPES
-from tests.support import Child, RtuMaster, TcpMaster, running, until
+from tests.support import Child, RtuMaster, TcpMaster, running, splitting, until
 from tests.support.tappedcable import TappedCable
 
 ROOT = Path(__file__).parent.parent
@@ -122,7 +123,7 @@ def test_the_readme_names_every_shipped_profile():
 def test_the_commented_configuration_is_right_and_shows_every_key():
     topology = load_config(ROOT / "examples" / "softsplit.toml")
     text = (ROOT / "examples" / "softsplit.toml").read_text()
-    for key in {*UPSTREAM_KEYS, *DOWNSTREAM_KEYS, *DIAGNOSTICS_KEYS, *STATUS_KEYS}:
+    for key in {*UPSTREAM_KEYS, *DOWNSTREAM_KEYS, *DIAGNOSTICS_KEYS, *STATUS_KEYS, *DERIVED_KEYS}:
         assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), key
     victron, maxem, evcc = topology.downstreams
     assert (victron.max_age, victron.when_stale) == (10.0, "exception")
@@ -131,6 +132,20 @@ def test_the_commented_configuration_is_right_and_shows_every_key():
     assert tap.is_heard and tap.line == Line(9600, "8N1")
     assert (meters.timeout, meters.connect_delay, meters.request_gap, meters.line) == (1.0, 0.0, 0.0, None)
     assert (garage.line, cellar.line) == (Line(9600, "8N1"), None)
+
+
+def test_the_house_of_the_founder_takes_fifteen_lines():
+    path = ROOT / "examples" / "founders_house.toml"
+    assert len([line for line in path.read_text().splitlines() if line and not line.startswith("#")]) <= 15
+    with simulated(load_config(path)) as (urls, _):
+        text = path.read_text()
+        for url, place in urls.items():
+            text = text.replace(f'"{url}"', f'"{place}"').replace(f'"{url.removesuffix(":502")}"', f'"{place}"')
+        topology = parse_config(text.replace(urls["rtu:///dev/ttyUSB0"], "tcp://127.0.0.1:0"), "founders_house.toml", ROOT)
+        with splitting(topology) as splitter, TcpMaster(splitter.servers[0].url.port) as master:
+            until(lambda: is_served(master, topology.downstreams[0]))
+            house, solar = splitter.values("balancer", 100), splitter.values("balancer", 1)
+            assert house["active_power_total"] >= 0 and house["voltage_l1_n"] > 200 and solar["active_power_total"] <= 0
 
 
 def test_the_examples_name_chapters_that_the_readme_has():
@@ -200,7 +215,9 @@ def simulated(topology: Topology):
 def is_served(master, downstream: Downstream) -> bool:
     """Whether a master gets every unit of a downstream."""
     return all(master.ask(each.unit, pdu.read_question(each.origin.probe).pdu)[:1] == bytes((each.origin.probe.table.function,))
-               for each in downstream.served)
+               for each in downstream.served) and all(
+        master.ask(each.unit, pdu.read_question(made.register.block).pdu)[:1] == bytes((made.register.block.table.function,))
+        for each in downstream.derived for made in each.derived.made[:5] if made.inputs)
 
 
 def runs(script: str, tmp_path, monkeypatch) -> None:
