@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 
 from softsplit.commands.check import forecast
+from softsplit.commands.check.derived import Oldest, draw_derived
 from softsplit.commands.check.discovery import missed_by_victron
 from softsplit.config.access import PRIVATE
+from softsplit.config.deriving.expression import Input
 from softsplit.config.downstream import Downstream
 from softsplit.config.line import Line
 from softsplit.config.statuspage import StatusPage
@@ -47,9 +49,21 @@ class Fit:
 
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
+    oldest = _oldest(topology) if topology.derived else None
     parts = [[f"{name} is valid"], *(_upstream(each, _polled(topology, each)) for each in topology.upstreams),
+             *(draw_derived(topology, each, oldest) for each in topology.derived if oldest),
              *map(_downstream, topology.downstreams), *([_page(topology.status)] if topology.status else [])]
     return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)
+
+
+def _oldest(topology: Topology) -> Oldest:
+    """Return what tells how old an input gets at worst, as far as the line does."""
+    costs = {upstream.name: _costs(upstream, _polled(topology, upstream)) for upstream in topology.upstreams}
+
+    def oldest(each: Input) -> float | None:
+        return max((cost.oldest for cost in costs[each.upstream] if cost.unit == each.unit
+                    and any(cost.read.block.contains(part) for part in each.register.needs)), default=None)
+    return oldest
 
 
 def fit(topology: Topology, upstream: Upstream) -> Fit | None:
@@ -62,6 +76,8 @@ def _polled(topology: Topology, upstream: Upstream) -> list[Unit]:
     """The units of an upstream that somebody is served from."""
     served = {each.origin.unit for downstream in topology.downstreams for each in downstream.served
               if each.upstream is upstream}
+    served |= {unit.unit for downstream in topology.downstreams for each in downstream.derived
+               for other, unit in each.derived.units if other is upstream}
     return [unit for unit in upstream.units if unit.unit in served]
 
 
@@ -185,7 +201,7 @@ def _downstream(downstream: Downstream) -> list[str]:
     lines = [f"downstream {downstream.name}  {downstream.url}{_how(downstream)}  "
              f"max_age {downstream.max_age:g} s  when_stale {downstream.when_stale}"]
     for number, served in enumerate(downstream.served, 1):
-        branch = "└" if number == len(downstream.served) else "├"
+        branch = "└" if number == len(downstream.unit_ids) else "├"
         origin = served.upstream.name, str(served.origin.unit)
         writable = [str(each) for each in downstream.allow_writes if (each.upstream, each.unit) == origin]
         functions = [str(each) for each in downstream.allow_functions if (each.upstream, each.unit) == origin]
@@ -196,6 +212,9 @@ def _downstream(downstream: Downstream) -> list[str]:
         if served.also:
             lines.append(f"    masters may ask for unit {' or '.join(map(str, served.also))} instead; strict_ids = true "
                          "ends that")
+    for number, made in enumerate(downstream.derived, 1):
+        branch = "└" if number == len(downstream.derived) else "├"
+        lines.append(f" {branch}─ unit {made.unit}  from {made.derived.origin}{_reserved(made.unit, downstream.url)}")
     return lines + missed_by_victron(downstream)
 
 
