@@ -1,19 +1,24 @@
 """The options of `softsplit status`."""
 
 import sys
+from functools import partial
+from typing import NoReturn
 
 import click
 
 from softsplit import checks, tomlfile
 from softsplit.commands.shared.configuration import find_config
-from softsplit.commands.shared.options import FILE, chosen, config_option
+from softsplit.commands.shared.options import FILE, chosen, config_option, refuse_without
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.outputfile import STDOUT, write_whole
+from softsplit.commands.status import nagios
 from softsplit.commands.status.status import read_status, to_json_text
 from softsplit.commands.status.table import draw_status
+from softsplit.commands.status.watch import changes
 from softsplit.config import loader
 from softsplit.daemon.health import NOT_RUNNING
 from softsplit.daemon.prometheus import as_prometheus
+from softsplit.errors import SoftsplitError
 
 
 @click.command()
@@ -21,16 +26,25 @@ from softsplit.daemon.prometheus import as_prometheus
 @click.option("--json", "wants_json", is_flag=True, help="Print the whole status file.")
 @click.option("--prometheus", "wants_prometheus", is_flag=True,
               help="Print metrics for the textfile collector of Prometheus' node exporter.")
+@click.option("--nagios", "wants_nagios", is_flag=True,
+              help="Print and exit as a plug-in of Nagios or Icinga does: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
+@click.option("--watch", "wants_watch", is_flag=True, help="Print a line when the status changes, until Ctrl-C.")
 @click.option("--output", type=FILE, metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
-def status(path, wants_json, wants_prometheus, output):
+def status(path, wants_json, wants_prometheus, wants_nagios, wants_watch, output):
     """Show the status of a running splitter: wiring, data ages, masters and faults.
 
     \b
     Exit codes: 0 all data is fresh, 1 something is stale or down, 2 nothing is served or
     the configuration is wrong, 3 not running.
     """
-    form = chosen(json=wants_json, prometheus=wants_prometheus)
+    form = chosen(json=wants_json, prometheus=wants_prometheus, nagios=wants_nagios, watch=wants_watch)
+    refuse_without(form in (None, "json", "prometheus"), "what is printed once", "output")
+    if form == "nagios":
+        _tell_nagios(path)
     config = find_config(path)
+    if form == "watch":
+        for line in changes(partial(read_status, config)):
+            say(line)
     found = read_status(config)
     if found.health.code == NOT_RUNNING:
         with checks.inside(str(config), ": "):
@@ -44,3 +58,19 @@ def status(path, wants_json, wants_prometheus, output):
     if found.health.code == NOT_RUNNING and config.suffix != loader.SCRIPT:
         loader.load_config(config)  # or it says why nothing runs
     sys.exit(found.health.code)
+
+
+def _tell_nagios(path: str | None) -> NoReturn:
+    """Print one line, whatever happens: monitors show the first."""
+    code = nagios.UNKNOWN
+    try:
+        config = find_config(path)
+        found = read_status(config)
+        code = nagios.code_of(found)
+        if found.health.code == NOT_RUNNING and config.suffix != loader.SCRIPT:
+            loader.load_config(config)  # or it says why nothing runs
+    except SoftsplitError as error:
+        say(nagios.told(code, str(error)), nl=False)
+    else:
+        say(nagios.draw(found), nl=False)
+    sys.exit(code)
