@@ -1,5 +1,6 @@
 """Functions beyond reading and writing: sent once where they are allowed, answered from the profile, else refused."""
 
+import random
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -216,6 +217,14 @@ def test_identification_answers_as_the_specification_says(asked, answer):
     if found[0] == 0x2B:
         assert pdu.identification_size(found) == len(found)
     assert identity.answer(7, b"\x03\0\0\0\1") is None
+
+
+def test_whatever_is_asked_an_identity_answers_with_a_whole_pdu_or_nothing():
+    dice, identity = random.Random(43), Identity("A" * 60, "B" * 60, "C" * 60)
+    for _ in range(3000):
+        asked = dice.choice((b"\x11", b"\x2b", b"\x2b\x0e", b"")) + dice.randbytes(dice.randint(1, 5))
+        answer = identity.answer(1, asked)
+        assert answer is None or 2 <= len(answer) <= 253 and (answer[0] & 0x7F) == asked[0]
 
 
 @pytest.mark.parametrize("text, told", [

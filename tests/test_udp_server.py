@@ -1,5 +1,6 @@
 """The UDP server: one datagram, one answer, and nothing for those who may not get one."""
 
+import random
 import select
 import socket
 from contextlib import contextmanager
@@ -130,6 +131,22 @@ def test_a_write_that_is_repeated_while_its_answer_is_awaited_is_not_sent_again(
         say, answer = answers[0]
         say(answer)
         assert master.sock.recv(300) == adu.tcp_frame(5, 1, WRITE) and master.answers() == [] and len(answers) == 1
+
+
+def test_random_datagrams_get_no_answer_that_is_no_frame_and_do_not_harm_the_server(tmp_path, caplog):
+    dice = random.Random(19)
+    with served(tmp_path, max_age=60.0) as (bus, server), Master(server) as master:
+        server._limit = RateLimit(rate=1e9, burst=1e9)
+        for number in range(1500):
+            frame = bytearray(adu.tcp_frame(number, dice.choice((0, 1, 7, 255)), dice.randbytes(dice.randint(1, 12))))
+            if dice.random() < 0.5:
+                frame[dice.randrange(len(frame))] = dice.randrange(256)
+            master.sock.send(frame if dice.random() < 0.8 else dice.randbytes(dice.randint(0, 600)))
+            if number % 50 == 49:
+                for answer in master.answers():
+                    assert adu.tcp_frame_length(answer) == len(answer) and answer[7] >= 0x80 or answer[7] in (1, 2, 3, 4)
+        assert master.ask(1, read_request(0, 1))[:2] == b"\x03\x02"
+    assert "bug" not in caplog.text
 
 
 def test_tcp_and_udp_are_served_at_the_same_port_of_one_process():
