@@ -15,6 +15,7 @@ import os
 import pickle
 import random
 import selectors
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000  # <linux/sched.h>, <
 BYTECODE = Path(__file__).parent.parent / ".pytest_cache" / "bytecode"
 LENGTH = struct.Struct(">I")  # before each report on its pipe
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; programs would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.dont_write_bytecode:  # beside the sources; but without any, each program that a test starts compiles all of softsplit
     sys.dont_write_bytecode, sys.pycache_prefix = False, str(BYTECODE)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

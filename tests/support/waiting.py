@@ -32,8 +32,11 @@ def until(predicate, timeout: float = 15.0):
 
     Who gives no `timeout` does not ask how long it takes: on a quiet machine hardly ever a second.
     """
-    deadline = time.monotonic() + timeout * SLOWNESS
+    looked_at = time.monotonic()
+    deadline = looked_at + timeout * SLOWNESS
     while not (found := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout * SLOWNESS:g} s in vain"
-        time.sleep(0.01)
+        now = time.monotonic()
+        assert now < deadline, f"waited {timeout * SLOWNESS:g} s in vain"
+        time.sleep(max(0.01, min(now - looked_at, 0.5)))  # what is looked at needs the processor, too
+        looked_at = time.monotonic()
     return found
