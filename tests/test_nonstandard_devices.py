@@ -66,7 +66,7 @@ def test_whatever_a_type_can_hold_comes_back(orders):
         lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
         for number in (lowest, highest, 0, 1, highest // 3):
             assert values.decode(type_name, values.encode(type_name, number, *orders), *orders) == number
-        assert values.encode_nearest(type_name, 1e30, *orders) == values.encode(type_name, highest, *orders)
+        assert values.encode(type_name, row.nearest(1e30), *orders) == values.encode(type_name, highest, *orders)
         for number in (lowest - 1, highest + 1):
             with pytest.raises(OverflowError):
                 values.encode(type_name, number, *orders)
@@ -80,7 +80,7 @@ def test_the_highest_byte_of_24_bits_says_nothing():
 
 def test_text_may_have_its_bytes_swapped_but_never_its_registers():
     assert values.decode("text", b"B23 312\0\0\0") == "B23 312"
-    assert values.encode_text("B23 312", 4, "little") == b"2B 313\x002"
+    assert values.encode("text", "B23 312", "big", "little", 4) == b"2B 313\x002"
     for word_order in values.ORDERS:
         assert values.decode("text", b"2B 313\x002", word_order, "little") == "B23 312"
 

@@ -141,4 +141,4 @@ def test_a_resolution_that_no_count_is_worth_is_refused(text):
     ("u64", 3422, "0000000000000d5e"), ("u16", -1, "0000"), ("f32", 0.5, "3f000000"),
 ])
 def test_a_number_becomes_the_nearest_its_type_can_hold(type_name, number, data):
-    assert values.encode_nearest(type_name, number) == bytes.fromhex(data)
+    assert values.encode(type_name, values.NUMBERS[type_name].nearest(number)) == bytes.fromhex(data)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from softsplit.printable import printable
-from softsplit.profiles import Profile, Register
+from softsplit.profiles import Register
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import Value, parse_resolution
@@ -50,11 +50,6 @@ class Named:
 
     def __str__(self) -> str:
         return f"{self.text} {self.measure}".rstrip()
-
-
-def named_values(profile: Profile, block: Block, data: bytes) -> list[Named]:
-    """Return what the registers that lie in a block say, in their own order; `data` is as over the wire."""
-    return [Named(register, value) for register, value in profile.decode(block, data).items()]
 
 
 def items_of(block: Block, data: bytes) -> list[int]:

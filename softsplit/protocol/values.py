@@ -194,14 +194,3 @@ def encode(type_name: str, value: Value, word_order: str = "big", byte_order: st
     else:
         raise ValueError(f"{show(value)} is no {type_name}")
     return rearrange(type_name, data, word_order, byte_order)
-
-
-def encode_text(text: str, count: int, byte_order: str = "big") -> bytes:
-    """Text as `count` registers, filled up with zero bytes. Raises OverflowError when it does not fit."""
-    return encode("text", text, "big", byte_order, count)
-
-
-def encode_nearest(type_name: str, number: float, word_order: str = "big", byte_order: str = "big",
-                   count: int = 0) -> bytes:
-    """Like `encode`, but a number beyond the type becomes the nearest that it can hold."""
-    return encode(type_name, NUMBERS[type_name].nearest(number), word_order, byte_order, count)

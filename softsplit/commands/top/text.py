@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from softsplit.printable import printable
 
-Line = tuple[tuple[str, str], ...]  # of text and its style: one of STYLES
-STYLES = ("", "title", "dim", "well", "note", "bad", "chosen", "mark")
+Line = tuple[tuple[str, str], ...]  # of text and its style: title, dim, well, note, bad, chosen, mark, or none
 HEIGHTS = "▁▂▃▄▅▆▇█"
 LEAST_NAME, LEAST_ORNAMENT = 8, 8  # columns that are left of a name that is shortened, or of an ornament
 
