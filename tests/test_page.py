@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softsplit import Downstream, StatusPage, Unit, Upstream
+from softsplit import Derived, Downstream, StatusPage, Unit, Upstream
 from softsplit.config.topology import Topology
 from softsplit.daemon.health import judge
 from softsplit.daemon.jsonform import as_json
@@ -79,6 +79,18 @@ def test_what_is_stale_is_null_and_says_why(house):
     found = json.loads(ask(house, "/units/the%20meters/2.json").body)["values"]
     assert all(each["value"] is None and each["age"] is None for each in found.values())
     assert "does not answer" in found["active_power_total"]["stale"]
+
+
+def test_a_derived_unit_has_values_and_a_page_too():
+    with ScriptedGateway(good_answer) as gateway:
+        meters = Upstream(str(gateway.url), [Unit(1, "abb-b23")], name="meters")
+        charger = Derived("eastron-sdm630", source=(meters, 1), name="charger")
+        with splitting(Topology([Downstream("tcp://127.0.0.1:0", units={7: charger})], status="http://127.0.0.1:0")) as splitter:
+            until(lambda: splitter.values(splitter._topology.downstreams[0], 7).get("active_power_total") is not None)
+            port = splitter.page.url.port
+            found = json.loads(ask(port, "/units/derived/charger.json").body)["values"]["active_power_total"]
+            assert found["measure"] == "W" and found["value"] is not None and 0 <= found["age"] < 5
+            assert "derived/charger" in ask(port, "/").text
 
 
 def test_the_page_shows_the_values_and_what_is_the_matter(house):
@@ -311,7 +323,8 @@ def test_in_a_browser_values_appear_go_stale_at_once_and_come_back():
             tab.resize(390, 844)
             tab.open(f"http://127.0.0.1:{splitter.page.url.port}/")
             shown = "document.querySelector('.tiles b').textContent"
-            assert tab.value(shown).endswith(" W") and tab.value("document.querySelector('h1').textContent") == "All is well"
+            until(lambda: tab.value(shown).endswith(" W"))
+            assert tab.value("document.querySelector('h1').textContent") == "All is well"
             assert tab.value("document.documentElement.scrollWidth") == 390
             is_mute = True
             until(lambda: mirror.seen(power).data is None)

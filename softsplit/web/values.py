@@ -104,7 +104,7 @@ class WatchedUnit:
         upstream = status.upstreams.get(self.upstream)
         unit = upstream.units.get(self.unit) if upstream else None
         if upstream is None or unit is None:
-            return "what it is made from is stale" if self.upstream == DERIVED else "it is not read"
+            return self._why_derived(status) if self.upstream == DERIVED else "it is not read"
         if not upstream.is_reachable:
             return upstream.error or "unreachable"
         around = next((each for each in unit.blocks if each.table is block.table and each.block.contains(block)), None)
@@ -115,6 +115,10 @@ class WatchedUnit:
         if around.age is None:
             return "it was not read yet"
         return describe_exception(exception) if exception and not around.answers else "its data is too old"
+
+    def _why_derived(self, status: Status) -> str:
+        return next((each.why for downstream in status.downstreams.values() for each in downstream.units.values()
+                     if each.origin == f"{DERIVED}/{self.unit}" and each.why), "what it is made from is stale")
 
 
 def _is_failing(block: BlockStatus) -> bool:

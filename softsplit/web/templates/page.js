@@ -1,8 +1,8 @@
 (() => {
 "use strict";
-// Every 2 s the page is fetched again, and what has changed in it is put in its place. A number goes when its time
-// is over, whether softsplit can be reached or not.
-const EVERY = 2000, LOST = 7;
+// Every 2 s the page is fetched again, sooner when a number is good for less, and what has changed in it is put in its
+// place. A number goes when its time is over, whether softsplit can be reached or not.
+const EVERY = 2000, SOONEST = 500, LOST = 7;
 let asked = 0, wall = Date.now() - performance.now(), at = new Date();
 const age = () => Math.max(performance.now() - asked, Date.now() - wall) / 1000;
 
@@ -47,11 +47,16 @@ async function update() {
     [asked, wall, at] = [start, clock, new Date()];
   } catch { /* look() tells */ }
   look();
-  setTimeout(update, EVERY);
+  plan();
+}
+
+function plan() {
+  const good = [...document.querySelectorAll("[data-good]")].map(each => 500 * each.dataset.good);
+  setTimeout(update, Math.max(SOONEST, Math.min(EVERY, ...good)));
 }
 
 setInterval(look, 250);
 document.addEventListener("visibilitychange", look);
 window.addEventListener("pageshow", look);
-setTimeout(update, EVERY);
+plan();
 })();
