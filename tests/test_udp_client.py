@@ -5,8 +5,9 @@ import time
 import pytest
 
 from softsplit import Unit, Upstream, clock
+from softsplit.config.line import Answers
 from softsplit.config.url import parse_url
-from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable
+from softsplit.errors import BadAnswer, ConfigError, NoAnswer, Refused, Unreachable, WrongUnit
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -33,8 +34,8 @@ def client_of():
     """Return a function that makes a client of a device; all are closed in the end."""
     clients = []
 
-    def client_of(url, timeout=TIMEOUT):
-        clients.append(client_for(url, timeout))
+    def client_of(url, timeout=TIMEOUT, **options):
+        clients.append(client_for(url, timeout, **options))
         return clients[-1]
 
     yield client_of
@@ -131,6 +132,17 @@ def test_a_wrong_answer_is_named_and_the_next_request_does_not_suffer(client_of,
             client.read(1, BLOCK, TIMEOUT)
         device.reply = frame
         assert client.read(1, BLOCK, LONG) == DATA
+
+
+def test_a_device_that_answers_as_another_unit_is_taken_where_that_is_said(client_of):
+    with DatagramDevice(lambda transaction, unit, pdu: adu.tcp_frame(transaction, 255, good_answer(unit, pdu))) as device:
+        client = client_of(device.url, answers=Answers(answers_as=255))
+        assert client.read(1, BLOCK, LONG) == DATA
+        with pytest.raises(WrongUnit):
+            client_of(device.url, answers=Answers(answers_as=7)).read(1, BLOCK, LONG)
+    assert Upstream(str(device.url), [Unit(1, "abb-b23")], answers_as="any").answers.answers_as == "any"
+    with pytest.raises(ConfigError, match="transaction_ids: only tcp:// has one"):
+        Upstream(str(device.url), [Unit(1, "abb-b23")], transaction_ids="ignore")
 
 
 def test_what_others_send_is_not_heard(client_of):

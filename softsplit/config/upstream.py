@@ -181,7 +181,7 @@ class Upstream:
         """Settle how answers are told from others."""
         given = checks.given(self, Answers)
         for key in given:
-            if not self.url.kind.has_transactions:
+            if not (self.url.kind.has_transactions or self.url.kind.has_datagrams and key == "answers_as"):
                 raise ConfigError("only tcp:// has one", key)
         checks.settle(self, answers=Answers(**given))
         if self.answers.answers_as is not None and len(self.units) > 1:

@@ -21,11 +21,11 @@ def client_for(url: Url, timeout: float, line: Line | None = None, unit_bytes: i
                answers: Answers = Answers(), identity: Identity | None = None, **delays) -> Client:
     """Return a client, not yet connected; `line` is for a serial url, `delays` are those of `Client`.
 
-    `unit_bytes` is the size of a unit address, 1 or (not with tcp and udp) 4; `answers` is for tcp,
-    and `identity` for mbaps.
+    `unit_bytes` is the size of a unit address, 1 or (not with tcp and udp) 4; `answers` is for tcp
+    and udp, and `identity` for mbaps.
     """
     if url.kind.has_datagrams:
-        return UdpClient(url, timeout, **delays)
+        return UdpClient(url, timeout, answers, **delays)
     if url.kind.has_mbap:
         kind = IdlessClient if answers.transaction_ids == IGNORE else TcpClient
         return kind(url, timeout, answers, identity, **delays)

@@ -10,8 +10,9 @@ from modbus_tk.modbus_tcp import TcpMaster
 
 from softsplit import clock
 from softsplit.bounded import BoundedDict
+from softsplit.config.line import Answers
 from softsplit.config.url import Url
-from softsplit.errors import BadAnswer, NoAnswer, Unreachable
+from softsplit.errors import BadAnswer, NoAnswer, Unreachable, WrongUnit
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.datagrams import DatagramWire
@@ -31,10 +32,11 @@ class UdpClient(Client, TcpMaster):
     The answer to either is taken, as one to what was asked at the time when that was sent. All else is sent once.
     """
 
-    def __init__(self, url: Url, timeout: float, **delays):
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
         self._datagrams = DatagramWire(url, timeout)
         Client.__init__(self, url, self._datagrams, **delays)
+        self._answers = answers
         self._latest_id = randrange(IDS)  # whose answers an earlier process may have asked for is not known
         self._unanswered: BoundedDict[bytes, Sent] = BoundedDict(MOST_OPEN)  # by transaction id
         self._awaited: set[bytes] = set()  # ids of the request whose answer is waited for
@@ -113,10 +115,10 @@ class UdpClient(Client, TcpMaster):
             self._note_unknown(transaction)
             return None
         self._peer.hear()
-        fault = pdu.reply_fault(sent.question, answer)
-        if unit != sent.unit:
-            fault = f"unit {unit} instead of {sent.unit}"
-        is_awaited = transaction in self._awaited
+        is_awaited, is_by_unit = transaction in self._awaited, self._answers.are_by(unit, sent.unit)
+        fault = pdu.reply_fault(sent.question, answer) if is_by_unit else "another unit"
+        if is_awaited and not is_by_unit:
+            raise WrongUnit(sent.unit, unit)
         if fault and is_awaited:
             raise BadAnswer(f"unit {sent.unit}: the answer has {fault}")
         if not fault:
