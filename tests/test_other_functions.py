@@ -6,11 +6,10 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
-from click.testing import CliRunner
 
 from softsplit import Downstream, Unit, Upstream, clock
-from softsplit.cli import main
 from softsplit.commands.check.wiring import draw
+from softsplit.commands.scan.prober import Prober
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.config.topology import Topology
@@ -192,9 +191,8 @@ def test_a_unit_that_is_gone_is_not_named_any_more(tmp_path):
 def test_a_simulated_device_names_itself_and_scan_tells():
     server = simulated_server(KNOWN, (1,), parse_url("udp://127.0.0.1:0", ("udp",), 0))
     server.open()
-    with running(server):
-        scan = CliRunner().invoke(main, ["scan", str(server.url), "--units", "1"])
-    assert 'vendor "ACME"; product "M2"; revision "1.0"' in scan.output
+    with running(server), Prober(server.url, 2.0 * SLOWNESS) as prober:  # as scan does
+        assert prober.examine(1, []).identification == ('vendor "ACME"', 'product "M2"', 'revision "1.0"')
 
 
 @pytest.mark.parametrize("asked, answer", [
