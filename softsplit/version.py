@@ -1,3 +1,3 @@
 """The version of softsplit, for its users and for setup.cfg."""
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"
