@@ -99,8 +99,17 @@ def _complain_of_usage(error: click.UsageError) -> None:
     complain(f'{printable(what)[:LONGEST_SAID].rstrip(".")} ("{command} --help" shows how)')
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted and not context.resilient_parsing:
+        from importlib.metadata import version  # nothing else needs it
+        python = ".".join(map(str, sys.version_info[:3]))
+        click.echo(f"softsplit {VERSION}, Python {python}, modbus-tk {version('modbus-tk')}")
+        context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(VERSION)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+              help="Show the versions of softsplit, Python and modbus-tk, and exit.")
 def main():
     """One Modbus bus, many masters.
 

@@ -17,8 +17,11 @@ from softsplit.install.service import (
 from softsplit.printable import printable
 
 
+DOCS = "docs"
+
+
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice((*KINDS, DOCS)))
 @config_option
 @click.option("--install", is_flag=True, help="Install the file and activate it; needs root.")
 @click.option("--uninstall", is_flag=True, help="Stop the service and remove the file; needs root.")
@@ -28,15 +31,19 @@ from softsplit.printable import printable
 @click.option("--template", is_flag=True, help="systemd: one process for each /etc/softsplit/NAME.toml.")
 @click.option("--user", help="cron: user who runs the process; default root.")
 def service(kind, path, install, uninstall, force, root, template, user):
-    """Print or install the systemd unit, cron entry or udev rules.
+    """Print or install the systemd unit, cron entry, udev rules or manual page.
 
     \b
     systemd  unit with its own user and port 502 without root; restarts a process that ends or hangs
     cron     entry that starts a process within a minute if no healthy one runs
     udev     rules that give USB adapters lasting names, /dev/softsplit-NAME, and FTDI ones a short latency
+    docs     manual page, and completions for bash, zsh and fish
     """
     if install and uninstall:
         raise click.UsageError("--install and --uninstall are opposites; give one of them")
+    if kind == DOCS:
+        _docs(root or Path("/"), install, uninstall)
+        return
     order = Order(kind, path, root or Path("/"), root is None, user, template)
     if install or uninstall:
         say("\n".join(map(printable, put_in_place(order, force) if install else take_back(order, force))))
@@ -44,3 +51,14 @@ def service(kind, path, install, uninstall, force, root, template, user):
         file = finish(order)
         say(file.text, nl=False)
         say("\n".join(map(printable, explain(order, file))), err=True)
+
+
+def _docs(root: Path, install: bool, uninstall: bool) -> None:
+    """Print the manual page, or install or remove it with the completions."""
+    from softsplit.commands.service import docs  # it imports every command
+    if not (install or uninstall):
+        say(docs.manual(), nl=False)
+        return
+    docs.require_root(root)
+    for line in docs.install(root) if install else docs.uninstall(root):
+        say(printable(line))
