@@ -23,7 +23,7 @@ def call(*arguments: str, **options) -> subprocess.CompletedProcess:
 
 
 def test_the_manual_has_every_command_and_every_option():
-    text = docs.manual().replace("\\-", "-")
+    text = docs.manual(main).replace("\\-", "-")
     for path, command, _ in docs._commands(main, click.Context(main), ()):
         chapter = re.search(rf"^\.SS softsplit {' '.join(path)} .*?(?=^\.S[SH])", text, re.MULTILINE | re.DOTALL)[0]
         for each in command.params:
@@ -33,7 +33,7 @@ def test_the_manual_has_every_command_and_every_option():
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_the_manual_is_right_to_groff():
-    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=docs.manual(), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=docs.manual(main), capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -56,9 +56,10 @@ def service(kind, path, install, uninstall, force, root, template, user):
 def _docs(root: Path, install: bool, uninstall: bool) -> None:
     """Print the manual page, or install or remove it with the completions."""
     from softsplit.commands.service import docs  # it imports every command
+    main = click.get_current_context().find_root().command
     if not (install or uninstall):
-        say(docs.manual(), nl=False)
+        say(docs.manual(main), nl=False)
         return
     docs.require_root(root)
-    for line in docs.install(root) if install else docs.uninstall(root):
+    for line in docs.install(main, root) if install else docs.uninstall(root):
         say(printable(line))

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from softsplit.cli import main
 from softsplit.errors import SoftsplitError
 from softsplit.install import files
 from softsplit.version import VERSION
@@ -25,8 +24,8 @@ FILES = """/etc/softsplit.toml
     State of running processes: status.json, the socket by which other commands find them."""
 
 
-def manual() -> str:
-    """The manual page in roff, man(7)."""
+def manual(main: click.Group) -> str:
+    """The manual page of all commands in roff, man(7)."""
     context = click.Context(main, info_name=NAME)
     parts = [f'.TH SOFTSPLIT 1 "{time.strftime("%Y-%m-%d")}" "softsplit {VERSION}" "User Commands"',
              ".SH NAME", f"{NAME} \\- one Modbus bus, many masters",
@@ -38,7 +37,7 @@ def manual() -> str:
     return "\n".join((*parts, ".SH FILES", *_preformatted(FILES), ""))
 
 
-def completion(shell: str) -> str:
+def completion(main: click.Group, shell: str) -> str:
     """What a shell reads to complete commands and options."""
     kind = get_completion_class(shell)
     if kind is None:
@@ -46,9 +45,9 @@ def completion(shell: str) -> str:
     return kind.source_template % kind(main, {}, NAME, "_SOFTSPLIT_COMPLETE").source_vars() + "\n"
 
 
-def install(root: Path) -> list[str]:
+def install(main: click.Group, root: Path) -> list[str]:
     """Write the manual page, and the completion of every shell that is there; return what was done."""
-    wanted = {MANUAL: manual()} | {path: completion(shell) for shell, path in COMPLETIONS.items()
+    wanted = {MANUAL: manual(main)} | {path: completion(main, shell) for shell, path in COMPLETIONS.items()
                                    if _below(root, path).parent.is_dir()}
     return [f"{'written' if files.put(_below(root, path), text, force=True) else 'unchanged'}: {_below(root, path)}"
             for path, text in wanted.items()]
