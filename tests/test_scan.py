@@ -1,5 +1,6 @@
 """`softsplit scan` finds what is on a line, writes nothing, and prints a section that `run` accepts unchanged."""
 
+import json
 import os
 import re
 import signal
@@ -12,13 +13,9 @@ from pathlib import Path
 import pytest
 
 from softsplit.commands.scan.prober import Found
-from softsplit.commands.scan.scan import (
-    draw_section,
-    parse_units,
-    plan_scan,
-    show_units,
-)
+from softsplit.commands.scan.scan import parse_units, plan_scan
 from softsplit.commands.scan.scanner import Scan
+from softsplit.commands.scan.section import describe_nobody, draw_section, free_name, show_units
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.pty import SimulatedLine
 from softsplit.commands.simulate.simulate import SimulatedUnit
@@ -46,6 +43,7 @@ from tests.support import (
     until,
 )
 from tests.support.bus import Bus, good_answer
+from tests.support.queueinggateway import QueueingGateway
 
 B23 = load_profile("abb-b23")
 UNKNOWN = parse_profile("block = [{ address = 0, count = 10 }]", "unknown")
@@ -100,7 +98,7 @@ def test_two_meters_and_an_unknown_unit_are_found_and_run_serves_them(tmp_path):
             '100 = "abb-b23"  # ABB B23, says "B23 312-100"']
         assert done.stderr.splitlines() == [
             "asking at 9600 8E1", "asking at 19200 8E1", 'unit 2: ABB B23, says "B23 312-100"', "unit 7: unknown device",
-            'unit 100: ABB B23, says "B23 312-100"']
+            'unit 100: ABB B23, says "B23 312-100"', "asking at 19200 8E1 again, otherwise"]
         config, port = tmp_path / "softsplit.toml", free_port()
         config.write_text(done.stdout + DOWNSTREAM.format(port=port))
         with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child, until(lambda: connected(port)) as master:
@@ -123,9 +121,9 @@ def test_all_usual_ways_are_tried_once_unless_some_are_given():
     url = Url("rtu", path="/dev/ttyUSB0")
     ways = [(way.baudrate, way.mode) for way in plan_scan(url, [1], (), (), None, ()).ways]
     assert ways[:4] == [(19200, "8E1"), (19200, "8N1"), (9600, "8E1"), (9600, "8N1")]
-    assert len(set(ways)) == len(ways) == 24 and {mode for _, mode in ways[-8:]} == {"8O1"}
+    assert len(set(ways)) == len(ways) == 32 and {mode for _, mode in ways[-16:]} == {"8O1", "8N2"}
     assert plan_scan(url, [1], [4800], ["8N2"], None, ()).ways == [Line(4800, "8N2")]
-    assert [way.mode for way in plan_scan(url, [1], [4800], (), None, ()).ways] == ["8E1", "8N1", "8O1"]
+    assert [way.mode for way in plan_scan(url, [1], [4800], (), None, ()).ways] == ["8E1", "8N1", "8O1", "8N2"]
     assert {way.mode for way in plan_scan(url, [1], (), ["8N1"], None, ()).ways} == {"8N1"}
 
 
@@ -255,6 +253,82 @@ def test_a_long_timeout_goes_into_the_section(tmp_path):
     assert accepted(draw_section(scan), tmp_path).timeout == 2.5
 
 
+# Who is silent to the first question, and gateways that take their time
+
+def answers_inputs_alone(say, frame, unit, pdu):
+    """Unit 3 knows nothing but function 4; unit 5 nothing but its name."""
+    if unit == 3 and pdu[0] == 4:
+        say(frame(unit, good_answer(unit, pdu)))
+    elif unit == 5 and pdu[0] == 43:
+        say(frame(unit, b"\x2b\x0e\x01\x01\x00\x00\x01\x00\x04ACME"))
+
+
+def test_units_silent_to_function_3_are_asked_with_others_in_a_second_round(tmp_path):
+    with Bus("rtuovertcp", tmp_path) as bus:
+        bus.fault = answers_inputs_alone
+        scan = scan_of(bus.url, "2-5", timeout=0.02 * SLOWNESS)
+    assert {found.unit: found.function for found in scan.found} == {3: 4, 5: 43}
+    assert '3 = "any"  # unknown device; answers function 4' in draw_section(scan) and "answers function 43; vendor" in draw_section(scan)
+
+
+def test_too_many_silent_units_are_told_and_not_asked_again():
+    with simulated_gateway(B23, units=[1]) as gateway:
+        scan = plan_scan(gateway.url, (1,), (), (), SHORT, ())
+        scan.left = 0
+        list(scan.steps())
+    scan.silent_left = 240
+    assert "# 240 units are silent to function 3 and were asked nothing else" in draw_section(scan)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["says so", "says nothing"])
+@pytest.mark.parametrize("wait", [1.2, 3.0])
+def test_units_behind_a_gateway_that_takes_longer_than_the_timeout_are_all_found(wait, silent):
+    with QueueingGateway(wait * SHORT, there=(3, 6, 9), silent=silent) as gateway:
+        scan = plan_scan(gateway.url, range(1, 11), (), (), SHORT, ())
+        scan.asks_again = False
+        list(scan.steps())
+    assert [found.unit for found in scan.found] == [3, 6, 9]
+    assert silent or max(gateway.inside) == 1, gateway.inside
+
+
+def test_where_the_gateway_itself_answers_nobody_says_that_it_may_speak_another_dialect():
+    with QueueingGateway(0.2 * SHORT, there=()) as gateway:
+        scan = plan_scan(gateway.url, range(1, 12), (), (), SHORT, ())
+        list(scan.steps())
+    assert not scan.found and not scan.stranger and "the gateway itself answers, that none of them is there" in describe_nobody(scan)
+
+
+def test_what_was_found_is_printed_as_json_also_when_it_is_terminated():
+    def only_2(transaction, unit, pdu):
+        return adu.tcp_frame(transaction, unit, b"\x83\x02") if unit == 2 else b""
+
+    with ScriptedGateway(only_2) as gateway:
+        with Child([*SOFTSPLIT, "scan", str(gateway.url), "--units", "2,90-247", "--timeout", "0.1", "--json"]) as child:
+            until(lambda: any(unit == 91 for unit, _ in gateway.requests), timeout=10)
+            assert child.end(signal.SIGTERM) == 143
+            found = json.loads(child.text())
+    assert found["units"] == [{"unit": 2, "profile": None, "said": None, "identification": {}, "function": 3}]
+    assert found["url"] == str(gateway.url) and found["asked"].startswith("2,90")
+
+
+def test_a_second_scan_makes_no_second_section_of_the_same_name(tmp_path):
+    path = tmp_path / "softsplit.toml"
+    with simulated_gateway(B23, units=[1]) as gateway:
+        for _ in range(2):
+            with open(path, "a") as file:
+                subprocess.run([*SOFTSPLIT, "scan", str(gateway.url), "--units", "1"], stdout=file, stderr=subprocess.DEVNULL, check=True, timeout=60)
+    text = path.read_text()
+    assert "[upstream.meters]" in text and "[upstream.meters2.units]" in text
+    assert free_name('[upstream."meters"]\n[upstream.meters2.units]') == "meters3" and free_name("") == "meters"
+
+
+def test_a_gap_is_kept_between_requests():
+    at = []
+    with ScriptedGateway(lambda transaction, unit, pdu: at.append(time.monotonic()) or adu.tcp_frame(transaction, unit, b"\x83\x02")) as gateway:
+        list(plan_scan(gateway.url, (1, 2), (), (), SHORT, (), gap=0.06).steps())
+    assert len(at) > 2 and min(later - earlier for earlier, later in zip(at, at[1:])) > 0.055
+
+
 # What a unit is
 
 
@@ -276,7 +350,7 @@ def identifies_itself(unit: int, pdu: bytes) -> bytes:
 def test_a_device_that_identifies_itself_is_named_and_cannot_break_the_section(kind, tmp_path):
     with Bus(kind, tmp_path, identifies_itself) as bus:
         scan = scan_of(bus.url, "4-6", *([[19200], ["8N1"]] if kind == "rtu" else []))
-    assert scan.found == [Found(5, identification=(r'vendor "ACME\n[upstream.evil]"', r'product "X\x1b1"', 'revision "V2.0"'))]
+    assert scan.found == [Found(5, named=(("vendor", r"ACME\n[upstream.evil]"), ("product", r"X\x1b1"), ("revision", "V2.0")))]
     section = draw_section(scan)
     assert r'5 = "any"  # unknown device; vendor "ACME\n[upstream.evil]"; product "X\x1b1"; revision "V2.0"' in section
     assert [unit.unit for unit in accepted(section, tmp_path).units] == [5]
@@ -287,7 +361,7 @@ def test_nothing_is_ever_written(kind, tmp_path):
     with Bus(kind, tmp_path, identifies_itself) as bus:
         scan_of(bus.url, "1-6", *([[19200], ["8N1"]] if kind == "rtu" else []))
     assert {unit for unit, _, _ in bus.requests} >= set(range(1, 7))
-    assert {pdu[:2] if pdu[0] == 43 else pdu[:1] for _, pdu, _ in bus.requests} == {b"\x03", b"\x2b\x0e"}
+    assert {pdu[:2] if pdu[0] == 43 else pdu[:1] for _, pdu, _ in bus.requests} <= {b"\x01", b"\x02", b"\x03", b"\x04", b"\x2b\x0e"}
 
 
 @pytest.mark.parametrize("name, said", [

@@ -24,16 +24,18 @@ from softsplit.config.url import parse_url
               help="Seconds to wait for the start of an answer.  [default: 0.2; 1 over a network]")
 @click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
               help="Another profile to recognise devices by, beside the shipped ones.")
+@click.option("--gap", type=float, default=0.0, metavar="S", help="Seconds between an answer and the next request.")
+@click.option("--json", "wants_json", is_flag=True, help="Print JSON instead of a section.")
 @force_option
-def scan(url, units, baudrates, modes, timeout, profiles, force):
+def scan(url, units, baudrates, modes, timeout, profiles, gap, wants_json, force):
     """Scan the bus at URL for units and print an upstream section for softsplit.toml. Scan never writes.
 
-    URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C prints the
-    units found so far.
+    URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C and
+    SIGTERM print the units found so far. Silent units, if they are few, are asked with other functions, too.
 
     \b
     Example: softsplit scan rtu:///dev/ttyUSB0 --units 1-32,100 >> softsplit.toml
 
-    Exit codes: 1 if no unit answers, 130 after Ctrl-C; otherwise those of "softsplit --help".
+    Exit codes: 1 if no unit answers, 130 after Ctrl-C, 143 after SIGTERM; otherwise those of "softsplit --help".
     """
-    sys.exit(run_scan(plan_scan(url, units, baudrates, modes, timeout, profiles), force))
+    sys.exit(run_scan(plan_scan(url, units, baudrates, modes, timeout, profiles, gap), force, wants_json))

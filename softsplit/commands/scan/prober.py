@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from softsplit import clock
@@ -25,25 +26,33 @@ PROBE = pdu.read_question(PROBED)
 PAUSE = 0.02  # s between an answer and the next request, at least
 TRIES = 2  # of a question whose answer comes damaged
 ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
+LONGEST_OFF = 3.4  # time-outs in which a gateway is done with a unit that is off; usual are 1 to 3 s
+MOST_IN_VAIN = 3  # units for which it is waited so long before anybody has answered
 LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
+
+
+class Absent(NoAnswer):
+    """A gateway says in the place of a unit that it is not there."""
 
 
 @dataclass(frozen=True)
 class Found:
     """A unit that answers: the profile it is recognised by, because `said` is what such a device says.
 
-    `identification` is what it calls itself: vendor, product, revision.
+    It calls itself what `named` says: vendor, product, revision; and it answered to this `function`.
     """
 
     unit: int
     profile: Profile | None = None
     said: Value | None = None
-    identification: tuple[str, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
+    function: int = PROBE.function
 
     def __str__(self) -> str:
         said = f'"{self.said}"' if isinstance(self.said, str) else str(self.said)
         what = f"{self.profile.title or self.profile.name}, says {said}" if self.profile else "unknown device"
-        return printable("; ".join((what, *self.identification)))
+        odd = (f"answers function {self.function}",) if self.function != PROBE.function else ()
+        return printable("; ".join((what, *odd, *(f'{name} "{text}"' for name, text in self.named))))
 
 
 class Prober:
@@ -54,12 +63,15 @@ class Prober:
 
     patience = 1
 
-    def __init__(self, url: Url, timeout: float, line: Line | None = None):
+    def __init__(self, url: Url, timeout: float, line: Line | None = None, gap: float = 0.0):
         self._character = adu.character_time(line.baudrate, line.mode) if line else 0.0
         self._timeout = timeout
         self._url = url
         self._names: dict[int, dict[str, str]] = {}  # what each unit calls itself
-        self._client = client_for(url, self._time(PROBE), line, request_gap=PAUSE)
+        self._client = client_for(url, self._time(PROBE), line, request_gap=max(PAUSE, gap))
+        self.there: int | None = None  # a unit that answers
+        self._in_vain = 0  # units for which was waited long
+        self.is_sure = False  # whether the gateway was done with the unit that was asked last
 
     def __enter__(self):
         return self
@@ -69,14 +81,52 @@ class Prober:
 
     def probe(self, unit: int) -> bytes | None:
         """Return what a unit answers, be it an exception, or None. Raises BadAnswer or Unreachable."""
+        return self.ask(unit, PROBE)
+
+    def ask(self, unit: int, question: Question) -> bytes | None:
+        """Return what a unit answers to a question, as `probe` does."""
+        self.is_sure = True
         try:
-            return self._ask(unit, PROBE)
-        except NoAnswer:
+            answer = self._ask(unit, question)
+        except Absent:
             return None
+        except NoAnswer:
+            return self._late_word(unit, question)
+        self.there = unit if self.there is None else self.there
+        return answer
+
+    @property
+    def has_heard_gateway(self) -> bool:
+        """Whether a gateway has spoken, be it only to say that a unit is not there."""
+        gateway = self._client.gateway
+        return gateway is not None and gateway.says_off_after is not None
+
+    def _late_word(self, unit: int, question: Question) -> bytes | None:
+        """Wait until a gateway is done with a unit that did not answer in time; return what that said after all.
+
+        It is done when it says so, or when it answers for another one. Where it does neither, not everybody is
+        waited for.
+        """
+        if self._client.gateway is None:
+            return None
+        longest = LONGEST_OFF * self._timeout
+        if self.there is not None and not self.has_heard_gateway:
+            with suppress(UpstreamError):
+                self._client.ask(self.there, PROBE, longest)
+        elif self.has_heard_gateway or self._in_vain < MOST_IN_VAIN:
+            self._client.await_late(longest)
+        else:
+            self.is_sure = False
+            return None
+        answers = self._client.take_late_answers()
+        late = next((each for each in answers if each.question == question and each.unit == unit), None)
+        self._in_vain += late is None and self.there is None
+        return late.answer if late and late.answer is not None else None if late is None or late.own_exception is None \
+            else pdu.exception_pdu(question.function, late.own_exception)
 
     def ask_otherwise(self, unit: int) -> str:
         """Ask a unit in the other dialect, or a web server; say who answers, or nothing."""
-        if self._client.await_late(self._timeout):
+        if self._client.await_late(self._timeout) or self.has_heard_gateway:
             return ""
         self._client.close()
         return ask_otherwise(self._url, unit, PROBED, self._timeout)
@@ -96,8 +146,7 @@ class Prober:
     def examine(self, unit: int, profiles: Iterable[Profile]) -> Found:
         """Find out what a unit is. Raises Unreachable."""
         profile, said = self._recognise(unit, profiles)
-        named = tuple(f'{name} "{text}"' for name, text in self._named(unit).items())
-        return Found(unit, profile, said, named)
+        return Found(unit, profile, said, tuple(self._named(unit).items()))
 
     def _recognise(self, unit: int, profiles: Iterable[Profile]) -> tuple[Profile | None, Value | None]:
         answers: dict[Block, bytes] = {}
@@ -159,16 +208,24 @@ class Prober:
         for _ in range(TRIES):
             time.sleep(max(0.0, self._client.free_at(unit, question) - clock.now()))
             try:
-                return self._client.ask(unit, question, self._time(question))
+                return self._client.ask(unit, question, self.patience_for(question))
             except Refused as error:
                 if error.exception_code in ABSENT:
-                    raise NoAnswer(str(error)) from error
+                    raise Absent(str(error)) from error
                 return pdu.exception_pdu(question.function, error.exception_code)
+            except Absent:
+                raise
             except NoAnswer:
                 raise damaged or NoAnswer(f"unit {unit} does not answer") from None
             except BadAnswer as error:
                 damaged = damaged or error
         raise damaged or NoAnswer(f"unit {unit} does not answer")
+
+    def patience_for(self, question: Question) -> float:
+        """Seconds for an answer of which a gateway has shown how long it may take."""
+        seconds = self._time(question)
+        gateway = self._client.gateway
+        return self._client.patience(seconds) if gateway and gateway.known else seconds
 
     def _time(self, question: Question) -> float:
         """Seconds for a whole answer: until it begins, and what it and the question take on the line."""

@@ -1,28 +1,37 @@
 """Try unit ids and line settings until a unit answers, then all unit ids."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from softsplit.commands.scan.prober import Found, Prober
+from softsplit.commands.scan.prober import PROBE, Found, Prober
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, Stranger
-from softsplit.profiles import Profile
+from softsplit.profiles import Identify, Profile
+from softsplit.protocol import pdu
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
+from softsplit.protocol.pdu import Question
 
 STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
 SILENT_UNITS = 10  # after which the other dialect is tried
 LATE_UNIT_TIMEOUTS = 5  # time-outs for a unit that has answered too late
+MOST_AGAIN = 60.0  # s that it may take to ask silent units in other ways, too
+OTHERWISE = (*(pdu.read_question(Block(table, 0, 1)) for table in (Table.INPUT_REGISTERS, Table.COILS, Table.DISCRETE_INPUTS)),
+             pdu.identification_question(0))
 LATE_GATEWAY_TIMEOUTS = 3  # time-outs to wait in the end for answers that a busy gateway may hold up
 
 
 class Scan:
     """A search on one wire for `units`, in these `ways` to speak there, until one finds somebody.
 
-    `timeout` is in seconds; `profiles` say how to recognise their devices. What it has found so far can be
+    `timeout` is in seconds; `profiles` say how to recognise their devices, the first of which somebody `named`;
+    `gap` passes between an answer and the next request. What it has found so far can be
     looked at at any time.
     """
 
     def __init__(self, url: Url, units: Sequence[int], ways: Sequence[Line | None], timeout: float,
-                 profiles: Sequence[Profile]):
+                 profiles: Sequence[Profile], gap: float = 0.0, named: int = 0):
         self.url = url
         self.ways = ways
         self.timeout = timeout
@@ -34,62 +43,106 @@ class Scan:
         self.ignores_units = False  # whether one device answers for all
         self.stranger = ""  # who is there instead of a gateway that speaks as the url says
         self.left = len(units) * len(ways)  # units to ask, in all ways
+        self.has_heard_gateway = False  # whether a gateway has spoken, be it only in the place of units
+        self.asks_again = True  # silent units, in other ways
+        self.is_again = False  # whether silent units are asked in other ways
+        self.silent_left = 0  # of them, because they are too many
         self._units = units
         self._profiles = profiles
+        self._gap, self._named = gap, named
 
     def steps(self) -> Iterator[Found | None]:
         """Ask for one unit at each step, and give it if it is there. Raises Unreachable."""
         for way in self.ways:
             self.tried.append(way)
             self.asked = []
-            with Prober(self.url, self.timeout, way) as prober:
+            with Prober(self.url, self.timeout, way, self._gap) as prober:
                 yield from self._ask_all(prober)
+                if self.found:
+                    yield from self._ask_otherwise(prober)
             if self.found or self.stranger:
+                return
+        for way in self.ways:
+            with Prober(self.url, self.timeout, way, self._gap) as prober:
+                self.tried.append(way)
+                yield from self._ask_otherwise(prober)
+            if self.found:
                 return
 
     def _ask_all(self, prober: Prober) -> Iterator[Found | None]:
         late: set[int] = set()
+        unsure: list[int] = []  # who was not waited for until the gateway was done with it
         for unit in self._units:
             found = self._ask(prober, unit)
+            unsure += [] if prober.is_sure or found else [unit]
             self.asked.append(unit)
             late |= prober.take_late()
             self.left -= 1
             if self.found:
                 self.left = 0 if self.ignores_units else len(self._units) - len(self.asked)
+            self.has_heard_gateway = self.has_heard_gateway or prober.has_heard_gateway
             yield found
             if self.ignores_units or self._finds_stranger(prober):
                 return
         prober.await_late(LATE_GATEWAY_TIMEOUTS)
         late |= prober.take_late()
         prober.patience = LATE_UNIT_TIMEOUTS
-        for unit in sorted(late.intersection(self._units).difference(found.unit for found in self.found)):
-            if not self.ignores_units:
-                yield self._ask(prober, unit)
+        for unit in self._missing(late):
+            yield self._ask(prober, unit)
+        prober.patience = 1
+        for unit in self._missing(unsure if prober.there is not None or prober.has_heard_gateway else ()):
+            yield self._ask(prober, unit)
+
+    def _missing(self, units: Iterable[int]) -> list[int]:
+        """Those of some units that were not found yet."""
+        return [] if self.ignores_units else sorted({*units}.intersection(self._units).difference(
+            found.unit for found in self.found))
+
+    def _ask_otherwise(self, prober: Prober) -> Iterator[Found | None]:
+        """Ask who is silent for other tables, for what a profile somebody named tells its device by, and for its name."""
+        silent = [unit for unit in self._missing(self._units) if unit not in self.damaged.get(self.tried[-1], {})]
+        own = [pdu.read_question(each.register.block) for profile in self._profiles[:self._named]
+               for each in profile.identify if isinstance(each, Identify)]
+        seconds = len(silent) * sum(map(prober.patience_for, (*own, *OTHERWISE)))
+        if not self.asks_again or self.ignores_units or seconds * (1 if self.found else len(self.ways)) > MOST_AGAIN:
+            self.silent_left = 0 if self.ignores_units else len(silent)
+            return
+        self.is_again, self.left = True, self.left + len(silent)
+        for unit in silent:
+            self.left -= 1
+            yield self._ask(prober, unit, (*own, *OTHERWISE))
+        self.is_again = False
 
     def _finds_stranger(self, prober: Prober) -> bool:
         """Whether somebody else is there; after some silent units the other dialect is tried, once."""
-        is_silent = not (self.found or self.damaged or self.foreign)
+        is_silent = not (self.found or self.damaged or self.foreign or prober.has_heard_gateway)
         if is_silent and len(self.asked) == min(SILENT_UNITS, len(self._units)):
             self.stranger = prober.ask_otherwise(self.asked[0])
         return self.stranger != ""
 
-    def _ask(self, prober: Prober, unit: int) -> Found | None:
-        try:
-            answer = prober.probe(unit)
-        except Stranger as error:
-            self.stranger = str(error)
-            return None
-        except BadAnswer as error:
-            self.damaged.setdefault(self.tried[-1], {})[unit] = str(error)
-            return None
-        finally:
-            self.foreign = self.foreign or "".join(prober.take_foreign()[:1])
-        if answer is None:
-            return None
-        if not self.found:
+    def _ask(self, prober: Prober, unit: int, questions: Sequence[Question] = (PROBE,)) -> Found | None:
+        """Ask a unit until it answers; find out what it is then."""
+        for question in questions:
+            try:
+                answer = prober.ask(unit, question)
+            except Stranger as error:
+                self.stranger = str(error)
+                return None
+            except BadAnswer as error:
+                self.damaged.setdefault(self.tried[-1], {})[unit] = str(error)
+                return None
+            finally:
+                self.foreign = self.foreign or "".join(prober.take_foreign()[:1])
+            if answer is not None:
+                return self._take(prober, unit, question, answer)
+        return None
+
+    def _take(self, prober: Prober, unit: int, question: Question, answer: bytes) -> Found:
+        """A unit is there."""
+        if not self.found and question == PROBE:
             strangers = [each for each in STRANGERS if each != unit]
             self.ignores_units = all(self._is_alike(prober, each, answer) for each in strangers)
-        self.found.append(prober.examine(unit, self._profiles))
+        self.found.append(replace(prober.examine(unit, self._profiles), function=question.function))
         return self.found[-1]
 
     @staticmethod
