@@ -7,7 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
+from click.testing import CliRunner
 
+from softsplit import Downstream, Profile, Read, Unit, Upstream
+from softsplit.cli import main
 from softsplit.config.line import Answers
 from softsplit.config.loader import parse_config
 from softsplit.config.url import parse_url
@@ -19,7 +22,14 @@ from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.peer import Peer
 from softsplit.upstream.clients.tcpframes import Frames
-from tests.support import SLOWNESS, ScriptedGateway, read_request
+from tests.support import (
+    SLOWNESS,
+    ScriptedGateway,
+    TcpMaster,
+    read_request,
+    splitting,
+    until,
+)
 from tests.support.bus import good_answer
 from tests.support.oddgateway import KINDS, OddGateway, read_at_random
 
@@ -129,6 +139,14 @@ def test_who_babbles_instead_of_being_quiet_is_hung_up_on():
         with pytest.raises(BadAnswer, match="sends what nobody has asked for"):
             client.read(1, ONE, TIMEOUT)
         client.close()
+
+
+def test_what_nobody_asked_for_between_two_requests_ends_no_thread():
+    with asking(lambda transaction, unit, pdu: good(0, unit, pdu), IGNORE) as (gateway, client):
+        assert client.read(1, ONE, TIMEOUT) == right(1, ONE)
+        gateway.open_sockets[-1].sendall(b"no Modbus at all")
+        until(lambda: client.listen() or not client._is_opened)
+        assert client.read(1, ONE, TIMEOUT) == right(1, ONE) and gateway.connections == 2
 
 
 # Unit ids of answers.
@@ -354,3 +372,26 @@ def test_whatever_a_gateway_does_no_answer_is_wrong():
 
     with ThreadPoolExecutor(len(KINDS)) as pool:
         list(pool.map(read, *zip(*KINDS)))
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_masters_are_served_from_such_a_gateway_by_option(kind):
+    def reply(transaction, unit, pdu):
+        return adu.tcp_frame(IDS[kind](transaction, len(gateway.requests)), 255, good_answer(unit, pdu))
+
+    profile = Profile("meter", (Read(ONE, "one", 0.1), Read(SAME_SHAPE, "other", 0.1)), readable=(ONE, SAME_SHAPE, OTHER))
+    with ScriptedGateway(reply) as gateway:
+        meters = Upstream(str(gateway.url), [Unit(7, profile)], TIMEOUT, "meters", transaction_ids="ignore", answers_as=255)
+        with splitting(Downstream("tcp://127.0.0.1:0", [meters], name="masters")) as splitter, \
+                TcpMaster(splitter.servers[0].url.port) as master:
+            for block in (ONE, SAME_SHAPE, OTHER):
+                pdu = read_request(block.address, block.count)
+                until(lambda: master.ask(255, pdu) == good_answer(7, pdu))
+            status = splitter.status()
+            assert not status.health.troubles and not status.upstreams["meters"].wrong_ids
+
+
+def test_scan_says_what_is_wrong_with_transaction_ids():
+    with ScriptedGateway(lambda transaction, unit, pdu: good(0, unit, pdu)) as gateway:
+        done = CliRunner().invoke(main, ["scan", str(gateway.url), "--units", "1-2", "--timeout", str(TIMEOUT / 3)])
+    assert done.exit_code == 1 and "answers came with transaction id 0 instead of" in done.output

@@ -5,6 +5,8 @@ shows that the missing one cannot come any more; and before each request, nothin
 that what comes twice is not taken for the answer to the next one.
 """
 
+from contextlib import suppress
+
 from softsplit import clock
 from softsplit.config.line import Answers
 from softsplit.config.url import Url
@@ -46,6 +48,10 @@ class IdlessClient(TcpClient):
 
     def await_late(self, timeout: float) -> bool:
         return False  # nobody could tell to what an answer belongs
+
+    def listen(self) -> None:
+        with suppress(BadAnswer):  # the connection is closed then, and who asks next opens another
+            super().listen()
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
         """Ask; but first have something else answered, where a late answer could be taken for the one to this."""
