@@ -55,20 +55,21 @@ def check_a_slow_unit():
 SLOW_GATEWAY = """
 [upstream.meters]
 url = "{url}"
-units = {{ 1 = "meter.toml", 2 = "meter.toml", 3 = "meter.toml" }}
+units = {{ {units} }}
 [downstream.tcp]
 url = "tcp://127.0.0.1:{port}"
 """
 
 
 @contextmanager
-def behind_slow_gateway(gateway: QueueingGateway):
-    """The real program with three units behind a gateway; gives a function that tells how old a unit's data is."""
+def behind_slow_gateway(gateway: QueueingGateway, units: int = 3):
+    """The real program with so many units behind a gateway; gives a function that tells how old a unit's data is."""
     with tempfile.TemporaryDirectory() as directory:
         port = free_port()
         Path(directory, "meter.toml").write_text("block = [{ address = 100, count = 20, every = 1.0 }]")
         config = Path(directory, "softsplit.toml")
-        config.write_text(SLOW_GATEWAY.format(url=gateway.url, port=port))
+        config.write_text(SLOW_GATEWAY.format(url=gateway.url, port=port, units=", ".join(
+            f'{unit} = "meter.toml"' for unit in range(1, units + 1))))
         with Child([*SOFTSPLIT, "run", "-c", str(config)], env={**os.environ, "XDG_RUNTIME_DIR": directory}) as child:
             master = until(lambda: connected(port), timeout=10)
             with master:
@@ -155,3 +156,21 @@ def _ask_slowly(port: int) -> int:
     with master:
         return sum(master.ask(1, read_request(address, 2)) == answer_of(1, read_request(address, 2))
                    for address in (100, 200, 300))
+
+
+def check_a_unit_that_comes_back():
+    """While all units behind a gateway are off, one that comes back is served within 5 s and the gateway's own wait."""
+    for wait, silent in ((3.0, False), (3.0, True), (2.03, False)):
+        with QueueingGateway(wait, there=(1, 2), takes=0.06, silent=silent) as gateway, \
+                behind_slow_gateway(gateway, units=2) as serves:
+            until(lambda: serves(1) and serves(2), timeout=20)
+            took = []
+            for unit, pause in ((2, 0.0), (1, 1.3), (2, 2.6)):
+                gateway.there.clear()
+                threading.Event().wait(20 + pause)
+                gateway.there.add(unit)
+                back = time.monotonic()
+                until(lambda: serves(unit), timeout=60)
+                took.append(time.monotonic() - back)
+        yield f"{wait} s, then {'nothing' if silent else '0x0B'}: back after {', '.join(f'{each:.1f} s' for each in took)}"
+        assert max(took) < 5 + wait

@@ -56,7 +56,10 @@ class QueueingGateway:
     def _listen(self, sock: socket.socket) -> None:
         with suppress(OSError):
             while header := sock.recv(7, socket.MSG_WAITALL):
-                pdu = sock.recv(int.from_bytes(header[4:6], "big") - 1, socket.MSG_WAITALL)
+                length = int.from_bytes(header[4:6], "big")
+                if header[2:4] != b"\0\0" or length < 2:
+                    break  # no Modbus TCP
+                pdu = sock.recv(length - 1, socket.MSG_WAITALL)
                 self._count += 1
                 self.inside.append(self._count)
                 self.requests.append((header[6], pdu, time.monotonic()))
