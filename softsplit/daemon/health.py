@@ -119,7 +119,7 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
                 if cause is None:
                     cause = causes[origin] = len(found)
                     found.append(upstream_troubles.stale(replace(unit, origin=origin, stale=blocks), upstreams))
-                found[cause] = replace(found[cause], affects=(*found[cause].affects, f"{name} unit {number}"))
+                found[cause] = replace(found[cause], affects=tuple(dict.fromkeys((*found[cause].affects, f"{name} unit {number}"))))
     if uptime < START:
         found = [replace(each, severity=STARTING) if is_to_come(each.about, upstreams) else each for each in found]
     return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()

@@ -159,5 +159,5 @@ class EventLog:
 
     def _stale(self, *units: int) -> str:
         """What gets stale without these units."""
-        names = [name for unit in units for name in self._served_as.get(unit, ())]
+        names = list(dict.fromkeys(name for unit in units for name in self._served_as.get(unit, ())))
         return f"; stale: {show_some(names)}" if names else ""

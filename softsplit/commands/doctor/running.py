@@ -145,9 +145,11 @@ def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
     latencies = []
     client = client_for(url, SERVER_TIMEOUT)
     try:
-        for served in downstream.served:
+        probes = [(served.unit, served.origin.probe) for served in downstream.served]
+        probes += [(served.unit, served.derived.probe) for served in downstream.derived]
+        for unit, probe in probes:
             try:
-                client.read(served.unit, served.origin.probe, SERVER_TIMEOUT)
+                client.read(unit, probe, SERVER_TIMEOUT)
             except Unreachable as error:
                 yield wrong(f"{downstream.name}: {error}, though the process serves there; restart it")
                 return

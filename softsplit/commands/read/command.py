@@ -4,7 +4,9 @@ import sys
 
 import click
 
+from softsplit.commands.read.derived import run_derived
 from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
+from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.messages import complain
 from softsplit.commands.shared.options import (
     PLACE,
@@ -12,8 +14,12 @@ from softsplit.commands.shared.options import (
     Number,
     baudrate_option,
     chosen,
+    config_option,
     force_option,
+    is_given,
     mode_option,
+    refuse_with,
+    refuse_without,
     timeout_option,
 )
 from softsplit.commands.shared.output import say
@@ -37,15 +43,17 @@ from softsplit.protocol.values import WORD_ORDERS
 @click.option("--every", type=float, metavar="S", help="Repeat every S seconds until Ctrl-C.")
 @click.option("--json", "wants_json", is_flag=True, help="Print a JSON object for each block.")
 @click.option("--csv", "wants_csv", is_flag=True, help="Print a CSV row for each value.")
+@click.option("--trace", is_flag=True, help="Show what of a derived unit differs from the one it is from.")
+@config_option
 @timeout_option
 @baudrate_option
 @mode_option
 @force_option
 @click.argument("address", required=False)
 @click.argument("count", type=Number(), required=False)
-def read(where, unit, profile, decode, table, types, order, every, wants_json, wants_csv, timeout, baudrate, mode, force,
-         address, count):
-    """Read the blocks of PROFILE, or COUNT registers or bits from ADDRESS on.
+def read(where, unit, profile, decode, table, types, order, every, wants_json, wants_csv, trace, path, timeout,
+         baudrate, mode, force, address, count):
+    """Read the blocks of PROFILE, or COUNT registers or bits from ADDRESS on, or the derived unit derived/NAME.
 
     ADDRESS is the protocol address, which starts at 0, in decimal or hex. Numbers such as 40001 and 30001, or
     400001 and 300001, are accepted too. A URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or
@@ -55,9 +63,16 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
     Examples: softsplit read -a 192.168.1.140 -p anzen-bms -d
               softsplit read -a 192.168.1.140:8899 -u 100 0x5B00 62 --as u32
               softsplit read -a rtu:///dev/ttyUSB0 --baudrate 9600 -u 2 0x5B00 62
+              softsplit read -c softsplit.toml derived/charger -d
 
     Exit codes: 1 if a block got no answer; otherwise those of "softsplit --help".
     """
+    if (address or "").startswith("derived/"):
+        refuse_with("derived/NAME", "profile", "table", "types", "order", "wants_json", "wants_csv", "where", "unit")
+        sys.exit(0 if run_derived(find_config(path), address, decode, trace, every, say, complain) else 1)
+    refuse_without(False, "derived/NAME", "trace")
+    if is_given("path"):
+        raise click.UsageError("-c belongs to derived/NAME")
     if profile and (address or table or types or order) or not profile and address is None:
         raise click.UsageError("give either -p PROFILE, or ADDRESS with its own options")
     form = chosen(json=wants_json, csv=wants_csv)

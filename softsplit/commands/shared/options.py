@@ -79,6 +79,13 @@ def refuse_without(condition: bool, what: str, *names: str) -> None:
             raise click.UsageError(f"--{name} belongs to {what}")
 
 
+def refuse_with(what: str, *names: str) -> None:
+    """Raise UsageError when one of these options was given, which say nothing of this."""
+    for name in names:
+        if is_given(name):
+            raise click.UsageError(f"an option for a device ({name.removeprefix('wants_')}) says nothing of {what}")
+
+
 def parse_place(where: str) -> Url:
     """Return the url of HOST, HOST:PORT or a url. Raises ConfigError."""
     return parse_url(where if "://" in where else f"tcp://{where}", ASKED)

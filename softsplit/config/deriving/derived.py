@@ -10,6 +10,7 @@ from softsplit.config.deriving.made import ABSENT, Made, inputs_of, made_of, sha
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, load_profile
+from softsplit.protocol.blocks import Block
 
 LEAST_SKEW = 1.5  # s, by default
 SKEW_PERIODS = 1.5  # of the slowest input, by default, if that is longer
@@ -70,6 +71,11 @@ class Derived:
     def origin(self) -> str:
         """How it is named where units of upstreams are "meters/100"."""
         return f"{DERIVED}/{self.name}"
+
+    @property
+    def probe(self) -> Block:
+        """What to ask for when all that matters is whether it answers: the first register that is made from others."""
+        return next(each.register.block for each in self.made if each.inputs)
 
     @property
     def stated(self) -> tuple[Made, ...]:

@@ -18,6 +18,10 @@ class Derivers:
 
     def mirror(self, downstream: Downstream, served: ServedDerived) -> DerivedMirror:
         """Return a new mirror of a derived unit."""
+        return self.one(downstream, served)[0]
+
+    def one(self, downstream: Downstream, served: ServedDerived) -> tuple[DerivedMirror, Deriver]:
+        """Return a new mirror of a derived unit, and what computes it."""
         derived = served.derived
         deriver = self._derivers.setdefault(derived, Deriver(derived))
         stores = {(upstream.name, unit.unit): store_for(upstream, unit, downstream.max_age)
@@ -26,7 +30,7 @@ class Derivers:
         store = DerivedStore(deriver.layout, stores, downstream.max_age)
         mirror = DerivedMirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, profile.identity)
         deriver.add(mirror)
-        return mirror
+        return mirror, deriver
 
     def takers(self) -> Iterable[tuple[Origin, UnitTaker]]:
         """What takes over the readings of which unit."""

@@ -33,7 +33,7 @@ class Latest:
 
 
 class Deriver:
-    """One derived unit, computed for all its mirrors. For the sync thread.
+    """One derived unit, computed for all its mirrors. For the sync thread. `latest` is what its inputs said last.
 
     An input counts as its mirrors take it: polled blocks alone where softsplit asks, any where it listens.
     """
@@ -50,7 +50,7 @@ class Deriver:
                 self._made_from.setdefault(name, []).append(field)
         self._copied = {field.made.copied for field in self.layout.fields if field.made.copied}
         self._inputs_in: BoundedDict[tuple[Origin, Block], tuple[list[Input], float]] = BoundedDict(MOST_BLOCKS)
-        self._latest: dict[Input, Latest] = {}
+        self.latest: dict[Input, Latest] = {}
         self._answers: dict[Origin, BoundedDict[Block, Answer]] = {origin: BoundedDict(MOST_BLOCKS) for origin in self._units}
         self._bucket = TokenBucket()
         self._conditions: dict[Made, Condition] = {}
@@ -93,9 +93,9 @@ class Deriver:
 
     def _take(self, name: Input, number: Exactly | None, answer: Answer) -> None:
         if name in self._copied:
-            self._latest[name] = Latest(answer.taken_at, answer.every, words=answer.part(name.register.block))
+            self.latest[name] = Latest(answer.taken_at, answer.every, words=answer.part(name.register.block))
         elif number:
-            self._latest[name] = Latest(number.taken_at, name.every or answer.every, number.value)
+            self.latest[name] = Latest(number.taken_at, name.every or answer.every, number.value)
             if number.value is not None:
                 self._counters.read(name, number.value)
 
@@ -111,7 +111,7 @@ class Deriver:
 
     def _compute(self, field: Field) -> Computed:
         """What a field comes to now."""
-        latest = {name: self._latest[name] for name in field.inputs if name in self._latest}
+        latest = {name: self.latest[name] for name in field.inputs if name in self.latest}
         times = [each.taken_at for each in latest.values()]
         if len(times) < len(field.inputs):
             return Computed(None, NEVER, f"{next(name for name in field.inputs if name not in latest)} was not read yet")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from softsplit.config.deriving.made import Made
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.derivedlayout import Field
 from softsplit.downstream.mirrors.derivedstore import Computed, DerivedStore, Origin
@@ -35,6 +36,11 @@ class DerivedMirror(Answering):
         """Why a register cannot be served, though its inputs are fresh; "" when all can."""
         with self._data_lock:
             return self.store.why()
+
+    def why_of(self, made: Made) -> str:  # any thread
+        """Why a register cannot be served now."""
+        with self._data_lock:
+            return self.store.why_of(made)
 
     def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:  # sync thread
         """A write changes these blocks of one of its units; see `Invalidation`."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from softsplit.config.deriving.expression import Input
+from softsplit.config.deriving.made import Made
 from softsplit.downstream.mirrors.derivedlayout import Field, Layout, Origin, Piece
 from softsplit.downstream.mirrors.freshness import ALWAYS, NEVER, UnitFreshness
 from softsplit.downstream.mirrors.heardstore import HeardStore
@@ -135,6 +136,10 @@ class DerivedStore:
         """Why a register cannot be served, though its inputs are fresh."""
         return next((f"{field.made.register.name}: {computed.why}" for field, computed in self._computed.items()
                      if computed.data is None and computed.taken_at != NEVER), "")
+
+    def why_of(self, made: Made) -> str:
+        """Why a register cannot be served now."""
+        return next((computed.why or "STALE" for field, computed in self._computed.items() if field.made is made), "STALE")
 
     def _is_fresh(self, field: Field, now: float) -> bool:
         span = self.find(field.parts[0])

@@ -1,0 +1,114 @@
+"""`softsplit read -c FILE derived/NAME`: what a derived unit says, and what it is made from."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from softsplit import clock
+from softsplit.commands.shared.configuration import find_topology
+from softsplit.commands.shared.derivation import (
+    Derivation,
+    Line,
+    find_derived,
+    readings_of,
+    said,
+)
+from softsplit.commands.shared.reader import read_patiently
+from softsplit.commands.shared.route import find_route
+from softsplit.commands.status.status import read_status
+from softsplit.config.deriving.derived import Derived
+from softsplit.config.upstream import Unit, Upstream
+from softsplit.errors import Unreachable
+from softsplit.profiles import Answer, Register
+from softsplit.profiles.joining import said_by
+from softsplit.protocol.outcome import Outcome, Reading
+from softsplit.upstream.clients.choice import client_for
+
+Tell = Callable[[str], None]
+
+
+def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: float | None, say: Tell, tell: Tell) -> bool:
+    """Say each register of a derived unit with its inputs, once or repeatedly; return whether all of them could be.
+
+    A running splitter is asked for what it has read; else the units are read here. Raises ConfigError or SoftsplitError.
+    """
+    derived, downstream = find_derived(find_topology(config), origin)
+    derivation, is_well = Derivation(derived, downstream), True
+    while True:
+        begin = clock.now()
+        readings = list(_readings(config, derived, tell))
+        derivation.take(readings)
+        lines = derivation.lines()
+        width = max(len(each.made.register.name) for each in lines)
+        for text in _trace(derived, lines, readings) if traces else (_shown(line, decodes, width) for line in lines):
+            say(text)
+        is_well = is_well and all(line.is_fresh for line in lines)
+        if not every:
+            return is_well
+        time.sleep(max(0.0, begin + every - clock.now()))
+
+
+def _readings(config: Path, derived: Derived, tell: Tell) -> Iterator[Reading]:
+    status = read_status(config)
+    if status.process is not None:
+        yield from readings_of(derived, status)
+        return
+    for upstream, unit in derived.units:
+        yield from _read(upstream, unit, tell)
+
+
+def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
+    """Read a unit, as often as it takes for each of its blocks to be asked once."""
+    if upstream.is_heard:
+        tell(f"{upstream.name} is only heard; start the splitter to see what is made from it")
+        return
+    url, number, why = find_route(upstream.url, unit.unit)
+    if why:
+        tell(why)
+    client = client_for(url, upstream.timeout, upstream.line, request_gap=upstream.request_gap)
+    try:
+        for read in unit.reads:
+            outcome = read_patiently(client, number, read.block, upstream.timeout)
+            if outcome.error:
+                tell(f"{upstream.name}/{unit.unit} {read.name}: {outcome.error}")
+            if isinstance(outcome.error, Unreachable):
+                return
+            if outcome.data is not None:
+                home = Outcome.of_read(unit.unit, read.block, outcome.asked_at, outcome.took, outcome.data)
+                yield Reading(upstream.name, home, read.every)
+    finally:
+        client.close()
+
+
+def _shown(line: Line, decodes: bool, width: int) -> str:
+    """A register with what it is made from."""
+    made = line.made
+    words = line.words.hex(" ", 2) if line.words is not None else line.text
+    ingredients = "; ".join(f"{each}" + ("" if each.age is None else f", {each.age:.1f} s old") for each in line.ingredients)
+    how = f"  = {' '.join(str(made).split())}" + ("  your own" if made.is_stated else "")
+    return f"{made.register.name:{width}}  {line.text if decodes else words:>16}{how}" + (f"  ({ingredients})" if ingredients else "")
+
+
+def _trace(derived: Derived, lines: Iterable[Line], readings: Iterable[Reading]) -> Iterator[str]:
+    """What differs from the unit that registers are taken over from: words where it is of the same make, else values."""
+    upstream, number = derived.source or (None, None)
+    answers = [Answer(each.outcome.block, each.outcome.data) for each in readings if upstream
+               and (each.upstream, str(each.outcome.unit)) == (upstream.name, str(number))
+               and each.outcome.block and each.outcome.data is not None]
+    registers = {each.name: each for each in upstream.unit(number).profile.registers} if upstream and number is not None else {}
+    told = said_by(registers.values(), answers)
+    for line in lines:
+        register = registers.get(line.made.register.name)
+        own = said(register, told[register].value) if register in told else "nothing"
+        words = _words(register, answers) if register is line.made.register else None
+        if own != line.text or words not in (None, line.words):
+            yield (f"{line.made.register.name}: masters get {_words_of(line)}{line.text}, the unit says "
+                   f"{'' if words is None else words.hex(' ', 2) + ' '}{own}")
+
+
+def _words(register: Register | None, answers: Iterable[Answer]) -> bytes | None:
+    return next((each.part(register.block) for each in answers if register and each.block.contains(register.block)), None)
+
+
+def _words_of(line: Line) -> str:
+    return "" if line.words is None else f"{line.words.hex(' ', 2)} "

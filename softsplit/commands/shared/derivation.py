@@ -1,0 +1,111 @@
+"""A derived unit that is made here, for commands: from what a running splitter has read, or from what was just read."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from softsplit import clock
+from softsplit.config.deriving.derived import Derived
+from softsplit.config.deriving.expression import Input
+from softsplit.config.deriving.made import Made
+from softsplit.config.downstream import Downstream
+from softsplit.config.topology import Topology
+from softsplit.config.upstream import Unit
+from softsplit.daemon.status import Status
+from softsplit.downstream.deriving.choice import Derivers
+from softsplit.errors import ConfigError
+from softsplit.profiles import Register
+from softsplit.profiles.display import Named
+from softsplit.protocol.outcome import Outcome, Reading
+from softsplit.protocol.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredient:
+    """An input: what it says, and since how many seconds; None before it was read."""
+
+    input: Input
+    text: str
+    age: float | None
+
+    def __str__(self) -> str:
+        return f"{self.input} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A register of a derived unit: its words as a master gets them, what they say, or why there are none."""
+
+    made: Made
+    words: bytes | None
+    text: str
+    ingredients: tuple[Ingredient, ...]
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.words is not None
+
+
+class Derivation:
+    """One derived unit, made as for a master of `downstream`, or with the usual max_age."""
+
+    def __init__(self, derived: Derived, downstream: Downstream | None = None):
+        self._derived = derived
+        usual = Downstream("tcp://127.0.0.1:0", units={1: derived})
+        served = usual if downstream is None else downstream
+        self._mirror, self._deriver = Derivers().one(served, next(each for each in served.derived if each.derived is derived))
+
+    def take(self, readings: Iterable[Reading]) -> None:
+        """Take over what came of requests to its units."""
+        for reading in readings:
+            if (reading.upstream, reading.outcome.unit) in self._deriver.takers():
+                self._deriver.update(reading)
+
+    def lines(self) -> list[Line]:
+        """Return every register that is made from something, or says something all the time."""
+        return [self._line(each) for each in self._derived.made if each.has_source]
+
+    def _line(self, made: Made) -> Line:
+        ingredients = tuple(map(self._ingredient, made.inputs))
+        words = [self._mirror.data(part) for part in made.register.parts]
+        if None in words:
+            return Line(made, None, self._mirror.why_of(made), ingredients)
+        data = b"".join(each for each in words if each is not None)
+        return Line(made, data, said(made.register, made.register.decode(data, made.factor)), ingredients)
+
+    def _ingredient(self, name: Input) -> Ingredient:
+        latest = self._deriver.latest.get(name)
+        if latest is None:
+            return Ingredient(name, "not read yet", None)
+        value = name.register.decode(latest.words) if latest.words else None if latest.value is None else float(latest.value)
+        return Ingredient(name, said(name.register, value), clock.now() - latest.taken_at)
+
+
+def said(register: Register, value: Value | None) -> str:
+    """What a register says, with its unit of measure."""
+    return str(Named(register, value))
+
+
+def find_derived(topology: Topology, origin: str) -> tuple[Derived, Downstream | None]:
+    """Return the derived unit that is called "derived/NAME", and a downstream that serves it. Raises ConfigError."""
+    found = {each.origin: each for each in topology.derived}
+    if origin not in found:
+        raise ConfigError(f'there is no {origin}; there is {", ".join(found) or "no derived unit at all"}')
+    serves = (each for each in topology.downstreams if any(one.derived is found[origin] for one in each.derived))
+    return found[origin], next(serves, None)
+
+
+def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
+    """What a running splitter has read of the units that something is made from."""
+    for upstream, unit in derived.units:
+        report = status.upstreams[upstream.name].units[str(unit.unit)] if upstream.name in status.upstreams else None
+        for block in report.blocks if report else ():
+            whole = _block(unit, block.table, block.address, block.count)
+            if block.data is not None and block.age is not None and whole:
+                asked_at = clock.now() - block.age - status.age
+                yield Reading(upstream.name, Outcome.of_read(unit.unit, whole, asked_at, 0.0, block.data), block.every or 0.0)
+
+
+def _block(unit: Unit, table: object, address: int, count: int):
+    """The block of a unit that a status names."""
+    return next((each.block for each in unit.reads if (each.block.table, each.block.address, each.block.count)
+                 == (table, address, count)), None)
