@@ -37,6 +37,7 @@ from tests.support.troublemakers import (
     refusal,
     says_more,
     scripted,
+    silent_datagrams,
     swallows_the_first,
     twice,
     web_server,
@@ -53,6 +54,10 @@ RUBBISH = b"\xf8\x3e\x07\x99\x1c\xe0\x7b\x33"
 TROUBLES = [
     Trouble("the gateway is off", nobody,
             "NAME: cannot reach tcp://PLACE: Connection refused; is it on, at this address and port?"),
+    Trouble("nobody listens for datagrams", at("udp://127.0.0.1:9"),
+            "NAME: cannot reach udp://PLACE: Connection refused; is it on, at this address and port?"),
+    Trouble("who gets datagrams is silent", silent_datagrams,
+            f"NAME: no unit answers; does what is there speak UDP, or is its url tcp://PLACE? Or the line is silent: {ARE_THEY}"),
     Trouble("the gateway takes no more connections", full_gateway,
             f"NAME: cannot reach tcp://PLACE: timed out; is it on, at this address? {HELD}"),
     Trouble("the name of the gateway is wrong", at("tcp://gateway.invalid:502"), "NAME: cannot reach tcp://PLACE: *; is the name right, and known to the DNS server of this machine? An address needs none"),

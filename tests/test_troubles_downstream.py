@@ -29,6 +29,7 @@ BAUD = "maxem: bytes without a request: is the baud rate 19200 8N1?"
 SPEAKS_TCP = "maxem: bytes without a request: does the master speak Modbus TCP? Then this is to be a tcp:// url"
 SPEAKS_RTU = ("maxem: bytes without a request: does the master speak Modbus RTU over TCP? "
               "Then this is to be a rtuovertcp:// url")
+SPEAKS_RTU_OVER_UDP = "maxem: bytes without a request: does the master speak Modbus RTU? Over UDP only Modbus UDP is served"
 TROUBLES = [  # url of the downstream, what its master sends, the sentence
     ("rtu", rtu_frame(1, REQUEST), UNIT_1),
     ("rtu", b"\xf8\x80\xfe\x00\x1e", BAUD),
@@ -36,6 +37,8 @@ TROUBLES = [  # url of the downstream, what its master sends, the sentence
     ("rtuovertcp", tcp_frame(7, 100, REQUEST), SPEAKS_TCP),
     ("tcp", tcp_frame(7, 1, REQUEST), UNIT_1),
     ("tcp", rtu_frame(100, REQUEST), SPEAKS_RTU),
+    ("udp", tcp_frame(7, 1, REQUEST), UNIT_1),
+    ("udp", rtu_frame(100, REQUEST), SPEAKS_RTU_OVER_UDP),
 ]
 
 
@@ -51,8 +54,14 @@ def house(place, scheme: str):
                           f'[downstream.maxem]\nurl = "{url}"\n{line}\n')
         with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
             until(lambda: "serving maxem" in child.log(), 10)
-            yield config, child, (lambda: serial.Serial(cable.right, 19200)) if scheme == "rtu" else (
-                lambda: socket.create_connection(("127.0.0.1", port), 5))
+            yield config, child, {"rtu": lambda: serial.Serial(cable.right, 19200), "udp": lambda: datagrams(port)}.get(
+                scheme, lambda: socket.create_connection(("127.0.0.1", port), 5))
+
+
+def datagrams(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("127.0.0.1", port))
+    return sock
 
 
 def send(connect, data: bytes) -> None:

@@ -102,6 +102,8 @@ def question_for(url: Url, line: Line | None) -> str:
     if url.is_serial:
         line = line or Line()
         return f"bytes without a request: is the baud rate {line.baudrate} {line.mode}?"
+    if url.kind.has_datagrams:
+        return "bytes without a request: does the master speak Modbus RTU? Over UDP only Modbus UDP is served"
     if url.kind.has_mbap:
         return ("bytes without a request: does the master speak Modbus RTU over TCP? Then this is to be a "
                 "rtuovertcp:// url")

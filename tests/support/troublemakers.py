@@ -26,6 +26,14 @@ def nobody(directory):
     yield f"tcp://127.0.0.1:{free_port()}"
 
 
+@contextmanager
+def silent_datagrams(directory):
+    """Something that takes datagrams and answers none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield f"udp://127.0.0.1:{sock.getsockname()[1]}"
+
+
 def at(url: str, **keys):
     """An upstream with this url, whoever is there."""
     return lambda directory: contextlib.nullcontext({"url": url.replace("DIRECTORY", str(directory)), **keys})

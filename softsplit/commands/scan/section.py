@@ -91,6 +91,8 @@ def describe_nobody(scan: Scan) -> str:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
     elif scan.has_heard_gateway:
         parts.append("the gateway itself answers, that none of them is there")
+    elif scan.url.kind.has_datagrams:
+        parts.append("does what is there speak UDP, or is the line silent")
     elif not (scan.damaged or scan.url.is_serial):
         parts.append(HELD.rstrip("?") + ", or the line is silent")
     parts.append("check power, termination, A and B, and --timeout")

@@ -5,6 +5,7 @@ An error says what happened; what this adds follows after a semicolon, so that "
 
 from collections import deque
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from softsplit.config.line import Line
 from softsplit.config.url import Url
@@ -59,6 +60,8 @@ def look_for(url: Url, error: UpstreamError) -> str:
 def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
     """What to look at when nobody has ever answered on a wire, in either dialect."""
     look = look_at(line, are_many)
+    if url.kind.has_datagrams:
+        return f"does what is there speak UDP, or is its url {replace(url, scheme='tcp')}? Or the line is silent: {look}"
     return look if url.is_serial else f"{HELD} Or the line is silent: {look}"
 
 
