@@ -29,6 +29,7 @@ from softsplit.web.markup import Markup, tag
 from softsplit.web.page import Pages
 from softsplit.web.plot import draw_plot
 from softsplit.web.since import Since
+from softsplit.web.site import Site
 from softsplit.web.tiles import FEW
 from softsplit.web.values import WatchedUnit
 from softsplit.web.verdict import headline, kind_of
@@ -156,6 +157,24 @@ def test_a_value_is_good_where_it_is_good_for_every_master():
     good, stale = (WatchedUnit("a", "1", profile, each, [register]) for each in (mirrors[:1], mirrors))
     assert good.values([register])[0].number == 7 and not good.values([register])[0].is_stale
     assert stale.values([register])[0].number is None and stale.values([register])[0].is_stale
+
+
+def test_no_value_is_served_for_longer_than_it_is_good(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("softsplit.clock.now", clock)
+    until = clock.now + 0.1
+    watching = watched(seen=lambda block: Seen(b"\0" * block.byte_count, 0.0, until) if clock.now <= until else Seen(None, 0.0, NEVER))
+    upstreams, downstreams = {"meters": upstream()}, {"victron": downstream()}
+    status = Status.of(judge(upstreams, downstreams), upstreams, downstreams)
+    site = Site(StatusPage("http://127.0.0.1:0"), lambda: status, [watching])
+
+    def answer(path: str) -> str:
+        return site.answer("GET", path, ["127.0.0.1"]).body.decode()
+
+    assert json.loads(answer("/units/meters/1.json"))["values"]["active_power_total"]["value"] == 0
+    assert "<b data-good" not in answer("/"), "a browser may be shown this page for a while"
+    clock.now += 0.11
+    assert json.loads(answer("/units/meters/1.json"))["values"]["active_power_total"]["value"] is None
 
 
 def test_the_shortlist_has_what_a_household_asks_for():

@@ -1,4 +1,4 @@
-"""The diagnostics unit: input registers from which a PLC can read how everything stands; see `diagnostictable`.
+"""The diagnostics unit: input registers by which a PLC knows how everything stands; see `diagnostictable`.
 
 Blocks are judged as for the masters of this server; the counters are those of the upstream.
 """
@@ -42,7 +42,7 @@ Counts = Callable[[], tuple[int, int, int, int, int]]  # requests, answers, exce
 
 @dataclass(frozen=True, slots=True)
 class UnitFacts:
-    """How a unit stands; its last error, for how many seconds it lasts, when its last good answer was asked for."""
+    """How a unit stands; its last error, for how many seconds, when its last good answer was asked for."""
 
     standing: int
     error: int = 0
@@ -52,7 +52,7 @@ class UnitFacts:
 
 @dataclass(frozen=True, slots=True)
 class WireFacts:
-    """How an upstream stands: the seconds that its wire was busy, its reconnects, for how long it has been away."""
+    """How an upstream stands: the seconds its wire was busy, its reconnects, for how long it has been away."""
 
     state: int
     busy: float
@@ -136,7 +136,8 @@ class Diagnostics(Slave):
 
     def _summary(self, now: float) -> bytes:
         states = [state for each in self._watched.values() for state in each.mirror.states(now)]
-        return pack(SUMMARY, VERSION, _state(states), len(self._watched), int(now - self._started_at), len(self._wires))
+        return pack(SUMMARY, VERSION, _state(states), len(self._watched), int(now - self._started_at),
+                    len(self._wires))
 
     def _unit(self, unit: int, now: float) -> bytes:
         watched = self._watched[unit]
@@ -150,15 +151,17 @@ class Diagnostics(Slave):
     def _unit_too(self, unit: int, now: float) -> bytes:
         watched = self._watched[unit]
         states = watched.mirror.states(now)
-        fault = watched.fault(now) if watched.fault else UnitFacts(ANSWERS, good_at=max(_taken(states), default=None))
+        fault = (watched.fault(now) if watched.fault else
+                 UnitFacts(ANSWERS, good_at=max(_taken(states), default=None)))
         good = 0 if fault.good_at is None else int(time.time() - (now - fault.good_at))
-        return pack(UNIT_TOO, unit, _state(states), fault.standing, fault.error, int(fault.seconds), good, watched.name)
+        return pack(UNIT_TOO, unit, _state(states), fault.standing, fault.error, int(fault.seconds), good,
+                    watched.name)
 
     def _wire(self, wire: "Wire", now: float) -> bytes:
         facts = wire.facts(now)
         busy = self._rates.update(self._busy(now), now)[wire.name]
-        return pack(UPSTREAM, facts.state, round(1000 * busy), facts.reconnects, int(facts.away), facts.units, facts.mute,
-                    short_name(wire.name))
+        return pack(UPSTREAM, facts.state, round(1000 * busy), facts.reconnects, int(facts.away), facts.units,
+                    facts.mute, short_name(wire.name))
 
     def _busy(self, now: float) -> dict[Hashable, float]:
         return {wire.name: wire.facts(now).busy for wire in self._wires}

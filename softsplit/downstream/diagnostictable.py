@@ -1,7 +1,7 @@
 """The table of the diagnostics unit: which register says what. Pure.
 
-Whoever changes a row changes what is served and what the README says of it. Rows may be added, at the end of a
-group or in a new one, with a new VERSION; none moves, because PLCs have their addresses.
+Whoever changes a row changes what is served and what the README says of it. Rows may be added, at the end of
+a group or in a new one, with a new VERSION; none moves, because PLCs have their addresses.
 """
 
 import struct
@@ -16,7 +16,8 @@ NAME = 16  # characters
 FORMS = {1: "H", 2: "I", NAME // 2: f"{NAME}s"}  # by registers
 HIGHEST = {1: 0xFFFF, 2: 0xFFFF_FFFF}
 STATES = "1 all is fresh, 2 some is, 3 nothing is"
-ERRORS = "0 none so far; a Modbus exception by its code; 256 no answer, 257 a damaged one, 258 gateway or adapter away"
+ERRORS = ("0 none so far; a Modbus exception by its code; 256 no answer, 257 a damaged one, "
+          "258 gateway or adapter away")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ GROUPS = (  # where each begins, in words, and its rows
 
 
 def pack(rows: Sequence[Row], *values: int | str) -> bytes:
-    """Return the registers that say these values, one for each row; a number that is too high is the highest."""
+    """Return the registers that say these values, one for each row; what is too high is the highest."""
     forms = "".join(FORMS[row.registers] for row in rows)
     return struct.pack(f">{forms}", *(_packed(row, value) for row, value in zip(rows, values, strict=True)))
 
@@ -93,7 +94,8 @@ def short_name(upstream: str, unit: object = None) -> str:
 
 def in_markdown() -> str:
     """Return the table as the README shows it, a line for each group."""
-    return "\n".join(["| from | registers |", "| --- | --- |", *(f"| {where} | {_in_words(rows)} |" for where, rows in GROUPS)])
+    rows = (f"| {where} | {_in_words(rows)} |" for where, rows in GROUPS)
+    return "\n".join(["| from | registers |", "| --- | --- |", *rows])
 
 
 def _in_words(rows: Sequence[Row]) -> str:

@@ -20,6 +20,10 @@ class Event:
     text: str
 
     @property
+    def is_bad(self) -> bool:
+        return self.level >= logging.WARNING
+
+    @property
     def when(self) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.time))
 

@@ -10,8 +10,8 @@ RANKS = [re.compile(each) for each in (  # what matters most comes first; the re
     r"(system_)?current(_l\d)?", r"monoblock_voltage_\d+", "(alarm|error).*", ".*temperature.*", "frequency",
     "active_energy_import_total", "active_energy_export_total")]
 SHORTLIST = [re.compile(each) for each in (  # where there is room for a few
-    "state_of_charge", "state", r"(active_)?power(_total)?", r"active_power_l\d", "active_energy_import_total",
-    "active_energy_export_total")]
+    "state_of_charge", "state", r"(active_)?power(_total)?", r"active_power_l\d",
+    "active_energy_import_total", "active_energy_export_total")]
 
 
 def rank(name: str) -> int:
@@ -21,8 +21,10 @@ def rank(name: str) -> int:
 
 def shortlist(registers: Iterable[Register], most: int) -> list[Register]:
     """Return the few registers to show where there is no room for all; among equals numbers come first."""
-    ordered = sorted(registers, key=lambda each: (_place(each.name, SHORTLIST), rank(each.name), each.row.number is None))
-    return ordered[:most]
+    def order(each: Register) -> tuple[int, int, bool]:
+        return _place(each.name, SHORTLIST), rank(each.name), each.row.number is None
+
+    return sorted(registers, key=order)[:most]
 
 
 def _place(name: str, patterns: list[re.Pattern[str]]) -> int:

@@ -1,4 +1,4 @@
-"""One connection, one request: its head is read whole, in bounded time and size, before anything is made of it."""
+"""One connection, one request: its head is read whole, in bounded time and size, before it is looked at."""
 
 import io
 import socket
@@ -20,7 +20,7 @@ class TooMuch(ValueError):
 
 
 def read_head(sock: socket.socket, deadline: float) -> bytes:
-    """Return all up to the empty line behind the headers, or what came before the end. Raises OSError, TooMuch."""
+    """Return all up to the empty line behind the headers, or to the end. Raises OSError, TooMuch."""
     head = b""
     while not any(end in head for end in ENDS):
         if len(head) >= LARGEST_HEAD:

@@ -1,7 +1,7 @@
-"""By which names a browser may call this machine: a page of somebody else's that points its name here gets nothing.
+"""By which names a browser may call this machine: a name of somebody else's that points here gets nothing.
 
-Whoever owns a name may let it lead to any address (DNS rebinding), and a browser takes what is there for theirs.
-So a request has to name an address, this machine as it calls itself, or a name of the configuration.
+Whoever owns a name may let it lead to any address (DNS rebinding), and a browser takes what is there for
+theirs. So a request has to name an address, this machine as it calls itself, or a name of the configuration.
 """
 
 import socket
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 LOCAL = ("localhost", "localhost.localdomain", "ip6-localhost")
-DOMAINS = ("local", "lan", "home", "home.arpa", "fritz.box", "internal", "localdomain")  # of nobody on the internet
+DOMAINS = ("local", "lan", "home", "home.arpa", "fritz.box", "internal", "localdomain")  # nobody's out there
 
 
 class HostNames:

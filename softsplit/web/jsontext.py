@@ -1,4 +1,4 @@
-"""Strict JSON of much content, in pieces: Python's encoder lets no other thread run until it has done a piece."""
+"""Strict JSON of much content, in pieces: Python's encoder lets no other thread run during one."""
 
 import json
 from math import isfinite
@@ -14,7 +14,8 @@ def json_text(content: Any) -> str:
 
 def _text(content: Any, deep: int) -> str:
     if deep and isinstance(content, dict):
-        return "{" + ", ".join(f"{_text(str(key), 0)}: {_text(each, deep - 1)}" for key, each in content.items()) + "}"
+        entries = (f"{_text(str(key), 0)}: {_text(each, deep - 1)}" for key, each in content.items())
+        return f"{{{', '.join(entries)}}}"
     try:
         said = json.dumps(content, allow_nan=False)
     except ValueError:  # a number that is not finite

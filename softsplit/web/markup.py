@@ -26,7 +26,7 @@ def join(parts, between: str = "") -> Markup:
 
 
 def tag(name: str, *parts: object, **attributes: object) -> Markup:
-    """An element: `class_` is its class, aria_label its aria-label; True is an attribute alone, None is none."""
+    """An element: `class_` is its class, aria_label its aria-label; True is an attribute alone, None none."""
     said = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
     if name in VOID:
         return Markup(f"<{name}{said}>" if name in ("br", "hr", "meta") else f"<{name}{said}/>")

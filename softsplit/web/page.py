@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import logging
 from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
@@ -28,7 +27,8 @@ from softsplit.web.verdict import draw_troubles, draw_verdict, headline, kind_of
 def _template() -> tuple[Template, str]:
     """The document, with style and script in it; and what a browser may load for it: only these."""
     place = files(__package__) / "templates"
-    style, script, page = ((place / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "page.html"))
+    names = "page.css", "page.js", "page.html"
+    style, script, page = ((place / name).read_text(encoding="utf-8") for name in names)
     policy = (f"{LOCKED}; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
               "connect-src 'self'; img-src data:")
     return Template(Template(page).safe_substitute(style=style, script=script)), policy
@@ -48,7 +48,8 @@ class Pages:
     def front(self, status: Status, units: Sequence[WatchedUnit], events: Sequence[Event]) -> Reply:
         """The whole house."""
         values = draw_values(units, status, self._history.of, clock.now())
-        return _page(status, tag("main", draw_wiring(status), values, draw_troubles(status, self._since), _events(events)))
+        troubles = draw_troubles(status, self._since)
+        return _page(status, tag("main", draw_wiring(status), values, troubles, _events(events)))
 
     def unit(self, status: Status, unit: WatchedUnit) -> Reply:
         """All values of one unit."""
@@ -66,15 +67,17 @@ def _page(status: Status, main: Markup) -> Reply:
 
 
 def _events(events: Sequence[Event]) -> Markup:
-    rows = [tag("li", tag("time", each.when), tag("span", each.text, class_="bad" if each.level >= logging.WARNING else None))
+    rows = [tag("li", tag("time", each.when), tag("span", each.text, class_="bad" if each.is_bad else None))
             for each in events]
     return tag("section", tag("h2", "Events", id="events"), tag("ul", *rows, class_="events") if rows else
                tag("p", "nothing has happened yet", class_="dim"), aria_labelledby="events")
 
 
 def _footer(status: Status) -> Markup:
-    process = status.process
-    said = f"softsplit {process.version}, process {process.pid}, up {show_duration(status.uptime + status.age)}" if process else ""
+    said = ""
+    if process := status.process:
+        up = show_duration(status.uptime + status.age)
+        said = f"softsplit {process.version}, process {process.pid}, up {up}"
+        said += f", {process.config}" if process.config else ""
     links = [tag("a", name, href=f"/{name}") for name in ("status.json", "metrics", "healthz")]
-    return tag("footer", tag("p", said, ", " if process and process.config else "", process.config if process else ""),
-               tag("p", join(links, " ")))
+    return tag("footer", tag("p", said), tag("p", join(links, " ")))

@@ -37,8 +37,8 @@ def _unit(status: Status, name: str, number: str, unit: UnitStatus) -> Row:
     is_starting = status.health.is_starting(f"{name}/{number}")
     state, kind = _data_of(status, f"{name}/{number}", unit, is_starting)
     link = tag("a", f"unit {number}", href=unit_path(name, number))
-    return kind != "bad", tag("li", link, tag("span", unit.profile, class_="dim"), tag("span", _latency(unit), class_="dim"),
-                              tag("span", state, class_=kind))
+    profile, latency = (tag("span", each, class_="dim") for each in (unit.profile, _latency(unit)))
+    return kind != "bad", tag("li", link, profile, latency, tag("span", state, class_=kind))
 
 
 def _data_of(status: Status, origin: str, unit: UnitStatus, is_starting: bool) -> tuple[str, str]:
@@ -79,8 +79,9 @@ def _server(status: Status, name: str, downstream: DownstreamStatus) -> Markup:
 def _served(status: Status, number: str, unit: ServedStatus) -> Row:
     is_starting = status.health.is_starting(unit.origin)
     kind = "good" if not unit.stale else "note" if is_starting else "bad"
-    return kind != "bad", tag("li", f"unit {number}", tag("span", f"= {unit.origin}", class_="dim"), tag("span"),
-                              tag("span", f"{unit.fresh} of {unit.blocks} fresh", class_=kind))
+    origin = tag("span", f"= {unit.origin}", class_="dim")
+    fresh = tag("span", f"{unit.fresh} of {unit.blocks} fresh", class_=kind)
+    return kind != "bad", tag("li", f"unit {number}", origin, tag("span"), fresh)
 
 
 def _failures(exceptions: dict[int, int], silences: int) -> str:
@@ -93,9 +94,10 @@ def _few(rows: Sequence[Row], what: str) -> list[Markup]:
     chosen = sorted(range(len(rows)), key=lambda number: (rows[number][0], number))[:MOST]
     drawn = [rows[number][1] for number in sorted(chosen)]
     left = len(rows) - len(drawn)
-    return drawn + [tag("li", tag("span", f"and {show_count(left, f'more {what}')}", class_="dim"))] * (left > 0)
+    more = tag("li", tag("span", f"and {show_count(left, f'more {what}')}", class_="dim"))
+    return drawn + [more] * (left > 0)
 
 
 def _box(name: str, where: str, state: str, is_well: bool, rows: Sequence[Markup]) -> Markup:
-    return tag("article", tag("h3", name), tag("p", where, class_="dim"), tag("p", state, class_="dim" if is_well else "bad"),
-               tag("ul", *rows), class_="box")
+    return tag("article", tag("h3", name), tag("p", where, class_="dim"),
+               tag("p", state, class_="dim" if is_well else "bad"), tag("ul", *rows), class_="box")

@@ -22,8 +22,8 @@ def draw_plot(series: Series, now: float, measure: str) -> Markup:
     decimals = max(0, 1 - floor(log10(high - low)))
     said = f"{MINUTES}: {min(known):.{decimals}f} to {max(known):.{decimals}f} {measure}".rstrip()
     lines = "".join(_line(run, low, high, now) for run in _runs(recent))
-    drawing = tag("svg", tag("path", d=lines), viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", role="img",
-                  aria_label=said)
+    drawing = tag("svg", tag("path", d=lines), viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none",
+                  role="img", aria_label=said)
     ends = (tag("small", f"{end:.{decimals}f}") for end in (high, low))
     return tag("span", drawing, *ends, class_="plot")
 
@@ -50,8 +50,10 @@ def _runs(recent: Series) -> list[list[tuple[float, float]]]:
 
 def _line(run: list[tuple[float, float]], low: float, high: float, now: float) -> str:
     """A line through the numbers, in whole units from one to the next."""
-    places = [(round((at - now + SPAN) / SPAN * WIDTH), round((high - number) / (high - low) * (HEIGHT - 2)) + 1)
+    per_unit = (high - low) / (HEIGHT - 2)
+    places = [(round((at - now + SPAN) / SPAN * WIDTH), round((high - number) / per_unit) + 1)
               for at, number in run]
     x, y = places[0]
-    steps = "".join(f"l{there[0] - here[0]}{there[1] - here[1]:+d}" for here, there in zip(places, places[1:]))
+    steps = "".join(f"l{right - left}{below - above:+d}"
+                    for (left, above), (right, below) in zip(places, places[1:]))
     return f"M{x} {y}{steps or 'h1'}"

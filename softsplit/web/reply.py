@@ -1,4 +1,4 @@
-"""What is sent in answer to a request: a body, and headers that let a browser do nothing else with it. Pure."""
+"""What is sent in answer to a request: a body, and headers that let a browser do no more with it. Pure."""
 
 from dataclasses import dataclass
 from http import HTTPStatus

@@ -1,8 +1,8 @@
 """The thread that takes HTTP connections, and gives each one of its own for one request.
 
 However many come, and whatever they send, the rest of the program goes on: 16 are open at most, the one that
-is open longest makes room for a new one, few are taken in a second, and none has more than a few seconds. What
-goes wrong while one is answered, a bug included, costs that one only.
+is open longest makes room for a new one, few are taken in a second, and none has more than a few seconds.
+What goes wrong while one is answered, a bug included, costs that one only.
 """
 
 import logging
@@ -110,7 +110,7 @@ class StatusServer(Worker):
         self.cause = ""  # why it could not be opened
 
     def open(self) -> None:  # main thread
-        """Bind the port. Raises DownstreamError when a person has to help; see `downstream.servers.server`."""
+        """Bind the port. Raises DownstreamError when a person has to help, as servers of Modbus do."""
         try:
             self._acquire()
         except OSError as error:
@@ -159,7 +159,8 @@ class StatusServer(Worker):
 
     def troubles(self) -> list[Trouble]:  # any thread
         """Why the page cannot be had, if so."""
-        return [Trouble(cause=f"{self._label}: {self.url}: {self.cause}", about=self._label)] if self.cause else []
+        what = f"{self._label}: {self.url}: {self.cause}"
+        return [Trouble(cause=what, about=self._label)] if self.cause else []
 
     def _acquire(self) -> None:
         sock = listening_socket(self.url, BACKLOG)
@@ -177,4 +178,5 @@ class StatusServer(Worker):
 
     def _lose(self, error: OSError) -> None:
         self.cause = cause(error)
-        self._opening.trouble(f"{self._label}: {self.url}: {self.cause}", "; it is opened as soon as it can be")
+        self._opening.trouble(f"{self._label}: {self.url}: {self.cause}",
+                              "; it is opened as soon as it can be")

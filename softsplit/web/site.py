@@ -1,6 +1,6 @@
 """What there is to see, by the path of a request; whatever else is in a request does not matter.
 
-Everything is made of the status and of the values that masters get, as of now. What is made is kept for a
+Everything is made of the status and of the values that masters get, as of now. What costs most is kept for a
 moment, so that many requests cost hardly more than a few.
 """
 
@@ -30,7 +30,9 @@ from softsplit.web.values import WatchedUnit
 from softsplit.web.values import as_json as values_of
 
 KEPT = MARGIN  # s
-JSON_END = ".json"
+KEEPABLE = {("",), ("metrics",), ("status.json",)}  # not values alone: nothing takes them away in time
+WRONG_HOST = "call this machine by its address, or list the name under hosts in [status]"
+PATHS = "there are /, /healthz, /metrics, /status.json, /units/UPSTREAM/UNIT, and the same with .json"
 
 
 class Site:
@@ -59,15 +61,15 @@ class Site:
         if len(hosts) != 1:
             return refusal(HTTPStatus.BAD_REQUEST, "one Host header is needed")
         if not self._names.admit(hosts[0]):
-            return refusal(HTTPStatus.FORBIDDEN, "call this machine by its address, or list the name under hosts "
-                                                 "in [status]")
+            return refusal(HTTPStatus.FORBIDDEN, WRONG_HOST)
         where = tuple(unquote(part, errors="replace") for part in path.partition("?")[0].split("/")[1:])
         with self._lock:
+            now = clock.now()
             until, reply = self._kept.get(where, (0.0, None))
-            if reply is None or clock.now() > until:
+            if reply is None or now > until:
                 reply = self._make(where)
-                if reply.status is not HTTPStatus.NOT_FOUND:
-                    self._kept[where] = clock.now() + KEPT, reply
+                if where in KEEPABLE:
+                    self._kept[where] = now + KEPT, reply
             return reply
 
     def _make(self, where: tuple[str, ...]) -> Reply:
@@ -82,10 +84,9 @@ class Site:
                 return _json(as_json(self._look()))
             case ("units", upstream, unit) if found := self._units.get((upstream, unit)):
                 return self._draw.unit(self._look(), found)
-            case ("units", upstream, unit) if found := self._units.get((upstream, unit.removesuffix(JSON_END))):
+            case ("units", upstream, file) if found := self._units.get((upstream, file.removesuffix(".json"))):
                 return _json(values_of(found, self._look()))
-        return refusal(HTTPStatus.NOT_FOUND, "there are /, /healthz, /metrics, /status.json, /units/UPSTREAM/UNIT, "
-                                             "and the same with .json")
+        return refusal(HTTPStatus.NOT_FOUND, PATHS)
 
 
 def _json(content: Any) -> Reply:
@@ -103,4 +104,5 @@ def healthz(status: Status) -> Reply:
 def metrics(status: Status) -> Reply:
     """The same as of `softsplit status --prometheus`."""
     config = status.process.config if status.process else ""
-    return Reply(HTTPStatus.OK, METRICS, as_prometheus(status, Path(config) if config else None).encode(errors="replace"))
+    said = as_prometheus(status, Path(config) if config else None)
+    return Reply(HTTPStatus.OK, METRICS, said.encode(errors="replace"))

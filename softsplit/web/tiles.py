@@ -1,4 +1,4 @@
-"""The values of units: a tile for each, with the number, how long it may be shown, and its last minutes. Pure."""
+"""The values of units: a tile for each, with its number, how long that may be shown, and its last minutes."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,7 +9,7 @@ from softsplit.web.history import Series
 from softsplit.web.markup import Markup, join, tag
 from softsplit.web.paths import unit_path
 from softsplit.web.plot import MINUTES, draw_plot
-from softsplit.web.values import Shown, WatchedUnit
+from softsplit.web.values import Shown, WatchedUnit, measure_of
 
 FEW = 6  # units whose main values are all on one page; of more there is a line each
 FOLDED = 30  # units of an upstream, from which on they are folded while all is well
@@ -24,8 +24,8 @@ def draw_values(units: Sequence[WatchedUnit], status: Status, past: Past, now: f
     inside = (join(draw_unit(unit, unit.main, status, past, now) for unit in units) if len(units) <= FEW else
               join(_fold(name, [unit for unit in units if unit.upstream == name], status)
                    for name in dict.fromkeys(unit.upstream for unit in units)))
-    return tag("section", tag("h2", "Values", tag("small", f", {MINUTES}") if len(units) <= FEW else "", id="values"),
-               inside, aria_labelledby="values")
+    what = tag("small", f", {MINUTES}") if len(units) <= FEW else ""
+    return tag("section", tag("h2", "Values", what, id="values"), inside, aria_labelledby="values")
 
 
 def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, past: Past, now: float,
@@ -35,18 +35,26 @@ def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, 
     name = f"{unit.upstream}/{unit.unit}"
     title = name if is_alone else tag("a", name, href=unit_path(*unit.key))
     is_starting = status.health.is_starting(name)
-    tiles = [_tile(each, is_starting, draw_plot(past(unit, each.named.register), now, each.named.measure)
+    tiles = [_tile(each, is_starting, _plot(each, past(unit, each.named.register), now)
                    if not is_alone or each.named.register in unit.main else None) for each in shown]
     head = tag("h3", title, tag("small", f" {unit.profile.title or unit.profile.name}"))
-    return tag("article", head, tag("p", "starting", class_="why dim") if is_starting else _reasons(shown),
-               tag("ul", *tiles, class_="tiles") if tiles else tag("p", "its profile names no values", class_="dim"))
+    why = tag("p", "starting", class_="why dim") if is_starting else _reasons(shown)
+    none = tag("p", "its profile names no values", class_="dim")
+    return tag("article", head, why, tag("ul", *tiles, class_="tiles") if tiles else none)
 
 
 def _reasons(shown: Iterable[Shown]) -> Markup:
     """Why there are stale values."""
     found = list(dict.fromkeys(each.why for each in shown if each.is_stale))
-    told = found[:REASONS] + [f"and {show_count(len(found) - REASONS, 'other reason')}"] * (len(found) > REASONS)
-    return tag("p", "; ".join(told) or "all fresh", class_="why bad" if found else "why dim")  # as high, in any case
+    told = found[:REASONS]
+    told += [f"and {show_count(len(found) - REASONS, 'other reason')}"] * (len(found) > REASONS)
+    return tag("p", "; ".join(told) or "all fresh", class_="why bad" if found else "why dim")  # always as high
+
+
+def _plot(shown: Shown, series: Series, now: float) -> Markup:
+    """The last minutes, up to the value of now."""
+    latest = [] if shown.number is None else [(now, shown.number)]
+    return draw_plot([*series, *latest], now, measure_of(shown.named.register))
 
 
 def _tile(shown: Shown, is_starting: bool, plot: Markup | None) -> Markup:
@@ -71,8 +79,9 @@ def _fold(name: str, units: Sequence[WatchedUnit], status: Status) -> Markup:
         is_starting = status.health.is_starting(f"{name}/{unit.unit}")
         is_stale = any(each.is_stale for each in main) and not is_starting
         stale += is_stale
-        rows.append(tag("li", tag("a", f"unit {unit.unit}", href=unit_path(*unit.key)),
-                        tag("span", unit.profile.title or unit.profile.name, class_="dim"), *(_number(each, is_starting) for each in main)))
+        link = tag("a", f"unit {unit.unit}", href=unit_path(*unit.key))
+        kind = tag("span", unit.profile.title or unit.profile.name, class_="dim")
+        rows.append(tag("li", link, kind, *(_number(each, is_starting) for each in main)))
     says = f"{name}: {show_count(len(units), 'unit')}" + (f", {stale} stale" if stale else "")
     return tag("details", tag("summary", says), tag("ul", *rows, class_="rows"),
                open=True if stale or len(units) < FOLDED else None)

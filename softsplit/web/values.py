@@ -28,7 +28,7 @@ Key = tuple[str, str]  # upstream and unit
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value: None when it is stale, or when the device says that it has none; its age, None before the first.
+    """A value: None when it is stale, or when the device says that it has none; its age, None before any.
 
     `good_for` is for how many seconds it may be shown, 0 when it is stale; then `why` says why.
     """
@@ -75,8 +75,8 @@ class WatchedUnit:
         """All registers, what matters most first."""
         return sorted(self.registers, key=lambda each: rank(each.name))
 
-    def values(self, registers: Iterable[Register], status: Status | None = None) -> list[Shown]:  # any thread
-        """Return how these registers stand; `status` knows why some are stale."""
+    def values(self, registers: Iterable[Register], status: Status | None = None) -> list[Shown]:
+        """Return how these registers stand; `status` knows why some are stale. For any thread."""
         return [self._value(register, status) for register in registers]
 
     def _value(self, register: Register, status: Status | None) -> Shown:
@@ -94,7 +94,8 @@ class WatchedUnit:
             return Shown(Named(register, None), age, 0.0, why)
         home = next(each for each in answers if each.block == register.parts[0])
         good_for = min(each.good_until for each in seen.values()) - now
-        return Shown(Named(register, said_in(register, home, answers).value), age, min(max(good_for, 0.001), LONG))
+        said = Named(register, said_in(register, home, answers).value)
+        return Shown(said, age, min(max(good_for, 0.001), LONG))
 
     def _every(self, part: Block) -> float:
         """How often a part of a value is read, 0 when nobody knows."""
@@ -107,7 +108,8 @@ class WatchedUnit:
             return self._why_derived(status) if self.upstream == DERIVED else "it is not read"
         if not upstream.is_reachable:
             return upstream.error or "unreachable"
-        around = next((each for each in unit.blocks if each.table is block.table and each.block.contains(block)), None)
+        around = next((each for each in unit.blocks
+                       if each.table is block.table and each.block.contains(block)), None)
         if around is None:
             return "it is not read" if not upstream.is_heard else "the other master does not read it"
         if around.last_error and _is_failing(around):
@@ -117,8 +119,9 @@ class WatchedUnit:
         return describe_exception(exception) if exception and not around.answers else "its data is too old"
 
     def _why_derived(self, status: Status) -> str:
-        return next((each.why for downstream in status.downstreams.values() for each in downstream.units.values()
-                     if each.origin == f"{DERIVED}/{self.unit}" and each.why), "what it is made from is stale")
+        own = (each for downstream in status.downstreams.values() for each in downstream.units.values()
+               if each.origin == f"{DERIVED}/{self.unit}")
+        return next((each.why for each in own if each.why), "what it is made from is stale")
 
 
 def _is_failing(block: BlockStatus) -> bool:
@@ -126,7 +129,8 @@ def _is_failing(block: BlockStatus) -> bool:
     return block.last_error_age is not None and (block.age is None or block.last_error_age < block.age)
 
 
-def watched_units(downstreams: Sequence[Downstream], mirrors: Sequence[Mapping[int, Answering]]) -> list[WatchedUnit]:
+def watched_units(downstreams: Sequence[Downstream],
+                  mirrors: Sequence[Mapping[int, Answering]]) -> list[WatchedUnit]:
     """Return every unit that is served, once; `mirrors` are those of each downstream, by unit."""
     found: dict[Key, list[Answering]] = {}
     known: dict[Key, tuple[Profile, Sequence[Register], Sequence[Read]]] = {}
@@ -150,7 +154,12 @@ def as_json(unit: WatchedUnit, status: Status) -> dict:
 
 
 def _entry(shown: Shown) -> dict:
-    value, register = shown.named.value, shown.named.register
-    measure = parse_resolution(register.resolution)[1] if register.row.number else ""
-    return {"value": value.hex() if isinstance(value, bytes) else value, "measure": measure, "age": shown.age} | (
-        {"stale": shown.why} if shown.is_stale else {})
+    value = shown.named.value
+    found = {"value": value.hex() if isinstance(value, bytes) else value,
+             "measure": measure_of(shown.named.register), "age": shown.age}
+    return found | ({"stale": shown.why} if shown.is_stale else {})
+
+
+def measure_of(register: Register) -> str:
+    """The unit of measure of a register, also while it has no value; "" of what is no number."""
+    return parse_resolution(register.resolution)[1] if register.row.number else ""

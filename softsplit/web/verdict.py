@@ -1,4 +1,4 @@
-"""The first line of the page: what is the matter, in words, in a colour and in a shape; and the troubles. Pure."""
+"""The first line of the page: what is the matter, in words, colour and shape; and the troubles. Pure."""
 
 import time
 
@@ -6,7 +6,7 @@ from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble
 from softsplit.logs.conditions import show_count, show_duration, show_some
-from softsplit.web.markup import Markup, join, tag
+from softsplit.web.markup import Markup, tag
 from softsplit.web.since import Since
 
 SHAPES = {  # for those who do not tell the colours apart
@@ -34,7 +34,8 @@ def headline(health: Health) -> str:
     troubles = [each for each in health.found if each.severity == TROUBLE]
     if not troubles:
         waiting = [each for each in health.found if each.severity == STARTING]
-        return f"Starting: {waiting[0].cause}" if len(waiting) == 1 else "Starting, not everything has answered yet"
+        return (f"Starting: {waiting[0].cause}" if len(waiting) == 1 else
+                "Starting, not everything has answered yet")
     what = troubles[0].cause.partition("; ")[0]
     more = f" (and {show_count(len(troubles) - 1, 'other trouble')})" if len(troubles) > 1 else ""
     return f"{what}{more}"
@@ -43,9 +44,10 @@ def headline(health: Health) -> str:
 def draw_verdict(status: Status, figures: str) -> Markup:
     """The top of the page."""
     kind = kind_of(status.health)
-    shape = tag("svg", *(tag("path", d=line) for line in SHAPES[kind]), viewBox="0 0 32 32", aria_hidden="true")
+    lines = (tag("path", d=line) for line in SHAPES[kind])
+    shape = tag("svg", *lines, viewBox="0 0 32 32", aria_hidden="true")
     now = time.strftime("%H:%M:%S", time.localtime(time.time() - status.age))
-    words = {"well": "", "starting": "", "degraded": "Something is wrong. ", "down": "Nothing is served. "}[kind]
+    words = {"degraded": "Something is wrong. ", "down": "Nothing is served. "}.get(kind, "")
     more = tag("a", "Cause and cure", href="#troubles") if kind in ("degraded", "down") else None
     return tag("header", shape, tag("div", tag("h1", headline(status.health), aria_live="polite"),
                                     tag("p", f"{words}{figures}, at {now}", more)), class_=f"verdict {kind}")
@@ -59,7 +61,8 @@ def draw_troubles(status: Status, since: Since) -> Markup:
         return Markup("")
     title = {TROUBLE: "Troubles", STARTING: "Starting", NOTE: "Notes"}[found[0].severity]
     rows = [_trouble(each, since.of(each)) for each in found]
-    return tag("section", tag("h2", title, id="troubles"), tag("ul", *rows, class_="troubles"), aria_labelledby="troubles")
+    return tag("section", tag("h2", title, id="troubles"), tag("ul", *rows, class_="troubles"),
+               aria_labelledby="troubles")
 
 
 def _trouble(trouble: Trouble, lasting: float | None) -> Markup:
@@ -70,7 +73,7 @@ def _trouble(trouble: Trouble, lasting: float | None) -> Markup:
     if trouble.affects:
         more.append(f"stale: {show_some(trouble.affects)}")
     prefix = {STARTING: "starting: ", NOTE: "note: "}.get(trouble.severity, "")
-    return tag("li", tag("b", f"{prefix}{what}"), join(tag("p", each) for each in more), class_=trouble.severity)
+    return tag("li", tag("b", f"{prefix}{what}"), *(tag("p", each) for each in more), class_=trouble.severity)
 
 
 def _when(ago: float) -> str:

@@ -13,13 +13,22 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from softsplit import clock
+from softsplit import Downstream, clock
+from softsplit.config.topology import Topology
 from softsplit.logs.conditions import TokenBucket
 from tests.long.house import POWERS, UNITS, Gateway, age_of, cpu_seconds
-from tests.support import SOFTSPLIT, Child, TcpMaster, until
+from tests.support import (
+    SOFTSPLIT,
+    Child,
+    TcpMaster,
+    brisk_profile,
+    simulated_gateway,
+    splitting,
+    until,
+    upstream_of,
+)
 from tests.support.browser import ask
 from tests.support.httpfuzz import fuzz_http, odd_request
-from tests.test_web import watched
 
 ROUNDS, SECONDS, PAUSE = 5, 6.0, 0.01
 GET = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -171,7 +180,9 @@ def check_odd_requests_to_the_status_page():
     log = logging.getLogger("softsplit")
     log.addHandler(handler := logging.handlers.BufferingHandler(10**6))
     threading.excepthook = lambda found: said.append(found)
-    with watched() as splitter:
+    profile = brisk_profile()
+    with simulated_gateway(profile) as gateway, splitting(Topology(
+            [Downstream("tcp://127.0.0.1:0", [upstream_of(gateway, profile)])], status="http://127.0.0.1:0")) as splitter:
         splitter.page._rate = TokenBucket(10**9, 1e-9)  # all at once
         port = splitter.page.url.port
 

@@ -27,8 +27,9 @@ from softsplit.errors import SoftsplitError
 @click.option("--prometheus", "wants_prometheus", is_flag=True,
               help="Print metrics for the textfile collector of Prometheus' node exporter.")
 @click.option("--nagios", "wants_nagios", is_flag=True,
-              help="Print and exit as a plug-in of Nagios or Icinga does: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
-@click.option("--watch", "wants_watch", is_flag=True, help="Print a line when the status changes, until Ctrl-C.")
+              help="Print and exit as a plug-in of Nagios does: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
+@click.option("--watch", "wants_watch", is_flag=True,
+              help="Print a line when the status changes, until Ctrl-C.")
 @click.option("--output", type=FILE, metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
 def status(path, wants_json, wants_prometheus, wants_nagios, wants_watch, output):
     """Show the status of a running splitter: wiring, data ages, masters and faults.

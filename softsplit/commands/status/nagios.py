@@ -1,4 +1,4 @@
-"""A status as monitoring plug-ins tell it: Nagios, Icinga and their kin (Monitoring Plugins guidelines, 2.1 to 2.6)."""
+"""A status as plug-ins of Nagios, Icinga and their kin tell it (Monitoring Plugins guidelines, 2.1 to 2.6)."""
 
 from softsplit.daemon.health import FRESH, NOTHING_SERVED
 from softsplit.daemon.status import Status
@@ -38,7 +38,8 @@ def figures(status: Status) -> str:
     units = [unit for each in status.downstreams.values() for unit in each.units.values()]
     blocks = sum(unit.blocks for unit in units)
     mute = sum(unit.is_mute for each in status.upstreams.values() for unit in each.units.values())
-    masters = sum(master.requests > 0 for each in status.downstreams.values() for master in each.masters.values())
+    masters = sum(master.requests > 0 for each in status.downstreams.values()
+                  for master in each.masters.values())
     busy = max((each.utilisation for each in status.upstreams.values()), default=0.0)
     return (f"fresh={sum(unit.fresh for unit in units)};;;0;{blocks} mute={mute};;;0 masters={masters};;;0 "
             f"busy={100 * busy:.1f}%;;;0;100 uptime={status.uptime + status.age:.0f}s;;;0")

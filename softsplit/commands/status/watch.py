@@ -9,7 +9,8 @@ from softsplit.daemon.troubles.trouble import NOTE
 from softsplit.printable import printable
 
 EVERY = 1.0  # s, as often as a status is written
-WORDS = {FRESH: "all is well", DEGRADED: "degraded", NOTHING_SERVED: "nothing served", NOT_RUNNING: "not running"}
+WORDS = {FRESH: "all is well", DEGRADED: "degraded", NOTHING_SERVED: "nothing served",
+         NOT_RUNNING: "not running"}
 
 
 def changes(look: Callable[[], Status]) -> Iterator[str]:
