@@ -205,6 +205,21 @@ def test_a_value_that_would_say_not_available_or_does_not_fit_is_not_encoded():
     assert encode(high, 5, into=b"\x11\x22") == b"\x05\x22"
 
 
+def test_values_count_only_where_a_register_says_what_the_device_is():
+    profile = parse_profile("""
+        where = { address = 0, equals = [101, 103] }
+        block = [{ address = 0, count = 4 }, { address = 10, count = 1 }]
+        register = [{ name = "model", address = 0, type = "u16" }, { name = "power", address = 1, type = "s16" },
+                    { name = "label", address = 2, type = "text", count = 2 }, { name = "other", address = 10, type = "u16" }]""", "own")
+    assert said(profile, "0067 0005 4142 4300") == {"model": 103, "power": 5, "label": "ABC"}
+    assert said(profile, "0068 0005 4142 4300") == {"model": 104, "power": None, "label": None}
+    assert said(profile, "0007", 10) == {"other": 7}
+    with pytest.raises(ConfigError, match=r"where: holding registers 0x0014\+1 does not lie inside one block"):
+        parse_profile("where = { address = 20, equals = 1 }\n" + FIRST, "own")
+    with pytest.raises(ConfigError, match="where: equals is needed"):
+        parse_profile("where = { address = 1 }\n" + FIRST, "own")
+
+
 # Register maps of makers, as their documents have them, and answers whose values were worked out by hand
 
 MAPS = {

@@ -68,7 +68,11 @@ ELSEWHERE = {
                         "active_energy_export_tariff_1": 809},
     "socomec-countis-e2x": {"voltage_l1_n": 50520, "current_l1": 50528, "active_power_total": 50536, "active_power_l1": 50544,
                             "reactive_power_l1": 50550, "active_energy_import_total": 50946, "active_energy_export_total": 50952},
-    "sunspec-inverter": {"operating_state": 40107},  # 40083 - 14 + 38, openWB
+    "sunspec-inverter": {"active_power_total": 40083, "active_energy_export_total": 40093, "operating_state": 40107},  # openWB
+    "sunspec-inverter-66": {"current_total": 40072, "current_l1": 40073, "voltage_l1_n": 40080, "active_power_total": 40084,
+                            "frequency": 40086, "active_energy_export_total": 40094, "operating_state": 40108},  # ModDef
+    "sunspec-meter": {"current_l1": 40072, "voltage_l1_n": 40077, "frequency": 40085, "active_energy_export_total": 40107,
+                      "active_energy_import_total": 40115},  # SolarEdge's technical note, its meter 1 at 40188 put to 40069
     "victron-gx": {**phases("pv_on_output_power_*", 808, 809, 810), **phases("pv_on_grid_power_*", 811, 812, 813),
                    **phases("grid_power_*", 820, 821, 822), "battery_power": 842, "state_of_charge": 843, "pv_dc_power": 850},
     "victron-gx-acload": {**phases("voltage_*_n", 3910, 3912, 3914), **phases("current_*", 3911, 3913, 3915),
@@ -153,7 +157,11 @@ SAID = {
         "voltage_l1_n": 228.7, "current_l1": 8.01, "active_power_total": -1832.8, "apparent_power_total": 1832.97,
         "reactive_power_total": 18.1, "power_factor_total": -1.0, "frequency": 49.95, "active_energy_import_total": 0.097,
         "active_energy_export_total": 0.036, "reactive_energy_import_total": 0.009, "reactive_energy_export_total": 0.0},
-    "sunspec-inverter": {"sunspec_model": 103, "operating_state": "sleeping"},
+    "sunspec-inverter": {
+        "sunspec_model": 103, "current_total": 0.0, "current_l1": 0.0, "current_l2": 0.0, "current_l3": 0.0, "voltage_l1_l2": 0.0,
+        "voltage_l3_l2": 0.0, "voltage_l1_l3": 0.0, "voltage_l1_n": 283.1, "voltage_l2_n": 283.4, "voltage_l3_n": 279.6,
+        "active_power_total": 0.0, "frequency": 59.99, "apparent_power_total": 0.0, "active_energy_export_total": 17_129_352.0,
+        "dc_current": 0.0, "dc_voltage": 0.0, "dc_power": 0.0, "heat_sink_temperature": 0.0, "operating_state": "sleeping"},
 }
 
 

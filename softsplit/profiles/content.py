@@ -1,6 +1,7 @@
 """The content of a profile's file, made into a Profile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
@@ -18,16 +19,18 @@ from softsplit.profiles.entries import (
     orders_of,
     register_of,
     registers_of,
+    where_of,
 )
 from softsplit.profiles.identify import Identify, Named
 from softsplit.profiles.profile import MOST_REGISTERS, Profile
+from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.functions import MAX_REGISTERS
 
 Item = TypeVar("Item")
 TEXT_KEYS = ("title", "source", "unconfirmed", "vendor", "product", "revision")
 PROFILE_KEYS = (*TEXT_KEYS, "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
-                "readable", "alone", "unused", "same_tables", "identify", "block", "register")
+                "where", "readable", "alone", "unused", "same_tables", "identify", "block", "register")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 SAYS_KEYS = ("starts_with", "equals")
 NAMED_KEYS = ("vendor", "product")
@@ -43,20 +46,33 @@ def profile_of(content: Entry, name: str) -> Profile:
         hints.require_keys(content, PROFILE_KEYS)
         habits = _habits(content)
         functions = content.get("functions")
+        reads = _each(content, "block", partial(_read, habits=habits))
+        registers = chain(*_each(content, "register", partial(registers_of, habits=habits)))
         return Profile(
             name=name,
             **{key: checks.require_type(content.get(key, ""), str, key) for key in TEXT_KEYS},
             functions=None if functions is None else checks.require_type(functions, list, "functions", "[3, 4, 16]"),
             readable=_each(content, "readable", partial(block_of, habits=habits)),
             alone=_each(content, "alone", partial(block_of, habits=habits)),
-            reads=_each(content, "block", partial(_read, habits=habits)),
+            reads=reads,
             identify=_identify(content.get("identify", []), habits),
-            registers=tuple(chain(*_each(content, "register", partial(registers_of, habits=habits)))),
+            registers=tuple(_guarded(content, habits, reads, registers)),
             max_count=content.get("max_count", MAX_REGISTERS), gap=content.get("gap", 0.0),
             unused=content.get("unused"), same_tables=content.get("same_tables", False),
         )
     except ConfigError as error:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
+
+
+def _guarded(content: Entry, habits: Habits, reads: Iterable[Read], registers: Iterable[Register]) -> Iterator[Register]:
+    """Give the registers, those of the block in which `where` stands with that condition."""
+    where = where_of(content, habits) if "where" in content else None
+    home = next((read.block for read in reads if where and read.block.contains(where.register.block)), None)
+    if where and not home:
+        raise ConfigError(f"{where.register.block} does not lie inside one block", "where")
+    for each in registers:
+        is_own = where and home and home.contains(each.parts[0]) and each.parts != where.register.parts
+        yield replace(each, where=where) if is_own and not each.where else each
 
 
 def _habits(content: Entry) -> Habits:

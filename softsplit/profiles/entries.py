@@ -7,8 +7,9 @@ from typing import Any
 from softsplit import checks
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import hints
+from softsplit.profiles.conditions import Sign, Where
 from softsplit.profiles.profile import MOST_REGISTERS
-from softsplit.profiles.register import Register, Sign
+from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.times import parse_layout
@@ -20,12 +21,13 @@ BLOCK_KEYS = ("table", "address", "count")
 VALUE_KEYS = (*BLOCK_KEYS, "addresses", "type", *ORDER_KEYS, "not_available", "mask", "byte", "encoding", "characters",
               "layout")
 REGISTER_KEYS = (*VALUE_KEYS, "name", "repeat", "stride", "resolution", "offset", "states", "exponent", "times", "sign",
-                 "unconfirmed", "constant")
+                 "unconfirmed", "constant", "where")
 FACTOR_KEYS = (*VALUE_KEYS, "resolution")
 ELSE = "else"  # the state of every count that no other state names
 EXAMPLES = {
     "exponent": "exponent = { address = 84 }", "times": 'times = [{ address = 6, type = "u16" }]',
     "sign": "sign = { address = 0x101C, negative = 1 }", "addresses": "addresses = [78, 80]",
+    "where": "where = { address = 40069, equals = [101, 102, 103] }",
     "states": 'states = { 0 = "off", 1 = "on" }',
 }
 
@@ -129,7 +131,7 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
         if "exponent" in entry else None,
         times=_times(entry, name, own), sign=_sign(entry, name, own),
         unconfirmed=checks.require_truth(entry.get("unconfirmed", False), "unconfirmed"),
-        constant=entry.get("constant"), **orders)
+        constant=entry.get("constant"), where=where_of(entry, own) if "where" in entry else None, **orders)
 
 
 def _place(entry: Entry, type_name: str, habits: Habits, allowed: Collection[str]) -> tuple[Block, list[int]]:
@@ -182,13 +184,25 @@ def _times(entry: Entry, name: str, habits: Habits) -> list[Register]:
                     "times") for number, each in enumerate(stated, 1)]
 
 
-def _sign(entry: Entry, name: str, habits: Habits) -> Sign | None:
+def _sign(entry: Entry, name: str, habits: Habits) -> Sign[Register] | None:
     if "sign" not in entry:
         return None
     stated = _table_of(entry, "sign")
     place = {key: value for key, value in stated.items() if key != "negative"}
     register = _factor({"type": "u16", **place}, f"{name} sign", habits, "sign", VALUE_KEYS)
     return Sign(register, checks.require_type(stated.get("negative", 1), int, "sign.negative"))
+
+
+def where_of(entry: Entry, habits: Habits) -> Where[Register]:
+    """Return the register that has to say something, and what."""
+    stated = checks.require_type(entry["where"], dict, "where", EXAMPLES["where"])
+    equals = stated.get("equals", [])
+    place = {key: value for key, value in stated.items() if key != "equals"}
+    register = _factor({"type": "u16", **place}, "where", habits, "where", VALUE_KEYS)
+    counts = [checks.require_type(each, int, "where.equals") for each in (equals if isinstance(equals, list) else [equals])]
+    if not counts:
+        raise ConfigError("equals is needed, and not empty", "where")
+    return Where(register, tuple(counts))
 
 
 def _states(states: Entry) -> dict[int, str]:

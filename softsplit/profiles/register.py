@@ -10,6 +10,7 @@ from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError, show
 from softsplit.profiles.bitfield import Field, field_of
+from softsplit.profiles.conditions import Sign, Where
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.numbers import MOST_MOD10
@@ -34,7 +35,8 @@ class Register:
     that are no neighbours. `encoding` and `characters` say how text is written, `layout` how a time.
 
     Other registers may have a say in a number: `exponent` is a power of ten, `times` are ratios by which it is
-    multiplied, `sign` turns it round. Then `parts` and `needs` are not the same.
+    multiplied, `sign` turns it round; `where` says on which devices it is this value at all. Then `parts` and
+    `needs` are not the same.
 
     `constant` is what a derived unit of this make says there, as its model.
     """
@@ -53,13 +55,14 @@ class Register:
     byte: str = ""
     exponent: "Register | None" = None
     times: Settled[Iterable["Register"], tuple["Register", ...]] = Settled(())
-    sign: "Sign | None" = None
+    sign: "Sign[Register] | None" = None
     addresses: Settled[Iterable[int], tuple[int, ...]] = Settled(())
     encoding: str = ""
     characters: str = ""
     layout: str = ""
     unconfirmed: bool = False
     constant: values.Value | None = None
+    where: "Where[Register] | None" = None
     parts: tuple[Block, ...] = field(init=False, default=())  # where the value itself stands
     needs: tuple[Block, ...] = field(init=False, default=())  # and all else that has a say in it
     bits: Field = field(init=False, repr=False)  # which of the bits are its own
@@ -92,12 +95,17 @@ class Register:
     @property
     def factors(self) -> "tuple[Register, ...]":
         """The other registers which have a say in the value."""
-        return (*filter(None, (self.exponent,)), *self.times, *((self.sign.register,) if self.sign else ()))
+        return (*filter(None, (self.exponent,)), *self.times, *((self.sign.register,) if self.sign else ()),
+                *((self.where.register,) if self.where else ()))
 
     @property
     def says_absent(self) -> bool:
         """Whether the register has a way to say that there is no value."""
         return bool(self.not_available) or self.type in FLOATS
+
+    @property
+    def _conditions(self) -> "tuple[Register, ...]":
+        return (self.where.register,) if self.where else ()
 
     @property
     def is_scaled(self) -> bool:
@@ -165,6 +173,8 @@ class Register:
         is None, nobody knows the value.
         """
         if self.block.table.holds_bits:
+            if factor is None:
+                return None
             if self.type != "bits":
                 return data
             return self._named(tuple(map(bool, unpack_bits(data, self.block.count))))
@@ -201,6 +211,10 @@ class Register:
             value = said.get(each)
             if not isinstance(value, (int, float)):
                 return None
+            if self.where and each is self.where.register:
+                if value not in self.where.equals:
+                    return None
+                continue
             if each is self.exponent:
                 if value % 1 or abs(value) > LARGEST_EXPONENT:
                     return None
@@ -221,17 +235,9 @@ class Register:
         """What so many counts are; whole only where every count is; None when that is beyond all floats."""
         worth, offset = values.parse_resolution(self.resolution)[0], Decimal(repr(self.offset))
         number = Decimal(repr(count)) * worth * factor + offset
-        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and not self.is_scaled
+        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and self.factors == self._conditions
         measured = int(number) if is_whole else float(number)
         return measured if is_whole or isfinite(measured) else None
-
-
-@dataclass(frozen=True, eq=False)
-class Sign:
-    """A register which says that a number is below zero, by being `negative`."""
-
-    register: Register
-    negative: int = 1
 
 
 def _listed(stated: object) -> Iterable[object]:

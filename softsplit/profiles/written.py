@@ -60,6 +60,7 @@ def _register(register: Register) -> Entry:
         "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign else {},
         "unconfirmed": register.unconfirmed,
         "constant": register.constant,
+        "where": _value(register.where.register) | {"equals": list(register.where.equals)} if register.where else {},
     }
     return found | {key: value for key, value in others.items() if value or key == "constant" and value is not None}
 

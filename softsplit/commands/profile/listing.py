@@ -75,6 +75,9 @@ def _notes(register: Register) -> Iterator[str]:
         yield f"times {_place(each)}" + (f" ({each.resolution})" if each.resolution != "1" else "")
     if register.sign:
         yield f"negative where {_place(register.sign.register)} is {register.sign.negative}"
+    if register.where:
+        said = " or ".join(map(str, register.where.equals))
+        yield f"where {_place(register.where.register)} is {said}"
     if register.offset:
         yield f"{register.offset:+g}"
     if register.states:
@@ -114,4 +117,4 @@ def _doubtful_addresses(blocks: Iterable[Block]) -> Iterator[str]:
     doubts = {block.address: doubt for block in blocks if (doubt := doubt_about(block.address, block.table))}
     for doubt in list(doubts.values())[:1]:
         others = len(doubts) - 1
-        yield doubt + (f"; likewise {show_count(others, 'other address')}" if others else "")
+        yield doubt + (f"; likewise {show_count(others, 'other')}" if others else "")

@@ -99,6 +99,8 @@ class SimulatedUnit(FaultyUnit):
         """What another register says that has a say in this one."""
         if named := self._named.get((factor.type, factor.parts)):
             return self._value(named, shown, t) or 0
+        if register.where and factor is register.where.register:
+            return register.where.equals[0]
         if register.sign and factor is register.sign.register:
             is_negative = isinstance(value, (int, float)) and value < 0
             return register.sign.negative if is_negative else int(register.sign.negative == 0)
