@@ -83,7 +83,7 @@ def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener)
     profile = served.origin.profile
     store = store_for(served.upstream, served.origin, downstream.max_age)
     way = None if isinstance(upstream, Listener) else _way(downstream, served, upstream)
-    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way, profile.identity)
+    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way, profile.nameplate)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:

@@ -19,7 +19,7 @@ from softsplit.downstream.unserved import Unserved
 from softsplit.errors import ConfigError
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu, pdu
-from softsplit.protocol.identity import Identity
+from softsplit.protocol.nameplate import Nameplate
 from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, splitting, until
 from tests.support.bus import good_answer
 from tests.support.datagramdevice import DatagramDevice
@@ -209,19 +209,19 @@ def test_a_simulated_device_names_itself_and_scan_tells():
     ("2b", "ab 01"),
 ])
 def test_identification_answers_as_the_specification_says(asked, answer):
-    identity = Identity("ACME", "M2", "1.0")
-    found = identity.answer(7, bytes.fromhex(asked))
+    nameplate = Nameplate("ACME", "M2", "1.0")
+    found = nameplate.answer(7, bytes.fromhex(asked))
     assert found == bytes.fromhex(answer)
     if found[0] == 0x2B:
         assert pdu.identification_size(found) == len(found)
-    assert identity.answer(7, b"\x03\0\0\0\1") is None
+    assert nameplate.answer(7, b"\x03\0\0\0\1") is None
 
 
-def test_whatever_is_asked_an_identity_answers_with_a_whole_pdu_or_nothing():
-    dice, identity = random.Random(43), Identity("A" * 60, "B" * 60, "C" * 60)
+def test_whatever_is_asked_a_nameplate_answers_with_a_whole_pdu_or_nothing():
+    dice, nameplate = random.Random(43), Nameplate("A" * 60, "B" * 60, "C" * 60)
     for _ in range(3000):
         asked = dice.choice((b"\x11", b"\x2b", b"\x2b\x0e", b"")) + dice.randbytes(dice.randint(1, 5))
-        answer = identity.answer(1, asked)
+        answer = nameplate.answer(1, asked)
         assert answer is None or 2 <= len(answer) <= 253 and (answer[0] & 0x7F) == asked[0]
 
 

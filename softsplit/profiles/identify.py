@@ -9,12 +9,12 @@ from softsplit.errors import ConfigError
 from softsplit.profiles.register import Register
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Read
-from softsplit.protocol.identity import LONGEST, Identity
+from softsplit.protocol.nameplate import LONGEST, Nameplate
 
 OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # of function 43/14; MAP 6.21
 
 
-def identity_of(**texts: object) -> Identity | None:
+def nameplate_of(**texts: object) -> Nameplate | None:
     """Return what a device calls itself, by the words of OBJECTS; None when nothing of it is said. Raises ConfigError."""
     named = {key: checks.require_name(text, key) for key, text in texts.items()}
     for key, text in named.items():
@@ -22,7 +22,7 @@ def identity_of(**texts: object) -> Identity | None:
             raise ConfigError("is missing; vendor, product and revision belong together", key)
         if len(text.encode()) > LONGEST:
             raise ConfigError(f"{checks.show(text)} is too long; allowed are {LONGEST} bytes", key)
-    return Identity(**named) if any(named.values()) else None
+    return Nameplate(**named) if any(named.values()) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError, show
 from softsplit.profiles.encoding import encode
-from softsplit.profiles.identify import Identify, Named, identity_of
+from softsplit.profiles.identify import Identify, Named, nameplate_of
 from softsplit.profiles.joining import Answer, Said, said_by
 from softsplit.profiles.layout import Layout, require_unique
 from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import Block, Read, merge
 from softsplit.protocol.functions import DATA_ACCESS, MAX_REGISTERS, Table, writing
-from softsplit.protocol.identity import Identity
+from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.values import Value
 
 Item = TypeVar("Item")
@@ -56,7 +56,7 @@ class Profile:
     revision: str = ""
     unused: int | None = None
     same_tables: bool = False
-    identity: Identity | None = field(init=False, default=None)
+    nameplate: Nameplate | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if not self.reads and not self.readable:
@@ -66,7 +66,7 @@ class Profile:
             checks.settle(self, **{key: _all(getattr(self, key), kind, most, key)})
         given = () if self.identify is None else self.identify
         checks.settle(self, identify=(given,) if isinstance(given, (Identify, Named)) else tuple(given))
-        checks.settle(self, identity=identity_of(vendor=self.vendor, product=self.product, revision=self.revision))
+        checks.settle(self, nameplate=nameplate_of(vendor=self.vendor, product=self.product, revision=self.revision))
         checks.settle(self, gap=checks.require_seconds(self.gap, "gap", or_none=True))
         blocks = [read.block for read in self.reads]
         self._check_counts(blocks)

@@ -24,7 +24,7 @@ def content_of(profile: Profile) -> Entry:
         "block": [{**_block(read.block), "name": read.name, "every": read.every} for read in profile.reads],
         "register": list(map(_register, profile.registers)),
     }
-    if profile.identity:
+    if profile.nameplate:
         content |= {"vendor": profile.vendor, "product": profile.product, "revision": profile.revision}
     content |= {"unused": profile.unused} if profile.unused is not None else {}
     return content | ({"identify": list(map(_identify, profile.identify))} if profile.identify else {})

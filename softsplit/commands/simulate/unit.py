@@ -38,8 +38,8 @@ class SimulatedUnit(FaultyUnit):
         self._exponents = self._choose_exponents()
 
     def answer(self, pdu: bytes) -> bytes:  # server thread
-        identity = self._profile.identity
-        if identity and (named := identity.answer(self.unit, pdu)):
+        nameplate = self._profile.nameplate
+        if nameplate and (named := nameplate.answer(self.unit, pdu)):
             return named
         asked = pdus.asked_block(pdu, self._profile.tables, self._profile.step)
         if isinstance(asked, int):

@@ -17,7 +17,7 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from softsplit.protocol.identity import Identity
+from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.pdu import SILENCE
 
 # Requests whose answers are kept ready to send until a reading comes, as frames of Modbus TCP without their
@@ -58,18 +58,18 @@ class Answering(Slave):
     """One unit, which answers out of a store.
 
     `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes `step`
-    addresses. `identity` is what the unit calls itself, if that is known.
+    addresses. `nameplate` is what the unit calls itself, if that is known.
     """
 
     def __init__(self, unit: int, store: Store, tables: frozenset[Table], when_stale: str = "exception",
-                 step: int = 1, identity: Identity | None = None):
+                 step: int = 1, nameplate: Nameplate | None = None):
         super().__init__(unit)
         self.unit = unit
         self._answers = store
         self._tables = tables
         self._when_stale = when_stale
         self._step = step
-        self._identity = identity
+        self._nameplate = nameplate
         for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
             self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
             self._memory[merged.block.table.function].append(merged)
@@ -84,7 +84,7 @@ class Answering(Slave):
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
-        if self._identity and (named := self._identity.answer(self.unit, request_pdu)):
+        if self._nameplate and (named := self._nameplate.answer(self.unit, request_pdu)):
             return self._refuse(request_pdu[0], pdus.GATEWAY_NO_ANSWER) if self._is_away() else named
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):

@@ -9,7 +9,7 @@ from softsplit.downstream.mirrors.derivedstore import Computed, DerivedStore, Or
 from softsplit.downstream.mirrors.store import BlockState
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from softsplit.protocol.identity import Identity
+from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.outcome import Reading
 
 
@@ -17,8 +17,8 @@ class DerivedMirror(Answering):
     """One derived unit, which is never written, and never asked elsewhere."""
 
     def __init__(self, unit: int, store: DerivedStore, tables: frozenset[Table], when_stale: str, step: int,
-                 identity: Identity | None = None):
-        super().__init__(unit, store, tables, when_stale, step, identity)
+                 nameplate: Nameplate | None = None):
+        super().__init__(unit, store, tables, when_stale, step, nameplate)
         self.store = store
 
     def take(self, reading: Reading, computed: Mapping[Field, Computed]) -> None:  # sync thread

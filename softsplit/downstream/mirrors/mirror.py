@@ -14,7 +14,7 @@ from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.functions import READ_FILES, WRITING, Table
-from softsplit.protocol.identity import Identity
+from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Outcome, Reading
 from softsplit.protocol.requests import Write, parse_file_read, parse_write
 
@@ -31,8 +31,8 @@ class Mirror(Answering):
 
     def __init__(self, unit: int, store: PolledStore | HeardStore, tables: frozenset[Table],
                  when_stale: str = "exception", step: int = 1, way: Way | None = None,
-                 identity: Identity | None = None):
-        super().__init__(unit, store, tables, when_stale, step, identity)
+                 nameplate: Nameplate | None = None):
+        super().__init__(unit, store, tables, when_stale, step, nameplate)
         self._store = store
         self._way = way
         # What was read by forwarding. A part of a block may say something else when it is asked for by itself,

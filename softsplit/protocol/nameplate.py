@@ -21,7 +21,7 @@ LONGEST = 60  # bytes of a text; three of them fit into an answer
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Nameplate:
     """Vendor, product and revision of a device, each of up to LONGEST bytes."""
 
     vendor: str
