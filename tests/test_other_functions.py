@@ -192,7 +192,7 @@ def test_a_simulated_device_names_itself_and_scan_tells():
     server = simulated_server(KNOWN, (1,), parse_url("udp://127.0.0.1:0", ("udp",), 0))
     server.open()
     with running(server), Prober(server.url, 2.0 * SLOWNESS) as prober:  # as scan does
-        assert prober.examine(1, []).identification == ('vendor "ACME"', 'product "M2"', 'revision "1.0"')
+        assert dict(prober.examine(1, []).named) == {"vendor": "ACME", "product": "M2", "revision": "1.0"}
 
 
 @pytest.mark.parametrize("asked, answer", [
