@@ -62,7 +62,7 @@ def houses(troubled: dict, *downstreams: dict, **told) -> tuple[dict, dict]:
     (houses({"returns_ids": False}, STALE), NOTHING_SERVED,
      ["meters: the gateway does not return our transaction ids, so answers cannot be matched to "
       "requests and are not served; stale: victron unit 1"]),
-    (houses({}, state="away: there is no such device"), NOTHING_SERVED, ["victron: away: there is no such device"]),
+    (houses({}, state="away: there is no such device"), NOTHING_SERVED, ["victron: tcp://0.0.0.0:502: there is no such device"]),
     (({}, {}), NOTHING_SERVED, ["nothing is served"]),
 ])
 def test_each_trouble_is_one_sentence_with_its_cause_first(house, code, troubles):

@@ -287,7 +287,7 @@ def test_an_adapter_that_is_away_is_trouble(house, tmp_path):
         until(lambda: house.call().returncode == 0)
         line.unlink()
         house.cable.stop()
-        until(lambda: house.call().returncode == 1 and "maxem: away: there is no such device" in house.call().stdout)
+        until(lambda: house.call().returncode == 1 and ": there is no such device" in house.call().stdout)
         assert child.end() == 0
 
 

@@ -1,61 +1,64 @@
-"""Masters that get nothing: why, as a person reads it in the log, in `status`, in `doctor` and in `top --once`."""
+"""Troubles of a house on the side of the masters: how each is made, and the first sentence that a person reads of it.
 
+As for those of the meters it has to be the first one, and the same, in the log, `status`, `doctor` and `top --once`.
+"""
+
+import contextlib
+import fcntl
+import os
+import resource
 import socket
-import threading
-from contextlib import contextmanager
+import time
 
 import pytest
 import serial
-from click.testing import CliRunner
 
-from softsplit.cli import main
 from softsplit.commands.simulate.pty import Cable
-from softsplit.commands.status.status import read_status
 from softsplit.profiles import load_profile
 from softsplit.protocol.adu import rtu_frame, tcp_frame
 from tests.support import (
-    SOFTSPLIT,
-    Child,
+    SLOWNESS,
+    TcpMaster,
     free_port,
     read_request,
     running,
     simulated_gateway,
     until,
 )
+from tests.support.house import PLACES, House, Trouble, said_by
 
 REQUEST = read_request(0x5B00, 2)
-UNIT_1 = "maxem: a master asks for unit 1, which is not served here; served are 100 and 2"
-BAUD = "maxem: bytes without a request: is the baud rate 19200 8N1?"
-SPEAKS_TCP = "maxem: bytes without a request: does the master speak Modbus TCP? Then this is to be a tcp:// url"
-SPEAKS_RTU = ("maxem: bytes without a request: does the master speak Modbus RTU over TCP? "
-              "Then this is to be a rtuovertcp:// url")
-SPEAKS_RTU_OVER_UDP = "maxem: bytes without a request: does the master speak Modbus RTU? Over UDP only Modbus UDP is served"
-TROUBLES = [  # url of the downstream, what its master sends, the sentence
-    ("rtu", rtu_frame(1, REQUEST), UNIT_1),
-    ("rtu", b"\xf8\x80\xfe\x00\x1e", BAUD),
-    ("rtuovertcp", rtu_frame(1, REQUEST), UNIT_1),
-    ("rtuovertcp", tcp_frame(7, 100, REQUEST), SPEAKS_TCP),
-    ("tcp", tcp_frame(7, 1, REQUEST), UNIT_1),
-    ("tcp", rtu_frame(100, REQUEST), SPEAKS_RTU),
-    ("udp", tcp_frame(7, 1, REQUEST), UNIT_1),
-    ("udp", rtu_frame(100, REQUEST), SPEAKS_RTU_OVER_UDP),
-]
+UNIT_1 = "NAME: a master asks for unit 1, which is not served here; served are 100 and 2"
+SPEAKS_TCP = ("NAME: bytes without a request: does the master speak Modbus TCP? Then this is to be a tcp:// url; or is the "
+              "baud rate of its serial server wrong?")
+SPEAKS_RTU = ("NAME: bytes without a request: does the master speak Modbus RTU over TCP? Then this is to be a "
+              "rtuovertcp:// url")
 
 
-@contextmanager
-def house(place, scheme: str):
-    """A running splitter whose downstream `maxem` is of a scheme; gives its configuration, the program, and a port to it."""
-    cable, port = Cable(), free_port()
-    url = f"rtu://{cable.left}" if scheme == "rtu" else f"{scheme}://127.0.0.1:{port}"
-    line = 'mode = "8N1"' if scheme == "rtu" else ""
-    with running(cable), simulated_gateway(load_profile("abb-b23")) as gateway:
-        config = place / "house.toml"
-        config.write_text(f'[upstream.meters]\nurl = "{gateway.url}"\nunits = {{ 100 = "abb-b23", 2 = "abb-b23" }}\n'
-                          f'[downstream.maxem]\nurl = "{url}"\n{line}\n')
-        with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
-            until(lambda: "serving maxem" in child.log(), 10)
-            yield config, child, {"rtu": lambda: serial.Serial(cable.right, 19200), "udp": lambda: datagrams(port)}.get(
-                scheme, lambda: socket.create_connection(("127.0.0.1", port), 5))
+class Port:
+    """A downstream of a kind that a master can reach; `ask` says something there, on a connection of its own."""
+
+    def __init__(self, scheme: str, request: bytes = b"", keys: str = ""):
+        self.scheme, self.request, self.keys = scheme, request, keys
+
+    @contextlib.contextmanager
+    def __call__(self, directory):
+        with contextlib.ExitStack() as ends:
+            if self.scheme == "rtu":
+                cable = Cable()
+                ends.enter_context(running(cable))
+                url, connect = f"rtu://{cable.left}", lambda: serial.Serial(cable.right, 19200)
+            else:
+                port = free_port()
+                url = f"{self.scheme}://127.0.0.1:{port}"
+                connect = (lambda: datagrams(port)) if self.scheme == "udp" else (
+                    lambda: socket.create_connection(("127.0.0.1", port), 5))
+            yield f'url = "{url}"\n{self.keys}', lambda: self.say(connect)
+
+    def say(self, connect) -> None:
+        with contextlib.suppress(ConnectionError), connect() as end:
+            (end.write if isinstance(end, serial.Serial) else end.sendall)(self.request)
+            time.sleep(0.06)  # more than a silence between two frames
 
 
 def datagrams(port: int) -> socket.socket:
@@ -64,45 +67,114 @@ def datagrams(port: int) -> socket.socket:
     return sock
 
 
-def send(connect, data: bytes) -> None:
-    """Say something on a connection of its own, and wait until the server has had time to see that it is over."""
-    with connect() as end:
-        (end.write if isinstance(end, serial.Serial) else end.sendall)(data)
-        threading.Event().wait(0.06)  # more than a silence between two frames
+@contextlib.contextmanager
+def held_adapter(directory):
+    cable = Cable()
+    with running(cable):
+        fd = os.open(cable.left, os.O_RDWR | os.O_NOCTTY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield f'url = "rtu://{cable.left}"', None
+        os.close(fd)
 
 
-def screens(config) -> dict[str, str]:
-    return {command: CliRunner().invoke(main, [*command.split(), "-c", str(config)]).output
-            for command in ("status", "doctor", "top --once")}
+@contextlib.contextmanager
+def crowded(directory):
+    """A downstream with room for one master, which two others want as well."""
+    port = free_port()
+    with contextlib.ExitStack() as masters:
+        yield (f'url = "tcp://127.0.0.1:{port}"\nmax_connections = 1\nprefer = ["127.0.0.1"]',
+               lambda: masters.enter_context(socket.create_connection(("127.0.0.1", port), 5)))
 
 
-def is_shown(config, sentence: str) -> bool:
-    health = read_status(config).health
-    return sentence in " ".join((*health.troubles, *health.notes))
+def away(url: str):
+    return lambda directory: contextlib.nullcontext((f'url = "{url.replace("DIRECTORY", str(directory))}"', None))
 
 
-@pytest.mark.parametrize("scheme, data, sentence", TROUBLES)
-def test_a_master_that_gets_nothing_is_told_with_its_cause(tmp_path, scheme, data, sentence):
-    with house(tmp_path, scheme) as (config, child, connect):
-        def is_told() -> bool:
-            send(connect, data)
-            return sentence in child.log()
+TROUBLES = [
+    Trouble("a serial master asks for another unit", Port("rtu", rtu_frame(1, REQUEST), 'mode = "8N1"'), UNIT_1),
+    Trouble("a serial master has another baud rate", Port("rtu", b"\xf8\x80\xfe\x00\x1e", 'mode = "8N1"'),
+            "NAME: bytes without a request: is the baud rate 19200 8N1?"),
+    Trouble("a master of rtu over tcp asks for another unit", Port("rtuovertcp", rtu_frame(1, REQUEST)), UNIT_1),
+    Trouble("a master speaks tcp where rtu is served", Port("rtuovertcp", tcp_frame(7, 100, REQUEST)), SPEAKS_TCP),
+    Trouble("a master asks for another unit", Port("tcp", tcp_frame(7, 1, REQUEST)), UNIT_1),
+    Trouble("a master speaks rtu where tcp is served", Port("tcp", rtu_frame(100, REQUEST)), SPEAKS_RTU),
+    Trouble("a master over udp asks for another unit", Port("udp", tcp_frame(7, 1, REQUEST)), UNIT_1),
+    Trouble("a master speaks rtu over udp", Port("udp", rtu_frame(100, REQUEST)),
+            "NAME: bytes without a request: does the master speak Modbus RTU? Over UDP only Modbus UDP is served"),
+    Trouble("a master is not allowed", Port("tcp", tcp_frame(7, 100, REQUEST), 'allow = ["10.0.0.1"]'),
+            "NAME: 127.0.0.1 may not connect; allow = [...] does not list it"),
+    Trouble("more masters come than have room", crowded,
+            "NAME: all 1 connections are in use; the longest-idle one is closed"),
+    Trouble("the adapter of the masters is not plugged in", away("rtu://DIRECTORY/no-adapter"),
+            "NAME: rtu://DIRECTORY/no-adapter: there is no such device"),
+    Trouble("another program holds the adapter of the masters", held_adapter,
+            "NAME: rtu://*: another program uses the device; stop it, or name another device"),
+    Trouble("the machine does not have the address", away("tcp://192.0.2.7:1502"),
+            "NAME: tcp://192.0.2.7:1502: this machine has no such address; 0.0.0.0 stands for all it has"),
+]
 
-        until(is_told, 10)
-        for _ in range(3):
-            send(connect, data)
-        until(lambda: is_shown(config, sentence), 10)
-        shown = screens(config)
-        assert child.log().count(sentence) == 1, "once"
-    for command, text in shown.items():
-        assert sentence in " ".join(text.split()), f"{command}: {text}"
-    assert f"WRONG  {sentence}" in shown["doctor"] and "no master has asked yet" not in shown["doctor"]
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A splitter with all of these downstreams; gives it, and what each master says, by trouble."""
+    directory = tmp_path_factory.mktemp("house")
+    with contextlib.ExitStack() as ends:
+        gateway = ends.enter_context(simulated_gateway(load_profile("abb-b23")))
+        parts, says = [f'[upstream.meters]\nurl = "{gateway.url}"\nunits = {{ 100 = "abb-b23", 2 = "abb-b23" }}'], {}
+        for trouble in TROUBLES:
+            keys, says[trouble.name] = ends.enter_context(trouble.make(directory))
+            parts.append(f"[downstream.{trouble.name_in_file}]\n{keys}")
+        config = directory / "house.toml"
+        config.write_text("\n".join(parts))
+        splitter = ends.enter_context(House(config))
+        until(lambda: splitter.child.log().count("serving ") == sum(each is not None for each in says.values()), 10)
+        yield splitter, says, directory
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
+def test_the_first_sentence_names_the_trouble(trouble, house):
+    splitter, says, directory = house
+    trouble = Trouble(trouble.name, trouble.make, trouble.says.replace("DIRECTORY", str(directory)))
+    names = [trouble.name_in_file]
+    deadline = time.monotonic() + 6 * SLOWNESS
+    for _ in range(6):
+        if says[trouble.name]:
+            says[trouble.name]()
+    for where in PLACES:
+        while not trouble.is_told(said := splitter.first(where, names)):
+            assert time.monotonic() < deadline, f"{where} says: {said}"
+            if says[trouble.name]:
+                says[trouble.name]()
+            time.sleep(0.1)
+    assert splitter.child.log().count(f"WARNING {said}") == 1, "once"
 
 
 def test_a_master_that_is_served_and_asks_for_more_is_only_noted(tmp_path):
-    with house(tmp_path, "tcp") as (config, child, connect):
-        for unit in (100, 1, 1, 1):
-            send(connect, tcp_frame(7, unit, REQUEST))
-        until(lambda: is_shown(config, UNIT_1), 10)
-        shown = screens(config)
-    assert f"note   {UNIT_1}" in shown["doctor"] and "all is well" in shown["status"]
+    port = free_port()
+    with simulated_gateway(load_profile("abb-b23")) as gateway:
+        config = tmp_path / "house.toml"
+        config.write_text(f'[upstream.meters]\nurl = "{gateway.url}"\nunits = {{ 100 = "abb-b23", 2 = "abb-b23" }}\n'
+                          f'[downstream.maxem]\nurl = "tcp://127.0.0.1:{port}"\n')
+        with House(config) as splitter:
+            until(lambda: "serving maxem" in splitter.child.log(), 10)
+            with TcpMaster(port) as master:
+                for unit in (100, 1, 1, 1):
+                    master.ask(unit, REQUEST)
+            said = UNIT_1.replace("NAME", "maxem")
+            until(lambda: f"note   {said}" in said_by("doctor", "-c", str(config)), 10)
+            assert "all is well" in said_by("status", "-c", str(config))
+
+
+def test_files_that_may_not_be_opened_any_more_are_told(tmp_path):
+    port = free_port()
+    with simulated_gateway(load_profile("abb-b23")) as gateway, contextlib.ExitStack() as masters:
+        config = tmp_path / "house.toml"
+        config.write_text(f'[upstream.meters]\nurl = "{gateway.url}"\nunits = {{ 100 = "abb-b23" }}\n'
+                          f'[downstream.maxem]\nurl = "tcp://127.0.0.1:{port}"\n')
+        with House(config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))) as splitter:
+            until(lambda: "serving maxem" in splitter.child.log(), 10)
+            for _ in range(40):
+                masters.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            until(lambda: ("maxem: cannot accept a connection: Too many open files; raise the limit of open files: "
+                           "LimitNOFILE= of the service, ulimit -n") in splitter.child.log(), 10)
+            assert splitter.first("log") == "the system allows 40 open files, too few for 64 connections"

@@ -109,7 +109,8 @@ class UnservedStatus:
 class DownstreamStatus:
     """A downstream. `refused_peers` counts the connections that were refused, by address.
 
-    `stray_bytes` counts those that were no request; `garbled` asks why, while lately nothing else came. Of TLS:
+    `stray_bytes` counts those that were no request; `garbled` asks why, while lately nothing else came; `crowded`
+    says why there is no room for more masters. Of TLS:
     `certificate` says what is the matter with our own, and `refused_handshakes` counts masters by the reason.
     """
 
@@ -125,6 +126,7 @@ class DownstreamStatus:
     unserved: tuple[UnservedStatus, ...] = ()
     stray_bytes: int = 0
     garbled: str = ""
+    crowded: str = ""
     certificate: str = ""
     refused_handshakes: dict[str, int] = field(default_factory=dict)
 

@@ -110,6 +110,11 @@ class Condition:
         if self._is_logged_as_well is not True:
             self._log(logging.INFO)
 
+    @property
+    def cause(self) -> str:  # any thread
+        """The trouble, while there is one."""
+        return self._cause if self.is_well is False else ""
+
     def forget(self) -> None:
         """Drop the condition: it does not exist any more."""
         self._bucket.settle(self)

@@ -4,17 +4,22 @@ from collections.abc import Iterator
 
 from softsplit.daemon.troubles.trouble import NOTE, TROUBLE, Trouble, of_certificate
 from softsplit.downstream.report import DownstreamStatus
+from softsplit.downstream.servers.addressfilter import may_not_connect
 from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
 
 
 def find_troubles(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
     """Why a server cannot serve, and what masters send that it cannot answer; a note where they get data."""
     if not downstream.is_serving:
-        yield Trouble(cause=f"{name}: {downstream.state}", about=name)
+        yield Trouble(cause=f"{name}: {downstream.url}: {downstream.state.removeprefix('away: ')}", about=name)
     severity = NOTE if downstream.is_asked else TROUBLE
     if downstream.garbled:
         heard_alone = TROUBLE if downstream.url.is_serial else severity  # on one line all that comes is garbled
         yield Trouble(cause=f"{name}: {downstream.garbled}", about=name, severity=heard_alone)
+    if downstream.refused_peers:
+        yield Trouble(cause=f"{name}: {may_not_connect(list(downstream.refused_peers))}", about=name, severity=severity)
+    if downstream.crowded:
+        yield Trouble(cause=f"{name}: {downstream.crowded}", about=name, severity=severity)
     if downstream.certificate:
         yield of_certificate(name, downstream.certificate)
     units = [each.unit for each in downstream.unserved if each.requests >= SURE and each.age < RECENT]

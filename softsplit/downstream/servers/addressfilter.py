@@ -2,11 +2,12 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 
 from softsplit import clock
 from softsplit.config.access import Access
-from softsplit.logs.conditions import TokenBucket
+from softsplit.logs.conditions import TokenBucket, show_some
 
 log = logging.getLogger("softsplit")
 
@@ -51,4 +52,9 @@ class AddressFilter:
         if len(self._said_at) >= MOST_ADDRESSES:
             self._said_at.clear()
         self._said_at[address] = now
-        log.warning("%s: %s may not connect; allow = [...] does not list it", self._name, address)
+        log.warning("%s: %s", self._name, may_not_connect([address]))
+
+
+def may_not_connect(addresses: Sequence[str]) -> str:
+    """Say that masters were refused because of their addresses."""
+    return f"{show_some(addresses)} may not connect; allow = [...] does not list {'it' if len(addresses) == 1 else 'them'}"

@@ -74,6 +74,12 @@ def set_options(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
+def no_room(error: OSError) -> str:
+    """Say why a connection cannot be accepted, and the cure where there is one."""
+    cure = "; raise the limit of open files: LimitNOFILE= of the service, ulimit -n" if error.errno == errno.EMFILE else ""
+    return f"{error.strerror}{cure}"
+
+
 def make_room(connections: int) -> None:
     """Raise the limit of descriptors, as far as the system allows, so that so many connections fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -24,7 +24,13 @@ from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
 from softsplit.downstream.servers.rtuovertcp import RtuConnection
 from softsplit.downstream.servers.server import TICK, Events, Server
-from softsplit.downstream.servers.sockets import cause, listening_socket, make_room, set_options
+from softsplit.downstream.servers.sockets import (
+    cause,
+    listening_socket,
+    make_room,
+    no_room,
+    set_options,
+)
 from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")
@@ -110,7 +116,14 @@ class TcpServer(Server, ModbusTkTcpServer):
                                         idle_for=round(now - each.asked_at, 1), requests=each.requests)
                        for each in tuple(self.connections))
         return replace(super().report(units, now), connections=tuple(connections),
-                       refused_peers=dict(self._door.refused))
+                       refused_peers=dict(self._door.refused), crowded=self._crowded)
+
+    @property
+    def _crowded(self) -> str:  # main thread
+        """Why there is no room for more masters; or nothing."""
+        is_full = len(self.connections) >= self._max_connections
+        why = self._acceptance.cause or (self._crowd.cause if is_full else "")
+        return why.removeprefix(f"{self.label}: ")
 
     def _pause(self) -> float:
         if not self._expiring:
@@ -181,7 +194,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         except OSError as error:
             self.selector.unregister(self._sock)
             self._accept_at = clock.now() + ACCEPT_AGAIN
-            self._acceptance.trouble(f"{self.label}: cannot accept a connection: {error.strerror}")
+            self._acceptance.trouble(f"{self.label}: cannot accept a connection: {no_room(error)}")
             return
         self._acceptance.well(f"{self.label}: connections are accepted again")
         if self._door.admits(peer[0]) and self._is_room():
