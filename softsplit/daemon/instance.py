@@ -33,6 +33,7 @@ class Instance:
         self._files = Condition(TokenBucket(), well_at_first=True)
         self._topology = topology
         self._told_in: Directory | None = None  # where the topology was written
+        self._written_in: Directory | None = None  # where the status was written
         self._presence = Presence(self._config)
 
     def attend(self, report: Status) -> None:
@@ -45,7 +46,7 @@ class Instance:
             self._files.trouble(f"status.json cannot be written, as its place was lost: {error}")
         else:
             self._files.well("status.json is written again")
-        self._presence.beats(self._presence.state is not None)
+        self._presence.beats(self._presence.state is not None and self._written_in is self._presence.state)
         if self._presence.join(0):
             raise SoftsplitError("presence has failed; please report the traceback above")
 
@@ -57,6 +58,7 @@ class Instance:
             wiring.write(self._presence.state, self._topology)
             self._told_in = self._presence.state
         status.write(self._presence.state, stamped(report, self.process))
+        self._written_in = self._presence.state
 
     def close(self) -> None:
         """Let go of everything; nothing is left that could be taken for a present process."""

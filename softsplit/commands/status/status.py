@@ -29,7 +29,8 @@ def read_status(config: Path) -> Status:
     """
     process = Process.that_runs(config)
     if process is None:
-        return _only(NOT_RUNNING, f"nothing runs {config}", f"start it with {how_to_start(config)}")
+        return _only(NOT_RUNNING, f"nothing runs {config}", f"start it with {how_to_start(config)}; "
+                     '"softsplit doctor" says what keeps it from starting')
     with process:
         return _read_status_of(process, how_to_start(config))
 
