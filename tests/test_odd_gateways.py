@@ -1,5 +1,6 @@
 """Modbus TCP gateways and devices that do not do as they should: served honestly by an option, or named."""
 
+import select
 import socket
 import threading
 import time
@@ -147,6 +148,22 @@ def test_what_nobody_asked_for_between_two_requests_ends_no_thread():
         gateway.open_sockets[-1].sendall(b"no Modbus at all")
         until(lambda: client.listen() or not client._is_opened)
         assert client.read(1, ONE, TIMEOUT) == right(1, ONE) and gateway.connections == 2
+
+
+@pytest.mark.parametrize("answers", [Answers(), IGNORE], ids=["ids match", "ids are ignored"])
+def test_what_came_while_this_thread_waited_for_a_processor_is_seen_before_it_gives_up(answers, monkeypatch):
+    with asking(good, answers) as (gateway, client):
+        assert client.read(1, ONE, TIMEOUT) == right(1, ONE)
+        wire, receive = client._wire, client._wire.receive
+
+        def starved(timeout: float) -> bytes:
+            if not timeout:
+                return receive(0)
+            select.select([wire], [], [], timeout)  # it has come, and yet the time is over
+            raise TimeoutError
+
+        monkeypatch.setattr(wire, "receive", starved)
+        assert client.read(1, SAME_SHAPE, 0.2 * SLOWNESS) == right(1, SAME_SHAPE)
 
 
 # Unit ids of answers.

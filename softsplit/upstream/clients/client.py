@@ -168,8 +168,7 @@ class Client(Master):
             raise Unreachable(f"cannot reach {self._url}: {error.strerror or error}") from error
         self._peer.connect()
         self.connected_at = clock.now()
-        if self._connect_delay:
-            self._pause(self._connect_delay)
+        self._pause(self._connect_delay)
 
     def _settle(self, timeout: float) -> None:
         """Wait until a request may be sent."""
@@ -205,11 +204,12 @@ class Client(Master):
         end = clock.now() + timeout
         while True:
             left = end - clock.now()
-            try:
+            with suppress(TimeoutError):
                 return self._heard.note(self._wire.receive(max(0.0, min(left, SLICE))))
-            except TimeoutError:
-                if left <= SLICE or self._pause(0):
-                    raise
+            if left <= SLICE or self._pause(0):
+                if data := self._wire.pending():  # it came while this thread waited for a processor
+                    return self._heard.note(data)
+                raise TimeoutError
 
     def _left(self) -> float:
         """Seconds until the deadline. Raises TimeoutError when it has passed."""

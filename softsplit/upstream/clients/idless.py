@@ -113,6 +113,7 @@ class IdlessClient(TcpClient):
         self._is_new = True
 
     def _send(self, request):
+        self._overhear(self._wire.pending())  # between the quiet and now
         self._awaited.ask(replies.shape(request[6], self._question), clock.now())
         super()._send(request)
 
