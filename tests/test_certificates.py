@@ -128,7 +128,7 @@ def test_every_function_needs_a_right():
 @pytest.mark.parametrize("given, said", [
     ({"roles": ["a"]}, 'roles: ["a"] is not a table; write it like roles = '),
     ({"roles": {"a": "read"}}, "is not a list"), ({"roles": {"a": ["reed"]}}, 'did you mean "read"?'),
-    ({"require_role": True}, "is of no use without roles"), ({"require_role": 1}, "neither true nor false")])
+    ({"require_role": True}, "has no effect without roles"), ({"require_role": 1}, "neither true nor false")])
 def test_roles_that_make_no_sense_are_refused(given, said):
     with pytest.raises(ConfigError) as error:
         Roles(**given)

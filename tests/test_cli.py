@@ -235,7 +235,7 @@ def test_read_prints_registers(tmp_path):
     (["read", "-u", "256", "0"], "256 is not in the range"),
     (["read", "-u", "1", "0", "--timeout", "nan"], "timeout: nan is not a number of seconds"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "2"], '--mute 2: unknown unit "2"'),
-    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 stands twice"),
+    (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 is given twice"),
     (["simulate", "abb-b23", "rtu:///dev/x", "--unit", "1", "--baudrate", "99999999999"], "is not in the range"),
     (["simulate", "abb-b33", "tcp://127.0.0.1:0", "--unit", "1"], 'did you mean "abb-b23"'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "--unit: give at least one unit id"),

@@ -287,14 +287,14 @@ url = "tcp://0.0.0.0:502"
 @pytest.mark.parametrize("change, message", [
     (("ttyUSB1\"", "ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB1\""), "upstream.tap.reply_url: is the url; two taps are two devices"),
     (("listen:///dev/ttyUSB1\"", "rtu:///dev/ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB2\""), "upstream.tap.reply_url: only listen:// has"),
-    (("ttyUSB1\"", "ttyUSB1\"\nrequest_gap = 1"), "upstream.tap.request_gap: is of no use, because nothing is sent"),
-    (("ttyUSB1\"", "ttyUSB1\"\nlearn = false"), "upstream.tap.learn: is of no use"),
+    (("ttyUSB1\"", "ttyUSB1\"\nrequest_gap = 1"), "upstream.tap.request_gap: has no effect, because nothing is sent"),
+    (("ttyUSB1\"", "ttyUSB1\"\nlearn = false"), "upstream.tap.learn: has no effect"),
     (("ttyUSB1\"", "ttyUSB1\"\necho = true"), "upstream.tap.echo: only rtu:// has one"),
     (("{ 1 =", "{ 0x0012D687 ="), "upstream.tap.units.0x0012D687: "),
-    (("1 = \"abb-b23\"", "1 = { profile = \"abb-b23\", every = { misc = 5 } }"), "upstream.tap.units.1.every: is of no use"),
+    (("1 = \"abb-b23\"", "1 = { profile = \"abb-b23\", every = { misc = 5 } }"), "upstream.tap.units.1.every: has no effect"),
     (("0:502\"", "0:502\"\nallow_writes = [\"tap/1 coils 0+1\"]"), "downstream.victron.allow_writes: tap is only heard"),
     (("tcp://0.0.0.0:502", "rtu:///dev/ttyUSB1"), "downstream.victron.url: softsplit would be its own master"),
-    (("listen:///dev/ttyUSB1", "listen://gateway"), 'upstream.tap.url: "listen://gateway" is not complete'),
+    (("listen:///dev/ttyUSB1", "listen://gateway"), 'upstream.tap.url: "listen://gateway" is incomplete'),
 ])
 def test_what_cannot_be_listened_to_is_said(change, message, tmp_path):
     with pytest.raises(ConfigError) as raised:

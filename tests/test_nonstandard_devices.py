@@ -439,7 +439,7 @@ def test_a_script_writes_them_alike():
     ("rtuovertcp", "tcp", "upstream.pumps.unit_bytes: only rtu:// and rtuovertcp:// have more than 1"),
     ("0x0012D687 =", "0x12D687 =", 'upstream.pumps.units.0x12D687: "0x12D687" is no unit address of four bytes; write all'),
     ("0x0012D687 =", "100 =", 'upstream.pumps.units.100: "100" is no unit address of four bytes'),
-    ("0012d688", "0012d687", "upstream.pumps.units: unit 0x0012D687 stands twice"),
+    ("0012d688", "0012d687", "upstream.pumps.units: unit 0x0012D687 is given twice"),
     ("pumps/0012D688", "pumps/0012D689", 'downstream.victron.units.2: unknown unit of pumps "0x0012D689"; did you mean'),
     ("pumps/0012D688", "pumps/5", 'downstream.victron.units.2: "5" is no unit address of four bytes'),
     ('units = { 1 = "pumps/0x0012D687", 2 = "pumps/0012D688" }', "",

@@ -116,7 +116,7 @@ def recognised(how: str) -> str:
     (BLOCK + "tabel = 'coils'", 'profile own: block[1].tabel: unknown key "tabel"; did you mean "table"?'),
     (BLOCK + "table = 'holding'", 'profile own: block[1].table: unknown table "holding"; did you mean "holding registers"?'),
     (BLOCK + "[[block]]\naddress = 19\ncount = 1", "profile own: block[2]: holding registers 0x0013+1 overlaps"),
-    (BLOCK + "name = 'a'\n[[block]]\naddress = 30\ncount = 1\nname = 'a'", 'profile own: block[2].name: "a" stands twice'),
+    (BLOCK + "name = 'a'\n[[block]]\naddress = 30\ncount = 1\nname = 'a'", 'profile own: block[2].name: "a" is used twice'),
     ("readable = [{ address = 0, count = 18 }]\n" + BLOCK, "profile own: block[1]: holding registers 0x0010+4 is not readable"),
     ("alone = [{ address = 16, count = 4 }]\n" + BLOCK, "profile own: alone[1]: holding registers 0x0010+4 is polled"),
     ("titel = 'x'\n" + BLOCK, 'profile own: titel: unknown key "titel"; did you mean "title"?'),

@@ -457,7 +457,7 @@ METER = ["-u", "1=abb-b23"]
     (["record", "127.0.0.1:1", "-u", "1=abb-b33"], 'did you mean "abb-b23"'),
     (["record", "127.0.0.1:1", "-u", "1=any"], "profile any polls nothing; use one with blocks"),
     (["record", "127.0.0.1:1", "-u", "256=abb-b23"], '"256" is no unit id; allowed are 0 to 255'),
-    (["record", "127.0.0.1:1", *METER, "-u", "1=abb-b23"], "unit 1 stands twice"),
+    (["record", "127.0.0.1:1", *METER, "-u", "1=abb-b23"], "unit 1 is given twice"),
     (["record", "127.0.0.1:1", "-u", "0x0012D687=abb-b23"], "only rtu:// and rtuovertcp:// have more than 1"),
     (["record", "http://x", "-u", "1=abb-b23"], '"http://x" is not possible here'),
     (["record", "127.0.0.1:1", *METER, "--for", "soon"], '"soon" is no span of time; write it like 90s, 15m, 1h or 2d'),

@@ -146,7 +146,7 @@ def test_a_fault_as_people_write_it(text, expected):
     ("silent,unit=300", 'unit: "300" is no unit id; allowed are 0 to 255'), ("silent,every=0", "every: 0 is not possible"),
     ("silent,every=2.5", 'every: "2.5" is not a whole number'), ("silent,from=5,to=5", "from 5 s to 5 s is no span of time"),
     ("silent,from=-1", "from -1 s to inf s is no span"), ("silent,from=inf", "no span"), ("silent,to=nan", "no span"),
-    ("silent,unit=1,unit=2", "something stands twice"),
+    ("silent,unit=1,unit=2", "something is given twice"),
 ])
 def test_a_fault_that_cannot_be_meant_is_explained(text, message):
     with pytest.raises(ConfigError) as raised:
@@ -189,7 +189,7 @@ def test_units_with_addresses_of_four_bytes_are_simulated(kind):
 @pytest.mark.parametrize("units, url, message", [
     (PUMPS, "tcp://127.0.0.1:0", "only rtu:// and rtuovertcp:// have unit addresses of four bytes"),
     ((*PUMPS, 7), "rtuovertcp://127.0.0.1:0", "units with addresses of one byte and of four cannot share a line"),
-    ((7, 7), "tcp://127.0.0.1:0", "unit 7 stands twice"),
+    ((7, 7), "tcp://127.0.0.1:0", "unit 7 is given twice"),
 ])
 def test_units_that_cannot_live_together_are_refused(units, url, message):
     with pytest.raises(ConfigError, match=message):

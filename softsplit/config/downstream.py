@@ -185,7 +185,7 @@ class Downstream:
         owners: dict[int, Upstream] = {}
         upstreams = checks.require_all(self.serves, Upstream, "serves")
         if len(set(upstreams)) < len(upstreams):
-            raise ConfigError("an upstream stands twice", "serves")
+            raise ConfigError("an upstream is listed twice", "serves")
         for upstream in upstreams:
             if upstream.unit_bytes == 4:
                 raise ConfigError(f"the units of {upstream.name} have no ids of one byte; choose some: units "

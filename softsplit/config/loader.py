@@ -190,7 +190,7 @@ def _chosen_units(units: Section, upstreams: dict[str, Upstream],
     for key, origin in units.items():
         with checks.inside(f"units.{key}"):
             if _unit_id(key) in chosen:
-                raise ConfigError("the unit stands twice")
+                raise ConfigError("the unit is given twice")
             side, _, name = checks.require_type(origin, str, "", ORIGIN).partition("/")
             if side == DERIVED and (derived or DERIVED not in upstreams):
                 checks.require_word(name, derived, "derived unit")

@@ -121,7 +121,7 @@ class Upstream:
         self._check_answers()
         for unit, count in Counter(unit.unit for unit in self.units).items():
             if count > 1:
-                raise ConfigError(f"unit {unit} stands twice", "units")
+                raise ConfigError(f"unit {unit} is given twice", "units")
 
     @property
     def is_heard(self) -> bool:
@@ -157,12 +157,12 @@ class Upstream:
             return
         for key in ("connect_delay", "request_gap"):
             if getattr(self, key):
-                raise ConfigError("is of no use, because nothing is sent; leave it out", key)
+                raise ConfigError("has no effect, because nothing is sent; leave it out", key)
         if not self.learn:
-            raise ConfigError("is of no use, because nothing is forwarded; leave it out", "learn")
+            raise ConfigError("has no effect, because nothing is forwarded; leave it out", "learn")
         for unit in self.units:
             if unit.every:
-                raise ConfigError("is of no use, because the other master sets the pace; leave it out",
+                raise ConfigError("has no effect, because the other master sets the pace; leave it out",
                                   f"units.{unit.unit}.every")
 
     def _check_line(self) -> None:

@@ -37,7 +37,7 @@ def check_wires(side: str, ends: Iterable[End]) -> None:
                     cure = "; list the units of both there" if side == "upstream" else ""
                     raise ConfigError(f"{url} belongs to {side} {other.name} already{cure}", f"{side}.{end.name}.url")
             if other.name == end.name:
-                raise ConfigError("the name stands twice", f"{side}.{end.name}")
+                raise ConfigError("the name is used twice", f"{side}.{end.name}")
         if not end.url.is_any_port:
             seen.append(end)
 

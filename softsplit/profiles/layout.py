@@ -30,7 +30,7 @@ def require_unique(names: Iterable[tuple[object, ...]], what: str) -> None:
     seen: set[tuple[object, ...]] = set()
     for number, name in enumerate(names, 1):
         if name in seen:
-            raise ConfigError(f'"{name[-1]}" stands twice', f"{what}[{number}].name")
+            raise ConfigError(f'"{name[-1]}" is used twice', f"{what}[{number}].name")
         seen.add(name)
 
 

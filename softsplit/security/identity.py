@@ -73,7 +73,7 @@ class Roles:
         with checks.inside("roles"):
             checks.settle(self, roles={checks.require_name(role): _rights(role, given[role]) for role in given})
         if self.require_role and not self.roles:
-            raise ConfigError(f"is of no use without roles; write {EXAMPLE}", "require_role")
+            raise ConfigError(f"has no effect without roles; write {EXAMPLE}", "require_role")
 
     def rights(self, role: str) -> frozenset[Right]:
         """What a master with this role may do; an empty role is none."""

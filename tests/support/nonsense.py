@@ -24,7 +24,7 @@ WORDS = ["", " ", "-", "--", "-1", "0", "1", "247", "248", "65536", DIGITS, "0x"
          "tcp://*:502", "rtu:///nowhere", "rtu://", "rtuovertcp://127.0.0.1:1", "listen:///nowhere", "pty:///nowhere/x", "127.0.0.1:1",
          "[::1]:1", "tcp://[::1", "1@2-3", "1@", f"1@{DIGITS}", "silent", "exception:300", "late:nan", "damaged,every=0",
          "silent,from=nan,to=1", "1=abb-b23", "1=", "=", "90s", "0s", "1e400", "5k", "0M", "nowhere.jsonl", "systemd", "cron"]
-FORBIDDEN = ("--install", "--uninstall", "--demo", "--root", "--every", "--if-needed", "--syslog", "--help")  # what does or waits
+FORBIDDEN = ("--watch", "--install", "--uninstall", "--demo", "--root", "--every", "--if-needed", "--syslog", "--help")  # what does or waits
 LAST = {  # what a command line ends with, so that nobody is asked who is there, and not for long
     "read": ["-a", "127.0.0.1:1"], "scan": ["--units", "1", "--timeout", "0.01"], "record": ["--for", "0.1s"],
 }

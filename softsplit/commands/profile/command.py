@@ -27,26 +27,26 @@ def profile():
 
 @profile.command("list")
 def list_():
-    """List the profiles that are shipped."""
+    """List the shipped profiles."""
     say("\n".join(draw_list()))
 
 
-@profile.command()
+@profile.command(short_help="Show what a profile says.")
 @click.argument("name")
 def show(name):
     """Show what a profile says: NAME of a shipped one, or a path that ends in .toml."""
     say("\n".join(map(printable, draw_profile(load_profile(name)))))
 
 
-@profile.command()
+@profile.command(short_help="Check a profile of your own.")
 @click.argument("file")
 def check(file):
-    """Check the profile in FILE, a path that ends in .toml, and say what to look at twice."""
+    """Check the profile in FILE, a path that ends in .toml, and name what looks suspicious."""
     found = load_profile(file)
     say("\n".join(map(printable, findings(found))))
 
 
-@profile.command("import")
+@profile.command("import", short_help="Print a profile for a ModDef file.")
 @click.argument("file", type=click.Path(dir_okay=False))
 def import_(file):
     """Print a profile for the device that FILE describes, a register map in ModDef's JSON.
@@ -59,7 +59,7 @@ def import_(file):
     say(text, nl=False)
 
 
-@profile.command()
+@profile.command(short_help="Print what masters asked a unit for, as a profile.")
 @config_option
 @click.argument("unit", required=False, metavar="[UPSTREAM/UNIT]")
 def learned(path, unit):

@@ -6,14 +6,14 @@ import click
 
 from softsplit.commands.shared.options import BAUDRATE, Finite, Parsed, mode_option
 from softsplit.commands.simulate.faults import Fault, Faults, parse_fault, parse_mute
+from softsplit.commands.simulate.replay import SPEEDS
 from softsplit.commands.simulate.simulate import run_simulation
 from softsplit.config.schemes import SIMULATED
 from softsplit.config.url import parse_url
-from softsplit.profiles import shipped_profiles
 
-HELP = f"""Simulate devices from a profile or recording, at URL.
+HELP = """Simulate devices from a profile or recording, at URL.
 
-PROFILE is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. URL is tcp://ADDRESS[:502],
+PROFILE is a shipped profile ("softsplit profile list") or a path that ends in .toml. URL is tcp://ADDRESS[:502],
 udp://ADDRESS[:502], rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line, which creates a pseudo-terminal for
 rtu:///tmp/line. A pseudo-terminal that is opened at another speed than --baudrate receives garbage.
 
@@ -48,7 +48,7 @@ Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --
 @click.option("--drop", type=click.IntRange(2), multiple=True, metavar="N", help="Drop every Nth answer.")
 @click.option("--fault", type=Parsed("fault", parse_fault), multiple=True, metavar="FAULT",
               help="Fault to simulate; see above.")
-@click.option("--speed", type=Finite(), metavar="X", help="Play a recording X times as fast.")
+@click.option("--speed", type=Finite(*SPEEDS), metavar="X", help="Play a recording X times as fast.")
 def simulate(what, url, units, baudrate, mode, mute, drop, fault, speed):
     scheduled = [*fault, *mute, *(Fault("silent", every=each) for each in drop)]
     run_simulation(what, units, url, Faults(scheduled), baudrate, mode, speed)

@@ -87,7 +87,7 @@ def parse_fault(text: str) -> Fault:
             raise ConfigError(f"{kind} takes no argument; {FORM}" if colon else f"{kind} of what? {FORM}")
         given: dict[str, Any] = dict(map(_selector, selectors))
         if len(given) < len(selectors):
-            raise ConfigError(f"something stands twice; {FORM}")
+            raise ConfigError(f"something is given twice; {FORM}")
         number = _whole if kind == "exception" else _number
         return Fault(kind, number(argument) if colon else 0, text=f"--fault {text}", **given)
 

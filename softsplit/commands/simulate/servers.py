@@ -155,7 +155,7 @@ def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) 
     addresses = [unit.unit for unit in units]
     for unit in addresses:
         if addresses.count(unit) > 1:
-            raise ConfigError(f"unit {unit} stands twice")
+            raise ConfigError(f"unit {unit} is given twice")
     sizes = {len(unit_bytes(unit)) for unit in addresses}
     if len(sizes) > 1:
         raise ConfigError("units with addresses of one byte and of four cannot share a line")

@@ -25,7 +25,7 @@ def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: F
     """Return a server, not yet open, behind which these units live.
 
     `baudrate` is that of the serial line; over TCP, and over a pseudo-terminal, its wire time is imitated.
-    Raises ConfigError when a unit stands twice, or has a fault and is not there.
+    Raises ConfigError when a unit is given twice, or has a fault and is not there.
     """
     faults = faults or Faults()
     faults.require(units)

@@ -8,14 +8,14 @@ from softsplit.commands.shared.options import FILE, Finite, Parsed, chosen
 from softsplit.commands.sniff.format import Selection, parse_addresses
 from softsplit.commands.sniff.sniff import Order, run_sniff
 from softsplit.config.line import BAUDRATES, MODES
-from softsplit.profiles import load_profile, shipped_profiles
+from softsplit.profiles import load_profile
 
 PAIRINGS = ("auto", "alternating", "rts")
 MEGABYTE = 1_000_000  # bytes
-HELP = f"""Decode traffic on a serial line and show each transaction. Nothing is ever sent.
+HELP = """Decode traffic on a serial line and show each transaction. Nothing is ever sent.
 
 WHERE is rtu:///dev/ttyUSB0, rtuovertcp://HOST:PORT, a recording, or - for bytes on standard input. PROFILE
-is one of {', '.join(shipped_profiles())}, or a path that ends in .toml. FILE may be - for standard output.
+is a shipped profile ("softsplit profile list") or a path that ends in .toml. FILE may be - for standard output.
 
 \b
 Examples: softsplit sniff rtu:///dev/ttyUSB0 --baudrate 9600 --mode 8N1

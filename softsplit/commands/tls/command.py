@@ -39,7 +39,7 @@ def tls():
     """
 
 
-@tls.command()
+@tls.command(short_help="Make certificates for the server and for masters.")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
 @click.option("--host", "hosts", multiple=True, metavar="NAME",
               help="Name or address by which masters reach this machine; default its host name and localhost.")
@@ -71,7 +71,7 @@ def init(directory: Path, hosts: tuple[str, ...], masters: tuple[str, ...], days
     say(WIRING.format(server=directory / SERVER, authority=directory / AUTHORITY))
 
 
-@tls.command("show")
+@tls.command("show", short_help="Show the certificates in a PEM file.")
 @click.argument("file", type=FILE)
 def show_file(file):
     """Print whose certificates a PEM file holds: subject, role, names, issuer and validity."""
