@@ -171,7 +171,7 @@ WRONG = [
                                                            'you mean "meters"?'),
     (changed('serves = ["meters"]', "serves = []"), "downstream.victron.serves: at least one is needed"),
     (changed('serves = ["meters"]', 'serves = "meters"'), "downstream.victron.serves: \"meters\" is not a list"),
-    (changed('serves = ["meters"]', 'serves = ["meters", "meters"]'), "downstream.victron.serves: an upstream stands"),
+    (changed('serves = ["meters"]', 'serves = ["meters", "meters"]'), "downstream.victron.serves: an upstream is listed"),
     (changed("max_age = 5", "max_age = -1"), "downstream.victron.max_age: -1 s is not possible"),
     (changed("max_age = 5", "max_age = inf"), "downstream.victron.max_age: inf is not a number of seconds"),
     (changed('"silent"', '"quiet"'), 'downstream.victron.when_stale: unknown word "quiet"'),

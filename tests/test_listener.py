@@ -70,8 +70,7 @@ def test_a_second_master_gets_what_the_first_one_was_answered(tmp_path, taps):
     with listening(tmp_path, taps=taps) as (line, master, other, _):
         assert other.ask(1, POWERS) == REFUSED, "it was never heard"
         for unit in (1, 2):
-            answer = master.ask(unit, POWERS)
-            assert until(lambda unit=unit: other.ask(unit, POWERS)[0] == 3 and other.ask(unit, POWERS)) == answer
+            until(lambda unit=unit: master.ask(unit, POWERS) == other.ask(unit, POWERS) != REFUSED)
         assert other.ask(1, read_request(2, 3)) == line.device(1, read_request(2, 3))
         assert other.ask(1, read_request(0, 7)) == REFUSED and other.ask(3, POWERS) == b"\x83\x0a"
         assert other.ask(1, b"\x06\x00\x01\x00\x07") == b"\x86\x01" and not line.device.written
