@@ -485,3 +485,9 @@ def test_a_simulated_line_without_a_baud_rate_takes_any(tmp_path):
         until(lambda: "serving" in meter.log())
         for baudrate in (1200, 115200):
             assert named(scan_of(f"rtu://{tmp_path}/line", "3", [baudrate])) == {3: "abb-b24"}
+
+
+@pytest.mark.parametrize("name", ["sunspec-inverter", "sunspec-inverter-66", "sunspec-meter"])
+def test_scan_tells_where_the_models_of_a_sunspec_device_stand(name):
+    with simulated_gateway(load_profile(name), units=[1]) as gateway:
+        assert named(scan_of(str(gateway.url), "1")) == {1: name}

@@ -151,9 +151,13 @@ class Prober:
     def _recognise(self, unit: int, profiles: Iterable[Profile]) -> tuple[Profile | None, Value | None]:
         answers: dict[Block, bytes] = {}
         for profile in profiles:
-            said = [self._says(unit, identify, answers) for identify in profile.identify]
-            if said and None not in said:
-                return profile, said[0]
+            said: Value | None = None
+            for identify in profile.identify:
+                said = self._says(unit, identify, answers)
+                if said is None:
+                    break
+            if said is not None:
+                return profile, said
         return None, None
 
     def _says(self, unit: int, identify: Identify | Named, answers: dict[Block, bytes]) -> Value | None:
