@@ -23,7 +23,8 @@ from pathlib import Path
 import pytest
 
 WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 2 * (os.cpu_count() or 1)))
-PIECE = 8  # tests that a worker takes at a time
+PIECE, SMALL_PIECE = 8, 2  # tests that a worker takes at a time
+LAST = 400  # tests of which it takes fewer, so that all workers end at about the same time
 FEW = 12  # tests that are not worth a second process
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000  # <linux/sched.h>, <linux/mount.h>
 BYTECODE = Path(__file__).parent.parent / ".pytest_cache" / "bytecode"
@@ -83,9 +84,14 @@ def pieces_of(items: list) -> list[list]:
     groups: dict[tuple, list] = {}
     for item in items:
         groups.setdefault((item.path, shared_by(item)), []).append(item)
-    together = [tests for (_, shared), tests in groups.items() if shared]
-    alone = [tests[at:at + PIECE] for (_, shared), tests in groups.items() if not shared for at in range(0, len(tests), PIECE)]
-    return together + alone
+    pieces = [tests for (_, shared), tests in groups.items() if shared]
+    alone = [tests for (_, shared), tests in groups.items() if not shared]
+    left = sum(map(len, alone))
+    for tests in alone:
+        size = PIECE if left > LAST else SMALL_PIECE
+        pieces += [tests[at:at + size] for at in range(0, len(tests), size)]
+        left -= len(tests)
+    return pieces
 
 
 class Worker:
