@@ -57,6 +57,7 @@ def _docs(root: Path, install: bool, uninstall: bool) -> None:
     """Print the manual page, or install or remove it with the completions."""
     from softsplit.commands.service import docs  # it imports every command
     main = click.get_current_context().find_root().command
+    assert isinstance(main, click.Group)
     if not (install or uninstall):
         say(docs.manual(main), nl=False)
         return
