@@ -1,18 +1,16 @@
-"""The README's table of `status.json` is what the dataclasses say, and what was written can be read again."""
+"""The schema of `status.json` is what the dataclasses say, and what was written can be read again."""
 
 import re
-from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 import pytest
 
 from softsplit.config.url import Url
 from softsplit.daemon import status
 from softsplit.daemon.health import judge
-from softsplit.daemon.jsonform import FORMS, as_json, from_json, key_of
+from softsplit.daemon.jsonform import as_json, from_json
+from softsplit.daemon.schema import schema
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.protocol.functions import Table
 from tests.support.statuses import (
@@ -25,44 +23,10 @@ from tests.support.statuses import (
     upstream,
 )
 
-README = Path(__file__).parent.parent / "README.md"
-NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", Table: "text", Url: "url",
-         bytes: "hex", datetime: "time"}
-
-
-def named(kind) -> str:
-    """A type hint in words."""
-    inner = get_args(kind)
-    if NoneType in inner:
-        return f"{named(inner[0])} or null"
-    if get_origin(kind) is dict:
-        return f"{named(inner[1])} by {'number' if inner[0] is int else 'name'}"
-    if get_origin(kind) is tuple:
-        return f"list of {named(inner[0])}"
-    if get_origin(kind) is Literal:
-        return " or ".join(str(as_json(each)) for each in inner)
-    return NAMES.get(kind) or kind.__name__.removesuffix("Status").lower()
-
-
-def rows(kind, known: dict[str, str]) -> dict[str, str]:
-    """The row of a dataclass, and of all in it."""
-    hints = get_type_hints(kind)
-    known[named(kind)] = ", ".join(f"`{key_of(each)}`{'' if each.default is each.default_factory is MISSING else '?'} {named(hints[each.name])}"
-                                   for each in fields(kind))
-    for hint in hints.values():
-        for inner in (hint, *get_args(hint)):
-            if is_dataclass(inner) and inner not in FORMS and named(inner) not in known:
-                rows(inner, known)
-    return known
-
-
-def table() -> str:
-    lines = [f"| {name or 'the file'} | {keys} |" for name, keys in ({"": ""} | rows(Status, {})).items() if keys]
-    return "\n".join(["| object | keys |", "| --- | --- |", *lines])
-
-
-def test_the_readme_shows_the_schema():
-    assert table() in README.read_text(), f"README.md is to have:\n{table()}"
+def test_the_schema_names_every_object_and_key():
+    said = {line.split()[0]: line for line in schema().splitlines()}
+    assert {"the", "process", "health", "trouble", "upstream", "unit", "block", "downstream", "master", "served"} <= set(said)
+    assert "written_at number" in said["the"] and "last_error text or null" in said["block"] and "age? number" in said["the"]
 
 
 @pytest.fixture

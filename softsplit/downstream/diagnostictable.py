@@ -1,7 +1,7 @@
 """The table of the diagnostics unit: which register says what. Pure.
 
-Whoever changes a row changes what is served and what the README says of it. Rows may be added, at the end of
-a group or in a new one, with a new VERSION; none moves, because PLCs have their addresses.
+Whoever changes a row changes what is served and what "softsplit status --registers" says of it. Rows may be
+added, at the end of a group or in a new one, with a new VERSION; none moves, because PLCs have their addresses.
 """
 
 import struct
@@ -92,10 +92,9 @@ def short_name(upstream: str, unit: object = None) -> str:
     return f"{upstream[:max(1, NAME - len(end))]}{end}"[:NAME]
 
 
-def in_markdown() -> str:
-    """Return the table as the README shows it, a line for each group."""
-    rows = (f"| {where} | {_in_words(rows)} |" for where, rows in GROUPS)
-    return "\n".join(["| from | registers |", "| --- | --- |", *rows])
+def in_words() -> str:
+    """Return the table, a line for each row of a group."""
+    return "\n".join(f"from {where}\n{_in_words(rows)}" for where, rows in GROUPS)
 
 
 def _in_words(rows: Sequence[Row]) -> str:
@@ -103,6 +102,6 @@ def _in_words(rows: Sequence[Row]) -> str:
     for row in rows:
         end = at + row.registers - 1
         span = f"+ {at}" if end == at else f"+ {at} to {end}"
-        said.append(f"{span}: {row.what}")
+        said.append(f"    {span:10} {row.what}")
         at += row.registers
-    return "<br>".join(said)
+    return "\n".join(said)

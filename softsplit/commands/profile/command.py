@@ -2,6 +2,7 @@
 
 import click
 
+from softsplit.commands.example.command import EXAMPLES
 from softsplit.commands.profile.learned import learned_profiles
 from softsplit.commands.profile.listing import draw_list, draw_profile, findings
 from softsplit.commands.profile.moddef import import_moddef
@@ -29,6 +30,12 @@ def profile():
 def list_():
     """List the shipped profiles."""
     say("\n".join(draw_list()))
+
+
+@profile.command("format")
+def format_():
+    """Print a profile with every key there is, and every type of value."""
+    say(EXAMPLES.joinpath("profile.toml").read_text(encoding="utf-8"), nl=False)
 
 
 @profile.command(short_help="Show what a profile says.")

@@ -18,6 +18,8 @@ from softsplit.commands.status.watch import changes
 from softsplit.config import loader
 from softsplit.daemon.health import NOT_RUNNING
 from softsplit.daemon.prometheus import as_prometheus
+from softsplit.daemon.schema import schema
+from softsplit.downstream.diagnostictable import in_words
 from softsplit.errors import SoftsplitError
 
 
@@ -28,18 +30,24 @@ from softsplit.errors import SoftsplitError
               help="Print metrics for the textfile collector of Prometheus' node exporter.")
 @click.option("--nagios", "wants_nagios", is_flag=True,
               help="Print and exit as a plug-in of Nagios does: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
-@click.option("--watch", "wants_watch", is_flag=True,
-              help="Print a line when the status changes, until Ctrl-C.")
+@click.option("--schema", "wants_schema", is_flag=True, help="Describe the JSON: every key, and what it holds.")
+@click.option("--registers", "wants_registers", is_flag=True,
+              help="List the registers of the diagnostics unit, by which a PLC reads the status.")
+@click.option("--watch", "wants_watch", is_flag=True, help="Print a line when the status changes, until Ctrl-C.")
 @click.option("--output", type=FILE, metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
-def status(path, wants_json, wants_prometheus, wants_nagios, wants_watch, output):
+def status(path, wants_json, wants_prometheus, wants_nagios, wants_schema, wants_registers, wants_watch, output):
     """Show the status of a running splitter: wiring, data ages, masters and faults.
 
     \b
     Exit codes: 0 all data is fresh, 1 something is stale or down, 2 nothing is served or
     the configuration is wrong, 3 not running.
     """
-    form = chosen(json=wants_json, prometheus=wants_prometheus, nagios=wants_nagios, watch=wants_watch)
+    form = chosen(json=wants_json, prometheus=wants_prometheus, nagios=wants_nagios, watch=wants_watch,
+                  schema=wants_schema, registers=wants_registers)
     refuse_without(form in (None, "json", "prometheus"), "what is printed once", "output")
+    if form in ("schema", "registers"):
+        say(schema() if form == "schema" else in_words())
+        return
     if form == "nagios":
         _tell_nagios(path)
     config = find_config(path)

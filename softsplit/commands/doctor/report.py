@@ -1,0 +1,65 @@
+"""One text with all that somebody else needs to find a fault: `softsplit doctor --report FILE`."""
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from softsplit import tomlfile
+from softsplit.commands.doctor.finding import Finding, draw_finding
+from softsplit.commands.status.status import read_status, to_json_text
+from softsplit.errors import SoftsplitError
+from softsplit.printable import printable
+from softsplit.version import VERSION
+
+LOG_LINES, LOG_TIMEOUT = 200, 10.0  # lines; s for journalctl
+PACKAGES = ("modbus-tk", "pyserial", "click")
+LONGEST = 2000  # characters of a line
+
+
+def draw_report(config: Path, findings: Iterable[Finding]) -> str:
+    """The report: versions, findings, configuration (it holds no passwords), status, log."""
+    parts = {"softsplit": _versions(), "doctor": map(draw_finding, findings), f"configuration {config}": _configuration(config),
+             "status": _status(config), "log": _log()}
+    lines = []
+    for title, content in parts.items():
+        lines += [f"== {title}", *(printable(line)[:LONGEST] for line in content), ""]
+    return "\n".join(lines)
+
+
+def _versions() -> Iterator[str]:
+    yield f"softsplit {VERSION}, {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
+    yield f"Python {sys.version}, {sys.executable}"
+    yield ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    yield " ".join(platform.uname())
+    try:
+        yield platform.freedesktop_os_release().get("PRETTY_NAME", "a system without a name")
+    except OSError:
+        yield "a system without /etc/os-release"
+
+
+def _configuration(config: Path) -> list[str]:
+    try:
+        return tomlfile.read_text(config).splitlines()
+    except SoftsplitError as error:
+        return [str(error)]
+
+
+def _status(config: Path) -> list[str]:
+    try:
+        return to_json_text(read_status(config)).splitlines()
+    except SoftsplitError as error:
+        return [str(error)]
+
+
+def _log() -> list[str]:
+    """The last lines that softsplit gave to the journal, as the service and cron have it do."""
+    command = ["journalctl", "-t", "softsplit", "-n", str(LOG_LINES), "--no-pager", "-o", "short-iso"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LOG_TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [f"{' '.join(command)}: {error}"]
+    return (done.stdout or done.stderr).splitlines()[-LOG_LINES:]
