@@ -22,7 +22,7 @@ def encode(register: Register, value: Value | Decimal | None, factor: Decimal = 
     orders = register.word_order, register.byte_order
     if register.block.table.holds_bits:
         return value if isinstance(value, bytes) else pack_bits(list(_bits(register, value, register.block.count)))
-    raw = int.from_bytes(values.rearrange(register.type, into, *orders), "big")
+    raw = int.from_bytes(values.rearrange(register.type, into, *orders), "big") if into else 0
     if value is None:
         raw = register.bits.said.put(raw, _absent(register))
     elif register.row.number is None:
@@ -62,9 +62,11 @@ def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int 
         return named[0]
     if not isinstance(value, (int, float, Decimal)) or not isfinite(value) or not factor:
         raise ValueError(f'"{register.name}" cannot say {show(value)}')
-    worth = EXACT.multiply(values.parse_resolution(register.resolution)[0], factor)
-    number = value if isinstance(value, Decimal) else Decimal(repr(value))
-    exact = EXACT.divide(EXACT.subtract(number, Decimal(repr(register.offset))), worth)
+    worth = register.worth if factor is ONE else EXACT.multiply(register.worth, factor)
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    if register.offset:
+        exact = EXACT.subtract(exact, Decimal(repr(register.offset)))
+    exact = exact if worth is ONE else EXACT.divide(exact, worth)
     if register.bits.number.is_whole:
         return int(exact.to_integral_value(context=EXACT))
     if not isfinite(float(exact)):

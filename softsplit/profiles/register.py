@@ -66,11 +66,13 @@ class Register:
     parts: tuple[Block, ...] = field(init=False, default=())  # where the value itself stands
     needs: tuple[Block, ...] = field(init=False, default=())  # and all else that has a say in it
     bits: Field = field(init=False, repr=False)  # which of the bits are its own
+    worth: Decimal = field(init=False, repr=False, default=ONE)  # what one count is, as the resolution says
 
     def __post_init__(self) -> None:
         checks.require_name(self.name, "name")
         checks.require_word(self.type, values.TYPES, "type", "type")
-        values.parse_resolution(checks.require_type(self.resolution, str, "resolution", '"0.1 V"'))
+        worth, _ = values.parse_resolution(checks.require_type(self.resolution, str, "resolution", '"0.1 V"'))
+        checks.settle(self, worth=worth)
         for key in ("word_order", "byte_order"):
             checks.require_word(getattr(self, key), values.ORDERS, "order", key)
         checks.settle(self, times=tuple(self.times), addresses=tuple(self.addresses))
@@ -198,8 +200,9 @@ class Register:
         count = number.decode(self.bits.own.of(raw))
         if not isfinite(count):
             return None
-        worth = values.EXACT.multiply(values.parse_resolution(self.resolution)[0], factor)
-        return values.EXACT.add(values.EXACT.multiply(Decimal(count), worth), Decimal(repr(self.offset)))
+        worth = self.worth if factor is ONE else values.EXACT.multiply(self.worth, factor)
+        measured = values.EXACT.multiply(Decimal(count), worth)
+        return values.EXACT.add(measured, Decimal(repr(self.offset))) if self.offset else measured
 
     def _raw(self, data: bytes) -> int:
         return int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")

@@ -94,9 +94,9 @@ class Derived:
 
     def _all_made(self, source: Unit | None) -> Iterable[Made]:
         """How each register is made, in their order. Raises ConfigError."""
-        own = inputs_of(self.source[0], source) if self.source and source else {}
         units = {f"{upstream.name}/{unit.unit}": inputs_of(upstream, unit)
                  for upstream in self.upstreams for unit in upstream.units}
+        own = units[f"{self.source[0].name}/{source.unit}"] if self.source and source else {}
         names = Names(units, own)
         given = checks.require_type(self.values, dict, "values", EXAMPLE)
         shared = sharing(self.profile)

@@ -11,9 +11,12 @@ from softsplit.profiles import Register
 from softsplit.protocol.values import EXACT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Input:
-    """A register of a unit upstream, read `every` so many seconds; 0 where another master sets the pace."""
+    """A register of a unit upstream, read `every` so many seconds; 0 where another master sets the pace.
+
+    Of each register there is one for all that a derived unit is made from.
+    """
 
     upstream: str
     unit: int

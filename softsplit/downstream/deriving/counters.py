@@ -1,6 +1,7 @@
 """Counters of energy that step back: a sum is served as it is, but it is told that one of its inputs was reset."""
 
 import logging
+from collections.abc import Iterable
 from decimal import Decimal
 
 from softsplit.config.deriving.expression import Input
@@ -26,7 +27,9 @@ def is_counter(register: Register) -> bool:
 class Counters:
     """Watches the counters of one derived unit. For the sync thread."""
 
-    def __init__(self, name: str, bucket: TokenBucket):
+    def __init__(self, name: str, made: Iterable[Made], bucket: TokenBucket):
+        self._sums = {each for each in made if is_counter(each.register)}
+        self._counters = {name for each in self._sums for name in each.inputs if is_counter(name.register)}
         self._name = name
         self._bucket = bucket
         self._said: dict[Input, Decimal] = {}
@@ -35,7 +38,7 @@ class Counters:
 
     def read(self, input_: Input, value: Decimal) -> None:
         """An input says this now."""
-        if not is_counter(input_.register):
+        if input_ not in self._counters:
             return
         if value < self._said.get(input_, value):
             self._were_reset[input_] = None
@@ -45,10 +48,12 @@ class Counters:
 
     def computed(self, made: Made, value: Decimal) -> None:
         """A register comes to this now."""
+        if made not in self._sums:
+            return
         before = self._made.get(made, value)
         self._made[made] = value
         least = parse_resolution(made.register.resolution)[0]
         reset = [str(each) for each in made.inputs if each in self._were_reset]
-        if reset and is_counter(made.register) and value < before - least and self._bucket.take():
+        if reset and value < before - least and self._bucket.take():
             log.warning("%s: %s steps back from %s to %s, because %s was reset", self._name, made.register.name,
                         in_words(made.register, before), in_words(made.register, value), ", ".join(reset))

@@ -1,6 +1,6 @@
 """Compute derived units: once for each new reading of an input, before the mirrors take it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from softsplit.downstream.mirrors.derivedmirror import DerivedMirror
 from softsplit.downstream.mirrors.derivedstore import Computed, Origin
 from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.logs.conditions import Condition, TokenBucket
-from softsplit.profiles.joining import Answer, Exactly, numbers_by
+from softsplit.profiles.joining import Answer, numbers_by
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Reading
 
@@ -30,6 +30,29 @@ class Latest:
     every: float
     value: Decimal | None = None
     words: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a block brings: `numbers` with their place in its data, `joined` ones that stand in other blocks, too, what is
+    `copied`, and the `fields` that are made from all of it.
+    """
+
+    every: float
+    numbers: list[tuple[Input, slice]]
+    joined: list[Input]
+    copied: list[Input]
+    fields: list[Field]
+
+    @classmethod
+    def of(cls, block: Block, every: float, inputs: list[Input], made_from: Mapping[Input, list[Field]],
+           copies: Collection[Input]) -> "News":
+        plain = [name for name in inputs if name not in copies and name.register.needs == (name.register.block,)]
+        places = ((name, block.span(name.register.block)) for name in plain)
+        return cls(every, [(name, slice(2 * place.start, 2 * place.stop)) for name, place in places],
+                   [name for name in inputs if name not in copies and name not in plain],
+                   [name for name in inputs if name in copies],
+                   list(dict.fromkeys(field for name in inputs for field in made_from[name])))
 
 
 class Deriver:
@@ -49,12 +72,13 @@ class Deriver:
             for name in field.inputs:
                 self._made_from.setdefault(name, []).append(field)
         self._copied = {field.made.copied for field in self.layout.fields if field.made.copied}
-        self._inputs_in: BoundedDict[tuple[Origin, Block], tuple[list[Input], float]] = BoundedDict(MOST_BLOCKS)
+        self._brought: BoundedDict[tuple[Origin, Block], News] = BoundedDict(MOST_BLOCKS)
+        self._results: dict[Made, tuple[list[Decimal | None], bytes | None, str]] = {}
         self.latest: dict[Input, Latest] = {}
         self._answers: dict[Origin, BoundedDict[Block, Answer]] = {origin: BoundedDict(MOST_BLOCKS) for origin in self._units}
         self._bucket = TokenBucket()
         self._conditions: dict[Made, Condition] = {}
-        self._counters = Counters(self.name, self._bucket)
+        self._counters = Counters(self.name, derived.made, self._bucket)
 
     def add(self, mirror: DerivedMirror) -> None:
         """Hand over to one more mirror what is computed from now on."""
@@ -66,8 +90,7 @@ class Deriver:
 
     def update(self, reading: Reading) -> None:
         """Compute what a reading changes; that may be nothing but how old it all is."""
-        fields = dict.fromkeys(each for name in self._read(reading) for each in self._made_from[name])
-        computed = {each: self._compute(each) for each in fields}
+        computed = {field: self._compute(field) for field in self._read(reading)}
         for mirror in self._mirrors:
             mirror.take(reading, computed)
         self._bucket.catch_up()
@@ -77,51 +100,61 @@ class Deriver:
         for mirror in self._mirrors:
             mirror.doubt(origin, blocks, until)
 
-    def _read(self, reading: Reading) -> list[Input]:
-        """Take over what the inputs say in a reading; return which these are."""
+    def _read(self, reading: Reading) -> Sequence[Field]:
+        """Take over what the inputs say in a reading; return what is made from them."""
         outcome, origin = reading.outcome, (reading.upstream, reading.outcome.unit)
         if outcome.data is None or outcome.block is None:
-            return []
-        inputs, every = self._inputs(origin, outcome.block)
-        if inputs:
+            return ()
+        news = self._news(origin, outcome.block)
+        every = news.every or reading.every
+        for name, part in news.numbers:
+            self._take(name, Latest(outcome.asked_at, name.every or every, name.register.exact(outcome.data[part])))
+        answer = Answer(outcome.block, outcome.data, outcome.asked_at, every)
+        for name in news.copied:
+            self.latest[name] = Latest(outcome.asked_at, every, words=answer.part(name.register.block))
+        if news.joined:
             answers = self._answers[origin]
-            answers[outcome.block] = Answer(outcome.block, outcome.data, outcome.asked_at, every or reading.every)
-            numbers = numbers_by([each.register for each in inputs], tuple(answers.values()))
-            for each in inputs:
-                self._take(each, numbers.get(each.register), answers[outcome.block])
-        return inputs
+            answers[outcome.block] = answer
+            said = numbers_by([name.register for name in news.joined], tuple(answers.values()))
+            for name in news.joined:
+                if number := said.get(name.register):
+                    self._take(name, Latest(number.taken_at, name.every or every, number.value))
+        return news.fields
 
-    def _take(self, name: Input, number: Exactly | None, answer: Answer) -> None:
-        if name in self._copied:
-            self.latest[name] = Latest(answer.taken_at, answer.every, words=answer.part(name.register.block))
-        elif number:
-            self.latest[name] = Latest(number.taken_at, name.every or answer.every, number.value)
-            if number.value is not None:
-                self._counters.read(name, number.value)
+    def _take(self, name: Input, latest: Latest) -> None:
+        self.latest[name] = latest
+        if latest.value is not None:
+            self._counters.read(name, latest.value)
 
-    def _inputs(self, origin: Origin, block: Block) -> tuple[list[Input], float]:
-        """The inputs that a block of a unit changes, if mirrors take them from it; and its period."""
-        if (origin, block) not in self._inputs_in:
+    def _news(self, origin: Origin, block: Block) -> News:
+        """What a block of a unit brings, if mirrors take it from it."""
+        if (origin, block) not in self._brought:
             upstream, unit = self._units[origin]
             every = next((read.every for read in unit.reads if read.block == block), 0.0)
             is_taken = block not in unit.profile.alone if upstream.is_heard else bool(every)
-            self._inputs_in[origin, block] = [each for each in self._made_from if (each.upstream, each.unit) == origin and is_taken
-                                              and any(block.contains(part) for part in each.register.needs)], every
-        return self._inputs_in[origin, block]
+            self._brought[origin, block] = News.of(block, every, [
+                name for name in self._made_from if (name.upstream, name.unit) == origin and is_taken
+                and any(block.contains(part) for part in name.register.needs)], self._made_from, self._copied)
+        return self._brought[origin, block]
 
     def _compute(self, field: Field) -> Computed:
         """What a field comes to now."""
-        latest = {name: self.latest[name] for name in field.inputs if name in self.latest}
-        times = [each.taken_at for each in latest.values()]
-        if len(times) < len(field.inputs):
-            return Computed(None, NEVER, f"{next(name for name in field.inputs if name not in latest)} was not read yet")
-        apart = max(times) - min(times)
-        if apart > self._derived.skew(field.made, max(each.every for each in latest.values())):
-            return Computed(None, min(times), f"its inputs were read {apart:.1f} s apart")
-        if field.made.copied:
-            return Computed(copied(field.made, latest[field.made.copied].words), min(times), "its text does not fit")
-        data, why = self._words(field.made, {name: each.value for name, each in latest.items()})
-        return Computed(data, min(times), why)
+        made, latest = field.made, []
+        for name in made.inputs:
+            if name not in self.latest:
+                return Computed(None, NEVER, f"{name} was not read yet")
+            latest.append(self.latest[name])
+        taken_at = min(each.taken_at for each in latest)
+        apart = max(each.taken_at for each in latest) - taken_at
+        if apart and apart > self._derived.skew(made, max(each.every for each in latest)):
+            return Computed(None, taken_at, f"its inputs were read {apart:.1f} s apart")
+        if made.copied:
+            return Computed(copied(made, latest[0].words), taken_at, "its text does not fit")
+        values = [each.value for each in latest]
+        before = self._results.get(made)
+        if before is None or before[0] != values:  # what is said again is the same again
+            before = self._results[made] = values, *self._words(made, dict(zip(made.inputs, values)))
+        return Computed(before[1], taken_at, before[2])
 
     def _words(self, made: Made, said: Values) -> tuple[bytes | None, str]:
         """Return the words of a register; or None, and why it cannot be served."""
