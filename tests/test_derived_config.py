@@ -171,7 +171,7 @@ def test_each_misuse_names_the_expression_and_the_place(expression, message):
     ("'''EXPRESSION'''", "3", 'derived.charger.values.active_power_total: 3 is not text; write it like "meters/100.frequency"'),
     ('"derived/charger"', '"derived/chargr"', 'downstream.charger.units.1: unknown derived unit "chargr"; did you mean "charger"?'),
     ("[upstream.meters]", '[upstream.derived]\nurl = "tcp://a"\nunits = { 1 = "any" }\n[upstream.meters]',
-     'upstream.derived: the name stands for derived units; choose another'),
+     'upstream.derived: this name is reserved for derived units; choose another'),
     ('from = "meters/100"', 'from = "derived/charger"', 'derived.charger.from: unknown upstream "derived"'),
     ('"eastron-sdm630"', '"any"', "derived.charger.profile: any names no registers that could be made"),
     ('100 = "abb-b23"', '100 = "any"', 'derived.charger.values: nothing is made from another unit; say from = "meters/100"'),
