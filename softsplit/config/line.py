@@ -40,9 +40,8 @@ class Line:
 class Answers:
     """How answers are told from others, where a gateway or device does not do as it should.
 
-    `transaction_ids` are those of the requests ("match"), or mean nothing ("ignore").
-
-    `answers_as` is a unit id besides that of the request which answers may have, or "any". Raises ConfigError.
+    `transaction_ids` are those of the requests ("match"), or mean nothing ("ignore"); `answers_as` is a unit id
+    besides that of the request which answers may have, or "any". Raises ConfigError.
     """
 
     transaction_ids: str = MATCH
