@@ -57,7 +57,7 @@ class Worker:
         return not self._worker_thread.is_alive()
 
     def pause(self, seconds: float) -> bool:
-        """Wait, with a heart that beats; return whether all is to stop."""
+        """Wait, and count as alive meanwhile; return whether the thread is to stop."""
         end = clock.now() + seconds
         while True:
             self.beat = clock.now()
@@ -102,7 +102,7 @@ def stop_all(workers: Sequence[Worker]) -> None:
 
 
 class Watchdog:
-    """Knows which of the workers have hung: those without a beat for too long, while the dog was awake."""
+    """Finds workers that have hung: those that sent no beat for too long while the watchdog itself ran."""
 
     def __init__(self, workers: Sequence[Worker]):
         self._workers = workers

@@ -70,7 +70,7 @@ class Due:
         return max(0.0, (now - self.at) / self.period - GIVES_WAY)
 
     def was_answered(self, sent_at: float, duration: float, is_refused: bool) -> None:
-        """It keeps its beat, but comes no sooner than after half a period."""
+        """It stays in step with its period, but is read no sooner than half a period from now."""
         self.is_known, self.is_refused, self.unanswered, self.busy = True, is_refused, 0, 0
         on_beat = min(self.at, sent_at) + self.read.every
         self.at = max(on_beat, sent_at + self.read.every / 2)

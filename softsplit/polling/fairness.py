@@ -31,7 +31,7 @@ class WireShares:
         self._owed = max(0.0, self._owed - seconds)
 
     def is_pollings(self, is_due: bool) -> bool:
-        """Whether polling comes first now; what is not due needs no turn."""
+        """Whether a due read goes before the requests of masters now."""
         if not is_due:
             self._owed = 0.0
         return is_due and self._owed > NEXT_TO_NOTHING

@@ -94,7 +94,7 @@ class Plan:
         return True
 
     def answered(self, unit: int, read: Read, sent_at: float, now: float, is_refused: bool = False) -> None:
-        """The unit answered this read, which keeps its beat, but gets no sooner than after half a period."""
+        """The unit answered this read; it stays in step with its period, but waits half a period at least."""
         if self._patience.are_all_mute:
             self.restart(now)
         elif self.is_mute(unit):
@@ -193,7 +193,7 @@ class Plan:
         self._spread()
 
     def hurry(self, unit: int, blocks: Sequence[Block], at: float) -> None:
-        """Something was written there; a read from this time on shows what."""
+        """Registers were written; reads sent from this time on show the new values."""
         for due in self._dues:
             if due.unit == unit:
                 due.was_written(blocks, at)

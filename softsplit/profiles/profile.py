@@ -114,7 +114,7 @@ class Profile:
                                       f"register[{number}]")
 
     def _settle_functions(self, blocks: list[Block]) -> None:
-        """Settle what the device knows, and whether that reads all that is to be read."""
+        """Settle the functions of the device, and check that they can read every block."""
         if self.functions is None:
             tables = {block.table for block in self.readable or blocks}
             usual = {code for table in tables for code in (table.function, *writing(table, plainly=True))}

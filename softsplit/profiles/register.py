@@ -114,7 +114,7 @@ class Register:
         return bool(self.factors)
 
     def _check_keys(self) -> None:
-        """Refuse what says nothing of a value of this type."""
+        """Refuse keys that mean nothing for a value of this type."""
         kind = self.row
         allowed = kind.keys | {"type", "name", "block", "word_order", "byte_order", "unconfirmed"}
         given = {"other_state": self.other_state, "resolution": self.resolution != "1", "offset": self.offset}

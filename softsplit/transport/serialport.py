@@ -89,7 +89,7 @@ def require_free(fd: int) -> None:
 
 
 def unsettle(fd: int) -> None:
-    """Change a setting of a device, so that what it is told next is a change, too.
+    """Change a setting of a device, so that the next setting is a change for its driver, too.
 
     A pseudo-terminal has no parity. To be told one is an error for the C library, but only when nothing else
     changes: it could be opened once, and never again.

@@ -90,7 +90,7 @@ class SerialTap:
             fcntl.ioctl(self._fd, termios.TIOCSSERIAL, driver)
 
     def tune(self, line: Line) -> None:
-        """Hear a line that is spoken on so; what came before is forgotten."""
+        """Set the baud rate and mode of the line; bytes received before are discarded."""
         _, parity, stop = tuple(line.mode)
         control = termios.CREAD | termios.CLOCAL | termios.CS8  # no HUPCL: closing moves no output either
         control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[parity]

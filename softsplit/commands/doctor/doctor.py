@@ -41,7 +41,7 @@ ACTIVE = ("active", "reloading")
 
 
 def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
-    """Look at everything that a configuration needs, in the order in which a person would mend it.
+    """Check everything that a configuration needs, in the order in which a person would fix it.
 
     That is: configuration, process, ports and devices of this machine, units, poll plan, masters, what starts
     it after a reboot. While a splitter runs it, that and its servers are asked, and no wire is touched; else

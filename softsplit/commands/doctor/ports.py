@@ -30,7 +30,7 @@ MUTE = 2  # reads without an answer in a row, after which a unit is mute
 
 
 def examine_port(downstream: Downstream | StatusPage, rights: Rights | None) -> Iterator[Finding]:
-    """Take the port of a downstream, or of the status page, for a moment; nobody is let in.
+    """Bind the port of a downstream or of the status page for a moment; no master is accepted.
 
     `rights` are those of the process that is to serve there, if it is known.
     """

@@ -43,7 +43,7 @@ class Troubles:
         return self._take(lambda each: _is_about(each, name))
 
     def besides(self, names: Collection[str]) -> Iterator[Finding]:
-        """Give those of nothing that has one of these names."""
+        """Give those that concern none of these names."""
         return self._take(lambda each: not any(_is_about(each, name) for name in names))
 
     def _take(self, is_wanted: Callable[[Trouble], bool]) -> Iterator[Finding]:
@@ -133,7 +133,7 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
 
 
 def _ask_server(downstream: Downstream, url: Url, connections: int) -> Iterator[Finding]:
-    """Ask a server as a master would, unless that were at the expense of one."""
+    """Ask a server as a master would, unless that would cost a master its connection."""
     url = here(url)
     if obstacle := obstacle_at(downstream, url, connections):
         yield note(f"{downstream.name}: {obstacle}")

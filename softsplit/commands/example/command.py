@@ -21,7 +21,7 @@ def examples() -> dict[str, Traversable]:
 
 
 def title(text: str) -> str:
-    """Return what the first line of an example says of it."""
+    """Return the description in the first line of an example."""
     return text.splitlines()[0].strip('"# ').rstrip(".")
 
 

@@ -32,7 +32,7 @@ LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
 
 
 class Absent(NoAnswer):
-    """A gateway says in the place of a unit that it is not there."""
+    """The gateway answers in place of a unit: it is not there."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Found:
 
 
 class Prober:
-    """Asks on one wire, which is spoken on in one way.
+    """Asks units on one wire, with one protocol, baud rate and mode.
 
     `timeout` is in seconds, until an answer begins; who is known to be slow gets `patience` times as much.
     """

@@ -38,7 +38,7 @@ class Cable(Worker):
                 self.carry(key.fd, key.data, os.read(key.fd, PIECE))
 
     def carry(self, sender: int, receiver: int, data: bytes) -> None:
-        """Bring what one end sent to the other; both are given by their descriptors."""
+        """Carry bytes from one end to the other; both are file descriptors."""
         with suppress(BlockingIOError):  # nobody listens, the buffer is full: as on a wire, it is lost
             os.write(receiver, data)
 
@@ -66,7 +66,7 @@ class SimulatedLine(Cable):
         self._speed = getattr(termios, f"B{baudrate}", None)  # without one, any will do
 
     def open(self) -> None:
-        """Be there, under the name `path`. Raises DownstreamError."""
+        """Create the link `path` to the pseudo-terminal. Raises DownstreamError."""
         try:
             os.symlink(self.right, self._path)
         except OSError as error:

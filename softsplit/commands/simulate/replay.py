@@ -46,7 +46,7 @@ class Playback:
 
 
 class RecordedUnit(FaultyUnit):
-    """A unit which answers with what it had said latest by `now()`, or at first with what it will say first.
+    """A unit that answers with its latest recorded answer at `now()`; before there is one, with its first.
 
     Once it was mute it answers nothing of a block before it was read again.
     """

@@ -36,7 +36,7 @@ def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: F
 
 def run_simulation(what: str, units: Iterable[str], url: Url, faults: Faults, baudrate: int | None, mode: str,
                    speed: float | None) -> None:
-    """Be the devices of a profile, or of a recording, until SIGINT, SIGTERM or SIGHUP. Raises SoftsplitError."""
+    """Simulate devices until SIGINT, SIGTERM or SIGHUP. Raises SoftsplitError."""
     set_up_logging()
     line = SimulatedLine(url.path, baudrate) if url.scheme == "pty" else None
     place = Url("rtu", path=line.left) if line else url

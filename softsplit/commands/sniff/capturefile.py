@@ -100,7 +100,7 @@ class Recording:
         self.jitter = EXACT if is_exact else self.jitter
 
     def _read_head(self) -> None:
-        """Take in the comments before the first bytes."""
+        """Read the comments before the first bytes."""
         for text in self._lines:
             if text is None or text.strip() and not text.startswith("#"):
                 self._has_times = not is_hex_dump(text or "")
@@ -149,6 +149,6 @@ class Stdin:
     note, line, jitter = "", Line(), SerialTap.jitter
 
     def hear(self) -> Iterator[Heard]:
-        """Give them as they come, up to the end."""
+        """Yield bytes as they come, until the end."""
         while data := os.read(0, PIECE):
             yield Heard(None, data)

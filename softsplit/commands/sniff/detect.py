@@ -55,7 +55,7 @@ class Trial:
 
 def detect(url: Url, tell: Callable[[str], None], patience: float = SETTING_TIMEOUT,
            silence: float = SILENCE_TIMEOUT) -> Line:
-    """Return how a serial device is spoken on, after `tell` was told of every trial.
+    """Return the settings of a serial line; `tell` is told about every trial.
 
     Raises Unreachable when it cannot be opened, SoftsplitError when nothing is heard.
     """

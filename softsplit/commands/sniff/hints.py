@@ -43,7 +43,7 @@ class Hints:
         self._settle()
 
     def _settle(self) -> None:
-        """Nothing is added to the bytes of no frame: say what they are."""
+        """The bytes outside frames are complete: say what they may be."""
         noise, self._noise = self._noise, b""
         if not noise:
             return

@@ -1,4 +1,4 @@
-"""Receive a line and its end of input for `softsplit sniff`, until somebody ends it."""
+"""Receive a live line for `softsplit sniff` until the user ends it."""
 
 import os
 import select
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Live:
-    """What ears hear at this moment. Raises Unreachable when one of them cannot be opened at first."""
+    """The receiver of a live line. Raises Unreachable when a tap cannot be opened at first."""
 
     def __init__(self, ears: Receiver, line: Line):
         ears.open()

@@ -36,7 +36,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be heard, and what becomes of it.
+    """What to listen to, and what to do with the transactions.
 
     `where` is a url, a device, a recording or "-"; without it `request_port` and `reply_port` are two taps.
     `baudrate` and `mode` of the line are None where a recording may say them. `form` is "lines", "json" or "csv", `pcap_as` "rtu" or "tcp", `max_size` of a file in bytes.
@@ -82,7 +82,7 @@ class Order:
             raise ConfigError(f"{' or '.join(heard)} cannot be heard and written at once")
 
     def line(self, usual: Line = Line()) -> Line:
-        """How the line is spoken on; what was not asked for is as usual there."""
+        """The settings of the line; those that were not given have their defaults."""
         return Line(self.baudrate or usual.baudrate, self.mode or usual.mode)
 
     @property
@@ -130,7 +130,7 @@ def run_sniff(order: Order) -> None:
 
 
 class Sniffer:
-    """Pairs what is heard, and hands every transaction on."""
+    """Pairs requests with replies, and hands every transaction to the outputs."""
 
     def __init__(self, order: Order):
         self._order = order
@@ -160,7 +160,7 @@ class Sniffer:
             say(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
 
     def _told(self, heard: Heard) -> list[Transaction]:
-        """What is complete now."""
+        """Return the transactions that are complete now."""
         if heard.time is not None and not heard.data:
             return self._pairing.idle(heard.time)
         return self._pairing.feed(heard.data, heard.time, heard.role)
@@ -184,7 +184,7 @@ class Sniffer:
 
 
 def source_for(order: Order) -> Recording | Stdin | Live:
-    """Return what tells what is heard, opened. Raises SoftsplitError."""
+    """Return the opened source of what is heard. Raises SoftsplitError."""
     if order.request_port and order.reply_port:
         readers = [TapReader(tap_url(order.request_port), order.line(), complain, "request"),
                 TapReader(tap_url(order.reply_port), order.line(), complain, "reply")]

@@ -76,7 +76,7 @@ class Poll:
 
 
 class Statistics:
-    """Counts what is heard; a byte takes `character_time` seconds."""
+    """Counts the traffic of a line; a byte takes `character_time` seconds."""
 
     def __init__(self, character_time: float):
         self._character_time = character_time
@@ -95,7 +95,7 @@ class Statistics:
         return time is not None and self._time is not None and time < self._time
 
     def hear(self, time: float | None, size: int) -> None:
-        """Take note of so many bytes, or of silence up to now."""
+        """Note the number of bytes, or silence up to now."""
         self._bytes += size
         if time is not None:
             self._seconds += 0.0 if self._time is None else max(0.0, time - self._time)

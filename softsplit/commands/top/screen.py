@@ -40,7 +40,7 @@ A master shows its requests, their rates and their answers.
 
 @dataclass(frozen=True)
 class View:
-    """What there is to see, how it was, and what is chosen of it."""
+    """What the screen shows: the latest status, its history, and the chosen item."""
 
     look: Look
     history: History
@@ -138,7 +138,7 @@ def draw_all(view: View, width: int) -> list[str]:
 
 
 def _head(view: View, width: int, clock: str, rows: int | None) -> list[Line]:
-    """Who this is, and in so many rows what is wrong, or in as many as it takes."""
+    """The title line, then the sentences about health, in so many rows or as many as they take."""
     status, who = view.look.status, line(("softsplit top", "title"))
     if process := status.process:
         room = max(0, width - len(clock) - 15)

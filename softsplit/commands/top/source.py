@@ -104,7 +104,7 @@ def _known(topology: Topology, status: Status) -> dict[tuple[str, str], Watched]
 
 
 class Bell(Queue):
-    """Rings when a reading comes; what it says is in the counters of its poller, too."""
+    """Wakes the view when a reading comes; its data is in the counters of the poller."""
 
     def __init__(self) -> None:
         super().__init__()
