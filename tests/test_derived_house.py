@@ -12,6 +12,9 @@ from softsplit.cli import main
 from softsplit.commands.shared.derivation import Derivation, readings_of
 from softsplit.commands.simulate.faults import Faults, parse_fault
 from softsplit.commands.simulate.pty import Cable
+from softsplit.commands.top.history import History, Look
+from softsplit.commands.top.screen import View, draw_all
+from softsplit.commands.top.source import watched_units
 from softsplit.config.topology import Topology
 from softsplit.downstream.diagnostictable import PER_GROUP
 from softsplit.profiles import load_profile
@@ -132,3 +135,17 @@ def test_a_wrong_read_of_a_derived_unit_is_told(tmp_path, arguments, message):
     config.write_text(CONFIG.format(url="tcp://127.0.0.1:1", port=1502))
     done = CliRunner().invoke(main, ["read", *(each.replace("FILE", str(config)) for each in arguments)])
     assert message in str(done.output) + str(done.exception) and done.exit_code
+
+
+def test_top_shows_a_derived_unit_with_its_inputs_and_what_its_masters_get():
+    with house() as (splitter, _, tcp, _):
+        until(lambda: len(tcp.ask(1, POWER)) == 6 and splitter.status().health.is_well)
+        topology, status = splitter._topology, splitter.status()
+        look = Look(status, watched_units(topology, status), 0.0, topology)
+        shown = "\n".join(draw_all(View(look, History()), 160))
+    assert "unit 1  " in shown and "= derived/charger" in shown
+    assert re.search(r"derived/charger: Eastron SDM630, made from meters/100, meters/2", shown)
+    assert re.search(r"^active_power_total +-?[0-9.]+ W +meters/100.active_power_total -?[0-9.]+ W \d.\d s; meters/2.active_power_total",
+                     shown, re.MULTILINE)
+    assert re.search(r"^frequency +50 Hz +your own$", shown, re.MULTILINE)
+    assert "what is made from others" in shown

@@ -77,7 +77,7 @@ def _server(status: Status, name: str, downstream: DownstreamStatus) -> Markup:
 
 
 def _served(status: Status, number: str, unit: ServedStatus) -> Row:
-    is_starting = status.health.is_starting(unit.origin)
+    is_starting = status.health.is_starting_for(unit)
     kind = "good" if not unit.stale else "note" if is_starting else "bad"
     origin = tag("span", f"= {unit.origin}", class_="dim")
     fresh = tag("span", f"{unit.fresh} of {unit.blocks} fresh", class_=kind)

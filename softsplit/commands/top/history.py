@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from softsplit.config.topology import Topology
 from softsplit.daemon.status import Status
 from softsplit.downstream.mirrors.freshness import good_until, unit_good_until
 from softsplit.logs.conditions import show_age
@@ -63,6 +64,7 @@ class Look:
     status: Status
     watched: Mapping[tuple[str, str], Watched]
     seen_at: float
+    topology: Topology | None = None  # of a running splitter
 
 
 def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float | None, bool]]:

@@ -32,6 +32,8 @@ def _gets(status: Status, downstream: DownstreamStatus, asked: AskedStatus) -> t
     unit = downstream.served(asked.unit)
     if unit is None:
         return "no such unit", "note"
+    if unit.inputs:
+        return ("nothing: STALE", "bad") if unit.stale and not unit.fresh else ("what is made from others", "")
     if unit.is_heard:
         return "what was heard", ""
     name, _, number = unit.origin.rpartition("/")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from softsplit.commands.top.derived import draw_derived, title_of
 from softsplit.commands.top.history import History, Look
 from softsplit.commands.top.master import draw_master
 from softsplit.commands.top.text import Line, fit, fit_row, line, plain, rule
@@ -190,6 +191,9 @@ def _details(view: View, item: Item, width: int, is_tall: bool) -> tuple[Line, l
     """The title and the rows of what is chosen."""
     if not item.is_unit:
         return line((f"master {item.what}", "title"), f" of {item.end}"), draw_master(view.look.status, item)
+    topology = view.look.topology
+    if topology and (item.end, item.what) not in view.look.watched:
+        return title_of(topology, item.what), draw_derived(view.look, topology, item.what, width)
     profile = view.look.watched[item.end, item.what].profile
     title = line((f"unit {item.what}", "title"), f" of {item.end}: {profile.title or profile.name}")
     return title, draw_unit(view.look, item, view.history, width, is_tall)

@@ -84,15 +84,18 @@ class RunningSplitter:
         if status.process.pid != self._pid:  # it may have read another configuration
             self._pid = status.process.pid
             self._topology = find_topology(self._config)
-        return Look(status, _known(self._topology, status), clock.now())
+        return Look(status, watched_units(self._topology, status), clock.now(), self._topology)
 
 
-def _known(topology: Topology, status: Status) -> dict[tuple[str, str], Watched]:
+def watched_units(topology: Topology, status: Status) -> dict[tuple[str, str], Watched]:
     """What a configuration says of the units in a status. Raises SoftsplitError when they are not alike."""
     ages: dict[tuple[str, str], list[float]] = {}
     for downstream in topology.downstreams:
         for served in downstream.served:
             ages.setdefault((served.upstream.name, str(served.origin.unit)), []).append(downstream.max_age)
+        for made in downstream.derived:
+            for upstream, unit in made.derived.units:
+                ages.setdefault((upstream.name, str(unit.unit)), []).append(downstream.max_age)
     units = {(upstream.name, str(unit.unit)): unit
              for upstream in topology.upstreams for unit in upstream.units}
     try:

@@ -6,6 +6,7 @@ from itertools import zip_longest
 
 from softsplit.commands.top.history import Look, ages
 from softsplit.commands.top.text import Line, beside, fit_row, line
+from softsplit.config.deriving.inputs import DERIVED
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.logs.conditions import show_age
@@ -16,7 +17,7 @@ MIDDLE = 18  # columns between buses and masters
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something to choose: unit `what` of the upstream `end`, or master `what` of the downstream `end`."""
+    """Something to choose: unit `what` of the upstream `end`, or a derived one; or master `what` of the downstream `end`."""
 
     is_unit: bool
     end: str
@@ -27,6 +28,8 @@ def find_items(status: Status) -> list[Item]:
     """Everything there is to choose: units, then masters."""
     units = [Item(True, name, unit) for name, upstream in status.upstreams.items()
              for unit in upstream.units]
+    units += [Item(True, DERIVED, name) for name in dict.fromkeys(
+        unit.origin.partition("/")[2] for downstream in status.downstreams.values() for unit in downstream.units.values() if unit.inputs)]
     return units + [Item(False, name, address) for name, downstream in status.downstreams.items()
                     for address in downstream.masters]
 
@@ -124,7 +127,8 @@ def _server(status: Status, name: str) -> list[Row]:
             state = (fresh, "note") if status.health.is_starting_for(report) else (
                 f"STALE {len(report.stale)} of {report.blocks}", "bad")
         branch = "├" if masters else _branch(unit, downstream.units)
-        rows.append(Row(None, f"{branch} unit {unit}", [state], f"= {report.origin}"))
+        item = Item(True, DERIVED, report.origin.partition("/")[2]) if report.inputs else None
+        rows.append(Row(item, f"{branch} unit {unit}", [state], f"= {report.origin}"))
     for address, master in masters.items():
         failed = sum(master.exceptions.values()) + master.silences
         figures: list[Part] = [(f"{failed} failed", "note")] if failed else []

@@ -1,0 +1,34 @@
+"""The values of a derived unit, each with what it is made from. Pure but for the age of a status."""
+
+from softsplit.commands.shared.derivation import Derivation, find_derived, readings_of
+from softsplit.commands.shared.derivation import Line as Made
+from softsplit.commands.top.history import Look
+from softsplit.commands.top.text import Line, fit, line
+from softsplit.config.deriving.inputs import DERIVED
+from softsplit.config.topology import Topology
+
+NAME, VALUE = 30, 16  # columns
+
+
+def title_of(topology: Topology, name: str) -> Line:
+    """What a derived unit is, and from which units it is made."""
+    derived, _ = find_derived(topology, f"{DERIVED}/{name}")
+    units = ", ".join(f"{upstream.name}/{unit.unit}" for upstream, unit in derived.units)
+    return line((f"{DERIVED}/{name}", "title"), f": {derived.profile.title or derived.profile.name}, made from {units}")
+
+
+def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[Line]:
+    """Return a line for each register: its value, and what its inputs say, with their ages."""
+    derived, downstream = find_derived(topology, f"{DERIVED}/{name}")
+    derivation = Derivation(derived, downstream)
+    derivation.take(readings_of(derived, look.status))
+    return [fit(_row(each), width) for each in derivation.lines()]
+
+
+def _row(made: Made) -> Line:
+    style = "title" if made.is_fresh else "bad"
+    value = f"{made.text if made.is_fresh else 'STALE':>{VALUE}}", style
+    inputs = "; ".join(f"{each} {'' if each.age is None else f'{each.age:.1f} s'}".rstrip() for each in made.ingredients)
+    how = "your own" if made.made.is_stated else inputs or "of the make"
+    why = "" if made.is_fresh else f"{made.text}: " if made.text != "STALE" else ""
+    return line(*fit(line(made.made.register.name), NAME), value, f"  {why}{how}")
