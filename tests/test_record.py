@@ -379,7 +379,7 @@ def test_a_recording_never_becomes_larger_than_wanted(tmp_path, pump):
         with TcpMaster(int(served_at(child).rpartition(":")[2])) as master:
             for request in (read_request(0x5B00, 4), read_request(0x5001, 1), read_request(2, 2, 1)):
                 assert master.ask(7, request) == bus.good_answer(7, request)
-    assert re.search(rf"{path}: \d+ answers of 1 unit in \d+ s are played again and again, 10 times as fast; 0 damaged "
+    assert re.search(rf"{path}: \d+ answers of 1 unit in \d+ s are played in a loop, 10 times as fast; 0 damaged "
                      "lines skipped", child.log())
 
 

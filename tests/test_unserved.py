@@ -68,7 +68,7 @@ def test_bytes_without_a_request_are_told_once_until_a_frame_comes(caplog):
     assert unserved.garbled(0.0) == QUESTION and unserved.stray_bytes == 3 * 2 * STRAYS
     unserved.frame()
     assert not unserved.garbled(0.0)
-    assert [each.message for each in caplog.records] == [f"maxem: {QUESTION}", "maxem: what comes can be read again"]
+    assert [each.message for each in caplog.records] == [f"maxem: {QUESTION}", "maxem: valid frames are received again"]
 
 
 def test_noise_between_requests_is_counted_and_nothing_more(caplog):

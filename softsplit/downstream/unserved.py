@@ -71,7 +71,7 @@ class Unserved:
             self._strays = self._stray_since_frame = 0
         if self._is_told_garbled:
             self._is_told_garbled = False
-            log.info("%s: what comes can be read again", self._name)
+            log.info("%s: valid frames are received again", self._name)
 
     @property
     def _is_garbled(self) -> bool:

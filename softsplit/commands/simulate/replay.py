@@ -110,7 +110,7 @@ def recorded_server(house: House, units: Sequence[int], url: Url, faults: Faults
     playback, wire_time = Playback(house, speed), wire_time_at(url, baudrate, mode)
     recorded = [RecordedUnit(unit, [answer for answer in house.answers if answer.unit == unit], playback.now,
                              faults, wire_time) for unit in chosen]
-    log.info("%s: %s of %s in %s are played again and again%s; %s skipped", house.path,
+    log.info("%s: %s of %s in %s are played in a loop%s; %s skipped", house.path,
              show_count(len(house.answers), "answer"), show_count(len(house.units), "unit"),
              show_duration(playback.duration), f", {speed:g} times as fast" if speed != 1 else "",
              show_count(house.damaged, "damaged line"))

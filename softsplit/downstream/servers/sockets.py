@@ -92,5 +92,5 @@ def make_room(connections: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError) as error:  # forbidden, where the system is stricter than it says
-        log.warning("there may be only %d open files, too few for %d connections: %s", soft, connections,
+        log.warning("the limit of open files stays at %d, too few for %d connections: %s", soft, connections,
                     error)
