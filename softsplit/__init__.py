@@ -9,19 +9,19 @@ The rooms, from the roof down; a room imports only from rooms below it:
 
     cli           the group of commands; each is imported when it is called
     commands      what a person runs, a folder each: run example check status top read scan sniff
-                  simulate record doctor profile service, and shared
+                  simulate record doctor profile tls service, and shared
     install       systemd units, cron lines, udev rules
-    splitter, parts   builds the parts from a topology, starts them, watches them, stops them
+    splitter, parts    build the parts from a topology, start them, watch them, stop them
     web           the status page over HTTP, for browsers and programs, off by default
     daemon        one process for each configuration: presence, watchdog, status file, health in words
-    downstream    softsplit as the server of the masters: servers, mirrors, freshness, forwarding
+    downstream    softsplit as the server of the masters: servers, mirrors, freshness, forwarding, deriving
     upstream      softsplit as the client of the real devices: clients, poller, listener, counters
     transport     bytes in and out: serial ports, sockets, taps, host names
-    logs          where the log goes; conditions, told once when they begin and once when they end
-    config        softsplit.toml or a script to frozen values: url, schemes, line, upstream, downstream, topology
+    logs          where the log goes; conditions, logged once when they begin and once when they end
+    config        softsplit.toml or a script to frozen values: url, schemes, upstream, downstream, deriving
     security      Modbus/TCP Security: certificates, roles, TLS contexts
     profiles      what a make of device looks like: *.toml and their loader
-    decoder       who said what on a line that is only heard; pure
+    decoder       requests and replies on a line that softsplit only listens to; pure
     polling       what is read when: plan, backoff, fairness; pure
     protocol      Modbus as values: functions, blocks, PDUs, frames, value types; pure
     worker, clock, errors, checks, bounded, tomlfile, rates, printable, version    what every room may use
@@ -31,17 +31,22 @@ never import each other; they meet in `splitter` through a queue and a callable.
 
 Where to add
 
-    a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check
-    a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py; downstream/servers/choice.py
+    a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check;
+                                         config/loader.py: its name
+    a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py;
+                                         downstream/servers/choice.py
     a function code                      protocol/functions.py: a row
     a value type, as BCD                 protocol/numbers.py: a row
     a make of device                     profiles/NAME.toml
-    what a stale read gets               downstream/mirrors/freshness.py
+    when data is stale                   downstream/mirrors/freshness.py
+    what a stale read gets, when_stale   downstream/mirrors/answering.py; config/downstream.py: its word
     a command                            commands/NAME/command.py, and its row in cli.py
     what is known of the running process daemon/status.py: a field
     a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
-    an exporter of the status            daemon/prometheus.py beside it; web/site.py: its path
-    a unit made from others              downstream/: a store beside heardstore.py
+    an exporter of the status            beside daemon/prometheus.py; commands/status/command.py: its option;
+                                         web/site.py: its path
+    a derived unit                       config/deriving/: what it may be made from; downstream/deriving/: computed;
+                                         downstream/mirrors/derivedstore.py: how old it is
 """
 
 from importlib import import_module

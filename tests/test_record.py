@@ -467,7 +467,7 @@ METER = ["-u", "1=abb-b23"]
     (["record", "127.0.0.1:1", *METER, "-o", "house"], '-o: "house" is not a name for a recording; call it FILE.jsonl'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--speed", "2"], "--speed: only a recording, FILE.jsonl, can"),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "nan"], "Invalid value for '--speed': nan is not a finite number"),
-    (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "0"], "--speed: 0 is not possible; allowed are 0.01 to 1000"),
+    (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--speed", "0"], "'--speed': 0.0 is not in the range 0.01<=x<=1000.0"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--fault", "lat:3"], '--fault lat:3: unknown fault "lat"; did '),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--unit", "8"], 'unknown unit of house.jsonl "8" (allowed: 7)'),
     (["simulate", "house.jsonl", "tcp://127.0.0.1:0", "--fault", "silent,unit=8"], '--fault silent,unit=8: unknown unit "8"'),

@@ -1,6 +1,6 @@
 """What a mirror has of a derived unit: its registers as they were computed, each as old as its oldest input.
 
-The data is computed once, see `downstream/deriving.py`; how old it may be is the mirror's own. So for each unit
+The data is computed once, see `downstream/deriving/deriver.py`; how old it may be is the mirror's own. So for each unit
 from which something is taken there is a store as for a mirror of that unit, to which the same rules apply.
 """
 
