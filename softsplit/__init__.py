@@ -45,7 +45,7 @@ Where to add
     a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
     an exporter of the status            beside daemon/prometheus.py; commands/status/command.py: its option;
                                          web/site.py: its path
-    a derived unit                       config/deriving/: what it may be made from; downstream/deriving/: computed;
+    a derived unit                       config/deriving/: what it may be made from; downstream/deriving/;
                                          downstream/mirrors/derivedstore.py: how old it is
 """
 
