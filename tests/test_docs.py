@@ -170,8 +170,8 @@ def test_the_house_of_the_founder_takes_fifteen_lines():
 
 
 def test_the_examples_name_chapters_that_the_readme_has():
-    for path in (ROOT / "examples").iterdir():
-        for chapter in re.findall(r'README, "(.*?)"', path.read_text()) if path.is_file() else ():
+    for path in (*SCRIPTS, *(ROOT / "examples").glob("*.toml")):
+        for chapter in re.findall(r'README, "(.*?)"', path.read_text()):
             assert f"\n## {chapter}\n" in README, (path, chapter)
 
 
