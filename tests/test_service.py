@@ -71,7 +71,7 @@ def test_every_line_for_cron_works_with_the_path_that_cron_has(tmp_path):
     texts = [finish(order).text, *(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "examples").glob("*.[pt]*[yl]"))),
              *(path.read_text() for path in (PROJECT / "softsplit").rglob("*.py"))]
     lines = re.findall(r"(?:\* ){5}(.+)", "\n".join(texts))
-    assert len(lines) >= 4
+    assert len(lines) >= 3
     for line in lines:
         for command in line.removeprefix("root ").split(" | "):
             assert command.startswith("/"), line
