@@ -119,8 +119,9 @@ class Splitter:
         for derived in chosen.derived:
             if derived.unit == unit:
                 return derived_values(mirror, derived.derived)
-        origin = next(each.origin for each in chosen.served if each.unit == unit)
-        said = origin.profile.said(latest_answers(mirror, origin.reads))
+        upstream, origin = next((each.upstream, each.origin) for each in chosen.served if each.unit == unit)
+        profile = origin.profile.located(self.upstreams[upstream.name].counters.places.get(origin.unit))
+        said = profile.said(latest_answers(mirror, origin.reads or profile.reads))
         return {register.name: each.value for register, each in said.items()}
 
     def run(self, attend: Callable[[Status], None] | None = None, name: str | Path | None = None) -> None:

@@ -176,16 +176,17 @@ class Plan:
             self._patience.missed(unit, sent_at, now)
 
     def learn(self, unit: int, block: Block, every: float, duration: float, now: float) -> Read | None:
-        """Poll a block, a read of which takes `duration`, if the wire has room; return the read then."""
+        """Poll a block, a read of which takes `duration`, if there is room; return the read then."""
         room = busload.ROOMY - sum(due.duration / due.read.every for due in self._dues)  # of mute units too
         every = max(every, duration / room) if room > 0 else float("inf")
-        if every > LONGEST_INTERVAL:
-            return None
-        read = Read(block, f"{LEARNED}0x{block.address:04X}+{block.count}", every)
-        self._dues.append(Due(unit, read, now + every, is_known=True, duration=duration, period=every))
-        self._dues.sort(key=lambda due: due.read.every)
+        read = Read(block, f"{LEARNED}0x{block.address:04X}+{block.count}", min(every, LONGEST_INTERVAL))
+        if every <= LONGEST_INTERVAL:
+            self.add(Due(unit, read, now + every, is_known=True, duration=duration, period=every))
+        return read if every <= LONGEST_INTERVAL else None
+
+    def add(self, due: Due) -> None:  # a read that is polled besides
+        self._dues = sorted((*self._dues, due), key=lambda each: each.read.every)
         self._spread()
-        return read
 
     def forget(self, unit: int, read: Read) -> None:
         """Poll a learned block no more."""
@@ -208,8 +209,7 @@ class Plan:
     def _spread(self) -> None:
         """Set the periods which the wire can carry, as far as the answers have shown."""
         healthy = [due for due in self._dues if not self.is_mute(due.unit)]
-        periods = busload.spread([(due.read.every, due.duration) for due in healthy])
-        for due, period in zip(healthy, periods):
+        for due, period in zip(healthy, busload.spread([(due.read.every, due.duration) for due in healthy])):
             due.period = period
 
     def _gives_way(self, first: Due, now: float) -> bool:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.profiles import hints
+from softsplit.profiles.base import LAST, Base
 from softsplit.profiles.entries import (
     BLOCK_KEYS,
     ORDER_KEYS,
@@ -24,19 +25,20 @@ from softsplit.profiles.entries import (
 from softsplit.profiles.identify import Identify, Named
 from softsplit.profiles.profile import MOST_REGISTERS, Profile
 from softsplit.profiles.register import Register
-from softsplit.protocol.blocks import Read
-from softsplit.protocol.functions import MAX_REGISTERS
+from softsplit.protocol.blocks import ADDRESSES, Block, Read
+from softsplit.protocol.functions import MAX_REGISTERS, Table
 
 Item = TypeVar("Item")
 TEXT_KEYS = ("title", "source", "unconfirmed", "vendor", "product", "revision")
 PROFILE_KEYS = (*TEXT_KEYS, "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
-                "where", "readable", "alone", "unused", "same_tables", "identify", "block", "register")
+                "where", "base", "readable", "alone", "unused", "same_tables", "identify", "block", "register")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 SAYS_KEYS = ("starts_with", "equals")
 NAMED_KEYS = ("vendor", "product")
 IDENTIFY_KEYS = (*BLOCK_KEYS, "type", *ORDER_KEYS, "mask", "byte", "encoding", "characters", *SAYS_KEYS)
 EXAMPLES = {key: f"{key} = [{{ address = 0x5B00, count = 2 }}]" for key in ("readable", "alone")}
 ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many of that a register takes
+EVERYWHERE = Block(Table.HOLDING_REGISTERS, 0, ADDRESSES)
 MOST_IDENTIFYING = 8  # registers
 
 
@@ -48,20 +50,35 @@ def profile_of(content: Entry, name: str) -> Profile:
         functions = content.get("functions")
         reads = _each(content, "block", partial(_read, habits=habits))
         registers = chain(*_each(content, "register", partial(registers_of, habits=habits)))
+        guarded = tuple(_guarded(content, habits, reads, registers))
+        base = _base(content["base"], reads, guarded) if "base" in content else None
+        reads, guarded = ((), ()) if base else (reads, guarded)
+        readable = _each(content, "readable", partial(block_of, habits=habits))
         return Profile(
             name=name,
             **{key: checks.require_type(content.get(key, ""), str, key) for key in TEXT_KEYS},
             functions=None if functions is None else checks.require_type(functions, list, "functions", "[3, 4, 16]"),
-            readable=_each(content, "readable", partial(block_of, habits=habits)),
+            readable=readable or ([EVERYWHERE] if base else ()), base=base,
             alone=_each(content, "alone", partial(block_of, habits=habits)),
             reads=reads,
             identify=_identify(content.get("identify", []), habits),
-            registers=tuple(_guarded(content, habits, reads, registers)),
+            registers=guarded,
             max_count=content.get("max_count", MAX_REGISTERS), gap=content.get("gap", 0.0),
             unused=content.get("unused"), same_tables=content.get("same_tables", False),
         )
     except ConfigError as error:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
+
+
+def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ...]) -> Base[Profile]:
+    """Return the SunSpec model from which these count their addresses."""
+    with checks.inside("base"):
+        entry: Entry = checks.require_type(stated, dict, "", "base = { sunspec = 103 }")
+        checks.require_keys(entry, ("sunspec",))
+        model = checks.require_type(checks.require(entry, "sunspec"), int, "sunspec")
+        if not 1 <= model < LAST:
+            raise ConfigError(f"{checks.show(model)} is no model", "sunspec")
+    return Base(model, Profile("relative", reads, registers=registers))
 
 
 def _guarded(content: Entry, habits: Habits, reads: Iterable[Read], registers: Iterable[Register]) -> Iterator[Register]:

@@ -1,13 +1,15 @@
 """A profile: the blocks to read from a device, and the names and types of its registers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError, show
 from softsplit.profiles.encoding import encode
+from softsplit.profiles.base import Base
 from softsplit.profiles.identify import Identify, Named, nameplate_of
 from softsplit.profiles.joining import Answer, Said, said_by
 from softsplit.profiles.layout import Layout, require_unique
@@ -36,7 +38,8 @@ class Profile:
     seconds it wants between an answer and the next request. `unconfirmed` says in words what no two sources agree
     on. `unused` is what registers say that are readable and have no name; `same_tables` that holding and input
     registers are the same. `vendor`, `product` and `revision` are what the device calls itself to masters that ask
-    (functions 17 and 43/14). Raises ConfigError when they contradict each other.
+    (functions 17 and 43/14). With a `base`, nothing is polled before the place of the registers was found; see
+    `located`. Raises ConfigError when they contradict each other.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Profile:
     revision: str = ""
     unused: int | None = None
     same_tables: bool = False
+    base: "Base[Profile] | None" = None
     nameplate: Nameplate | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -128,6 +132,10 @@ class Profile:
                                       f"functions ({', '.join(map(str, functions))})", f"{key}[{index + 1}]")
         checks.settle(self, functions=frozenset(functions))
 
+    def located(self, at: int | None) -> "Profile":
+        """The same, of a device on which a SunSpec model begins at this address; None where nobody knows yet."""
+        return self if self.base is None or at is None else _located(self, at)
+
     def registers_in(self, block: Block) -> list[Register]:
         """The registers that lie whole in a block, in their own order."""
         return [register for register in self.registers if block.contains(register.parts[0])]
@@ -155,6 +163,28 @@ class Profile:
     def step(self) -> int:
         """How many addresses each register takes."""
         return max(block.step for block in self.readable)
+
+
+@lru_cache(256)
+def _located(profile: Profile, at: int) -> Profile:
+    """Put what a profile says of a SunSpec model where that begins."""
+    assert profile.base is not None
+    relative = profile.base.relative
+    return replace(profile, base=None, reads=[replace(each, block=_moved(each.block, at)) for each in relative.reads],
+                   registers=[moved(each, at) for each in relative.registers])
+
+
+def moved(register: Register, by: int) -> Register:
+    """A register, and what has a say in it, so many addresses on."""
+    return replace(
+        register, block=_moved(register.block, by), addresses=[address + by for address in register.addresses],
+        exponent=moved(register.exponent, by) if register.exponent else None, times=[moved(each, by) for each in register.times],
+        sign=replace(register.sign, register=moved(register.sign.register, by)) if register.sign else None,
+        where=replace(register.where, register=moved(register.where.register, by)) if register.where else None)
+
+
+def _moved(block: Block, by: int) -> Block:
+    return replace(block, address=block.address + by)
 
 
 def _all(items: Iterable[Item], kind: type[Item], most: int, key: str) -> tuple[Item, ...]:

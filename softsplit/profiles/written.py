@@ -15,18 +15,20 @@ STANDARD = {"resolution": "1", "offset": 0}  # which need not be said
 def content_of(profile: Profile) -> Entry:
     """Return what a file would have to say for this profile."""
     addressing = next(name for name, step in ADDRESSINGS.items() if step == profile.step)
+    polled = profile.base.relative if profile.base else profile
     content = {
         "title": profile.title, "source": profile.source, "unconfirmed": profile.unconfirmed,
         "functions": sorted(profile.functions),
         "addressing": addressing, "max_count": profile.max_count, "gap": profile.gap,
         "same_tables": profile.same_tables,
         "readable": list(map(_block, profile.readable)), "alone": list(map(_block, profile.alone)),
-        "block": [{**_block(read.block), "name": read.name, "every": read.every} for read in profile.reads],
-        "register": list(map(_register, profile.registers)),
+        "block": [{**_block(read.block), "name": read.name, "every": read.every} for read in polled.reads],
+        "register": list(map(_register, polled.registers)),
     }
     if profile.nameplate:
         content |= {"vendor": profile.vendor, "product": profile.product, "revision": profile.revision}
     content |= {"unused": profile.unused} if profile.unused is not None else {}
+    content |= {"base": {"sunspec": profile.base.model}} if profile.base else {}
     return content | ({"identify": list(map(_identify, profile.identify))} if profile.identify else {})
 
 

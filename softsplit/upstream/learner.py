@@ -59,7 +59,7 @@ class Learner:
 
     def _learn(self, unit: int, block: Block, every: float, now: float) -> None:
         """Have a block polled, if its unit answers and the wire has room."""
-        if self._plan.is_mute(unit):
+        if self._plan.is_mute(unit) or block in self._tally.blocks[unit]:
             return
         if read := self._plan.learn(unit, block, every, self._took[unit, block], now):
             self._learned[unit, block] = read

@@ -22,6 +22,7 @@ from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.forwarding import Forwarding
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.learner import Learner
+from softsplit.upstream.locator import Locator
 from softsplit.upstream.queue import Forward, RequestQueue
 from softsplit.upstream.report import UpstreamStatus, report
 from softsplit.upstream.results import Results
@@ -61,6 +62,7 @@ class Poller(Worker):
         self._queue = RequestQueue(self._wake.set)
         self._shares = WireShares()
         self._learner = Learner(self._plan, self.counters, self._eventlog)
+        self._locator = Locator(units, self._client, self._plan, self.counters, upstream.timeout)
         hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
         self._causes = Causes(upstream, self._client, self.counters, self._eventlog, self.pause)
         self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
@@ -96,6 +98,9 @@ class Poller(Worker):
         if now < self._down_until:
             self._queue.give_up(Unreachable(self.counters.unreachable))
             self._wait(self._down_until - now)
+            return
+        if error := self._locator.look(now):
+            self._unreachable(error, now)
             return
         due = self._plan.next(now)
         is_pollings = self._shares.is_pollings(due is not None) or due and self._plan.is_owed(*due, now)

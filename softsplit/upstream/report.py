@@ -105,13 +105,14 @@ class ForwardedStatus(Counted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitStatus(Counted):
-    """A unit; `forwarded` counts what masters had sent to it, and what was learned and is forgotten."""
+    """A unit; `forwarded` counts what masters sent, and what was learned and forgotten; `base` is where it begins."""
 
     profile: str
     state: Literal["answers", "mute", "never heard"]
     latency: Latency
     forwarded: ForwardedStatus
     blocks: tuple[BlockStatus, ...]
+    base: int | None = None
 
     @property
     def answers_now(self) -> bool:
@@ -202,6 +203,7 @@ def _unit(upstream: Upstream, unit: int, tally: Counters, now: float) -> UnitSta
         latency=_latency(tally.latencies[unit]),
         forwarded=_forwarded(tally.forwarded[unit], now),
         blocks=tuple(_block(block, now) for block in tuple(tally.blocks[unit].values())),
+        base=tally.places.get(unit),
     )
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import cycle
 
@@ -14,7 +14,7 @@ from softsplit.commands.shared.route import find_route
 from softsplit.config.line import Line
 from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
-from softsplit.errors import ConfigError, Unreachable
+from softsplit.errors import ConfigError, Refused, SoftsplitError, Unreachable
 from softsplit.printable import printable
 from softsplit.profiles import Profile, Register, load_profile
 from softsplit.profiles.hints import require_type_name
@@ -25,6 +25,7 @@ from softsplit.protocol.notations import parse_address
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
+from softsplit.upstream.locator import locate
 
 
 def raw_form(form: str | None, table: str | None, address: str, count: int | None, types: str | None,
@@ -46,7 +47,7 @@ def raw_form(form: str | None, table: str | None, address: str, count: int | Non
 def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Csv:
     """Return the form of a read of everything a profile polls. Raises ConfigError."""
     profile = load_profile(name)
-    if not profile.reads:
+    if not (profile.reads or profile.base):
         raise ConfigError(f"profile {name} polls nothing; give ADDRESS and COUNT")
     return form_of(form, profile, decodes)
 
@@ -127,6 +128,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
     for text in form.head:
         say(text)
     client = client_for(url, whom.timeout, whom.line, request_gap=form.profile.gap)
+    form = _located(form, client, unit, whom.timeout)
     is_well, is_told = True, bool(why)  # the cause of silence, which a splitter's server has told otherwise
     try:
         while True:
@@ -146,6 +148,24 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
         return is_well
     finally:
         client.close()
+
+
+def _located(form: Text | Json | Csv, client: Client, unit: int, timeout: float) -> Text | Json | Csv:
+    """Return the form with its registers where this device has them. Raises SoftsplitError when it has none."""
+    if form.profile.base is None:
+        return form
+    outcomes: list[Outcome] = []
+
+    def read(block: Block) -> bytes | None:
+        outcomes.append(read_patiently(client, unit, block, timeout))
+        return outcomes[-1].data
+
+    at = locate(form.profile, read)
+    if at is None:
+        client.close()
+        error = next((each.error for each in outcomes if each.error and not isinstance(each.error, Refused)), None)
+        raise SoftsplitError(f"there is no SunSpec model {form.profile.base.model}: {error or 'the unit has other registers'}")
+    return replace(form, profile=form.profile.located(at))
 
 
 def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],

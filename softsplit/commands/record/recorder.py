@@ -1,7 +1,7 @@
 """Read all polled blocks of the units of a bus at their periods, for a recording."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import inf
 
@@ -11,19 +11,21 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.errors import NoAnswer, Unreachable
 from softsplit.polling.plan import Plan
+from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question, read_question
 from softsplit.upstream.clients.choice import client_for, client_of
 from softsplit.upstream.clients.client import Client
+from softsplit.upstream.locator import locate
 
 STOOD_STILL = 10.0  # s; no step takes that long by itself
 ALONE_EVERY = 10.0  # s
 
 
-def _reads_of(unit: Unit) -> tuple[Read, ...]:
+def _reads_of(profile: Profile, reads: Iterable[Read]) -> tuple[Read, ...]:
     """What is polled, and the blocks which no longer read can stand for."""
-    return (*unit.reads, *(Read(block, f"alone {block}", ALONE_EVERY) for block in unit.profile.alone))
+    return (*reads, *(Read(block, f"alone {block}", ALONE_EVERY) for block in profile.alone))
 
 
 class Recorder:
@@ -35,15 +37,24 @@ class Recorder:
     def __init__(self, upstream: Upstream, tell: Callable[[str], None], force: bool = False):
         self._tell = tell
         self._force = force
-        self._reads = {unit.unit: _reads_of(unit) for unit in upstream.units}
+        self._reads = {unit.unit: _reads_of(unit.profile, unit.reads) for unit in upstream.units}
         self._longest_step = STOOD_STILL + 2 * upstream.timeout
         self._clients: dict[Url, Client] = {}
         self._ways = {unit: self._way_to(unit, upstream) for unit in self._reads}
+        for unit in upstream.units:
+            if unit.profile.base:
+                self._reads[unit.unit] = self._located(unit, upstream.timeout)
         self._begun_at = clock.now()
         gap = max(client.request_gap for client in self._clients.values())
         self._plan = Plan(self._reads, upstream.timeout, self._begun_at, gap, self._free_at)
         self._has_reached = False  # anybody
         self._is_told = False  # that there is another master
+
+    def _located(self, unit: Unit, timeout: float) -> tuple[Read, ...]:
+        """The reads of a unit whose place has to be found; none where it cannot be."""
+        client, served_as = self._ways[unit.unit]
+        at = locate(unit.profile, lambda block: client.outcome(served_as, read_question(block), timeout).data)
+        return _reads_of(unit.profile, unit.profile.located(at).reads)
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
         """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""

@@ -11,6 +11,7 @@ from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.meter import shown_by_meter
 from softsplit.commands.simulate.servers import FaultyUnit
 from softsplit.profiles import Identify, Profile, Register
+from softsplit.profiles.base import LAST, MARK
 from softsplit.profiles.encoding import encode
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol import values
@@ -20,6 +21,7 @@ from softsplit.protocol.values import Value
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 EXPONENTS = {"A": -2, "V": -1, "W": 0, "VA": 0, "var": 0, "Hz": -2, "%": -2, "degC": -1}  # powers of ten, as devices have
 RATIOS = {"ct_ratio": 40}  # of transformers, by name; usual are none
+FIRST_MODEL = 40069  # where a SunSpec model stands behind the common one
 ADDRESS = "192.168.1.10"
 
 
@@ -31,7 +33,8 @@ class SimulatedUnit(FaultyUnit):
 
     def __init__(self, unit: int, profile: Profile, faults: Faults, *others):
         super().__init__(unit, faults, *others)
-        self._profile = profile
+        self._chain = chain_of(profile.base.model, profile.base.relative) if profile.base else {}
+        self._profile = profile = profile.located(FIRST_MODEL)
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._named = {(each.type, each.parts): each for each in profile.registers}
@@ -65,6 +68,7 @@ class SimulatedUnit(FaultyUnit):
         for register in self._profile.registers:
             if any(part.overlaps(block) for part in register.needs):
                 self._put(words, register, shown, t)
+        words |= self._chain
         step, unused = block.step, b"\xff\xff"
         return b"".join(words.get(address, unused) for address in range(block.address, block.end, step))
 
@@ -157,6 +161,14 @@ class SimulatedUnit(FaultyUnit):
             return RATIOS[register.name]
         usual = USUAL.get(values.parse_resolution(register.resolution)[1])
         return usual * (1 + 0.05 * sin(t / 11 + register.block.address)) if usual else 1
+
+
+def chain_of(model: int, relative: Profile) -> dict[int, bytes]:
+    """The words of a chain of SunSpec models: the common one, with nothing in it, and this."""
+    length = max((each.block.end for each in relative.reads), default=2) - 2
+    said = {40002: 1, 40003: FIRST_MODEL - 40004, FIRST_MODEL: model, FIRST_MODEL + 1: length,
+            FIRST_MODEL + 2 + length: LAST, FIRST_MODEL + 3 + length: 0}
+    return {40000: MARK[:2], 40001: MARK[2:]} | {address: each.to_bytes(2, "big") for address, each in said.items()}
 
 
 def _into(words: Mapping[int, bytes], register: Register) -> bytes:

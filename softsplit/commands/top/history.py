@@ -91,7 +91,7 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
 
     Another master may read a register in two blocks: then the newer counts.
     """
-    profile = look.watched[upstream, unit].profile
+    profile = look.watched[upstream, unit].profile.located(look.status.upstreams[upstream].units[unit].base)
     is_starting = look.status.health.is_starting(f"{upstream}/{unit}")
     found: dict[Register, Latest] = {}
     in_order = sorted(ages(look, upstream, unit), key=_newness)

@@ -10,7 +10,7 @@ from softsplit.downstream.mirrors.answering import Answering, Found
 from softsplit.downstream.mirrors.forwarding import Way, outcome
 from softsplit.downstream.mirrors.freshness import NEVER, good_until
 from softsplit.downstream.mirrors.heardstore import HeardStore
-from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.mirrors.store import PolledStore, Seen
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.functions import READ_FILES, WRITING, Table
@@ -79,6 +79,16 @@ class Mirror(Answering):
         """Where a block is; a part of one that the unit refuses as a whole is asked of the unit itself."""
         is_refused = isinstance(self._store, PolledStore) and self._store.refuses_more_than(asked)
         return None if is_refused and self._way and self._way.reads(asked) else super()._find(asked)
+
+    def seen(self, block: Block) -> Seen:  # any thread
+        """Return how a block stands now: one of the store, or one that is read besides, as by masters."""
+        found = super().seen(block)
+        kept = self._fresh_kept(block) if found.taken_at == NEVER else None
+        if kept is None:
+            return found
+        with self._data_lock:
+            unit = self._store.unit
+            return Seen(kept.data, kept.asked_at, min(unit.good_until, good_until(kept.asked_at, unit.max_age)))
 
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
         if self._way and self._way.reads(asked):

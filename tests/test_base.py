@@ -1,0 +1,120 @@
+"""Profiles of SunSpec models, which stand elsewhere on each device: found once after connecting."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from softsplit import Downstream, Splitter, Unit, Upstream
+from softsplit.cli import main
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.simulate import SimulatedUnit
+from softsplit.commands.top.history import Look, Watched, latest_values
+from softsplit.errors import ConfigError
+from softsplit.profiles.base import find_model
+from softsplit.profiles.content import profile_of
+from softsplit.profiles.loader import parse_profile
+from softsplit.profiles.written import content_of
+from softsplit.protocol import adu
+from softsplit.protocol import pdu as pdus
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
+from tests.support import ScriptedGateway, TcpMaster, until
+
+TEXT = """
+title = "Any inverter"
+base = { sunspec = 103 }
+block = [{ name = "inverter", address = 0, count = 52 }]
+register = [
+    { name = "power", address = 14, type = "s16", resolution = "1 W", not_available = 0x8000, exponent = { address = 15 } },
+    { name = "frequency", address = 16, type = "u16", resolution = "1 Hz", exponent = { address = 17 } },
+]
+"""
+PROFILE = parse_profile(TEXT, "inverter.toml")
+
+
+def device(start: int, *models: tuple[int, int]) -> dict[int, int]:
+    """The words of a chain of models, (number, length), that begins there; of model 103 some are filled in."""
+    words, at = {start: 0x5375, start + 1: 0x6E53}, start + 2
+    for model, length in models:
+        words |= {at: model, at + 1: length, **dict.fromkeys(range(at + 2, at + 2 + length), 0)}
+        if model == 103:
+            words |= {at + 14: 1234, at + 15: 0xFFFF, at + 16: 5001, at + 17: 0xFFFE}
+        at += 2 + length
+    return words | {at: 0xFFFF, at + 1: 0}
+
+
+def gateway_of(words: dict[int, int]) -> ScriptedGateway:
+    def reply(transaction, unit, pdu):
+        asked = range(int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[1:3], "big") + int.from_bytes(pdu[3:5], "big"))
+        answer = (bytes((3, 2 * len(asked))) + b"".join(words[each].to_bytes(2, "big") for each in asked)
+                  if all(each in words for each in asked) else pdus.exception_pdu(3, 2))
+        return adu.tcp_frame(transaction, unit, answer)
+
+    return ScriptedGateway(reply)
+
+
+PLACES = [(40000, [(1, 65), (103, 50)], 40069), (40000, [(1, 66), (11, 13), (103, 50)], 40085), (0, [(1, 66), (103, 50), (120, 26)], 70), (50000, [(103, 50)], 50002)]
+
+
+@pytest.mark.parametrize("start, models, at", PLACES)
+def test_a_model_is_found_wherever_its_chain_begins_and_whatever_stands_before_it(start, models, at):
+    words = device(start, *models)
+
+    def read(block):
+        asked = range(block.address, block.end)
+        return b"".join(words[each].to_bytes(2, "big") for each in asked) if all(each in words for each in asked) else None
+
+    assert find_model(103, read) == at and find_model(203, read) is None
+    located = PROFILE.located(at)
+    assert [each.block.address for each in located.reads] == [at] and located is PROFILE.located(at)
+    assert [(each.block.address, each.exponent.block.address) for each in located.registers] == [(at + 14, at + 15), (at + 16, at + 17)]
+
+
+def test_a_chain_without_an_end_or_a_device_that_says_nothing_has_no_such_model():
+    endless = iter([b"SunS", *[b"\0\1\0\0"] * 500])
+    assert find_model(103, lambda block: next(endless)) is None and find_model(103, lambda block: None) is None
+
+
+def test_read_shows_the_values_where_the_device_has_them(tmp_path):
+    path = tmp_path / "inverter.toml"
+    path.write_text(TEXT)
+    with gateway_of(device(40000, (1, 66), (103, 50))) as gateway:
+        ran = CliRunner().invoke(main, ["read", "-a", f"127.0.0.1:{gateway.url.port}", "-p", str(path), "--json"])
+        assert {name: each["value"] for name, each in json.loads(ran.stdout)["values"].items()} == {"power": 123.4, "frequency": 50.01}
+    with gateway_of({}) as gateway:
+        ran = CliRunner().invoke(main, ["read", "-a", f"127.0.0.1:{gateway.url.port}", "-p", str(path)])
+        assert ran.exit_code == 1 and "there is no SunSpec model 103" in ran.stderr + str(ran.exception)
+
+
+def test_a_running_splitter_polls_it_names_it_and_serves_it():
+    with gateway_of(device(40000, (1, 65), (103, 50))) as gateway:
+        upstream = Upstream(str(gateway.url), [Unit(1, PROFILE)], name="pv")
+        splitter = Splitter([Downstream("tcp://127.0.0.1:0", units={1: (upstream, 1)}, name="house")])
+        splitter.start()
+        try:
+            until(lambda: splitter.values("house", 1) == {"power": 123.4, "frequency": 50.01})
+            status = splitter.status()
+            assert status.upstreams["pv"].units["1"].base == 40069 and [each.address for each in status.upstreams["pv"].units["1"].blocks] == [40069]
+            named = latest_values(Look(status, {("pv", "1"): Watched(PROFILE, 5.0)}, 0.0), "pv", "1")
+            assert {each.named.name: each.named.value for each in named} == {"power": 123.4, "frequency": 50.01}
+            with TcpMaster(splitter.servers[0].url.port) as master:
+                assert master.read(1, 40069, 52)[28:32] == bytes.fromhex("04d2ffff") and master.read(1, 40000, 2) == b"SunS"
+        finally:
+            splitter.stop()
+
+
+def test_what_is_simulated_is_found():
+    unit = SimulatedUnit(1, PROFILE, Faults())
+    at = find_model(103, lambda block: unit.data(block, 1_750_000_000.0))
+    located = PROFILE.located(at)
+    said = located.decode(located.reads[0].block, unit.data(located.reads[0].block, 1_750_000_000.0))
+    assert {register.name: value for register, value in said.items()} == {"power": pytest.approx(1000, rel=0.06), "frequency": pytest.approx(50, abs=0.1)}
+
+
+def test_the_profile_comes_back_as_it_was_and_wrong_ones_are_refused():
+    assert content_of(profile_of(content_of(PROFILE), "x")) == content_of(PROFILE) and content_of(PROFILE)["base"] == {"sunspec": 103}
+    assert PROFILE.readable == (Block(Table.HOLDING_REGISTERS, 0, 65536),) and PROFILE.reads == () == PROFILE.registers
+    for text, message in (("base = 5", "base: 5 is not a table"), ("base = { sunspec = 0 }", "base.sunspec: 0 is no model"), ("base = { x = 1 }", "base.x: unknown key")):
+        with pytest.raises(ConfigError, match=message):
+            parse_profile(TEXT.replace("base = { sunspec = 103 }", text), "own")
