@@ -11,9 +11,7 @@ to one master, and 0.65 to 0.77 times as many to eight, where the same loop in P
 0.77 to 0.9 times as many: what eight masters get is limited by what it takes Python to make two system calls. Beside
 libmodbus, which looks at its registers, that was 1.3 and 0.95 to 1.05.
 
-This bench compares the TCP server with peers: libmodbus's own server in C, stock
-modbus-tk, pymodbus. Each is a process on one processor, the load one in C on the other; figures are medians of five
-interleaved rounds. Cells: requests per second (softsplit has so many times that), 99th percentile of the latency,
+Cells: requests per second (softsplit has so many times that), 99th percentile of the latency,
 processor time per request. As measured on 2026-11-20 on a shared virtual machine with two AMD EPYC processors,
 CPython 3.11, Linux 6.18, where single ratios vary by some 15 % from run to run:
 

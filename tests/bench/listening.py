@@ -7,8 +7,7 @@ are not marked late or suspect, as a share of all. For auto also: the share that
 and how long after the last byte of a reply its transaction is told (half of them, 99 %). The hint for rts is who
 talked last when a read ended, as a modem line shows. At the end: what input made to be slow costs.
 
-This bench lets the three modes of `sniff` hear the same generated traffic, whose truth is
-known: 5 x 2000 transactions at 9600 baud, from an adapter that is read every 16 ms. Cells: intact transactions that were
+Cells: intact transactions that were
 told as they were, and pairs told as good that never were, in %; then, for `auto`, pairs marked suspect in %, speed, and how
 long after its last byte a reply is told (p50 / p99). With an adapter this slow a hint from a modem line colours two frames
 at once, which is why `rts` is the poorest. Masters ask again after 0.1 to 1 s, those with quick retries after 0.1 or 0.15 s.

@@ -5,9 +5,7 @@ ask as a Victron does: the powers of both meters once a second, energies every f
 periods of its profile or as often as the wire allows, or a pass-through proxy when one is installed (modbus-proxy).
 Each is a process of its own, all on the same bus in turn; figures are medians of interleaved rounds.
 
-This bench puts masters that ask as a Victron does (the powers of two meters once a
-second, energies every four) on one simulated bus with the wire time of 19200 baud, through softsplit and through a
-pass-through proxy if one is installed (modbus-proxy 0.8). Medians of three interleaved rounds, as measured on 2026-11-24
+Medians of three interleaved rounds, as measured on 2026-11-24
 on the machine below; a failure is an exception, or no answer within 2 s; softsplit tells that unit 2 is mute by
 exceptions:
 
