@@ -666,7 +666,8 @@ def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
             later = told(house.config)
     assert line_of(lines, "meters: unit 2 does not answer").startswith("wrong")
     assert "its unit id" in line_of(lines, "meters: unit 2 does not answer")
-    assert line_of(lines, "victron: unit 2: exception 0x0B").endswith("its data is too old to be served; see to its upstream")
+    assert "; stale: victron unit 2" in line_of(lines, "meters: unit 2 does not answer")
+    assert not any("0x0B" in line for line in lines), "that is why, and no trouble of its own"
     assert line_of(lines, f"victron: tcp://127.0.0.1:{house.port} serves 1 unit,").startswith("well")
     assert "answers were damaged; look at termination, shield, 115200 8E1" in line_of(lines, "wrong meters: unit 100")
     assert line_of(later, "cannot reach").startswith("wrong meters: cannot reach tcp://")

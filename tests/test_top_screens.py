@@ -245,6 +245,13 @@ def test_what_does_not_fit_is_counted_and_the_command_that_shows_it_is_named():
     assert rows[2] == "… 2 not shown in full; all: softsplit status -c /etc/softsplit.toml"
 
 
+def test_a_serial_line_has_no_master_until_one_has_asked():
+    quiet = {"/dev/ttyUSB1": master(requests=0)}
+    serial, tcp = (victron(masters=quiet, url=url) for url in (Url("rtu", path="/dev/ttyUSB1"), Url("tcp", "0.0.0.0", 502)))
+    assert "no master has asked yet" in "\n".join(rows_of(screen((meter(), meter()), serial), 80, 24))
+    assert "no master has asked yet" not in "\n".join(rows_of(screen((meter(), meter()), tcp), 80, 24))
+
+
 def test_pages_of_the_lower_part():
     view = STATES["mute"]
     small = 14  # lines

@@ -12,7 +12,7 @@ import pytest
 
 from softsplit.commands.status import status as status_command
 from softsplit.downstream.servers.sockets import CURES
-from tests.support import SLOWNESS, SOFTSPLIT, Child, run_program, until
+from tests.support import SLOWNESS, SOFTSPLIT, Child, free_port, run_program, until
 from tests.support.house import House, first_sentence, said_by
 from tests.support.troublemakers import Line
 
@@ -79,6 +79,16 @@ def test_what_a_user_may_not_have(tmp_path, upstream, downstream, sentence):
             until(lambda: first_sentence(child.log()) == sentence.replace("DEVICE", device), 10)
             if "meters" in sentence:
                 assert first_sentence(said_by("status", "-c", str(config)), ["meters"]) == sentence.replace("DEVICE", device)
+
+
+def test_who_reads_from_a_splitter_without_data_is_sent_to_its_status(tmp_path):
+    config, port = tmp_path / "house.toml", free_port()
+    config.write_text(METERS + VICTRON.replace(":0", f":{port}"))
+    with House(config) as splitter:
+        until(lambda: "serving victron" in splitter.child.log(), 10)
+        said = said_by("read", "-a", f"127.0.0.1:{port}", "-u", "1", "-p", "abb-b23")
+        assert f'softsplit serves there; "softsplit status -c {config}" says why unit 1 has no data' in said
+        assert "asks for unit" not in splitter.child.log(), "no other unit was tried"
 
 
 def test_a_process_that_hangs(tmp_path, monkeypatch):

@@ -129,19 +129,21 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
                 "round?" if line else "are they set to this machine's address, and to this port?")
         yield note(f"{who}: no master has asked yet; {cure}")
     if downstream.access and not report.url.is_serial:
-        yield from _ask_server(downstream, report.url, len(report.connections))
+        yield from _ask_server(downstream, report)
 
 
-def _ask_server(downstream: Downstream, url: Url, connections: int) -> Iterator[Finding]:
+def _ask_server(downstream: Downstream, report: DownstreamStatus) -> Iterator[Finding]:
     """Ask a server as a master would, unless that would cost a master its connection."""
-    url = here(url)
-    if obstacle := obstacle_at(downstream, url, connections):
+    url = here(report.url)
+    stale = {number for number, unit in report.units.items() if unit.stale}
+    if obstacle := obstacle_at(downstream, url, len(report.connections)):
         yield note(f"{downstream.name}: {obstacle}")
     else:
-        yield from _ask_units(downstream, url)
+        yield from _ask_units(downstream, url, stale)
 
 
-def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
+def _ask_units(downstream: Downstream, url: Url, stale: set[str]) -> Iterator[Finding]:
+    """Read each unit; that a master gets nothing of a `stale` one is among the troubles, with its cause."""
     latencies = []
     client = client_for(url, SERVER_TIMEOUT)
     try:
@@ -154,7 +156,8 @@ def _ask_units(downstream: Downstream, url: Url) -> Iterator[Finding]:
                 yield wrong(f"{downstream.name}: {error}, though the process serves there; restart it")
                 return
             except UpstreamError as error:
-                yield _refused(downstream, error)
+                if str(unit) not in stale or error.exception_code == GATEWAY_NO_PATH:
+                    yield _refused(downstream, error)
             else:
                 latencies.append(clock.now() - client.asked_at)
     finally:

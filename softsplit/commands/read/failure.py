@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from softsplit import clock
 from softsplit.commands.scan.prober import Prober
+from softsplit.commands.shared.route import find_server
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import (
@@ -46,6 +47,8 @@ def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, er
     """Say why a unit gives no answer at all, after the wire was closed: who is there instead, or what to look at."""
     if isinstance(error, Stranger) or cure_of(error, url):
         return ""
+    if config := find_server(url):
+        return f'softsplit serves there; "softsplit status -c {config}" says why unit {unit} has no data'
     is_line = line if url.is_serial else None
     if isinstance(error, NoAnswer) and (other := ask_otherwise(url, unit, block, timeout)):
         return other

@@ -1,6 +1,7 @@
 """Find the server of a running splitter through which to read a unit whose wire that splitter owns."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -56,6 +57,17 @@ def require_free(url: Url, cure: str) -> None:
     """Raise SoftsplitError, with a cure, when a running splitter owns the wire at `url`, or may."""
     if owner := _find_owner(url):
         raise SoftsplitError(f"{owner}; {cure}")
+
+
+def find_server(url: Url) -> str:
+    """Return the configuration of the running splitter that serves at `url`; nothing where none is known to."""
+    hosts = Hosts()
+    for process in Process.all_that_run():
+        with process, suppress(SoftsplitError):
+            status = _status_of(process)
+            if status.process and any(hosts.are_same(url, here(each.url)) for each in status.downstreams.values()):
+                return status.process.config
+    return ""
 
 
 def _find_owner(url: Url) -> Owner | None:

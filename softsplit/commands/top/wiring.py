@@ -10,6 +10,7 @@ from softsplit.config.deriving.inputs import DERIVED
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.logs.conditions import show_age
+from softsplit.downstream.report import DownstreamStatus, MasterStatus
 from softsplit.upstream.report import BlockStatus, UnitStatus
 
 MIDDLE = 18  # columns between buses and masters
@@ -31,7 +32,13 @@ def find_items(status: Status) -> list[Item]:
     units += [Item(True, DERIVED, name) for name in dict.fromkeys(
         unit.origin.partition("/")[2] for downstream in status.downstreams.values() for unit in downstream.units.values() if unit.inputs)]
     return units + [Item(False, name, address) for name, downstream in status.downstreams.items()
-                    for address in downstream.masters]
+                    for address in masters_of(downstream)]
+
+
+def masters_of(downstream: DownstreamStatus) -> dict[str, MasterStatus]:
+    """The masters that are shown: all that have connected, and who asks on a serial line."""
+    return {address: master for address, master in downstream.masters.items()
+            if master.requests or not downstream.url.is_serial}
 
 
 def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line], int]:
@@ -117,7 +124,7 @@ def _arrow(found: list[tuple[BlockStatus, float | None, bool]], is_starting: boo
 
 def _server(status: Status, name: str) -> list[Row]:
     downstream = status.downstreams[name]
-    masters = downstream.masters
+    masters = masters_of(downstream)
     rows = [Row(None, (name, "title"), [] if downstream.is_serving else [(downstream.state, "bad")],
                 str(downstream.url) if downstream.is_serving else "")]
     for unit, report in downstream.units.items():
