@@ -18,6 +18,7 @@ LONGEST_NUMBER = 2000  # bits: all registers of one read
 MANY_DOTS = re.compile(r"""(?<![\w.-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII)
 PLACE = re.compile(r" *\(at (?:line (\d+), column (\d+)|end of document)\)")
 BACKSLASH = "in a text in double quotes a backslash is written twice; or put the text in single quotes"
+AS_IN_MANUALS = re.compile(r"=\s*(0\d{4,5}|[0-9][0-9A-Fa-f]*[hH])(?![\w.])", re.ASCII)  # addresses
 CURES = {  # what a message of tomllib begins with, and what we say
     "Invalid statement": "a line is [a section], key = value, or begins with # for a comment",
     "Expected '=' after a key": "a key is followed by = and a value",
@@ -108,7 +109,9 @@ def _explain(text: str, message: str) -> str:
     number = int(found[1]) if found[1] else len(text.rstrip("\n").split("\n"))
     line = lines[number - 1].strip() if number <= len(lines) else ""
     cures = [cure for start, cure in CURES.items() if message.startswith(start)]
-    if message.startswith("Invalid value"):
+    if found := AS_IN_MANUALS.search(line):
+        cures = [f'an address as manuals write it stands in quotes: "{found[1]}"']
+    elif message.startswith("Invalid value"):
         cures = [_cure_of_value(line)]
     return f"line {number}, {show(line)}: {cures[0] if cures else 'it cannot be understood'}"
 

@@ -127,6 +127,13 @@ def test_what_says_nothing_or_too_much_is_refused(register, message):
     assert str(raised.value).startswith(f"profile own: {message}")
 
 
+@pytest.mark.parametrize("written", ["00001", "1000h", "0A1Fh", "000001"])
+def test_an_address_that_is_no_number_of_toml_is_told_to_stand_in_quotes(written):
+    with pytest.raises(ConfigError, match=f'an address as manuals write it stands in quotes: "{written}"'):
+        parse_profile(f"block = [{{ table = 'coils', address = {written}, count = 1 }}]", "own")
+    parse_profile(f"block = [{{ table = 'coils', address = '{written}', count = 1 }}]", "own")
+
+
 def test_manuals_may_count_from_one():
     profile = parse_profile("""first_address = 1
         block = [{ address = 1, count = 4 }]
