@@ -47,6 +47,7 @@ Where to add
                                          web/site.py: its path
     a derived unit                       config/deriving/: what it may be made from; downstream/deriving/;
                                          downstream/mirrors/derivedstore.py: how old it is
+    a unit of measure                    config/deriving/quantities.py: a row
 """
 
 from importlib import import_module

@@ -275,6 +275,23 @@ def test_a_unit_that_is_only_heard_gives_inputs_as_well(clock):
     assert made.words(0, 1) == (1,)
 
 
+def test_inputs_that_are_heard_may_be_as_far_apart_as_the_other_master_reads_them(clock):
+    for every, expected in ((1.0, STALE), (4.0, bytes((3, 2, 0, 0)))):
+        made = Made(MINUS, url="listen:///dev/null")
+        made.read(1, clock.now, power=10, every=every, beat=1.0)
+        made.read(2, clock.now + 5, power=10, every=every, beat=1.0)
+        clock.now += 5
+        assert made.ask(0, 1) == expected
+    slow = Made({"active_energy_import_total": "active_energy_import_total * 2"}, url="listen:///dev/null", max_age=1.0)
+    slow.takers["meters", 1].update(reading(1, METER.reads[1].block, clock.now, struct.pack(">Q", 7), every=2.0, beat=1.0))
+    clock.now += 2
+    slow.takers["meters", 1].update(reading(1, METER.reads[0].block, clock.now, bytes(12), every=2.0, beat=1.0))
+    assert slow.words(20, 2) == (0, 140)
+    clock.now += 5
+    slow.takers["meters", 1].update(reading(1, METER.reads[0].block, clock.now, bytes(12), every=2.0, beat=1.0))
+    assert slow.ask(20, 2) == STALE, "the profile says 30 s, but another master sets the pace"
+
+
 def test_what_a_block_says_that_is_asked_for_alone_is_no_input(clock):
     meter = Profile("alone", METER.reads, registers=METER.registers, alone=[Block(Table.HOLDING_REGISTERS, 2, 1)])
     made = Made(meter=meter, url="listen:///dev/null")

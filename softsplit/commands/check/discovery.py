@@ -1,6 +1,6 @@
 """What the search of a master finds of a downstream, and what it does not. Pure."""
 
-from softsplit.config.downstream import Downstream, Served
+from softsplit.config.downstream import Downstream
 
 SEARCHED_PORT = 502
 # Victron, dbus-modbus-client: abb.py asks units 1 and 2; the search keeps the first device of an address
@@ -12,7 +12,9 @@ def missed_by_victron(downstream: Downstream) -> list[str]:
     """Return lines that say which ABB meters the search of a Victron GX device does not find, and what to do."""
     if downstream.url.scheme != "tcp" or downstream.url.port != SEARCHED_PORT:
         return []
-    meters = {each.unit: each for each in downstream.served if each.origin.profile.name in SEARCHED_PROFILES}
+    meters = {each.unit: f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served
+              if each.origin.profile.name in SEARCHED_PROFILES}
+    meters |= {each.unit: each.derived.origin for each in downstream.derived if each.derived.profile.name in SEARCHED_PROFILES}
     found = next((unit for unit in SEARCHED_UNITS if unit in meters), None)
     missed = [unit for unit in meters if unit != found]
     if not missed:
@@ -23,5 +25,5 @@ def missed_by_victron(downstream: Downstream) -> list[str]:
             f" {by_hand}{_or_rename(meters[missed[0]]) if found is None else ''}"]
 
 
-def _or_rename(served: Served) -> str:
-    return f', or here: units = {{ 1 = "{served.upstream.name}/{served.origin.unit}" }}'
+def _or_rename(origin: str) -> str:
+    return f', or here: units = {{ 1 = "{origin}" }}'

@@ -33,8 +33,8 @@ class Latest:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a block brings: `numbers` with their place in its data, `joined` ones that stand in other blocks, too, what is
+class Contents:
+    """What is in a block: `numbers` with their place in its data, `joined` ones that stand in other blocks, too, what is
     `copied`, and the `fields` that are made from all of it.
     """
 
@@ -46,7 +46,7 @@ class News:
 
     @classmethod
     def of(cls, block: Block, every: float, inputs: list[Input], made_from: Mapping[Input, list[Field]],
-           copies: Collection[Input]) -> "News":
+           copies: Collection[Input]) -> "Contents":
         plain = [name for name in inputs if name not in copies and name.register.needs == (name.register.block,)]
         places = ((name, block.span(name.register.block)) for name in plain)
         return cls(every, [(name, slice(2 * place.start, 2 * place.stop)) for name, place in places],
@@ -72,7 +72,7 @@ class Deriver:
             for name in field.inputs:
                 self._made_from.setdefault(name, []).append(field)
         self._copied = {field.made.copied for field in self.layout.fields if field.made.copied}
-        self._brought: BoundedDict[tuple[Origin, Block], News] = BoundedDict(MOST_BLOCKS)
+        self._brought: BoundedDict[tuple[Origin, Block], Contents] = BoundedDict(MOST_BLOCKS)
         self._results: dict[Made, tuple[list[Decimal | None], bytes | None, str]] = {}
         self.latest: dict[Input, Latest] = {}
         self._answers: dict[Origin, BoundedDict[Block, Answer]] = {origin: BoundedDict(MOST_BLOCKS) for origin in self._units}
@@ -105,34 +105,35 @@ class Deriver:
         outcome, origin = reading.outcome, (reading.upstream, reading.outcome.unit)
         if outcome.data is None or outcome.block is None:
             return ()
-        news = self._news(origin, outcome.block)
-        every = news.every or reading.every
-        for name, part in news.numbers:
+        found = self._contents(origin, outcome.block)
+        every = found.every or reading.every
+        for name, part in found.numbers:
             self._take(name, Latest(outcome.asked_at, name.every or every, name.register.exact(outcome.data[part])))
         answer = Answer(outcome.block, outcome.data, outcome.asked_at, every)
-        for name in news.copied:
+        for name in found.copied:
             self.latest[name] = Latest(outcome.asked_at, every, words=answer.part(name.register.block))
-        if news.joined:
+        if found.joined:
             answers = self._answers[origin]
             answers[outcome.block] = answer
-            said = numbers_by([name.register for name in news.joined], tuple(answers.values()))
-            for name in news.joined:
+            said = numbers_by([name.register for name in found.joined], tuple(answers.values()))
+            for name in found.joined:
                 if number := said.get(name.register):
                     self._take(name, Latest(number.taken_at, name.every or every, number.value))
-        return news.fields
+        return found.fields
 
     def _take(self, name: Input, latest: Latest) -> None:
         self.latest[name] = latest
         if latest.value is not None:
             self._counters.read(name, latest.value)
 
-    def _news(self, origin: Origin, block: Block) -> News:
+    def _contents(self, origin: Origin, block: Block) -> Contents:
         """What a block of a unit brings, if mirrors take it from it."""
         if (origin, block) not in self._brought:
             upstream, unit = self._units[origin]
-            every = next((read.every for read in unit.reads if read.block == block), 0.0)
-            is_taken = block not in unit.profile.alone if upstream.is_heard else bool(every)
-            self._brought[origin, block] = News.of(block, every, [
+            polled = [read.every for read in unit.reads if read.block == block]
+            is_taken = block not in unit.profile.alone if upstream.is_heard else bool(polled)
+            every = polled[0] if polled and not upstream.is_heard else 0.0  # another master has periods of its own
+            self._brought[origin, block] = Contents.of(block, every, [
                 name for name in self._made_from if (name.upstream, name.unit) == origin and is_taken
                 and any(block.contains(part) for part in name.register.needs)], self._made_from, self._copied)
         return self._brought[origin, block]
