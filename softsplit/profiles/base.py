@@ -27,7 +27,7 @@ class Base(Generic[Whole]):
 
 
 def find_model(model: int, read: Callable[[Block], bytes | None]) -> int | None:
-    """Return where a SunSpec model begins, at its number, or None; `read` gives what a device says, if it does."""
+    """Return where a SunSpec model begins, at its number; `read` gives what a device says, or None."""
     for start in STARTS:
         if read(Block(Table.HOLDING_REGISTERS, start, 2)) == MARK:
             return _walk(model, start + 2, read)

@@ -27,8 +27,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The bits of a value: where it is read (`own`), what it overwrites (`written`), what may say that there is none
-    (`said`); and the type of `number` that they are. `mask` hides some bits of what is no number.
+    """The bits of a value: where it is read (`own`), what it overwrites (`written`), what may say that
+    there is none (`said`); and the type of `number` that they are. `mask` hides some bits of what is no
+    number.
     """
 
     own: Span

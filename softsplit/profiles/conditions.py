@@ -16,7 +16,7 @@ class Sign(Generic[Other]):
 
 @dataclass(frozen=True, eq=False)
 class Where(Generic[Other]):
-    """A register which has to say one of these, or a value is none: on another device the place may be something else."""
+    """A register which has to say one of these: on another device a place may be something else."""
 
     register: Other
     equals: tuple[int, ...]

@@ -14,10 +14,10 @@ from softsplit.protocol.values import EXACT, Value
 def encode(register: Register, value: Value | Decimal | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
     """Return the bytes of a register's `parts` that say this value, numbers in its unit of measure.
 
-    Other values that share these registers are taken over from `into`. `factor` is what its other registers make of
-    a count, `Register.factor` of what they say. None is written as the first pattern of `not_available`, or as nan.
-    Raises OverflowError when the value does not fit, or would say "not available", unless the `nearest` that fits will do;
-    and ValueError when the type cannot say it.
+    Other values that share these registers are taken over from `into`. `factor` is what its other registers
+    make of a count, `Register.factor` of what they say. None is written as the first pattern of
+    `not_available`, or as nan. Raises OverflowError when the value does not fit, or would say "not
+    available", unless the `nearest` that fits will do; and ValueError when the type cannot say it.
     """
     orders = register.word_order, register.byte_order
     if register.block.table.holds_bits:

@@ -34,8 +34,8 @@ EXAMPLES = {
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What a profile says of all its registers: addresses that each takes, the first address that its manual counts
-    from, and orders; of the factors of a register, also the table.
+    """What a profile says of all its registers: addresses that each takes, the first address that its
+    manual counts from, and orders; of the factors of a register, also the table.
     """
 
     step: int
@@ -80,7 +80,8 @@ def text_of(entry: Entry, key: str) -> str:
 def registers_of(entry: Entry, habits: Habits) -> list[Register]:
     """Return one register, or as many as `repeat` says, one after another; {n} in the name counts from 1.
 
-    Each begins `stride` addresses after the one before, or where that ends. Their factors are the same registers.
+    Each begins `stride` addresses after the one before, or where that ends. Their factors are the same
+    registers.
     """
     hints.require_keys(entry, REGISTER_KEYS)
     first = register_of(entry, habits)

@@ -1,7 +1,7 @@
-"""What others call the keys, types and tables of a profile, so that no guess at the nearest word leads astray.
+"""What others call keys, types and tables of a profile, so that no guess at the nearest word leads astray.
 
-The nearest word to int16 would be u16, and -500 W would read 65036 W. So there is a list, and only what does not
-stand in it is compared.
+The nearest word to int16 would be u16, and -500 W would read 65036 W. So there is a list, and only what
+does not stand in it is compared.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -78,8 +78,9 @@ def _require(name: str, words: Collection[str], others: Mapping[str, str], what:
 
 
 def place_of(stated: object, table: Table | None, first: int) -> tuple[Table, int]:
-    """Return the table and the protocol address that a profile states, which is a number counted from `first` on; or a
-    text as manuals write addresses, "40001", which names a table where `table` does not. Raises ConfigError.
+    """Return the table and the protocol address that a profile states, which is a number counted from
+    `first` on; or a text as manuals write addresses, "40001", which names a table where `table` does not.
+    Raises ConfigError.
     """
     if isinstance(stated, str):
         named, address = numbered(stated) or parse_address(stated, table, "address")[:2]

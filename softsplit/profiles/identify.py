@@ -15,7 +15,9 @@ OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # of function 43/14; MAP 6
 
 
 def nameplate_of(**texts: object) -> Nameplate | None:
-    """Return what a device calls itself, by the words of OBJECTS; None when nothing of it is said. Raises ConfigError."""
+    """Return what a device calls itself, by the words of OBJECTS; None when nothing of it is said. Raises
+    ConfigError.
+    """
     named = {key: checks.require_name(text, key) for key, text in texts.items()}
     for key, text in named.items():
         if not text and any(named.values()):
@@ -59,7 +61,7 @@ class Identify:
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """What tells a make of device: how it calls itself (function 43/14, MAP 6.21), as far as that is said here."""
+    """What tells a make of device: how it calls itself (function 43/14, MAP 6.21)."""
 
     vendor: str = ""
     product: str = ""

@@ -1,8 +1,8 @@
 """What registers say, from one answer or from several that were given at about the same time. Pure.
 
-A power of ten, a ratio or a sign may stand in another block than its number. One that has changed since would make a
-wrong number of it: so they are joined from one answer where they stand in one, else from readings no further apart
-than two periods (of the slower of the two); otherwise there is no value.
+A power of ten, a ratio or a sign may stand in another block than its number. One that has changed since
+would make a wrong number of it: so they are joined from one answer where they stand in one, else from
+readings no further apart than two periods (of the slower of the two); otherwise there is no value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a register says, None when there is no value; `taken_at` is the time of the oldest answer it is from."""
+    """What a register says, None when there is no value; `taken_at` is the time of the oldest answer it is
+    from.
+    """
 
     value: Value | None
     taken_at: float
@@ -59,7 +61,9 @@ class Exactly:
 
 @dataclass(frozen=True, slots=True)
 class _Joined:
-    """The data of a register, what others make of it, and the time of the oldest answer; no data when one is missing."""
+    """The data of a register, what others make of it, and the time of the oldest answer; no data when one
+    is missing.
+    """
 
     taken_at: float
     data: bytes = b""
@@ -72,8 +76,8 @@ def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Re
 
 
 def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
-    """Return what a register says that begins in the answer `home`; what is not there is from the newest of the
-    others, the newest first, if that fits.
+    """Return what a register says that begins in the answer `home`; what is not there is from the newest of
+    the others, the newest first, if that fits.
     """
     return _said(register, _join(register, home, tuple(newest)))
 

@@ -31,15 +31,16 @@ class Profile:
     """What one make of device looks like on the bus.
 
     `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
-    answers (by default the blocks of the reads). `alone` are blocks that say something else when nothing but
-    them is read than as a part of a longer read. `functions` are the function codes it knows; by default
-    those which read `readable`, and those which usually write it. `identify` is how the device is recognised:
-    all of them have to fit. `max_count` is how many registers the device gives in one answer, and `gap` the
-    seconds it wants between an answer and the next request. `unconfirmed` says in words what no two sources agree
-    on. `unused` is what registers say that are readable and have no name; `same_tables` that holding and input
-    registers are the same. `vendor`, `product` and `revision` are what the device calls itself to masters that ask
-    (functions 17 and 43/14). With a `base`, nothing is polled before the place of the registers was found; see
-    `located`. Raises ConfigError when they contradict each other.
+    answers (by default the blocks of the reads). `alone` are blocks that say something else when nothing
+    but them is read than as a part of a longer read. `functions` are the function codes it knows; by
+    default those which read `readable`, and those which usually write it. `identify` is how the device is
+    recognised: all of them have to fit. `max_count` is how many registers the device gives in one answer,
+    and `gap` the seconds it wants between an answer and the next request. `unconfirmed` says in words what
+    no two sources agree on. `unused` is what registers say that are readable and have no name;
+    `same_tables` that holding and input registers are the same. `vendor`, `product` and `revision` are what
+    the device calls itself to masters that ask (functions 17 and 43/14). With a `base`, nothing is polled
+    before the place of the registers was found; see `located`. Raises ConfigError when they contradict each
+    other.
     """
 
     name: str
@@ -141,7 +142,9 @@ class Profile:
         return [register for register in self.registers if block.contains(register.parts[0])]
 
     def decode(self, block: Block, data: bytes) -> dict[Register, Value | None]:
-        """Return what the registers in a block say, from its data as it came over the wire, and from nothing else."""
+        """Return what the registers in a block say, from its data as it came over the wire, and from
+        nothing else.
+        """
         return {register: said.value for register, said in self.said([Answer(block, data)]).items()}
 
     def said(self, answers: Iterable[Answer]) -> dict[Register, Said]:

@@ -28,15 +28,16 @@ class Register:
     """A named value: where it stands, how it is written, what one count is worth. For people and tools only.
 
     `resolution` is text like "0.1 V"; below zero, "-0.1 W", where the device counts the other way round.
-    `not_available` are patterns, as unsigned numbers or those of the type, which say that there is no value; `offset`
-    is added after the resolution; `states` gives counts a name, `other_state` all the others, and of bits each its
-    own; `word_order` and `byte_order` say which end comes first, "big" or "little". `mask` takes some bits of a whole
-    number, `byte` says which byte of its register a u8 or s8 is, "high" or "low". `addresses` are those of registers
-    that are no neighbours. `encoding` and `characters` say how text is written, `layout` how a time.
+    `not_available` are patterns, as unsigned numbers or those of the type, which say that there is no
+    value; `offset` is added after the resolution; `states` gives counts a name, `other_state` all the
+    others, and of bits each its own; `word_order` and `byte_order` say which end comes first, "big" or
+    "little". `mask` takes some bits of a whole number, `byte` says which byte of its register a u8 or s8
+    is, "high" or "low". `addresses` are those of registers that are no neighbours. `encoding` and
+    `characters` say how text is written, `layout` how a time.
 
-    Other registers may have a say in a number: `exponent` is a power of ten, `times` are ratios by which it is
-    multiplied, `sign` turns it round; `where` says on which devices it is this value at all. Then `parts` and
-    `needs` are not the same.
+    Other registers may have a say in a number: `exponent` is a power of ten, `times` are ratios by which it
+    is multiplied, `sign` turns it round; `where` says on which devices it is this value at all. Then
+    `parts` and `needs` are not the same.
 
     `constant` is what a derived unit of this make says there, as its model.
     """
@@ -170,9 +171,9 @@ class Register:
     def decode(self, data: bytes, factor: Decimal | None = ONE) -> values.Value | None:
         """Return what the bytes of its `parts`, as they came over the wire, say; None when there is no value.
 
-        A number is in its unit of measure, or the name of its state; bits that have names are the names of those that
-        are on; for the rest see `values.decode`. `factor` is what other registers make of it, see `factor`; when that
-        is None, nobody knows the value.
+        A number is in its unit of measure, or the name of its state; bits that have names are the names of
+        those that are on; for the rest see `values.decode`. `factor` is what other registers make of it,
+        see `factor`; when that is None, nobody knows the value.
         """
         if self.block.table.holds_bits:
             if factor is None:
@@ -208,7 +209,7 @@ class Register:
         return int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")
 
     def factor(self, said: Mapping["Register", Any]) -> Decimal | None:
-        """What a count is multiplied by besides its resolution, when the `factors` say this; None when one has no value."""
+        """What a count is multiplied by besides its resolution; None when a factor has no value."""
         factor = ONE
         for each in self.factors:
             value = said.get(each)

@@ -15,9 +15,9 @@ HEX = re.compile(r"([0-9A-Fa-f]{1,6})[hH]", re.ASCII)
 def parse_address(text: str, table: Table | None = None, key: str = "ADDRESS") -> tuple[Table, int, str]:
     """Return the table and the protocol address from 0 that `text` means, and words where that is not plain.
 
-    A number in decimal or hex (0x5B00, 5B00h) is the protocol address, of holding registers unless `table` says
-    otherwise. But 0xxxx, 3xxxx and 4xxxx, without a table, and 0xxxxx, 1xxxxx, 3xxxxx and 4xxxxx, are a table and a
-    number in it from 1 on. Raises ConfigError, inside `key`.
+    A number in decimal or hex (0x5B00, 5B00h) is the protocol address, of holding registers unless `table`
+    says otherwise. But 0xxxx, 3xxxx and 4xxxx, without a table, and 0xxxxx, 1xxxxx, 3xxxxx and 4xxxxx, are
+    a table and a number in it from 1 on. Raises ConfigError, inside `key`.
     """
     text = text[:LONGEST]  # no address is longer
     if written := HEX.fullmatch(text):
@@ -46,13 +46,13 @@ def _explained(text: str, table: Table, number: int) -> str:
 
 
 def numbered(text: str) -> tuple[Table, int] | None:
-    """Return the table and the protocol address of what is written as manuals number registers; None of all else."""
+    """Return the table and the protocol address of a number as manuals write it; None of all else."""
     number = int(text[1:]) if NUMBERED.fullmatch(text) else 0
     return (TABLES[text[0]], number - 1) if 1 <= number <= ADDRESSES else None
 
 
 def doubt_about(address: int, table: Table) -> str:
-    """Say what a decimal number in the place of a protocol address may mean, where a manual would write it so."""
+    """Say what a decimal number in the place of a protocol address would mean in a manual."""
     named, number = TABLES.get(f"{address:05}"[0]), address % 10_000
     if named is not table or not 30_001 <= address < 50_000 or not number:
         return ""

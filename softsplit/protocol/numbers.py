@@ -29,8 +29,9 @@ EXPONENTS = -128, 127  # of ten, in the top byte of an e8s24
 
 @dataclass(frozen=True, slots=True)
 class NumberType:
-    """A type of number. `decode` and `encode` go from and to its bits, as an unsigned number; `encode` raises
-    OverflowError for what does not fit, and `nearest` is what does. One without `bits` has a count of registers.
+    """A type of number. `decode` and `encode` go from and to its bits, as an unsigned number; `encode`
+    raises OverflowError for what does not fit, and `nearest` is what does. One without `bits` has a count
+    of registers.
     """
 
     name: str

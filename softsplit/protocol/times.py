@@ -9,8 +9,8 @@ A layout says how one stands there:
                        minute, second; two with a stroke between, as m/d, are the high and the low byte of one register.
                        An m beside a y or a d is the month, one beside an h or an s the minute; else write mo, mi
 
-Text is like "2026-11-30 17:30:00", the device's own time; of an epoch it ends in Z; what has no date or no second, is
-"17:30" or "17:30:05". What is no date is None.
+Text is like "2026-11-30 17:30:00", the device's own time; of an epoch it ends in Z; what has no date or no
+second, is "17:30" or "17:30:05". What is no date is None.
 """
 
 import re
@@ -29,7 +29,7 @@ TEXT = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))? ?(?:(\d\d):(\d\d)(?::(\d\d))?)?Z?
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a time stands in so many registers. `encode` raises ValueError or OverflowError for what cannot stand there."""
+    """How a time stands in so many registers. `encode` raises ValueError or OverflowError."""
 
     registers: int
     decode: Callable[[bytes], str | None]

@@ -45,9 +45,9 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """A type of value: which `keys` of a profile say something of it, and how many registers it takes; None where
-    a count says so. What is no `number` has `decode` and `encode`, from and to bytes, big end first; `encode` raises
-    ValueError or OverflowError.
+    """A type of value: which `keys` of a profile say something of it, and how many registers it takes; None
+    where a count says so. What is no `number` has `decode` and `encode`, from and to bytes, big end first;
+    `encode` raises ValueError or OverflowError.
     """
 
     name: str
@@ -134,8 +134,8 @@ PLAIN = Writing()
 def parse_resolution(text: str) -> tuple[Decimal, str]:
     """Split a resolution as "0.1 V" into what one count is worth and the unit of measure (may be empty).
 
-    It is below zero where the device counts the other way round. Raises ConfigError when it does not start with a
-    number, or one that no count is worth.
+    It is below zero where the device counts the other way round. Raises ConfigError when it does not start
+    with a number, or one that no count is worth.
     """
     number, _, measure = text.strip().partition(" ")
     try:
@@ -149,7 +149,9 @@ def parse_resolution(text: str) -> tuple[Decimal, str]:
 
 
 def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> bytes:
-    """The bytes of a value, from the wire put big end first, or back again; each type as far as it has orders."""
+    """The bytes of a value, from the wire put big end first, or back again; each type as far as it has
+    orders.
+    """
     keys = TYPES[type_name].keys
     if byte_order == "little" and "byte_order" in keys:
         data = b"".join(data[at:at + 2][::-1] for at in range(0, len(data), 2))
@@ -182,8 +184,8 @@ def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str
 
 def encode(type_name: str, value: Value, word_order: str = "big", byte_order: str = "big", count: int = 0,
            writing: Writing = PLAIN) -> bytes:
-    """A value, numbers in counts, as the bytes of its registers, of which a `count` says the number where the type
-    does not. Raises OverflowError or ValueError when it does not fit, or is none of this type.
+    """A value, numbers in counts, as the bytes of its registers, of which a `count` says the number where
+    the type does not. Raises OverflowError or ValueError when it does not fit, or is none of this type.
     """
     row = TYPES[type_name]
     size = 2 * (row.registers or count)

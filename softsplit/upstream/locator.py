@@ -59,7 +59,9 @@ def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | Non
 
 
 def _kept(outcomes: list[Outcome], outcome: Outcome) -> bytes | None:
-    """Keep what came of a request, and return its data; of a device that cannot be reached nothing more is asked."""
+    """Keep what came of a request, and return its data; of a device that cannot be reached nothing more is
+    asked.
+    """
     if outcomes and isinstance(outcomes[-1].error, Unreachable):
         return None
     outcomes.append(outcome)

@@ -1,7 +1,8 @@
 """What masters asked a unit for, as a profile. Pure.
 
-Requests that overlap become one block, as long as one read can bring it home; what they leave out of a block is read with
-it. So all that was asked is polled, and nothing is forwarded any more but what masters ask for the first time.
+Requests that overlap become one block, as long as one read can bring it home; what they leave out of a
+block is read with it. So all that was asked is polled, and nothing is forwarded any more but what masters
+ask for the first time.
 """
 
 from collections.abc import Collection, Iterator

@@ -1,7 +1,7 @@
 """Read a register map in ModDef's JSON (moddef.org), and make a profile of it. Pure but for reading the file.
 
-A document has devices, a device register blocks, and a block points: `space` and `offset` say where one stands,
-`storage_type` how, `transform` what a count is worth. Keys are in camelCase or with underscores.
+A document has devices, a device register blocks, and a block points: `space` and `offset` say where one
+stands, `storage_type` how, `transform` what a count is worth. Keys are in camelCase or with underscores.
 """
 
 import json

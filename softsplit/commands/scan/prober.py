@@ -102,10 +102,10 @@ class Prober:
         return gateway is not None and gateway.says_off_after is not None
 
     def _late_word(self, unit: int, question: Question) -> bytes | None:
-        """Wait until a gateway is done with a unit that did not answer in time; return what that said after all.
+        """Wait until a gateway is done with a silent unit; return what that said after all.
 
-        It is done when it says so, or when it answers for another one. Where it does neither, not everybody is
-        waited for.
+        It is done when it says so, or when it answers for another one. Where it does neither, not everybody
+        is waited for.
         """
         if self._client.gateway is None:
             return None

@@ -25,9 +25,9 @@ LATE_GATEWAY_TIMEOUTS = 3  # time-outs to wait in the end for answers that a bus
 class Scan:
     """A search on one wire for `units`, with each of these line settings (`ways`) until a unit answers.
 
-    `timeout` is in seconds; `profiles` say how to recognise their devices, the first of which somebody `named`;
-    `gap` passes between an answer and the next request. What it has found so far can be
-    looked at at any time.
+    `timeout` is in seconds; `profiles` say how to recognise their devices, the first of which somebody
+    `named`; `gap` passes between an answer and the next request. What it has found so far can be looked at
+    at any time.
     """
 
     def __init__(self, url: Url, units: Sequence[int], ways: Sequence[Line | None], timeout: float,
@@ -99,7 +99,9 @@ class Scan:
             found.unit for found in self.found))
 
     def _ask_otherwise(self, prober: Prober) -> Iterator[Found | None]:
-        """Ask silent units for other tables, for what given profiles recognise a device by, and for their names."""
+        """Ask silent units for other tables, for what given profiles recognise a device by, and for their
+        names.
+        """
         silent = [unit for unit in self._missing(self._units) if unit not in self.damaged.get(self.tried[-1], {})]
         own = [pdu.read_question(each.register.block) for profile in self._profiles[:self._named]
                for each in profile.identify if isinstance(each, Identify)]

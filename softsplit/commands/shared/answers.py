@@ -27,7 +27,7 @@ class Answers:
         self._kept[unit, block] = Answer(block, data, at, max(0.0, every))
 
     def named(self, unit: int, block: Block, data: bytes) -> list[Named]:
-        """Return what the registers that begin in a block say, from its data, and from other blocks read lately."""
+        """Return what the registers that begin in a block say, from its data and from what was read lately."""
         own = self._kept.get((unit, block)) or Answer(block, data)
         if own.data != data:  # it was written, not read
             own = Answer(block, data, own.taken_at, own.every)

@@ -1,4 +1,4 @@
-"""What the bytes of no frame may be: Modbus ASCII, RTU with the bytes of its CRC swapped, another protocol. Pure.
+"""What bytes of no frame may be: Modbus ASCII, RTU with swapped CRCs, another protocol. Pure.
 
 They are only told; what they say is not decoded.
 """
@@ -31,7 +31,7 @@ class Hints:
 
     @property
     def disturbed(self) -> int:
-        """How many replies are uncertain because bytes of no frame stand before them, and not another request."""
+        """How many replies are uncertain because bytes of no frame stand before them."""
         return self._disturbed
 
     def take(self, transaction: Transaction) -> None:
