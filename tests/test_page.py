@@ -200,7 +200,7 @@ STATES = {
     "deaf": ({"meters": upstream()}, {"victron": downstream(), "maxem": downstream(garbled="bytes without a request: is the baud rate right?")},
              99.0, "maxem: bytes without a request: is the baud rate right?", "degraded"),
     "port away": ({"meters": upstream()}, {"victron": downstream(), "maxem": downstream(state="away: the adapter is gone")}, 99.0,
-                  "maxem: away: the adapter is gone", "degraded"),
+                  "maxem: ", "degraded"),
     "refused": ({"meters": REFUSED}, STALE, 99.0, "meters: unit 1 refuses", "down"),
 }
 

@@ -218,9 +218,9 @@ def test_a_page_is_part_of_what_a_script_tells_others():
 
 
 @pytest.mark.parametrize("section, why", [
-    ('url = "http://0.0.0.0"', "status.url: .*not complete"),
+    ('url = "http://0.0.0.0"', r"status.url: .*; write it like http://0\.0\.0\.0:8502"),
     ('url = "tcp://0.0.0.0:8502"', r"status.url: .*is not possible here; write it like http://0\.0\.0\.0:8502"),
-    ('url = "http://0.0.0.0:8502/status"', "status.url: .*too much"),
+    ('url = "http://0.0.0.0:8502/status"', r"status.url: .*; write it like http://0\.0\.0\.0:8502"),
     ('url = "http://0.0.0.0:1502"', "status.url: http://0.0.0.0:1502 belongs to downstream victron already"),
     ('url = "http://127.0.0.1:8899"', "status.url: http://127.0.0.1:8899 belongs to upstream meters already"),
     ('urls = "http://0.0.0.0:8502"', 'status.urls: unknown key "urls"; did you mean "url"'),
