@@ -8,7 +8,7 @@ from softsplit import clock
 from softsplit.commands.shared.configuration import find_topology
 from softsplit.commands.shared.derivation import (
     Derivation,
-    Line,
+    Shown,
     find_derived,
     readings_of,
     said,
@@ -80,7 +80,7 @@ def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
         client.close()
 
 
-def _shown(line: Line, decodes: bool, width: int) -> str:
+def _shown(line: Shown, decodes: bool, width: int) -> str:
     """A register with what it is made from."""
     made = line.made
     words = line.words.hex(" ", 2) if line.words is not None else line.text
@@ -89,7 +89,7 @@ def _shown(line: Line, decodes: bool, width: int) -> str:
     return f"{made.register.name:{width}}  {line.text if decodes else words:>16}{how}" + (f"  ({ingredients})" if ingredients else "")
 
 
-def _trace(derived: Derived, lines: Iterable[Line], readings: Iterable[Reading]) -> Iterator[str]:
+def _trace(derived: Derived, lines: Iterable[Shown], readings: Iterable[Reading]) -> Iterator[str]:
     """What differs from the unit that registers are taken over from: words where it is of the same make, else values."""
     upstream, number = derived.source or (None, None)
     answers = [Answer(each.outcome.block, each.outcome.data) for each in readings if upstream
@@ -110,5 +110,5 @@ def _words(register: Register | None, answers: Iterable[Answer]) -> bytes | None
     return next((each.part(register.block) for each in answers if register and each.block.contains(register.block)), None)
 
 
-def _words_of(line: Line) -> str:
+def _words_of(line: Shown) -> str:
     return "" if line.words is None else f"{line.words.hex(' ', 2)} "

@@ -15,6 +15,8 @@ from softsplit.downstream.deriving.choice import Derivers
 from softsplit.errors import ConfigError
 from softsplit.profiles import Register
 from softsplit.profiles.display import Named
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome, Reading
 from softsplit.protocol.values import Value
 
@@ -32,7 +34,7 @@ class Ingredient:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Shown:
     """A register of a derived unit: its words as a master gets them, what they say, or why there are none."""
 
     made: Made
@@ -56,21 +58,22 @@ class Derivation:
 
     def take(self, readings: Iterable[Reading]) -> None:
         """Take over what came of requests to its units."""
+        takers = self._deriver.takers()
         for reading in readings:
-            if (reading.upstream, reading.outcome.unit) in self._deriver.takers():
-                self._deriver.update(reading)
+            if taker := takers.get((reading.upstream, reading.outcome.unit)):
+                taker.update(reading)
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[Shown]:
         """Return every register that is made from something, or says something all the time."""
         return [self._line(each) for each in self._derived.made if each.has_source]
 
-    def _line(self, made: Made) -> Line:
+    def _line(self, made: Made) -> Shown:
         ingredients = tuple(map(self._ingredient, made.inputs))
         words = [self._mirror.data(part) for part in made.register.parts]
         if None in words:
-            return Line(made, None, self._mirror.why_of(made), ingredients)
+            return Shown(made, None, self._mirror.why_of(made), ingredients)
         data = b"".join(each for each in words if each is not None)
-        return Line(made, data, said(made.register, made.register.decode(data, made.factor)), ingredients)
+        return Shown(made, data, said(made.register, made.register.decode(data, made.factor)), ingredients)
 
     def _ingredient(self, name: Input) -> Ingredient:
         latest = self._deriver.latest.get(name)
@@ -97,7 +100,7 @@ def find_derived(topology: Topology, origin: str) -> tuple[Derived, Downstream |
 def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
     """What a running splitter has read of the units that something is made from."""
     for upstream, unit in derived.units:
-        report = status.upstreams[upstream.name].units[str(unit.unit)] if upstream.name in status.upstreams else None
+        report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
         for block in report.blocks if report else ():
             whole = _block(unit, block.table, block.address, block.count)
             if block.data is not None and block.age is not None and whole:
@@ -105,7 +108,7 @@ def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
                 yield Reading(upstream.name, Outcome.of_read(unit.unit, whole, asked_at, 0.0, block.data), block.every or 0.0)
 
 
-def _block(unit: Unit, table: object, address: int, count: int):
+def _block(unit: Unit, table: Table, address: int, count: int) -> Block | None:
     """The block of a unit that a status names."""
     return next((each.block for each in unit.reads if (each.block.table, each.block.address, each.block.count)
                  == (table, address, count)), None)

@@ -1,7 +1,11 @@
 """The values of a derived unit, each with what it is made from. Pure but for the age of a status."""
 
-from softsplit.commands.shared.derivation import Derivation, find_derived, readings_of
-from softsplit.commands.shared.derivation import Line as Made
+from softsplit.commands.shared.derivation import (
+    Derivation,
+    Shown,
+    find_derived,
+    readings_of,
+)
 from softsplit.commands.top.history import Look
 from softsplit.commands.top.text import Line, fit, line
 from softsplit.config.deriving.inputs import DERIVED
@@ -25,10 +29,10 @@ def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[
     return [fit(_row(each), width) for each in derivation.lines()]
 
 
-def _row(made: Made) -> Line:
-    style = "title" if made.is_fresh else "bad"
-    value = f"{made.text if made.is_fresh else 'STALE':>{VALUE}}", style
-    inputs = "; ".join(f"{each} {'' if each.age is None else f'{each.age:.1f} s'}".rstrip() for each in made.ingredients)
-    how = "your own" if made.made.is_stated else inputs or "of the make"
-    why = "" if made.is_fresh else f"{made.text}: " if made.text != "STALE" else ""
-    return line(*fit(line(made.made.register.name), NAME), value, f"  {why}{how}")
+def _row(shown: Shown) -> Line:
+    style = "title" if shown.is_fresh else "bad"
+    value = f"{shown.text if shown.is_fresh else 'STALE':>{VALUE}}", style
+    inputs = "; ".join(f"{each} {'' if each.age is None else f'{each.age:.1f} s'}".rstrip() for each in shown.ingredients)
+    how = "your own" if shown.made.is_stated else inputs or "of the make"
+    why = "" if shown.is_fresh else f"{shown.text}: " if shown.text != "STALE" else ""
+    return line(*fit(line(shown.made.register.name), NAME), value, f"  {why}{how}")
