@@ -119,6 +119,7 @@ TROUBLES = [
             "NAME: unit 100: the answer has a wrong CRC; termination, shield, or a second master on the line?"),
     Trouble("it is another make of meter", scripted(refusal(2)),
             "NAME: unit 100 refuses powers with exception 0x02 (illegal data address); is its profile right?"),
+    Trouble("a unit is always busy", scripted(refusal(6), units=(100,)), "NAME: unit 100: exception 0x06 (device busy)"),
     Trouble("too much is polled", answers_slowly,
             'NAME: the wire cannot carry all reads at their periods, so the periods are stretched; "softsplit check" shows what to change'),
     Trouble("another master is on the line", faulty(says_more),

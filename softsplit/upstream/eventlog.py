@@ -22,7 +22,7 @@ OFTEN = 3  # skipped answers of one kind, after which they are told
 MOST_FORWARDED = 100  # requests of masters whose failure is known
 MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
 LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
-LASTING = 10.0  # s for which the wire has to be overloaded before that is told
+LASTING = 10.0  # s for which the wire has to be overloaded, or a unit busy, before that is told
 TOO_MUCH, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
 
 
@@ -52,6 +52,7 @@ class EventLog:
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
         self._told_wait = LONG_WAIT / 2  # s
         self._carried_at = clock.now()
+        self._busy_since: dict[int, float] = {}
         self._told_skipped: set[str] = set()
 
     def reached(self) -> None:
@@ -82,12 +83,19 @@ class EventLog:
         if not self._nobody.is_well:  # who answers says more
             self._nobody.forget()
             self._nobody = self._nobody_condition()
+        self._busy_since.pop(unit, None)
         self._units[unit].well(f"{self._name}: unit {unit} answers")
 
     def is_mute(self, outcome: Outcome) -> None:
         nobody = isinstance(outcome.error, NothingAnswers)
         condition = self._nobody if nobody else self._units[outcome.unit]
         condition.trouble(f"{self._name}: {outcome.error}", f"{self._stale(outcome.unit)}{self._outlook}")
+
+    def is_busy(self, outcome: Outcome) -> None:
+        """Log a unit that says nothing but that it is busy, once that lasts."""
+        unit, now = outcome.unit, clock.now()
+        if now - self._busy_since.setdefault(unit, now) > LASTING:
+            self._units[unit].trouble(f"{self._name}: {outcome.error}", f"{self._stale(unit)}{self._outlook}")
 
     def block(self, outcome: Outcome, name: str, has_answered: bool) -> None:
         """Log when a unit refuses a block, or leaves it unanswered, and when it answers it again.

@@ -50,6 +50,7 @@ class Results:
         unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
         was_owed = self._plan.is_owed(unit, read, asked_at)
         if not self._plan.take(read, outcome, now):
+            self.words.is_busy(outcome)
             return
         if outcome.is_of_unit:  # polling has had its turn, unless it was a write that made it read
             (self.turns.forwarded if was_owed else self.turns.polled)(now - asked_at)

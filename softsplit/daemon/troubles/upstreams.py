@@ -50,7 +50,7 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     if unit.is_mute or unit.state == "never heard" and unit.requests:
         error = _latest_error(unit.blocks) or f"unit {number} does not answer"
         lasting = min(unit.ages, default=None)
-        never = "" if unit.ages else ", not once so far"
+        never = ", not once so far" if error.startswith("unit ") and not unit.ages else ""
         yield Trouble(cause=f"{name}: {with_time(error, never)}", about=about, lasting=lasting)
     elif unit.state == "never heard" and (unit.blocks or is_heard):
         what = "has not answered yet" if is_heard else "has not been asked yet"
@@ -76,7 +76,8 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
     if strains and not why:
         return Trouble(cause=f"{name}: {strains[0]}", about=unit.origin)
     why = why or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
-    return Trouble(cause=f"{name}: {why} ({show_some(unit.stale)})", about=unit.origin)
+    which = f" ({show_some(unit.stale)})" if len(unit.stale) < unit.blocks else ""
+    return Trouble(cause=f"{name}: {why}{which}", about=unit.origin)
 
 
 def _latest_error(blocks: Iterable[BlockStatus]) -> str:
