@@ -105,8 +105,8 @@ UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Invalidation.u
 class Invalidation:
     """What a write to one unit changes: no master gets it until it was read in a transaction after the write.
 
-    `until` is UNDER_WAY before the write is sent. Once it is over, `until` is when it was acknowledged, or when
-    it can no longer be executed; or NOT_SENT.
+    `until` is UNDER_WAY before the write is sent. Once it is over, `until` is when it was acknowledged, or
+    when it can no longer be executed; or NOT_SENT.
     """
 
     upstream: str

@@ -21,7 +21,7 @@ from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.pdu import SILENCE
 
 # Requests whose answers are kept ready to send until a reading comes, as frames of Modbus TCP without their
-# transaction ids: from a request to until when its answer is good, the answer, and what the request is counted as.
+# transaction ids: from a request to until when its answer is good, the answer, and what the request counts as.
 KNOWN_ANSWERS = 256
 
 

@@ -37,8 +37,8 @@ LOOKS = 100  # at the descriptors meanwhile, which take some 0.1 ms
 class Events:
     """Tells what happens on the descriptors of an epoll.
 
-    To wake up takes longer than to answer. So whoever asks again at once, again and again, is waited for without
-    going to sleep, for a moment.
+    To wake up takes longer than to answer. So whoever asks again at once, again and again, is waited for
+    without going to sleep, for a moment.
     """
 
     def __init__(self, fd: int):
@@ -46,7 +46,7 @@ class Events:
         self._soon = 0  # times in a row that it had to wait less than SOON
 
     def wait(self, pause: float) -> Iterator[list[tuple[int, int]]]:
-        """Give (descriptor, events) of all on which something has happened, waiting so many seconds at most."""
+        """Give (descriptor, events) of all on which something has happened; wait `pause` seconds at most."""
         if self._soon < SOON_AGAIN:
             begin = clock.now()
             ready = self._epoll.poll(pause, AT_ONCE)

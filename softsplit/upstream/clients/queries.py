@@ -1,4 +1,4 @@
-"""Frames as modbus-tk's masters build them and take them apart; the clients check what has come before that."""
+"""Frames as modbus-tk's masters build them and take them apart, after the clients have checked them."""
 
 from modbus_tk.modbus_rtu import RtuQuery
 from modbus_tk.modbus_tcp import TcpQuery
