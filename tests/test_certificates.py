@@ -122,7 +122,8 @@ def test_rights_by_role(roles, role, rights):
 
 
 def test_every_function_needs_a_right():
-    assert {function for function in range(256) if right_for(function) == "read"} == {1, 2, 3, 4, 17, 43}
+    assert {function for function in range(256) if right_for(bytes((function, 14))) == "read"} == {1, 2, 3, 4, 17, 43}
+    assert right_for(b"\x2b\x0d") == right_for(b"\x2b") == "write"
 
 
 @pytest.mark.parametrize("given, said", [

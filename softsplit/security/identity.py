@@ -12,7 +12,8 @@ from softsplit.protocol.functions import READ_TABLES
 
 Right = Literal["read", "write"]
 RIGHTS = ("read", "write")
-READING = frozenset((*READ_TABLES, 17, 43))  # functions that change nothing in a device
+READING = frozenset((*READ_TABLES, 17))  # functions that change nothing in a device, and
+IDENTIFICATION = b"\x2b\x0e"  # function 43/14; others of 43 may
 EXAMPLE = 'roles = { operator = ["read", "write"], viewer = ["read"] }'
 MOST_ROLES = 100  # of one downstream
 LONGEST = 4096  # characters of a path
@@ -84,9 +85,9 @@ class Roles:
         return frozenset() if role or self.require_role else frozenset(("read",))
 
 
-def right_for(function: int) -> Right:
-    """Which right a request with this function code needs."""
-    return "read" if function in READING else "write"
+def right_for(pdu: bytes) -> Right:
+    """Which right a request needs."""
+    return "read" if pdu[0] in READING or pdu[:2] == IDENTIFICATION else "write"
 
 
 def _rights(role: str, rights: object) -> frozenset[Right]:

@@ -111,7 +111,7 @@ class SecureConnection(Connection):
         return self._may_read and super()._answer_at_once(data)  # which knows reads only
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
-        if right_for(pdu[0]) in self._rights or pdu[0] >= 0x80:
+        if right_for(pdu) in self._rights or pdu[0] >= 0x80:
             return super()._look_up(request, unit, pdu)
         self._server.forbid(self, f"unit {unit}: {describe_pdu(pdu)}")
         return exception_pdu(pdu[0], ILLEGAL_FUNCTION)
