@@ -1,10 +1,12 @@
 """What a profile can say of devices: each key, and five register maps with values that were worked out by hand."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
 from softsplit import Unit, Upstream
+from softsplit.commands.shared.answers import Answers
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.unit import SimulatedUnit
 from softsplit.downstream.mirrors.forwarding import Way
@@ -192,6 +194,24 @@ def test_values_of_two_answers_are_joined_when_they_are_no_further_apart_than_tw
     answers = [Answer(JOINED.reads[0].block, bytes.fromhex("ff9c0000"), 1000.0, 1.0), Answer(JOINED.reads[1].block, b"\0\x28", 1000.0 - apart, 30.0)]
     power, = JOINED.said(answers).values()
     assert power.value == value and (value is None or power.taken_at == 1000.0 - apart)
+
+
+def test_what_was_read_last_is_joined_and_nothing_of_another_unit():
+    answers, (power, ratios) = Answers(JOINED), (read.block for read in JOINED.reads)
+    answers.take(1, replace(ratios, count=3), bytes.fromhex("000100000000"), 999.0)
+    answers.take(1, ratios, b"\0\x28", 1000.0)
+    answers.take(2, ratios, b"\0\x02", 1000.0)
+    answers.take(1, power, bytes.fromhex("ff9c0000"), 1001.0)
+    assert [str(each) for each in answers.named(1, power, bytes.fromhex("ff9c0000"))] == ["-4000"]
+    assert [str(each) for each in answers.named(3, power, bytes.fromhex("ff9c0000"))] == ["absent"]
+
+
+def test_a_pause_is_no_period_so_what_was_read_before_it_is_not_joined():
+    answers, (power, ratios) = Answers(JOINED), (read.block for read in JOINED.reads)
+    answers.take(1, ratios, b"\0\x28", 1000.0)
+    for at in (1000.0, 1001.0, 4600.0):
+        answers.take(1, power, bytes.fromhex("ff9c0000"), at)
+    assert [str(each) for each in answers.named(1, power, bytes.fromhex("ff9c0000"))] == ["absent"]
 
 
 def test_what_is_not_there_is_not_made_up():

@@ -7,12 +7,13 @@ from softsplit.profiles.joining import said_in
 from softsplit.protocol.blocks import Block
 
 MOST_BLOCKS = 1000  # of all units
+LONGEST_PERIOD = 60.0  # s that is believed of what was heard twice; a longer one is a pause
 
 
 class Answers:
     """What units of one make have said lately, by unit and block.
 
-    How often a block is read, is how long ago it was read before, or else what the profile says.
+    How often a block is read, is the shortest time between two reads of it, or else what the profile says.
     """
 
     def __init__(self, profile: Profile):
@@ -23,8 +24,10 @@ class Answers:
     def take(self, unit: int, block: Block, data: bytes, at: float) -> None:
         """A unit has answered a read of a block, which was sent at the time `at`, in seconds."""
         before = self._kept.get((unit, block))
-        every = at - before.taken_at if before else self._usual.get(block, 0.0)
-        self._kept[unit, block] = Answer(block, data, at, max(0.0, every))
+        every = self._usual.get(block, 0.0)
+        if before:
+            every = max(0.0, min(at - before.taken_at, before.every or LONGEST_PERIOD))
+        self._kept[unit, block] = Answer(block, data, at, every)
 
     def named(self, unit: int, block: Block, data: bytes) -> list[Named]:
         """Return what the registers that begin in a block say, from its data and from what was read lately."""
@@ -32,5 +35,10 @@ class Answers:
         if own.data != data:  # it was written, not read
             own = Answer(block, data, own.taken_at, own.every)
         here = [each for each in self._profile.registers if block.contains(each.parts[0])]
-        others = [answer for (whose, other), answer in self._kept.items() if whose == unit and other != block]
-        return [Named(each, said_in(each, own, others).value) for each in here]
+        return [Named(each, said_in(each, own, self._others(unit, block) if len(each.needs) > 1 else ()).value)
+                for each in here]
+
+    def _others(self, unit: int, block: Block) -> list[Answer]:
+        """The answers of a unit to reads of other blocks, the newest first."""
+        found = [answer for (whose, other), answer in self._kept.items() if whose == unit and other != block]
+        return sorted(found, key=lambda answer: -answer.taken_at)
