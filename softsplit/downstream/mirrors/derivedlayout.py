@@ -60,6 +60,12 @@ class Layout:
                 for place in self._places((word,)):
                     self._words[place.table][place.address] = of, index
 
+    def reads(self) -> list[tuple[str, list[Field]]]:
+        """What is computed in each block in which the make is usually read; of a make without any, all together."""
+        found = [(read.name, [field for field in self.fields if read.block.overlaps(field.parts[0])])
+                 for read in self.profile.reads] or [("registers", list(self.fields))]
+        return [(name, fields) for name, fields in found if fields]
+
     def pieces(self, asked: Block) -> list[Piece] | None:
         """Return what the answer to a request consists of; None when it touches what is not there."""
         if asked in self._alone:

@@ -48,6 +48,10 @@ class Span:
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
         """Return why this cannot be served now, as an exception code or None; and until when it could."""
+        return self.code(now)
+
+    def code(self, now: float) -> tuple[int | None, float]:
+        """The same, whatever was asked for."""
         if any(self._computed[field].data is None for field in self._fields):
             return pdu.GATEWAY_NO_ANSWER, now
         until = ALWAYS
@@ -91,8 +95,8 @@ class DerivedStore:
         self._layout = layout
         self._stores = stores
         self._computed = dict.fromkeys(layout.fields, NOTHING)
-        self._reads = {read: [field for field in layout.fields if read.block.overlaps(field.parts[0])]
-                       for read in layout.profile.reads}
+        self._reads = [(name, fields, Span([Piece(field, slice(None)) for field in fields], stores, self._computed))
+                       for name, fields in layout.reads()]
         self._spans: dict[Block, Span | None] = {}
 
     def take(self, reading: Reading, computed: Mapping[Field, Computed]) -> None:
@@ -123,9 +127,8 @@ class DerivedStore:
 
     def states(self, now: float) -> list[BlockState]:
         """Return how each block stands in which the make is usually read, as far as it is made from something."""
-        return [BlockState(read.name, min(self._computed[field].taken_at for field in fields),
-                           all(self._is_fresh(field, now) for field in fields), None)
-                for read, fields in self._reads.items() if fields]
+        return [BlockState(name, min(self._computed[field].taken_at for field in fields), span.code(now)[0] is None, None)
+                for name, fields, span in self._reads]
 
     def inputs(self, now: float) -> list[tuple[str, BlockState]]:
         """Return how each block stands from which something is made, with its unit."""
@@ -140,7 +143,3 @@ class DerivedStore:
     def why_of(self, made: Made) -> str:
         """Why a register cannot be served now."""
         return next((computed.why or "STALE" for field, computed in self._computed.items() if field.made is made), "STALE")
-
-    def _is_fresh(self, field: Field, now: float) -> bool:
-        span = self.find(field.parts[0])
-        return span is not None and span.state(field.parts[0], now)[0] is None
