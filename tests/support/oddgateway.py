@@ -137,7 +137,7 @@ class OddGateway:
             "another unit": (number, self._dice.choice((0, 7, 255)), pdu),
             "busy": (number, unit, bytes((pdu[0] | 0x80, BUSY))),
             "another id": (number + self._dice.choice((1, 256, 7777)) & 0xFFFF, unit, pdu),
-            "another function": (number, unit, bytes((pdu[0] ^ 7,)) + pdu[1:]),
+            "another function": (number, unit, bytes((pdu[0] ^ 0x40,)) + pdu[1:]),  # which nobody asks for
         }
         return adu.tcp_frame(*spoilt[fault]) if fault in spoilt else frame
 
