@@ -68,9 +68,9 @@ def test_where_nothing_is_forwarded_a_part_gets_the_exception_of_its_block(tmp_p
 
 def test_the_log_names_the_block_and_proposes_smaller_ones(tmp_path, caplog):
     with house(tmp_path, has_a_hole):
-        until(lambda: "meters: unit 1 refuses powers with exception 0x02 (illegal data address); that is holding "
-                      "registers 0x0000+40, and it may answer smaller blocks, as 0x0000+20 and 0x0014+20" in caplog.text)
-    assert smaller(Block(Table.INPUT_REGISTERS, 10, 3, step=2)).endswith("as 0x000A+1 and 0x000C+2")
+        until(lambda: "(that is holding registers 0x0000+40; it may answer smaller blocks, as 0x0000+20 and 0x0014+20)" in caplog.text)
+        assert "meters: unit 1 refuses powers with exception 0x02 (illegal data address)" in caplog.text
+    assert smaller(Block(Table.INPUT_REGISTERS, 10, 3, step=2)).endswith("as 0x000A+1 and 0x000C+2)")
     assert not smaller(Block(HOLDING, 7, 1)) and not smaller(None)
 
 

@@ -28,5 +28,5 @@ def smaller(block: Block | None) -> str:
         return ""
     half = block.count // 2
     rest = block.address + half * block.step
-    return (f"; that is {block}, and it may answer smaller blocks, as 0x{block.address:04X}+{half} and "
-            f"0x{rest:04X}+{block.count - half}")
+    return (f" (that is {block}; it may answer smaller blocks, as 0x{block.address:04X}+{half} and "
+            f"0x{rest:04X}+{block.count - half})")
