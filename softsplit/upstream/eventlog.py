@@ -76,8 +76,11 @@ class EventLog:
             self._ids.well(f"{self._name}: the gateway returns our transaction ids again")
 
     def advise(self, what: str) -> None:
-        """Tell once what to set in the configuration."""
-        self._advice.trouble(f"{self._name}: {what}")
+        """Tell once what to set in the configuration, and that nothing has to be any more."""
+        if what:
+            self._advice.trouble(f"{self._name}: {what}")
+        else:
+            self._advice.well(f"{self._name}: no answer is lost or late any more")
 
     def answers(self, unit: int) -> None:
         if not self._nobody.is_well:  # who answers says more

@@ -60,5 +60,4 @@ class Causes:
         """Take note of units whose answers were late, and how long they took; tell what to set, once."""
         self._diagnosis.came_late(late, clock.now())
         self._counters.advice = self._diagnosis.advice(clock.now())
-        if self._counters.advice:
-            self._events.advise("; ".join(self._counters.advice))
+        self._events.advise("; ".join(self._counters.advice))

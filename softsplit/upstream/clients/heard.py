@@ -2,7 +2,7 @@
 
 from softsplit import clock
 from softsplit.config.url import Url
-from softsplit.errors import Garbage, NoAnswer, Stranger, UpstreamError
+from softsplit.errors import BadAnswer, Garbage, NoAnswer, Stranger, UpstreamError
 from softsplit.upstream.causes.strangers import describe_stranger
 
 MOST_HEARD = 300  # bytes kept of it, at least
@@ -27,7 +27,8 @@ class Heard:
 
     def find_stranger(self, url: Url, error: UpstreamError) -> Stranger | None:
         """Return an error that says who is there and does not speak as the url says, if that explains this one."""
-        if url.is_serial or not isinstance(error, (NoAnswer, Stranger, Garbage)):
+        may_be_text = isinstance(error, BadAnswer) and self._data.isascii()
+        if url.is_serial or not (may_be_text or isinstance(error, (NoAnswer, Stranger, Garbage))):
             return None
         said = describe_stranger(self._data, url)
         return Stranger(said) if said else None
