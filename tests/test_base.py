@@ -7,9 +7,11 @@ from click.testing import CliRunner
 
 from softsplit import Downstream, Splitter, Unit, Upstream
 from softsplit.cli import main
+from softsplit.commands.check.wiring import draw
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.commands.top.history import Look, Watched, latest_values
+from softsplit.config.topology import Topology
 from softsplit.errors import ConfigError
 from softsplit.profiles.base import find_model
 from softsplit.profiles.content import profile_of
@@ -102,6 +104,19 @@ def test_a_running_splitter_polls_it_names_it_and_serves_it():
                 assert master.read(1, 40069, 52)[28:32] == bytes.fromhex("04d2ffff") and master.read(1, 40000, 2) == b"SunS"
         finally:
             splitter.stop()
+
+
+def test_record_finds_it_too_and_periods_may_be_others(tmp_path):
+    path = tmp_path / "inverter.toml"
+    path.write_text(TEXT)
+    with gateway_of(device(40000, (1, 66), (103, 50))) as gateway:
+        ran = CliRunner().invoke(main, ["record", f"127.0.0.1:{gateway.url.port}", "-u", f"1={path}", "--every", "0.1", "--for", "0.5s",
+                                        "--output", str(tmp_path / "house.jsonl")])
+    assert ran.exit_code == 0, ran.output
+    assert len([line for line in (tmp_path / "house.jsonl").read_text().splitlines() if '"0x9C86", "count": 52' in line and "04D2 FFFF" in line]) >= 2
+    unit = Unit(1, PROFILE, {"inverter": 7})
+    assert [(each.block.address, each.every) for each in unit.reads_at(40069)] == [(40069, 7.0)] and unit.reads == () == unit.reads_at(None)
+    assert "SunSpec model 103 is looked for, and polled where it stands" in draw(Topology([Downstream("tcp://127.0.0.1:0", [Upstream("tcp://127.0.0.1", [unit])])]), "x")
 
 
 def test_what_is_simulated_is_found():

@@ -40,10 +40,15 @@ class Unit:
     def __post_init__(self) -> None:
         checks.settle(self, unit=_as_unit(self.unit), profile=_as_profile(self.profile))
         for name in checks.require_type(self.every, dict, "every", f"every = {{ {self._any_block} = 60 }}"):
-            checks.require_word(name, (read.name for read in self.profile.reads), "block", "every")
+            checks.require_word(name, (read.name for read in self.profile.stated.reads), "block", "every")
             checks.require_seconds(self.every[name], f"every.{name}")
         reads = (replace(read, every=float(self.every.get(read.name, read.every))) for read in self.profile.reads)
         checks.settle(self, reads=tuple(reads) if self.every else self.profile.reads)
+
+    def reads_at(self, at: int | None) -> tuple[Read, ...]:
+        """What is polled where the registers of a profile with a base begin; nothing as long as nobody knows."""
+        reads = self.profile.located(at).reads
+        return tuple(replace(read, every=float(self.every.get(read.name, read.every))) for read in reads)
 
     @property
     def _any_block(self) -> str:

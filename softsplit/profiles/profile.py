@@ -133,6 +133,11 @@ class Profile:
                                       f"functions ({', '.join(map(str, functions))})", f"{key}[{index + 1}]")
         checks.settle(self, functions=frozenset(functions))
 
+    @property
+    def stated(self) -> "Profile":
+        """What it says, at addresses from its base on, where it has one."""
+        return self.base.relative if self.base else self
+
     def located(self, at: int | None) -> "Profile":
         """The same, of a device on which a SunSpec model begins at this address; None where nobody knows yet."""
         return self if self.base is None or at is None else _located(self, at)

@@ -15,7 +15,7 @@ STANDARD = {"resolution": "1", "offset": 0}  # which need not be said
 def content_of(profile: Profile) -> Entry:
     """Return what a file would have to say for this profile."""
     addressing = next(name for name, step in ADDRESSINGS.items() if step == profile.step)
-    polled = profile.base.relative if profile.base else profile
+    polled = profile.stated
     content = {
         "title": profile.title, "source": profile.source, "unconfirmed": profile.unconfirmed,
         "functions": sorted(profile.functions),

@@ -21,7 +21,7 @@ class Locator:
     """Looks for what the profiles of these units say that it has to be found; each once, after connecting."""
 
     def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, timeout: float):
-        self._missing = {unit.unit: unit.profile for unit in units if unit.profile.base}
+        self._missing = [unit for unit in units if unit.profile.base]
         self._client, self._plan, self._counters, self._timeout = client, plan, counters, timeout
         self._at = 0.0  # when to look again
 
@@ -30,26 +30,27 @@ class Locator:
         if not self._missing or now < self._at:
             return None
         self._at = now + LOOK_EVERY
-        for unit, profile in list(self._missing.items()):
-            error = self._find(unit, profile, now)
+        for unit in list(self._missing):
+            error = self._find(unit, now)
             if error:
                 return error
         return None
 
-    def _find(self, unit: int, profile: Profile, now: float) -> Unreachable | None:
+    def _find(self, unit: Unit, now: float) -> Unreachable | None:
         outcomes: list[Outcome] = []
-        at = locate(profile, lambda block: _kept(outcomes, self._client.outcome(unit, read_question(block), self._timeout)))
+        at = locate(unit.profile, lambda block: _kept(outcomes, self._client.outcome(
+            unit.unit, read_question(block), self._timeout)))
         for outcome in outcomes:
             if isinstance(outcome.error, Unreachable):
                 self._at = now  # the next time that it can be reached
                 return outcome.error
             self._counters.count(outcome)
         if at is not None:
-            del self._missing[unit]
-            self._counters.places[unit] = at
-            for read in profile.located(at).reads:
-                self._plan.add(Due(unit, read, now, period=read.every))
-                self._counters.learn(unit, read.block, read.name, read.every)
+            self._missing.remove(unit)
+            self._counters.places[unit.unit] = at
+            for read in unit.reads_at(at):
+                self._plan.add(Due(unit.unit, read, now, period=read.every))
+                self._counters.learn(unit.unit, read.block, read.name, read.every)
         return None
 
 

@@ -131,7 +131,9 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     """One line for each read of a unit."""
     if upstream.is_heard:
         return
-    if not unit.reads:
+    if unit.profile.base:
+        yield f"SunSpec model {unit.profile.base.model} is looked for, and polled where it stands"
+    elif not unit.reads:
         yield "nothing is polled; " + ("requests of masters are forwarded to the unit" if upstream.learn else
                                        "NOTHING IS SERVED, because learn is false")
     own = {cost.read: cost for cost in costs if cost.unit == unit.unit}

@@ -22,18 +22,13 @@ def draw_list() -> list[str]:
 
 def row_of(profile: Profile) -> tuple[str, str, str, str, str]:
     """Its name and title, how many values it names, whether `scan` recognises it, what is unconfirmed."""
-    return (profile.name, profile.title, str(len(_stated(profile).registers)), "yes" if profile.identify else "",
+    return (profile.name, profile.title, str(len(profile.stated.registers)), "yes" if profile.identify else "",
             unconfirmed_of(profile))
-
-
-def _stated(profile: Profile) -> Profile:
-    """What it says, at addresses from its base on, where it has one."""
-    return profile.base.relative if profile.base else profile
 
 
 def unconfirmed_of(profile: Profile) -> str:
     """How much of a profile no second source confirms, in a word or two."""
-    count = sum(register.unconfirmed for register in _stated(profile).registers)
+    count = sum(register.unconfirmed for register in profile.stated.registers)
     return show_count(count, "value") if count else "see its text" if profile.unconfirmed else ""
 
 
@@ -46,9 +41,9 @@ def draw_profile(profile: Profile) -> list[str]:
              ("addresses", f"from SunSpec model {profile.base.model} on, wherever that stands" if profile.base else ""),
              ("recognised by", " and ".join(map(_told_by, profile.identify)))]
     lines = [profile.name, *columns([fact for fact in facts if fact[1]])]
-    blocks = [(read.name, str(read.block), f"every {read.every:g} s") for read in _stated(profile).reads]
+    blocks = [(read.name, str(read.block), f"every {read.every:g} s") for read in profile.stated.reads]
     lines += ["", "blocks", *columns(blocks)] if blocks else []
-    registers = [_row(register) for register in _stated(profile).registers]
+    registers = [_row(register) for register in profile.stated.registers]
     return lines + (["", "registers", *columns(registers)] if registers else [])
 
 
@@ -99,8 +94,8 @@ def _place(register: Register) -> str:
 
 def findings(profile: Profile) -> list[str]:
     """What a check of a profile that is right has to tell, the first line that it is."""
-    lines = [f"{profile.name} is right: {show_count(len(_stated(profile).reads), 'block')} polled, "
-             f"{show_count(len(_stated(profile).registers), 'value')} named"]
+    lines = [f"{profile.name} is right: {show_count(len(profile.stated.reads), 'block')} polled, "
+             f"{show_count(len(profile.stated.registers), 'value')} named"]
     lines += [f"look at it twice: {each}" for each in _doubts(profile)]
     return lines
 

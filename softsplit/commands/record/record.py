@@ -47,9 +47,9 @@ def _unit(unit: str, own: str, profile: str | None, every: float | None) -> Unit
     if not name:
         raise ConfigError(f"unit {unit} has no profile; write -u {unit}=PROFILE, or -p PROFILE for all units")
     of_device = load_profile(name)
-    if not of_device.reads:
+    if not of_device.stated.reads:
         raise ConfigError(f"profile {of_device.name} polls nothing; use one with blocks")
-    periods = {} if every is None else {read.name: every for read in of_device.reads}
+    periods = {} if every is None else {read.name: every for read in of_device.stated.reads}
     return Unit(parse_unit(unit), of_device, periods)
 
 

@@ -54,7 +54,7 @@ class Recorder:
         """The reads of a unit whose place has to be found; none where it cannot be."""
         client, served_as = self._ways[unit.unit]
         at = locate(unit.profile, lambda block: client.outcome(served_as, read_question(block), timeout).data)
-        return _reads_of(unit.profile, unit.profile.located(at).reads)
+        return _reads_of(unit.profile, unit.reads_at(at))
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
         """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""
