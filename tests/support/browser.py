@@ -43,6 +43,8 @@ def send(port: int, data: bytes) -> bytes:
             sock.shutdown(socket.SHUT_WR)
             while more := sock.recv(65536):
                 received += more
-        except (ConnectionResetError, BrokenPipeError):
+        except TimeoutError:
+            raise
+        except OSError:  # it was closed at once
             pass
         return received
