@@ -79,9 +79,7 @@ def test_all_is_never_well_while_no_block_is_fresh(tmp_path):
     with house(tmp_path, lambda unit, pdu: b"\x83\x02" if refused else good_answer(unit, pdu)) as (_, splitter, _):
         until(lambda: not splitter.status().health.troubles)
         refused.append("from now on")  # as after an update of the device
-        until(lambda: splitter.status().health.troubles)
-        health = splitter.status().health
-        assert health.code == NOTHING_SERVED and "unit 1 refuses" in health.troubles[0]
+        until(lambda: (health := splitter.status().health).code == NOTHING_SERVED and "unit 1 refuses" in health.troubles[0])
 
 
 def test_what_is_not_polled_beside_a_unit_that_refuses_everything_does_not_make_all_well(tmp_path):
