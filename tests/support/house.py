@@ -16,7 +16,8 @@ PLACES = "log", "status", "doctor", "top"
 COMMANDS = {"status": ("status",), "doctor": ("doctor",), "top": ("top", "--once")}
 MARKS = re.compile(r"\S+ \S+ (?:WARNING|ERROR|CRITICAL) |(?:WRONG|note)  +|softsplit: |")  # before a sentence
 LASTING = re.compile(r", (?:for [0-9dhmins ]+|not once so far)(?=;|$)")
-AFTER = re.compile(r"; (?:stale: .*|that is .*|it is tried again every few seconds|it is opened as soon as it can be|all else goes on)$")
+AFTER = re.compile(r" \(that is .*\)$|"
+                   r"; (?:stale: .*|it is tried again every few seconds|it is opened as soon as it can be|all else goes on)$")
 LOOK = 1.0  # s between two looks
 
 
