@@ -1,5 +1,6 @@
 """`softsplit check` of derived units: what each register is made from, how old it gets, and what masters get otherwise."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ units = { 1 = "derived/charger" }
 """
 
 
+@cache
 def check(text: str = HOUSE) -> str:
     return draw(parse_config(text, "softsplit.toml", Path(".")), "softsplit.toml")
 
@@ -42,7 +44,8 @@ def test_each_register_is_shown_with_what_it_is_made_from(line):
 
 def test_units_that_are_only_inputs_are_polled():
     assert "NOT POLLED" not in check() and "TOO" not in check()
-    assert "NOT SERVED by any downstream" in check(HOUSE.replace('"derived/charger"', '"meters/100"'))
+    gateway = HOUSE.replace("rtu:///dev/ttyUSB0", "tcp://192.168.1.140")  # whose line nobody knows
+    assert "NOT SERVED by any downstream" in check(gateway.replace('"derived/charger"', '"meters/100"'))
 
 
 @pytest.mark.parametrize("old, new, told", [
@@ -59,6 +62,6 @@ def test_what_is_stale_most_of_the_time_is_told(old, new, told):
 
 
 def test_what_has_no_pattern_refuses_who_reads_over_it():
-    text = HOUSE.replace("eastron-sdm630", "victron-gx-grid").replace('frequency = "50 Hz"', 'voltage_l1_n = "absent"')
+    text = HOUSE.replace("eastron-sdm630", "victron-gx-grid").replace("rtu:///dev/ttyUSB0", "tcp://192.168.1.140").replace('frequency = "50 Hz"', 'voltage_l1_n = "absent"')
     found = check("\n".join(line for line in text.splitlines() if not line.startswith("active_power_total")))
     assert " │  no source, a master gets 0x02, as all who read over it: voltage_l1_n\n │  no register, a master gets 0x02\n" in found
