@@ -599,6 +599,12 @@ def test_findings_can_be_had_as_json(house):
     assert {each["level"] for each in document["findings"]} == {"well", "note"}
 
 
+def test_a_report_is_plain_text_without_the_colours_of_a_terminal(house):
+    done = run_program([*SOFTSPLIT, "doctor", "--report", "-", "-c", str(house.config)], capture_output=True, text=True, timeout=60)
+    assert f"\nok     {house.config} is valid: 1 upstream, 4 downstreams\n" in done.stdout
+    assert "\x1b" not in done.stdout and r"\x1b" not in done.stdout
+
+
 def test_a_port_that_the_service_may_not_serve_is_found_while_somebody_else_serves_it(tmp_path):
     topology = load_config(configured(tmp_path, NOWHERE, downstream='[downstream.victron]\nurl = "tcp://0.0.0.0:502"'))
     rights = Rights("the service", frozenset(), has_low_ports=False, is_root=False)

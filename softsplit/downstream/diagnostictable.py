@@ -13,6 +13,8 @@ PER_GROUP = 16  # registers
 UNIT_0 = 4096  # in whose place unit 0 is, because the summary is in its own
 UNITS_TOO, UPSTREAMS = 8192, 16384  # where the groups of version 2 begin
 NAME = 16  # characters
+HEAD = ("input registers (function 4) of the unit that [diagnostics] names; numbers of two registers have the high "
+        "one first")
 FORMS = {1: "H", 2: "I", NAME // 2: f"{NAME}s"}  # by registers
 HIGHEST = {1: 0xFFFF, 2: 0xFFFF_FFFF}
 STATES = "1 all is fresh, 2 some is, 3 nothing is"
@@ -94,7 +96,7 @@ def short_name(upstream: str, unit: object = None) -> str:
 
 def in_words() -> str:
     """Return the table, a line for each row of a group."""
-    return "\n".join(f"from {where}\n{_in_words(rows)}" for where, rows in GROUPS)
+    return "\n".join((HEAD, *(f"from {where}\n{_in_words(rows)}" for where, rows in GROUPS)))
 
 
 def _in_words(rows: Sequence[Row]) -> str:

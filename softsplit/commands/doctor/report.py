@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
+
 from softsplit import tomlfile
 from softsplit.commands.doctor.finding import Finding, draw_finding
 from softsplit.commands.status.status import read_status, to_json_text
@@ -22,7 +24,8 @@ LONGEST = 2000  # characters of a line
 
 def draw_report(config: Path, findings: Iterable[Finding]) -> str:
     """The report: versions, findings, configuration (it holds no passwords), status, log."""
-    parts = {"softsplit": _versions(), "doctor": map(draw_finding, findings), f"configuration {config}": _configuration(config),
+    found = [click.unstyle(draw_finding(each)) for each in findings]
+    parts = {"softsplit": _versions(), "doctor": found, f"configuration {config}": _configuration(config),
              "status": _status(config), "log": _log()}
     lines = []
     for title, content in parts.items():

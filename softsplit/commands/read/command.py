@@ -79,4 +79,7 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
     whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every, force)
     what = (profile_form(form, profile, decode) if profile else
             raw_form(form, table, address, count, types, order, complain))
-    sys.exit(0 if run_read(whom, what, say, complain) else 1)
+    is_well = run_read(whom, what, say, complain)
+    if not is_well and not is_given("where"):
+        complain(f"{where} is where it reads without -a; -a HOST:PORT reads from another place")
+    sys.exit(0 if is_well else 1)

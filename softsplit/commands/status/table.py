@@ -96,7 +96,7 @@ def _masters(downstream: DownstreamStatus) -> list[str]:
         asked = sorted(master.asked, key=lambda each: -each.requests)
         lines += columns([[_request(each), _rate(each.rate)] for each in asked[:REQUESTS_SHOWN]], indent=4)
         if len(asked) > REQUESTS_SHOWN:
-            lines.append(f"    and {len(asked) - REQUESTS_SHOWN} others; --json shows all")
+            lines.append(f"    and {len(asked) - REQUESTS_SHOWN} more; --json shows all")
     return lines
 
 
