@@ -1,6 +1,7 @@
 """All exceptions that softsplit raises on purpose: one sentence for a user, naming the thing and the cure."""
 
 from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,8 @@ def show(value: object, depth: int = 0) -> str:
             text = f'"{repr(value[:2 * LONGEST_SHOWN])[1:-1]}"'
         case int() if abs(value) >= HIGHEST_SHOWN:  # Python refuses to write those of thousands of digits
             text = "a number that is too large"
+        case Decimal():
+            text = f"{value:g}"
         case datetime() | date() | time():
             text = value.isoformat()
         case dict() | list() | tuple():

@@ -149,6 +149,8 @@ def test_a_whole_value_may_be_a_number_of_the_user():
     ("min(3 W)", ": min takes 2 to 100 values, not 1"), ("abs()", ": abs takes 1 value, not 0"),
     ("clamp(active_power_total, 5 W, 3 W)", ": the least value of clamp is greater than the greatest"),
     ("active_power_total / 0", ": divides by 0"), ("1 W / (3 - 3)", ": divides by 0"), ("1e400 W", ": is no number that occurs"),
+    ("1e99999999999999999999 W", ": is no number that occurs"), ("0e-99999999999999999999 W", ": is no number that occurs"),
+    ("1e18 W" + " * 1e18" * 20, "cannot say 1e+378"),
     ("active_power_total +", ": cannot be understood; possible are"), ("3 W 4", '"4" at character 5 of "3 W 4": cannot be understood'),
     ("-" * 100 + "3 W", "more than 60 operations are inside each other"), ("(" * 300 + "3 W" + ")" * 300, "cannot be understood"),
     ("1 W + " * 1000 + "1 W", "an expression of 6003 characters is not possible; allowed are 1 to 4000"), ("", "0 characters"),

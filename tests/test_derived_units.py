@@ -415,6 +415,25 @@ def test_bits_and_text_of_the_same_make_are_copied(clock):
         assert other.ask(1, 2) == words, "what does not fit is not cut"
 
 
+def test_a_text_is_made_only_of_what_stands_in_one_piece_and_of_characters_that_its_encoding_has(clock):
+    meter = parse_profile("""
+        block = [{ address = 0, count = 12 }]
+        register = [{ name = "apart", addresses = [9, 5], type = "u32" }, { name = "far", addresses = [10, 3], type = "text" },
+                    { name = "scaled", address = 11, type = "u16", exponent = { address = 8 } },
+                    { name = "active_power_total", address = 6, type = "u16", resolution = "1 W" },
+                    { name = "maker", address = 0, type = "text", count = 2, encoding = "latin-1" }]
+    """, "meter")
+    for name in ("apart", "far", "scaled"):
+        with pytest.raises(ConfigError, match=f"values.model: meters/1.{name} does not stand in one piece"):
+            Made({"model": name}, make=PICKY, meter=meter)
+    with pytest.raises(ConfigError, match="values.model: \"'é'\" is not possible in ascii"):
+        Made({"model": "'é'"}, make=PICKY, meter=meter)
+    made = Made({"model": "maker"}, make=PICKY, meter=meter)
+    for said, answer in ((b"AB\0\0", b"\x03\x04AB\0\0"), (b"A\xe9\0\0", STALE)):
+        made.takers["meters", 1].update(reading(1, meter.reads[0].block, clock.now, said + bytes(20)))
+        assert made.ask(1, 2) == answer, "a question mark is nothing that the meter said"
+
+
 def test_what_is_beyond_all_floats_is_not_available(clock, caplog):
     made = Made({"frequency": "voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V"
                               "* voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * voltage_l1_n / 1 V * 1 Hz"})

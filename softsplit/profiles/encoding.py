@@ -35,6 +35,11 @@ def encode(register: Register, value: Value | Decimal | None, factor: Decimal = 
     return values.rearrange(register.type, raw.to_bytes(2 * register.count, "big"), *orders)
 
 
+def can_say(register: Register, text: str) -> bool:
+    """Whether there are all characters of a text in the encoding of a register; `encode` writes others as "?"."""
+    return text.encode(register.writing.encoding, "ignore").decode(register.writing.encoding) == text
+
+
 def _absent(register: Register) -> int:
     """The pattern that says "no value"."""
     if register.not_available:

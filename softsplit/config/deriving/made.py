@@ -12,7 +12,7 @@ from softsplit.config.deriving.typed import given_in, is_number, of_input
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, Register
-from softsplit.profiles.encoding import encode
+from softsplit.profiles.encoding import can_say, encode
 from softsplit.profiles.register import ONE
 from softsplit.protocol.functions import Table
 from softsplit.protocol.values import Value
@@ -113,12 +113,16 @@ def _text_of(register: Register, text: object, names: Names) -> Made:
     """What the user says of a text: some text between single quotes, or a register that says one, or a whole number."""
     said = checks.require_type(text, str, "", "\"'ACME'\"").strip()
     if len(said) > 1 and said[0] == said[-1] == "'":
+        if not can_say(register, said[1:-1]):
+            raise ConfigError(f"{show(said)} is not possible in {register.writing.encoding}")
         return Made(register, text=said[1:-1])
     found = names.find(said, 0)
     if found is None or found[1] < len(said):
         raise ConfigError(f"{show(said)} is no text; write it like \"'ACME'\", or name a register")
     if found[0].register.type != "text" and not (is_number(found[0].register) and found[0].register.bits.number.is_whole):
         raise ConfigError(f"{found[0]} says neither text nor a whole number")
+    if found[0].register.needs != (found[0].register.block,):
+        raise ConfigError(f"{found[0]} does not stand in one piece, so it cannot be copied")
     return Made(register, copied=found[0])
 
 

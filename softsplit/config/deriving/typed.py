@@ -53,7 +53,10 @@ def of_input(found: Input) -> Typed:
 
 def of_number(text: str, measure: str) -> Typed:
     """A number that was written, with or without a unit of measure. Raises ConfigError."""
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except ArithmeticError:  # an exponent of a dozen digits
+        number = LARGEST * 10
     if number and not SMALLEST <= number <= LARGEST:
         raise ConfigError(f"is no number that occurs; allowed are {SMALLEST} to {LARGEST}")
     if measure:

@@ -7,7 +7,7 @@ from softsplit.config.deriving.derived import Derived
 from softsplit.config.deriving.made import Made
 from softsplit.downstream.mirrors.derivedlayout import Field, Layout
 from softsplit.profiles import Identify, Register
-from softsplit.profiles.encoding import encode
+from softsplit.profiles.encoding import can_say, encode
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import EXACT, parse_resolution
@@ -44,7 +44,7 @@ def copied(made: Made, data: bytes) -> bytes | None:
         return unpack_bits(data, source.count) if source.block.table.holds_bits else data
     said = source.decode(data)
     try:
-        return None if said is None else encode(made.register, str(said))
+        return encode(made.register, str(said)) if said is not None and can_say(made.register, str(said)) else None
     except (ValueError, OverflowError):
         return None
 
