@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softsplit import Derived, Downstream, StatusPage, Unit, Upstream
+from softsplit import Derived, Downstream, StatusPage, Unit, Upstream, clock
 from softsplit.config.topology import Topology
 from softsplit.daemon.health import judge
 from softsplit.daemon.jsonform import as_json
@@ -360,3 +360,21 @@ def test_in_a_browser_values_appear_go_stale_at_once_and_come_back():
             until(lambda: not tab.value("document.querySelectorAll('[data-good]').length"), 2.0)
             tab.value("Date.now = (now => () => now() + 10000)(Date.now.bind(Date))")
             until(lambda: tab.value("document.querySelector('h1').textContent").startswith("No answer from softsplit since"))
+
+
+def test_a_number_and_its_power_of_ten_are_never_of_two_readings():
+    """A reading that comes between two looks at one block is no reason to join what it has with what was before."""
+    class Changing:
+        """A mirror that gets a new reading before each look, as often as it is told."""
+
+        def __init__(self, changes: int):
+            self.changes, self.taken_at = changes, 100.0
+
+        def seen(self, block: Block) -> Seen:
+            self.taken_at, self.changes = self.taken_at + (self.changes > 0), self.changes - 1
+            return Seen(b"\0\1", self.taken_at, clock.now() + 60)
+
+    register = Register("power", Block(Table.HOLDING_REGISTERS, 0, 1), "u16", exponent=Register("", Block(Table.HOLDING_REGISTERS, 1, 1), "s16"))
+    read = Read(Block(Table.HOLDING_REGISTERS, 0, 2), "both", 1.0)
+    assert WatchedUnit("m", "1", None, [Changing(3)], [register], [read]).values([register])[0].named.value == 10
+    assert WatchedUnit("m", "1", None, [Changing(1000)], [register], [read]).values([register])[0].is_stale

@@ -11,6 +11,7 @@ from softsplit.config.downstream import Downstream
 from softsplit.daemon.status import Status
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.mirrors.store import Seen
 from softsplit.profiles import Answer, Profile, Register
 from softsplit.profiles.display import Named
 from softsplit.profiles.importance import rank, shortlist
@@ -21,6 +22,7 @@ from softsplit.protocol.values import parse_resolution
 from softsplit.upstream.report import BlockStatus
 
 LONG = 1e6  # s, for what is always the same
+LOOKS = 5  # at a value while it is being read anew
 MAIN = 6  # values of a unit, where there is no room for all
 
 Key = tuple[str, str]  # upstream and unit
@@ -82,8 +84,7 @@ class WatchedUnit:
     def _value(self, register: Register, status: Status | None) -> Shown:
         """A value is good when masters get all of it everywhere."""
         now = clock.now()
-        seen = {part: min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
-                for part in register.needs}
+        seen = self._look(register)
         taken_at = min(each.taken_at for each in seen.values())
         age = None if taken_at == NEVER else round(max(0.0, now - taken_at), 3)
         answers = [Answer(part, each.data, each.taken_at, self._every(part)) for part, each in seen.items()
@@ -96,6 +97,16 @@ class WatchedUnit:
         good_for = min(each.good_until for each in seen.values()) - now
         said = Named(register, said_in(register, home, answers).value)
         return Shown(said, age, min(max(good_for, 0.001), LONG))
+
+    def _look(self, register: Register) -> dict[Block, Seen]:
+        """What is there of every part of a value; what is read as one is of one reading, which may come just now."""
+        for _ in range(LOOKS):
+            seen = {part: min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
+                    for part in register.needs}
+            good = {part: each.taken_at for part, each in seen.items() if each.data is not None}
+            if all(len({good[part] for part in good if read.block.contains(part)}) <= 1 for read in self.reads):
+                return seen
+        return {part: Seen(None, each.taken_at, NEVER) for part, each in seen.items()}
 
     def _every(self, part: Block) -> float:
         """How often a part of a value is read, 0 when nobody knows."""
@@ -137,7 +148,7 @@ def watched_units(downstreams: Sequence[Downstream],
     for downstream, own in zip(downstreams, mirrors):
         for served in downstream.served:
             key, profile = (served.upstream.name, str(served.origin.unit)), served.origin.profile
-            known[key] = profile, profile.registers, served.origin.reads
+            known[key] = profile, profile.registers, () if served.upstream.is_heard else served.origin.reads
             found.setdefault(key, []).append(own[served.unit])
         for each in downstream.derived:
             key, derived = (DERIVED, each.derived.name), each.derived
