@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 2 * (os.cpu_count() or 1)))
+WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 1 + 2 * (os.cpu_count() or 1)))  # most of them wait
 PIECE, SMALL_PIECE = 8, 2  # tests that a worker takes at a time
 LAST = 400  # tests of which it takes fewer, so that all workers end at about the same time
 FEW = 12  # tests that are not worth a second process
