@@ -148,7 +148,8 @@ class Deriver:
         taken_at = min(each.taken_at for each in latest)
         apart = max(each.taken_at for each in latest) - taken_at
         if apart and apart > self._derived.skew(made, max(each.every for each in latest)):
-            return Computed(None, taken_at, f"its inputs were read {apart:.1f} s apart")
+            oldest = next(name for name, each in zip(made.inputs, latest) if each.taken_at == taken_at)
+            return Computed(None, taken_at, f"its inputs were read {apart:.1f} s apart, {oldest} first")
         if made.copied:
             return Computed(copied(made, latest[0].words), taken_at, "its text does not fit")
         values = [each.value for each in latest]
