@@ -266,7 +266,7 @@ def answers_inputs_alone(say, frame, unit, pdu):
 def test_units_silent_to_function_3_are_asked_with_others_in_a_second_round(tmp_path):
     with Bus("rtuovertcp", tmp_path) as bus:
         bus.fault = answers_inputs_alone
-        scan = scan_of(bus.url, "2-5", timeout=0.02 * SLOWNESS)
+        scan = scan_of(bus.url, "2-5", timeout=0.06 * SLOWNESS)
     assert {found.unit: found.function for found in scan.found} == {3: 4, 5: 43}
     assert '3 = "any"  # unknown device; answers function 4' in draw_section(scan) and "answers function 43; vendor" in draw_section(scan)
 
