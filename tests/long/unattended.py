@@ -109,8 +109,8 @@ def check_cron_heals():
             for name, harm in (("killed", lambda: os.kill(house.pid(), signal.SIGKILL)),
                                ("hung", lambda: os.kill(house.pid(), signal.SIGSTOP)),
                                ("without its state", lambda: shutil.rmtree(house.state)),
-                               ("killed without its state", lambda: (shutil.rmtree(house.state),
-                                                                     os.kill(house.pid(), signal.SIGKILL)))):
+                               ("killed without its state", lambda: (pid := house.pid(), shutil.rmtree(house.state),
+                                                                     os.kill(pid, signal.SIGKILL)))):
                 until(lambda: not house.keepers())  # or it tells that what it starts was killed
                 begin, pid = time.monotonic(), house.pid()
                 harm()
