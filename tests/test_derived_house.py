@@ -3,6 +3,7 @@
 import re
 import struct
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -83,6 +84,19 @@ def test_inputs_that_are_read_too_far_apart_are_told():
         said = r"its inputs were read 0\.\d s apart, meters/(100|2)\.active_power_total first; stale: "
         until(lambda: any(re.search(said, each) for each in splitter.status().health.troubles))
         assert splitter.status().downstreams["tcp"].units["1"].stated == ("frequency",)
+
+
+def test_a_derivation_out_of_a_status_is_stale_where_the_splitter_says_so_however_young_the_data_is():
+    with house() as (splitter, _, tcp, _):
+        until(lambda: len(tcp.ask(1, POWER)) == 6)
+        made = Derivation(splitter._topology.derived[0], splitter._topology.downstreams[0])
+        status = splitter.status()
+        served = status.downstreams["tcp"].units
+        mute = [replace(each, is_fresh=each.origin != "meters/2") for each in served["1"].inputs]  # a unit that is mute
+        served["1"] = replace(served["1"], inputs=mute)
+        made.take_over(status)
+        shown = {each.made.register.name: each for each in made.lines()}
+        assert shown["active_power_total"].text == "STALE" and shown["voltage_l1_n"].is_fresh
 
 
 def test_a_derivation_out_of_a_status_is_what_masters_get():

@@ -10,7 +10,6 @@ from softsplit.commands.shared.derivation import (
     Derivation,
     Shown,
     find_derived,
-    readings_of,
     said,
 )
 from softsplit.commands.shared.reader import read_patiently
@@ -36,8 +35,9 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
     derivation, is_well = Derivation(derived, downstream), True
     while True:
         begin = clock.now()
-        readings = list(_readings(config, derived, tell))
-        derivation.take(readings)
+        status = read_status(config)
+        readings = derivation.take_over(status) if status.process is not None else \
+            derivation.take(each for upstream, unit in derived.units for each in _read(upstream, unit, tell))
         lines = derivation.lines()
         width = max(len(each.made.register.name) for each in lines)
         for text in _trace(derived, lines, readings) if traces else (_shown(line, decodes, width) for line in lines):
@@ -46,15 +46,6 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
         if not every:
             return is_well
         time.sleep(max(0.0, begin + every - clock.now()))
-
-
-def _readings(config: Path, derived: Derived, tell: Tell) -> Iterator[Reading]:
-    status = read_status(config)
-    if status.process is not None:
-        yield from readings_of(derived, status)
-        return
-    for upstream, unit in derived.units:
-        yield from _read(upstream, unit, tell)
 
 
 def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:

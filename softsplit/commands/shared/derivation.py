@@ -54,14 +54,31 @@ class Derivation:
         self._derived = derived
         usual = Downstream("tcp://127.0.0.1:0", units={1: derived})
         served = usual if downstream is None else downstream
-        self._mirror, self._deriver = Derivers().one(served, next(each for each in served.derived if each.derived is derived))
+        self._downstream = served.name
+        self._served = next(each for each in served.derived if each.derived is derived)
+        self._mirror, self._deriver = Derivers().one(served, self._served)
+        self._stale: set[Input] = set()
 
-    def take(self, readings: Iterable[Reading]) -> None:
-        """Take over what came of requests to its units."""
-        takers = self._deriver.takers()
-        for reading in readings:
+    def take_over(self, status: Status) -> list[Reading]:
+        """Take over what a running splitter has read, and what of that its masters do not get; return the readings."""
+        readings = self.take(readings_of(self._derived, status))
+        downstream = status.downstreams.get(self._downstream)
+        served = downstream.units.get(str(self._served.unit)) if downstream else None
+        stale = {(each.origin, each.block) for each in served.inputs if not each.is_fresh} if served else set()
+        blocks = [(upstream.name, unit.unit, read.block) for upstream, unit in self._derived.units for read in unit.reads
+                  if (f"{upstream.name}/{unit.unit}", read.name) in stale]
+        self._stale = {name for made in self._derived.made for name in made.inputs for upstream, unit, block in blocks
+                       if (name.upstream, name.unit) == (upstream, unit)
+                       and any(block.overlaps(part) for part in name.register.needs)}
+        return readings
+
+    def take(self, readings: Iterable[Reading]) -> list[Reading]:
+        """Take over what came of requests to its units; return it."""
+        takers, taken = self._deriver.takers(), list(readings)
+        for reading in taken:
             if taker := takers.get((reading.upstream, reading.outcome.unit)):
                 taker.update(reading)
+        return taken
 
     def lines(self) -> list[Shown]:
         """Return every register that is made from something, or says something all the time."""
@@ -69,7 +86,7 @@ class Derivation:
 
     def _line(self, made: Made) -> Shown:
         ingredients = tuple(map(self._ingredient, made.inputs))
-        words = [self._mirror.data(part) for part in made.register.parts]
+        words = [None if self._stale.intersection(made.inputs) else self._mirror.data(part) for part in made.register.parts]
         if None in words:
             return Shown(made, None, self._mirror.why_of(made), ingredients)
         data = b"".join(each for each in words if each is not None)
@@ -102,7 +119,7 @@ def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
     for upstream, unit in derived.units:
         report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
         for block in report.blocks if report else ():
-            whole = _block(unit, block.table, block.address, block.count)
+            whole = block.block if upstream.is_heard else _block(unit, block.table, block.address, block.count)
             if block.data is not None and block.age is not None and whole:
                 asked_at = clock.now() - block.age - status.age
                 yield Reading(upstream.name, Outcome.of_read(unit.unit, whole, asked_at, 0.0, block.data), block.every or 0.0)

@@ -4,7 +4,6 @@ from softsplit.commands.shared.derivation import (
     Derivation,
     Shown,
     find_derived,
-    readings_of,
 )
 from softsplit.commands.top.history import Look
 from softsplit.commands.top.text import Line, fit, line
@@ -25,7 +24,7 @@ def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[
     """Return a line for each register: its value, and what its inputs say, with their ages."""
     derived, downstream = find_derived(topology, f"{DERIVED}/{name}")
     derivation = Derivation(derived, downstream)
-    derivation.take(readings_of(derived, look.status))
+    derivation.take_over(look.status)
     return [fit(_row(each), width) for each in derivation.lines()]
 
 
