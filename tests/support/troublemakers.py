@@ -207,7 +207,7 @@ def answers_slowly(directory):
         slow.wait(0.12)
         return good(number, unit, pdu)
     with gateway(directory, reply) as found:
-        yield found
+        yield found | {"timeout": 2.0}  # a busy machine makes none of them late
 
 
 @contextmanager
