@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from softsplit import Derived, Downstream
+from softsplit import Derived, Downstream, Unit, Upstream, clock
 from softsplit.cli import main
 from softsplit.commands.shared.derivation import Derivation, readings_of
 from softsplit.commands.simulate.faults import Faults, parse_fault
@@ -19,6 +19,8 @@ from softsplit.commands.top.source import watched_units
 from softsplit.config.topology import Topology
 from softsplit.downstream.diagnostictable import PER_GROUP
 from softsplit.profiles import load_profile
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from tests.support import (
     RtuMaster,
     TcpMaster,
@@ -30,6 +32,7 @@ from tests.support import (
     until,
     upstream_of,
 )
+from tests.support.outcomes import reading
 
 POWER = read_request(0x34, 2, 4)  # of an SDM630
 STALE = bytes((0x84, 0x0B))
@@ -97,6 +100,17 @@ def test_a_derivation_out_of_a_status_is_stale_where_the_splitter_says_so_howeve
         made.take_over(status)
         shown = {each.made.register.name: each for each in made.lines()}
         assert shown["active_power_total"].text == "STALE" and shown["voltage_l1_n"].is_fresh
+
+
+def test_a_derivation_takes_the_latest_of_readings_in_whatever_order_a_status_has_them():
+    meters = Upstream("listen:///dev/null", [Unit(100, "abb-b23")], name="meters")
+    derived = Derived("eastron-sdm630", (meters, 100), {}, name="charger")
+    made, now = Derivation(derived), clock.now()
+    for _ in range(2):  # as the other master reads it: in blocks that no profile has
+        made.take(reading(100, Block(Table.HOLDING_REGISTERS, address, 8 + at), now - at, bytes(size) + volts + bytes(12 - size + 2 * at))
+                  for at, address, size, volts in ((0, 0x5B00, 0, b"\0\0\x09\x01"), (1, 0x5AFF, 2, b"\0\0\x08\x01")))
+    shown = next(each for each in made.lines() if each.made.register.name == "voltage_l1_n")
+    assert shown.text == "230.5 V"
 
 
 def test_a_derivation_out_of_a_status_is_what_masters_get():

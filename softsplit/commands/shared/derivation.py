@@ -73,8 +73,8 @@ class Derivation:
         return readings
 
     def take(self, readings: Iterable[Reading]) -> list[Reading]:
-        """Take over what came of requests to its units; return it."""
-        takers, taken = self._deriver.takers(), list(readings)
+        """Take over what came of requests to its units, in the order in which they were sent; return it."""
+        takers, taken = self._deriver.takers(), sorted(readings, key=lambda reading: reading.outcome.asked_at)
         for reading in taken:
             if taker := takers.get((reading.upstream, reading.outcome.unit)):
                 taker.update(reading)
