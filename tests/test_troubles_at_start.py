@@ -78,7 +78,7 @@ def test_what_a_user_may_not_have(tmp_path, upstream, downstream, sentence):
         with Child([*rights, *SOFTSPLIT, "run", "-c", str(config)]) as child:
             until(lambda: first_sentence(child.log()) == sentence.replace("DEVICE", device), 10)
             if "meters" in sentence:
-                assert first_sentence(said_by("status", "-c", str(config)), ["meters"]) == sentence.replace("DEVICE", device)
+                until(lambda: first_sentence(said_by("status", "-c", str(config)), ["meters"]) == sentence.replace("DEVICE", device))
 
 
 def test_who_reads_from_a_splitter_without_data_is_sent_to_its_status(tmp_path):
