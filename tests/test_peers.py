@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
-from tests.support import until
+from tests.support import free_port, until
 from tests.support.certificates import certificates, has_openssl
 from tests.support.splitters import brisk_profile, simulated_gateway, splitting, upstream_of
 
@@ -52,6 +52,34 @@ asyncio.run(main())
 """
 
 
+TMODBUS_CLIENT = TLS_CONTEXT + """
+import asyncio
+from tmodbus import create_async_tcp_client
+async def main():
+    made = context(ssl.PROTOCOL_TLS_CLIENT, "operator", sys.argv[2])
+    client = create_async_tcp_client("127.0.0.1", int(sys.argv[1]), unit_id=1, ssl=made, server_hostname="127.0.0.1")
+    await client.connect()
+    print(list(await client.read_holding_registers(0x5B14, 4)))
+    await client.disconnect()
+asyncio.run(main())
+"""
+TMODBUS_SERVER = TLS_CONTEXT + """
+import asyncio
+from tmodbus.pdu import ReadHoldingRegistersPDU
+from tmodbus.server import AsyncTcpServer, ModbusRequestRouter
+router = ModbusRequestRouter()
+@router.register(ReadHoldingRegistersPDU)
+async def read(unit_id, request):
+    return [0x1234] * request.quantity
+async def main():
+    server = AsyncTcpServer("127.0.0.1", router, port=int(sys.argv[2]), ssl_context=context(ssl.PROTOCOL_TLS_SERVER, "server", sys.argv[1]))
+    await server.start()
+    print(sys.argv[2], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
 @cache
 def has(package: str) -> bool:
     return subprocess.run([PYTHON, "-c", f"import {package}"], capture_output=True).returncode == 0
@@ -77,22 +105,25 @@ def tls(name: str) -> dict:
 
 
 @pytest.mark.skipif(not has_openssl, reason="openssl is not installed")
-def test_a_client_of_pymodbus_reads_inside_tls():
-    needs("pymodbus")
+@pytest.mark.parametrize("package, code", [("pymodbus", PYMODBUS_CLIENT), ("tmodbus", TMODBUS_CLIENT)])
+def test_a_client_that_is_not_ours_reads_inside_tls(package, code):
+    needs(package)
     profile = brisk_profile()
     with simulated_gateway(profile, units=(1,)) as gateway, \
             splitting(Downstream("mbaps://127.0.0.1:0", [upstream_of(gateway, profile, (1,))], name="plant",
                                  roles={"operator": ["read"]}, **tls("server"))) as splitter:
         until(lambda: splitter.values("plant", 1))
-        done = subprocess.run([PYTHON, "-c", PYMODBUS_CLIENT, str(splitter.servers[0].url.port), str(certificates())],
+        done = subprocess.run([PYTHON, "-c", code, str(splitter.servers[0].url.port), str(certificates())],
                               capture_output=True, text=True, timeout=30)
     assert done.returncode == 0 and done.stdout.startswith("["), done.stderr
 
 
 @pytest.mark.skipif(not has_openssl, reason="openssl is not installed")
-def test_a_server_of_pymodbus_is_read_inside_tls():
-    needs("pymodbus")
-    with program(PYMODBUS_SERVER, certificates()) as server:
+@pytest.mark.parametrize("package, code", [("pymodbus", PYMODBUS_SERVER), ("tmodbus", TMODBUS_SERVER)])
+def test_a_server_that_is_not_ours_is_read_inside_tls(package, code):
+    needs(package)
+    needs("cryptography" if package == "tmodbus" else package)  # by which that reads our role
+    with program(code, certificates(), free_port()) as server:
         port = int(server.stdout.readline())
         upstream = Upstream(f"mbaps://127.0.0.1:{port}", [Unit(1, brisk_profile())], name="plant", **tls("operator"))
         with splitting(Downstream("tcp://127.0.0.1:0", [upstream], name="near")) as splitter:

@@ -1,4 +1,9 @@
-"""Modbus/TCP Security: who is let in, by which rules of TLS, and what its role allows. R-numbers: MB-TCP-Security v36."""
+"""Modbus/TCP Security: who is let in, by which rules of TLS, and what its role allows. R-numbers: MB-TCP-Security v36.
+
+Without a test of their own: R-11, no resumption after a fatal alert, which OpenSSL sees to; R-56, a law; R-48, 49, 66, 67,
+the suite that only authenticates, which we leave out (see softsplit/security/credentials.py); R-57 and 58 as a client,
+because Python's ssl cannot ask for short fragments; R-65, two roles, is in test_certificates.
+"""
 
 import re
 import shutil
