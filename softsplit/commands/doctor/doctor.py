@@ -30,6 +30,7 @@ from softsplit.config.loader import SCRIPT
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.daemon.health import NOT_RUNNING
+from softsplit.daemon.troubles.trouble import EXPIRES
 from softsplit.errors import ConfigError
 from softsplit.install import permissions, places, units
 from softsplit.install.rights import Rights, rights_of_cron, rights_of_unit
@@ -84,7 +85,7 @@ def _certificates(topology: Topology) -> Iterator[Finding]:
             yield wrong(f"{end.name}: {error.what}")
             continue
         if said:
-            yield (well if is_good else wrong)(f"{end.name}: {said}")
+            yield (well if is_good else note if EXPIRES in said else wrong)(f"{end.name}: {said}")
 
 
 def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: Troubles,
