@@ -340,7 +340,7 @@ def test_what_crashed_processes_have_left_is_removed(tmp_path, monkeypatch):
 
 def test_who_holds_the_lock_for_too_long_is_told_and_nobody_waits_for_ever(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(lock, "LOCKED_FOR", 0.1)
+    monkeypatch.setattr(lock, "LONGEST_WAIT", 0.1)
     monkeypatch.setattr("softsplit.daemon.presence.own_places", lambda: own_places()[:1])
     with Instance(tmp_path / "a.toml"):
         pass

@@ -1,1 +1,1 @@
-"""One process for each configuration: lock, presence, watchdog, notification, health."""
+"""One process for each configuration: presence, watchdog, status file, health in words."""

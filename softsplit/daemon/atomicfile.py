@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write a file for everybody to read, in a way that nobody ever sees half of it. Raises OSError."""
+    """Write a file that everybody may read; no reader ever sees half of it. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
@@ -21,7 +21,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_inside(directory: int, name: str, text: str) -> None:
-    """Write a file likewise in a directory that is open, wherever that has been moved. Raises OSError."""
+    """Write a file likewise into an open directory, even if that has been moved. Raises OSError."""
     temporary = f".{name}.{os.urandom(4).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -37,5 +37,5 @@ def write_inside(directory: int, name: str, text: str) -> None:
 
 
 def is_temporary(name: str, of: str) -> bool:
-    """Whether a name is one that `write_inside` uses while it writes the file `of`."""
+    """Whether `write_inside` uses this name while it writes the file `of`."""
     return re.fullmatch(rf"\.{re.escape(of)}\.[0-9a-f]{{8}}", name) is not None

@@ -1,4 +1,4 @@
-"""The status of the splitter in this process: made once a second for whoever wants it."""
+"""The status of the splitter in this process, made once a second."""
 
 import threading
 import time
@@ -19,11 +19,11 @@ from softsplit.upstream.listener import Listener
 from softsplit.upstream.poller import Poller
 from softsplit.upstream.report import UpstreamStatus
 
-LATEST = 1.5  # s, an age that a status reaches only where nobody asks for one every second
+MAX_STATUS_AGE = 1.5  # s; the main thread makes a status once a second, so an older one has no writer
 
 
 class CertificateLog:
-    """Says in the log what is the matter with our certificates, and when that has ended."""
+    """Logs when one of our own certificates has a problem, and when that has ended."""
 
     def __init__(self):
         self._bucket = TokenBucket()
@@ -40,7 +40,10 @@ class CertificateLog:
 
 
 class CurrentStatus:
-    """Asks upstreams and servers how they are. `process` is ours, as far as it runs a configuration."""
+    """Collects the status of upstreams and servers.
+
+    `process` is this process as its state directory names it, None until `splitter` sets it.
+    """
 
     def __init__(self, topology: Topology, upstreams: Mapping[str, Poller | Listener], servers: Sequence[Server]):
         self._topology = topology
@@ -48,22 +51,22 @@ class CurrentStatus:
         self._servers = servers
         self._started_at = clock.now()
         self._lock = threading.Lock()
-        self._latest: tuple[float, Status] | None = None  # since when
+        self._latest: tuple[float, Status] | None = None  # and when it was made
         self._certificates = CertificateLog()
         self.process: ProcessStatus | None = None
-        self.besides: Callable[[], list[Trouble]] = list  # what else is wrong
+        self.besides: Callable[[], list[Trouble]] = list  # troubles of neither upstreams nor downstreams
 
     def report(self) -> Status:  # any thread
-        """How everything stands, now."""
+        """Return the status as of now."""
         with self._lock:
             now = clock.now()
             self._latest = now, self._report(now)
             return self._latest[1]
 
     def latest(self) -> Status:  # any thread
-        """How everything stood at most LATEST seconds ago, as `status.json` has it, with its age."""
+        """Return a status that is at most MAX_STATUS_AGE old, with its age, as `status.json` has it."""
         seen_at, status = self._latest or (0.0, None)
-        if status is None or clock.now() - seen_at > LATEST:
+        if status is None or clock.now() - seen_at > MAX_STATUS_AGE:
             seen_at, status = clock.now(), self.report()
         self.process = self.process or this_process(None)
         age = round(clock.now() - seen_at, 3)

@@ -1,7 +1,7 @@
-"""The runtime directories: owner and mode are checked, links are not followed.
+"""The runtime directories: their owner and mode are checked, and links are not followed.
 
-A runtime directory (/run/softsplit, and others) holds a state directory for each configuration that runs.
-What lies in there counts when it belongs to root, to us, or to the owner of the runtime directory.
+A runtime directory (/run/softsplit and others) holds a state directory for each running configuration.
+A file in there is trusted when it belongs to root, to us, or to the owner of the runtime directory.
 """
 
 import errno
@@ -23,7 +23,7 @@ MOST_ENTRIES = 1000  # entries of a runtime directory that are looked at
 
 
 def key_of(config: Path) -> str:
-    """Return the name of the state directory of a configuration file, which no other file has.
+    """Return the name of the state directory of a configuration file; each file has its own.
 
     Links are followed, so that all spellings of one path are the same configuration.
     """
@@ -33,7 +33,7 @@ def key_of(config: Path) -> str:
 
 
 class Directory:
-    """An open directory; `trusted` are the users whose word counts in it. Whoever opens it closes it."""
+    """An open directory; `trusted` are the users whose files in it are believed. Its opener closes it."""
 
     def __init__(self, path: Path, fd: int, trusted: frozenset[int]):
         self.path, self.fd, self.trusted = path, fd, trusted
@@ -43,7 +43,7 @@ class Directory:
         return os.fstat(self.fd).st_uid == os.geteuid()
 
     def inside(self, name: str) -> "Directory":
-        """Open a directory in this one. Raises OSError when it is not there, or not to be trusted."""
+        """Open a directory in this one. Raises OSError when it does not exist or is not trusted."""
         fd = _open(name, self.fd)
         try:
             _require(fd, self.path / name, self.trusted)
@@ -53,17 +53,17 @@ class Directory:
         return Directory(self.path / name, fd, self.trusted)
 
     def make(self, name: str) -> "Directory":
-        """Open a directory in this one, which is made if need be, whatever the umask. Raises OSError."""
+        """Open a directory in this one; make it if need be, whatever the umask. Raises OSError."""
         _make(name, os.fstat(self.fd).st_mode & 0o777, self.fd)
         return self.inside(name)
 
     def keys(self) -> list[str]:
-        """The names of the state directories in it; of very many, only some."""
+        """Return the names of the state directories in it, found among MOST_ENTRIES entries."""
         with os.scandir(self.fd) as entries:
             return sorted(each.name for each in islice(entries, MOST_ENTRIES) if KEY.fullmatch(each.name))
 
     def address(self, name: str) -> str:
-        """Return the address of a socket in it, which is short and leads nowhere else."""
+        """Return the address of a socket in it: short, and true even if the directory is moved."""
         return f"/proc/self/fd/{self.fd}/{name}"
 
     def close(self) -> None:
@@ -77,10 +77,10 @@ class Directory:
 
 
 def own_places() -> list[tuple[Path, int]]:
-    """The runtime directories that this process may have, the best first, and the modes to make them with.
+    """Return the runtime directories that this process may use, the best first, and their modes.
 
-    systemd's $RUNTIME_DIRECTORY, /run/softsplit, the user's own runtime directory, /tmp, or the home. Where a
-    service has got /run/softsplit from systemd, root has another.
+    They are $RUNTIME_DIRECTORY, which systemd sets, /run/softsplit, the user's own runtime directory, /tmp and
+    the home. Root has a second one, because systemd may have given /run/softsplit to a service.
     """
     user = os.geteuid()
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
@@ -91,13 +91,13 @@ def own_places() -> list[tuple[Path, int]]:
     own = filter(None, [os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}"])
     places += [(Path(each, "softsplit"), PRIVATE) for each in dict.fromkeys(own)]
     places.append((Path(f"/tmp/softsplit-{user}"), PRIVATE))
-    with suppress(KeyError):  # for the user who finds that somebody else has taken the one in /tmp
+    with suppress(KeyError):  # for the case that somebody else has taken the one in /tmp
         places.append((Path(pwd.getpwuid(user).pw_dir, ".softsplit"), PRIVATE))
     return places
 
 
 def make_place(path: Path, mode: int) -> Directory:
-    """Open a runtime directory of our own, which is made if need be. Raises OSError when it cannot be had."""
+    """Open a runtime directory of our own; make it if need be. Raises OSError."""
     _make(path, mode)
     place = open_place(path)
     if not place.is_own:
@@ -107,7 +107,7 @@ def make_place(path: Path, mode: int) -> Directory:
 
 
 def open_place(path: Path) -> Directory:
-    """Open a runtime directory. Raises OSError when it is not there, or not to be trusted."""
+    """Open a runtime directory. Raises OSError when it does not exist or is not trusted."""
     fd = _open(path)
     try:
         owner = os.fstat(fd).st_uid
@@ -121,7 +121,7 @@ def open_place(path: Path) -> Directory:
 
 @contextmanager
 def all_places() -> Iterator[list[Directory]]:
-    """Give every runtime directory in which a process may be that counts, open for a while."""
+    """Open every runtime directory that is trusted, while the context lasts; each once."""
     found: dict[tuple[int, int], Directory] = {}
     with ExitStack() as opened:
         for path in [*(path for path, _ in own_places()), *sorted(RUN.glob("softsplit*"))]:
@@ -133,7 +133,7 @@ def all_places() -> Iterator[list[Directory]]:
 
 
 def _is_given_by_root(path: Path) -> bool:
-    """Whether only root can have made a directory, so that it has chosen the owner."""
+    """Whether only root can have made a directory, and so has chosen its owner."""
     if path.parent != RUN:
         return False
     status = os.stat(RUN)
@@ -145,10 +145,10 @@ def _open(path: Path | str, inside: int | None = None) -> int:
 
 
 def _make(path: Path | str, mode: int, inside: int | None = None) -> None:
-    """Make a directory, unless there is one."""
+    """Make a directory unless it exists."""
     with suppress(FileExistsError):
         os.mkdir(path, PRIVATE, dir_fd=inside)
-        os.chmod(path, mode, dir_fd=inside)  # it is ours, where nobody else may put another in its place
+        os.chmod(path, mode, dir_fd=inside)  # nobody else may replace what we have just made here
 
 
 def _require(fd: int, path: Path, trusted: frozenset[int]) -> None:

@@ -1,7 +1,7 @@
-"""How a splitter is, in words: what is wrong, its cause first, from what upstreams and downstreams report. Pure.
+"""The health of a splitter in sentences, from the reports of its upstreams and downstreams. Pure.
 
-Every sentence about health is made here and in `troubles`. Whatever is stale because of a trouble is none of its
-own: it is named at the end of the sentence that says why.
+Every sentence about health is made here and in `troubles`; each says the cause first. Stale units are no
+troubles of their own: the sentence about their cause names them at its end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ Downstreams = Mapping[str, DownstreamStatus]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The exit code of `softsplit status`; a `summary` in one line; `troubles`, which make the code, and `notes`.
+    """The exit code of `softsplit status`, a `summary` in one line, and the sentences of `troubles` and `notes`.
 
-    These two are sentences; `found` has the same as values, and what is `starting`, which makes the code, too.
+    `found` has the same as values, and what is still `starting`. Notes do not change the code.
     """
 
     code: Code
@@ -56,28 +56,28 @@ class Health:
 
     @property
     def starting(self) -> tuple[str, ...]:
-        """What is not there yet, in sentences."""
+        """Sentences about what has not come up yet."""
         return tuple(f"starting: {each}" for each in self.found if each.severity == STARTING)
 
     def is_starting(self, about: str) -> bool:
-        """Whether a unit, as in "meters/2", has not had its time yet."""
+        """Whether a unit, as "meters/2", still has time to come up."""
         return any(each.severity == STARTING and each.about == about for each in self.found)
 
     def is_starting_for(self, unit: ServedStatus) -> bool:
-        """Whether a unit is stale only because what it waits for has not had its time yet."""
+        """Whether a unit is stale only because all it waits for still has time to come up."""
         return all(map(self.is_starting, unit.waits_for))
 
     def with_first(self, trouble: Trouble) -> "Health":
-        """The same, with one more trouble before the others."""
+        """Return the same health with one more trouble before the others."""
         return replace(self, code=self.code or DEGRADED, troubles=(str(trouble), *self.troubles),
                        found=(trouble, *self.found))
 
 
 def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
           besides: Iterable[Trouble] = ()) -> Health:
-    """Return how a splitter is that serves: FRESH, DEGRADED or NOTHING_SERVED, and why.
+    """Return the health of a running splitter: FRESH, DEGRADED or NOTHING_SERVED, and why.
 
-    `besides` is what is wrong with neither of these.
+    `besides` are troubles of neither upstreams nor downstreams. `uptime` is in seconds.
     """
     found = find_troubles(upstreams, downstreams, uptime)
     found += besides
@@ -87,7 +87,8 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
     units = [unit for each in downstreams.values() if each.is_serving for unit in each.units.values()]
     is_serving = any(unit.fresh or _is_forwarded(unit, upstreams) for unit in units)
     has_trouble = any(each.severity != NOTE for each in found)
-    if not has_trouble and not any(unit.fresh for unit in units) and (not is_serving or any(unit.blocks for unit in units)):
+    nothing_fresh = not any(unit.fresh for unit in units) and (not is_serving or any(unit.blocks for unit in units))
+    if nothing_fresh and not has_trouble:
         has_trouble = True
         found.insert(0, Trouble(cause="nothing that is polled is fresh" if is_serving else "nothing is served"))
     code = NOTHING_SERVED if not is_serving else DEGRADED if has_trouble else FRESH
@@ -95,16 +96,16 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
 
 
 def _is_forwarded(unit: ServedStatus, upstreams: Upstreams) -> bool:
-    """Whether masters get what the unit itself says: nothing of it is polled, or what is polled is not all they get."""
+    """Whether masters get answers of the unit itself: it is not polled, or it also has blocks learned from them."""
     name, _, number = unit.origin.rpartition("/")
     blocks = upstreams[name].units[number].blocks if name in upstreams else ()
     return not (unit.blocks or unit.is_heard) or any(each.is_learned and each.data is not None for each in blocks)
 
 
 def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> list[Trouble]:
-    """Return what is wrong: of upstreams and their units, of downstreams, and what is stale for no such reason.
+    """Return the troubles of upstreams and their units, those of downstreams, and stale units without such a cause.
 
-    Before START seconds of `uptime`, what has not been asked, or heard, for the first time is no trouble yet.
+    Until START seconds of `uptime`, a unit that was not asked or heard yet counts as starting.
     """
     found = [trouble for name, each in upstreams.items() for trouble in upstream_troubles.find_troubles(name, each)]
     causes = {each.about: number for number, each in enumerate(found)}
@@ -119,7 +120,8 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
                 if cause is None:
                     cause = causes[origin] = len(found)
                     found.append(upstream_troubles.stale(replace(unit, origin=origin, stale=blocks), upstreams))
-                found[cause] = replace(found[cause], affects=tuple(dict.fromkeys((*found[cause].affects, f"{name} unit {number}"))))
+                affects = dict.fromkeys((*found[cause].affects, f"{name} unit {number}"))
+                found[cause] = replace(found[cause], affects=tuple(affects))
     if uptime < START:
         found = [replace(each, severity=STARTING) if is_to_come(each.about, upstreams) else each for each in found]
     return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()
@@ -127,7 +129,7 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
 
 
 def figures(downstreams: Downstreams) -> str:
-    """How much is fresh, and for how many masters."""
+    """Say how many blocks are fresh, and how many masters ask."""
     units = [unit for each in downstreams.values() for unit in each.units.values()]
     masters = sum(master.requests > 0 for each in downstreams.values() for master in each.masters.values())
     return (f"{sum(unit.fresh for unit in units)} of {sum(unit.blocks for unit in units)} blocks fresh, "

@@ -20,11 +20,10 @@ from softsplit.worker import stop_all
 
 
 class Instance:
-    """Holds the place of the process that runs `config`, and tells there how it is.
+    """Holds the state directory of the process that runs `config`, and writes its status there.
 
-    Where `config` is no file that tells its wiring, as that of a script, `topology` is told there, too.
-    A state directory that is deleted, full or read-only costs the status file, until it is well again, and
-    nothing else. Raises AlreadyRunning.
+    Where `config` is a script, `topology` is written there, too. When the directory is deleted, full or
+    read-only, only the status file is missing until that has ended. Raises AlreadyRunning.
     """
 
     def __init__(self, config: Path, topology: Topology | None = None):
@@ -32,12 +31,12 @@ class Instance:
         self.process = this_process(self._config)
         self._files = Condition(TokenBucket(), well_at_first=True)
         self._topology = topology
-        self._told_in: Directory | None = None  # where the topology was written
-        self._written_in: Directory | None = None  # where the status was written
+        self._wiring_in: Directory | None = None  # where the topology was written
+        self._status_in: Directory | None = None  # where the status was written
         self._presence = Presence(self._config)
 
     def attend(self, report: Status) -> None:
-        """Beat, see that our place is still ours, and write `status.json`. For the main thread."""
+        """Check that the state directory is still ours, write `status.json`, and beat. For the main thread."""
         try:
             self._write(report)
         except OSError as error:
@@ -46,7 +45,7 @@ class Instance:
             self._files.trouble(f"status.json cannot be written, as its place was lost: {error}")
         else:
             self._files.well("status.json is written again")
-        self._presence.beats(self._presence.state is not None and self._written_in is self._presence.state)
+        self._presence.beats(self._presence.state is not None and self._status_in is self._presence.state)
         if self._presence.join(0):
             raise SoftsplitError("presence has failed; please report the traceback above")
 
@@ -54,14 +53,14 @@ class Instance:
         self._presence.settle()
         if self._presence.state is None:
             raise OSError(errno.ENOENT, f"no state directory can be had ({self._presence.cause})")
-        if self._topology and self._told_in is not self._presence.state:
+        if self._topology and self._wiring_in is not self._presence.state:
             wiring.write(self._presence.state, self._topology)
-            self._told_in = self._presence.state
+            self._wiring_in = self._presence.state
         status.write(self._presence.state, stamped(report, self.process))
-        self._written_in = self._presence.state
+        self._status_in = self._presence.state
 
     def close(self) -> None:
-        """Let go of everything; nothing is left that could be taken for a present process."""
+        """End the presence and remove its files, so that nobody takes them for a running process."""
         stop_all([self._presence])
         self._presence.leave()
 
@@ -73,13 +72,13 @@ class Instance:
 
 
 def this_process(config: Path | None) -> ProcessStatus:
-    """This process, which runs a configuration, if it is one of a file or a script."""
+    """Describe this process; `config` is its file or script, if it has one."""
     return ProcessStatus(pid=os.getpid(), config=os.fsencode(config or "").decode(errors="replace"), started=_now(),
                          version=VERSION, python=platform.python_version())
 
 
 def stamped(report: Status, process: ProcessStatus) -> Status:
-    """The status of a process, as it is written now."""
+    """Return a status as `process` writes it now."""
     return replace(report, written=_now().isoformat(), written_at=round(time.time(), 3), process=process)
 
 

@@ -1,7 +1,7 @@
 """Convert frozen dataclasses to JSON and back, checked by their type hints. Pure.
 
-A field is a key, unless its metadata name another `key`; a tuple is a list; Table, Url, bytes (in hex) and
-datetime are texts. Fields with a default may be missing in JSON, and there may be more than these.
+A field becomes a key, by its own name or by `key` in its metadata; a tuple becomes a list; Table, Url, bytes
+(in hex) and datetime become texts. A key may be missing if its field has a default; unknown keys are ignored.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MOST_DATA = 250  # bytes of one read; Application Protocol V1.1b3, 6.1 and 6.3
 
 
 def as_json(value: Any) -> Any:
-    """Return a dataclass, or what stands in one, as JSON takes it."""
+    """Return a dataclass, or a value of one, as the json module takes it."""
     if form := FORMS.get(type(value)):
         return form[0](value)
     if is_dataclass(value):
@@ -37,7 +37,7 @@ def _data(text: str) -> bytes:
     return data
 
 
-FORMS: dict[type, tuple[Callable[[Any], str], Callable[[str], Any]]] = {  # texts in JSON: how to write and read
+FORMS: dict[type, tuple[Callable[[Any], str], Callable[[str], Any]]] = {  # types that JSON has as text: write, read
     Table: (str, Table),
     Url: (str, lambda text: parse_url(text, SCHEMES)),
     bytes: (bytes.hex, _data),
@@ -46,10 +46,10 @@ FORMS: dict[type, tuple[Callable[[Any], str], Callable[[str], Any]]] = {  # text
 
 
 def from_json(kind: Any, value: Any, where: str = "it") -> Any:
-    """Return what JSON says as a dataclass, or as what another type hint says.
+    """Return JSON content as a dataclass, or as what another type hint says.
 
-    Raises ValueError, which names what is missing or wrong. A dataclass may have a property `agrees`, which
-    says whether its parts do.
+    Raises ValueError, which names what is missing or wrong. A dataclass may have a property `agrees`: whether
+    its fields are consistent.
     """
     if is_dataclass(kind) and kind not in FORMS and isinstance(value, dict):
         return _fields(kind, value, where)
@@ -80,7 +80,7 @@ def _is_plain(kind: Any, value: Any) -> bool:
 
 
 def _name(kind: type, key: str, where: str) -> str | int:
-    """The key of an object: a name, or a number."""
+    """Return the key of an object, as a name or a number."""
     if kind is str:
         return key
     if key.isascii() and key.isdecimal() and len(key) < 10:

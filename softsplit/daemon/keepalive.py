@@ -16,26 +16,23 @@ from softsplit.logs.setup import Logs, set_up_logging, tell_of_log_file
 
 log = logging.getLogger("softsplit")
 
-GRACE = 3.0  # s that a process which hangs has to end by itself
+GRACE = 3.0  # s from SIGTERM to SIGKILL for a process that hangs
 LOOK_AGAIN = 0.1  # s between looks at a process that starts
-START_TIME = 60.0  # s that it has to be seen
-LONGEST_ERROR = 4096  # characters of what it says when it cannot start
+START_TIME = 60.0  # s until a process that was started has to be seen
+LONGEST_ERROR = 4096  # characters of its error output that are shown
 
 
 def keep_running(config: Path, logs: Logs) -> None:
-    """Return when a healthy process runs `config`; start one, detached, if need be.
-
-    A process that has not answered for 30 s is ended and replaced. Raises SoftsplitError.
-    """
+    """Return when a healthy process runs `config`; start one, detached, if need be. Raises SoftsplitError."""
     set_up_logging(logs)
     if not is_well(config):
         tell_of_log_file(logs)
-        load_config(config)  # what is wrong there is told by this process
+        load_config(config)  # so that this process reports what is wrong in it
         start(config, logs.as_options())
 
 
 def is_well(config: Path) -> bool:
-    """Whether a healthy process runs; one that hangs is ended. Raises SoftsplitError."""
+    """Whether a healthy process runs. One that has not answered for HUNG seconds is ended. Raises SoftsplitError."""
     process = Process.that_runs(config)
     if process is None:
         return False
@@ -49,9 +46,9 @@ def is_well(config: Path) -> bool:
 
 
 def start(config: Path, options: Sequence[str]) -> None:
-    """Start a process that outlives this one, once, and wait until it serves. Raises SoftsplitError.
+    """Start a process that outlives this one, and wait until it serves.
 
-    When it cannot start, the error has its words and its exit code.
+    Raises SoftsplitError; when the process cannot start, with its error output and its exit code.
     """
     command = [sys.executable, "-m", "softsplit", "run", "-c", os.path.abspath(config), *options]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -61,7 +58,7 @@ def start(config: Path, options: Sequence[str]) -> None:
         with suppress(subprocess.TimeoutExpired):
             code = child.wait(LOOK_AGAIN)
             if code == AlreadyRunning.exit_code and is_well(config):
-                return  # another was faster
+                return  # somebody else started one at the same time
             raise _failed(code, child.stderr.read(LONGEST_ERROR) if child.stderr else "")
         if is_well(config):
             return
@@ -71,5 +68,5 @@ def start(config: Path, options: Sequence[str]) -> None:
 
 def _failed(code: int, said: str) -> SoftsplitError:
     error = SoftsplitError(f"cannot start, exit code {code}: {said.strip().removeprefix('softsplit: ')}")
-    error.exit_code = max(code, SoftsplitError.exit_code)  # less than 0 is a signal, and 0 is no success
+    error.exit_code = max(code, SoftsplitError.exit_code)  # a signal is negative; 0 would look like success
     return error

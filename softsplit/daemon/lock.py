@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from softsplit import clock
 from softsplit.daemon.directories import Directory
 
-LOCK = "lock"  # in a runtime directory; nobody else can open it, and so lock it
-LOCKED_FOR = 5.0  # s, the longest wait for it
+LOCK = "lock"  # in a runtime directory; other users cannot open it, and so cannot lock it
+LONGEST_WAIT = 5.0  # s
 LOOK_AGAIN = 0.02  # s
 
 
 @contextmanager
 def locked(place: Directory) -> Iterator[None]:
-    """Be the only one to make or remove what is in a runtime directory. Raises OSError."""
-    deadline = clock.now() + LOCKED_FOR
+    """Hold the lock of a runtime directory. Raises OSError."""
+    deadline = clock.now() + LONGEST_WAIT
     while (lock := _try_to_lock(place)) is None:
         if clock.now() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "another process holds it", str(place.path / LOCK))
@@ -41,7 +41,7 @@ def _try_to_lock(place: Directory) -> int | None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.stat(LOCK, dir_fd=place.fd, follow_symlinks=False), found):
             return lock
-    except (BlockingIOError, FileNotFoundError):  # or somebody has just removed it
+    except (BlockingIOError, FileNotFoundError):  # another process has it, or has just removed it
         pass
     except BaseException:
         os.close(lock)

@@ -1,4 +1,4 @@
-"""Notify systemd as a service of Type=notify does: sd_notify(3) with plain sockets."""
+"""Notify systemd, for a service of Type=notify: sd_notify(3) with plain sockets."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from softsplit.printable import printable
 
 
 class Notifier:
-    """Tells $NOTIFY_SOCKET, if there is one, that we are ready, alive, how it stands, and that we stop."""
+    """Sends to $NOTIFY_SOCKET, if there is one, that we are ready, our status, that we live, that we stop."""
 
     def __init__(self):
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -18,7 +18,7 @@ class Notifier:
             and os.environ.get("WATCHDOG_USEC", "0") != "0"
 
     def ready(self, status: str) -> None:
-        """We are ready, which is said once, and alive, which is to be said every few seconds."""
+        """Send the status and, if systemd wants it, that we live; the first time also that we are ready."""
         lines = [f"STATUS={printable(status)}"]
         if not self._is_ready:
             lines.append("READY=1")

@@ -6,37 +6,33 @@ The process listens on `socket` in the state directory of its configuration:
         lock                     0600: held for the milliseconds in which something is made or removed here
         house-06798fe3/          state directory, 0755, one for each path of a configuration
             socket               0600: who listens here runs the configuration
-            status.json          0644: how it is, for everybody
-            wiring.json          0644: what a script serves, which no configuration file tells
+            status.json          0644: its status, for everybody
+            wiring.json          0644: the wiring of a script, which other processes cannot read
 
-**Who runs it.** Whoever listens on the socket, and nobody else. On a socket that a crash has left nobody
-listens: the kernel refuses the connection at once, and the next process that starts takes its place. Between
-looking and taking nobody else may come, hence `lock`; it is not held while a process runs, so that nothing
-but the socket says that one does. "Already running" means a connection, never a file that is there or locked.
+**Who runs it.** The process that listens on the socket. After a crash the socket file stays, but the kernel
+refuses connections to it at once, and the next process that starts replaces it. `lock` is held between
+looking and replacing; it is not held while a process runs. So "already running" always means a connection,
+never a file that exists or is locked.
 
-**Who is believed.** The kernel says whose process listens (SO_PEERCRED). Root counts, our own user, and the
-owner of the runtime directory, where root has chosen that owner: below /run, which only root and systemd may
-write to. Directories are opened without following links, and are of no use when others may write there. Only
-its owner and root may use the socket, or everybody could flood it; all others go by the status file and its
-age. What is ended is the process at the other end of the connection (SO_PEERPIDFD, or pidfd_open and a look
-at its user), or none.
+**Who is believed.** The kernel says which user listens (SO_PEERCRED). We believe root, our own user, and the
+owner of the runtime directory if root has chosen that owner: below /run, where only root and systemd may
+write. Directories are opened without following links, and refused when others may write there. Only its owner
+and root may use the socket, or everybody could flood it; all others go by the status file and its age. The
+process that is ended is the one at the other end of the connection (SO_PEERPIDFD, or pidfd_open and a check
+of its user).
 
-**Whether it is alive.** Whoever connects is told how long ago the main thread has called `beats()`, from the
-first time on; until then it starts, and they wait. Who waits for longer than HUNG, or is told of longer, has
-found a process that hangs.
+**Whether it is alive.** Whoever connects is told how long ago the main thread called `beats()`. Before the
+first call the process is starting, and they wait. A process hangs when it takes, or tells, more than HUNG.
 
-**Where.** The first of these that can be had: $RUNTIME_DIRECTORY (from systemd /run/softsplit, or
-/run/softsplit-NAME for softsplit@NAME; with DynamicUser= it is that user's, and goes with the service). Root:
-/run/softsplit, or /run/softsplit-root while a service has that. Users: $XDG_RUNTIME_DIR/softsplit,
-/run/user/UID/softsplit, /tmp/softsplit-UID, or ~/.softsplit where somebody else has made that one before
-(each 0700). A service, cron and a person have different ones, so that all are looked at, before and after one
-is taken. A socket in the file system is found from every network namespace. Two spellings of a path, links
-included, are one configuration; two hard links to a file are two, whose ports will clash.
+**Where.** The first usable one of `own_places`. A service, cron and a person have different ones; so all of
+them are searched, before and after one is taken. With systemd, softsplit@NAME has /run/softsplit-NAME; with
+DynamicUser= the directory goes with the service. A socket in the file system is found from every network
+namespace. Two spellings of a path, links included, are one configuration; two hard links to a file are two,
+whose ports will clash.
 
-**When it is lost.** A directory that is deleted, full or read-only costs the status, until it is well again,
-and nothing else. Once a second the main thread sees whether the socket is still its own, and if not takes a
-place anew. Should another process have come meanwhile, the ports decide, which only one can have; the log
-tells.
+**When it is lost.** While the directory is deleted, full or read-only, only the status file is missing. Once
+a second the main thread checks that the socket is still its own, and if not takes a place anew. If another
+process has started meanwhile, only one of them gets the ports, and the log of the other says so.
 """
 
 import os
@@ -61,32 +57,32 @@ from softsplit.errors import AlreadyRunning
 from softsplit.worker import Worker
 
 OLD_LOCK = "lock"  # in a state directory, of earlier versions
-QUEUE = 1000  # of those who ask between two answers
+QUEUE = 1000  # connections that wait for an answer
 TICK = 1.0  # s
 SHORT = 0.02  # s
 
 
 class Presence(Worker):
-    """The place of the process that runs `config`. Raises AlreadyRunning when another runs it.
+    """Listens on the socket of the process that runs `config`. Raises AlreadyRunning when another runs it.
 
-    `state` is the directory that it has, if any; `cause` is why there is none.
+    `state` is its state directory, if it got one; `cause` says why not.
     """
 
     def __init__(self, config: Path):
         super().__init__("presence")
         self._config = Path(os.path.realpath(config))
         self._key = key_of(config)
-        self._told = clock.now(), False
+        self._beat = clock.now(), False  # the latest, and whether there is a status
         self._looked_at = self._awake_since = clock.now()  # of its thread
         self._is_beating = False
         self._listener: socket.socket | None = None
-        self._identity: tuple[int, int, int] | None = None  # of the socket in the file system
+        self._identity: tuple[int, int, int] | None = None  # of the socket file
         self.state: Directory | None = None
         self.cause = ""
         self.settle()
 
     def settle(self) -> None:  # main thread
-        """Have a place, the same as before if that is still there. Raises AlreadyRunning."""
+        """Take a place, unless the one from before is still ours. Raises AlreadyRunning."""
         if self._is_in_place():
             return
         self._let_go()
@@ -101,7 +97,7 @@ class Presence(Worker):
         if self.state:
             self.cause = ""
             try:
-                self._require_alone()  # who was as fast as we were in another place
+                self._require_alone()  # another process may have taken another place at the same time
             except AlreadyRunning:
                 self.leave()
                 raise
@@ -114,13 +110,13 @@ class Presence(Worker):
                     raise AlreadyRunning(self._config, process.pid)
 
     def _is_in_place(self) -> bool:
-        """Whether our socket is where it was, in a directory that is still ours."""
+        """Whether our socket file is still there, in a directory that is still ours."""
         if self.state is None or self._identity is None:
             return False
         return self.state.is_own and _identity(self.state) == self._identity
 
     def _take(self, place: Directory) -> None:
-        """Listen in a state directory, which nobody else does. Raises OSError or AlreadyRunning."""
+        """Listen in our state directory in `place`. Raises OSError or AlreadyRunning."""
         for key in place.keys():
             if key != self._key:
                 clear(place, key)
@@ -141,7 +137,8 @@ class Presence(Worker):
         self.state, self._listener = state, listener
 
     def beats(self, has_status: bool) -> None:  # main thread
-        self._told = clock.now(), has_status
+        """Note that the main thread lives, and whether `status.json` is written."""
+        self._beat = clock.now(), has_status
         if not self._is_beating:
             self._is_beating = True
             self.start()
@@ -156,17 +153,17 @@ class Presence(Worker):
             peer, _ = listener.accept()
         except TimeoutError:
             return
-        except OSError:  # no descriptor left, or another place has been taken
+        except OSError:  # no descriptor is left, or the main thread has taken another place
             self.pause(SHORT)
             return
-        beat, has_status = self._told
+        beat, has_status = self._beat
         age = clock.now() - max(beat, self._awake_since)
         with peer, suppress(OSError):
             peer.setblocking(False)
             peer.send(f"{age:.1f} {'status' if has_status else '-'}\n".encode())
 
     def _note_sleep(self) -> None:
-        """Note when the whole process stood still, as the machine slept: the main thread did not hang."""
+        """Note when this thread stood still, too: then the machine slept, and the main thread does not hang."""
         now = clock.now()
         if now - self._looked_at > HUNG / 2:
             self._awake_since = now
@@ -179,7 +176,7 @@ class Presence(Worker):
                 sock.connect(state.address(SOCKET))
 
     def leave(self) -> None:  # main thread
-        """Leave nothing in the place; for the end, when the thread has ended."""
+        """Remove our files. For the end, when the thread has ended."""
         if self.state and self._is_in_place():
             with suppress(OSError), open_place(self.state.path.parent) as place, locked(place):
                 self._let_go()
@@ -196,7 +193,7 @@ class Presence(Worker):
 
 
 def clear(place: Directory, key: str) -> None:
-    """Remove a state directory that no process has."""
+    """Remove a state directory unless a process has it."""
     with suppress(OSError):
         if process := Process.in_place(place, key):
             process.close()
@@ -214,7 +211,7 @@ def empty(state: Directory) -> None:
 
 
 def _identity(state: Directory) -> tuple[int, int, int] | None:
-    """What tells the socket at the path of a state directory from any other, if there is one."""
+    """Return what identifies the socket file in a state directory, None when there is none."""
     with suppress(OSError):
         found = os.lstat(state.path / SOCKET)
         return found.st_dev, found.st_ino, found.st_mtime_ns

@@ -1,4 +1,4 @@
-"""A process that runs a configuration, seen from outside: find it, ask it, end it."""
+"""The process that runs a configuration, for other processes: find it, ask it, end it."""
 
 import os
 import re
@@ -27,7 +27,7 @@ SO_PEERPIDFD = 77  # Linux 6.5; <asm-generic/socket.h>
 
 
 class Hung(SoftsplitError):
-    """A process is there, but does nothing any more."""
+    """A process exists, but does not respond."""
 
 
 class Gone(SoftsplitError):
@@ -35,15 +35,15 @@ class Gone(SoftsplitError):
 
 
 class OtherVersion(SoftsplitError):
-    """A process is there, and answers in a way that we do not know."""
+    """A process answers in a form that we do not know."""
 
 
 class Process:
-    """A process that runs a configuration; `state` is its directory. Whoever finds it closes it.
+    """A process that runs a configuration; `state` is its state directory. Its finder closes it.
 
-    `pid` is None when it cannot be known: the process has more questions than it takes, belongs to another
-    user, whose socket only that user and root may use, or is in another container. `is_certain` says whether
-    it is there for certain, which is so unless the socket may not be used.
+    `pid` is None when it is unknown: the queue of the socket is full, the socket belongs to another user, or
+    the process is in another container. `is_certain` is false when only `state` says that there is a process,
+    because we may not use the socket.
     """
 
     def __init__(self, state: Directory, sock: socket.socket | None, is_certain: bool = True):
@@ -58,7 +58,7 @@ class Process:
 
     @classmethod
     def that_runs(cls, config: Path, unlike: Directory | None = None) -> "Process | None":
-        """Return the process that runs a configuration, other than the one that is in `unlike`, or None."""
+        """Return the process that runs a configuration, other than the one in `unlike`, or None."""
         key = key_of(config)
         with all_places() as places:
             for place in places:
@@ -70,7 +70,7 @@ class Process:
 
     @classmethod
     def all_that_run(cls) -> Iterator["Process"]:
-        """Give every process on this machine that runs some configuration."""
+        """Yield every process on this machine that runs some configuration."""
         with all_places() as places:
             for place in places:
                 yield from filter(None, (cls.in_place(place, key) for key in place.keys()))
@@ -88,7 +88,7 @@ class Process:
             sock.connect(state.address(SOCKET))
             if _peer(sock)[1] in state.trusted:
                 return cls(state, sock)
-        except (BlockingIOError, PermissionError) as error:  # somebody listens, or that cannot be known
+        except (BlockingIOError, PermissionError) as error:  # the queue is full, or we may not connect
             sock.close()
             return cls(state, None, isinstance(error, BlockingIOError))
         except OSError:
@@ -101,11 +101,7 @@ class Process:
         return f"process {self.pid}" if self.pid else f"the process of {self.state.path}"
 
     def runs(self, patience: float = HUNG) -> bool:
-        """Whether it lives, as it answers or, when it cannot be asked, as its status is young.
-
-        Raises Hung when it has not moved for HUNG seconds, or does not answer within `patience`, and Gone
-        when it has ended meanwhile.
-        """
+        """Whether it answers or, where we may not ask, its status is young. Raises as `ask` does."""
         if self.is_certain:
             self.ask(patience)
             return True
@@ -115,7 +111,11 @@ class Process:
             return False
 
     def ask(self, patience: float = HUNG) -> bool:
-        """Return whether it writes a status. Raises Hung, Gone, or OtherVersion."""
+        """Return whether it writes a status.
+
+        Raises Hung when it has not moved for HUNG seconds or does not answer within `patience`, Gone when it
+        has ended meanwhile, OtherVersion.
+        """
         if self._sock is None:
             raise Hung(f"{self} takes no questions any more")
         answer = ANSWER.fullmatch(self._receive(self._sock, patience))
@@ -126,7 +126,7 @@ class Process:
         return answer[2] == b"status"
 
     def _receive(self, sock: socket.socket, patience: float) -> bytes:
-        """Return the answer, or what is too long for one."""
+        """Return the answer, or more bytes than an answer has."""
         data, deadline = b"", clock.now() + patience
         while not data.endswith(b"\n") and len(data) <= LONGEST_ANSWER:
             sock.settimeout(max(0.001, deadline - clock.now()))
@@ -142,18 +142,18 @@ class Process:
         return data
 
     def status(self) -> Status:
-        """Return its status, with an `age` in seconds. Raises SoftsplitError when that cannot be had."""
+        """Return its status. Raises Unreadable."""
         found = status.read(self.state)
         if found.process:
-            self.pid = self.pid or found.process.pid  # to be named
+            self.pid = self.pid or found.process.pid  # for messages
         return found
 
     def topology(self) -> Topology | None:
-        """Return its wiring, where no configuration file states that. Raises SoftsplitError when it cannot be had."""
+        """Return its wiring if its configuration is a script. Raises Unreadable."""
         return wiring.read(self.state)
 
     def end(self, patience: float) -> None:
-        """End it, by force if it takes longer than `patience` seconds. Raises SoftsplitError."""
+        """End it, by SIGKILL if it takes longer than `patience` seconds. Raises SoftsplitError."""
         if self._pidfd is None:
             raise SoftsplitError(f"{self} cannot be ended from here, where it is not known for certain which "
                                  "one it is; end it yourself")
@@ -188,12 +188,12 @@ class Process:
 
 
 def _peer(sock: socket.socket) -> tuple[int, int]:
-    """The process and the user that listen at the other end; the process is 0 in another PID namespace."""
+    """Return process and user that listen at the other end; the process is 0 in another PID namespace."""
     return PEER.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[:2]
 
 
 def _open_pidfd(sock: socket.socket) -> int | None:
-    """Open the process at the other end, which no later one with its number can be taken for."""
+    """Open the process at the other end; a descriptor, unlike a number, never means a later process."""
     with suppress(OSError):
         return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4), sys.byteorder)
     pid, user = _peer(sock)
@@ -206,6 +206,6 @@ def _open_pidfd(sock: socket.socket) -> int | None:
 
 
 def _user_of(pid: int) -> int:
-    """The user of a process. Raises OSError or ValueError."""
+    """Return the user of a process. Raises OSError or ValueError."""
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         return int(next(line for line in file if line.startswith("Uid:")).split()[1])

@@ -20,11 +20,11 @@ HELP = {  # name: type, what it is
     "upstream_reachable": ("gauge", "0 while the gateway or the adapter is away."),
     "upstream_utilisation": ("gauge", "Share of the latest minute in which the wire was busy."),
     "upstream_latency_seconds": ("summary", "Latency of the latest answers."),
-    "upstream_unreachable_total": ("counter", "Tries in vain to reach the gateway or the adapter."),
+    "upstream_unreachable_total": ("counter", "Failed attempts to reach the gateway or the adapter."),
     "upstream_reconnects_total": ("counter", "Connections to the gateway or of the adapter after the first."),
-    "upstream_foreign_frames_total": ("counter", "Frames on the line of somebody we did not ask."),
+    "upstream_foreign_frames_total": ("counter", "Frames on the line that answer no request of ours."),
     "unit_mute": ("gauge", "1 while a unit does not answer."),
-    "unit_requests_total": ("counter", "Requests to a unit, by what came of them."),
+    "unit_requests_total": ("counter", "Requests to a unit, by result."),
     "block_age_seconds": ("gauge", "How long ago the latest data of a block was asked for."),
     "downstream_serving": ("gauge", "0 while the adapter is away."),
     "downstream_connections": ("gauge", "Open connections."),
@@ -39,7 +39,7 @@ HELP = {  # name: type, what it is
 def as_prometheus(status: Status, config: Path | None) -> str:
     """Return the text; ages are as of now.
 
-    Each series tells its configuration, so that those of several can lie in one directory.
+    Each series has a label with the configuration, so that files of several can lie in one directory.
     """
     own = {"config": os.path.realpath(config) if config else ""}
     found: dict[str, dict[str, float]] = {name: {} for name in HELP}

@@ -1,4 +1,4 @@
-"""What `status.json` consists of, in words, made from its dataclasses."""
+"""The schema of `status.json` in words, made from its dataclasses."""
 
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", Ta
 
 
 def named(kind: Any) -> str:
-    """A type hint in words."""
+    """Return a type hint in words."""
     inner = get_args(kind)
     if NoneType in inner:
         return f"{named(inner[0])} or null"
@@ -30,10 +30,11 @@ def named(kind: Any) -> str:
 
 
 def _rows(kind: Any, known: dict[str, str]) -> dict[str, str]:
-    """The row of a dataclass, and of all in it."""
+    """Return the row of a dataclass, and those of the dataclasses in it."""
     hints = get_type_hints(kind)
-    known[named(kind)] = ", ".join(f"`{key_of(each)}`{'' if each.default is each.default_factory is MISSING else '?'} {named(hints[each.name])}"
-                                   for each in fields(kind))
+    keys = [f"{key_of(each)}{'' if each.default is each.default_factory is MISSING else '?'} {named(hints[each.name])}"
+            for each in fields(kind)]
+    known[named(kind)] = ", ".join(keys)
     for hint in hints.values():
         for inner in (hint, *get_args(hint)):
             if is_dataclass(inner) and inner not in FORMS and named(inner) not in known:
@@ -42,6 +43,5 @@ def _rows(kind: Any, known: dict[str, str]) -> dict[str, str]:
 
 
 def schema() -> str:
-    """A line for each object: its keys and what they hold; a key with ? may be missing, and there may be more of them."""
-    lines = [f"{name or 'the file':{INDENT}}{keys}" for name, keys in _rows(Status, {}).items()]
-    return "\n".join(lines).replace("`", "")
+    """Return a line for each object: its keys and their types. A key with ? may be missing."""
+    return "\n".join(f"{name or 'the file':{INDENT}}{keys}" for name, keys in _rows(Status, {}).items())

@@ -1,8 +1,12 @@
-"""Reads what a process has left in its state directory: whoever reads, root too, gets a bounded file of a trusted user."""
+"""The JSON files of a state directory. Readers, root too, get a bounded regular file of a trusted user."""
 
+import errno
+import json
 import os
 import stat
+from typing import Any
 
+from softsplit.daemon.atomicfile import write_inside
 from softsplit.daemon.directories import Directory
 from softsplit.errors import SoftsplitError
 
@@ -10,11 +14,35 @@ LARGEST = 4_000_000  # bytes
 
 
 class Unreadable(SoftsplitError):
-    """A file that is not there, not to be trusted, or not in the shape that we know."""
+    """A file is not trusted, or not in the form that we know."""
 
 
-def read_inside(state: Directory, name: str) -> bytes:
-    """Return a bounded regular file of a trusted user. Raises OSError."""
+class Missing(Unreadable):
+    """A file does not exist."""
+
+
+def write_json(state: Directory, name: str, content: Any) -> None:
+    """Write a file; no reader ever sees half of it. Raises OSError."""
+    text = json.dumps(content, ensure_ascii=False) + "\n"
+    if len(text) > LARGEST:
+        raise OSError(errno.EFBIG, f"{name} would have more than {LARGEST} bytes")
+    write_inside(state.fd, name, text)
+
+
+def read_json(state: Directory, name: str) -> Any:
+    """Return the content of a file. Raises Unreadable."""
+    place = state.path / name
+    try:
+        return json.loads(_read(state, name), parse_constant=float)
+    except FileNotFoundError as error:
+        raise Missing(f"{place} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise Unreadable(f"{place} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{place} cannot be read: it is no JSON") from error
+
+
+def _read(state: Directory, name: str) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=state.fd)
     with open(fd, "rb") as file:

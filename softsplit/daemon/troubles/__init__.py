@@ -1,1 +1,1 @@
-"""What is wrong, in sentences: with upstreams and their units, with downstreams and their masters. Pure."""
+"""Troubles in sentences: those of upstreams and their units, those of downstreams and their masters. Pure."""

@@ -1,4 +1,4 @@
-"""What is wrong with downstreams and what their masters send, in sentences. Pure."""
+"""Troubles of downstreams and their masters, in sentences. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,14 @@ from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
 
 
 def find_troubles(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
-    """Why a server cannot serve, and what masters send that it cannot answer; a note where they get data."""
+    """Yield why a server cannot serve, and what it cannot answer; a note only, when masters get data all the same."""
     if not downstream.is_serving:
         yield Trouble(cause=f"{name}: {downstream.url}: {downstream.state.removeprefix('away: ')}", about=name)
     severity = NOTE if downstream.is_asked else TROUBLE
     if downstream.garbled:
-        heard_alone = TROUBLE if downstream.url.is_serial else severity  # on one line all that comes is garbled
-        yield Trouble(cause=f"{name}: {downstream.garbled}", about=name, severity=heard_alone)
+        # on a serial line everything that comes is garbled, whoever got answers before
+        garbled = TROUBLE if downstream.url.is_serial else severity
+        yield Trouble(cause=f"{name}: {downstream.garbled}", about=name, severity=garbled)
     if downstream.refused_peers:
         yield Trouble(cause=f"{name}: {may_not_connect(list(downstream.refused_peers))}", about=name, severity=severity)
     if downstream.crowded:

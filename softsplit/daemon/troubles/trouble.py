@@ -14,10 +14,10 @@ EXPIRES = "it expires in "  # of a certificate that is still good
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Something that is wrong, or not there yet because we are starting, or only worth a note.
+    """Something that is wrong, or still starting, or only worth a note, as `severity` says.
 
-    It is `about` an upstream or downstream, or a unit of one, as in "meters/2", or about the whole ("").
-    `lasting` is for how many seconds, None when nobody knows; `affects` names what is stale because of it.
+    It is `about` an upstream or downstream, a unit of one, as "meters/2", or the splitter ("").
+    It has been `lasting` so many seconds, None if unknown; `affects` names what is stale because of it.
     """
 
     cause: str
@@ -33,10 +33,11 @@ class Trouble:
 
 
 def note(about: str, text: str) -> Trouble:
-    """What is worth knowing of an upstream or downstream, or of a unit of one."""
+    """Return a note about an upstream or downstream, or a unit of one."""
     return Trouble(cause=f"{about.partition('/')[0]}: {text}", about=about, severity=NOTE)
 
 
 def of_certificate(name: str, text: str) -> Trouble:
-    """What is the matter with our own certificate on a wire; a note while it is still good."""
-    return Trouble(cause=f"{name}: our certificate: {text}", about=name, severity=NOTE if text.startswith(EXPIRES) else TROUBLE)
+    """Return the trouble of our own certificate on a wire; a note while it is still good."""
+    return Trouble(cause=f"{name}: our certificate: {text}", about=name,
+                   severity=NOTE if text.startswith(EXPIRES) else TROUBLE)

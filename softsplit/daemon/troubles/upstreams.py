@@ -1,6 +1,6 @@
-"""What is wrong with upstreams and their units, in sentences, and what is worth a note. Pure.
+"""Troubles of upstreams and their units, in sentences, and notes about them. Pure.
 
-What a unit or a gateway does wrong is told in the words of the error upstream, which the log has as well.
+What a unit or a gateway does wrong is said in the words of the error upstream, which the log has, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,21 +13,21 @@ from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
 from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, refuses
 
-RECENT = 600.0  # s after which it does not matter any more that a request of a master was not answered
-FULL = 0.95  # of a wire
-OFTEN, SEVERAL = 3, 0.01  # answers that were skipped, and of all
-LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without a note
+RECENT = 600.0  # s in which the error of a forwarded request is worth a note
+FULL = 0.95  # utilisation of a wire above which it is worth a note
+MANY, MANY_OF_ALL = 3, 0.01  # skipped answers that are worth a note: more than so many, and than this share of requests
+LONG_WAIT = 0.5  # s for a unit that is off, above which the wait of the gateway is worth a note
 
 
 def describe_load(upstream: UpstreamStatus) -> str:
-    """How busy a wire is; while no unit answers it is not the load that makes it so."""
+    """Say how busy a wire is; while no unit answers, that is no load but waiting, so say that."""
     if upstream.units and not any(unit.answers_now for unit in upstream.units.values()):
         return "no unit answers"
     return f"wire busy {100 * upstream.utilisation:.0f} %"
 
 
 def find_troubles(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
-    """What is wrong with an upstream; when it is away, its units need no words of their own."""
+    """Yield the troubles of an upstream and, unless it is away, those of its units."""
     if not upstream.is_reachable:
         newest = min((age for unit in upstream.units.values() for age in unit.ages), default=None)
         yield Trouble(cause=f"{name}: {upstream.error}", about=name, lasting=newest)
@@ -44,7 +44,7 @@ def find_troubles(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
 
 
 def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[Trouble]:
-    """What is wrong with a unit as a whole."""
+    """Yield the trouble of a unit as a whole, if it has one."""
     about = f"{name}/{number}"
     refused = [block for block in unit.blocks if _is_refused(block)]
     if unit.is_mute or unit.state == "never heard" and unit.requests:
@@ -62,7 +62,7 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
 
 
 def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Trouble:
-    """Why some blocks are stale of a unit that answers."""
+    """Return why some blocks of a unit that answers are stale."""
     name, _, number = unit.origin.rpartition("/")
     upstream = upstreams.get(name)
     if unit.why and not upstream:
@@ -81,37 +81,37 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
 
 
 def _latest_error(blocks: Iterable[BlockStatus]) -> str:
-    """The error of the block that failed last."""
+    """Return the error of the block that failed last."""
     failed = [(block.last_error_age, block.last_error) for block in blocks
               if block.last_error and block.last_error_age is not None]
     return min(failed)[1] if failed else ""
 
 
 def _is_refused(block: BlockStatus) -> bool:
-    """Whether the unit itself refuses a block, and has never given it, or does not any more."""
+    """Whether the unit itself refuses a block, and there is no data of it."""
     return block.data is None and not block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS)
 
 
 def _refusal(number: str, blocks: Sequence[BlockStatus], has_answered: bool) -> str:
-    """What a unit refuses, in words."""
+    """Say what a unit refuses."""
     code = next(code for code in blocks[0].errors.exceptions if code in OWN_EXCEPTIONS)
     return refuses(number, show_some([block.name for block in blocks]), code, has_answered)
 
 
 def _strains(upstream: UpstreamStatus) -> tuple[str, ...]:
-    """Why units that answer are not read in time, the cause first."""
+    """Return why units that answer are not read in time, the cause first."""
     return (*upstream.advice, OVERLOADED) if upstream.is_overloaded else upstream.advice
 
 
 def _forwarding_fault(unit: UnitStatus) -> str:
-    """Why the latest request of a master was not answered, if that was lately; or nothing."""
+    """Say why the latest request of a master was not answered, if that was lately, else nothing."""
     forwarded = unit.forwarded
     is_recent = forwarded.last_error_age is not None and forwarded.last_error_age < RECENT
     return fails(forwarded.last_error or "") if is_recent and forwarded.fails else ""
 
 
 def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
-    """What is worth knowing of an upstream and its units."""
+    """Yield the notes about an upstream and its units."""
     if upstream.certificate:
         yield of_certificate(name, upstream.certificate)
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:
@@ -122,7 +122,7 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     if upstream.utilisation > FULL and not strains and not any(unit.is_mute for unit in upstream.units.values()):
         yield note(name, 'the wire is full; "softsplit check" says what to change')
     for count, what in ((upstream.skipped.double, DOUBLE), (upstream.skipped.late, LATE)):
-        if count > OFTEN and count > SEVERAL * upstream.requests and not upstream.advice:
+        if count > MANY and count > MANY_OF_ALL * upstream.requests and not upstream.advice:
             yield note(name, what)
     for stranger in upstream.unlisted:
         yield note(name, f"unit {stranger} is also on this line; add it to units to serve it")
