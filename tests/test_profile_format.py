@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from softsplit import Unit, Upstream
+from softsplit.commands.profile.listing import findings
 from softsplit.commands.shared.answers import Answers
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.unit import SimulatedUnit
@@ -19,6 +20,7 @@ from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import ILLEGAL_VALUE
+from softsplit.protocol.values import TYPES
 
 HOLDING = Table.HOLDING_REGISTERS
 FIRST = "block = [{ address = 0, count = 20 }]\n"
@@ -129,6 +131,43 @@ def test_what_says_nothing_or_too_much_is_refused(register, message):
     assert str(raised.value).startswith(f"profile own: {message}")
 
 
+NUMBER = {"resolution", "offset", "states", "exponent", "times", "sign", "not_available", "byte_order"}
+LONG = {"word_order", "addresses"}
+WHOLE, OTHERS = {"u16", "s16"}, {"u24", "s24", "u32", "s32", "u48", "s48", "u64", "s64"}
+MEANT = {  # which keys say something of a type
+    **{name: NUMBER | {"mask"} for name in WHOLE}, **{name: NUMBER | LONG | {"mask"} for name in OTHERS},
+    **{name: NUMBER | {"byte"} for name in ("u8", "s8")}, **{name: NUMBER for name in ("f16", "m16", "bcd16")},
+    **{name: NUMBER | LONG for name in ("f32", "f64", "bcd32", "e8s24", "e8u24")}, "mod10": NUMBER | LONG | {"count"},
+    "bits": {"not_available", "byte_order", "word_order", "addresses", "states", "mask", "count"},
+    "text": {"not_available", "byte_order", "addresses", "encoding", "characters", "count"},
+    "hex": {"not_available", "byte_order", "addresses", "count"}, "raw": {"not_available", "addresses", "count"},
+    "ipv4": {"not_available", "byte_order", "word_order", "addresses"},
+    "time": {"not_available", "byte_order", "word_order", "addresses", "layout"},
+}
+KEYS = {
+    "resolution": "'0.1 W'", "offset": "5", "states": "{ 0 = 'off' }", "exponent": "{ address = 9 }", "times": "[{ address = 9, type = 'u16' }]",
+    "sign": "{ address = 9 }", "not_available": "1", "byte_order": "'little'", "word_order": "'little'", "addresses": "", "mask": "1",
+    "byte": "'low'", "count": "1", "encoding": "'utf-8'", "characters": "'low'", "layout": "'hhmm'",
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_key_is_taken_where_it_says_something_of_the_type_and_refused_elsewhere(name):
+    size = TYPES[name].registers or 1
+    for key, written in KEYS.items():
+        given = {"type": f"'{name}'", "address": "0"} | ({"count": "1"} if "count" in MEANT[name] else {}) | ({"layout": "'hhmm'"} if name == "time" else {})
+        given |= {key: written or repr(list(range(size)))}
+        if key == "addresses":
+            del given["address"]
+            given.pop("count", None)
+        text = ", ".join(f"{each} = {value}" for each, value in given.items())
+        if key in MEANT[name]:
+            profile_of(text)
+        else:
+            with pytest.raises(ConfigError, match=rf"register\[1\]\.{key}"):
+                profile_of(text)
+
+
 @pytest.mark.parametrize("written", ["00001", "1000h", "0A1Fh", "000001"])
 def test_an_address_that_is_no_number_of_toml_is_told_to_stand_in_quotes(written):
     with pytest.raises(ConfigError, match=f'an address as manuals write it stands in quotes: "{written}"'):
@@ -228,8 +267,56 @@ def test_a_value_that_would_say_not_available_or_does_not_fit_is_not_encoded():
     plain, = profile_of("address = 0, type = 'u16'").registers
     with pytest.raises(ValueError):
         encode(plain, None)
+    bits, = profile_of("address = 0, type = 'bits', states = { 3 = 'fan' }").registers
+    assert encode(bits, ("fan", "bit 0")) == encode(bits, 9) == encode(bits, (True, False, False, True)) == b"\0\x09"
+    for value in (("van",), 0x10000, "fan", 0.5, (True,) * 17):
+        with pytest.raises(ValueError):
+            encode(bits, value)
+    for type_name in ("text", "hex", "ipv4", "time"):
+        register, = profile_of(f"address = 0, type = '{type_name}'" + {"time": ", layout = 'hhmm'", "ipv4": ""}.get(type_name, ", count = 2")).registers
+        with pytest.raises(ValueError):
+            encode(register, 5)
     high, = profile_of("address = 0, type = 'u8', byte = 'high'").registers
     assert encode(high, 5, into=b"\x11\x22") == b"\x05\x22"
+
+
+@pytest.mark.parametrize("register, constant, message", [
+    ("type = 'u16'", "0.4", "0.4 is not possible: the register would say 0, since one count is 1"),
+    ("type = 'u16', resolution = '0.1 V'", "230.04", "230.04 is not possible: the register would say 230.0, since one count is 0.1 V"),
+    ("type = 's16', offset = -40", "0.5", "0.5 is not possible: the register would say"),
+    ("type = 'f32'", "1e-60", "1e-60 is not possible: the register would say 0"),
+    ("type = 'text', count = 2", "'Öl'", "'Öl' is not possible: not all of its characters are ascii"),
+    ("type = 'text', count = 2", "5", "5 is not possible: 5 is no text; it stands in quotes"),
+    ("type = 'bits'", "'fan'", '"fan" is not possible: "x" cannot say "fan"'),
+    ("type = 'ipv4'", "'1.2.3'", '"1.2.3" is not possible: "1.2.3" is no address'),
+    ("type = 'u16'", "0.0", None), ("type = 'u16', resolution = '0.1 V'", "230.1", None), ("type = 'f32'", "230.05", None),
+    ("type = 'f32', resolution = '0.1 V'", "230.05", None), ("type = 'bits', states = { 3 = 'fan' }", "['fan']", None), ("type = 'text', count = 2", "'ab '", None),
+])
+def test_what_a_person_has_written_is_not_rounded(register, constant, message):
+    text = f"address = 0, {register}, constant = {constant}"
+    if message is None:
+        profile_of(text)
+        return
+    with pytest.raises(ConfigError) as raised:
+        profile_of(text)
+    assert str(raised.value).startswith(f"profile own: register[1].constant: {message}".replace("'Öl'", '"Öl"'))
+
+
+@pytest.mark.parametrize("stated, words", [
+    ("address = 30017", '30017 is taken for protocol address 0x7541 of the holding registers; if number 17 of the input registers is meant, write table = "input registers", address = 16'),
+    ("table = 'input registers', address = 30017", "30017 is taken for protocol address 0x7541; if number 17 of the input registers is meant, write address = 16"),
+    ("address = 40001", "if number 1 of the holding registers is meant, write address = 0"),
+    ("address = 10001", 'if number 1 of the discrete inputs is meant, write table = "discrete inputs", address = 0, or address = "10001" as text'),
+    ("address = 19000", None), ("address = 40000", None), ("address = 0x10", None), ("address = '40001'", None),
+])
+def test_a_number_of_a_manual_in_the_place_of_an_address_is_explained(stated, words):
+    found = findings(parse_profile(f"block = [{{ {stated}, count = 1 }}]", "own"))
+    assert any(words in each for each in found) if words else not any("is meant" in each for each in found)
+
+
+def test_a_number_of_six_digits_is_no_address_and_explained():
+    with pytest.raises(ConfigError, match='400017 is not an address; if number 17 of the holding registers is meant, write table = "holding registers", address = 16, or'):
+        parse_profile("block = [{ address = 400017, count = 1 }]", "own")
 
 
 def test_values_count_only_where_a_register_says_what_the_device_is():

@@ -97,6 +97,9 @@ def test_a_number_that_does_not_fit_is_refused_and_a_fraction_is_not_kept():
     for name, number in (("u16", 0x10000), ("f32", 1e39), ("f16", 1e6), ("bcd16", 10_000), ("m16", 32768), ("u8", 256), ("e8u24", -1), ("e8s24", 1e150)):
         with pytest.raises(OverflowError):
             values.encode(name, number)
+    for name in ("u16", "s32", "u8", "bcd16", "m16", "mod10"):
+        with pytest.raises(ValueError, match="0.4 is not whole, as a"):
+            values.encode(name, 0.4, count=2)
     with pytest.raises(OverflowError):
         mod10(2).encode(10 ** 8)
     assert values.encode("s16", NUMBERS["s16"].nearest(-2.6)) == struct.pack(">h", -3)

@@ -35,6 +35,20 @@ def encode(register: Register, value: Value | Decimal | None, factor: Decimal = 
     return values.rearrange(register.type, raw.to_bytes(2 * register.count, "big"), *orders)
 
 
+def encode_exactly(register: Register, value: Value | Decimal, factor: Decimal = ONE) -> bytes:
+    """As `encode`, for what a person has written, which is not rounded. Raises ValueError where the register
+    would say something else.
+    """
+    words = encode(register, value, factor)
+    if register.row.number and isinstance(value, (int, float, Decimal)):
+        said, meant = register.exact(words, factor), value if isinstance(value, Decimal) else Decimal(repr(value))
+        if said is None or said != meant and (register.row.number.is_whole or not said):
+            raise ValueError(f"the register would say {said:f}, since one count is {register.resolution}")
+    elif isinstance(value, str) and register.type == "text" and not can_say(register, value):
+        raise ValueError(f"not all of its characters are {register.writing.encoding}")
+    return words
+
+
 def can_say(register: Register, text: str) -> bool:
     """Whether there are all characters of a text in the encoding of a register; `encode` writes others as "?"."""
     return text.encode(register.writing.encoding, "ignore").decode(register.writing.encoding) == text
@@ -80,8 +94,14 @@ def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int 
 
 
 def _bits(register: Register, value: Value | Decimal | None, count: int) -> Iterable[bool]:
-    """The bits that a value of bits says, by number or by name."""
-    given = value if isinstance(value, tuple) else ()
+    """The bits that a value of bits says: all of them in a row, or the names of those that are on, or a number."""
+    if isinstance(value, int) and 0 <= value < 1 << count:
+        return (bool(value >> number & 1) for number in range(count))
+    if not isinstance(value, (tuple, list)) or len(value) > count:
+        raise ValueError(f'"{register.name}" cannot say {show(value)}')
     named = {register.states.get(number, f"bit {number}"): number for number in range(count)}
-    on = {named.get(each) if isinstance(each, str) else number if each else None for number, each in enumerate(given)}
+    for name in value:
+        if isinstance(name, str) and name not in named:
+            raise ValueError(f'"{register.name}" knows no bit {show(name)}')
+    on = {named[each] if isinstance(each, str) else number if each else None for number, each in enumerate(value)}
     return (number in on for number in range(count))

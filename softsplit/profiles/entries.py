@@ -152,6 +152,8 @@ def _place(entry: Entry, type_name: str, habits: Habits, allowed: Collection[str
             raise ConfigError("at least one is needed", "addresses")
         return blocks[0], [block.address for block in blocks]
     count = TYPES[type_name].registers
+    if type_name == "bits" and "count" not in entry:
+        count = 1
     if type_name == "time":
         count = parse_layout(text_of(entry, "layout")).registers
     return block_of(entry, habits, allowed, count), []

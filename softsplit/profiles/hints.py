@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from softsplit import checks
 from softsplit.errors import ConfigError, show
 from softsplit.protocol.functions import Table
-from softsplit.protocol.notations import numbered, parse_address
+from softsplit.protocol.notations import meant_by, numbered, parse_address
 from softsplit.protocol.values import TYPES
 
 SIGNED = {f"{word}{bits}": f"s{bits}" for bits in (8, 16, 24, 32, 48, 64) for word in ("int", "i", "sint", "signed")}
@@ -88,6 +88,8 @@ def place_of(stated: object, table: Table | None, first: int) -> tuple[Table, in
             raise ConfigError(f"{show(stated)} is one of the {named}, not of the {table}", "address")
         return named, address
     address = checks.require_type(stated, int, "address", '0x5B00, or "40001" as manuals do')
+    if meant := meant_by(address):
+        raise ConfigError(f"{address} is not an address; {meant}", "address")
     if address < first:
         raise ConfigError(f"{show(address)} is not possible where the first address is {first}", "address")
     return table or Table.HOLDING_REGISTERS, address - first

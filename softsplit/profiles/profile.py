@@ -8,7 +8,7 @@ from typing import TypeVar
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError, show
-from softsplit.profiles.encoding import encode
+from softsplit.profiles.encoding import encode_exactly
 from softsplit.profiles.base import Base
 from softsplit.profiles.identify import Identify, Named, nameplate_of
 from softsplit.profiles.joining import Answer, Said, said_by
@@ -206,7 +206,7 @@ def _check_constant(register: Register, key: str) -> None:
     if register.constant is None:
         return
     try:
-        encode(register, register.constant)
+        encode_exactly(register, register.constant)
     except (ValueError, OverflowError) as error:
         raise ConfigError(f"{show(register.constant)} is not possible: {error}", key) from None
 

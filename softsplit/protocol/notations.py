@@ -7,6 +7,7 @@ from softsplit.protocol.blocks import ADDRESSES
 from softsplit.protocol.functions import Table
 
 LONGEST = 20  # characters of an address
+MOST_DISCRETE = 1000  # numbers of discrete inputs that come to mind: a register may well be at 11000 or 19000
 TABLES = {"0": Table.COILS, "1": Table.DISCRETE_INPUTS, "3": Table.INPUT_REGISTERS, "4": Table.HOLDING_REGISTERS}
 NUMBERED = re.compile(r"[0134]\d{4,5}", re.ASCII)  # a digit for the table, and a number in it from 1 on
 HEX = re.compile(r"([0-9A-Fa-f]{1,6})[hH]", re.ASCII)
@@ -54,7 +55,26 @@ def numbered(text: str) -> tuple[Table, int] | None:
 def doubt_about(address: int, table: Table) -> str:
     """Say what a decimal number in the place of a protocol address would mean in a manual."""
     named, number = TABLES.get(f"{address:05}"[0]), address % 10_000
-    if named is not table or not 30_001 <= address < 50_000 or not number:
+    if not named or not number or not 10_001 <= address < 50_000 or not _is_usual(named, number, table):
         return ""
-    return (f"{address} is taken for protocol address 0x{address:04X}; if number {number} of the {table} is meant, write "
-            f'address = {number - 1}, or address = "{address}" as text')
+    of_another = "" if named is table else f" of the {table}"
+    return f"{address} is taken for protocol address 0x{address:04X}{of_another}; {_meant(address, number - 1, named, table)}"
+
+
+def _is_usual(named: Table, number: int, table: Table) -> bool:
+    """Whether people write such a number of one table where another is stated, or none."""
+    if named is table:
+        return True
+    return number < MOST_DISCRETE if named is Table.DISCRETE_INPUTS else not table.holds_bits
+
+
+def _meant(stated: int, address: int, named: Table, table: Table | None = None) -> str:
+    """How to write a number of a manual."""
+    words = f"address = {address}" if named is table else f'table = "{named}", address = {address}'
+    return f'if number {address + 1} of the {named} is meant, write {words}, or address = "{stated}" as text'
+
+
+def meant_by(stated: int) -> str:
+    """Say how to write what is no protocol address, but a number as manuals write it; "" where it is none."""
+    found = numbered(str(stated)) if stated >= ADDRESSES else None
+    return _meant(stated, found[1], found[0]) if found else ""

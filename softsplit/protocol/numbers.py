@@ -30,7 +30,8 @@ EXPONENTS = -128, 127  # of ten, in the top byte of an e8s24
 @dataclass(frozen=True, slots=True)
 class NumberType:
     """A type of number. `decode` and `encode` go from and to its bits, as an unsigned number; `encode`
-    raises OverflowError for what does not fit, and `nearest` is what does. One without `bits` has a count
+    raises OverflowError for what does not fit, and ValueError for a fraction of what is whole; `nearest` is
+    what does fit. One without `bits` has a count
     of registers.
     """
 
@@ -47,9 +48,11 @@ class NumberType:
         return (self.bits + 15) // 16
 
 
-def _refuse_beyond(name: str, number: Number, lowest: int, highest: int) -> None:
+def _refuse_unlike(name: str, number: Number, lowest: int, highest: int) -> None:
     if not lowest <= number <= highest:
         raise OverflowError(f"{number} does not fit into a {name}")
+    if number % 1:
+        raise ValueError(f"{number} is not whole, as a {name} is")
 
 
 def _clamp(lowest: int, highest: int) -> Callable[[float], Number]:
@@ -63,7 +66,7 @@ def whole(name: str, bits: int, is_signed: bool) -> NumberType:
     width = 1 << (bits if bits < 16 else 16 * ((bits + 15) // 16))
 
     def encode(number: Number) -> int:
-        _refuse_beyond(name, number, lowest, highest)
+        _refuse_unlike(name, number, lowest, highest)
         return int(number) % width
 
     return NumberType(name, bits, lambda pattern: pattern - (1 << bits) if pattern > highest else pattern,
@@ -85,7 +88,7 @@ def _magnitude(name: str, bits: int) -> NumberType:
     sign = 1 << bits - 1
 
     def encode(number: Number) -> int:
-        _refuse_beyond(name, number, 1 - sign, sign - 1)
+        _refuse_unlike(name, number, 1 - sign, sign - 1)
         return abs(int(number)) | (sign if number < 0 else 0)
 
     return NumberType(name, bits, lambda pattern: pattern if pattern < sign else sign - pattern, encode,
@@ -101,7 +104,7 @@ def _bcd(name: str, bits: int) -> NumberType:
         return int(digits) if digits.isdecimal() else nan
 
     def encode(number: Number) -> int:
-        _refuse_beyond(name, number, 0, most)
+        _refuse_unlike(name, number, 0, most)
         return int(str(int(number)), 16)
 
     return NumberType(name, bits, decode, encode, _clamp(0, most))
@@ -122,7 +125,7 @@ def mod10(registers: int) -> NumberType:
         return number
 
     def encode(number: Number) -> int:
-        _refuse_beyond("mod10", number, -most, most)
+        _refuse_unlike("mod10", number, -most, most)
         pattern, shift, left, sign = 0, 0, abs(int(number)), -1 if number < 0 else 1
         while left:
             left, digits = divmod(left, DIGITS + 1)

@@ -81,8 +81,14 @@ def _text(data: bytes, writing: Writing) -> str:
     return data.decode(writing.encoding, "replace").rstrip("\0 ")
 
 
+def _require_text(value: Value, type_name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{show(value)} is no {type_name}; it stands in quotes")
+    return value
+
+
 def _from_text(value: Value, size: int, writing: Writing) -> bytes:
-    text = str(value).encode(writing.encoding, "replace")
+    text = _require_text(value, "text").encode(writing.encoding, "replace")
     if not writing.characters:
         return _put(text, size)
     pairs = ((0, each) if writing.characters == "low" else (each, 0) for each in _put(text, size // 2))
@@ -90,11 +96,14 @@ def _from_text(value: Value, size: int, writing: Writing) -> bytes:
 
 
 def _from_hex(value: Value, size: int, writing: Writing) -> bytes:
-    return _put(bytes.fromhex(str(value)), size)
+    return _put(bytes.fromhex(_require_text(value, "hex")), size)
 
 
 def _from_address(value: Value, size: int, writing: Writing) -> bytes:
-    return _put(bytes(map(int, str(value).split("."))), size)
+    parts = _require_text(value, "address").split(".")
+    if len(parts) != size or not all(part.isdecimal() and len(part) <= 3 and int(part) <= 0xFF for part in parts):
+        raise ValueError(f'{show(value)} is no address; write it like "192.168.1.10"')
+    return bytes(map(int, parts))
 
 
 def _from_bytes(value: Value, size: int, writing: Writing) -> bytes:
@@ -109,8 +118,9 @@ def _bits(data: bytes, writing: Writing) -> tuple[bool, ...]:
 
 
 def _from_bits(value: Value, size: int, writing: Writing) -> bytes:
-    return sum(bool(bit) << position for position, bit in enumerate(value if isinstance(value, tuple) else ())) \
-        .to_bytes(size, "big")
+    if not isinstance(value, tuple):
+        raise ValueError(f"{show(value)} is no bits")
+    return sum(bool(bit) << position for position, bit in enumerate(value)).to_bytes(size, "big")
 
 
 ANY = frozenset(("not_available", "byte_order", "addresses"))
@@ -124,7 +134,7 @@ TYPES = {row.name: row for row in (
               encode=_from_address),
     ValueType("time", ANY | {"word_order", "layout"},
               decode=lambda data, writing: parse_layout(writing.layout).decode(data),
-              encode=lambda value, size, writing: parse_layout(writing.layout).encode(str(value))),
+              encode=lambda value, size, writing: parse_layout(writing.layout).encode(_require_text(value, "time"))),
 )}
 COUNTED = tuple(row.name for row in TYPES.values() if row.registers is None and row.name != "time")
 PLAIN = Writing()

@@ -12,7 +12,7 @@ from softsplit.config.deriving.typed import given_in, is_number, of_input
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, Register
-from softsplit.profiles.encoding import can_say, encode
+from softsplit.profiles.encoding import can_say, encode_exactly
 from softsplit.profiles.register import ONE
 from softsplit.protocol.functions import Table
 from softsplit.protocol.values import Value
@@ -150,7 +150,7 @@ def with_factor(made: Made, others: Iterable[Made]) -> Made:
             raise ConfigError("its ratios make nothing of it")
         try:
             if made.fixed is not None:
-                encode(made.register, made.fixed, factor)
+                encode_exactly(made.register, made.fixed, factor)
         except (ValueError, OverflowError) as error:
             raise ConfigError(f'"{made}" is not possible: {error}') from None
         return replace(made, factor=factor)
@@ -162,4 +162,4 @@ def _ratio(ratio: Register, others: Iterable[Made]) -> Value | None:
     if own is None or own.fixed is None:
         raise ConfigError(f"is multiplied by what {ratio.block} says, which has to be a number here; write values."
                           f'{own.register.name if own else "..."} = "1"')
-    return ratio.decode(encode(own.register, own.fixed))
+    return ratio.decode(encode_exactly(own.register, own.fixed))
