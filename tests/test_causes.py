@@ -13,13 +13,16 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
-from softsplit.upstream.causes.diagnosis import Diagnosis, is_late
+from softsplit.upstream.causes.diagnosis import CONNECT_DELAY, Diagnosis, is_late, needs_pause
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.causes.strangers import describe_stranger
+from tests.support.scriptedgateway import ScriptedGateway
+from tests.support.troublemakers import good
 
 GATEWAY = parse_url("tcp://10.0.0.5:502", ("tcp",))
 LINE = parse_url("rtuovertcp://10.0.0.5:8899", ("rtuovertcp",))
 QUESTION = read_question(Block(Table.HOLDING_REGISTERS, 0, 1))
+BLOCK = Block(Table.HOLDING_REGISTERS, 0x5B00, 2)
 SILENCE = NoAnswer("unit 2 does not answer")
 
 
@@ -129,6 +132,19 @@ def test_a_silent_gateway_is_sent_nothing_but_reads_of_modbus(scheme):
 
         threading.Thread(target=attend, daemon=True).start()
         url = parse_url(f"{scheme}://127.0.0.1:{server.getsockname()[1]}", (scheme,))
-        assert ask_otherwise(url, 100, Block(Table.HOLDING_REGISTERS, 0x5B00, 2), 0.1, lambda seconds: None) == ""
+        assert ask_otherwise(url, 100, BLOCK, 0.1, lambda seconds: None) == ""
         server.shutdown(socket.SHUT_RDWR)
     assert len(heard) == 3 and all(adu.is_rtu_frame(each) or adu.tcp_frame_length(each) == len(each) for each in heard)
+
+
+@pytest.mark.parametrize("is_deaf", [True, False], ids=["the pause helped", "it had only been slow until then"])
+def test_a_pause_after_connecting_is_only_advised_where_the_same_without_it_is_lost(is_deaf):
+    paused = []
+
+    def reply(number, unit, pdu):
+        is_heard = paused[-1] == CONNECT_DELAY if is_deaf else CONNECT_DELAY in paused
+        return good(number, unit, pdu) if is_heard else b""
+
+    with ScriptedGateway(reply) as gateway:
+        said = ask_otherwise(gateway.url, 100, BLOCK, 0.2, paused.append)
+    assert said == (needs_pause(gateway.url) if is_deaf else "")

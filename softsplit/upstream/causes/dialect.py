@@ -2,7 +2,8 @@
 
 A gateway that passes bytes through and one that translates look alike until they are asked. So the same read of
 one register is sent once more, the other way, on a connection of its own: never to a gateway that answers. All
-that is ever sent are reads of Modbus, for the line behind a gateway may have other devices.
+that is ever sent are reads of Modbus, for the line behind a gateway may have other devices. Where the pause helps,
+the same is asked at once again: a gateway that was only slow or starting is not taken for one that needs a pause.
 """
 
 import time
@@ -45,9 +46,12 @@ def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
             return stranger or answers_otherwise(url)
     delay = max(CONNECT_DELAY, connect_delay)
     with closing(client_for(url, timeout, connect_delay=delay, pause=pause)) as client:
-        if (stranger := _ask(client, unit, asked, timeout)) is not None:
-            return stranger or (needs_pause(url) if delay > connect_delay else "")
-        return _ask(client, unit, Block(block.table, EMPTY_LINE, 2), max(timeout, WEB_ANSWER)) or ""
+        if (stranger := _ask(client, unit, asked, timeout)) is None:
+            return _ask(client, unit, Block(block.table, EMPTY_LINE, 2), max(timeout, WEB_ANSWER)) or ""
+    if stranger or delay == connect_delay:
+        return stranger
+    with closing(client_for(url, timeout, connect_delay=connect_delay, pause=pause)) as client:
+        return needs_pause(url) if _ask(client, unit, asked, timeout) is None else ""
 
 
 def _ask(client: Client, unit: int, block: Block, timeout: float) -> str | None:
