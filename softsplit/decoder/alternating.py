@@ -9,9 +9,9 @@ OTHER = {"request": "reply", "reply": "request"}
 
 
 class Alternating:
-    """Cuts what was read into packets as long as their heads say, and believes the role it is told.
+    """Cuts the bytes into packets by the length at their start, and believes the given role.
 
-    Where none is told, requests and replies take turns; after `timeout` seconds of silence comes a request.
+    Without a role, requests and replies take turns; after `timeout` seconds of silence a request comes.
     """
 
     def __init__(self, talk: Pairing, character_time: float, timeout: float):
@@ -35,7 +35,7 @@ class Alternating:
             self._role = role or OTHER[self._role]
 
     def is_silent(self, t: float) -> bool:
-        """Whether it is quiet at `t` for so long that nothing continues; what is left is noise then."""
+        """Whether the line is silent at `t` for so long that no packet continues; the rest is then noise."""
         silent = self._time is not None and t - self._time > self._timeout
         if silent:
             self.finish()
@@ -45,7 +45,7 @@ class Alternating:
         self._begin("request")
 
     def _begin(self, role: str) -> None:
-        """Somebody begins to talk; what the last one left is part of no packet."""
+        """A new sender begins; bytes left from the last one are noise."""
         if self._data:
             self._talk.noise(self._data, self._time)
         self._data, self._role = b"", role

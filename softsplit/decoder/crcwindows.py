@@ -1,11 +1,11 @@
 """Bytes of a serial line, with the CRC of any window of them.
 
-The CRC is arithmetic modulo x^16 + x^15 + x^2 + 1 = (x + 1)(x^15 + x + 1), where x has the order 32767: the
-register is multiplied by x for each bit, and that can be undone. So let each byte count as what it adds to
-the register, divided by x for each bit in front of it. The sums of that (`_sums`, one before each byte) tell
-of any window whether its CRC is good: the sum at its end must be the sum at its begin and the initial FFFF,
-divided likewise (`_expected`, one for each byte). That is one comparison, however long the window is; and a
-dictionary of what is expected tells of each byte, when it comes, which windows with a good CRC it ends.
+The CRC is arithmetic modulo x^16 + x^15 + x^2 + 1 = (x + 1)(x^15 + x + 1), where x has the order 32767: each
+bit multiplies the register by x, and division undoes it. So each byte counts as what it adds to the register,
+divided by x for each bit before it, and `_sums` holds the sum of these before each byte. The CRC of a window
+is good if the sum at its end equals the sum at its start plus the initial FFFF, divided likewise
+(`_expected`, one for each byte). That is one comparison for a window of any length. A dictionary of expected
+sums yields, for each new byte, the windows with a good CRC that end there.
 """
 
 from array import array
@@ -20,7 +20,7 @@ LEAST = 4  # bytes of a frame
 
 
 def _orbit(value: int) -> "array[int]":
-    """What becomes of a register in ORDER steps, after which it is the same again."""
+    """The values of a register in ORDER steps, after which it repeats."""
     orbit = array("H")
     for _ in range(ORDER):
         orbit.append(value)
@@ -29,7 +29,7 @@ def _orbit(value: int) -> "array[int]":
 
 
 class Orbits(NamedTuple):
-    """The orbits of a register with an odd and an even number of one bits; where each byte and FFFF are in theirs."""
+    """The orbits of an odd and an even number of one bits; `places`: orbit and step of each byte and FFFF."""
 
     odd: "array[int]"
     even: "array[int]"
@@ -38,7 +38,7 @@ class Orbits(NamedTuple):
 
 @cache
 def orbits() -> Orbits:
-    """They take a while, and only who listens needs them."""
+    """Calculate the orbits once, when they are needed: it takes a while."""
     odd, even = _orbit(1), _orbit(3)
     places = {value: (orbit, step) for orbit in (odd, even) for step, value in enumerate(orbit)
               if value < 256 or value == 0xFFFF}
@@ -46,7 +46,7 @@ def orbits() -> Orbits:
 
 
 class Bytes:
-    """The bytes that are not yet decided; `offset` is how many were before them."""
+    """The bytes that are not yet decided; `offset` is the number of bytes before them."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -54,12 +54,14 @@ class Bytes:
         self._orbits = orbits()
         self._sums, self._turn = [0], 0
         self._expected: list[int] = []
-        self._begins: dict[int, int] = {}  # the last place, by what is expected at the end
-        self._before: dict[int, int] = {}  # the place before it that expects the same
+        self._begins: dict[int, int] = {}  # expected sum: the last place with it
+        self._before: dict[int, int] = {}  # a place: the one before it with the same expected sum
 
     def append(self, data: bytes) -> list[tuple[int, int]]:
-        """Return the windows with a good CRC that end in `data`, in places from the first byte ever; of those
-        that end together at most the two shortest."""
+        """Return the windows with a good CRC that end in `data`, as (begin, end) from the first byte ever.
+
+        Of windows with the same end, only the two shortest.
+        """
         total, turn, place = self._sums[-1], self._turn, self.offset + len(self.data)
         begins, found = self._begins, []
         even, places = self._orbits.even, self._orbits.places
@@ -85,11 +87,11 @@ class Bytes:
         return [(begin, end) for begin, end in found if end - begin >= LEAST]
 
     def window(self, begin: int, end: int) -> bytearray:
-        """The bytes from the one to the other, counted from the first byte ever."""
+        """The bytes from `begin` to `end`, counted from the first byte ever."""
         return self.data[begin - self.offset:end - self.offset]
 
     def is_good(self, length: int) -> bool:
-        """Whether as many of the first bytes are here, and end in their own CRC."""
+        """Whether the first `length` bytes are here and have a correct CRC."""
         return LEAST <= length <= len(self.data) and self._expected[0] == self._sums[length]
 
     def take(self, count: int) -> bytes:
@@ -105,8 +107,10 @@ class Bytes:
 
 
 def wrong_bit(frame: bytes) -> tuple[int, int] | None:
-    """Return (byte, bit), from 0, the lowest bit first, of the one bit without whose error the CRC would be
-    good; None when that is none."""
+    """Return (byte, bit) of the one bit that, if flipped, makes the CRC correct, or None.
+
+    Both count from 0, bits from the lowest.
+    """
     remainder = crc(frame)
     odd, _, places = orbits()
     for byte in range(len(frame)):

@@ -1,6 +1,7 @@
 """The decoder: finds requests and replies in the bytes of a half-duplex line and pairs them.
 
-    tap (bytes -> frames; crcs, clock, shapes) -> conversation (frames -> transactions)
+    framefinder (bytes -> frames; by crcwindows, arrival, lengths) -> pairing or twotaps (frames ->
+    transactions)
 """
 
 from softsplit.decoder.alternating import Alternating
@@ -16,16 +17,17 @@ AUTO, ALTERNATING, RTS = MODES = ("auto", "alternating", "rts")
 
 
 class Decoder:
-    """Tells, from bytes and the times at which they were read, what was asked and what came of it.
+    """Turns bytes, and the times at which they were read, into transactions.
 
-    `character_time` is that of one character on the line; a read tells of a byte at most `jitter` late; a
-    reply comes within `timeout`; all in seconds. What each `mode` makes of the role that comes with a read:
+    `character_time` is that of one character on the line; a read comes at most `jitter` after its last byte;
+    a reply comes within `timeout`; all in seconds. A read may come with a role, "request" or "reply". `mode`
+    is
 
-    - auto: needs none. Where one is given it is a fact: requests and replies come from two taps, each read
-      holds only the one or the other, and a frame may go on in the next read of the same role.
-    - rts: it is believed, and its change ends a frame; reads without one take turns.
-    - alternating: is not looked at, requests and replies take turns; after `timeout` without a byte comes a
-      request.
+    - auto: no role is needed. If given, it is a fact: requests and replies come from two taps, each read
+      holds only one kind, and a frame may continue in the next read of the same role.
+    - rts: the role is believed, and its change ends a frame; without roles, requests and replies take turns.
+    - alternating: roles are ignored; requests and replies take turns, and a request comes after `timeout`
+      without a byte.
     """
 
     def __init__(self, character_time: float, mode: str = AUTO, jitter: float = 0.016, timeout: float = 2.0):
@@ -39,7 +41,7 @@ class Decoder:
         self._taps: dict[str | None, Tap | Alternating] = {}
 
     def feed(self, data: bytes, t: float | None = None, role: str | None = None) -> list[Transaction]:
-        """Take in what a read at `t` brought; return what is complete now. `role`: "request" or "reply"."""
+        """Take the bytes of a read at `t`; return the transactions that are now complete."""
         if t is not None:
             self._talk.expire(t - len(data) * self._character_time - self._jitter)
         if role and self._mode == AUTO and t is None:
@@ -50,11 +52,11 @@ class Decoder:
         return self._tell()
 
     def open_requests(self) -> list[Asked]:
-        """Return what was asked, of which nothing was told yet."""
+        """Return the requests whose transaction is not complete."""
         return [*filter(None, [self._talk.asked]), *self._two.open_requests()]
 
     def idle(self, t: float) -> list[Transaction]:
-        """Nothing came up to `t`; return what is complete now."""
+        """Note silence until `t`; return the transactions that are now complete."""
         if all([tap.is_silent(t) for tap in self._taps.values()]):
             self._talk.settle()
         self._talk.expire(t)
@@ -62,7 +64,7 @@ class Decoder:
         return self._tell()
 
     def finish(self) -> list[Transaction]:
-        """Nothing comes any more; return what there is still to tell."""
+        """End: return the remaining transactions."""
         for tap in self._taps.values():
             tap.finish()
         self._talk.give_up()

@@ -1,9 +1,9 @@
 """Find the frames in the bytes of one tap.
 
-The head of what is not yet decided is tried as the reply to what was asked last, then as any request or reply
-whose length its function tells, then, where a frame must begin, as a frame of a function that nobody knows.
-Its CRC must be good, always. What may become a frame is waited for, until it cannot any more, or surer frames
-behind it show that it is noise. What is nothing is noise, byte by byte.
+The head, the start of the undecided bytes, is tried as the reply to the last request; then as any request or
+reply whose function defines its length; then, where a frame must begin, as a frame of an unknown function.
+Its CRC must always be good. While the head may still become a frame, it waits, unless surer frames after it
+show that it is noise. Anything else is noise, byte by byte.
 """
 
 from collections.abc import Iterator
@@ -26,23 +26,23 @@ from softsplit.protocol.adu import MAX_RTU_FRAME
 from softsplit.protocol.functions import REPORT_SERVER
 
 REQUEST, REPLY, NOISE, WAIT = "request", "reply", "noise", "wait"
-LONG_SILENCE = 0.5  # s; longer than any hole in a frame
-PIECE = 256  # bytes that are taken in at once, which bounds the memory
+LONG_SILENCE = 0.5  # s; longer than any gap in a frame
+PIECE = 256  # bytes taken at once, which bounds the memory
 
 
 class Tap:
-    """Tells a conversation what was said; `role`, "request" or "reply", when only that is on this line."""
+    """Finds frames and hands them to a Pairing or a Side; `role`: this tap hears only requests or replies."""
 
     def __init__(self, talk: Pairing | Side, character_time: float, jitter: float, role: str | None = None):
         self._talk, self._role, self._character_time = talk, role, character_time
         self._bytes, self._clock = Bytes(), Clock(character_time, jitter)
         self._follows = False  # the head follows a frame
-        self._examined = LEAST  # up to where it was looked for a reply to the head
-        self._ahead: dict[int, int] = {}  # frames behind the head, by CRC and shape: where they begin and end
-        self._sure: set[int] = set()  # where those of them begin that are no accident
+        self._examined = LEAST  # bytes searched for a reply to the head
+        self._ahead: dict[int, int] = {}  # begin and end of the frames after the head, by CRC and shape
+        self._sure: set[int] = set()  # begins of those that are no accident
 
     def take(self, data: bytes, t: float | None, role: str | None = None) -> None:
-        """Take in what a read at `t` brought."""
+        """Take the bytes of a read at `t`."""
         if self._clock.silence(len(data), t) > LONG_SILENCE:
             self.finish()
         for at in range(0, len(data), PIECE):
@@ -58,19 +58,21 @@ class Tap:
         self._decide(final=False)
 
     def is_silent(self, t: float) -> bool:
-        """Whether it is quiet at `t` for so long that nothing continues; then all is decided."""
+        """Whether the line is silent at `t` for so long that no frame continues; then all is decided."""
         silent = self._clock.silent_for(t) > LONG_SILENCE
         if silent:
             self.finish()
         return silent
 
     def finish(self) -> None:
-        """Decide with what is here."""
+        """Decide about all bytes: no more will come."""
         self._decide(final=True)
 
     def _note(self, begin: int, end: int) -> None:
-        """A window with a good CRC is a frame if it has the shape of one. That is no accident if silence is
-        before it, another follows it, or it was to be expected."""
+        """Note a window with a good CRC: a frame, if its length fits its function.
+
+        It is no accident if silence precedes it, another frame follows it, or it was expected.
+        """
         window = self._bytes.window(begin, end)
         if begin <= self._bytes.offset or len(window) not in self._lengths(window):
             return
@@ -80,7 +82,7 @@ class Tap:
         self._ahead[begin] = end
 
     def _decide(self, final: bool) -> None:
-        """Tell what the head is as long as that can be told; `final`: silence follows."""
+        """Hand over what the head is, as long as that is clear; `final`: silence follows."""
         while self._bytes.data:
             what, count = self._head(final)
             if what == WAIT:
@@ -118,10 +120,10 @@ class Tap:
             return NOISE, 1
         return (NOISE, min(self._sure) - self._bytes.offset) if self._sure else (WAIT, 0)
 
-    # Each rule returns what the head is and its length; or None, and the length it must have to become that.
+    # Each rule returns what the head is and its length; or None and the length at which it could be a frame.
 
     def _expected(self, head: bytearray, final: bool) -> tuple[str | None, int]:
-        """The reply to what was asked last, but not that again."""
+        """The reply to the last request, unless it is that request again."""
         length = self._expected_length(head)
         asked = self._talk.asked
         if asked and self._bytes.is_good(length):
@@ -133,7 +135,7 @@ class Tap:
         return None, length
 
     def _miscounted(self, asked: bytes, head: bytearray, least: int, final: bool) -> tuple[str | None, int]:
-        """The reply to FC 17, in which some units count the id alone: it ends where its CRC is good."""
+        """The reply to function 17, whose byte count is wrong in some units: a good CRC shows its end."""
         if not is_same_function(asked, head) or bytes(head[:len(asked)]) == asked:
             return None, least
         silence = self._silence_in(head) or final and len(head)
@@ -150,7 +152,7 @@ class Tap:
                 and self._talk.is_asked_anew(frame, self._clock.begin(self._bytes.offset)))
 
     def _known(self, head: bytearray, final: bool) -> tuple[str | None, int]:
-        """A frame whose length its function tells."""
+        """A frame whose function defines its length."""
         asking, answering = self._lengths(head)
         if not asking and head[0] and self._may_be_odd(head):
             asking = min(adu.request_length(head), MAX_RTU_FRAME)
@@ -164,11 +166,11 @@ class Tap:
         return REQUEST if length == asking else REPLY, length
 
     def _may_be_odd(self, head: bytearray) -> bool:
-        """Whether the head may be a request for what no unit has, and not the expected reply so far."""
+        """Whether the head may be a request for impossible addresses, and cannot be the expected reply."""
         return self._is_begin and self._role != REPLY and self._expected_length(head) <= len(head)
 
     def _unknown(self, head: bytearray, final: bool) -> tuple[str | None, int]:
-        """A frame of a function that nobody knows: only silence or the next frame tells where it ends."""
+        """A frame of an unknown function: only silence or the next frame shows where it ends."""
         if is_known(head[1]) or not self._is_begin:
             return None, 0
         silence = self._silence_in(head) or final and len(head)
@@ -181,12 +183,12 @@ class Tap:
         return None, 0 if silence else MAX_RTU_FRAME
 
     def _end_before(self, head: bytearray) -> int:
-        """Where a frame ends when silence follows, or zeros up to it, which leave a good CRC good; or 0."""
+        """Where a frame ends that silence follows, perhaps after zeros, which keep a good CRC good; or 0."""
         length = max(LEAST, len(head.rstrip(b"\0")))
         return length if self._bytes.is_good(length) else 0
 
     def _begins_after(self, head: bytearray) -> Iterator[int]:
-        """Yield where frames begin behind the head, the reply to the head among them, as far as is new."""
+        """Yield where frames may begin after the head, also the reply to it; each place once."""
         yield from (begin - self._bytes.offset for begin in self._ahead)
         for place in range(self._examined, len(head) - 1):
             if is_same_function(head, head[place:place + 2]):
@@ -199,11 +201,11 @@ class Tap:
         return self._follows or self._bytes.offset in self._clock.silences
 
     def _silence_in(self, head: bytearray) -> int:
-        """How many bytes of the head are before a silence; 0 when none is in it."""
+        """How many bytes of the head precede a silence; 0 without one."""
         offset = self._bytes.offset
         return next((begin - offset for begin in self._clock.silences if begin > offset), 0)
 
     def _lengths(self, head: bytearray) -> tuple[int, int]:
-        """The least lengths as a request and as a reply, 0 when it cannot be that."""
+        """The minimum lengths as a request and as a reply; 0 if it cannot be one."""
         return (0 if self._role == REPLY else request_length(head),
                 0 if self._role == REQUEST else reply_length(head))

@@ -1,7 +1,7 @@
 """The length of a frame by its first bytes, and which reply fits which request.
 
-Whole frames are meant: unit (1), function (1), what the function demands, CRC (2). What stands where is in
-section 6 of the MODBUS Application Protocol Specification V1.1b3 (MAP).
+Frames are whole: unit (1), function (1), content, CRC (2). The content is defined in section 6 of the MODBUS
+Application Protocol Specification V1.1b3 (MAP).
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from softsplit.protocol.functions import (
 
 MOST_IN_FIFO = 31  # MAP 6.18
 EXCEPTION_CODES = range(1, 12)
-ASKED_OF_0 = BROADCAST | READING_BITS | READING_REGISTERS  # who reads from unit 0 is wrong, but some do
+ASKED_OF_0 = BROADCAST | READING_BITS | READING_REGISTERS  # reads from unit 0 are wrong, but occur
 Rule = tuple[int, Callable[[Bytes], bool]]
 
 
@@ -58,8 +58,7 @@ def _reads_and_writes(row: Function) -> Rule:
                              and head[10] == 2 * head[9])
 
 
-# How many bytes of a head it takes to tell whether it is possible, and whether it is, by function; one that
-# is not here is always possible.
+# By function: the number of bytes needed to check a head, and the check. Functions not listed always pass.
 _COIL: Rule = 6, lambda head: head[4] in (0, 0xFF) and head[5] == 0
 _FILE_WRITE: Rule = 4, lambda head: 9 <= head[2] <= 0xFB and head[3] == 6
 _DEVICE: Rule = 4, lambda head: head[2] == 0x0E and 1 <= head[3] <= 4
@@ -87,7 +86,7 @@ def _is_possible(head: Bytes, rules: dict[int, Rule]) -> bool:
 
 
 def request_length(head: Bytes) -> int:
-    """Length in bytes of the request that begins like this, or the least it can have; 0 when none does."""
+    """Length in bytes of the request that begins like this, or its minimum; 0 if none begins like this."""
     if len(head) < 2:
         return 4
     if head[0] == 0 and head[1] not in ASKED_OF_0 or not _is_possible(head, _REQUESTS):
@@ -96,7 +95,7 @@ def request_length(head: Bytes) -> int:
 
 
 def reply_length(head: Bytes) -> int:
-    """Length in bytes of the reply that begins like this, or the least it can have; 0 when none does."""
+    """Length in bytes of the reply that begins like this, or its minimum; 0 if none begins like this."""
     if len(head) < 2:
         return 4
     if head[0] == 0 or not _is_possible(head, _REPLIES):
@@ -114,8 +113,9 @@ def _bounded(length: int) -> int:
 
 
 def _objects_length(head: Bytes) -> int:
-    """Read Device Identification: eight bytes, the last of them the number of objects, each of which is its
-    id (1), its length (1) and its value; MAP 6.21."""
+    """Read Device Identification: eight bytes, the last of them the number of objects; each object is id (1),
+    length (1), value (MAP 6.21).
+    """
     end = 8
     for _ in range(head[7] if len(head) > 7 else 0):
         if end + 1 >= len(head):
@@ -125,7 +125,7 @@ def _objects_length(head: Bytes) -> int:
 
 
 def is_broadcast(request: Bytes) -> bool:
-    """Whether all units take it, and none answers; some masters read from unit 0, though."""
+    """Whether all units take the request and none answers; reads from unit 0, which occur, are none."""
     return request[0] == 0 and request[1] in BROADCAST
 
 
@@ -135,8 +135,9 @@ def is_known(function: int) -> bool:
 
 
 def answer_length(request: Bytes, head: Bytes) -> int:
-    """Length in bytes of the reply to `request` that begins like this, or the least it can have; 0 when it is
-    the reply to something else, or nobody can tell."""
+    """Length in bytes of the reply to `request` that begins like this, or its minimum; 0 if it cannot be its
+    reply or the length is unknown.
+    """
     if len(head) < 2:
         return 4
     if not is_same_function(request, head):
@@ -150,18 +151,18 @@ def answer_length(request: Bytes, head: Bytes) -> int:
 
 
 def _data_size(request: Bytes) -> int | None:
-    """How many bytes of data the reply must bring, where the request says so."""
+    """Bytes of data that the reply must have, if the request defines it."""
     if request[1] in READING_BITS:
         return (_word(request, 4) + 7) // 8
     return 2 * _word(request, 4) if request[1] in READING_REGISTERS else None
 
 
 def answers(request: Bytes, reply: Bytes) -> bool:
-    """Whether `reply`, a whole frame, is one that `request` can get."""
+    """Whether `reply`, a whole frame, can be the reply to `request`."""
     if not is_known(request[1]):
         return is_same_function(request, reply)
     if request[1] == REPORT_SERVER and is_same_function(request, reply):
-        return True  # whatever its byte count says: some count the id alone
+        return True  # whatever its byte count: some units count only the id
     if answer_length(request, reply) != len(reply):
         return False
     if reply[1] >= 0x80:
@@ -170,7 +171,7 @@ def answers(request: Bytes, reply: Bytes) -> bool:
         return reply[:6] == request[:6]
     if request[1] == DIAGNOSTICS and _word(request, 2):
         return reply[:4] == request[:4]
-    return (reply == request) == (request[1] in ECHOING)  # no other reply is the same as its request
+    return (reply == request) == (request[1] in ECHOING)  # other replies differ from their request
 
 
 def is_same_function(one: Bytes, other: Bytes) -> bool:

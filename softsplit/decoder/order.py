@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from softsplit.decoder.lengths import answers
 from softsplit.decoder.requests import Asked
 
-CALM = 2.0  # s, longer than a hiccup of a tap, in which all must be in order
+CALM = 2.0  # s in order until a doubt ends; longer than a hiccup of a tap
 
 
 @dataclass(eq=False)
 class Question:
-    """A request, when it ended, when the next one of any master began, and whether what came of it is known."""
+    """A request: when it ended, when the next request on the line began, and whether its outcome is known."""
 
     asked: Asked
     asked_at: float
@@ -21,7 +21,7 @@ class Question:
 
 @dataclass(eq=False)
 class Answer:
-    """A reply, and the request that is its own by their order."""
+    """A reply, and its request by their order."""
 
     frame: bytes
     begin: float
@@ -31,13 +31,13 @@ class Answer:
 
 @dataclass
 class Order:
-    """What is heard of one unit: what waits for its counterpart, and when that was doubtful last."""
+    """The requests and replies of one unit that wait for their counterpart."""
 
-    apart: float  # s, usually
-    doubtful_at: float
+    apart: float  # s between the taps, usually
+    doubtful_at: float  # when the order was last in doubt
     questions: list[Question] = field(default_factory=list)
     early: list[Answer] = field(default_factory=list)
-    asked: int = 0  # requests since each had its reply
+    asked: int = 0  # requests since the last time that each had its reply
     replies: deque[Answer] = field(default_factory=deque)  # not yet decided
 
     def ask(self, question: Question, now: float) -> None:
@@ -46,7 +46,7 @@ class Order:
         is_calm = now - self.doubtful_at > CALM
         if self.early and is_calm and answers(question.asked.frame, self.early[0].frame):
             self.early.pop(0).question = question
-        else:  # in doubt, nothing tells a reply that was early from one to the request before
+        else:  # in doubt, an early reply may as well belong to the request before
             self.questions.append(question)
         if self.asked > 2 or self.early:
             self.doubt(now)
@@ -65,7 +65,7 @@ class Order:
         self._close()
 
     def expire(self, now: float) -> None:
-        """A reply is there for so long without its request that there may be none."""
+        """Begin anew if a reply has waited so long for its request that there may be none."""
         if self.early and now - self.early[0].end > self.apart:
             self.doubt(now)
 

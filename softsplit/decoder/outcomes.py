@@ -1,4 +1,4 @@
-"""What came of a request that another master sent, as it was heard. Pure."""
+"""Outcomes of the requests of another master, from what was heard. Pure."""
 
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.decoder.writes import write_of
@@ -9,20 +9,20 @@ from softsplit.protocol.outcome import Outcome, refusal
 from softsplit.protocol.pdu import asked_block, read_question
 
 COUNTED = {Kind.OK: None, Kind.EXCEPTION: None, Kind.NO_REPLY: NoAnswer, Kind.DAMAGED: BadAnswer,
-           Kind.SUSPECT: BadAnswer}  # what ends a request, and how
+           Kind.SUSPECT: BadAnswer}  # the kinds that end a request, and the error of each
 
 
 def outcome_of(heard: Transaction, unit: int, step: int, asked_at: float) -> Outcome:
-    """What came of a request of the other master, which was sent at `asked_at`, as the poller would say it."""
+    """The outcome of a request that the other master sent at `asked_at`, as the poller would report it."""
     block, error = _asked(heard, step), _error(unit, heard)
     answer = None if error else (heard.reply or b"")[1:-2]
     return Outcome(unit, read_question(block) if block else None, asked_at, heard.latency or 0.0, answer, error)
 
 
 def read_of(heard: Transaction, outcome: Outcome, step: int) -> Outcome | None:
-    """What was told of a block that was read, beyond doubt: its data, or that the unit refuses it.
+    """The outcome of a read, if it is beyond doubt: the data, or the refusal of the unit; otherwise None.
 
-    `outcome` is what came of the request; of one that writes, too, it is as if that had only read.
+    `outcome` is that of the request; if the request also wrote, the result is that of its read alone.
     """
     if heard.kind not in (Kind.OK, Kind.EXCEPTION) or not outcome.is_of_unit:
         return None
@@ -40,7 +40,7 @@ def _error(unit: int, heard: Transaction) -> UpstreamError | None:
 
 
 def _asked(heard: Transaction, step: int) -> Block | None:
-    """The block that was to be read, if it was such a request, and heard whole."""
+    """The block that the request reads, if it is a plain read and was heard whole."""
     if heard.function not in READ_TABLES or heard.address is None or heard.request is None:
         return None
     asked = asked_block(heard.request[1:-2], tuple(Table), step)

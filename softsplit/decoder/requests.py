@@ -7,14 +7,13 @@ from softsplit.decoder.damage import begins_like
 from softsplit.decoder.lengths import answers
 from softsplit.decoder.timing import Timing
 
-UNANSWERED = 4  # requests without a reply that are remembered
-STEPS_BACK = 2  # requests between a late reply and its own, at most
+UNANSWERED = 4  # requests without a reply that are kept
+STEPS_BACK = 2  # the most requests between a request and its late reply
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: its frame, when it ended, which request on this line it is, and whether that before was the
-    same and given up."""
+    """A request: its frame, when it ended, its number on this line, and whether it repeats one given up."""
 
     frame: bytes
     time: float | None
@@ -23,22 +22,22 @@ class Asked:
 
 
 def between(begin: float | None, end: float | None) -> float | None:
-    """Seconds from the one to the other; None when nobody knows."""
+    """Seconds from `begin` to `end`; None if either is unknown."""
     return None if begin is None or end is None else end - begin
 
 
 class PastRequests:
-    """Remembers what was asked and given up; `timeout` is how long a reply may take, in seconds."""
+    """Remembers requests that were given up; `timeout` is the seconds that a reply may take."""
 
-    def __init__(self, habits: Timing, timeout: float):
-        self._timing, self._timeout = habits, timeout
+    def __init__(self, timing: Timing, timeout: float):
+        self._timing, self._timeout = timing, timeout
         self._number = 0
         self._given_up: Asked | None = None  # the last one
         self._unanswered: deque[Asked] = deque(maxlen=UNANSWERED)
-        self._ghost: Asked | None = None
+        self._possible: Asked | None = None  # noise that was perhaps a request
 
     def ask(self, frame: bytes, end: float | None, undisturbed: bool) -> Asked:
-        """A request is heard; return it. `undisturbed`: with no noise since the one before."""
+        """Note and return a request; `undisturbed`: no noise came since the one before."""
         last = self._given_up
         retry = last is not None and last.number == self._number and last.frame == frame
         if last and retry and undisturbed:
@@ -48,33 +47,33 @@ class PastRequests:
         return Asked(frame, end, self._number, retry)
 
     def give_up(self, asked: Asked, unanswered: bool) -> None:
-        """A request is given up; `unanswered`: and no reply came at all, not even in pieces."""
+        """Give up a request; `unanswered`: not even a part of a reply came."""
         self._given_up = asked
         if unanswered:
             self._unanswered.append(asked)
 
-    def haunt(self, noise: bytes, end: float | None) -> None:
-        """Noise was perhaps a request."""
-        self._ghost = Asked(noise, end, self._number)
+    def note_noise(self, noise: bytes, end: float | None) -> None:
+        """Note noise that was perhaps a request."""
+        self._possible = Asked(noise, end, self._number)
 
     def answer(self, asked: Asked) -> None:
-        """The reply to a request came after all."""
+        """Note that the reply to a request came after all."""
         self._unanswered.remove(asked)
 
     def unanswered(self, reply: bytes, now: float | None) -> Asked | None:
-        """The newest request to which `reply` may be the late reply."""
+        """The newest request that `reply` may answer late."""
         return next((asked for asked in reversed(self._unanswered)
                      if self._is_recent(asked, now) and answers(asked.frame, reply)), None)
 
     def may_claim(self, reply: bytes, asked: Asked, now: float | None) -> bool:
-        """Whether `reply`, which is one to `asked`, may as well be the late one to something else."""
+        """Whether `reply`, which fits `asked`, may be the late reply to another request."""
         other = self.unanswered(reply, now)
         return (other is not None and other.frame != asked.frame
-                or self._ghost is not None and self._is_recent(self._ghost, now)
-                and begins_like(self._ghost.frame, reply))
+                or self._possible is not None and self._is_recent(self._possible, now)
+                and begins_like(self._possible.frame, reply))
 
     def is_overdue(self, asked: Asked, now: float | None) -> bool:
-        """Whether it is so late that the unit has answered, or whoever asked asks again."""
+        """Whether so much time has passed that the unit has answered, or the master asks again."""
         return (between(asked.time, now) or 0.0) > self._timing.patience(asked.frame[0])
 
     def _is_recent(self, asked: Asked, now: float | None) -> bool:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from softsplit.bounded import BoundedDict
 
-USUAL_TIMEOUT = 0.2  # s; without other knowledge no master repeats sooner and no unit answers later
+USUAL_TIMEOUT = 0.2  # s; assumed until known: no master repeats sooner and no unit answers later
 QUICKEST_RETRY = 0.1  # s; no master asks again sooner
-EARLY = 0.75  # of the interval in which a master asks again; what comes sooner is no retry
+EARLY = 0.75  # of the interval of retries; a request that comes sooner is none
 MOST_WAITS = 15  # of each unit
 MOST_REQUESTS = 256
+
 
 class Timing:
     """Learns the timing from requests that were answered."""
@@ -26,7 +27,7 @@ class Timing:
         return request in self._requests
 
     def requests(self) -> Iterable[bytes]:
-        """What is asked again and again, and what was asked a short while ago."""
+        """The recent requests."""
         return self._requests.keys()
 
     def answered(self, unit: int, wait: float | None) -> None:
@@ -38,12 +39,12 @@ class Timing:
             self._retry_interval = min(interval, self._retry_interval or interval)
 
     def usual(self, unit: int) -> float | None:
-        """Seconds after which replies of a unit usually begin; None when nobody knows."""
+        """Seconds after which replies of a unit usually begin; None while unknown."""
         waits = sorted(self._waits.get(unit, ()))
         return waits[len(waits) // 2] if waits else None
 
     def patience(self, unit: int) -> float:
-        """Seconds after a request until its reply is overdue, and whoever asked may ask again."""
+        """Seconds after a request until its reply is overdue and the master may ask again."""
         usual = self.usual(unit) or 0.0
         patience = max(USUAL_TIMEOUT, 3 * usual)
         if self._retry_interval:
@@ -51,9 +52,9 @@ class Timing:
         return max(patience, 1.5 * usual)
 
     def is_retry_possible(self, wait: float | None) -> bool:
-        """Whether the same frame so many seconds later may be the request again."""
+        """Whether the same frame after `wait` seconds may be a retry."""
         return wait is not None and wait > EARLY * (self._retry_interval or QUICKEST_RETRY)
 
     def memory(self, timeout: float) -> float:
-        """Seconds after a request until no reply comes any more, not even a late one."""
+        """Seconds after a request until not even a late reply comes."""
         return max(timeout, 2 * (self._retry_interval or 0.0))

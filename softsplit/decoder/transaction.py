@@ -20,27 +20,27 @@ from softsplit.protocol.functions import (
 
 
 class Kind(StrEnum):
-    """What came of a request; only OK and EXCEPTION, both paired beyond doubt, may be taken for data."""
+    """The outcome of a request; only OK and EXCEPTION are paired beyond doubt and may be used as data."""
 
     OK = "ok"
     EXCEPTION = "exception"  # the unit refused
     NO_REPLY = "no_reply"
-    LATE = "late"  # a reply to a request that was given up, and shown as NO_REPLY, before
-    SUSPECT = "suspect"  # a pair, but the reply may belong to another request, or be the request again
-    ORPHAN = "orphan"  # a reply to nothing that was heard
+    LATE = "late"  # a reply to a request that was given up before, as NO_REPLY
+    SUSPECT = "suspect"  # a pair, but the reply may belong to another request, or be the request repeated
+    ORPHAN = "orphan"  # a reply to no request that was heard
     BROADCAST = "broadcast"
-    ECHO = "echo"  # the request once more, right behind it: of an adapter that hears itself
-    DAMAGED = "damaged"  # a request, its reply, or what nobody can tell, in pieces
+    ECHO = "echo"  # the request again, right after it: from an adapter that hears itself
+    DAMAGED = "damaged"  # a damaged request or reply, or bytes of neither
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """A request and its reply, each a whole frame, or as many of its bytes as came.
 
-    `time` is that of the last byte of the request, as told by whoever heard it; without a request that of
-    the reply or the damage. `latency` is in seconds, from there to the last byte of the reply. `damage` says
-    which part is damaged and how. Bytes that are part of no frame are the `reply` of a transaction without a
-    request. Each byte that was heard is in exactly one transaction; but one that is LATE repeats the request.
+    `time` is that of the last byte of the request; without a request, of the reply or the damage. `latency`
+    is the seconds from there to the last byte of the reply. `damage` says which part is damaged and how.
+    Bytes of no frame are the `reply` of a transaction without a request. Each byte on the line is in exactly
+    one transaction, except that a LATE one repeats the request.
     """
 
     kind: Kind
@@ -57,18 +57,18 @@ class Transaction:
 
     @property
     def function(self) -> int | None:
-        """The function code, also of an exception without the high bit; None when nobody can tell."""
+        """The function code, without the high bit of an exception; None if unknown."""
         return self._head[1] & 0x7F if len(self._head) > 1 else None
 
     @property
     def address(self) -> int | None:
-        """Where it reads, or else writes, first."""
+        """The first address that it reads, or else writes."""
         row = self._row
         return self._asked_word(2) if row and row.has_address else None
 
     @property
     def count(self) -> int | None:
-        """Of the registers or bits which it reads, or else writes."""
+        """The number of registers or bits that it reads, or else writes."""
         if self.function in (WRITE_COIL, WRITE_REGISTER):
             return 1 if self._asked else None
         row = self._row
@@ -82,7 +82,7 @@ class Transaction:
 
     @property
     def values(self) -> list[int] | None:
-        """The registers or bits that the reply brought; or what the request writes, unless it was refused."""
+        """The registers or bits in the reply, or those that the request writes; None if refused."""
         if self.exception is not None:
             return None
         answer = self._answer
@@ -108,7 +108,7 @@ class Transaction:
 
     @property
     def written(self) -> tuple[int, list[int]] | None:
-        """Where a request that reads, too, writes first, and what; unless it was refused (MAP 6.17)."""
+        """The first address and the registers that function 23 writes; None if refused (MAP 6.17)."""
         asked = self._asked
         if self.function != READ_AND_WRITE or not asked or self.exception is not None:
             return None
@@ -116,7 +116,7 @@ class Transaction:
 
     @property
     def _head(self) -> bytes:
-        """The frame that begins with unit and function."""
+        """A frame with unit and function at its start."""
         return self.request or self._answer or b""
 
     @property

@@ -1,20 +1,20 @@
 """Decode two taps, one for requests and one for replies, each with an unknown delay.
 
-A tap holds back what it hears, for some milliseconds always and for longer now and then, but keeps its order;
-so which reply belongs to which request is not a matter of time. Two rules give certainty:
+A tap delivers what it hears in order, but always some milliseconds late and now and then later. So times do
+not show which reply belongs to which request. Two rules do:
 
-- the order: while each request of a unit finds its reply, and each reply its request, within what the taps
-  are usually apart, they belong together in their order. An unanswered request, a reply to nothing, noise or
-  a reply that takes too long make that doubtful, until all was in order for CALM seconds.
-- the shape: where no other request that the reply fits was heard within HICCUP seconds, it is that one's.
+- the order: while each request of a unit finds its reply, and each reply its request, within the usual delay
+  between the taps, they are paired in order. An unanswered request, a reply to nothing, noise or a slow reply
+  make the order doubtful, until all was in order for CALM seconds.
+- the shape: a reply belongs to the only request that it fits among those heard within HICCUP seconds.
 
-A reply for which neither holds is suspect. On a network taps may be apart for good; there only shape counts.
+A reply for which neither rule holds is suspect. On a network, taps may stay apart; there only shape counts.
 """
 
 from collections import deque
 from collections.abc import Iterator
 
-from softsplit.decoder.damage import TORN
+from softsplit.decoder.damage import TORN, describe_noise
 from softsplit.decoder.lengths import answers, is_broadcast
 from softsplit.decoder.order import CALM, Answer, Order, Question
 from softsplit.decoder.requests import Asked
@@ -22,15 +22,15 @@ from softsplit.decoder.timing import Timing
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.protocol.adu import MAX_RTU_FRAME
 
-HICCUP = 0.9  # s the taps may be apart for a moment
-USUALLY = 4  # times the jitter the taps are apart
+HICCUP = 0.9  # s that the taps may be apart for a moment
+USUALLY = 4  # times the jitter that the taps are apart
 STEADY = 0.02  # s; a tap with more jitter is on a network
 MOST_QUESTIONS = 200  # requests
-NOISE_ENDS = 0.05  # s without a byte, after which noise is over
+NOISE_ENDS = 0.05  # s without a byte that end noise
 
 
 class TwoTaps:
-    """Takes in the frames of both taps; times are in seconds, `timeout` is how long a reply may take."""
+    """Takes the frames of both taps; times are in seconds, `timeout` is how long a reply may take."""
 
     def __init__(self, jitter: float, timeout: float):
         self._apart = USUALLY * jitter
@@ -38,8 +38,8 @@ class TwoTaps:
         self._timeout = timeout
         self._timing = Timing()
         self._orders: dict[int, Order] = {}
-        self._questions: deque[Question] = deque()  # of all units, as long as a reply may come
-        self._noise_at = float("-inf")  # where a request may have been
+        self._questions: deque[Question] = deque()  # of all units, while a reply may come
+        self._noise_at = float("-inf")  # when noise may have been a request
         self._began_at: float | None = None
         self.now = 0.0
         self._number = 0
@@ -75,16 +75,15 @@ class TwoTaps:
         self._order(frame, end).answer(Answer(frame, begin, end), end)
 
     def noise(self, data: bytes, end: float, is_request: bool) -> None:
-        """Bytes that are part of no frame; many of them may have been one."""
-        damage = f"{len(data)} bytes of no frame" if len(data) > 1 else "a byte of no frame"
-        self._told.append(Transaction(Kind.DAMAGED, end, reply=data, damage=damage))
+        """Take bytes that belong to no frame; TORN or more may be the rest of one."""
+        self._told.append(Transaction(Kind.DAMAGED, end, reply=data, damage=describe_noise(data)))
         if len(data) >= TORN:
             self._noise_at = end if is_request else self._noise_at
             for order in self._orders.values():
                 order.doubt(end)
 
     def advance(self, now: float, final: bool = False) -> None:
-        """Decide what can be decided at `now`; `final`: nothing comes any more."""
+        """Decide what can be decided at `now`; `final`: no more bytes will come."""
         self.now = max(self.now, now)
         for order in self._orders.values():
             order.expire(self.now)
@@ -97,7 +96,7 @@ class TwoTaps:
         return self._orders.setdefault(frame[0], Order(self._apart, self._began_at))
 
     def _decide(self, order: Order, answer: Answer, final: bool) -> bool:
-        """Tell what a reply is, if that is certain by now, or cannot be; return whether it was told."""
+        """Hand over a reply if its request is certain, or will never be; return whether that was so."""
         waited = float("inf") if final else self.now - answer.end
         question = answer.question
         if question and self._is_in_order(order, answer, question):
@@ -107,7 +106,7 @@ class TwoTaps:
         return waited > self._patience(answer) and self._decide_by_shape(answer)
 
     def _patience(self, answer: Answer) -> float:
-        """How long to wait for another request that may own a reply, if such a one is known."""
+        """How long to wait for another request that the reply may fit, if such a request is known."""
         known = [each for each in self._timing.requests() if each[0] == answer.frame[0]]
         is_only = sum(answers(each, answer.frame) for each in known) == 1
         return self._apart if is_only and any(self._fitting(answer)) else HICCUP
@@ -124,7 +123,7 @@ class TwoTaps:
         return True
 
     def _is_in_order(self, order: Order, answer: Answer, question: Question) -> bool:
-        """Whether nothing was doubtful before and after a reply, which came in the usual time."""
+        """Whether the order around a reply was not in doubt, and it came in the usual time."""
         if not self._is_steady or question.is_decided:
             return False
         wait, usual = answer.begin - question.asked_at, self._timing.usual(answer.frame[0])
@@ -133,7 +132,7 @@ class TwoTaps:
         return answer.end - order.doubtful_at > CALM
 
     def _fitting(self, answer: Answer) -> Iterator[Question]:
-        """The requests to which it may be the reply, whoever is late."""
+        """The requests that it may answer, whichever tap is late."""
         for question in self._questions:
             asked, asked_at = question.asked, question.asked_at
             is_early = question.next_at is not None and question.next_at < answer.begin - HICCUP
@@ -170,9 +169,9 @@ class TwoTaps:
 
 
 class Side:
-    """What finds the frames of one tap tells them through this."""
+    """Takes the frames of one tap, in the place of a Pairing."""
 
-    asked: Asked | None = None  # no reply is expected by what was asked: its request may come later
+    asked: Asked | None = None  # no reply is expected: its request may come later
 
     def __init__(self, taps: TwoTaps, role: str):
         self._taps, self._role = taps, role
@@ -193,7 +192,7 @@ class Side:
         self._taps.reply(frame, _known(begin), _known(end))
 
     def settle(self, now: float = float("inf")) -> None:
-        """Tell the noise, unless more may follow at once."""
+        """Hand over the noise, unless more may follow at once."""
         if self._noise and now - self._noise_end > NOISE_ENDS:
             noise, self._noise = self._noise, b""
             self._taps.noise(noise, self._noise_end, self._role == "request")
@@ -209,7 +208,7 @@ class Side:
 
 
 def _known(time: float | None) -> float:
-    """A time of two taps: where the reads bring none, whoever feeds them counts (see `Decoder.feed`)."""
+    """The time, which two taps need. If reads have none, `Decoder.feed` counts instead."""
     if time is None:
         raise ValueError("two taps need times")
     return time

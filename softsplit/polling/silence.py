@@ -1,4 +1,4 @@
-"""Whether a unit is mute: the one place where that is counted. Pure."""
+"""Count unanswered reads to decide whether a unit is mute; nothing else does. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ MUTE_AFTER = 2  # unanswered reads in a row
 
 @dataclass(slots=True)
 class Silence:
-    """How many reads in a row a unit has left unanswered; what it says itself, an exception too, ends that."""
+    """How many reads in a row a unit left unanswered; any answer of its own, also an exception, resets it."""
 
     unanswered: int = 0
 
@@ -16,5 +16,5 @@ class Silence:
         return self.unanswered >= MUTE_AFTER
 
     def note(self, has_answered: bool) -> None:
-        """A read was answered, or was not."""
+        """Note whether a read was answered."""
         self.unanswered = 0 if has_answered else self.unanswered + 1

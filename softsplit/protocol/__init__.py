@@ -1,1 +1,1 @@
-"""Modbus as pure functions and values: no I/O, no threads, no clock of its own."""
+"""Modbus as pure functions and values: no I/O, no threads, no clock."""

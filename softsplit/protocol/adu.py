@@ -1,6 +1,6 @@
-"""Frames: what is put around a PDU on a TCP connection and on a serial line.
+"""Frames: what stands around a PDU on a TCP connection and on a serial line.
 
-`size` is that of the unit address in a serial frame, in bytes: 1, but 4 with some devices (see units.py).
+`size` is the size of the unit address in a serial frame, in bytes: 1, or 4 on some devices (addresses.py).
 MAP is the MODBUS Application Protocol Specification V1.1b3, MTI the Messaging on TCP/IP Implementation Guide
 V1.0b, MSL the MODBUS over Serial Line Specification V1.02.
 """
@@ -14,7 +14,7 @@ from softsplit.protocol.functions import FUNCTIONS, Length
 HEADER = struct.Struct(">HHHB")  # transaction id, protocol id, length, unit id; MTI 3.1.3
 MIN_LENGTH, MAX_LENGTH = 2, 254  # of the length field: unit id and a PDU of 1 to 253 bytes; MAP 4.1
 Bytes = bytes | bytearray | memoryview
-MAX_RTU_FRAME = 256  # bytes; MSL 2.5.1; with a unit address of 1 byte
+MAX_RTU_FRAME = 256  # bytes, with a unit address of 1 byte; MSL 2.5.1
 
 
 def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -23,9 +23,9 @@ def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
 
 
 def tcp_frame_length(buffer: Bytes) -> int | None:
-    """Length of the frame at the head of `buffer`, in bytes, or None while its header is incomplete.
+    """Length of the frame at the start of `buffer`, in bytes; None while its header is incomplete.
 
-    Raises ValueError when the length field says that this is not Modbus (MAP 4.1).
+    Raises ValueError when its length field cannot be Modbus (MAP 4.1).
     """
     if len(buffer) < 6:
         return None
@@ -48,7 +48,7 @@ CRC_TABLE = _crc_table()
 
 
 def crc(data: Iterable[int]) -> int:
-    """The CRC-16 of a serial frame (MSL 6.2.2); 0 over a whole frame which ends in its own CRC."""
+    """The CRC-16 of a serial frame (MSL 6.2.2); 0 for a whole frame with its correct CRC."""
     value = 0xFFFF
     for byte in data:
         value = value >> 8 ^ CRC_TABLE[(value ^ byte) & 0xFF]
@@ -67,40 +67,40 @@ def take_apart(frame: bytes, size: int = 1) -> tuple[int, bytes]:
 
 
 def is_rtu_frame(frame: Bytes, size: int = 1) -> bool:
-    """Whether `frame` has a legal length and ends in its own CRC."""
+    """Whether `frame` has a legal length and a correct CRC."""
     return 3 + size <= len(frame) <= MAX_RTU_FRAME - 1 + size and crc(frame) == 0
 
 
 def character_time(baudrate: int, mode: str) -> float:
-    """Seconds for one character: a start bit, then what `mode` ("8E1") says."""
+    """Seconds for one character: a start bit, and the bits of `mode`, such as "8E1"."""
     return (1 + int(mode[0]) + (mode[1] != "N") + int(mode[2])) / baudrate
 
 
 def wire_time(size: int, baudrate: int, mode: str) -> float:
-    """Seconds that a frame of `size` bytes takes, with the silence that ends it."""
+    """Seconds for a frame of `size` bytes and the silence that ends it."""
     return size * character_time(baudrate, mode) + frame_silence(baudrate, mode)
 
 
 def frame_silence(baudrate: int, mode: str) -> float:
-    """Seconds of silence that end a frame: 3.5 characters, 1.75 ms above 19200 baud (MSL 2.5.1.1)."""
+    """Seconds of silence that end a frame: 3.5 characters; 1.75 ms above 19200 baud (MSL 2.5.1.1)."""
     return 3.5 * character_time(baudrate, mode) if baudrate <= 19200 else 0.00175
 
 
 REQUEST_LENGTHS = {code: row.request for code, row in FUNCTIONS.items()}
 REPLY_LENGTHS = {code: row.reply for code, row in FUNCTIONS.items() if row.reply}
 EXCEPTION_LENGTH = 5  # bytes
-JOIN = 0.025  # s, as long as a gap inside a frame may be: USB adapters deliver in lumps, up to 20 ms apart
-STREAM_JOIN = 0.25  # s, the same on a TCP connection, where a delayed acknowledgement may hold up a piece
+JOIN = 0.025  # s, the longest gap inside a frame: USB adapters deliver in lumps up to 20 ms apart
+STREAM_JOIN = 0.25  # s, the same on a TCP connection, where a delayed acknowledgement holds up a piece
 
 
 def _length(frame: Bytes, lengths: dict[int, Length], size: int) -> int:
-    """Length in bytes of the frame at the head, or the least it can have; 0 when nobody can tell."""
+    """Length in bytes of the frame at the start, or its minimum while incomplete; 0 when unknown."""
     length = _short_length(frame[size - 1:], lengths)
     return length and length + size - 1
 
 
 def _short_length(frame: Bytes, lengths: dict[int, Length]) -> int:
-    """The same for a frame of which all but the last byte of its unit address is left out."""
+    """The same for a frame with only the last byte of its unit address."""
     if len(frame) < 2:
         return 4
     rule = EXCEPTION_LENGTH if frame[1] >= 0x80 else lengths.get(frame[1], 0)
@@ -109,27 +109,27 @@ def _short_length(frame: Bytes, lengths: dict[int, Length]) -> int:
     position, around = rule
     if len(frame) <= position:
         return around
-    return frame[position] + around if frame[position] else 0  # no frame of these has no data
+    return frame[position] + around if frame[position] else 0  # these frames always have data
 
 
 def request_length(frame: Bytes, size: int = 1) -> int:
-    """Length of the request at the head, or the least it can have; 0 when its function does not tell."""
+    """Length of the request at the start, or its minimum while incomplete; 0 when its function has none."""
     return _length(frame, REQUEST_LENGTHS, size) if len(frame) <= size or frame[size] < 0x80 else 0
 
 
 def reply_length(frame: Bytes, size: int = 1) -> int:
-    """Length of the reply at the head, or the least it can have; 0 when its function does not tell."""
+    """Length of the reply at the start, or its minimum while incomplete; 0 when its function has none."""
     return _length(frame, REPLY_LENGTHS, size)
 
 
 def known_length(data: Bytes, size: int = 1) -> int:
-    """Length of the whole request or reply at the head, its CRC checked; 0 when there is none."""
+    """Length of the whole request or reply at the start, with a correct CRC; 0 when there is none."""
     return next((length for length in (request_length(data, size), reply_length(data, size))
                  if 3 + size <= length <= len(data) and crc(data[:length]) == 0), 0)
 
 
 def split(data: bytes, size: int = 1) -> tuple[list[bytes], int]:
-    """Return the whole requests and replies in `data`, and how many of its bytes belong to none."""
+    """Return the whole requests and replies in `data`, and the number of bytes outside them."""
     found, loose, at = [], 0, 0
     while at < len(data):
         length = known_length(data[at:at + MAX_RTU_FRAME - 1 + size], size)

@@ -1,4 +1,4 @@
-"""The values of the field: tables, blocks, reads, and the limits of the specification.
+"""Blocks of registers or bits, reads of them, and the limits of the specification.
 
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
@@ -18,9 +18,9 @@ LONGEST_PERIOD = 86400.0
 class Block:
     """Contiguous registers or bits of one table, by protocol address from 0.
 
-    `step` is how many addresses each takes: 2 for the registers of a device that counts addresses in bytes.
-    Raises ConfigError when it is empty or reaches beyond the table. Its length is not limited to one read:
-    what a unit answers at all (`readable`) is a block too.
+    `step` is the number of addresses each takes: 2 for the registers of a device that counts addresses in
+    bytes. A block may be longer than one read: `readable`, what a unit answers at all, consists of blocks.
+    Raises ConfigError when the block is empty or reaches beyond the table.
     """
 
     table: Table
@@ -49,19 +49,19 @@ class Block:
 
     @property
     def byte_count(self) -> int:
-        """Bytes of data in the answer to a read of this block."""
+        """Bytes of data in the answer to a read of the block."""
         return (self.count + 7) // 8 if self.table.holds_bits else 2 * self.count
 
     def overlaps(self, other: "Block") -> bool:
         return self.table is other.table and self.address < other.end and other.address < self.end
 
     def contains(self, other: "Block") -> bool:
-        """Whether `other` is a part of this block, which begins where one of its registers does."""
+        """Whether `other` lies within this block and begins at one of its registers."""
         return (self.table is other.table and self.address <= other.address and other.end <= self.end
                 and self.step == other.step and (other.address - self.address) % self.step == 0)
 
     def span(self, part: "Block") -> slice:
-        """Where the registers or bits of a part stand among those of this block."""
+        """Where the registers or bits of `part` are among those of this block."""
         first = (part.address - self.address) // self.step
         return slice(first, first + part.count)
 
@@ -70,7 +70,7 @@ class Block:
 
 
 def merge(blocks: Iterable[Block]) -> list[Block]:
-    """Join blocks which touch or overlap, and whose registers begin alike; sorted by table and address."""
+    """Join blocks that touch or overlap and share a grid; sorted by table and address."""
     runs: list[Block] = []
     for block in sorted(blocks, key=lambda block: (_grid(block), block.address)):
         last = runs[-1] if runs else None
@@ -83,22 +83,19 @@ def merge(blocks: Iterable[Block]) -> list[Block]:
 
 
 def in_both_tables(blocks: Iterable[Block]) -> list[Block]:
-    """Return these blocks, and their like in the other table of bits, or of registers.
-
-    A device may show the same in both.
-    """
+    """Return these blocks in both tables of bits or of registers: a device may show the same in both."""
     return [replace(block, table=table) for block in blocks for table in Table
             if table.holds_bits == block.table.holds_bits]
 
 
 def _grid(block: Block) -> tuple[int, int, int]:
-    """What blocks have in common whose registers begin at the same addresses."""
+    """The same for blocks whose registers begin at the same addresses."""
     return block.table.function, block.step, block.address % block.step
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One request upstream, repeated every so many seconds: what a profile wants polled."""
+    """One request upstream, repeated `every` so many seconds. Raises ConfigError."""
 
     block: Block
     name: str

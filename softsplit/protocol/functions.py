@@ -1,9 +1,9 @@
-"""What a function code is: its name, its table, its limits, and how long its frames are. One row for each.
+"""The function codes, a row for each: its name, its table, its limits and the lengths of its frames.
 
-Lengths are those of whole serial frames with a unit address of 1 byte: unit (1), function (1), what the
-function demands, CRC (2). A pair means that the length is told by a byte count: where it stands in the frame,
-and how many bytes are around the data. 0 means that the function does not tell. MAP is the MODBUS Application
-Protocol Specification V1.1b3; the sections are those of its chapter 6.
+Lengths are those of whole serial frames with a unit address of 1 byte: unit (1), function (1), content,
+CRC (2). A pair stands for a frame with a byte count: the position of the byte count, and the number of bytes
+around the data. 0 means that the function does not define the length. MAP is the MODBUS Application Protocol
+Specification V1.1b3; the sections are those of its chapter 6.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Length = int | tuple[int, int]
 
 
 class Table(Enum):
-    """One of the four tables of a unit; the value is its name, as configurations and logs write it."""
+    """One of the four tables of a unit; the value is its name in configurations and logs."""
 
     COILS = "coils"
     DISCRETE_INPUTS = "discrete inputs"
@@ -25,7 +25,7 @@ class Table(Enum):
 
     @property
     def function(self) -> int:
-        """The function code which reads this table (MAP 6.1 to 6.4)."""
+        """The function code that reads this table (MAP 6.1 to 6.4)."""
         return READ_FUNCTIONS[self]
 
     @property
@@ -45,8 +45,8 @@ class Table(Enum):
 class Function:
     """A function code. `request` and `reply` are lengths of frames.
 
-    `max_read` and `max_written` are registers or bits of `table`; a request that writes exactly one item
-    without a count has `max_written` 1. The good reply of one that `echoes` is the request again.
+    `max_read` and `max_written` are registers or bits of `table`; a request without a count writes 1. A
+    function that `echoes` repeats the request as its reply.
     """
 
     code: int
@@ -64,7 +64,7 @@ class Function:
 
     @property
     def reads(self) -> bool:
-        """Whether the reply is a byte count and data of `table`."""
+        """Whether the reply brings data of `table`."""
         return self.max_read > 0
 
 
@@ -73,7 +73,7 @@ def _read(code: int, table: Table, most: int) -> Function:
 
 
 def _write(code: int, name: str, request: Length, reply: int, table: Table, most: int) -> Function:
-    """A request that can be broadcast; that of one item has no count, and is its own answer."""
+    """A write, which can be broadcast; a write of one item has no count and is echoed."""
     return Function(code, name, request, reply, table, max_written=most, writes=True, echoes=most == 1,
                     has_address=True, has_count=most > 1, may_be_broadcast=True)
 
@@ -108,7 +108,7 @@ READ_FUNCTIONS = {table: code for code, table in enumerate(Table, 1)}
 READ_TABLES = {code: table for table, code in READ_FUNCTIONS.items()}
 READING_BITS = frozenset(table.function for table in Table if table.holds_bits)
 READING_REGISTERS = frozenset(code for code, row in FUNCTIONS.items() if row.reads) - READING_BITS
-PLAIN_READS = frozenset((*READ_TABLES, READ_FILES))  # whose requests may be repeated, and shared
+PLAIN_READS = frozenset((*READ_TABLES, READ_FILES))  # requests that may be repeated, and shared by masters
 WRITING = frozenset(code for code, row in FUNCTIONS.items() if row.writes)
 ECHOING = frozenset(code for code, row in FUNCTIONS.items() if row.echoes)
 BROADCAST = frozenset(code for code, row in FUNCTIONS.items() if row.may_be_broadcast)
@@ -116,16 +116,13 @@ DATA_ACCESS = tuple(code for code, row in FUNCTIONS.items() if row.table or code
 
 
 def writing(table: Table, plainly: bool = False) -> tuple[int, ...]:
-    """Return the functions that write a table; `plainly`: without those that read as well, or mask bits."""
+    """Return the functions that write a table; `plainly` leaves out those that also read, or mask bits."""
     return tuple(code for code, row in FUNCTIONS.items() if row.writes and row.table is table
                  and not (plainly and code in (MASK_WRITE, READ_AND_WRITE)))
 
 
 def describe(code: int, address: int | None = None, count: int | None = None) -> str:
-    """Put a request into words: "read holding registers 0x5B00+21", "write coil 0x0001", "function 65".
-
-    This is how every log line, status and screen of the program names a request.
-    """
+    """Put a request into words, for logs and screens: "read holding registers 0x5B00+21", "function 65"."""
     row = FUNCTIONS.get(code)
     text = row.name if row else f"function {code}"
     if address is None:

@@ -1,4 +1,4 @@
-"""What a device calls itself, and how it answers those who ask: functions 17 and 43/14. Pure.
+"""The identification of a device, and its answers to functions 17 and 43/14. Pure.
 
 MAP is the MODBUS Application Protocol Specification V1.1b3.
 """
@@ -15,7 +15,7 @@ from softsplit.protocol.pdu import (
 )
 
 CONFORMITY = 0x81  # basic identification, as a stream or one object; MAP 6.21
-STREAMS, ONE_OBJECT = (1, 2, 3), 4  # what a request may want; MAP 6.21
+STREAMS, ONE_OBJECT = (1, 2, 3), 4  # what a request may ask for; MAP 6.21
 RUNNING = 0xFF  # MAP 6.13
 LONGEST = 60  # bytes of a text; three of them fit into an answer
 
@@ -29,7 +29,7 @@ class Nameplate:
     revision: str
 
     def answer(self, unit: int, pdu: bytes) -> bytes | None:
-        """Return the answer PDU of a unit that is asked what it is; None when it is asked something else."""
+        """Return the answer PDU to a request for identification; None for any other request."""
         if pdu[0] == REPORT_SERVER:
             return self._server_id(unit) if len(pdu) == 1 else exception_pdu(pdu[0], ILLEGAL_VALUE)
         if pdu[0] != READ_DEVICE:
@@ -50,7 +50,7 @@ class Nameplate:
         texts, wanted = [text.encode() for text in (self.vendor, self.product, self.revision)], pdu[3]
         if pdu[2] == ONE_OBJECT and wanted >= len(texts):
             return exception_pdu(pdu[0], ILLEGAL_ADDRESS)
-        first = wanted if wanted < len(texts) else 0  # a stream begins again where there is no such object
+        first = wanted if wanted < len(texts) else 0  # a stream restarts if the object does not exist
         last = first + 1 if pdu[2] == ONE_OBJECT else len(texts)
         objects = b"".join(bytes((number, len(texts[number]))) + texts[number] for number in range(first, last))
         return pdu[:3] + bytes((CONFORMITY, 0, 0, last - first)) + objects

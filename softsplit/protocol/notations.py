@@ -1,4 +1,4 @@
-"""Parse addresses as people and manuals write them: 0x5B00, 5B00h and 23296, or 40001 and 400001. Pure."""
+"""Parse the ways to write an address: 0x5B00, 5B00h and 23296, or 40001 and 400001 as in manuals. Pure."""
 
 import re
 
@@ -14,15 +14,16 @@ HEX = re.compile(r"([0-9A-Fa-f]{1,6})[hH]", re.ASCII)
 
 
 def parse_address(text: str, table: Table | None = None, key: str = "ADDRESS") -> tuple[Table, int, str]:
-    """Return the table and the protocol address from 0 that `text` means, and words where that is not plain.
+    """Return the table and the protocol address from 0 of `text`, and a hint where it could be misread.
 
-    A number in decimal or hex (0x5B00, 5B00h) is the protocol address, of holding registers unless `table`
-    says otherwise. But 0xxxx, 3xxxx and 4xxxx, without a table, and 0xxxxx, 1xxxxx, 3xxxxx and 4xxxxx, are
-    a table and a number in it from 1 on. Raises ConfigError, inside `key`.
+    A number in decimal or hex (0x5B00, 5B00h) is the protocol address, in the holding registers unless
+    `table` is given. But 0xxxx, 3xxxx and 4xxxx without a table, and 0xxxxx, 1xxxxx, 3xxxxx and 4xxxxx, are a
+    table and a number in it from 1. Raises ConfigError, inside `key`.
     """
     text = text[:LONGEST]  # no address is longer
     if written := HEX.fullmatch(text):
-        return table or Table.HOLDING_REGISTERS, int(written[1], 16), f"{text} is protocol address 0x{int(written[1], 16):04X}"
+        address = int(written[1], 16)
+        return table or Table.HOLDING_REGISTERS, address, f"{text} is protocol address 0x{address:04X}"
     named, number = TABLES.get(text[:1]), int(text[1:]) if NUMBERED.fullmatch(text) else 0
     if named and 1 <= number <= ADDRESSES and (len(text) == 6 or text[0] == "0" or table is None and text[0] != "1"):
         if table not in (None, named):
@@ -32,11 +33,11 @@ def parse_address(text: str, table: Table | None = None, key: str = "ADDRESS") -
         address = int(text, 0)
     except ValueError:
         raise ConfigError(f'{show(text)} is neither decimal (23296) nor hex (0x5B00)', key) from None
-    words = ""
+    hint = ""
     if named is Table.DISCRETE_INPUTS and 1 <= number and table is None:
-        words = (f"{text} is taken for protocol address 0x{address:04X} of the holding registers; if number {number} of the "
-                 f"{named} is meant, write 1{number:05}")
-    return table or Table.HOLDING_REGISTERS, address, words
+        hint = (f"{text} is taken for protocol address 0x{address:04X} of the holding registers; "
+                f"if number {number} of the {named} is meant, write 1{number:05}")
+    return table or Table.HOLDING_REGISTERS, address, hint
 
 
 def _explained(text: str, table: Table, number: int) -> str:
@@ -47,13 +48,13 @@ def _explained(text: str, table: Table, number: int) -> str:
 
 
 def numbered(text: str) -> tuple[Table, int] | None:
-    """Return the table and the protocol address of a number as manuals write it; None of all else."""
+    """Return the table and the protocol address of a number such as 40001; None for any other text."""
     number = int(text[1:]) if NUMBERED.fullmatch(text) else 0
     return (TABLES[text[0]], number - 1) if 1 <= number <= ADDRESSES else None
 
 
 def doubt_about(address: int, table: Table) -> str:
-    """Say what a decimal number in the place of a protocol address would mean in a manual."""
+    """Say what a protocol address such as 40001 would mean in a manual; "" if it means nothing there."""
     named, number = TABLES.get(f"{address:05}"[0]), address % 10_000
     if not named or not number or not 10_001 <= address < 50_000 or not _is_usual(named, number, table):
         return ""

@@ -1,4 +1,4 @@
-"""What came of one request to a unit, and what of it an upstream hands to the mirrors. Pure."""
+"""The outcome of one request to a unit, and what an upstream hands to the mirrors. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +9,17 @@ from softsplit.protocol.pdu import OWN_EXCEPTIONS, Question, describe_exception,
 
 
 def refusal(unit: int, code: int) -> Refused:
-    """The error when a unit, or a gateway in its place, answers with an exception of this code."""
+    """The error for an exception with this code, from the unit or a gateway."""
     return Refused(f"unit {unit}: {describe_exception(code)}", code)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a request that was sent at `asked_at` and `took` so many seconds.
+    """The outcome of a request sent at `asked_at` that `took` so many seconds.
 
-    `question` is None where the request of another master was not heard as a whole, or is none we send, and
-    where nothing but silence is known. Either `answer`, the whole PDU of the unit's answer, as the question
-    wants it; or `error`, which is Refused when the unit, or a gateway in its place, answered with an
-    exception.
+    It has either `answer`, the whole answer PDU, which fits the question; or `error`, which is Refused when
+    the unit or a gateway answered with an exception. `question` is None when softsplit did not hear the whole
+    request of another master, does not know such a request, or knows only that the unit was silent.
     """
 
     unit: int
@@ -32,37 +31,37 @@ class Outcome:
 
     @classmethod
     def of_reply(cls, unit: int, question: Question, asked_at: float, took: float, pdu: bytes) -> "Outcome":
-        """What came of a request when this was said to it, be it an answer or an exception."""
+        """The outcome of a request that got this answer or exception."""
         if pdu[0] >= 0x80:
             return cls(unit, question, asked_at, took, error=refusal(unit, pdu[1]))
         return cls(unit, question, asked_at, took, pdu)
 
     @classmethod
     def of_read(cls, unit: int, block: Block, asked_at: float, took: float, data: bytes) -> "Outcome":
-        """What came of a read which brought home this data."""
+        """The outcome of a read that got this data."""
         return cls(unit, read_question(block), asked_at, took, read_answer(block, data))
 
     @property
     def block(self) -> Block | None:
-        """The block that was to be read, if it was such a request."""
+        """The block that the request reads, if it is a plain read."""
         return self.question.block if self.question else None
 
     @property
     def read(self) -> Block:
-        """The block that was to be read. Raises ValueError when it was no such request."""
+        """The block that the request reads. Raises ValueError if it is no plain read."""
         if self.block is None:
             raise ValueError(f"unit {self.unit} was not asked for a block")
         return self.block
 
     @property
     def data(self) -> bytes | None:
-        """The data of the answer to a read, as it came over the wire: registers big-endian, bits packed from
-        the least significant one on."""
+        """The data of the answer to a plain read, as on the wire: registers big-endian, bits packed from the
+        least significant one on."""
         return self.answer[2:] if self.answer is not None and self.block is not None else None
 
     @property
     def failure(self) -> UpstreamError:
-        """Why there is no answer. Raises ValueError when there is one."""
+        """The error. Raises ValueError if there is an answer."""
         if self.error is None:
             raise ValueError(f"unit {self.unit} has answered")
         return self.error
@@ -74,22 +73,22 @@ class Outcome:
 
     @property
     def own_exception(self) -> int | None:
-        """The code of an exception with which the unit itself refuses."""
+        """The code of an exception from the unit itself, not from a gateway."""
         return self.exception if self.exception in OWN_EXCEPTIONS else None
 
     @property
     def is_of_unit(self) -> bool:
-        """Whether the unit itself has said anything: an answer, or an exception of its own."""
+        """Whether the unit itself answered, with data or an exception."""
         return self.answer is not None or self.own_exception is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of a request to a unit of this upstream, for its mirrors.
+    """The outcome of a request to a unit of this upstream, for its mirrors.
 
-    What is no read, or was not answered, tells them only that the unit lives, or is silent. What was heard,
-    because somebody else had asked, tells how often that happens: the block `every` so many seconds, and the
-    unit's most frequent one at each `beat`; 0 as long as nobody knows.
+    An unanswered read, or any other request, only tells them whether the unit lives. For an answer that
+    another master asked for, `every` is the seconds between reads of this block and `beat` those of the
+    unit's most frequent block; 0 while unknown.
     """
 
     upstream: str
@@ -103,10 +102,10 @@ UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Invalidation.u
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """What a write to one unit changes: no master gets it until it was read in a transaction after the write.
+    """The blocks that a write to one unit changes: masters get them only from reads sent after the write.
 
-    `until` is UNDER_WAY before the write is sent. Once it is over, `until` is when it was acknowledged, or
-    when it can no longer be executed; or NOT_SENT.
+    `until` is UNDER_WAY before the write is sent. Afterwards it is the time when the unit acknowledged the
+    write, or when it can no longer execute it; or NOT_SENT.
     """
 
     upstream: str
@@ -117,7 +116,7 @@ class Invalidation:
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Calls `done` when every mirror knows all that was handed over before it."""
+    """Calls `done` when every mirror has taken all news that was queued before it."""
 
     done: Callable[[], None]
 

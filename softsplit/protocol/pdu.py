@@ -13,9 +13,9 @@ from softsplit.protocol.functions import READ_DEVICE, READ_TABLES, Table
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE = OWN_EXCEPTIONS = 1, 2, 3, 4  # MAP 7
 BUSY = 5, 6  # acknowledge, device busy; MAP 7
 GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = GATEWAY_EXCEPTIONS = 0x0A, 0x0B  # in the place of a unit; MAP 7
-UNTOLD = -1  # the length of an answer that nothing in it tells
+UNTOLD = -1  # the length of an answer whose content does not define it
 MEI_IDENTIFICATION = 14  # of function 43; MAP 6.21
-SILENCE = b""  # the answer that is not sent
+SILENCE = b""  # no answer is sent
 EXCEPTIONS = {1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure",
               5: "acknowledge", 6: "device busy", 8: "memory parity error", 0x0A: "gateway path unavailable",
               0x0B: "gateway target did not answer"}  # MAP 7
@@ -27,15 +27,15 @@ def describe_exception(code: int) -> str:
 
 
 def exception_pdu(function: int, code: int) -> bytes:
-    """The answer that refuses: function + 0x80 (1), exception code (1)."""
+    """An exception: function + 0x80 (1), exception code (1)."""
     return bytes((function | 0x80, code))
 
 
 def asked_block(pdu: bytes, tables: Container[Table], step: int = 1) -> Block | int:
-    """Return the block for which a request asks, or an exception code when it is no proper read of one of
-    `tables`; each register takes `step` addresses.
+    """Return the block that a request reads from one of `tables`, or the exception code it deserves.
 
-    Checks function, then count and length, then whether the addresses exist (MAP figures 11 to 14).
+    Checks function, then count and length, then whether the addresses exist (MAP figures 11 to 14). Each
+    register takes `step` addresses.
     """
     table = READ_TABLES.get(pdu[0])
     if table is None or table not in tables:
@@ -51,10 +51,10 @@ def asked_block(pdu: bytes, tables: Container[Table], step: int = 1) -> Block | 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request PDU, and the answer PDU it must get: how that begins, and its length in bytes.
+    """A request PDU, with the first bytes of its answer PDU and `size`, the answer's length in bytes.
 
-    A length of 0 is that of an identification, which tells it itself; UNTOLD is that of an answer whose frame
-    only its end tells. `block` is what it reads, if that is all it does.
+    `size` is 0 for an identification, which contains its length; UNTOLD for an answer whose end only the
+    frame shows. `block` is what the request reads, if it is a plain read.
     """
 
     pdu: bytes
@@ -75,12 +75,12 @@ def read_question(block: Block) -> Question:
 
 
 def read_answer(block: Block, data: bytes) -> bytes:
-    """The answer that brings home the data of a block: function (1), byte count (1), data."""
+    """The answer to a read of a block: function (1), byte count (1), data."""
     return bytes((block.table.function, block.byte_count)) + data
 
 
 def function_question(pdu: bytes) -> Question:
-    """The question in a request of any function of which nothing but its code is known."""
+    """The question for a request of which only the function is known."""
     if pdu[0] != READ_DEVICE:
         return Question(pdu, pdu[:1], UNTOLD)
     is_identification = pdu[1:2] == bytes((MEI_IDENTIFICATION,))
@@ -88,15 +88,15 @@ def function_question(pdu: bytes) -> Question:
 
 
 def identification_question(first: int = 0) -> Question:
-    """The request for vendor, product and revision, from object `first` on (MAP 6.21)."""
+    """The request for vendor, product and revision, starting at object `first` (MAP 6.21)."""
     return Question(bytes((READ_DEVICE, MEI_IDENTIFICATION, 1, first)), bytes((READ_DEVICE, MEI_IDENTIFICATION, 1)), 0)
 
 
 def identification_size(pdu: bytes) -> int:
-    """Length of the identification at the head of `pdu`, or the least it can have (MAP 6.21).
+    """Length of the identification at the start of `pdu`, or its minimum while incomplete (MAP 6.21).
 
-    Function (1), kind (1), code (1), conformity (1), more follows (1), next object (1), count (1), then each
-    object: id (1), length (1), text.
+    Function (1), kind (1), code (1), conformity (1), more follows (1), next object (1), count (1), objects,
+    each of id (1), length (1), text.
     """
     size = 7
     for _ in range(pdu[6] if len(pdu) > 6 else 0):
@@ -105,7 +105,7 @@ def identification_size(pdu: bytes) -> int:
 
 
 def parse_identification(pdu: bytes) -> tuple[dict[int, bytes], int]:
-    """Return the objects of a whole identification by id, and the id of the next one, 0 when none follows."""
+    """Return the objects of a whole identification by id, and the id of the next object, 0 if none."""
     objects, at = {}, 7
     while at < len(pdu):
         objects[pdu[at]] = pdu[at + 2:at + 2 + pdu[at + 1]]
@@ -114,10 +114,7 @@ def parse_identification(pdu: bytes) -> tuple[dict[int, bytes], int]:
 
 
 def reply_fault(question: Question, pdu: bytes) -> str | None:
-    """Say why `pdu` cannot be the answer to a question, or return None when it can.
-
-    It can also be an exception: function + 0x80 (1), code (1).
-    """
+    """Say why `pdu` cannot be the answer, or an exception, to a question; None if it can."""
     if pdu[0] == question.function | 0x80:
         return None if len(pdu) == 2 else f"an exception of {len(pdu)} bytes"
     if pdu[0] != question.function:
@@ -131,7 +128,7 @@ def reply_fault(question: Question, pdu: bytes) -> str | None:
 
 
 def pack_bits(flags: Sequence[object]) -> bytes:
-    """Bits, one per item, to bytes, the first in the least significant bit (MAP 6.1)."""
+    """Pack one bit per item into bytes, the first in the least significant bit (MAP 6.1)."""
     value = 0
     for position, flag in enumerate(flags):
         value |= bool(flag) << position
@@ -139,6 +136,6 @@ def pack_bits(flags: Sequence[object]) -> bytes:
 
 
 def unpack_bits(data: bytes, count: int) -> bytes:
-    """The first `count` bits of `data`, one byte of 0 or 1 for each."""
+    """Unpack the first `count` bits of `data` into a byte of 0 or 1 each."""
     value = int.from_bytes(data, "little")
     return bytes(value >> position & 1 for position in range(count))

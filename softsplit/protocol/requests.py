@@ -1,7 +1,7 @@
-"""Parse requests of masters other than plain reads: writes and file records. Pure.
+"""Parse the writes and file requests of masters. Pure.
 
-What is checked here is what the specification lets a device refuse by itself (MAP 6); whether the unit has
-such addresses, only it knows.
+The checks are those with which the specification lets any device refuse (MAP 6). Only the unit knows which
+addresses it has.
 """
 
 import struct
@@ -9,13 +9,7 @@ from dataclasses import dataclass
 
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import FUNCTIONS, READ_FILES, WRITING, Table
-from softsplit.protocol.pdu import (
-    ILLEGAL_ADDRESS,
-    ILLEGAL_VALUE,
-    Question,
-    asked_block,
-    read_question,
-)
+from softsplit.protocol.pdu import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Question, asked_block, read_question
 
 FILE_BYTES = range(7, 246)  # in one request; MAP 6.14, 6.15
 RECORD = struct.Struct(">BHHH")  # reference type, file, record, count; MAP 6.14
@@ -23,7 +17,7 @@ RECORD = struct.Struct(">BHHH")  # reference type, file, record, count; MAP 6.14
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A request that changes something: these blocks, or these files; `reads` is what it reads besides."""
+    """A request that writes these blocks or files; `reads` is the block that it also reads."""
 
     question: Question
     blocks: tuple[Block, ...] = ()
@@ -32,9 +26,9 @@ class Write:
 
 
 def parse_write(pdu: bytes, step: int = 1) -> Write | int:
-    """Return what a request with one of WRITING changes, or the exception code that it deserves.
+    """Return what a request with one of the WRITING functions changes, or the exception code it deserves.
 
-    A register takes `step` addresses.
+    Each register takes `step` addresses.
     """
     try:
         return PARSERS[pdu[0]](pdu, step)
@@ -44,18 +38,15 @@ def parse_write(pdu: bytes, step: int = 1) -> Write | int:
         return ILLEGAL_ADDRESS
 
 
-def _registers_at(address: int, count: int, step: int) -> Block:
-    """Raises IndexError when there are no such addresses."""
+def _registers_at(address: int, count: int, step: int, table: Table = Table.HOLDING_REGISTERS) -> Block:
+    """Return the block. Raises IndexError if it reaches beyond the table."""
     if address + step * count > ADDRESSES:
         raise IndexError
-    return Block(Table.HOLDING_REGISTERS, address, count, step)
+    return Block(table, address, count, step)
 
 
 def _coils_at(address: int, count: int) -> Block:
-    """Raises IndexError when there are no such addresses."""
-    if address + count > ADDRESSES:
-        raise IndexError
-    return Block(Table.COILS, address, count)
+    return _registers_at(address, count, 1, Table.COILS)
 
 
 def _require(is_right: bool) -> None:
@@ -118,7 +109,7 @@ PARSERS = {5: _coil, 6: _register, 15: _coils, 16: _registers, 21: _files, 22: _
 
 
 def parse_file_read(pdu: bytes) -> Question | int:
-    """Return the question in a request for file records, or the exception code that it deserves."""
+    """Return the question in a request for file records, or the exception code it deserves."""
     size = pdu[1] if len(pdu) > 1 else 0
     if size not in FILE_BYTES or size % RECORD.size or size != len(pdu) - 2:
         return ILLEGAL_VALUE
@@ -130,7 +121,7 @@ def parse_file_read(pdu: bytes) -> Question | int:
 
 
 def parse_question(pdu: bytes) -> Question | None:
-    """Return the question in any request whose answer can be foretold, or None."""
+    """Return the question in a request if the length of its answer is known, or None."""
     if pdu[0] in WRITING:
         write = parse_write(pdu)
         return write.question if isinstance(write, Write) else None
