@@ -7,7 +7,11 @@ from math import isfinite, isnan
 import pytest
 
 from softsplit.errors import ConfigError
+from softsplit.profiles import Register
+from softsplit.profiles.display import Named
 from softsplit.protocol import values
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.protocol.numbers import NUMBERS, mod10
 from softsplit.protocol.times import parse_layout
 
@@ -68,6 +72,17 @@ def test_a_number_is_what_its_maker_means(name, data, number):
     assert values.decode(name, bytes.fromhex(data)) == number
     size = len(bytes.fromhex(data)) // 2
     assert values.decode(name, values.encode(name, number, count=size)) == number
+
+
+@pytest.mark.parametrize("name, data, text", [
+    ("f32", "4366 199a", "230.1"), ("f32", "4366 1999", "230.09999"), ("f32", "4640 e6b7", "12345.679"), ("f32", "7f7f ffff", "3.4028235e+38"), ("f32", "0000 0001", "1e-45"),
+    ("f32", "c248 0000", "-50.0"), ("f16", "5b30", "230.0"), ("f16", "2e66", "0.1"), ("f16", "7bff", "65500.0"), ("f64", "406c c333 3333 3333", "230.1"),
+])
+def test_a_float_is_written_as_the_shortest_decimal_that_is_the_same(name, data, text):
+    register = Register("one", Block(Table.HOLDING_REGISTERS, 0, len(bytes.fromhex(data)) // 2), name)
+    number = register.decode(bytes.fromhex(data))
+    assert repr(number) == text and values.encode(name, number) == bytes.fromhex(data)
+    assert Named(register, number).digits == text.removesuffix(".0") and float(register.exact(bytes.fromhex(data))) == values.decode(name, bytes.fromhex(data))
 
 
 @pytest.mark.parametrize("name, data", [("bcd16", "12a4"), ("bcd32", "0000 000f"), ("mod10", "2710"), ("mod10", "0000 d8f0")])

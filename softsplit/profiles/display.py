@@ -48,6 +48,12 @@ class Named:
         exponent = int(parse_resolution(self.register.resolution)[0].as_tuple().exponent)
         return f"{value:.{max(0, -exponent)}f}"
 
+    @property
+    def digits(self) -> str:
+        """The value for a program: likewise, but a float with all the digits that it has."""
+        is_float = isinstance(self.value, float) and self.register.type in DIGITS
+        return repr(self.value).removesuffix(".0") if is_float else self.text
+
     def __str__(self) -> str:
         return f"{self.text} {self.measure}".rstrip()
 

@@ -238,7 +238,7 @@ class Register:
     def _measured(self, count: int | float, factor: Decimal) -> int | float | None:
         """What so many counts are; whole only where every count is; None when that is beyond all floats."""
         worth, offset = values.parse_resolution(self.resolution)[0], Decimal(repr(self.offset))
-        number = Decimal(repr(count)) * worth * factor + offset
+        number = Decimal(self.bits.number.written(count)) * worth * factor + offset
         is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and self.factors == self._conditions
         measured = int(number) if is_whole else float(number)
         return measured if is_whole or isfinite(measured) else None

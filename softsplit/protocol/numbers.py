@@ -15,6 +15,7 @@ What is none of these numbers, as the digit A of a bcd16, is decoded as nan.
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
@@ -42,6 +43,7 @@ class NumberType:
     nearest: Callable[[float], Number]
     is_whole: bool = True
     is_plain: bool = False  # two's complement or without a sign, so that a part of its bits is such a number, too
+    written: Callable[[Number], str] = repr  # the shortest decimal that is the same number of this type
 
     @property
     def registers(self) -> int:
@@ -73,14 +75,24 @@ def whole(name: str, bits: int, is_signed: bool) -> NumberType:
                       encode, _clamp(lowest, highest), is_plain=True)
 
 
-def _float(name: str, bits: int, form: str) -> NumberType:
-    """A floating-point number of IEEE 754; `form` is for struct."""
+def _float(name: str, bits: int, form: str, digits: range) -> NumberType:
+    """A floating-point number of IEEE 754; `form` is for struct, and `digits` tell it from all others."""
     def decode(pattern: int) -> float:
         number: float = struct.unpack(form, pattern.to_bytes(bits // 8, "big"))[0]
         return number
 
-    return NumberType(name, bits, decode, lambda number: int.from_bytes(struct.pack(form, number), "big"),
-                      lambda number: number, is_whole=False)
+    def encode(number: Number) -> int:
+        return int.from_bytes(struct.pack(form, number), "big")
+
+    def written(number: Number) -> str:
+        for count in digits:
+            text = f"{number:.{count}g}"
+            with suppress(OverflowError):  # rounded to more than the largest
+                if encode(float(text)) == encode(number):
+                    return text
+        return repr(number)
+
+    return NumberType(name, bits, decode, encode, lambda number: number, is_whole=False, written=written)
 
 
 def _magnitude(name: str, bits: int) -> NumberType:
@@ -163,7 +175,7 @@ NUMBERS = {row.name: row for row in (
     whole("u32", 32, False), whole("s32", 32, True),
     whole("u48", 48, False), whole("s48", 48, True),
     whole("u64", 64, False), whole("s64", 64, True),
-    _float("f16", 16, ">e"), _float("f32", 32, ">f"), _float("f64", 64, ">d"),
+    _float("f16", 16, ">e", range(1, 6)), _float("f32", 32, ">f", range(1, 10)), _float("f64", 64, ">d", range(0)),
     whole("u8", 8, False), whole("s8", 8, True), _magnitude("m16", 16),
     _bcd("bcd16", 16), _bcd("bcd32", 32), replace(mod10(MOST_MOD10), bits=0),
     _with_exponent("e8s24", True), _with_exponent("e8u24", False),
