@@ -91,10 +91,11 @@ class House:
         kind = chance.choice(["read"] * 12 + ["silence", "refusal", "write", "written", "time", "time"])
         if kind == "read":
             data = self.data(start)
-            self.good[origin, start] = asked_at, data
+            took, slack = chance.choice([0.0, 0.0, 0.05, 0.7]), chance.choice([0.0, 0.0, 0.3])
+            self.good[origin, start] = asked_at, data, asked_at + took + slack
             self.refused.discard((origin, start))
             self.silence[origin], self.lived[origin] = 0, max(asked_at, self.lived.get(origin, -math.inf))
-            self.takers[origin].update(told(origin, reading(origin[1], block, asked_at, data)))
+            self.takers[origin].update(told(origin, reading(origin[1], block, asked_at, data, took=took, slack=slack)))
             self.written = {key: until for key, until in self.written.items() if key[:2] != (origin, start) or until > asked_at}
         elif kind == "silence":
             self.silence[origin] = self.silence.get(origin, 0) + 1
@@ -162,7 +163,7 @@ class House:
         if inputs:
             times, periods = zip(*((self.taken_at(each, max_age), self.period(each)) for each in inputs))
         skew = max(1.5, 1.5 * max(periods)) if self.skew is None else self.skew
-        if None in times or max(times) - min(times) > skew:
+        if None in times or self.is_too_far_apart(inputs, skew):
             return None
         value = evaluate(tree, lambda each: self.said(each))
         try:
@@ -176,6 +177,13 @@ class House:
             return struct.pack(form, count)
         except (OverflowError, struct.error):
             return struct.pack(form, absent) if absent is not None else struct.pack(form, math.nan) if form == ">f" else None
+
+    def is_too_far_apart(self, inputs, skew: float) -> bool:
+        """Whether two inputs of different reads may have been measured further apart than they may be."""
+        reads = {(each[0], each[1], self.start(each)) for each in inputs}
+        spans = [self.good[(wire, unit), start] for wire, unit, start in reads]
+        begins = [(begin, begin if self.skew is None else end) for begin, _, end in spans]
+        return any(one[1] - other[0] > skew for one in begins for other in begins if one[0] != other[0])
 
     def period(self, each) -> float:
         return BLOCKS[self.start(each)][1]
@@ -207,7 +215,7 @@ class House:
 
 
 def told(origin, one):
-    return type(one)(origin[0], one.outcome, one.every, one.beat)
+    return type(one)(origin[0], one.outcome, one.every, one.beat, one.slack)
 
 
 def inputs_of(tree):

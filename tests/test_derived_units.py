@@ -127,6 +127,21 @@ def test_inputs_that_were_read_too_far_apart_make_a_register_stale(clock):
     assert made.words(0, 1) == (0,)
 
 
+@pytest.mark.parametrize("took, slack", [(0.3, 0.0), (0.05, 0.25)])
+def test_a_max_skew_counts_from_the_request_of_one_to_the_answer_of_the_other_as_late_as_that_may_have_been(clock, took, slack):
+    """As of what is only heard, which is dated by estimate, or of what a slow device answered."""
+    made = Made(MINUS, max_skew=0.6)
+    made.read(1, clock.now, took=took, slack=slack)
+    made.read(2, clock.now + 0.25, took=took, slack=slack)
+    assert made.words(0, 1) == (0,)
+    made.read(2, clock.now + 0.35, took=took, slack=slack)
+    assert made.ask(0, 1) == STALE
+    made.read(1, clock.now + 0.4, took=took + 0.3, slack=slack)  # which may be as late as 0.65 s after the other's request
+    assert made.ask(0, 1) == STALE
+    made.read(1, clock.now + 0.4, took=took, slack=slack)
+    assert made.words(0, 1) == (0,)
+
+
 def test_what_is_read_seldom_may_be_further_apart(clock):
     made = Made({"active_energy_import_total": "active_energy_import_total + active_power_total * 1 h"})
     made.read_energy(1, clock.now - 45, 100)

@@ -88,13 +88,20 @@ class Reading:
 
     An unanswered read, or any other request, only tells them whether the unit lives. For an answer that
     another master asked for, `every` is the seconds between reads of this block and `beat` those of the
-    unit's most frequent block; 0 while unknown.
+    unit's most frequent block; 0 while unknown. When it asked is an estimate: at `asked_at` at the
+    earliest, at most `slack` seconds later.
     """
 
     upstream: str
     outcome: Outcome
     every: float = 0.0
     beat: float = 0.0
+    slack: float = 0.0
+
+    @property
+    def ended_at(self) -> float:
+        """When the answer was there, at the latest; its numbers were measured between `asked_at` and then."""
+        return self.outcome.asked_at + self.slack + self.outcome.took
 
 
 UNDER_WAY, NOT_SENT = float("inf"), float("-inf")  # a write; see Invalidation.until

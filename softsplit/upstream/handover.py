@@ -19,9 +19,9 @@ class HandOver:
         self._readings = readings
         self._is_stopping = is_stopping
 
-    def reading(self, outcome: Outcome, every: float = 0.0, beat: float = 0.0) -> None:
+    def reading(self, outcome: Outcome, every: float = 0.0, beat: float = 0.0, slack: float = 0.0) -> None:
         """Tell what came of a request; see `Reading`."""
-        self._put(Reading(self._upstream, outcome, every, beat))
+        self._put(Reading(self._upstream, outcome, every, beat, slack))
 
     def is_about_to_write(self, unit: int, blocks: Sequence[Block]) -> bool:
         """See that no master gets what is about to be changed; return false when all is to stop."""

@@ -165,7 +165,8 @@ class Listener(Worker):
         self._doubt(unit, written(heard, step), self._done_at(heard))
         if read and read.block:
             periods = self._periods[unit]
-            self._hand_over.reading(read, periods.every(read.block), periods.beat(read.asked_at + STALLED))
+            self._hand_over.reading(read, periods.every(read.block), periods.beat(read.asked_at + STALLED),
+                                    _known(heard.time) - read.asked_at)
         elif is_counted and not outcome.is_of_unit:
             self._hand_over.reading(outcome)
 

@@ -16,5 +16,5 @@ def outcome(unit: int, block: Block, asked_at: float, data: bytes | None = None,
 
 
 def reading(unit: int, block: Block, asked_at: float, data: bytes | None = None, exception: int | None = None,
-            every: float = 0.0, beat: float = 0.0) -> Reading:
-    return Reading("meters", outcome(unit, block, asked_at, data, exception), every, beat)
+            every: float = 0.0, beat: float = 0.0, slack: float = 0.0, took: float = 0.0) -> Reading:
+    return Reading("meters", outcome(unit, block, asked_at, data, exception, took), every, beat, slack)

@@ -27,8 +27,9 @@ class Derived:
     values     what is different: {"active_power_total": "meters/100.active_power_total - heat/2.active_power_total"};
                "absent" for what is not there
     upstreams  further ones that values name
-    max_skew   s; a value whose inputs were read further apart is stale. By default 1.5, or 1.5 periods of the
-               slowest input
+    max_skew   s; a value whose inputs may have been measured further apart is stale, from the request of one to
+               the answer of another, and on a line that is only heard as late as that can have been. By default
+               their requests may be 1.5 s apart, or 1.5 periods of the slowest input
 
     A downstream serves it by units={1: charger}. Raises ConfigError, which names the expression and the place.
     """

@@ -30,6 +30,7 @@ class Latest:
     every: float
     value: Decimal | None = None
     words: bytes = b""
+    ended_at: float = NEVER  # when it was there at the latest, of all from which it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ class Deriver:
         found = self._contents(origin, outcome.block)
         every = found.every or reading.every
         for name, part in found.numbers:
-            self._take(name, Latest(outcome.asked_at, name.every or every, name.register.exact(outcome.data[part])))
+            value = name.register.exact(outcome.data[part])
+            self._take(name, Latest(outcome.asked_at, name.every or every, value, ended_at=reading.ended_at))
         answer = Answer(outcome.block, outcome.data, outcome.asked_at, every)
         for name in found.copied:
             self.latest[name] = Latest(outcome.asked_at, every, words=answer.part(name.register.block))
@@ -118,7 +120,7 @@ class Deriver:
             said = numbers_by([name.register for name in found.joined], tuple(answers.values()))
             for name in found.joined:
                 if number := said.get(name.register):
-                    self._take(name, Latest(number.taken_at, name.every or every, number.value))
+                    self._take(name, Latest(number.taken_at, name.every or every, number.value, ended_at=reading.ended_at))
         return found.fields
 
     def _take(self, name: Input, latest: Latest) -> None:
@@ -146,7 +148,7 @@ class Deriver:
                 return Computed(None, NEVER, f"{name} was not read yet")
             latest.append(self.latest[name])
         taken_at = min(each.taken_at for each in latest)
-        apart = max(each.taken_at for each in latest) - taken_at
+        apart = _apart(latest, is_strict=self._derived.max_skew is not None)
         if apart and apart > self._derived.skew(made, max(each.every for each in latest)):
             oldest = next(name for name, each in zip(made.inputs, latest) if each.taken_at == taken_at)
             return Computed(None, taken_at, f"its inputs were read {apart:.1f} s apart, {oldest} first")
@@ -179,6 +181,19 @@ class Deriver:
         if made not in self._conditions:
             self._conditions[made] = Condition(self._bucket, well_at_first=True, tries="")
         return self._conditions[made]
+
+
+def _apart(latest: Sequence[Latest], is_strict: bool) -> float:
+    """How far apart inputs were read, in seconds; 0 when all are from one reading.
+
+    If `is_strict`, how far they may be apart at most: from the request of one to the answer of another.
+    """
+    first = min(each.taken_at for each in latest)
+    later = [each for each in latest if each.taken_at > first]
+    if not (later and is_strict):
+        return max((each.taken_at for each in later), default=first) - first
+    overlap = max(each.ended_at for each in latest if each.taken_at == first) - min(each.taken_at for each in later)
+    return max(overlap, *(each.ended_at - first for each in later))
 
 
 @dataclass(frozen=True, slots=True)
