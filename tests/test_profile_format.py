@@ -94,15 +94,15 @@ def test_a_register_says_what_its_keys_make_of_it_and_back(register, data, value
     ("address = 0, type = 'u16', encoding = 'utf-8'", "register[1].encoding: says nothing of a u16"),
     ("address = 0, type = 'bits', count = 1, states = { else = 'a' }", "register[1].states: bits have no name for all others"),
     ("address = 0, type = 'text', count = 1, exponent = { address = 1 }", "register[1].exponent: says nothing of a text"),
-    ("address = 0, type = 'u16', mask = 0x0505", "register[1].mask: 0x505 has bits that stand apart"),
-    ("address = 0, type = 'u16', mask = 0x10000", "register[1].mask: 65536 takes no bits of 1 registers"),
+    ("address = 0, type = 'u16', mask = 0x0505", "register[1].mask: the bits of 0x505 are not next to each other"),
+    ("address = 0, type = 'u16', mask = 0x10000", "register[1].mask: 65536 is no mask of 1 registers"),
     ("address = 0, type = 'u16', not_available = -1", "register[1].not_available: -1 does not fit into 16 bits"),
     ("address = 0, type = 'u16', exponent = { address = 30 }", 'register[1]: "x" (holding registers 0x001E+1) does not lie'),
     ("address = 0, type = 'u16', exponent = { adress = 3 }", 'register[1].exponent.adress: unknown key "adress"; did you mean "address"?'),
     ("address = 0, type = 'u16', exponent = { address = 3, type = 'f32' }", "register[1].exponent.type: a f32 is no number that can"),
     ("address = 0, type = 'u16', times = [{ address = 3 }]", "register[1].times: type is missing"),
-    ("address = 0, type = 'u16', stride = 3", "register[1].stride: belongs to repeat"),
-    ("address = 0, addresses = [1, 2], type = 'u32'", "register[1].address: addresses say that already; leave it out"),
+    ("address = 0, type = 'u16', stride = 3", "register[1].stride: needs repeat"),
+    ("address = 0, addresses = [1, 2], type = 'u32'", "register[1].address: leave it out beside addresses"),
     ("addresses = [1, 2, 3], type = 'u32'", "register[1].addresses: a u32 takes 2 registers"),
     ("address = 0, type = 'time'", "register[1]: layout is missing"),
     ("address = 0, type = 'time', layout = 'm d'", 'register[1].layout: "m d" is no layout of a time'),
@@ -180,7 +180,7 @@ def test_manuals_may_count_from_one():
         block = [{ address = 1, count = 4 }]
         register = [{ name = "x", address = 3, type = "s16", exponent = { address = 4 } }]""", "own")
     assert profile.reads[0].block == Block(HOLDING, 0, 4) and said(profile, "0000 0000 0005 0001") == {"x": 50.0}
-    with pytest.raises(ConfigError, match="0 is not possible where the first address is 1"):
+    with pytest.raises(ConfigError, match="0 is before the first address, 1"):
         parse_profile("first_address = 1\nblock = [{ address = 0, count = 4 }]", "own")
 
 

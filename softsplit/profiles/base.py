@@ -1,6 +1,6 @@
-"""Find where the registers of a device begin: SunSpec models stand one behind another, in any order. Pure.
+"""Find a SunSpec model in a device: models follow each other in any order. Pure.
 
-    SunS (2)   model 1 (1), length (1), so many registers   model 103 (1), length (1), ...   0xFFFF (1)
+    SunS (2)   model 1 (1), length (1), registers (length)   model 103 (1), length (1), ...   0xFFFF (1)
 """
 
 from collections.abc import Callable
@@ -10,24 +10,24 @@ from typing import Generic, TypeVar
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import Table
 
-STARTS = (40000, 50000, 0)  # where the first of them may stand; SunSpec Information Model Specification
+STARTS = (40000, 50000, 0)  # possible addresses of the mark; SunSpec Information Model Specification
 MARK = b"SunS"
-LAST = 0xFFFF  # in the place of a model
+LAST = 0xFFFF  # instead of another model
 MOST_MODELS = 60
 
-Whole = TypeVar("Whole")  # a profile, which is a module above
+Whole = TypeVar("Whole")  # Profile, whose module imports this one
 
 
 @dataclass(frozen=True, eq=False)
 class Base(Generic[Whole]):
-    """The SunSpec `model` that a profile is of; the addresses of `relative` begin at that model's number."""
+    """The SunSpec `model` that a profile describes; addresses in `relative` count from the model's number."""
 
     model: int
     relative: Whole
 
 
 def find_model(model: int, read: Callable[[Block], bytes | None]) -> int | None:
-    """Return where a SunSpec model begins, at its number; `read` gives what a device says, or None."""
+    """Return the address of a SunSpec model's number, or None; `read` returns a block's data, or None."""
     for start in STARTS:
         if read(Block(Table.HOLDING_REGISTERS, start, 2)) == MARK:
             return _walk(model, start + 2, read)

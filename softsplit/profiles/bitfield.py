@@ -1,4 +1,4 @@
-"""Which bits of its registers a value takes: all of them, one byte, or those under a mask. Pure."""
+"""The bits of its registers that a value takes: all of them, one byte, or those under a mask. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from softsplit.protocol.numbers import NUMBERS, NumberType, mod10, whole
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`width` bits from `shift` on, of a number that registers make, the big end first."""
+    """`width` bits from `shift` on in the number that the registers form, big end first."""
 
     shift: int
     width: int
@@ -17,7 +17,7 @@ class Span:
         return raw >> self.shift & self._ones
 
     def put(self, raw: int, bits: int) -> int:
-        """Return the number with these bits in their place."""
+        """Return `raw` with these bits replaced."""
         return raw & ~(self._ones << self.shift) | (bits & self._ones) << self.shift
 
     @property
@@ -27,9 +27,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The bits of a value: where it is read (`own`), what it overwrites (`written`), what may say that
-    there is none (`said`); and the type of `number` that they are. `mask` hides some bits of what is no
-    number.
+    """The bits of a value: those that are read (`own`), overwritten (`written`) and compared with
+    `not_available` (`said`), and their type of `number`. `mask` hides some bits of a value that is no number.
     """
 
     own: Span
@@ -40,11 +39,11 @@ class Field:
 
 
 def field_of(type_name: str, count: int, mask: int | None, byte: str) -> Field:
-    """Return the bits that a value of this type takes of `count` registers. Raises ConfigError."""
+    """Return the bits that a value of this type takes in `count` registers. Raises ConfigError."""
     size = 16 * count
     everything, all_bits = Span(0, size), (1 << size) - 1
     if mask is not None and (not isinstance(mask, int) or isinstance(mask, bool) or not 0 < mask <= all_bits):
-        raise ConfigError(f"{show(mask)} takes no bits of {count} registers; write it like mask = 0x0F00", "mask")
+        raise ConfigError(f"{show(mask)} is no mask of {count} registers; write it like 0x0F00", "mask")
     if type_name not in NUMBERS:
         return Field(everything, everything, everything, all_bits if mask is None else mask)
     number = mod10(count) if type_name == "mod10" else NUMBERS[type_name]
@@ -57,6 +56,6 @@ def field_of(type_name: str, count: int, mask: int | None, byte: str) -> Field:
     shift = (mask & -mask).bit_length() - 1
     part = Span(shift, mask.bit_length() - shift)
     if mask.bit_count() != part.width:
-        raise ConfigError(f"0x{mask:X} has bits that stand apart; allowed are neighbours, like 0x0F00", "mask")
+        raise ConfigError(f"the bits of 0x{mask:X} are not next to each other; write it like 0x0F00", "mask")
     return Field(part, part, plain, all_bits,
                  whole(f"{type_name} of {part.width} bits", part.width, type_name.startswith("s")))

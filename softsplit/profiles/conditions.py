@@ -1,14 +1,14 @@
-"""What other registers say of a value: that it is below zero, or that it is one at all."""
+"""Other registers that decide about a value: its sign, or whether the device has it at all."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Other = TypeVar("Other")  # a register, which is a module above
+Other = TypeVar("Other")  # Register, whose module imports this one
 
 
 @dataclass(frozen=True, eq=False)
 class Sign(Generic[Other]):
-    """A register which says that a number is below zero, by being `negative`."""
+    """A register that holds `negative` when the number is below zero."""
 
     register: Other
     negative: int = 1
@@ -16,7 +16,7 @@ class Sign(Generic[Other]):
 
 @dataclass(frozen=True, eq=False)
 class Where(Generic[Other]):
-    """A register which has to say one of these: on another device a place may be something else."""
+    """A register that must hold one of these counts: on other devices the address means something else."""
 
     register: Other
     equals: tuple[int, ...]

@@ -1,6 +1,6 @@
-"""The content of a profile's file, made into a Profile."""
+"""Build a Profile from the content of its file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -37,13 +37,13 @@ SAYS_KEYS = ("starts_with", "equals")
 NAMED_KEYS = ("vendor", "product")
 IDENTIFY_KEYS = (*BLOCK_KEYS, "type", *ORDER_KEYS, "mask", "byte", "encoding", "characters", *SAYS_KEYS)
 EXAMPLES = {key: f"{key} = [{{ address = 0x5B00, count = 2 }}]" for key in ("readable", "alone")}
-ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count, and how many of that a register takes
+ADDRESSINGS = {"registers": 1, "bytes": 2}  # what addresses count: how many addresses a register takes
 EVERYWHERE = Block(Table.HOLDING_REGISTERS, 0, ADDRESSES)
 MOST_IDENTIFYING = 8  # registers
 
 
 def profile_of(content: Entry, name: str) -> Profile:
-    """Return the profile that the content of a file states. Raises ConfigError, which names the profile."""
+    """Build the profile. Raises ConfigError, which names the profile."""
     try:
         hints.require_keys(content, PROFILE_KEYS)
         habits = _habits(content)
@@ -61,7 +61,7 @@ def profile_of(content: Entry, name: str) -> Profile:
             readable=readable or ([EVERYWHERE] if base else ()), base=base,
             alone=_each(content, "alone", partial(block_of, habits=habits)),
             reads=reads,
-            identify=_identify(content.get("identify", []), habits),
+            identify=_identify(content, habits),
             registers=guarded,
             max_count=content.get("max_count", MAX_REGISTERS), gap=content.get("gap", 0.0),
             unused=content.get("unused"), same_tables=content.get("same_tables", False),
@@ -71,7 +71,7 @@ def profile_of(content: Entry, name: str) -> Profile:
 
 
 def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ...]) -> Base[Profile]:
-    """Return the SunSpec model from which these count their addresses."""
+    """Return the SunSpec model from which the addresses of these count."""
     with checks.inside("base"):
         entry: Entry = checks.require_type(stated, dict, "", "base = { sunspec = 103 }")
         checks.require_keys(entry, ("sunspec",))
@@ -82,7 +82,7 @@ def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ..
 
 
 def _guarded(content: Entry, habits: Habits, reads: Iterable[Read], registers: Iterable[Register]) -> Iterator[Register]:
-    """Give the registers, those of the block in which `where` stands with that condition."""
+    """Yield the registers; those in the block of the profile's `where` register get that condition."""
     where = where_of(content, habits) if "where" in content else None
     home = next((read.block for read in reads if where and read.block.contains(where.register.block)), None)
     if where and not home:
@@ -102,11 +102,13 @@ def _habits(content: Entry) -> Habits:
     return Habits(ADDRESSINGS[addressing], orders_of(content, {}), first)
 
 
-def _each(content: Entry, key: str, build: Callable[[Entry], Item]) -> tuple[Item, ...]:
+def _each(content: Entry, key: str, build: Callable[[Entry], Item],
+          most: int = MOST_REGISTERS) -> tuple[Item, ...]:
+    """Build a value from each table in a list. Raises ConfigError, inside the table's number."""
     entries = []
     example = EXAMPLES.get(key, f"[[{key}]]")
     stated = checks.require_type(content.get(key, []), list, key, example)
-    for number, entry in enumerate(checks.require_few(stated, MOST_REGISTERS, "of them", key), 1):
+    for number, entry in enumerate(checks.require_few(stated, most, "of them", key), 1):
         with checks.inside(f"{key}[{number}]"):
             entries.append(build(checks.require_type(entry, dict, "", example)))
     return tuple(entries)
@@ -118,19 +120,16 @@ def _read(entry: Entry, habits: Habits) -> Read:
     return Read(block, name, checks.require_seconds(entry.get("every", 1.0), "every"))
 
 
-def _identify(stated: object, habits: Habits) -> list[Identify | Named]:
-    """Return what tells the device: one table, or several in a list."""
-    if not isinstance(stated, list):
-        with checks.inside("identify"):
-            return [_told_by(checks.require_type(stated, dict, "", "[identify]"), habits)]
-    found = []
-    for number, entry in enumerate(checks.require_few(stated, MOST_IDENTIFYING, "of them", "identify"), 1):
-        with checks.inside(f"identify[{number}]"):
-            found.append(_told_by(checks.require_type(entry, dict, "", "[[identify]]"), habits))
-    return found
+def _identify(content: Entry, habits: Habits) -> Sequence[Identify | Named]:
+    """Return the ways to recognise the device, from one table or a list of them."""
+    stated = content.get("identify", [])
+    if isinstance(stated, list):
+        return _each(content, "identify", partial(_recognised_by, habits=habits), MOST_IDENTIFYING)
+    with checks.inside("identify"):
+        return [_recognised_by(checks.require_type(stated, dict, "", "[identify]"), habits)]
 
 
-def _told_by(stated: Entry, habits: Habits) -> Identify | Named:
+def _recognised_by(stated: Entry, habits: Habits) -> Identify | Named:
     if any(key in stated for key in NAMED_KEYS):
         checks.require_keys(stated, NAMED_KEYS)
         return Named(**{key: checks.require_type(each, str, key) for key, each in stated.items()})

@@ -1,4 +1,4 @@
-"""Format the values of registers for a person: text and unit of measure. Pure."""
+"""Format the values of registers for people: text and unit of measure. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import Value, parse_resolution
 
 DIGITS = {"f16": 4, "f32": 7, "f64": 15, "e8s24": 8, "e8u24": 8}  # that a float has
-ABSENT = "absent"  # what the device itself calls not available
+ABSENT = "absent"  # the device itself says "not available"
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the bytes of one register say; the value is None where there is none."""
+    """A register and its value; None if it has none."""
 
     register: Register
     value: Value | None
@@ -25,7 +25,7 @@ class Named:
 
     @property
     def measure(self) -> str:
-        """The unit of measure; a state and what is absent have none."""
+        """The unit of measure; "" for a state or no value."""
         is_measured = isinstance(self.value, (int, float))
         return parse_resolution(self.register.resolution)[1] if is_measured else ""
 
@@ -66,7 +66,7 @@ def items_of(block: Block, data: bytes) -> list[int]:
 
 
 def _bits(bits: tuple[bool, ...] | tuple[str, ...]) -> str:
-    """One bit is on or off; of several the numbers of those that are on, the first is 0; or their names."""
+    """A single bit as on or off; of several, the names or numbers (from 0) of those that are on."""
     if not bits or isinstance(bits[0], str):
         return printable(", ".join(map(str, bits))) or "none"
     if len(bits) == 1:

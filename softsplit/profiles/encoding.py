@@ -1,4 +1,4 @@
-"""Encode values for registers: the contrary of `Register.decode`. Pure."""
+"""Encode values for registers: the reverse of `Register.decode`. Pure."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -12,12 +12,12 @@ from softsplit.protocol.values import EXACT, Value
 
 
 def encode(register: Register, value: Value | Decimal | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
-    """Return the bytes of a register's `parts` that say this value, numbers in its unit of measure.
+    """Return the bytes of a register's `parts` for a value, numbers in its unit of measure.
 
-    Other values that share these registers are taken over from `into`. `factor` is what its other registers
-    make of a count, `Register.factor` of what they say. None is written as the first pattern of
-    `not_available`, or as nan. Raises OverflowError when the value does not fit, or would say "not
-    available", unless the `nearest` that fits will do; and ValueError when the type cannot say it.
+    Other values in the same registers are kept from `into`. `factor` is `Register.factor` of its other
+    registers. None is written as the first pattern of `not_available`, or as nan. With `nearest`, a value
+    that does not fit becomes the nearest that does. Raises OverflowError if the value does not fit, or would
+    mean "not available"; ValueError if the type has no such value.
     """
     orders = register.word_order, register.byte_order
     if register.block.table.holds_bits:
@@ -36,9 +36,7 @@ def encode(register: Register, value: Value | Decimal | None, factor: Decimal = 
 
 
 def encode_exactly(register: Register, value: Value | Decimal, factor: Decimal = ONE) -> bytes:
-    """As `encode`, for what a person has written, which is not rounded. Raises ValueError where the register
-    would say something else.
-    """
+    """As `encode`, for values written by a person. Raises ValueError, too, if the register would round it."""
     words = encode(register, value, factor)
     if register.row.number and isinstance(value, (int, float, Decimal)):
         said, meant = register.exact(words, factor), value if isinstance(value, Decimal) else Decimal(repr(value))
@@ -50,12 +48,12 @@ def encode_exactly(register: Register, value: Value | Decimal, factor: Decimal =
 
 
 def can_say(register: Register, text: str) -> bool:
-    """Whether there are all characters of a text in the encoding of a register; `encode` writes others as "?"."""
+    """Whether the encoding of a register has all characters of a text; `encode` writes others as "?"."""
     return text.encode(register.writing.encoding, "ignore").decode(register.writing.encoding) == text
 
 
 def _absent(register: Register) -> int:
-    """The pattern that says "no value"."""
+    """The pattern for "not available"."""
     if register.not_available:
         return register.not_available[0]
     if register.row.number is None or register.type not in FLOATS:
@@ -64,7 +62,7 @@ def _absent(register: Register) -> int:
 
 
 def _pattern(register: Register, value: Value | Decimal) -> int:
-    """What is no number, as the bits of its registers."""
+    """The bits of the registers for a value that is no number."""
     if isinstance(value, Decimal):
         raise ValueError(f'"{register.name}" cannot say a number')
     if register.type == "bits":
@@ -73,7 +71,7 @@ def _pattern(register: Register, value: Value | Decimal) -> int:
 
 
 def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int | float:
-    """How many counts a value is, whole where the type is."""
+    """The value in counts; whole if the type is."""
     if isinstance(value, str):
         named = [count for count, name in register.states.items() if name == value]
         if not named:
@@ -94,7 +92,7 @@ def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int 
 
 
 def _bits(register: Register, value: Value | Decimal | None, count: int) -> Iterable[bool]:
-    """The bits that a value of bits says: all of them in a row, or the names of those that are on, or a number."""
+    """The bits of a value: a number, a sequence of bits, or the names of those that are on."""
     if isinstance(value, int) and 0 <= value < 1 << count:
         return (bool(value >> number & 1) for number in range(count))
     if not isinstance(value, (tuple, list)) or len(value) > count:

@@ -1,4 +1,4 @@
-"""Blocks and registers as the file of a profile states them, made into values."""
+"""Build blocks and registers from the tables of a profile's file. All raise ConfigError."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -34,8 +34,8 @@ EXAMPLES = {
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What a profile says of all its registers: addresses that each takes, the first address that its
-    manual counts from, and orders; of the factors of a register, also the table.
+    """Defaults for all registers of a profile: addresses per register, orders, and the first address of its
+    manual; for the factors of a register, also its table.
     """
 
     step: int
@@ -45,7 +45,7 @@ class Habits:
 
 
 def orders_of(entry: Entry, usual: dict[str, str]) -> dict[str, str]:
-    """Return which end comes first, as `entry` says or else as usual; "cdab" and its like say both."""
+    """Return word_order and byte_order of `entry`, or else the usual ones; "cdab" and the like set both."""
     orders = {key: checks.require_type(entry.get(key, usual.get(key, "big")), str, key) for key in ORDER_KEYS}
     for key in ORDER_KEYS:
         if both := WORD_ORDERS.get(orders[key].lower()):
@@ -78,16 +78,15 @@ def text_of(entry: Entry, key: str) -> str:
 
 
 def registers_of(entry: Entry, habits: Habits) -> list[Register]:
-    """Return one register, or as many as `repeat` says, one after another; {n} in the name counts from 1.
+    """Return one register, or `repeat` of them; {n} in the name counts from 1.
 
-    Each begins `stride` addresses after the one before, or where that ends. Their factors are the same
-    registers.
+    Each begins `stride` addresses after the one before, or where that ends. All have the same factors.
     """
     hints.require_keys(entry, REGISTER_KEYS)
     first = register_of(entry, habits)
     if "repeat" not in entry:
         if "stride" in entry:
-            raise ConfigError("belongs to repeat", "stride")
+            raise ConfigError("needs repeat", "stride")
         return [first]
     if "{n}" not in first.name:
         raise ConfigError(f'"{first.name}" has no {{n}} for the number of each', "name")
@@ -136,13 +135,13 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
 
 
 def _place(entry: Entry, type_name: str, habits: Habits, allowed: Collection[str]) -> tuple[Block, list[int]]:
-    """Return the first block of a register, and the addresses of all when they are no neighbours."""
+    """Return the first block of a register, and all addresses if they are not adjacent."""
     if type_name not in COUNTED and "count" in entry:
         raise ConfigError(f"only {', '.join(COUNTED)} take a count; a {type_name} has its own", "count")
     if "addresses" in entry:
         for key in ("address", "count"):
             if key in entry:
-                raise ConfigError("addresses say that already; leave it out", key)
+                raise ConfigError("leave it out beside addresses", key)
         stated = checks.require_type(entry["addresses"], list, "addresses", EXAMPLES["addresses"])
         blocks = []
         for number, address in enumerate(checks.require_few(stated, MOST_REGISTERS, "of them", "addresses"), 1):
@@ -170,7 +169,7 @@ def _table_of(entry: Entry, key: str) -> Entry:
 
 
 def _factor(entry: Entry, name: str, habits: Habits, key: str, allowed: Sequence[str] = FACTOR_KEYS) -> Register:
-    """Return another register that has a say in a number; its table and orders are the number's."""
+    """Return another register that changes a number; by default it has the number's table and orders."""
     with checks.inside(key):
         hints.require_keys(entry, allowed)
         register = register_of({"name": name, **entry}, habits, (*allowed, "name"))
@@ -197,7 +196,7 @@ def _sign(entry: Entry, name: str, habits: Habits) -> Sign[Register] | None:
 
 
 def where_of(entry: Entry, habits: Habits) -> Where[Register]:
-    """Return the register that has to say something, and what."""
+    """Return the condition of a `where` key."""
     stated = checks.require_type(entry["where"], dict, "where", EXAMPLES["where"])
     equals = stated.get("equals", [])
     place = {key: value for key, value in stated.items() if key != "equals"}

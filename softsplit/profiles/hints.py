@@ -1,7 +1,6 @@
-"""What others call keys, types and tables of a profile, so that no guess at the nearest word leads astray.
+"""Other programs' words for keys, types and tables of a profile, for the hint in an error.
 
-The nearest word to int16 would be u16, and -500 W would read 65036 W. So there is a list, and only what
-does not stand in it is compared.
+The word most similar to int16 is u16, which would show -500 W as 65036 W. So a list goes before similarity.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -36,7 +35,7 @@ KEY_WORDS = {
     "scale_factor": "exponent", "sf": "exponent", "data_type": "type", "datatype": "type", "format": "type",
     "length": "count", "size": "count", "quantity": "count", "nan": "not_available", "invalid": "not_available",
     "enum": "states", "map": "states", "values": "states", "bit": "mask", "bitmask": "mask", "interval": "every",
-    "period": "every", "scan_interval": "every", "title": "title", "description": "title",
+    "period": "every", "scan_interval": "every", "description": "title",
 }
 KEY_EXAMPLES = {"resolution": 'resolution = "0.1 V"', "word_order": 'word_order = "little", or "cdab"',
                 "table": 'table = "input registers"', "mask": "mask = 0x0004 for bit 2"}
@@ -60,12 +59,12 @@ def require_keys(entry: Iterable[str], allowed: Collection[str]) -> None:
 
 
 def require_type_name(name: str, but: Collection[str] = (), key: str = "type") -> None:
-    """Raise ConfigError for what is no type, or one of those that are not possible here."""
+    """Raise ConfigError for an unknown type, or one of `but`, which are not possible here."""
     _require(name, [each for each in TYPES if each not in but], TYPE_WORDS, "type", key)
 
 
 def require_table(name: str) -> None:
-    """Raise ConfigError for what is no table."""
+    """Raise ConfigError for an unknown table."""
     words = {word: table.value for word, table in TABLE_WORDS.items()} | {str(table.function): table.value for table in Table}
     _require(name, [table.value for table in Table], words, "table", "table")
 
@@ -78,9 +77,9 @@ def _require(name: str, words: Collection[str], others: Mapping[str, str], what:
 
 
 def place_of(stated: object, table: Table | None, first: int) -> tuple[Table, int]:
-    """Return the table and the protocol address that a profile states, which is a number counted from
-    `first` on; or a text as manuals write addresses, "40001", which names a table where `table` does not.
-    Raises ConfigError.
+    """Return the table and the protocol address that a profile states. Raises ConfigError.
+
+    It is a number counted from `first`, or a text as in manuals: "40001" also names the table.
     """
     if isinstance(stated, str):
         named, address = numbered(stated) or parse_address(stated, table, "address")[:2]
@@ -91,5 +90,5 @@ def place_of(stated: object, table: Table | None, first: int) -> tuple[Table, in
     if meant := meant_by(address):
         raise ConfigError(f"{address} is not an address; {meant}", "address")
     if address < first:
-        raise ConfigError(f"{show(address)} is not possible where the first address is {first}", "address")
+        raise ConfigError(f"{show(address)} is before the first address, {first}", "address")
     return table or Table.HOLDING_REGISTERS, address - first

@@ -1,4 +1,4 @@
-"""What tells a make of device: what a register says, or how it names itself."""
+"""How to recognise a make of device: by a register, or by its identification."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,9 +15,7 @@ OBJECTS = {0: "vendor", 1: "product", 2: "revision"}  # of function 43/14; MAP 6
 
 
 def nameplate_of(**texts: object) -> Nameplate | None:
-    """Return what a device calls itself, by the words of OBJECTS; None when nothing of it is said. Raises
-    ConfigError.
-    """
+    """Return the identification with texts by the words of OBJECTS; None without any. Raises ConfigError."""
     named = {key: checks.require_name(text, key) for key, text in texts.items()}
     for key, text in named.items():
         if not text and any(named.values()):
@@ -29,9 +27,9 @@ def nameplate_of(**texts: object) -> Nameplate | None:
 
 @dataclass(frozen=True, eq=False)
 class Identify:
-    """What tells a make of device: this register, when its text starts so, or it equals one of these.
+    """A register that shows the make of a device, by the start of its text or by being one of `equals`.
 
-    Raises ConfigError when the register can say neither.
+    Raises ConfigError if the register cannot be compared so.
     """
 
     register: Register
@@ -50,10 +48,10 @@ class Identify:
             raise ConfigError(f"a {kind} starts with no text; use equals", "starts_with")
         for each in self.equals:
             checks.require_type(each, str if kind == "text" else int, "equals")
-        Read(self.register.block, "identify")  # one read may ask for it
+        Read(self.register.block, "identify")  # raises if it is too long for one read
 
     def fits(self, value: values.Value | None) -> bool:
-        """Whether such a device says this in the register."""
+        """Whether this value of the register shows such a device."""
         if self.starts_with:
             return isinstance(value, str) and value.startswith(self.starts_with)
         return value in self.equals
@@ -61,7 +59,7 @@ class Identify:
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """What tells a make of device: how it calls itself (function 43/14, MAP 6.21)."""
+    """The identification that shows the make of a device (function 43/14, MAP 6.21)."""
 
     vendor: str = ""
     product: str = ""
@@ -73,5 +71,5 @@ class Named:
             raise ConfigError("vendor or product is needed, and not empty")
 
     def fits(self, named: Mapping[str, str]) -> bool:
-        """Whether such a device calls itself so, by the words of OBJECTS."""
+        """Whether such a device identifies itself so, by the words of OBJECTS."""
         return all(named.get(key, "") == said for key, said in (("vendor", self.vendor), ("product", self.product)) if said)

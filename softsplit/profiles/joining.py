@@ -1,8 +1,8 @@
-"""What registers say, from one answer or from several that were given at about the same time. Pure.
+"""Calculate the values of registers from one answer, or from several taken at about the same time. Pure.
 
-A power of ten, a ratio or a sign may stand in another block than its number. One that has changed since
-would make a wrong number of it: so they are joined from one answer where they stand in one, else from
-readings no further apart than two periods (of the slower of the two); otherwise there is no value.
+A power of ten, a ratio or a sign may be in another block than its number, and one that has changed meanwhile
+would give a wrong value. So they come from the same answer if possible, else from readings at most two
+periods (of the slower one) apart; otherwise there is no value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ APART = 2.0  # periods
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The data of a block as it came over the wire; when it was taken, and how often it is, in seconds.
+    """The data of a block as on the wire, when it was taken, and its period, in seconds.
 
-    `every` is 0 when nobody knows: then it is joined with nothing else.
+    `every` is 0 if the period is unknown: then the answer is joined only with one taken at the same time.
     """
 
     block: Block
@@ -30,7 +30,7 @@ class Answer:
     every: float = 0.0
 
     def part(self, block: Block) -> bytes:
-        """The data of a block that lies in this one."""
+        """The data of a block within this one."""
         span = self.block.span(block)
         if block.table.holds_bits:
             return pack_bits(unpack_bits(self.data, self.block.count)[span])
@@ -43,9 +43,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a register says, None when there is no value; `taken_at` is the time of the oldest answer it is
-    from.
-    """
+    """The value of a register, None if it has none; `taken_at` is the time of the oldest answer used."""
 
     value: Value | None
     taken_at: float
@@ -53,7 +51,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Exactly:
-    """The number that a register says, without any rounding; as Said."""
+    """As Said, with the number of a register without any rounding."""
 
     value: Decimal | None
     taken_at: float
@@ -61,8 +59,8 @@ class Exactly:
 
 @dataclass(frozen=True, slots=True)
 class _Joined:
-    """The data of a register, what others make of it, and the time of the oldest answer; no data when one
-    is missing.
+    """The data of a register, the factor from others, and the time of the oldest answer; no data if one is
+    missing.
     """
 
     taken_at: float
@@ -71,19 +69,20 @@ class _Joined:
 
 
 def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Said]:
-    """Return what each register says whose own first part lies in one of the answers; the newest counts."""
+    """Return the values of the registers whose first part is in one of the answers; the newest counts."""
     return {each: _said(each, found) for each, found in _joined(registers, answers).items()}
 
 
 def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
-    """Return what a register says that begins in the answer `home`; what is not there is from the newest of
-    the others, the newest first, if that fits.
+    """Return the value of a register that begins in the answer `home`.
+
+    Parts outside `home` come from the first answer in `newest` that has them, if its time fits.
     """
     return _said(register, _join(register, home, tuple(newest)))
 
 
 def numbers_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Exactly]:
-    """Return the number that each register says, likewise."""
+    """As `said_by`, with exact numbers."""
     return {each: Exactly(each.exact(found.data, found.factor) if found.data else None, found.taken_at)
             for each, found in _joined(registers, answers).items()}
 
@@ -118,7 +117,7 @@ def _join(register: Register, home: Answer, newest: Sequence[Answer]) -> _Joined
 
 
 def _answer_of(part: Block, home: Answer, newest: Sequence[Answer]) -> Answer | None:
-    """Return where a part is taken from: the answer its value stands in, or another one that is as good."""
+    """Return the answer for a part: `home`, or the newest other one that has it, if its time fits."""
     if home.block.contains(part):
         return home
     other = next((each for each in newest if each.block.contains(part)), None)

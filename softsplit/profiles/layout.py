@@ -1,4 +1,4 @@
-"""Check that the blocks of a profile do not overlap, in the time of a sort."""
+"""Check that the blocks of a profile do not overlap, as fast as sorting them."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from softsplit.protocol.blocks import Block
 
 
 class Layout:
-    """Blocks, none of which overlaps another. Raises ConfigError, inside `what`, when two do."""
+    """Blocks that do not overlap. Raises ConfigError, inside `what`, if two do."""
 
     def __init__(self, what: str, blocks: Sequence[Block]):
         numbered = sorted(enumerate(blocks, 1), key=lambda each: _place(each[1]))
@@ -20,13 +20,13 @@ class Layout:
         self._places = [_place(block) for block in self._blocks]
 
     def holds(self, block: Block) -> bool:
-        """Whether one of the blocks contains this one."""
+        """Whether one of the blocks contains `block`."""
         index = bisect_right(self._places, _place(block)) - 1
         return index >= 0 and self._blocks[index].contains(block)
 
 
 def require_unique(names: Iterable[tuple[object, ...]], what: str) -> None:
-    """Raise ConfigError when two of the names, which a table may precede, are one."""
+    """Raise ConfigError if two names are equal; a table may stand before each name."""
     seen: set[tuple[object, ...]] = set()
     for number, name in enumerate(names, 1):
         if name in seen:

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 def shipped_profiles() -> list[str]:
-    """Names of the profiles that come with softsplit."""
+    """Return the names of the profiles that come with softsplit."""
     return sorted(entry.name.removesuffix(".toml") for entry in HERE.iterdir()
                   if entry.name.endswith(".toml"))
 
@@ -20,7 +20,7 @@ def shipped_profiles() -> list[str]:
 def load_profile(name: str, directory: Path | str = ".") -> Profile:
     """Return the shipped profile of this name, or the one in a .toml file relative to `directory`.
 
-    Raises ConfigError when there is none, or when it is wrong.
+    Raises ConfigError if there is none, or if it is wrong.
     """
     if not name.endswith(".toml"):
         checks.require_word(name, shipped_profiles(), "profile", also=", or a path that ends in .toml")
@@ -39,12 +39,12 @@ def _shipped(name: str) -> Profile:
 
 
 def text_of_shipped(name: str) -> str:
-    """The file of a shipped profile, comments and all."""
+    """Return the file of a shipped profile, with its comments."""
     return (HERE / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def parse_profile(text: str, name: str) -> Profile:
-    """Return the profile that `text` states in TOML. Raises ConfigError, which names the profile."""
+    """Parse a profile in TOML. Raises ConfigError, which names the profile."""
     try:
         content = tomlfile.parse(text)
     except ConfigError as error:

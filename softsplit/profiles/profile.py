@@ -22,7 +22,7 @@ from softsplit.protocol.values import Value
 Item = TypeVar("Item")
 MOST_BLOCKS = 1000
 MOST_REGISTERS = 10_000
-WRITTEN = {"reads": "block", "registers": "register"}  # how keys of ours are called in a file
+WRITTEN = {"reads": "block", "registers": "register"}  # their keys in a file
 
 
 @checks.plainly_signed
@@ -30,17 +30,19 @@ WRITTEN = {"reads": "block", "registers": "register"}  # how keys of ours are ca
 class Profile:
     """What one make of device looks like on the bus.
 
-    `reads` is what is polled, each one request, exactly as stated. `readable` is what the device itself
-    answers (by default the blocks of the reads). `alone` are blocks that say something else when nothing
-    but them is read than as a part of a longer read. `functions` are the function codes it knows; by
-    default those which read `readable`, and those which usually write it. `identify` is how the device is
-    recognised: all of them have to fit. `max_count` is how many registers the device gives in one answer,
-    and `gap` the seconds it wants between an answer and the next request. `unconfirmed` says in words what
-    no two sources agree on. `unused` is what registers say that are readable and have no name;
-    `same_tables` that holding and input registers are the same. `vendor`, `product` and `revision` are what
-    the device calls itself to masters that ask (functions 17 and 43/14). With a `base`, nothing is polled
-    before the place of the registers was found; see `located`. Raises ConfigError when they contradict each
-    other.
+    `reads`            the reads to poll, each one request, exactly as stated
+    `readable`         the blocks that the device answers; by default those of `reads`
+    `alone`            blocks that differ when read alone from the same registers in a longer read
+    `functions`        its function codes; by default those that read, and usually write, `readable`
+    `identify`         how to recognise the device; all must fit
+    `max_count`, `gap` registers in one answer, and seconds between an answer and the next request
+    `unconfirmed`      in words, what no two sources agree on
+    `unused`           the content of readable registers without a name
+    `same_tables`      holding and input registers are the same
+    `vendor`, `product`, `revision`    its answer to functions 17 and 43/14
+    `base`             nothing is polled until the SunSpec model is found; see `located`
+
+    Raises ConfigError if they contradict each other.
     """
 
     name: str
@@ -80,7 +82,7 @@ class Profile:
         require_unique(((register.name,) for register in self.registers), "register")
         self._settle_functions(blocks)
         checks.settle(self, readable=tuple(merge(self.readable or blocks)))
-        readable = Layout("readable", self.readable)  # only registers overlap that begin at other addresses
+        readable = Layout("readable", self.readable)  # merged: only registers on different grids can overlap
         self._check_readable(readable, blocks)
         self._check_registers(polled if blocks else readable, readable)
 
@@ -135,30 +137,28 @@ class Profile:
 
     @property
     def stated(self) -> "Profile":
-        """What it says, at addresses from its base on, where it has one."""
+        """The profile as its file states it: with a base, at addresses relative to that."""
         return self.base.relative if self.base else self
 
     def located(self, at: int | None) -> "Profile":
-        """The same, of a device on which a SunSpec model begins at this address; None where nobody knows yet."""
+        """The profile of a device whose SunSpec model begins at this address; None while unknown."""
         return self if self.base is None or at is None else _located(self, at)
 
     def registers_in(self, block: Block) -> list[Register]:
-        """The registers that lie whole in a block, in their own order."""
+        """The registers whose first part is in a block, in their own order."""
         return [register for register in self.registers if block.contains(register.parts[0])]
 
     def decode(self, block: Block, data: bytes) -> dict[Register, Value | None]:
-        """Return what the registers in a block say, from its data as it came over the wire, and from
-        nothing else.
-        """
+        """Return the values of the registers in a block, from its data alone, as on the wire."""
         return {register: said.value for register, said in self.said([Answer(block, data)]).items()}
 
     def said(self, answers: Iterable[Answer]) -> dict[Register, Said]:
-        """Return what the registers in these answers of one unit say, in their own order; see `joining`."""
+        """Return the values of the registers in these answers of one unit; see `joining`."""
         return said_by(self.registers, tuple(answers))
 
     @property
     def is_joined(self) -> bool:
-        """Whether some of its values stand in several of its blocks."""
+        """Whether some values need several blocks."""
         return any(len(register.needs) > 1 and not any(all(read.block.contains(part) for part in register.needs)
                                                        for read in self.reads) for register in self.registers)
 
@@ -169,13 +169,13 @@ class Profile:
 
     @property
     def step(self) -> int:
-        """How many addresses each register takes."""
+        """The number of addresses of each register."""
         return max(block.step for block in self.readable)
 
 
 @lru_cache(256)
 def _located(profile: Profile, at: int) -> Profile:
-    """Put what a profile says of a SunSpec model where that begins."""
+    """Move the reads and registers of a SunSpec model to where it begins."""
     assert profile.base is not None
     relative = profile.base.relative
     return replace(profile, base=None, reads=[replace(each, block=_moved(each.block, at)) for each in relative.reads],
@@ -183,7 +183,7 @@ def _located(profile: Profile, at: int) -> Profile:
 
 
 def moved(register: Register, by: int) -> Register:
-    """A register, and what has a say in it, so many addresses on."""
+    """A register and the registers it depends on, `by` so many addresses further on."""
     return replace(
         register, block=_moved(register.block, by), addresses=[address + by for address in register.addresses],
         exponent=moved(register.exponent, by) if register.exponent else None, times=[moved(each, by) for each in register.times],
@@ -196,13 +196,13 @@ def _moved(block: Block, by: int) -> Block:
 
 
 def _all(items: Iterable[Item], kind: type[Item], most: int, key: str) -> tuple[Item, ...]:
-    """Return what a profile lists, if it is of this kind and not too much."""
+    """Return the items. Raises ConfigError if they are too many or of another kind."""
     found = checks.require_few(tuple(items), most, "of them", WRITTEN.get(key, key))
     return checks.require_all(found, kind, WRITTEN.get(key, key)) if found else ()
 
 
 def _check_constant(register: Register, key: str) -> None:
-    """Refuse a constant that the register cannot say."""
+    """Refuse a constant that the register cannot hold."""
     if register.constant is None:
         return
     try:
@@ -212,7 +212,7 @@ def _check_constant(register: Register, key: str) -> None:
 
 
 def _function(stated: object) -> int:
-    """Return a function code, if a device may know it."""
+    """Return a function code. Raises ConfigError unless profiles may state it."""
     code = checks.require_type(stated, int, "functions")
     if code not in DATA_ACCESS:
         raise ConfigError(f"function {show(code)} is not possible; allowed are "

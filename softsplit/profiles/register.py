@@ -1,4 +1,4 @@
-"""A register of a profile: a named value, where it stands, how it is written, what one count is worth."""
+"""A register of a profile: a named value, its place, its type, and what one count is worth."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,29 +17,30 @@ from softsplit.protocol.numbers import MOST_MOD10
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.times import EXAMPLE, parse_layout
 
-LARGEST_EXPONENT = 30  # of ten; what says more is no exponent
+LARGEST_EXPONENT = 30  # of ten; more than that is no exponent
 ONE = Decimal(1)
-FLOATS = ("f16", "f32", "f64")  # which have a pattern for what is no number
+FLOATS = ("f16", "f32", "f64")  # types that can say nan
 
 
 @checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Register:
-    """A named value: where it stands, how it is written, what one count is worth. For people and tools only.
+    """A named value: its place, its type, and what one count is worth. For people and tools only.
 
-    `resolution` is text like "0.1 V"; below zero, "-0.1 W", where the device counts the other way round.
-    `not_available` are patterns, as unsigned numbers or those of the type, which say that there is no
-    value; `offset` is added after the resolution; `states` gives counts a name, `other_state` all the
-    others, and of bits each its own; `word_order` and `byte_order` say which end comes first, "big" or
-    "little". `mask` takes some bits of a whole number, `byte` says which byte of its register a u8 or s8
-    is, "high" or "low". `addresses` are those of registers that are no neighbours. `encoding` and
-    `characters` say how text is written, `layout` how a time.
+    `resolution`               text like "0.1 V"; "-0.1 W" if the device has the opposite sign
+    `offset`                   added after the resolution
+    `not_available`            patterns for "no value", as unsigned numbers or numbers of the type
+    `states`, `other_state`    names for counts and for all other counts; for bits, a name for each
+    `word_order`, `byte_order` which end comes first: "big" or "little"
+    `mask`, `byte`             the bits of a whole number; the byte, "high" or "low", of a u8 or s8
+    `addresses`                those of registers that are not adjacent
+    `encoding`, `characters`   how text is written; `layout`: how a time is
+    `exponent`, `times`, `sign`    other registers that change the number: a power of ten, ratios to multiply
+                               by, and a sign
+    `where`                    another register that shows whether the device has this value
+    `constant`                 what a derived unit of this make answers here, such as its model
 
-    Other registers may have a say in a number: `exponent` is a power of ten, `times` are ratios by which it
-    is multiplied, `sign` turns it round; `where` says on which devices it is this value at all. Then
-    `parts` and `needs` are not the same.
-
-    `constant` is what a derived unit of this make says there, as its model.
+    `parts` are the blocks of the value itself, `needs` also those of the other registers.
     """
 
     name: str
@@ -64,10 +65,10 @@ class Register:
     unconfirmed: bool = False
     constant: values.Value | None = None
     where: "Where[Register] | None" = None
-    parts: tuple[Block, ...] = field(init=False, default=())  # where the value itself stands
-    needs: tuple[Block, ...] = field(init=False, default=())  # and all else that has a say in it
-    bits: Field = field(init=False, repr=False)  # which of the bits are its own
-    worth: Decimal = field(init=False, repr=False, default=ONE)  # what one count is, as the resolution says
+    parts: tuple[Block, ...] = field(init=False, default=())
+    needs: tuple[Block, ...] = field(init=False, default=())
+    bits: Field = field(init=False, repr=False)  # those of the value
+    worth: Decimal = field(init=False, repr=False, default=ONE)  # of one count, from the resolution
 
     def __post_init__(self) -> None:
         checks.require_name(self.name, "name")
@@ -81,7 +82,7 @@ class Register:
         self._settle_parts()
         self._check_size()
         checks.settle(self, bits=field_of(self.type, self.count, self.mask, self.byte))
-        for key in ("word_order", "byte_order"):  # one that says nothing of it is as usual
+        for key in ("word_order", "byte_order"):  # an order that does not matter becomes the usual one
             if key not in self.row.keys or self.layout and not parse_layout(self.layout).is_number and key == "word_order":
                 checks.settle(self, **{key: "big"})
         checks.settle(self, not_available=tuple(map(self._pattern, _listed(self.not_available))))
@@ -92,30 +93,26 @@ class Register:
 
     @property
     def count(self) -> int:
-        """How many registers or bits the value itself takes."""
+        """The number of registers or bits of the value itself."""
         return sum(part.count for part in self.parts)
 
     @property
     def factors(self) -> "tuple[Register, ...]":
-        """The other registers which have a say in the value."""
+        """The other registers on which the value depends."""
         return (*filter(None, (self.exponent,)), *self.times, *((self.sign.register,) if self.sign else ()),
                 *((self.where.register,) if self.where else ()))
 
     @property
     def says_absent(self) -> bool:
-        """Whether the register has a way to say that there is no value."""
+        """Whether the register can say "not available"."""
         return bool(self.not_available) or self.type in FLOATS
-
-    @property
-    def _conditions(self) -> "tuple[Register, ...]":
-        return (self.where.register,) if self.where else ()
 
     @property
     def is_scaled(self) -> bool:
         return bool(self.factors)
 
     def _check_keys(self) -> None:
-        """Refuse keys that mean nothing for a value of this type."""
+        """Refuse keys that do not apply to this type."""
         kind = self.row
         allowed = kind.keys | {"type", "name", "block", "word_order", "byte_order", "unconfirmed"}
         given = {"other_state": self.other_state, "resolution": self.resolution != "1", "offset": self.offset}
@@ -154,7 +151,7 @@ class Register:
             raise ConfigError(f"a mod10 takes 1 to {MOST_MOD10} registers", "count")
 
     def _pattern(self, stated: object) -> int:
-        """Return a pattern that says "no value" as an unsigned number; it may be a number below zero, too."""
+        """Return a pattern for "no value" as an unsigned number; a profile may state a negative number."""
         stated = checks.require_type(stated, int, "not_available")
         number = self.row.number
         bits = number.bits if number and number.bits else 16 * self.count
@@ -169,11 +166,11 @@ class Register:
         return values.Writing(self.encoding or "ascii", self.characters, self.layout)
 
     def decode(self, data: bytes, factor: Decimal | None = ONE) -> values.Value | None:
-        """Return what the bytes of its `parts`, as they came over the wire, say; None when there is no value.
+        """Return the value in the bytes of its `parts`, as on the wire; None if it has none.
 
-        A number is in its unit of measure, or the name of its state; bits that have names are the names of
-        those that are on; for the rest see `values.decode`. `factor` is what other registers make of it,
-        see `factor`; when that is None, nobody knows the value.
+        A number is in its unit of measure, or the name of its state; named bits are the names of those that
+        are on; for the rest see `values.decode`. `factor` comes from `self.factor`; None means that the value
+        is unknown.
         """
         if self.block.table.holds_bits:
             if factor is None:
@@ -194,7 +191,7 @@ class Register:
         return name or self._measured(count, factor)
 
     def exact(self, data: bytes, factor: Decimal | None = ONE) -> Decimal | None:
-        """Return the number that `decode` gives, but without any rounding; None when there is none."""
+        """As `decode`, but return a number without rounding; None for any other value."""
         raw, number = self._raw(data), self.bits.number
         if self.row.number is None or factor is None or self.bits.said.of(raw) in self.not_available:
             return None
@@ -209,7 +206,7 @@ class Register:
         return int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")
 
     def factor(self, said: Mapping["Register", Any]) -> Decimal | None:
-        """What a count is multiplied by besides its resolution; None when a factor has no value."""
+        """The number by which other registers multiply a count; None if unknown, or `where` does not fit."""
         factor = ONE
         for each in self.factors:
             value = said.get(each)
@@ -230,20 +227,21 @@ class Register:
         return factor
 
     def _named(self, bits: tuple[bool, ...]) -> tuple[bool, ...] | tuple[str, ...]:
-        """The names of the bits that are on, where they have names."""
+        """The names of the bits that are on, or the bits if they have no names."""
         if not self.states:
             return bits
         return tuple(self.states.get(number, f"bit {number}") for number, bit in enumerate(bits) if bit)
 
     def _measured(self, count: int | float, factor: Decimal) -> int | float | None:
-        """What so many counts are; whole only where every count is; None when that is beyond all floats."""
-        worth, offset = values.parse_resolution(self.resolution)[0], Decimal(repr(self.offset))
+        """The value of `count` counts: an int if all counts have one; None if it is beyond all floats."""
+        worth, offset = self.worth, Decimal(repr(self.offset))
         number = Decimal(self.bits.number.written(count)) * worth * factor + offset
-        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and self.factors == self._conditions
+        is_multiplied = self.exponent or self.times or self.sign
+        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and not is_multiplied
         measured = int(number) if is_whole else float(number)
         return measured if is_whole or isfinite(measured) else None
 
 
 def _listed(stated: object) -> Iterable[object]:
-    """What may be one, or some, or none."""
+    """Return one item, several or none as a sequence."""
     return () if stated is None else (stated,) if isinstance(stated, int) else tuple(stated)  # type: ignore[arg-type]

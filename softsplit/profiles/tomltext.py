@@ -1,4 +1,4 @@
-"""A profile's content as the text of its file, a line for each block and register. Pure."""
+"""Write the content of a profile as TOML, a line for each block and register. Pure."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ BARE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 
 def quoted(text: str) -> str:
-    """A text as a basic string of TOML, in ASCII."""
+    """Return a text as a basic string of TOML, in ASCII."""
     plain = (each if each.isascii() and each.isprintable() else f"\\U{ord(each):08X}"
              for each in text.replace("\\", "\\\\").replace('"', '\\"'))
     return f'"{"".join(plain)}"'

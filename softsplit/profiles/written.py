@@ -1,4 +1,4 @@
-"""A profile as `content.profile_of` reads it: what a script has made, for other processes."""
+"""Turn a Profile back into the content of a file, to hand a script's profile to other processes."""
 
 from softsplit.profiles.content import ADDRESSINGS
 from softsplit.profiles.entries import ELSE, ORDER_KEYS, Entry
@@ -9,11 +9,11 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.values import COUNTED
 
 PLAIN_KEYS = ("offset", "mask", "byte", "encoding", "characters", "layout")
-STANDARD = {"resolution": "1", "offset": 0}  # which need not be said
+STANDARD = {"resolution": "1", "offset": 0}  # left out
 
 
 def content_of(profile: Profile) -> Entry:
-    """Return what a file would have to say for this profile."""
+    """Return the content from which `content.profile_of` builds this profile."""
     addressing = next(name for name, step in ADDRESSINGS.items() if step == profile.step)
     polled = profile.stated
     content = {
@@ -37,7 +37,7 @@ def _block(block: Block) -> Entry:
 
 
 def _value(register: Register) -> Entry:
-    """Where a register stands, and how it is written; what says nothing is left out."""
+    """Return place and type of a register, without defaults."""
     found = _block(register.block) | {"type": register.type}
     if register.type not in COUNTED or register.addresses:
         del found["count"]

@@ -63,19 +63,19 @@ def doubt_about(address: int, table: Table) -> str:
 
 
 def _is_usual(named: Table, number: int, table: Table) -> bool:
-    """Whether people write such a number of one table where another is stated, or none."""
+    """Whether people write such a number of one table where another, or none, is stated."""
     if named is table:
         return True
     return number < MOST_DISCRETE if named is Table.DISCRETE_INPUTS else not table.holds_bits
 
 
 def _meant(stated: int, address: int, named: Table, table: Table | None = None) -> str:
-    """How to write a number of a manual."""
+    """Say how to write a manual's number."""
     words = f"address = {address}" if named is table else f'table = "{named}", address = {address}'
     return f'if number {address + 1} of the {named} is meant, write {words}, or address = "{stated}" as text'
 
 
 def meant_by(stated: int) -> str:
-    """Say how to write what is no protocol address, but a number as manuals write it; "" where it is none."""
+    """Say how to write a manual's number that is no protocol address, such as 400001; "" for any other."""
     found = numbered(str(stated)) if stated >= ADDRESSES else None
     return _meant(stated, found[1], found[0]) if found else ""
