@@ -46,7 +46,7 @@ def test_the_reason_is_told_once_in_the_log_and_stands_in_the_status_until_the_u
         assert master.ask(1, ASKED) == master.ask(1, ASKED) == b"\x83\x0b"
         told = f"meters: what a master asked is not answered: read holding registers 0x01F4+4: unit 1: {why}"
         forwarded = until(lambda: (found := splitter.status().upstreams["meters"].units["1"].forwarded).last_error and found)
-        assert why in forwarded.last_error and forwarded.fails and forwarded.age >= forwarded.last_error_age
+        assert why in forwarded.last_error and forwarded.is_failing and forwarded.age >= forwarded.last_error_age
         health = splitter.status().health
         assert health.code == DEGRADED and health.troubles[0].startswith(told), "nothing else is served of this unit"
         assert sum(told in record.message for record in caplog.records) == 1
@@ -67,4 +67,4 @@ def test_a_refusal_of_the_unit_itself_is_an_answer(caplog):
     with house(lambda transaction, unit: adu.tcp_frame(transaction, unit, b"\x83\x02")) as (splitter, master, _):
         assert master.ask(1, ASKED) == b"\x83\x02"
         forwarded = splitter.status().upstreams["meters"].units["1"].forwarded
-        assert not forwarded.fails and forwarded.last_error is None and "is not answered" not in caplog.text
+        assert not forwarded.is_failing and forwarded.last_error is None and "is not answered" not in caplog.text

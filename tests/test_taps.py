@@ -86,14 +86,14 @@ def test_marks_are_taken_out_wherever_they_are_cut():
 def test_a_tap_is_waited_for_from_the_start(cable):
     told = []
     cable.tap.pull()
-    ears = Receiver(TapReader(url_of(cable.tap), Line(), told.append), TapReader(url_of(cable.reply_tap), Line(), told.append, "reply"))
-    silence, = ears.hear(0)
+    receiver = Receiver(TapReader(url_of(cable.tap), Line(), told.append), TapReader(url_of(cable.reply_tap), Line(), told.append, "reply"))
+    silence, = receiver.hear(0)
     assert silence.data == b"" and told == [f"rtu://{cable.tap.path}: there is no such device; waiting for it"]
     cable.reply_tap.hear(b"from the other")
-    heard, = ears.hear(1)
+    heard, = receiver.hear(1)
     assert (heard.data, heard.role) == (b"from the other", "reply") and heard.time > silence.time
     cable.tap.plug_in()
-    until(lambda: ears.hear(0.01) and len(told) == 2)
+    until(lambda: receiver.hear(0.01) and len(told) == 2)
     cable.tap.hear(b"is back")
-    assert ears.hear(1)[0].data == b"is back" and told[1] == f"rtu://{cable.tap.path} is back"
-    ears.close()
+    assert receiver.hear(1)[0].data == b"is back" and told[1] == f"rtu://{cable.tap.path} is back"
+    receiver.close()

@@ -11,7 +11,7 @@ from typing import Literal
 from softsplit.daemon.troubles import downstreams as downstream_troubles
 from softsplit.daemon.troubles import upstreams as upstream_troubles
 from softsplit.daemon.troubles.start import START, is_to_come
-from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble
+from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble, with_others
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_count
 from softsplit.upstream.report import UpstreamStatus
@@ -44,9 +44,8 @@ class Health:
         found = tuple(found)
         troubles, notes = (tuple(str(each) for each in found if each.severity == severity)
                            for severity in (TROUBLE, NOTE))
-        more = f" (and {show_count(len(troubles) - 1, 'other trouble')})" if len(troubles) > 1 else ""
         is_starting = any(each.severity == STARTING for each in found)
-        first = f"{troubles[0]}{more}" if troubles else "starting" if is_starting else ""
+        first = with_others(troubles[0], len(troubles) - 1) if troubles else "starting" if is_starting else ""
         return cls(code=code, summary="; ".join(filter(None, (first, figures))), troubles=troubles,
                    notes=notes, found=found)
 

@@ -1,1 +1,1 @@
-"""Logging: where the log goes, and conditions, which are logged once when they begin and once when they end."""
+"""Where the log goes; conditions, which are logged once when they begin and once when they end; bugs."""

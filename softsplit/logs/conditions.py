@@ -9,16 +9,15 @@ log = logging.getLogger("softsplit")
 
 SAY_AGAIN = 60.0  # s after which another cause of the same trouble is logged
 SUM_UP = (600.0, 3600.0, 21600.0)  # s of trouble until each summary; the last one is repeated
-SETTLED = 10.0  # s after which a state counts as lasting and may use the reserve
+SETTLED = 10.0  # s after which a state counts as lasting, and may use the reserve
 RESERVE = 2  # lines kept for lasting states
 
 
 class TokenBucket:
-    """Limits the lines of log: `burst` at once, then one more every `every` seconds.
+    """Limits the lines of log: `burst` at once, then one more every `every` seconds. For one thread.
 
-    So a day has at most 144 lines and a burst. The last lines of a burst are reserved for states that last:
-    `catch_up()` logs a state that was not logged when it began, after ten seconds, or after `every` if the
-    reserve is used up too. For one thread.
+    The last RESERVE lines are for states that last: `catch_up()` logs a state that was not logged when it
+    began, SETTLED seconds later, or when there is a line again.
     """
 
     def __init__(self, burst: int = 6, every: float = 600.0):
@@ -29,7 +28,7 @@ class TokenBucket:
         self._owed: dict[Condition, None] = {}  # conditions whose present state is not in the log
 
     def take(self, reserve: int = RESERVE) -> bool:
-        """Return whether one more line may be logged without the reserve, and count it."""
+        """Return whether one more line may be logged without using the reserve, and count it."""
         now = clock.now()
         self._left = min(self._burst, self._left + (now - self._counted_at) / self._every)
         self._counted_at = now
@@ -48,8 +47,8 @@ class TokenBucket:
     def catch_up(self) -> None:
         """Log the lasting states that are not in the log yet, in one line for each level.
 
-        Call it about once a second: a condition that changed often may never be reported again, and the last
-        line of the log about it has to be true.
+        Call it about once a second: a condition that changed often may never be reported again, and still the
+        last line of the log about it has to be true.
         """
         if not self._owed:
             return
@@ -64,9 +63,9 @@ class TokenBucket:
 class Condition:
     """A state that is well or in trouble: each change is logged once, within the limit of the bucket.
 
-    A change that exceeds the limit is logged later if it lasts; see `TokenBucket.catch_up`. The first state is
-    unknown, so the first report is a change, unless the condition is `well_at_first`. Lasting trouble gets
-    summaries: how long it has lasted and how many `tries` there were ("" leaves them out).
+    A change beyond the limit is logged later if it lasts; see `TokenBucket.catch_up`. The first report counts
+    as a change, unless it says well and the condition is `well_at_first`. Lasting trouble gets summaries: how
+    long it has lasted, and how many `tries` there were ("" leaves them out).
     """
 
     def __init__(self, bucket: TokenBucket, well_at_first: bool = False, tries: str = "tries"):
@@ -157,7 +156,7 @@ def show_some(names: Sequence[str], most: int = 3) -> str:
 
 
 def with_time(said: str, lasting: str) -> str:
-    """Put how long it lasts into a sentence: after what is wrong, before what to look at, which a "; " begins."""
+    """Insert how long it lasts into a sentence: after what is wrong, before the cure, which "; " begins."""
     what, semicolon, look_at = said.partition("; ")
     return f"{what}{lasting}{semicolon}{look_at}"
 
@@ -173,5 +172,5 @@ def show_duration(seconds: float) -> str:
 
 
 def show_age(seconds: float) -> str:
-    """Return how old something is, to a tenth of a second while that is young."""
+    """Return an age as `show_duration` does, below 10 s with a tenth."""
     return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)

@@ -1,4 +1,4 @@
-"""The latest lines of the log, for those who look at a page and not at the log."""
+"""The latest lines of the log, for the status page."""
 
 import logging
 import time
@@ -13,7 +13,7 @@ LONGEST = 1000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of the log: when, in seconds since 1970, how bad, and what."""
+    """A line of the log: time in seconds since 1970, level and text."""
 
     time: float
     level: int
@@ -29,7 +29,7 @@ class Event:
 
 
 class RecentEvents(logging.Handler):
-    """Keeps the latest events; the log goes where it went before."""
+    """Keeps the latest events."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -38,9 +38,9 @@ class RecentEvents(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:  # any thread
         try:
             self._kept.append(Event(record.created, record.levelno, printable(record.getMessage())[:LONGEST]))
-        except Exception:
+        except (TypeError, ValueError):  # its arguments do not fit its message
             self.handleError(record)
 
     def events(self) -> list[Event]:  # any thread
-        """The latest first."""
+        """Return the events, the latest first."""
         return list(reversed(tuple(self._kept)))

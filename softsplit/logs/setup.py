@@ -1,4 +1,4 @@
-"""Set up logging to stderr, a file or syslog; no output that blocks, is full or is gone holds up a thread."""
+"""Set up logging to stderr, a file or syslog; an output that blocks, is full or is gone delays no thread."""
 
 import logging
 import os
@@ -55,10 +55,7 @@ def chosen_level(verbose: int, quiet: int) -> int:
 
 
 def set_up_logging(logs: Logs = Logs()) -> None:
-    """Set up the root logger, unless the program has already done so.
-
-    Records that the file or syslog does not take go to stderr.
-    """
+    """Set up the root logger, unless the program has done so. If the file or syslog fails, stderr gets the log."""
     hold_descriptors()
     if logging.getLogger().handlers:
         return
@@ -82,7 +79,7 @@ def tell_of_log_file(logs: Logs) -> None:
 
 
 class OneLine(logging.Formatter):
-    """Replaces line ends and control characters in the message; a traceback keeps its lines."""
+    """Replaces line ends and control characters in the message; a traceback keeps its line ends."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = printable(record.message)
@@ -116,7 +113,7 @@ def _identity(fd: int) -> str:
 
 
 class LogFile(RotatingFileHandler):
-    """A log file that is rotated at LONGEST_FILE bytes, and created again after somebody removed it."""
+    """A log file that is rotated at LONGEST_FILE bytes, and created again when somebody has removed it."""
 
     def __init__(self, path: str):
         super().__init__(path, maxBytes=LONGEST_FILE, backupCount=OLDER_FILES, encoding="utf-8", delay=True,
@@ -151,7 +148,7 @@ class LogWriter(QueueListener):
             setattr(each, "handleError", self._refuse)
 
     def start(self) -> None:
-        with signals_held():  # they are delivered to the main thread
+        with signals_held():  # the new thread inherits that: signals are for the main thread
             super().start()
 
     def stop(self) -> None:
@@ -171,7 +168,7 @@ class LogWriter(QueueListener):
         """Write to the first handler that takes it; return whether one did."""
         for each in self.handlers:
             self._is_refused = False
-            each.emit(record)  # not `handle`, whose lock would hold up logging.shutdown()
+            each.emit(record)  # not `handle`, whose lock could block logging.shutdown()
             if not self._is_refused:
                 return True
         return False

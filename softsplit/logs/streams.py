@@ -7,7 +7,7 @@ import sys
 
 from softsplit.errors import SoftsplitError
 
-DEGRADED = "softsplit.degraded"  # the error handler: what an encoding lacks is drawn in ASCII, or becomes "?"
+DEGRADED = "softsplit.degraded"  # error handler: characters that an encoding lacks become ASCII or "?"
 IN_ASCII = str.maketrans("─━│├└█·…▁▂▃▄▅▆▇▲←↑→↓", "-=|+`#..__.-~=+^<^>v")
 POSIX = ("C", "POSIX")  # locales
 
@@ -23,7 +23,7 @@ codecs.register_error(DEGRADED, _degrade)
 
 
 class ClosedOutput(io.TextIOBase):
-    """Takes the place of a standard output that was closed before the program began."""
+    """Replaces a standard output that was closed before the program began."""
 
     encoding = "utf-8"
 
@@ -32,7 +32,7 @@ class ClosedOutput(io.TextIOBase):
 
 
 def prepare_streams() -> None:
-    """Hold the descriptors 0 to 2, and let every text be written in whatever encoding the locale has."""
+    """Hold the descriptors 0 to 2, and make every text writable in the encoding of the locale."""
     hold_descriptors()
     sys.stdout = sys.stdout or ClosedOutput()
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
@@ -42,15 +42,15 @@ def prepare_streams() -> None:
 
 
 def _is_posix(stream: io.TextIOWrapper) -> bool:
-    """Whether UTF-8 is Python's choice only, in a locale that somebody has set to C or POSIX."""
+    """Whether only Python chose UTF-8, while somebody has set the locale to C or POSIX."""
     is_chosen = "PYTHONUTF8" not in os.environ and "PYTHONIOENCODING" not in os.environ
     return is_chosen and stream.encoding.lower() == "utf-8" and os.environ.get("LC_ALL") in POSIX
 
 
 def hold_descriptors() -> None:
-    """Let nothing that is opened later take the place of a closed stdin, stdout or stderr.
+    """Open what is closed of descriptors 0 to 2, so that no later file gets one of these numbers.
 
-    A closed stdin is at its end, a closed stderr takes everything, and writing to a closed stdout fails.
+    A closed stdin then is at its end, a closed stderr takes everything, and writing to a closed stdout fails.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         if fd == 1:

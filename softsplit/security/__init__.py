@@ -1,1 +1,1 @@
-"""Certificates of Modbus/TCP Security: what they say, and the TLS contexts that are made of them."""
+"""Modbus/TCP Security: certificates, roles, and the TLS contexts made from them."""

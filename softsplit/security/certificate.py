@@ -1,10 +1,10 @@
-"""What an X.509 certificate says, as far as Modbus/TCP Security needs it (RFC 5280, 4.1). Pure.
+"""Parse X.509 certificates, as far as Modbus/TCP Security needs it (RFC 5280, 4.1). Pure.
 
     Certificate = SEQUENCE { SEQUENCE { [0] version, serial number, algorithm, issuer,
                                         validity, subject, public key, ..., [3] extensions },
                              algorithm, signature }
 
-The standard library verifies certificates, but does not decode the role, an extension that it does not know.
+The standard library verifies certificates, but cannot read the role, an extension of Modbus/TCP Security.
 """
 
 import binascii
@@ -37,15 +37,12 @@ LONGEST = 200  # characters of a role or subject
 
 
 class RoleError(ValueError):
-    """A certificate has more than one role, or one that is no text (MODBUS/TCP Security v36, R-22 and R-65)."""
+    """A certificate has more than one role, or a role that is no text (MODBUS/TCP Security v36, R-22, R-65)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate: whose it is, from when and until when it is valid (Unix time), and which role it gives.
-
-    `names` are host names and addresses; an empty `role` is none.
-    """
+    """A certificate: owner, issuer, validity in Unix time, role ("" is none), host names and addresses."""
 
     subject: str
     issuer: str
@@ -55,17 +52,17 @@ class Certificate:
     names: tuple[str, ...] = ()
 
     def days_left(self, now: float) -> int:
-        """Whole days until it expires at Unix time `now`; less than 0 when it has."""
+        """Return the whole days from Unix time `now` until it expires; less than 0 when it has."""
         return int((self.not_after - now) // 86400)
 
 
 def parse_certificates(pem: bytes) -> list[Certificate]:
-    """Return the certificates of a PEM file, in their order. Raises ValueError when one is damaged, or RoleError."""
+    """Return the certificates of a PEM file in their order. Raises as `parse_certificate`."""
     return [parse_certificate(each) for each in _blocks(pem)]
 
 
 def parse_certificate(data: bytes) -> Certificate:
-    """Return what a certificate in DER says. Raises ValueError when it is damaged, or RoleError."""
+    """Return a certificate from its DER form. Raises ValueError when it is damaged, or RoleError."""
     try:
         fields = element(data).require(SEQUENCE).parts()[0].require(SEQUENCE).parts()
         if fields[0].tag == VERSION:
@@ -91,7 +88,7 @@ def _blocks(pem: bytes) -> Iterator[bytes]:
 
 
 def _name(name: Element) -> str:
-    """A distinguished name in one line, such as "CN=victron,O=house"."""
+    """Return a distinguished name in one line, such as "CN=victron,O=house"."""
     parts = []
     for group in name.require(SEQUENCE).parts():
         for pair in group.require(SET).parts():
@@ -102,7 +99,7 @@ def _name(name: Element) -> str:
 
 
 def _time(time: Element) -> float:
-    """Unix time (RFC 5280, 4.1.2.5: always UTC, and years of two digits are 1950 to 2049)."""
+    """Return Unix time (RFC 5280, 4.1.2.5: always UTC, years of two digits are 1950 to 2049)."""
     text = time.require(UTC_TIME, TIME).content.decode("ascii")
     if time.tag == UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text
@@ -110,7 +107,7 @@ def _time(time: Element) -> float:
 
 
 def _extensions(holder: Element) -> dict[str, list[bytes]]:
-    """The values of extensions, by their object identifiers."""
+    """Return the values of extensions by object identifier."""
     found: dict[str, list[bytes]] = {}
     for each in holder.parts()[0].require(SEQUENCE).parts():
         parts = each.require(SEQUENCE).parts()
@@ -120,7 +117,7 @@ def _extensions(holder: Element) -> dict[str, list[bytes]]:
 
 
 def _role(values: list[bytes]) -> str:
-    """The one role, the whole text of an ASN.1 UTF8String; empty without one (R-22, R-23, R-65)."""
+    """Return the role, the whole text of an ASN.1 UTF8String; "" is none (R-22, R-23, R-65)."""
     if not values:
         return ""
     if len(values) > 1:

@@ -1,9 +1,9 @@
-"""The TLS contexts of our servers and clients, made of files, and made anew when those change.
+"""The TLS contexts of our servers and clients, made from files, and made again when these change.
 
-What MODBUS/TCP Security v36 demands of TLS stands here: versions (R-01, R-32 to R-35), certificates on both sides
-(R-02, R-06 to R-08, R-41), cipher suites (R-12, R-14, R-36 to R-39, R-50 to R-54, R-61, R-62), no compression
-(R-59), no renegotiation (R-60). The suite that only authenticates (R-48, R-49, R-66, R-67) is left out: whoever
-reads along on a line with it sees everything, and current OpenSSL offers it only when all its safety is off.
+They follow MODBUS/TCP Security v36: versions (R-01, R-32 to R-35), certificates on both sides (R-02, R-06 to R-08,
+R-41), cipher suites (R-12, R-14, R-36 to R-39, R-50 to R-54, R-61, R-62), no compression (R-59), no renegotiation
+(R-60). The suite without encryption (R-48, R-49, R-66, R-67) is left out: everybody on the line could read it, and
+current OpenSSL only offers it with all safety checks off.
 """
 
 import os
@@ -18,20 +18,20 @@ from softsplit.errors import ConfigError
 from softsplit.security.certificate import Certificate, RoleError, parse_certificates
 from softsplit.security.identity import Identity
 
-CIPHERS = ":".join((  # of TLS 1.2; those of 1.3 are all good
+CIPHERS = ":".join((  # of TLS 1.2; all of 1.3 are allowed
     "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"))
 OPTIONS = ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
 LOOK_AGAIN = 1.0  # s between looks at the files
 LARGEST = 1_000_000  # bytes of a file
-EXPIRES_SOON = 30  # days before the end of a certificate, from which on it is told
+EXPIRES_SOON = 30  # days before the end of a certificate, from which on we warn
 
 
 class Credentials:
-    """What we show to others on a wire of Modbus/TCP Security, and how we look at theirs. For one thread.
+    """Our certificate and key for Modbus/TCP Security, and the authorities we trust. For one thread.
 
-    `certificate` is our own. `error` says why changed files cannot be used; the earlier ones are kept then.
-    Raises ConfigError, which names the file and the cure.
+    `error` says why changed files cannot be used; then the earlier content is used on. Raises ConfigError, which
+    names the file and the cure.
     """
 
     def __init__(self, identity: Identity, is_server: bool):
@@ -44,7 +44,7 @@ class Credentials:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The context to make connections with, of the files as they are now."""
+        """The context for new connections, from the files as they are now."""
         self.look()
         return self._context
 
@@ -65,7 +65,7 @@ class Credentials:
         self._stamps = stamps
 
     def _stamp(self) -> list[tuple[int, int, int]]:
-        """What changes when a file does."""
+        """Return times, inodes and sizes of the files: they change when a file does."""
         found = []
         for path in self._identity.files:
             with suppress(OSError):
@@ -93,7 +93,7 @@ class Credentials:
 
 
 def load_certificates(path: Path, key: str = "") -> list[Certificate]:
-    """Return the certificates in a file, of which there is at least one. Raises ConfigError."""
+    """Return the certificates in a file, at least one. Raises ConfigError."""
     try:
         found = parse_certificates(_read(path, key))
     except RoleError as error:
@@ -106,7 +106,7 @@ def load_certificates(path: Path, key: str = "") -> list[Certificate]:
 
 
 def how_long(certificate: Certificate) -> str:
-    """Say that a certificate expires soon, or has, or is not valid yet; nothing of one that is good."""
+    """Say that a certificate expires soon, has expired or is not valid yet, else nothing."""
     now = time.time()
     days = certificate.days_left(now)
     if now < certificate.not_before:
@@ -147,5 +147,5 @@ def _read(path: Path, key: str) -> bytes:
 
 
 def _open_file(path: str, flags: int) -> int:
-    """Open a file, and do not wait where it is none."""
+    """Open a file; do not block if it is a pipe."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-CONSTRUCTED = 0x20  # bit of a tag: the value is elements
+CONSTRUCTED = 0x20  # bit of a tag: the value consists of elements
 SEQUENCE, SET = 0x30, 0x31
-INTEGER, OBJECT_ID, BOOLEAN, OCTETS = 0x02, 0x06, 0x01, 0x04
+OBJECT_ID, OCTETS = 0x06, 0x04
 UTF8, PRINTABLE, TELETEX, IA5, BMP = 0x0C, 0x13, 0x14, 0x16, 0x1E
 UTC_TIME, TIME = 0x17, 0x18
 ENCODINGS = {UTF8: "utf-8", PRINTABLE: "ascii", TELETEX: "latin-1", IA5: "ascii", BMP: "utf-16-be"}
@@ -20,7 +20,7 @@ class Element:
     content: bytes
 
     def parts(self) -> list["Element"]:
-        """The elements inside. Raises ValueError when it has none, or they are damaged."""
+        """Return the elements inside. Raises ValueError when it has none, or one is damaged."""
         if not self.tag & CONSTRUCTED:
             raise ValueError(f"an element 0x{self.tag:02X} has no parts")
         return list(elements(self.content))
@@ -32,12 +32,12 @@ class Element:
         return self
 
     def text(self) -> str:
-        """The text of a string. Raises ValueError."""
+        """Return the text of a string. Raises ValueError."""
         return self.require(*ENCODINGS).content.decode(ENCODINGS[self.tag])
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """Yield the elements one after the other. Raises ValueError at the first that is damaged or cut off."""
+    """Yield the elements one after the other. Raises ValueError at the first damaged one."""
     at = 0
     while at < len(data):
         element, at = _element(data, at)
@@ -45,7 +45,7 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def element(data: bytes) -> Element:
-    """Return the one element that the data is. Raises ValueError."""
+    """Return the data as one element. Raises ValueError."""
     found, end = _element(data, 0)
     if end != len(data):
         raise ValueError(f"{len(data) - end} bytes too many")
@@ -53,7 +53,7 @@ def element(data: bytes) -> Element:
 
 
 def object_id(content: bytes) -> str:
-    """The dotted form of an object identifier, such as "2.5.4.3". Raises ValueError (X.690, 8.19)."""
+    """Return the dotted form of an object identifier, such as "2.5.4.3" (X.690, 8.19). Raises ValueError."""
     if not content or content[-1] & 0x80:
         raise ValueError("an object identifier is cut off")
     numbers, number = [], 0
@@ -67,7 +67,7 @@ def object_id(content: bytes) -> str:
 
 
 def _element(data: bytes, at: int) -> tuple[Element, int]:
-    """Return the element that begins there, and where it ends."""
+    """Return the element that begins at an offset, and its end."""
     if len(data) - at < 2:
         raise ValueError("an element is cut off")
     tag, length = data[at], data[at + 1]

@@ -1,4 +1,4 @@
-"""Who we are on a wire of Modbus/TCP Security, whom we trust there, and what roles may do."""
+"""Our identity for Modbus/TCP Security, and the rights of the roles of masters."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from softsplit.errors import ConfigError, show
 from softsplit.protocol.functions import READ_TABLES
 
 Right = Literal["read", "write"]
-RIGHTS = ("read", "write")
-READING = frozenset((*READ_TABLES, 17))  # functions that change nothing in a device, and
-IDENTIFICATION = b"\x2b\x0e"  # function 43/14; others of 43 may
+RIGHTS: tuple[Right, ...] = ("read", "write")
+READING = frozenset((*READ_TABLES, 17))  # functions that change nothing in a device
+IDENTIFICATION = b"\x2b\x0e"  # function 43/14, which changes nothing either; other kinds of 43 may
 EXAMPLE = 'roles = { operator = ["read", "write"], viewer = ["read"] }'
 MOST_ROLES = 100  # of one downstream
 LONGEST = 4096  # characters of a path
@@ -21,9 +21,9 @@ LONGEST = 4096  # characters of a path
 
 @dataclass(frozen=True)
 class Identity:
-    """Our certificate with its chain, its key, and the certificates of the authorities that we trust: PEM files.
+    """PEM files: our certificate with its chain, its key, and the certificates of the authorities that we trust.
 
-    Relative paths are relative to the configuration, in a script to the working directory. All three are needed.
+    Paths are relative to the configuration, in a script to the working directory.
     """
 
     certificate: Settled[str | Path, Path] = Settled()
@@ -42,7 +42,7 @@ KEYS = ("certificate", "key", "authorities")
 
 
 def identity_of(is_secure: bool, given: Mapping[str, str | Path]) -> Identity | None:
-    """Return the identity that the keys of an upstream or downstream give, where it needs one. Raises ConfigError."""
+    """Return the identity of an upstream or downstream from its keys, None without TLS. Raises ConfigError."""
     if not is_secure:
         for name in given:
             raise ConfigError("only mbaps:// has one", name)
@@ -56,12 +56,12 @@ def identity_of(is_secure: bool, given: Mapping[str, str | Path]) -> Identity | 
 
 @dataclass(frozen=True)
 class Roles:
-    """What masters may do by the role in their certificate; `allow_writes` says besides what may be written at all.
+    """The rights of masters by the role in their certificate. Writes also need `allow_writes`.
 
-    roles         rights by role: EXAMPLE; a role that is not listed has none. Without `roles`, roles do not count
+    roles         rights by role, as in EXAMPLE; a role that is not listed has none. Without `roles`, all have all
     require_role  whether a master without a role has no rights; else it may read
 
-    The empty role "" stands for no role, and may be listed like any other.
+    "" in `roles` stands for masters without a role.
     """
 
     roles: Settled[Mapping[str, Iterable[Right]] | None, dict[str, frozenset[Right]]] = Settled(None)
@@ -77,16 +77,16 @@ class Roles:
             raise ConfigError(f"has no effect without roles; write {EXAMPLE}", "require_role")
 
     def rights(self, role: str) -> frozenset[Right]:
-        """What a master with this role may do; an empty role is none."""
+        """Return the rights of a master with this role, "" for none."""
         if role in self.roles:
             return self.roles[role]
         if not self.roles:
-            return frozenset(("read", "write"))
+            return frozenset(RIGHTS)
         return frozenset() if role or self.require_role else frozenset(("read",))
 
 
 def right_for(pdu: bytes) -> Right:
-    """Which right a request needs."""
+    """Return the right that a request needs."""
     return "read" if pdu[0] in READING or pdu[:2] == IDENTIFICATION else "write"
 
 

@@ -1,9 +1,9 @@
-"""A TLS connection that behaves like a socket which does not block, and the words for what goes wrong with TLS."""
+"""A TLS connection that behaves like a non-blocking socket, and sentences for the errors of TLS."""
 
 import socket
 import ssl
 
-REASONS = {  # of OpenSSL; whom it is about stands before it
+REASONS = {  # of OpenSSL; "it" is the peer, whose name comes before the sentence
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it shows no certificate",
     "UNSUPPORTED_PROTOCOL": "it speaks a TLS version before 1.2",
     "UNSUPPORTED_PROTOCOL_VERSION": "it speaks a TLS version before 1.2",
@@ -21,7 +21,7 @@ REASONS = {  # of OpenSSL; whom it is about stands before it
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate of ours",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refuses the handshake; does it want another certificate or cipher suite?",
 }
-VERIFY = {  # what the verification of a certificate found (openssl verify)
+VERIFY = {  # errors of the verification of a certificate (openssl verify)
     "certificate has expired": "its certificate has expired",
     "certificate is not yet valid": "its certificate is not valid yet; are both clocks right?",
     "unable to get local issuer certificate": "its certificate is of no authority in authorities",
@@ -32,7 +32,7 @@ VERIFY = {  # what the verification of a certificate found (openssl verify)
 
 
 def describe(error: OSError) -> str:
-    """Say what went wrong in a handshake, about the other side."""
+    """Say why a handshake failed, as a sentence about the peer."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return VERIFY.get(error.verify_message, f"its certificate is not accepted: {error.verify_message}")
     if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
@@ -44,18 +44,17 @@ def describe(error: OSError) -> str:
 
 
 class SecureSocket:
-    """A TLS connection. What a socket would block for is a BlockingIOError, and its end is no data.
+    """A TLS connection. It raises BlockingIOError where a socket would block; its end is no data.
 
-    All bytes of a record are there once it is decrypted: `has_more` says that some of them are not taken yet,
-    which no selector tells.
+    TLS decrypts whole records: `has_more` says that bytes of one are left, which a selector does not see.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext):
         self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.setblocking, self.setsockopt = self._sock.setblocking, self._sock.setsockopt
         self.fileno, self.close = self._sock.fileno, self._sock.close
-        self._read, self._write = self._sock.read, self._sock.write  # as recv and send do, without looking at flags
-        self.may_have_more = False  # whether the latest recv() took as much as it was to
+        self._read, self._write = self._sock.read, self._sock.write  # as recv and send, but faster
+        self.may_have_more = False  # whether the latest recv() returned as much as it was asked for
         self.wants_room = False  # whether the handshake waits for room to send
 
     def shake_hands(self) -> bool:
@@ -71,7 +70,7 @@ class SecureSocket:
         return True
 
     def certificate(self) -> bytes:
-        """The certificate of the other side, in DER; empty without one."""
+        """Return the certificate of the peer in DER, empty without one."""
         return self._sock.getpeercert(binary_form=True) or b""
 
     @property

@@ -4,25 +4,19 @@ import socket
 
 from softsplit.config.url import Url
 from softsplit.transport import names
+from softsplit.transport.wire import SocketWire
 
-PIECE = 4096  # bytes taken of a datagram; one with a frame of Modbus has 260 at most
 
+class DatagramWire(SocketWire):
+    """A UDP socket that receives from one peer only. Its methods raise OSError when the peer is away.
 
-class DatagramWire:
-    """A socket for datagrams that takes what comes from one peer. Its methods raise OSError when it is away.
-
-    Only who listens at the peer's port can be seen to be away, and only after something was sent. Of several
-    addresses that a host has, one is used until `take_next_address()`.
+    That can only be seen when nothing listens at the peer's port, after something was sent to it.
     """
 
-    certificate = ""
-
     def __init__(self, url: Url, timeout: float):
-        self.addresses = 1  # of the host, as far as known
-        self._address = url.host, url.port
-        self._timeout = timeout
+        super().__init__(url, timeout)
+        self.addresses = 1  # of the host, as far as known; one is used until `take_next_address()`
         self._turn = 0
-        self._sock: socket.socket | None = None
 
     def open(self) -> None:
         """Look up the host, which may take as long as the time-out; nothing is sent."""
@@ -38,36 +32,9 @@ class DatagramWire:
         self._sock = sock
 
     def take_next_address(self) -> None:
-        """Open another address of the host next time."""
+        """Use another address of the host from the next `open()` on."""
         self._turn += 1
-
-    def close(self) -> None:
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
-
-    @property
-    def _opened(self) -> socket.socket:
-        """The socket. Raises OSError when it is not open."""
-        if self._sock is None:
-            raise OSError("not open")
-        return self._sock
-
-    def send(self, datagram: bytes, timeout: float) -> None:
-        self._opened.settimeout(timeout)
-        self._opened.send(datagram)
 
     def receive(self, timeout: float) -> bytes:
         """Return the next datagram, which may be empty. Raises TimeoutError when none comes."""
-        self._opened.settimeout(timeout)
-        try:
-            return self._opened.recv(PIECE)
-        except BlockingIOError as error:
-            raise TimeoutError from error
-
-    def pending(self) -> bytes:
-        """Return a datagram that has come unasked, nothing most of the time."""
-        try:
-            return self.receive(0)
-        except TimeoutError:
-            return b""
+        return self._receive(timeout)

@@ -16,11 +16,11 @@ LATE_ANSWER_FOR = 10.0  # s for which a late answer is kept for the next look-up
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 _lock = threading.Lock()
-_lookups: dict[tuple[str, int], "_LookUp"] = {}  # those that run, or whose answer nobody has taken
+_lookups: dict[tuple[str, int], "_LookUp"] = {}  # those that run, and those whose answer nobody has taken
 
 
 class _LookUp:
-    """One look-up; it goes on when nobody waits for it any more."""
+    """One look-up in a thread; it goes on when nobody waits for it any more."""
 
     def __init__(self, host: str, port: int):
         self._host, self._port = host, port
@@ -33,7 +33,7 @@ class _LookUp:
     def _run(self) -> None:
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:  # there is no such name, or cannot be
+        except (OSError, UnicodeError) as error:  # the name does not exist, or is no valid name
             self.answer.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
         else:
             self.answer.set_result(found)
@@ -47,8 +47,8 @@ class _LookUp:
 def addresses(host: str, port: int, timeout: float) -> list[tuple]:
     """Return the addresses of a host as `socket.getaddrinfo` does, within `timeout` seconds.
 
-    Raises OSError when there are none, or when no name server answers in time: the look-up goes on then, and
-    whoever asks again gets its answer. A numeric address needs no look-up.
+    Raises OSError when there are none, or when no name server answers in time; then the look-up goes on, and
+    the next call gets its answer. A numeric address needs no look-up.
     """
     with suppress(socket.gaierror, UnicodeError):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=NUMERIC)
@@ -69,7 +69,7 @@ def addresses(host: str, port: int, timeout: float) -> list[tuple]:
 def connect(host: str, port: int, timeout: float) -> socket.socket:
     """Return a TCP connection to a host. Raises OSError.
 
-    The look-up has `timeout` seconds, and so has connecting, which all addresses of the host share.
+    The look-up takes up to `timeout` seconds; then connecting takes up to as long, for all addresses together.
     """
     found = addresses(host, port, timeout)
     end = clock.now() + timeout

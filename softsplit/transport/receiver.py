@@ -15,10 +15,7 @@ RETRY = 1.0  # s between tries to open a tap that is lost
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one read brought: nothing, when there was silence up to `time`, in seconds.
-
-    `time` is None where nobody knows it; `role` is "request", "reply" or None.
-    """
+    """The bytes of one read, or silence up to `time` in seconds, None if unknown; `role`: "request", "reply", None."""
 
     time: float | None
     data: bytes = b""
@@ -26,10 +23,10 @@ class Heard:
 
 
 class TapReader:
-    """One tap, which may be lost, or not be there at first.
+    """One tap; it is opened again while it is lost.
 
-    `role` is "request" or "reply", None when it hears both; `by_line` has a control line of the device tell.
-    `tell` is told when the tap is lost, and when it is back. Raises ConfigError.
+    `role` is "request" or "reply", None when the tap hears both; with `by_line` a control line of the device
+    tells the role. `tell` gets a line when the tap is lost, and when it is back. Raises ConfigError.
     """
 
     def __init__(self, url: Url, line: Line, tell: Callable[[str], None], role: str | None = None,
@@ -40,7 +37,7 @@ class TapReader:
         self._role = role
         self._by_line = by_line
         self.is_open = False
-        self._is_missed = False  # which was told
+        self._is_missed = False  # and that was told
         self._retry_at = 0.0
         if by_line and not isinstance(self.tap, SerialTap):
             raise ConfigError(f"{url} has no control lines; name a serial device, or another mode")
@@ -67,7 +64,7 @@ class TapReader:
             return None
 
     def come_back(self) -> None:
-        """Open a tap that is not there, when it is time to try."""
+        """Open a lost tap, when it is time to try again."""
         if self.is_open or clock.now() < self._retry_at:
             return
         try:
@@ -81,7 +78,7 @@ class TapReader:
             self._tell(f"{self._url} is back")
 
     def _role_now(self) -> str | None:
-        """Whose the bytes are that come at this moment."""
+        """Return whether the bytes that come now are of a request or a reply, None if unknown."""
         if self._by_line and isinstance(self.tap, SerialTap):
             return "request" if self.tap.input_is_up() else "reply"
         return self._role
@@ -95,50 +92,50 @@ class TapReader:
 
 
 class Receiver:
-    """One tap or two, heard together; `now()` tells the time of what is heard."""
+    """Receives through one tap or two; `now()` gives the time."""
 
     def __init__(self, *readers: TapReader, now: Callable[[], float] = clock.now):
-        self._ears = readers
+        self._readers = readers
         self._now = now
 
     @property
     def jitter(self) -> float:
-        """How much later than on the line bytes may come, in seconds."""
-        return max(ear.tap.jitter for ear in self._ears)
+        """The seconds by which bytes may come later than they were on the line."""
+        return max(each.tap.jitter for each in self._readers)
 
     @property
     def errors(self) -> int:
         """How many bytes had a wrong parity or stop bit."""
-        return sum(ear.tap.errors for ear in self._ears)
+        return sum(each.tap.errors for each in self._readers)
 
     @property
     def are_open(self) -> bool:
         """Whether no tap is lost."""
-        return all(ear.is_open for ear in self._ears)
+        return all(each.is_open for each in self._readers)
 
     def open(self) -> None:
-        """Open all taps, for those who do not want to wait for them. Raises Unreachable."""
-        for ear in self._ears:
-            ear.open()
+        """Open all taps now, instead of in `hear()`. Raises Unreachable."""
+        for each in self._readers:
+            each.open()
 
     def close(self) -> None:
-        for ear in self._ears:
-            ear.close()
+        for each in self._readers:
+            each.close()
 
-    def hear(self, patience: float) -> list[Heard]:
-        """Return what comes next, or that there was silence, after so many seconds at most."""
-        for ear in self._ears:
-            ear.come_back()
-        ready = _wait([ear for ear in self._ears if ear.is_open], patience)
-        heard = [ear.hear(self._now()) for ear in ready]
+    def hear(self, timeout: float) -> list[Heard]:
+        """Return what comes next, or silence after `timeout` seconds."""
+        for each in self._readers:
+            each.come_back()
+        ready = _wait([each for each in self._readers if each.is_open], timeout)
+        heard = [each.hear(self._now()) for each in ready]
         return [each for each in heard if each] or [Heard(self._now())]
 
 
-def _wait(readers: Sequence[TapReader], patience: float) -> list[TapReader]:
-    """Return those that have something to say, none after a while."""
+def _wait(readers: Sequence[TapReader], timeout: float) -> list[TapReader]:
+    """Return the readers whose taps have received something, none after `timeout` seconds."""
     poll = select.poll()
-    by_fd = {ear.tap.fileno(): ear for ear in readers}
+    by_fd = {each.tap.fileno(): each for each in readers}
     for fd in by_fd:
         poll.register(fd, select.POLLIN)
-    ready = {fd for fd, _ in poll.poll(1000 * patience)}
-    return [ear for fd, ear in by_fd.items() if fd in ready]
+    ready = {fd for fd, _ in poll.poll(1000 * timeout)}
+    return [each for fd, each in by_fd.items() if fd in ready]

@@ -13,12 +13,12 @@ RECORD = 16384  # bytes, the most that a record of TLS holds (RFC 8446, 5.1)
 
 
 class SecureWire(SocketWire):
-    """One TLS connection, to a device whose certificate names its host. Its methods raise OSError when it is lost.
+    """One TLS connection to a device whose certificate names its host. Its methods raise OSError when it is lost.
 
-    The session of the connection before is resumed where the device can (R-42).
+    It resumes the session of the connection before, if the device can do that (R-42).
     """
 
-    piece = RECORD  # so that nothing of a record stays in TLS, which no poll tells
+    piece = RECORD  # so that no rest of a record stays in the TLS library, where poll() does not see it
 
     def __init__(self, url: Url, timeout: float, identity: Identity):
         super().__init__(url, timeout)
@@ -28,7 +28,7 @@ class SecureWire(SocketWire):
 
     @property
     def credentials(self) -> Credentials:
-        """What we show. Raises OSError when its files cannot be used."""
+        """Our own certificate and key. Raises OSError when their files cannot be used."""
         if self._credentials is None:
             try:
                 self._credentials = Credentials(self._identity, is_server=False)

@@ -12,8 +12,8 @@ from serial.rs485 import RS485Settings
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 
-TIOCGEXCL = 0x80045440  # whether a terminal is another's alone; ioctl_tty(2)
-PIECE = 4096  # bytes taken at a time
+TIOCGEXCL = 0x80045440  # whether another program has the terminal exclusively; ioctl_tty(2)
+PIECE = 4096  # bytes of one read
 CURES = {
     errno.EACCES: 'forbidden; let the user join the group that owns the device ("usermod -aG dialout USER")',
     errno.EAGAIN: "another program uses the device; stop it, or name another device",
@@ -55,33 +55,38 @@ class Adapter(serial.Serial):
         super()._reconfigure_port(force_update)
 
     def receive(self) -> bytes:
-        """Return what has come, when a selector says that something has."""
-        try:
-            data = os.read(self.fd, PIECE)
-        except BlockingIOError:
-            return b""
-        if not data:
-            raise OSError(errno.EIO, "the device is gone")
-        return data
+        """Return what has come, after a selector said that something has."""
+        return read_device(self.fd)
 
     def send(self, frame: bytes) -> None:
-        """Send a whole frame, or nothing more of it when the line is stuck."""
+        """Send a whole frame; when the line is stuck, drop what is left of it."""
         try:
             sent = os.write(self.fd, frame)
         except BlockingIOError:
             sent = 0
-        if sent < len(frame):  # half a frame is of no use to anybody
+        if sent < len(frame):
             try:
                 self.reset_output_buffer()
             except termios.error as error:
                 raise OSError(errno.EIO, "the device is gone") from error
 
 
+def read_device(fd: int) -> bytes:
+    """Return the bytes that a device has received. Raises OSError when it is gone."""
+    try:
+        data = os.read(fd, PIECE)
+    except BlockingIOError:
+        return b""
+    if not data:
+        raise OSError(errno.EIO, "the device is gone")
+    return data
+
+
 def require_free(fd: int) -> None:
-    """Lock a device before anything is changed for another program that holds it. Raises OSError then."""
+    """Lock a device, before we change its settings. Raises OSError when another program holds it."""
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        is_taken = any(fcntl.ioctl(fd, TIOCGEXCL, bytes(4)))  # which keeps out everybody but root
+        is_taken = any(fcntl.ioctl(fd, TIOCGEXCL, bytes(4)))  # the kernel itself does not stop root
     except OSError:  # no terminal
         return
     if is_taken:
@@ -89,10 +94,10 @@ def require_free(fd: int) -> None:
 
 
 def unsettle(fd: int) -> None:
-    """Change a setting of a device, so that the next setting is a change for its driver, too.
+    """Change a setting of a device, so that the next tcsetattr() changes something for its driver, too.
 
-    A pseudo-terminal has no parity. To be told one is an error for the C library, but only when nothing else
-    changes: it could be opened once, and never again.
+    A pseudo-terminal has no parity. Setting one is an error for the C library if nothing else changes with it,
+    so without this a pseudo-terminal could be opened once and never again.
     """
     settings = termios.tcgetattr(fd)
     settings[0] |= termios.IGNBRK
@@ -100,5 +105,5 @@ def unsettle(fd: int) -> None:
 
 
 def cause(error: OSError) -> str:
-    """Say what is wrong with a device, and the cure where there is one."""
+    """Say what is wrong with a device, and the cure if there is one."""
     return CURES.get(error.errno or 0) or error.strerror or str(error)

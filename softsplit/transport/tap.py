@@ -1,9 +1,9 @@
 """Taps: receive a line without being able to send on it.
 
-A serial device is opened for reading only, so that the kernel refuses every write, and its output lines RTS
-and DTR are lowered at once and left so. What cannot be avoided: most drivers raise both for a moment, well
-below a millisecond, when a device is opened. An adapter that drives the line while RTS is up may disturb one
-frame then; one that switches by itself does not. On a TCP connection nothing is ever sent.
+A serial device is opened for reading only, so that the kernel refuses every write. Its output lines RTS and DTR
+are lowered at once and stay low; but most drivers raise both for well below a millisecond when the device is
+opened. An adapter that drives the line while RTS is up may then disturb one frame; one that switches by itself
+does not. Nothing is ever sent on a TCP connection.
 """
 
 import errno
@@ -17,23 +17,23 @@ from contextlib import suppress
 
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.transport.serialport import PIECE, cause, unsettle
+from softsplit.transport.serialport import cause, read_device, unsettle
 from softsplit.transport.wire import SocketWire
 
 CONNECT = 5.0  # s for a TCP connection
-KEEPALIVE = 1  # s; what a network holds back for longer than it takes to find that out must not come at all
+KEEPALIVE = 1  # s; a connection that stalls for longer is lost, so that no old bytes come from it
 OUTPUTS = struct.pack("I", termios.TIOCM_RTS | termios.TIOCM_DTR)
 INPUTS = termios.TIOCM_CTS | termios.TIOCM_DSR
-LOW_LATENCY, FLAGS = 0x2000, 4  # of struct serial_struct: a flag, and where the flags stand; linux/serial.h
+LOW_LATENCY, FLAGS = 0x2000, 4  # a flag of struct serial_struct, and the index of its flags; linux/serial.h
 MARK = re.compile(rb"\xff(?:(\xff)|\x00(.)|(\x00?)\Z)", re.DOTALL)
 
 
 class Marks:
-    """Takes out the marks that the kernel puts in (PARMRK in termios(3)), and counts the `errors` they tell.
+    """Removes the marks that the kernel inserts (PARMRK in termios(3)), and counts the `errors` they mean.
 
         ff ff      a byte ff
-        ff 00 xx   a byte xx with a wrong parity or stop bit; it is kept, for the CRC to judge
-        ff 00 00   the same, or a break, which is no byte and is dropped
+        ff 00 xx   a byte xx with a wrong parity or stop bit; it is kept, the CRC decides
+        ff 00 00   such a byte 00, or a break; dropped
     """
 
     def __init__(self, errors: int = 0):
@@ -55,12 +55,12 @@ class Marks:
 
 
 class SerialTap:
-    """A serial device that is only heard. Every error it raises is an OSError.
+    """A serial device that is only read. Every error it raises is an OSError.
 
-    `errors` counts the bytes whose parity or stop bit was wrong.
+    `errors` counts the bytes with a wrong parity or stop bit.
     """
 
-    jitter = 0.016  # s that bytes may come late: the pause of USB adapters that know no low latency
+    jitter = 0.016  # s that bytes may come late: the latency timer of USB adapters
 
     def __init__(self, url: Url, line: Line):
         self._url = url
@@ -73,7 +73,7 @@ class SerialTap:
         return self._marks.errors
 
     def open(self) -> None:
-        """Open and lock the device; no output of it is left up."""
+        """Open and lock the device, and lower its outputs."""
         try:
             self._fd = os.open(self._url.path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             self._lower_outputs()
@@ -90,7 +90,7 @@ class SerialTap:
             fcntl.ioctl(self._fd, termios.TIOCSSERIAL, driver)
 
     def tune(self, line: Line) -> None:
-        """Set the baud rate and mode of the line; bytes received before are discarded."""
+        """Set the baud rate and mode of the line; drop the bytes received before."""
         _, parity, stop = tuple(line.mode)
         control = termios.CREAD | termios.CLOCAL | termios.CS8  # no HUPCL: closing moves no output either
         control |= {"N": 0, "E": termios.PARENB, "O": termios.PARENB | termios.PARODD}[parity]
@@ -117,17 +117,11 @@ class SerialTap:
         return self._fd
 
     def receive(self) -> bytes:
-        """Return what has come, when a selector says that something has."""
-        try:
-            data = os.read(self._fd, PIECE)
-        except BlockingIOError:
-            return b""
-        if not data:
-            raise OSError(errno.EIO, "the device is gone")
-        return self._marks.strip(data)
+        """Return what has come, after a selector said that something has."""
+        return self._marks.strip(read_device(self._fd))
 
     def input_is_up(self) -> bool:
-        """Whether CTS or DSR is up, to which the direction of the master's driver may be wired."""
+        """Whether CTS or DSR is up; the driver of the master may be wired to them, to show its direction."""
         try:
             lines, = struct.unpack("I", fcntl.ioctl(self._fd, termios.TIOCMGET, bytes(4)))
         except OSError as error:
@@ -140,7 +134,7 @@ class SerialTap:
 
 
 class SocketTap:
-    """What a gateway passes on of its line, over a TCP connection to which nothing is ever sent."""
+    """A TCP connection to a gateway that passes its line on; nothing is ever sent on it."""
 
     errors = 0
     jitter = 0.1  # s that bytes may come late on a network
@@ -158,7 +152,7 @@ class SocketTap:
         return self._wire.fileno()
 
     def receive(self) -> bytes:
-        """Return what has come, when a selector says that something has."""
+        """Return what has come, after a selector said that something has."""
         return self._wire.pending()
 
 

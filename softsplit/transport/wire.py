@@ -1,4 +1,4 @@
-"""The wire to the real devices: a TCP connection, datagrams, or a serial line."""
+"""The wire to the real devices: a TCP connection or a serial line; see `datagrams` for UDP."""
 
 import errno
 import select
@@ -8,19 +8,17 @@ import struct
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.transport import names
-from softsplit.transport.datagrams import DatagramWire
-from softsplit.transport.serialport import Adapter, cause
+from softsplit.transport.serialport import PIECE, Adapter, cause
 
-KEEPALIVE = 30  # s of silence before the kernel asks whether the peer is still there, and until it asks again
-UNANSWERED = 3  # of its questions, after which the connection is lost
-PIECE = 4096  # bytes taken at a time
-AT_ONCE = struct.pack("ii", 1, 0)  # a close drops what the peer has not taken: it would come too late
+KEEPALIVE = 30  # s of silence until the kernel probes the peer, and between probes
+UNANSWERED = 3  # probes, after which the connection is lost
+AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: closing drops unsent bytes, which would come too late
 
 
 class SocketWire:
     """One TCP connection. Its methods raise OSError when it is lost."""
 
-    certificate = ""  # what is the matter with our own
+    certificate = ""  # the problem of our own, if it has one
     piece = PIECE
 
     def __init__(self, url: Url, timeout: float, keepalive: int = KEEPALIVE):
@@ -59,17 +57,20 @@ class SocketWire:
 
     def receive(self, timeout: float) -> bytes:
         """Return what comes next. Raises TimeoutError when nothing does."""
-        self._connected.settimeout(timeout)
-        try:
-            data = self._connected.recv(self.piece)
-        except BlockingIOError as error:
-            raise TimeoutError from error
+        data = self._receive(timeout)
         if not data:
             raise ConnectionResetError("hung up")
         return data
 
+    def _receive(self, timeout: float) -> bytes:
+        self._connected.settimeout(timeout)
+        try:
+            return self._connected.recv(self.piece)
+        except BlockingIOError as error:
+            raise TimeoutError from error
+
     def pending(self) -> bytes:
-        """Return what has come unasked, nothing most of the time."""
+        """Return what has come already, usually nothing."""
         try:
             return self.receive(0)
         except TimeoutError:
@@ -107,8 +108,8 @@ class SerialWire:
         return self._adapter.receive()
 
     def pending(self) -> bytes:
-        """Return what has come unasked, nothing most of the time."""
+        """Return what has come already, usually nothing."""
         return self._adapter.receive() if self._poll.poll(0) else b""
 
 
-Wire = SocketWire | DatagramWire | SerialWire
+Wire = SocketWire | SerialWire

@@ -42,7 +42,7 @@ class Listener(Worker):
         self._upstream = upstream
         self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
         self._steps = {unit.unit: unit.profile.step for unit in units}
-        self._ears = receiver_for(upstream, self._hear_of_tap)
+        self._receiver = receiver_for(upstream, self._hear_of_tap)
         self._line = upstream.own_line
         self._character_time = adu.character_time(self._line.baudrate, self._line.mode)
         self._roles_are_known = upstream.reply_url is not None
@@ -66,11 +66,11 @@ class Listener(Worker):
         if not self._is_open and not self._open():
             self.pause(OPEN_AGAIN)
             return
-        heard = self._ears.hear(CAUGHT_UP if self._is_behind else TICK)
+        heard = self._receiver.hear(CAUGHT_UP if self._is_behind else TICK)
         now = clock.now()
         is_stalled, self._looked_at = now - self._looked_at > STALLED, now
         self._is_behind = is_stalled or self._is_behind and any(each.data for each in heard)
-        if self._ears.are_open and not self._is_behind:
+        if self._receiver.are_open and not self._is_behind:
             for each in heard:
                 self._heard_at = now if each.data else self._heard_at
                 found = self._pairing.feed(each.data, each.time, each.role) if each.data \
@@ -83,7 +83,7 @@ class Listener(Worker):
         self._say_how_it_is(now)
 
     def close(self) -> None:
-        self._ears.close()
+        self._receiver.close()
 
     def report(self, now: float) -> UpstreamStatus:  # main thread
         """What `status.json` says of this upstream."""
@@ -92,13 +92,13 @@ class Listener(Worker):
 
     def _begin(self) -> Decoder:
         """Forget what was heard in part."""
-        return Decoder(self._character_time, jitter=self._ears.jitter, timeout=self._reply_timeout)
+        return Decoder(self._character_time, jitter=self._receiver.jitter, timeout=self._reply_timeout)
 
     def _open(self) -> bool:
         try:
-            self._ears.open()
+            self._receiver.open()
         except Unreachable as error:
-            self._ears.close()
+            self._receiver.close()
             self._ail(str(error))
             return False
         self._is_open = True
@@ -111,7 +111,7 @@ class Listener(Worker):
 
     def _say_how_it_is(self, now: float) -> None:
         """Tell when nothing can be learned here, and why."""
-        if not self._ears.are_open:
+        if not self._receiver.are_open:
             self._ail(self._lost)
         elif now - self._heard_at > SILENCE_TIMEOUT:
             self._ail(f"nothing is heard at {self._upstream.url}; is the other master on, and the tap "

@@ -1,4 +1,4 @@
-"""The status of an upstream: how its wire, its units and their blocks stand. Ages and latencies are in seconds."""
+"""The status of an upstream, its units and their blocks. Ages and latencies are in seconds."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from softsplit.upstream.counters import (
     total,
 )
 
-FOREIGNER_FOR = 600.0  # s that another master is reported for after it was heard
+FOREIGNER_FOR = 600.0  # s for which another master is reported after it was heard
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Requests without a good answer: none came, or a damaged one, or an exception, by its code."""
+    """Requests without a good answer: without any, with a damaged one, with an exception, by code."""
 
     no_answer: int
     damaged: int
@@ -32,7 +32,7 @@ class Errors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """Requests, and what came of them."""
+    """Requests and their results."""
 
     requests: int
     answers: int
@@ -41,7 +41,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What half of the latest answers did not exceed, and 99 % of them; None without any."""
+    """The median and the 99th percentile of the latest answers; None without any."""
 
     p50: float | None
     p99: float | None
@@ -49,19 +49,21 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class SkippedStatus:
-    """Answers that nobody waited for: they came late, or twice, or have an id that was never sent."""
+    """Answers that nobody waited for: they came late, twice, or with an id that was never sent."""
 
     late: int = 0
     double: int = 0
     unknown: int = 0
 
 
+def _is_failing(status: "BlockStatus | ForwardedStatus") -> bool:
+    """Whether the latest request was not answered."""
+    return status.last_error_age is not None and (status.age is None or status.last_error_age < status.age)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockStatus(Counted):
-    """A block: its latest data, if any, how old that is, and what went wrong last, how long ago.
-
-    `every` is None when nobody knows the period.
-    """
+    """A block: its period, None if unknown, the age of its latest data, that data, its last error and that's age."""
 
     name: str
     table: Table
@@ -72,6 +74,7 @@ class BlockStatus(Counted):
     data: bytes | None
     last_error: str | None
     last_error_age: float | None
+    is_failing = property(_is_failing)
 
     @property
     def is_learned(self) -> bool:
@@ -80,39 +83,35 @@ class BlockStatus(Counted):
 
     @property
     def block(self) -> Block:
-        """Raises ConfigError when there is no such block, as a file may say."""
+        """The block. Raises ConfigError when there is none with these numbers, which a file may have."""
         return Block(self.table, self.address, self.count)
 
     @property
     def agrees(self) -> bool:
-        """Whether there is as much data as the block has registers or bits. Raises ConfigError, as `block`."""
+        """Whether the data has the size of the block. Raises ConfigError, as `block`."""
         return self.block.byte_count == len(self.data) if self.data is not None else bool(self.block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardedStatus(Counted):
-    """What masters had sent to a unit: how long ago it answered last, what went wrong last, and how long ago."""
+    """The forwarded requests to a unit: the age of the last answer, the last error and the age of that."""
 
     age: float | None = None
     last_error: str | None = None
     last_error_age: float | None = None
-
-    @property
-    def fails(self) -> bool:
-        """Whether what was sent last was not answered."""
-        return self.last_error_age is not None and (self.age is None or self.last_error_age < self.age)
+    is_failing = property(_is_failing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitStatus(Counted):
-    """A unit; `forwarded` counts what masters sent, and what was learned and forgotten; `base` is where it begins."""
+    """A unit. `forwarded` also counts the requests of blocks that were learned and forgotten."""
 
     profile: str
     state: Literal["answers", "mute", "never heard"]
     latency: Latency
     forwarded: ForwardedStatus
     blocks: tuple[BlockStatus, ...]
-    base: int | None = None
+    base: int | None = None  # the address where its registers begin
 
     @property
     def answers_now(self) -> bool:
@@ -130,35 +129,26 @@ class UnitStatus(Counted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamStatus(Counted):
-    """An upstream. `error` says why it is unreachable, `unreachable` counts the tries in vain, and
-    `reconnects` the connections after the first.
-
-    `utilisation` is the share of the latest minute in which the wire was busy, or waited for a unit that does
-    not answer; `gateway_wait` the seconds that the gateway spends on a unit which is off; `wrong_ids` says
-    which transaction ids it returns, if not ours; `is_overloaded` is true when the periods of the reads are
-    stretched. `skipped` counts answers that nobody waited for. `other_master` says what another master did on
-    the line, and `foreign_frames` counts what was heard of it; `advice` is what to set so that units are heard
-    better; `certificate` what is the matter with our own; `unlisted` are units on the line that are not configured.
-    """
+    """An upstream: its url, its wire and its units."""
 
     url: Url
     state: Literal["connected", "unreachable", "starting"]
-    error: str | None
-    utilisation: float
-    unreachable: int
+    error: str | None  # why it is unreachable
+    utilisation: float  # share of the latest minute in which the wire was busy, or waited for a mute unit
+    unreachable: int  # failed attempts to reach it
     latency: Latency
-    gateway_wait: float | None = None
-    reconnects: int = 0
-    returns_ids: bool = True  # of a status of before wrong_ids was there
-    wrong_ids: str = ""
-    is_overloaded: bool = False
+    gateway_wait: float | None = None  # s that the gateway spends on a unit which is off
+    reconnects: int = 0  # connections after the first
+    returns_ids: bool = True  # false: its answers have other transaction ids than the requests
+    wrong_ids: str = ""  # which ones; a status of an earlier version has only `returns_ids`
+    is_overloaded: bool = False  # the periods of the reads are stretched
     skipped: SkippedStatus = SkippedStatus()
-    is_heard: bool
-    foreign_frames: int
-    other_master: str
-    advice: tuple[str, ...] = ()
-    unlisted: tuple[int, ...] = ()
-    certificate: str = ""
+    is_heard: bool  # we only listen
+    foreign_frames: int  # heard frames that answer no request of ours
+    other_master: str  # what another master does on the line
+    advice: tuple[str, ...] = ()  # settings that would help units to be read in time
+    unlisted: tuple[int, ...] = ()  # units on the line that are not configured
+    certificate: str = ""  # the problem of our own, if it has one
     units: dict[str, UnitStatus]
 
     @property
@@ -237,7 +227,7 @@ def _block(tally: BlockCounters, now: float) -> BlockStatus:
 
 
 def _counts(counts: Counts) -> dict:
-    """The fields of Counted."""
+    """Return the fields of Counted."""
     errors = Errors(counts.no_answer, counts.damaged, dict(sorted(dict(counts.exceptions).items())))
     return {"requests": counts.requests, "answers": counts.answers, "errors": errors}
 

@@ -1,1 +1,1 @@
-"""The status page and its kin over HTTP, for people and programs: read-only, and off unless it is wanted."""
+"""The status page over HTTP, for browsers and programs: read-only, and off by default."""

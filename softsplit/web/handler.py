@@ -1,4 +1,4 @@
-"""One connection, one request: its head is read whole, in bounded time and size, before it is looked at."""
+"""One HTTP connection with one request. Its head is read whole, in bounded time and size, before it is parsed."""
 
 import io
 import socket
@@ -12,15 +12,15 @@ from softsplit.web.reply import Reply, refusal
 
 LARGEST_HEAD = 8192  # bytes
 ENDS = (b"\r\n\r\n", b"\n\n")
-AT_ONCE = 65536  # bytes
+LARGEST_BODY = 65536  # bytes that are read and dropped
 
 
 class TooMuch(ValueError):
-    """A request with a head that is too long."""
+    """The head of a request is too long."""
 
 
 def read_head(sock: socket.socket, deadline: float) -> bytes:
-    """Return all up to the empty line behind the headers, or to the end. Raises OSError, TooMuch."""
+    """Return what comes up to the empty line behind the headers, or to the end. Raises OSError, TooMuch."""
     head = b""
     while not any(end in head for end in ENDS):
         if len(head) >= LARGEST_HEAD:
@@ -34,7 +34,7 @@ def read_head(sock: socket.socket, deadline: float) -> bytes:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request, has it answered by the `site` of its server, and sends that; TIME_OUT is for each."""
+    """Reads a request, asks the `site` of its server for the answer, and sends it, each within TIME_OUT."""
 
     protocol_version = "HTTP/1.1"
 
@@ -48,10 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         return "softsplit"
 
     def handle(self) -> None:
-        try:
-            self._answer()
-        except Exception:
-            self.server.report_bug()  # type: ignore[attr-defined]
+        if not self.server.attempt(self._answer):  # type: ignore[attr-defined]
             self._send(refusal(HTTPStatus.INTERNAL_SERVER_ERROR))
 
     def _answer(self) -> None:
@@ -60,29 +57,29 @@ class Handler(BaseHTTPRequestHandler):
         except TooMuch:
             self._send(refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
             return
-        except OSError:  # it took too long, or is gone
+        except OSError:  # it took too long, or the peer is gone
             return
         self.rfile = io.BytesIO(head)
         self.raw_requestline = self.rfile.readline()
-        if self.raw_requestline.strip() and self.parse_request():  # which says what is wrong there
+        if self.raw_requestline.strip() and self.parse_request():  # which calls `send_error` if need be
             hosts = self.headers.get_all("Host") or []
             self._send(self.server.site.answer(self.command, self.path, hosts))  # type: ignore[attr-defined]
 
     def finish(self) -> None:
-        """Send all at once, and wait no longer for somebody who does not take it."""
+        """Send the answer."""
         with suppress(OSError):
             self.request.settimeout(TIME_OUT)
             self.request.sendall(self._answered.getvalue())
             self.request.shutdown(socket.SHUT_WR)
             self.request.settimeout(0)
-            self.request.recv(AT_ONCE)  # a body that nobody reads would have the answer thrown away
+            self.request.recv(LARGEST_BODY)  # closing with unread bytes would reset the connection
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the standard library finds wrong, without what it would repeat of the request."""
+        """Send what the standard library finds wrong, but nothing of the request itself."""
         self._send(refusal(HTTPStatus(code)))
 
     def _send(self, reply: Reply) -> None:
-        self.request_version = self.protocol_version  # an answer has a head, whatever the request says
+        self.request_version = self.protocol_version  # for HTTP/0.9 there would be no head
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -91,4 +88,4 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def log_message(self, *_: object) -> None:
-        """Nobody can fill the log with requests."""
+        """Log nothing: nobody shall fill the log with requests."""

@@ -1,4 +1,4 @@
-"""The last minutes of the main values: one number every few seconds, None where there was no fresh one."""
+"""The last minutes of the main values: a number every few seconds, None while there was no fresh one."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ Series = list[tuple[float, float | None]]  # when, by the program's clock, and t
 
 
 class History:
-    """Bounded: POINTS numbers for each main value of each unit. One thread takes, others look."""
+    """Keeps POINTS numbers for each main value of each unit. One thread writes, others read."""
 
     def __init__(self, units: Iterable[WatchedUnit]):
         self._units = tuple(units)
@@ -23,7 +23,7 @@ class History:
         self._due_at = 0.0
 
     def take(self, now: float) -> None:
-        """Take the numbers, when it is time to."""
+        """Record the numbers of now, once in EVERY seconds."""
         if now < self._due_at:
             return
         self._due_at = now + EVERY
@@ -32,5 +32,5 @@ class History:
                 self._kept[(*unit.key, shown.named.name)].append((now, shown.number))
 
     def of(self, unit: WatchedUnit, register: Register) -> Series:  # any thread
-        """The numbers of a register, the latest last; none of one that is not among the main ones."""
+        """Return the numbers of a main register, the latest last; none of another register."""
         return list(self._kept.get((*unit.key, register.name), ()))

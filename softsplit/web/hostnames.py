@@ -1,7 +1,7 @@
-"""By which names a browser may call this machine: a name of somebody else's that points here gets nothing.
+"""The host names under which this machine answers a browser.
 
-Whoever owns a name may let it lead to any address (DNS rebinding), and a browser takes what is there for
-theirs. So a request has to name an address, this machine as it calls itself, or a name of the configuration.
+The owner of any name can let it lead to our address (DNS rebinding), and a browser then lets that owner's page
+read ours. So a request has to name an address, this machine by its own name, or a name of the configuration.
 """
 
 import socket
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 LOCAL = ("localhost", "localhost.localdomain", "ip6-localhost")
-DOMAINS = ("local", "lan", "home", "home.arpa", "fritz.box", "internal", "localdomain")  # nobody's out there
+DOMAINS = ("local", "lan", "home", "home.arpa", "fritz.box", "internal", "localdomain")  # not on the internet
 
 
 class HostNames:
-    """The names that are ours, beside every address: those of this machine, and `more`."""
+    """The names of this machine, and `more`; every address is admitted, too."""
 
     def __init__(self, more: Iterable[str] = ()):
         own = socket.gethostname().lower()
@@ -21,7 +21,7 @@ class HostNames:
         self._ours = {*LOCAL, own, short, *(f"{short}.{domain}" for domain in DOMAINS), *more}
 
     def admit(self, host: str) -> bool:
-        """Whether a Host header calls us by such a name."""
+        """Whether a Host header has such a name, or an address."""
         name = host.strip().lower()
         if name.startswith("["):
             name, _, port = name[1:].partition("]")

@@ -1,20 +1,20 @@
-"""Strict JSON of much content, in pieces: Python's encoder lets no other thread run during one."""
+"""Strict JSON of much content, made in pieces: Python's encoder blocks all other threads during each call."""
 
 import json
 from math import isfinite
 from typing import Any
 
-DEEP = 4  # tables in each other that are written piece by piece: upstreams, its units, one of them
+DEPTH = 4  # levels of objects that are encoded one by one: the status, upstreams, units, blocks
 
 
 def json_text(content: Any) -> str:
     """Return the text (RFC 8259) in one line; a number that is not finite becomes null."""
-    return _text(content, DEEP) + "\n"
+    return _text(content, DEPTH) + "\n"
 
 
-def _text(content: Any, deep: int) -> str:
-    if deep and isinstance(content, dict):
-        entries = (f"{_text(str(key), 0)}: {_text(each, deep - 1)}" for key, each in content.items())
+def _text(content: Any, depth: int) -> str:
+    if depth and isinstance(content, dict):
+        entries = (f"{_text(str(key), 0)}: {_text(each, depth - 1)}" for key, each in content.items())
         return f"{{{', '.join(entries)}}}"
     try:
         said = json.dumps(content, allow_nan=False)
@@ -24,7 +24,7 @@ def _text(content: Any, deep: int) -> str:
 
 
 def finite(content: Any) -> Any:
-    """The same, with None for each number that JSON cannot write."""
+    """Return content with None for each number that JSON cannot write."""
     if isinstance(content, dict):
         return {key: finite(each) for key, each in content.items()}
     if isinstance(content, (list, tuple)):

@@ -1,10 +1,10 @@
-"""HTML from parts: every text is escaped and printable, unless it is markup already. Pure."""
+"""HTML from parts: every text that is no Markup is escaped and made printable. Pure."""
 
 from html import escape
 
 from softsplit.printable import printable
 
-VOID = ("br", "hr", "meta", "path", "circle", "rect", "line")  # without an end
+VOID = ("br", "hr", "meta", "path", "circle", "rect", "line")  # elements without an end tag
 
 
 class Markup(str):
@@ -14,19 +14,19 @@ class Markup(str):
 
 
 def text(part: object) -> str:
-    """What a part of a page is as HTML; None is nothing."""
+    """Return a part of a page as HTML; None is nothing."""
     if part is None:
         return ""
     return part if isinstance(part, Markup) else escape(printable(str(part)))
 
 
 def join(parts, between: str = "") -> Markup:
-    """Parts one after the other."""
+    """Return parts one after the other."""
     return Markup(between.join(map(text, parts)))
 
 
 def tag(name: str, *parts: object, **attributes: object) -> Markup:
-    """An element: `class_` is its class, aria_label its aria-label; True is an attribute alone, None none."""
+    """Return an element. `aria_label=` is its aria-label, `class_=` its class; True writes no value, None nothing."""
     said = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
     if name in VOID:
         return Markup(f"<{name}{said}>" if name in ("br", "hr", "meta") else f"<{name}{said}/>")

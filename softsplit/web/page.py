@@ -1,4 +1,4 @@
-"""The page: one document with everything in it, from parts and the template that comes with the program."""
+"""The status page: one document with style and script in it, made from a template and parts."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ from softsplit.web.verdict import draw_troubles, draw_verdict, headline, kind_of
 
 @cache
 def _template() -> tuple[Template, str]:
-    """The document, with style and script in it; and what a browser may load for it: only these."""
+    """Return the template with style and script in it, and the policy that lets a browser run only these."""
     place = files(__package__) / "templates"
     names = "page.css", "page.js", "page.html"
     style, script, page = ((place / name).read_text(encoding="utf-8") for name in names)
@@ -39,20 +39,20 @@ def _digest(content: str) -> str:
 
 
 class Pages:
-    """Draws pages; `history` and `since` know what was before."""
+    """Draws pages; `history` has earlier values, `since` when troubles began."""
 
     def __init__(self, history: History, since: Since):
         self._history = history
         self._since = since
 
     def front(self, status: Status, units: Sequence[WatchedUnit], events: Sequence[Event]) -> Reply:
-        """The whole house."""
+        """Return the page of the whole splitter."""
         values = draw_values(units, status, self._history.of, clock.now())
         troubles = draw_troubles(status, self._since)
         return _page(status, tag("main", draw_wiring(status), values, troubles, _events(events)))
 
     def unit(self, status: Status, unit: WatchedUnit) -> Reply:
-        """All values of one unit."""
+        """Return the page with all values of one unit."""
         back = tag("p", tag("a", "the whole house", href="/"))
         values = draw_unit(unit, unit.ranked, status, self._history.of, clock.now(), is_alone=True)
         return _page(status, tag("main", back, tag("section", values), draw_troubles(status, self._since)))

@@ -10,7 +10,7 @@ from softsplit.upstream.report import UnitStatus, UpstreamStatus
 from softsplit.web.markup import Markup, join, tag
 from softsplit.web.paths import unit_path
 
-MOST = 12  # units, or masters, that are drawn; of more, those that are not well come first
+MOST_ROWS = 12  # units or masters of a box
 
 
 def draw_wiring(status: Status) -> Markup:
@@ -42,7 +42,7 @@ def _unit(status: Status, name: str, number: str, unit: UnitStatus) -> Row:
 
 
 def _data_of(status: Status, origin: str, unit: UnitStatus, is_starting: bool) -> tuple[str, str]:
-    """How old the data of a unit is, or why there is none; and of which kind that is."""
+    """Return how old the data of a unit is, or why it has none, and the class to show that in."""
     if is_starting and not unit.answers_now:
         return "starting", "note"
     if not unit.answers_now:
@@ -90,8 +90,8 @@ def _failures(exceptions: dict[int, int], silences: int) -> str:
 
 
 def _few(rows: Sequence[Row], what: str) -> list[Markup]:
-    """As many rows as fit, in their order; what is not well is not left out before what is."""
-    chosen = sorted(range(len(rows)), key=lambda number: (rows[number][0], number))[:MOST]
+    """Return the first MOST_ROWS rows in their order; if there are more, rows that are well go first."""
+    chosen = sorted(range(len(rows)), key=lambda number: (rows[number][0], number))[:MOST_ROWS]
     drawn = [rows[number][1] for number in sorted(chosen)]
     left = len(rows) - len(drawn)
     more = tag("li", tag("span", f"and {show_count(left, f'more {what}')}", class_="dim"))

@@ -7,18 +7,18 @@ from softsplit.web.history import SPAN, Series
 from softsplit.web.markup import Markup, tag
 
 WIDTH, HEIGHT = 180, 30  # units of the drawing
-LEAST = 0.02  # of a value, which the scale spans at least: noise is no drama, but a meter that counts is none
+LEAST_SPAN = 0.02  # of a value: a scale never spans less, or noise would fill it
 MINUTES = f"last {SPAN / 60:.0f} minutes"
 
 
 def draw_plot(series: Series, now: float, measure: str) -> Markup:
-    """Return a plot of what is younger than SPAN, with gaps where there was no fresh number."""
+    """Return a plot of the numbers younger than SPAN, with gaps where there was no fresh one."""
     recent = [(at, number) for at, number in series if at > now - SPAN]
     known = [number for _, number in recent if number is not None]
     if len(known) < 2:
         return tag("span", tag("svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", aria_hidden="true"),
                    tag("small", ""), tag("small", ""), class_="plot")
-    low, high = _scale(known, 0.0 if measure.endswith("h") else LEAST)  # energy is counted in kWh, kvarh, ...
+    low, high = _scale(known, 0.0 if measure.endswith("h") else LEAST_SPAN)  # energy (kWh, kvarh) only counts up
     decimals = max(0, 1 - floor(log10(high - low)))
     said = f"{MINUTES}: {min(known):.{decimals}f} to {max(known):.{decimals}f} {measure}".rstrip()
     lines = "".join(_line(run, low, high, now) for run in _runs(recent))
@@ -29,7 +29,7 @@ def draw_plot(series: Series, now: float, measure: str) -> Markup:
 
 
 def _scale(known: Sequence[float], least: float) -> tuple[float, float]:
-    """From where to where the scale goes: as far as the numbers do, and never next to nothing."""
+    """Return the ends of the scale: those of the numbers, but at least `least` of their size apart."""
     low, high = min(known), max(known)
     missing = max(max(abs(low), abs(high)) * least - (high - low), 0.0)
     if not missing and low == high:
@@ -38,7 +38,7 @@ def _scale(known: Sequence[float], least: float) -> tuple[float, float]:
 
 
 def _runs(recent: Series) -> list[list[tuple[float, float]]]:
-    """The numbers between gaps."""
+    """Return the runs of numbers between gaps."""
     runs: list[list[tuple[float, float]]] = [[]]
     for at, number in recent:
         if number is None:
@@ -49,7 +49,7 @@ def _runs(recent: Series) -> list[list[tuple[float, float]]]:
 
 
 def _line(run: list[tuple[float, float]], low: float, high: float, now: float) -> str:
-    """A line through the numbers, in whole units from one to the next."""
+    """Return an SVG path through the numbers, in whole units of the drawing."""
     per_unit = (high - low) / (HEIGHT - 2)
     places = [(round((at - now + SPAN) / SPAN * WIDTH), round((high - number) / per_unit) + 1)
               for at, number in run]

@@ -1,4 +1,4 @@
-"""What is sent in answer to a request: a body, and headers that let a browser do no more with it. Pure."""
+"""The answer to an HTTP request: a body, and headers that let a browser only show it. Pure."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,7 +21,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; `policy` is what a browser may load for it."""
+    """An answer; `policy` says what a browser may load for it."""
 
     status: HTTPStatus
     kind: str
@@ -36,10 +36,10 @@ class Reply:
 
 
 def text(status: HTTPStatus, line: str) -> Reply:
-    """One line."""
+    """Return an answer of one line."""
     return Reply(status, TEXT, f"{line}\n".encode(errors="replace"))
 
 
 def refusal(status: HTTPStatus, why: str = "") -> Reply:
-    """Why there is no other answer; nothing of the request is in it."""
+    """Return an error with its reason; nothing of the request is in it."""
     return text(status, f"{status.value} {status.phrase}{f': {why}' if why else ''}")

@@ -1,4 +1,4 @@
-"""Since when each trouble is there, also where no data says so."""
+"""When each trouble began, also where no data says so."""
 
 from collections.abc import Iterable
 
@@ -7,18 +7,18 @@ from softsplit.daemon.troubles.trouble import Trouble
 
 
 class Since:
-    """Remembers when the troubles of now were seen first. One thread notes, others look."""
+    """Remembers when the present troubles were seen first. One thread writes, others read."""
 
     def __init__(self) -> None:
         self._seen_at: dict[tuple[str, str], float] = {}
 
     def note(self, troubles: Iterable[Trouble]) -> None:
-        """Take note of all troubles that there are now; what is gone is forgotten."""
+        """Take the troubles of now; forget those that are gone."""
         now, earlier = clock.now(), self._seen_at
         self._seen_at = {key: earlier.get(key, now) for key in map(_key, troubles)}
 
     def of(self, trouble: Trouble) -> float | None:  # any thread
-        """For how many seconds it has been there; None when that is not known yet."""
+        """Return for how many seconds a trouble has lasted; None when that is not known yet."""
         if trouble.lasting is not None:
             return trouble.lasting
         seen_at = self._seen_at.get(_key(trouble))

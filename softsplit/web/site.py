@@ -1,7 +1,6 @@
-"""What there is to see, by the path of a request; whatever else is in a request does not matter.
+"""The answers to HTTP requests, by path, from the status and from the values that masters get now.
 
-Everything is made of the status and of the values that masters get, as of now. What costs most is kept for a
-moment, so that many requests cost hardly more than a few.
+The expensive ones are kept for a moment, so that many requests cost hardly more than a few.
 """
 
 import threading
@@ -29,14 +28,13 @@ from softsplit.web.tiles import MARGIN
 from softsplit.web.values import WatchedUnit
 from softsplit.web.values import as_json as values_of
 
-KEPT = MARGIN  # s
-KEEPABLE = {("",), ("metrics",), ("status.json",)}  # not values alone: nothing takes them away in time
+KEPT = {("",), ("metrics",), ("status.json",)}  # paths whose answers are kept for MARGIN seconds; values are not
 WRONG_HOST = "call this machine by its address, or list the name under hosts in [status]"
 PATHS = "there are /, /healthz, /metrics, /status.json, /units/UPSTREAM/UNIT, and the same with .json"
 
 
 class Site:
-    """Answers requests; `look` returns the status as of now, `units` are those whose values are shown."""
+    """Answers requests; `look` returns the status of now, `units` are those whose values are shown."""
 
     def __init__(self, page: StatusPage, look: Callable[[], Status], units: Sequence[WatchedUnit]):
         self._look = look
@@ -50,7 +48,7 @@ class Site:
         self._kept: dict[tuple[str, ...], tuple[float, Reply]] = {}  # until when
 
     def look_around(self) -> None:  # the page's own thread, about once a second
-        """Remember what there is now."""
+        """Record the values and troubles of now."""
         self._history.take(clock.now())
         self._since.note(self._look().health.found)
 
@@ -68,8 +66,8 @@ class Site:
             until, reply = self._kept.get(where, (0.0, None))
             if reply is None or now > until:
                 reply = self._make(where)
-                if where in KEEPABLE:
-                    self._kept[where] = now + KEPT, reply
+                if where in KEPT:
+                    self._kept[where] = now + MARGIN, reply
             return reply
 
     def _make(self, where: tuple[str, ...]) -> Reply:
@@ -94,7 +92,7 @@ def _json(content: Any) -> Reply:
 
 
 def healthz(status: Status) -> Reply:
-    """200 while all is well, else 503; and why, in one line."""
+    """Return 200 while all is well, else 503, and one line that says why."""
     health = status.health
     is_well = health.code == FRESH
     return text(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE,
@@ -102,7 +100,7 @@ def healthz(status: Status) -> Reply:
 
 
 def metrics(status: Status) -> Reply:
-    """The same as of `softsplit status --prometheus`."""
+    """Return the text of `softsplit status --prometheus`."""
     config = status.process.config if status.process else ""
     said = as_prometheus(status, Path(config) if config else None)
     return Reply(HTTPStatus.OK, METRICS, said.encode(errors="replace"))

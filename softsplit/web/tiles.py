@@ -1,4 +1,4 @@
-"""The values of units: a tile for each, with its number, how long that may be shown, and its last minutes."""
+"""The values of units: a tile for each, with its number, how long it may be shown, and its last minutes."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,16 +11,16 @@ from softsplit.web.paths import unit_path
 from softsplit.web.plot import MINUTES, draw_plot
 from softsplit.web.values import Shown, WatchedUnit, measure_of
 
-FEW = 6  # units whose main values are all on one page; of more there is a line each
-FOLDED = 30  # units of an upstream, from which on they are folded while all is well
-REASONS = 2  # told of one unit
-MARGIN = 0.25  # s that a page may have been kept; its numbers go so much earlier
+FEW = 6  # units up to which the page shows all their main values, above a line for each
+FOLDED = 30  # units of an upstream from which on they are folded while all is well
+REASONS = 2  # shown of one unit
+MARGIN = 0.25  # s that a page may be kept; its numbers disappear so much earlier
 
 Past = Callable[[WatchedUnit, Register], Series]
 
 
 def draw_values(units: Sequence[WatchedUnit], status: Status, past: Past, now: float) -> Markup:
-    """The section of the page: all main values, or a line for each unit."""
+    """Return the section of the values: all main values, or a line for each unit."""
     inside = (join(draw_unit(unit, unit.main, status, past, now) for unit in units) if len(units) <= FEW else
               join(_fold(name, [unit for unit in units if unit.upstream == name], status)
                    for name in dict.fromkeys(unit.upstream for unit in units)))
@@ -30,7 +30,7 @@ def draw_values(units: Sequence[WatchedUnit], status: Status, past: Past, now: f
 
 def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, past: Past, now: float,
               is_alone: bool = False) -> Markup:
-    """A unit with tiles for these registers; `is_alone` when it has a page of its own."""
+    """Return a unit with tiles for these registers; `is_alone` on the page of this unit."""
     shown = unit.values(registers, status)
     name = f"{unit.upstream}/{unit.unit}"
     title = name if is_alone else tag("a", name, href=unit_path(*unit.key))
@@ -44,15 +44,15 @@ def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, 
 
 
 def _reasons(shown: Iterable[Shown]) -> Markup:
-    """Why there are stale values."""
+    """Say why values are stale."""
     found = list(dict.fromkeys(each.why for each in shown if each.is_stale))
     told = found[:REASONS]
     told += [f"and {show_count(len(found) - REASONS, 'other reason')}"] * (len(found) > REASONS)
-    return tag("p", "; ".join(told) or "all fresh", class_="why bad" if found else "why dim")  # always as high
+    return tag("p", "; ".join(told) or "all fresh", class_="why bad" if found else "why dim")  # the height stays
 
 
 def _plot(shown: Shown, series: Series, now: float) -> Markup:
-    """The last minutes, up to the value of now."""
+    """Draw the last minutes, up to the value of now."""
     latest = [] if shown.number is None else [(now, shown.number)]
     return draw_plot([*series, *latest], now, measure_of(shown.named.register))
 
@@ -62,7 +62,7 @@ def _tile(shown: Shown, is_starting: bool, plot: Markup | None) -> Markup:
 
 
 def _number(shown: Shown, is_starting: bool) -> Markup:
-    """The value, until when it may be seen; or since when there is none."""
+    """Return the value and how long it may be shown, or the age of what is stale."""
     good_for = shown.good_for - MARGIN
     if good_for > 0:
         return tag("b", str(shown.named), data_good=f"{good_for:.2f}")
@@ -72,7 +72,7 @@ def _number(shown: Shown, is_starting: bool) -> Markup:
 
 
 def _fold(name: str, units: Sequence[WatchedUnit], status: Status) -> Markup:
-    """Units of one upstream, a line each."""
+    """Return the units of one upstream, a line each."""
     rows, stale = [], 0
     for unit in units:
         main = unit.values(unit.main[:1], status)

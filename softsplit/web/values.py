@@ -1,4 +1,4 @@
-"""The values of units as their masters get them now; what is stale has none, but a reason."""
+"""The values of units as masters get them now; a stale one has a reason instead."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,20 +19,18 @@ from softsplit.profiles.joining import said_in
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import describe_exception
 from softsplit.protocol.values import parse_resolution
-from softsplit.upstream.report import BlockStatus
-
-LONG = 1e6  # s, for what is always the same
-LOOKS = 5  # at a value while it is being read anew
-MAIN = 6  # values of a unit, where there is no room for all
+LONG = 1e6  # s that a value which never changes is good for
+LOOKS = 5  # at a value whose parts are being read anew
+MAIN = 6  # values of a unit on the page of all units
 
 Key = tuple[str, str]  # upstream and unit
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value: None when it is stale, or when the device says that it has none; its age, None before any.
+    """A value, None when it is stale or the device has none, and its age, None before the first reading.
 
-    `good_for` is for how many seconds it may be shown, 0 when it is stale; then `why` says why.
+    It may be shown for `good_for` seconds, 0 when it is stale; then `why` is the reason.
     """
 
     named: Named
@@ -46,7 +44,7 @@ class Shown:
 
     @property
     def number(self) -> float | None:
-        """The value, when that is a number that can be drawn."""
+        """The value, if that is a number and fresh."""
         value = self.named.value
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
         return float(value) if is_number and not self.is_stale else None  # type: ignore[arg-type]
@@ -74,15 +72,15 @@ class WatchedUnit:
 
     @cached_property
     def ranked(self) -> list[Register]:
-        """All registers, what matters most first."""
+        """All registers, those that matter most first."""
         return sorted(self.registers, key=lambda each: rank(each.name))
 
     def values(self, registers: Iterable[Register], status: Status | None = None) -> list[Shown]:
-        """Return how these registers stand; `status` knows why some are stale. For any thread."""
+        """Return the values of these registers; with `status`, also why some are stale. For any thread."""
         return [self._value(register, status) for register in registers]
 
     def _value(self, register: Register, status: Status | None) -> Shown:
-        """A value is good when masters get all of it everywhere."""
+        """Return a value; it is good when masters get all of it from every downstream."""
         now = clock.now()
         seen = self._look(register)
         taken_at = min(each.taken_at for each in seen.values())
@@ -99,7 +97,7 @@ class WatchedUnit:
         return Shown(said, age, min(max(good_for, 0.001), LONG))
 
     def _look(self, register: Register) -> dict[Block, Seen]:
-        """What is there of every part of a value; what is read as one is of one reading, which may come just now."""
+        """Return the parts of a value; those of one read are of one reading, also if a new one comes just now."""
         for _ in range(LOOKS):
             seen = {part: min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
                     for part in register.needs}
@@ -109,7 +107,7 @@ class WatchedUnit:
         return {part: Seen(None, each.taken_at, NEVER) for part, each in seen.items()}
 
     def _every(self, part: Block) -> float:
-        """How often a part of a value is read, 0 when nobody knows."""
+        """Return the seconds between reads of a part of a value, 0 when they are unknown."""
         return next((read.every for read in self.reads if read.block.contains(part)), 0.0)
 
     def _why(self, block: Block, exception: int | None, status: Status) -> str:
@@ -123,7 +121,7 @@ class WatchedUnit:
                        if each.table is block.table and each.block.contains(block)), None)
         if around is None:
             return "it is not read" if not upstream.is_heard else "the other master does not read it"
-        if around.last_error and _is_failing(around):
+        if around.last_error and around.is_failing:
             return around.last_error
         if around.age is None:
             return "it was not read yet"
@@ -133,11 +131,6 @@ class WatchedUnit:
         own = (each for downstream in status.downstreams.values() for each in downstream.units.values()
                if each.origin == f"{DERIVED}/{self.unit}")
         return next((each.why for each in own if each.why), "what it is made from is stale")
-
-
-def _is_failing(block: BlockStatus) -> bool:
-    """Whether its latest request was in vain."""
-    return block.last_error_age is not None and (block.age is None or block.last_error_age < block.age)
 
 
 def watched_units(downstreams: Sequence[Downstream],
@@ -159,7 +152,7 @@ def watched_units(downstreams: Sequence[Downstream],
 
 
 def as_json(unit: WatchedUnit, status: Status) -> dict:
-    """Everything of a unit by name: value, unit of measure, age; what is stale is null, with its reason."""
+    """Return each value of a unit by name, with unit of measure and age; a stale one is null, with its reason."""
     return {"upstream": unit.upstream, "unit": unit.unit, "profile": unit.profile.name,
             "values": {each.named.name: _entry(each) for each in unit.values(unit.registers, status)}}
 
@@ -172,5 +165,5 @@ def _entry(shown: Shown) -> dict:
 
 
 def measure_of(register: Register) -> str:
-    """The unit of measure of a register, also while it has no value; "" of what is no number."""
+    """Return the unit of measure of a register, "" if that holds no number."""
     return parse_resolution(register.resolution)[1] if register.row.number else ""

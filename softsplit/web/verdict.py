@@ -1,15 +1,15 @@
-"""The first line of the page: what is the matter, in words, colour and shape; and the troubles. Pure."""
+"""The top of the page: the health in words, colour and shape; and the list of troubles. Pure."""
 
 import time
 
 from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
-from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble
-from softsplit.logs.conditions import show_count, show_duration, show_some
+from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble, with_others
+from softsplit.logs.conditions import show_duration, show_some
 from softsplit.web.markup import Markup, tag
 from softsplit.web.since import Since
 
-SHAPES = {  # for those who do not tell the colours apart
+SHAPES = {  # for people who cannot tell the colours apart
     "well": ("M16 2a14 14 0 1 0 .1 0z", "M9 16l5 5 9-10"),
     "starting": ("M16 2a14 14 0 1 0 .1 0z", "M16 8v8l5 4"),
     "degraded": ("M16 2L31 29H1z", "M16 11v8m0 3.5v3"),
@@ -19,7 +19,7 @@ DAY = 86400.0  # s
 
 
 def kind_of(health: Health) -> str:
-    """The kind of a verdict, which is its class and its shape."""
+    """Return the kind of a verdict, which is its CSS class and its shape."""
     if health.code == FRESH:
         return "well"
     if any(each.severity == TROUBLE for each in health.found) or not health.found:
@@ -28,7 +28,7 @@ def kind_of(health: Health) -> str:
 
 
 def headline(health: Health) -> str:
-    """What is the matter, without anything that changes every second."""
+    """Return the health in a sentence without anything that changes every second."""
     if health.code == FRESH:
         return "All is well"
     troubles = [each for each in health.found if each.severity == TROUBLE]
@@ -36,13 +36,11 @@ def headline(health: Health) -> str:
         waiting = [each for each in health.found if each.severity == STARTING]
         return (f"Starting: {waiting[0].cause}" if len(waiting) == 1 else
                 "Starting, not everything has answered yet")
-    what = troubles[0].cause.partition("; ")[0]
-    more = f" (and {show_count(len(troubles) - 1, 'other trouble')})" if len(troubles) > 1 else ""
-    return f"{what}{more}"
+    return with_others(troubles[0].cause.partition("; ")[0], len(troubles) - 1)
 
 
 def draw_verdict(status: Status, figures: str) -> Markup:
-    """The top of the page."""
+    """Return the top of the page."""
     kind = kind_of(status.health)
     lines = (tag("path", d=line) for line in SHAPES[kind])
     shape = tag("svg", *lines, viewBox="0 0 32 32", aria_hidden="true")
@@ -54,7 +52,7 @@ def draw_verdict(status: Status, figures: str) -> Markup:
 
 
 def draw_troubles(status: Status, since: Since) -> Markup:
-    """Each trouble with its cause, its cure and since when; then what is worth a note."""
+    """Return each trouble with its cause, its cure and when it began; then the notes."""
     ranks = {TROUBLE: 0, STARTING: 1, NOTE: 2}
     found = sorted(status.health.found, key=lambda each: ranks[each.severity])
     if not found:
@@ -77,6 +75,6 @@ def _trouble(trouble: Trouble, lasting: float | None) -> Markup:
 
 
 def _when(ago: float) -> str:
-    """The time of day so many seconds ago, with its date when that is long ago."""
+    """Return the time of day so many seconds ago, with the date when that is long ago."""
     form = "%H:%M:%S" if ago < DAY / 2 else "%Y-%m-%d %H:%M"
     return time.strftime(form, time.localtime(time.time() - ago))

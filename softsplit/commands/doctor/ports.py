@@ -88,21 +88,21 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
 
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:
     """Listen for a while to a line that is only heard."""
-    ears = receiver_for(upstream, lambda text: None)
+    receiver = receiver_for(upstream, lambda text: None)
     line = upstream.line or Line()
-    pairing = Decoder(adu.character_time(line.baudrate, line.mode), jitter=ears.jitter)
+    pairing = Decoder(adu.character_time(line.baudrate, line.mode), jitter=receiver.jitter)
     found: list[Transaction] = []
     try:
-        ears.open()
+        receiver.open()
         end = clock.now() + LISTEN_TO_MASTER
         while clock.now() < end:
-            for heard in ears.hear(end - clock.now()):
+            for heard in receiver.hear(end - clock.now()):
                 found += pairing.feed(heard.data, heard.time, heard.role)
     except Unreachable as error:
         yield wrong(f"{upstream.name}: {error}")
         return
     finally:
-        ears.close()
+        receiver.close()
     good = {each.unit for each in found if each.kind in (Kind.OK, Kind.EXCEPTION)}
     for unit in upstream.units:
         who = f"{upstream.name}: unit {unit.unit}"

@@ -31,26 +31,26 @@ class Clock:
 class Live:
     """The receiver of a live line. Raises Unreachable when a tap cannot be opened at first."""
 
-    def __init__(self, ears: Receiver, line: Line):
-        ears.open()
+    def __init__(self, receiver: Receiver, line: Line):
+        receiver.open()
         self.line = line
-        self._ears = ears
-        self.jitter = ears.jitter
+        self._receiver = receiver
+        self.jitter = receiver.jitter
 
     @property
     def note(self) -> str:
         """What was wrong with the bytes, if anything."""
-        errors = self._ears.errors
+        errors = self._receiver.errors
         return f"{show_count(errors, 'byte')} with a wrong parity or stop bit" if errors else ""
 
     def hear(self) -> Iterator[Heard]:
         """Give what is heard, also that there is nothing, until nobody reads stdout: BrokenPipeError."""
         try:
             while not _is_left_alone():
-                yield from self._ears.hear(TICK)
+                yield from self._receiver.hear(TICK)
             raise BrokenPipeError
         finally:
-            self._ears.close()
+            self._receiver.close()
 
 
 def _is_left_alone() -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from softsplit.logs.conditions import show_duration, show_some, with_time
+from softsplit.logs.conditions import show_count, show_duration, show_some, with_time
 
 Severity = Literal["trouble", "starting", "note"]
 TROUBLE: Severity = "trouble"
@@ -30,6 +30,11 @@ class Trouble:
         lasting = "" if self.lasting is None else f", for {show_duration(self.lasting)}"
         affects = f"; stale: {show_some(self.affects)}" if self.affects else ""
         return f"{with_time(self.cause, lasting)}{affects}"
+
+
+def with_others(what: str, others: int) -> str:
+    """Return a sentence that also says how many other troubles there are."""
+    return f"{what} (and {show_count(others, 'other trouble')})" if others else what
 
 
 def note(about: str, text: str) -> Trouble:

@@ -68,8 +68,7 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
     if unit.why and not upstream:
         return Trouble(cause=f"{unit.origin}: {unit.why}", about=unit.origin)
     blocks = upstream.units[number].blocks if upstream else ()
-    failed = [block for block in blocks if block.name in unit.stale and block.last_error_age is not None
-              and (block.age is None or block.last_error_age < block.age)]
+    failed = [block for block in blocks if block.name in unit.stale and block.is_failing]
     is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
     why = _latest_error(failed)
     strains = _strains(upstream) if upstream else ()
@@ -107,7 +106,7 @@ def _forwarding_fault(unit: UnitStatus) -> str:
     """Say why the latest request of a master was not answered, if that was lately, else nothing."""
     forwarded = unit.forwarded
     is_recent = forwarded.last_error_age is not None and forwarded.last_error_age < RECENT
-    return fails(forwarded.last_error or "") if is_recent and forwarded.fails else ""
+    return fails(forwarded.last_error or "") if is_recent and forwarded.is_failing else ""
 
 
 def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:

@@ -115,7 +115,7 @@ class RtuServer(Server, ModbusTkRtuServer):
             if isinstance(answer, Future):
                 answer = self._await(request, answer)
         except Exception as error:
-            self.report_bug(error)
+            self.bugs.report(error)
             return
         self._master.count_answer(answer)
         if answer and self._may_send(answer):

@@ -1,7 +1,6 @@
 """Base class of the servers: a thread that waits for masters and answers from a databank."""
 
 import errno
-import logging
 import os
 import select
 import selectors
@@ -16,18 +15,17 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import DownstreamStatus, Reporter, ServedStatus
 from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import DownstreamError
+from softsplit.logs.bugs import BugLog
 from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.protocol.addresses import size_of
 from softsplit.worker import Worker
 
-log = logging.getLogger("softsplit")
 
 TICK = 1.0  # s, the longest wait for a master
 OPEN_AGAIN = 1.0  # s between tries to open what could not be had
 AWAITED = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO,  # the adapter is not plugged in
            errno.EAGAIN, errno.EBUSY,  # another program holds the adapter
            errno.EADDRNOTAVAIL, errno.ETIMEDOUT)  # the network, or its name server, is not up yet
-MOST_BUGS = 100  # bugs that were logged
 AT_ONCE = 64  # descriptors attended before anything else is looked at
 SOON = 0.0001  # s; who asks again after a shorter while is most likely about to ask once more
 SOON_AGAIN = 16  # times in a row, after which that is waited for without sleeping
@@ -78,7 +76,7 @@ class Server(Worker):
         self._opening = Condition(self.bucket)
         self._cause = ""  # why it could not be opened
         self._open_at = 0.0  # when that is tried again
-        self._bugs: set[str] = set()
+        self.bugs = BugLog(f"{name}: a master could not be served")
         self.selector = selectors.DefaultSelector()
         self._alarm, self._wake = socket.socketpair()  # wake() rings, the selector hears
         self._wake.setblocking(False)  # a bell that rings already need not be rung
@@ -169,9 +167,3 @@ class Server(Worker):
         self.selector.close()
         self._alarm.close()
         self._wake.close()
-
-    def report_bug(self, error: Exception) -> None:
-        """Log once what came up while one master was served; it costs this master only."""
-        if repr(error) not in self._bugs and len(self._bugs) < MOST_BUGS and self.bucket.take():
-            self._bugs.add(repr(error))
-            log.error("%s: a master could not be served, which is a bug", self.label, exc_info=error)

@@ -156,7 +156,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             log.debug("%s: connection lost: %s", self.label, error)
             connection.events = OVER
         except Exception as error:
-            self.report_bug(error)
+            self.bugs.report(error)
             connection.events = OVER
         if connection.events == OVER:
             self._drop(connection)

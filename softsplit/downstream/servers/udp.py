@@ -129,7 +129,7 @@ class UdpServer(Server):
         except OSError as error:
             log.debug("%s: cannot answer: %s", self.label, error)
         except Exception as error:
-            self.report_bug(error)
+            self.bugs.report(error)
 
     def _ask(self, datagram: Datagram) -> None:
         """Answer a datagram, or have the unit asked."""
