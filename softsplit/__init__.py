@@ -31,8 +31,7 @@ never import each other; they meet in `splitter` through a queue and a callable.
 
 Where to add
 
-    a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check;
-                                         config/loader.py: its name
+    a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check
     a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py;
                                          downstream/servers/choice.py
     a function code                      protocol/functions.py: a row

@@ -171,6 +171,11 @@ def require_all(items: object, kind: type[Item], key: str) -> tuple[Item, ...]:
     return given
 
 
+def keys_of(kind: Any) -> tuple[str, ...]:
+    """Return the keys that a section of the configuration may have: what a dataclass takes, except `name`."""
+    return tuple(each.name for each in fields(kind) if each.init and each.name != "name")
+
+
 def given(value: object, kind: Any) -> dict[str, Any]:
     """Return the fields of a dataclass `kind` that `value` has and that were given."""
     found = {each.name: getattr(value, each.name) for each in fields(kind)}

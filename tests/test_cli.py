@@ -109,8 +109,9 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(tmp_path):
         done = call(command, "-c", path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (f'softsplit: {path}: downstream.d0.max_aeg: unknown key "max_aeg"; did you mean '
-                               '"max_age"? (allowed: url, serves, units, max_age, when_stale, baudrate, '
-                               'mode, rs485, echo, max_connections, idle_timeout, allow, prefer, allow_writes, allow_functions, strict_ids, certificate, key, authorities, roles, require_role)\n')
+                               '"max_age"? (allowed: url, serves, max_age, when_stale, baudrate, mode, rs485, echo, '
+                               'max_connections, idle_timeout, allow, prefer, allow_writes, allow_functions, '
+                               'strict_ids, certificate, key, authorities, roles, require_role, units)\n')
 
 
 def test_no_configuration_says_where_it_was_looked_for(tmp_path):

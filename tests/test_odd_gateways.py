@@ -191,7 +191,7 @@ CONFIG = '[upstream.m]\nurl = "tcp://a"\nunits = {{ 1 = "abb-b23"{more} }}\n{key
 @pytest.mark.parametrize("keys, more, message", [
     ("answers_as = 256", "", 'answers_as: 256 is no unit id; allowed are 0 to 255, or "any"'),
     ("answers_as = true", "", "answers_as: true is no unit id"),
-    ("answers_as = 255", ', 2 = "abb-b23"', "answers_as: is possible only where one unit is behind the connection"),
+    ("answers_as = 255", ', 2 = "abb-b23"', "answers_as: is possible only with one unit"),
     ('transaction_ids = "ignor"', "", 'transaction_ids: unknown word "ignor"; did you mean "ignore"?'),
     ('transaction_ids = "ignore"\nurl = "udp://a"', "", 'transaction_ids: only tcp:// has one'),
     ('answers_as = 255\nurl = "rtuovertcp://a:1"', "", 'answers_as: only tcp:// has one'),

@@ -1,1 +1,1 @@
-"""Configuration: softsplit.toml or a script as frozen values that validate themselves."""
+"""Configuration: softsplit.toml or a script, as frozen values that validate themselves."""

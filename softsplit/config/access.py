@@ -1,27 +1,29 @@
-"""Who may ask a server on the network, and for how long a connection may last.
+"""Who may connect to a server on the network, and for how long.
 
-Who can do what, and which tests show it:
+What each party can do, and the tests that show it:
 
-- A stranger on the network, whom `allow` does not list, gets nothing: his connection is closed at once, his datagrams
-  are dropped, on the status page as on servers (test_connections, test_udp_server, test_web). Where `allow` lists
-  nobody, he reads what every master reads. He cannot change anything: without `allow_writes` nothing is ever written
-  (test_writes). He can hold as many connections as there may be (`max_connections`), but not keep out those in
+- A stranger on the network whom `allow` does not list gets nothing: servers and the status page close his
+  connection at once and drop his datagrams (test_connections, test_udp_server, test_web). If `allow` is
+  empty, he reads what every master reads. He cannot change anything: without `allow_writes` nothing is ever
+  written (test_writes). He can take all connections up to `max_connections`, but not keep out those in
   `prefer`, nor slow down the others (test_connections; `python -m tests.long hostile`).
-- Who listens on the network, or sends in another's name, is kept out by mbaps:// only: TLS with certificates on both
-  sides (test_secure). Modbus TCP itself has no secrets. A datagram proves nothing about its sender, so udp://
-  answers private networks only, each address so many times a second, and never with more than it has to
+- Only mbaps:// (TLS with certificates on both sides) keeps out eavesdroppers and forged senders
+  (test_secure); Modbus TCP itself has no secrets. Anybody can forge the sender of a datagram, so udp://
+  answers only private networks, limits the rate for each address, and sends no more than it must
   (test_udp_server).
-- A permitted master may read everything that its server serves, and write what `allow_writes` lists and its role
-  allows. It cannot write anything else, ask for functions that are not listed, starve other masters, or end the
-  process, whatever it sends (test_writes, test_other_functions, test_fairness, test_framing, test_tcp_server; `tests.long random_frames`).
-- A local user cannot claim to be softsplit, stop it, or make root write or read elsewhere (test_presence,
-  test_outputfile, test_unattended). He can read the status, as far as its directory lets him, and no key: a key that
-  everybody may read is refused (test_secure). Whoever may write the configuration may do everything.
-- A device, or a gateway, that lies about its values is believed: nobody here knows better. That is why inputs have ages,
-  not checks. One that sends damaged, late, foreign or endless answers cannot make us serve a number that no meter
-  sent, nor take more than bounded memory and time (test_client, test_transactions, test_other_master, test_gateways).
-- Text of masters, devices and certificates gets into logs, terminals, CSV and metrics without control characters
-  (test_printable, test_prometheus, test_certificates).
+- A permitted master may read everything that its server serves, and write what `allow_writes` lists and its
+  role allows. It cannot write anything else, use functions that are not listed, starve other masters, or end
+  the process, whatever it sends (test_writes, test_other_functions, test_fairness, test_framing,
+  test_tcp_server; `tests.long random_frames`).
+- A local user cannot pose as softsplit, stop it, or make root write or read elsewhere (test_presence,
+  test_outputfile, test_unattended). He can read the status, if its directory lets him, but no key: softsplit
+  refuses a key that everybody may read (test_secure). Whoever may write the configuration may do everything.
+- softsplit believes a device or gateway that lies about its values: it cannot know better. So it checks the
+  age of inputs, not their values. Damaged, late, foreign or endless answers cannot make it serve a number
+  that no meter sent, nor take unbounded memory or time (test_client, test_transactions, test_other_master,
+  test_gateways).
+- Text of masters, devices and certificates reaches logs, terminals, CSV and metrics without control
+  characters (test_printable, test_prometheus, test_certificates).
 """
 
 from collections.abc import Iterable
@@ -36,17 +38,17 @@ from softsplit.errors import ConfigError, show
 
 Network = IPv4Network | IPv6Network
 MOST_NETWORKS = 1000  # in a list
-CONNECTIONS = range(1, 20_001)  # one server may have
+CONNECTIONS = range(1, 20_001)  # of one server
 PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
-           "::1/128", "fc00::/7", "fe80::/10")  # no networks of the internet; RFC 1918, 3927, 4193, 4291
+           "::1/128", "fc00::/7", "fe80::/10")  # not routed on the internet; RFC 1918, 3927, 4193, 4291
 
 
 @dataclass(frozen=True)
 class Access:
     """Who may connect to a server on the network: addresses and networks to `allow`; none means everybody.
 
-    Beyond `max_connections` the least active connection is closed, but none of those in `prefer`;
-    `idle_timeout` is in seconds.
+    Beyond `max_connections` the longest-idle connection is closed, but none of those in `prefer`.
+    `idle_timeout` is in seconds. Raises ConfigError.
     """
 
     max_connections: int = 64
@@ -63,10 +65,9 @@ class Access:
 
 
 def access_to(url: Url, **given: Any) -> Access:
-    """Return who may ask a server at `url`, as far as it is `given`.
+    """Return who may ask a server at `url`, from the `given` keys. Raises ConfigError.
 
-    The sender of a datagram can say any address to be its own, and who is there gets the answer. So the default
-    there is not everybody, but PRIVATE networks. Raises ConfigError.
+    The default is everybody; for udp:// PRIVATE networks, because answers to a forged address could flood it.
     """
     if not url.kind.has_datagrams:
         return Access(**given)

@@ -26,14 +26,14 @@ from softsplit.errors import ConfigError, show
 from softsplit.security.identity import Identity, Right, Roles, identity_of
 
 WHEN_STALE = ("exception", "silent")
-THE_DEVICE_ITSELF = 0, 255  # as masters call it that want no unit behind a gateway; MTI 4.4.1.2
+THE_DEVICE_ITSELF = 0, 255  # unit ids for the device itself, not a unit behind a gateway; MTI 4.4.1.2
 
 
 @dataclass(frozen=True)
 class Served:
-    """A unit as the masters of one downstream see it: `unit` is its id there, `origin` the one upstream.
+    """A unit as the masters of one downstream see it: `unit` is its id there, `origin` the unit upstream.
 
-    `also` are ids besides, under which it answers because there is no other.
+    `also` are further ids, under which it answers if it is the only unit.
     """
 
     unit: int
@@ -61,19 +61,19 @@ class Downstream:
 
     url            tcp://ADDRESS[:502], udp://ADDRESS[:502], mbaps://ADDRESS[:802] (inside TLS) or
                    rtuovertcp://ADDRESS:PORT to listen on, or rtu:///dev/...
-    serves         upstreams, whose units all appear under their own ids
-    units          or which units appear, under which ids: {1: (meters, 100), 2: a Derived}
+    serves         upstreams; all their units appear under their own ids
+    units          or the units that appear, by id: {1: (meters, 100), 2: a Derived}
     max_age        s, after which data is too old to be served
     when_stale     what a master gets then: "exception" (0x0B) or "silent"
-    allow_writes   what masters may change, like "meters/100 holding registers 0x8C04+8"; nothing by default
-    allow_functions   which other requests go to the unit itself, once, like "meters/100 43/14"; none by default
-    strict_ids     of tcp and udp: whether a unit that is the only one answers under its own id alone, not as 0 and 255
-    baudrate, mode, rs485, echo   of rtu only, as of an Upstream
-    max_connections, idle_timeout, allow, prefer   of the others: who may connect, for how long; see
-                   "softsplit example"; udp has only allow, private networks by default
-    certificate, key, authorities   of mbaps: PEM files; our certificate, its key, and whose certificates we trust
-    roles, require_role   of mbaps: {"viewer": ["read"]}, what masters may do by the role in their certificate;
-                   whether those without one may do nothing
+    allow_writes   what masters may write, like "meters/100 holding registers 0x8C04+8"; nothing by default
+    allow_functions   other requests that are forwarded to the unit, like "meters/100 43/14"; none by default
+    strict_ids     tcp, udp: if True, a single unit answers only to its own id, not to 0 and 255
+    baudrate, mode, rs485, echo   rtu: as of an Upstream
+    max_connections, idle_timeout, allow, prefer   the others: who may connect, and for how long; see
+                   "softsplit example"; udp has only allow, by default private networks
+    certificate, key, authorities   mbaps: PEM files: our certificate, its key, and the authorities we trust
+    roles          mbaps: what masters may do, by the role in their certificate: {"viewer": ["read"]}
+    require_role   mbaps: whether masters without a role may do nothing
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -139,12 +139,12 @@ class Downstream:
 
     @property
     def unit_ids(self) -> list[int]:
-        """Ids of all units that it serves."""
+        """The ids of all units that it serves."""
         return [*(each.unit for each in self.served), *(each.unit for each in self.derived)]
 
     @property
     def also(self) -> dict[int, int]:
-        """Ids besides, under which the one unit that it serves answers."""
+        """Further ids of a single unit, each with its own id."""
         own = {also: each.unit for each in self.served for also in each.also}
         return own | {also: each.unit for each in self.derived for also in each.also}
 
@@ -154,7 +154,7 @@ class Downstream:
 
     def _chosen_units(self) -> tuple[Served, ...]:
         if self.serves:
-            raise ConfigError("units says already what is served; leave one of them out", "serves")
+            raise ConfigError("units also says what is served; leave one of them out", "serves")
         chosen, derived = [], []
         units = checks.require_type(self.units, dict, "units", 'units = { 1 = "meters/100" }')
         for unit, whose in units.items():
@@ -172,7 +172,7 @@ class Downstream:
         return tuple(chosen)
 
     def _settle_served(self) -> None:
-        """Settle who is served, and from where. A unit alone is the device itself to masters of Modbus TCP."""
+        """Settle the served units. To masters of Modbus TCP, a single unit is also the device itself."""
         served = self._chosen_units() if self.units is not None else self._all_units()
         if len(self.unit_ids) + len(served) == 1 and self.url.kind.has_mbap and not self.strict_ids:
             checks.settle(self, derived=tuple(map(_with_ids, self.derived)))
@@ -202,5 +202,5 @@ class Downstream:
 
 
 def _with_ids(served: Alone) -> Alone:
-    """A unit without others, under the ids of the device itself, too."""
+    """Let a single unit also answer to the ids of the device itself."""
     return replace(served, also=tuple(unit for unit in THE_DEVICE_ITSELF if unit != served.unit))

@@ -10,7 +10,7 @@ LOOPBACK: frozenset[Host] = frozenset((ip_address("127.0.0.1"), ip_address("::1"
 
 
 def addresses(host: str) -> frozenset[Host]:
-    """Return the addresses that a host has without a look-up, or its name."""
+    """Return the addresses of a host as far as known without a look-up, otherwise its name."""
     name = host.lower().rstrip(".")
     if name in LOCAL_NAMES:
         return LOOPBACK
@@ -22,7 +22,7 @@ def addresses(host: str) -> frozenset[Host]:
 
 
 def meets(host: str, listening: str) -> bool:
-    """Whether who connects to `host` may get what listens at `listening`, on this machine and one port."""
+    """Whether a connection to `host` may reach a server of this machine at `listening`, on the same port."""
     called, heard = addresses(host), addresses(listening)
     if called & heard:
         return True
@@ -43,7 +43,7 @@ def _is_own(host: Host) -> bool:
         return True
     with suppress(OSError):
         family = socket.AF_INET if host.version == 4 else socket.AF_INET6
-        with socket.socket(family, socket.SOCK_DGRAM) as own:  # it sends nothing
+        with socket.socket(family, socket.SOCK_DGRAM) as own:  # sends nothing
             own.bind((str(host), 0))
             return True
     return False

@@ -1,4 +1,4 @@
-"""How a wire is spoken on: the settings of a serial line, and how answers over Modbus TCP are told apart."""
+"""The settings of a serial line, and how to recognise answers over Modbus TCP."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ ANY = "any"
 
 @dataclass(frozen=True)
 class Line:
-    """How a serial line is spoken on: `baudrate` in baud; `mode` is data bits, parity, stop bits.
+    """The settings of a serial line: `baudrate` in baud; `mode` is data bits, parity, stop bits.
 
-    `rs485` is "kernel" when the driver switches the direction of the line; `echo` says that the adapter hears
-    what it sends.
+    `rs485` is "kernel" if the driver switches the direction of the line; `echo` means that the adapter hears
+    what it sends. Raises ConfigError.
     """
 
     baudrate: int = 19200
@@ -38,10 +38,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Answers:
-    """How answers are told from others, where a gateway or device does not do as it should.
+    """How to recognise answers if a gateway or device does not follow the specification.
 
-    `transaction_ids` are those of the requests ("match"), or mean nothing ("ignore"); `answers_as` is a unit id
-    besides that of the request which answers may have, or "any". Raises ConfigError.
+    Transaction ids of answers must "match" those of the requests, or are ignored ("ignore"); `answers_as` is
+    another unit id, or "any", that answers may have beside that of the request. Raises ConfigError.
     """
 
     transaction_ids: str = MATCH
@@ -56,5 +56,5 @@ class Answers:
                               "answers_as")
 
     def are_by(self, unit: int, asked: int) -> bool:
-        """Whether an answer with this unit id is that of the unit which was asked."""
+        """Whether an answer with this unit id counts as one of the unit `asked`."""
         return unit == asked or self.answers_as in (unit, ANY)

@@ -23,28 +23,23 @@ Section = dict[str, Any]  # of the file
 PLACES = (Path("softsplit.toml"), Path("/etc/softsplit.toml"))
 SCRIPT = ".py"
 SECTIONS = ("upstream", "derived", "downstream", "diagnostics", "status")
-UPSTREAM_KEYS = ("url", "reply_url", "timeout", "units", "unit_bytes", "baudrate", "mode", "rs485", "echo",
-                 "connect_delay", "request_gap", "learn", "transaction_ids", "answers_as", *IDENTITY)
+UPSTREAM_KEYS, DOWNSTREAM_KEYS, STATUS_KEYS = map(checks.keys_of, (Upstream, Downstream, StatusPage))
 UNIT_KEYS = ("profile", "every")
-DOWNSTREAM_KEYS = ("url", "serves", "units", "max_age", "when_stale", "baudrate", "mode", "rs485", "echo",
-                   "max_connections", "idle_timeout", "allow", "prefer", "allow_writes", "allow_functions", "strict_ids",
-                   *IDENTITY, "roles", "require_role")
 DERIVED_KEYS = ("profile", "from", "values", "max_skew")
 DIAGNOSTICS_KEYS = ("unit",)
-STATUS_KEYS = ("url", "allow", "hosts")
-UNITS = 'units = { 100 = "abb-b23" }'  # this, and what follows, as it is written
+UNITS = 'units = { 100 = "abb-b23" }'  # examples for errors
 SERVES = 'serves = ["meters"]'
 ORIGIN = '"meters/100"'
 
 
 class NoConfig(ConfigError):
-    """No configuration is named, and there is none at the usual places."""
+    """No configuration is named, and there is none in the usual places."""
 
 
 def find_config(path: str | None = None) -> Path:
     """Return the configuration file: `path`, $SOFTSPLIT_CONFIG, ./softsplit.toml or /etc/softsplit.toml.
 
-    Raises ConfigError when there is none.
+    Raises ConfigError if there is none.
     """
     if path == "":
         raise ConfigError("-c names no file")
@@ -59,10 +54,7 @@ def find_config(path: str | None = None) -> Path:
 
 
 def load_config(path: Path | str) -> Topology:
-    """Return the topology that a configuration file states, for `Splitter`.
-
-    Raises ConfigError that starts with the file's name.
-    """
+    """Load a configuration file for `Splitter`. Raises ConfigError that starts with the file's name."""
     path = Path(path)
     with checks.inside(str(path), ": "):
         if path.suffix == SCRIPT:
@@ -72,7 +64,7 @@ def load_config(path: Path | str) -> Topology:
 
 
 def parse_config(text: str, name: str, directory: Path) -> Topology:
-    """Return the topology that `text` states; profiles that end in .toml are relative to `directory`.
+    """Parse a configuration; profiles that end in .toml are relative to `directory`.
 
     Raises ConfigError that starts with `name`.
     """
@@ -82,7 +74,7 @@ def parse_config(text: str, name: str, directory: Path) -> Topology:
 
 
 def topology_of(content: Section, load: Callable[[str], Profile], directory: Path = Path()) -> Topology:
-    """Return the topology that the content of a file states; `load` knows profiles by name.
+    """Build the topology from the content of a file; `load` returns profiles by name.
 
     Files of certificates and keys are relative to `directory`. Raises ConfigError.
     """
@@ -133,7 +125,7 @@ def _sections(content: Section, side: str) -> Iterator[tuple[str, Section]]:
 
 
 def _located(section: Section, directory: Path) -> Section:
-    """The section, with the paths of files of certificates and keys below a directory, unless they are absolute."""
+    """Return the section with relative paths of certificates and keys put below `directory`."""
     return section | {key: str(directory / path) for key in IDENTITY if (path := section.get(key)) and isinstance(path, str)}
 
 
@@ -148,7 +140,7 @@ def _upstream(name: str, section: Section, load: Callable[[str], Profile]) -> Up
 
 
 def _unit(unit: int, content: str | Section, load: Callable[[str], Profile]) -> Unit:
-    """Return a unit from the name of its profile, or from a table that says more."""
+    """Build a unit from the name of its profile, or from a table."""
     table: Section = content if isinstance(content, dict) else {"profile": content}
     checks.require_keys(table, UNIT_KEYS)
     key = "profile" if content is table else ""
@@ -201,7 +193,7 @@ def _chosen_units(units: Section, upstreams: dict[str, Upstream],
 
 
 def _origin(text: object, upstreams: dict[str, Upstream]) -> tuple[Upstream, int]:
-    """Return the upstream and the unit that a text like "meters/100" names. Raises ConfigError."""
+    """Return the upstream and the unit id in a text like "meters/100". Raises ConfigError."""
     name, _, unit = checks.require_type(text, str, "", ORIGIN).rpartition("/")
     checks.require_word(name, upstreams, "upstream", also=f"; write it like {ORIGIN}")
     return upstreams[name], _unit_id(unit, upstreams[name].unit_bytes)

@@ -1,4 +1,4 @@
-"""What masters of a downstream may do besides reading: "meters/100 holding registers 0x8C04+8", "meters/100 43/14"."""
+"""What masters may do besides reading: "meters/100 holding registers 0x8C04+8", "meters/100 43/14"."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,27 +10,20 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import ADDRESSES, Block
-from softsplit.protocol.functions import (
-    DATA_ACCESS,
-    DIAGNOSTICS,
-    READ_DEVICE,
-    WRITE_FILES,
-    Table,
-    writing,
-)
+from softsplit.protocol.functions import DATA_ACCESS, DIAGNOSTICS, READ_DEVICE, WRITE_FILES, Table, writing
 
-FILES = "files"  # numbered ones, in which records are written
-FROM_40001 = re.compile("4[0-9]{4}")  # how manuals write holding registers, from 40001 on
+FILES = "files"  # by number; function 21 writes records in them
+FROM_40001 = re.compile("4[0-9]{4}")  # holding registers as in manuals
 KINDS = (Table.COILS.value, Table.HOLDING_REGISTERS.value, FILES)
 WRITTEN_BY = {**{table.value: writing(table) for table in (Table.COILS, Table.HOLDING_REGISTERS)},
               FILES: (WRITE_FILES,)}
-PERMISSION = re.compile(r"(?P<upstream>.+)/(?P<unit>\w+) +(?P<kind>[a-z ]+?) +"
-                        r"(?P<first>0x[0-9A-Fa-f]{1,4}|[0-9]{1,5})\+(?P<count>[0-9]{1,5})", re.ASCII)
+NUMBER = "0x[0-9A-Fa-f]{1,4}|[0-9]{1,5}"
+PERMISSION = re.compile(rf"(?P<upstream>.+)/(?P<unit>\w+) +(?P<kind>[a-z ]+?) +(?P<first>{NUMBER})\+"
+                        r"(?P<count>[0-9]{1,5})", re.ASCII)
 EXAMPLE = '"meters/100 holding registers 0x8C04+8"'
 LONGEST = 300  # characters
 MOST_PERMISSIONS = 1000  # in a list
 FUNCTIONS = range(1, 128)  # MAP 4.1
-NUMBER = "0x[0-9A-Fa-f]{1,4}|[0-9]{1,5}"
 FUNCTION = re.compile(rf"(?P<upstream>.+)/(?P<unit>\w+) +(?P<function>{NUMBER})(?:/(?P<sub>{NUMBER}))?", re.ASCII)
 SUB_BYTES = {DIAGNOSTICS: 2, READ_DEVICE: 1}  # of the functions that have sub-functions; MAP 6.8, 6.19
 FUNCTION_EXAMPLE = '"meters/100 43/14"'
@@ -46,7 +39,7 @@ class Permitted(Protocol):
     def unit(self) -> str: ...
 
     def check(self, profile: Profile) -> None:
-        """Raise ConfigError when no device of this profile can do that."""
+        """Raise ConfigError if devices of this profile cannot do that."""
 
 
 Item = TypeVar("Item", bound=Permitted)
@@ -54,7 +47,7 @@ Item = TypeVar("Item", bound=Permitted)
 
 def permitted(key: str, texts: object, example: str, parse: Callable[[str], Item],
               origins: Mapping[str, tuple[Upstream, Unit]]) -> tuple[Item, ...]:
-    """Return what a list permits at the units of a downstream, by name of upstream and id there. Raises ConfigError."""
+    """Parse a list of permissions for units of a downstream, by "UPSTREAM/UNIT". Raises ConfigError."""
     with checks.inside(key):
         listed = checks.require_list(texts, "", f"{key} = [{example}]")
         found = tuple(map(parse, checks.require_few(listed, MOST_PERMISSIONS, "entries")))
@@ -70,7 +63,7 @@ def permitted(key: str, texts: object, example: str, parse: Callable[[str], Item
 
 @dataclass(frozen=True, slots=True)
 class FunctionPermission:
-    """A function besides reading and writing, of one unit; `sub` is the only sub-function, if it is not None."""
+    """A function of one unit besides reading and writing; `sub`: only this sub-function."""
 
     upstream: str
     unit: str
@@ -84,14 +77,14 @@ class FunctionPermission:
         return self.sub is None or pdu[1:1 + SUB_BYTES[self.function]] == self.sub.to_bytes(SUB_BYTES[self.function], "big")
 
     def check(self, profile: Profile) -> None:
-        """Nobody but the device knows what it can."""
+        """Accept any function: only the device knows which it has."""
 
     def __str__(self) -> str:
         return str(self.function) if self.sub is None else f"{self.function}/{self.sub}"
 
 
 def parse_function(text: str) -> FunctionPermission:
-    """Return what the text permits. Raises ConfigError."""
+    """Parse an entry of `allow_functions`. Raises ConfigError."""
     found = FUNCTION.fullmatch(checks.require_type(text, str, "", FUNCTION_EXAMPLE)[:LONGEST])
     if not found or len(text) > LONGEST:
         raise ConfigError(f'{show(text)} names no function of a unit; write it like {FUNCTION_EXAMPLE}, "meters/100 17" '
@@ -113,7 +106,7 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """So many coils, holding registers or files of one unit, from `first` on. `unit` is its id upstream."""
+    """`count` coils, holding registers or files of one unit, from `first` on. `unit` is its id upstream."""
 
     upstream: str
     unit: str
@@ -123,13 +116,13 @@ class Permission:
 
     @property
     def functions(self) -> tuple[int, ...]:
-        """The function codes that write there; one of them will do."""
+        """The function codes that write there; a device needs one of them."""
         return WRITTEN_BY[self.kind]
 
     def block(self, step: int) -> Block | None:
-        """What may be written of a unit whose registers take `step` addresses each; None of files.
+        """The block that may be written, with `step` addresses for each register; None for files.
 
-        Raises ConfigError when there are no such addresses.
+        Raises ConfigError if the unit has no such addresses.
         """
         if self.kind == FILES:
             return None
@@ -137,15 +130,24 @@ class Permission:
         return Block(table, self.first, self.count, 1 if table.holds_bits else step)
 
     def check(self, profile: Profile) -> None:
-        """Raise ConfigError when no device of this profile can be written there."""
-        require_writable(self, profile)
+        """Raise ConfigError if devices of this profile cannot be written there."""
+        if profile.functions.isdisjoint(self.functions):
+            needed = " or ".join(map(str, self.functions))
+            known = ", ".join(map(str, sorted(profile.functions)))
+            raise ConfigError(f"{profile.name} writes no {self.kind}: function {needed} is not among its "
+                              f"functions ({known})")
+        block = self.block(profile.step)
+        if block and block.step > 1 and not any((block.address - each.address) % block.step == 0
+                                                for each in profile.readable if each.table is block.table):
+            kind = "odd" if profile.readable[0].address % 2 else "even"
+            raise ConfigError(f"{self}: the registers of {profile.name} begin at {kind} addresses")
 
     def __str__(self) -> str:
         return f"{self.kind} 0x{self.first:04X}+{self.count}"
 
 
 def parse_permission(text: str) -> Permission:
-    """Return what the text permits. Raises ConfigError."""
+    """Parse an entry of `allow_writes`. Raises ConfigError."""
     found = PERMISSION.fullmatch(checks.require_type(text, str, "", EXAMPLE)[:LONGEST])
     if not found or len(text) > LONGEST:
         raise ConfigError(f'{show(text)} does not say what may be written; write it like '
@@ -159,17 +161,3 @@ def parse_permission(text: str) -> Permission:
     if not 1 <= count <= ADDRESSES - first:
         raise ConfigError(f"{show(text)}: there are no such addresses; the last one is 0xFFFF")
     return Permission(found["upstream"], found["unit"], found["kind"], first, count)
-
-
-def require_writable(permission: Permission, profile: Profile) -> None:
-    """Raise ConfigError when no device of this profile can be written there."""
-    if profile.functions.isdisjoint(permission.functions):
-        needed = " or ".join(map(str, permission.functions))
-        known = ", ".join(map(str, sorted(profile.functions)))
-        raise ConfigError(f"{profile.name} writes no {permission.kind}: function {needed} is not among its "
-                          f"functions ({known})")
-    block = permission.block(profile.step)
-    if block and block.step > 1 and not any((block.address - each.address) % block.step == 0
-                                            for each in profile.readable if each.table is block.table):
-        kind = "odd" if profile.readable[0].address % 2 else "even"
-        raise ConfigError(f"{permission}: the registers of {profile.name} begin at {kind} addresses")

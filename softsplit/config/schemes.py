@@ -1,4 +1,4 @@
-"""The url schemes: one row for each way to carry Modbus.
+"""The url schemes, a row for each way to carry Modbus.
 
 A new transport is one row here, a client in `upstream/clients/choice.py` and a server in
 `downstream/servers/choice.py`.
@@ -14,11 +14,11 @@ SECURE_PORT = 802  # MODBUS/TCP Security v36, 1
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How Modbus is carried.
+    """A way to carry Modbus.
 
-    `has_mbap` tells Modbus TCP frames, with transaction ids, from RTU frames with a CRC; `has_datagrams` that
-    there is no connection, but datagrams, each with one frame. A network url needs a port unless there is a
-    `default_port`. `has_line` says that baud rate and mode are ours to set.
+    `has_mbap`: frames of Modbus TCP with transaction ids, instead of RTU frames with a CRC. `has_datagrams`:
+    no connection, but datagrams of one frame each. `has_line`: we set baud rate and mode. A network url needs
+    a port unless there is a `default_port`.
     """
 
     name: str
@@ -32,16 +32,16 @@ class Scheme:
     is_upstream: bool = True
     is_downstream: bool = True
     is_heard: bool = False  # nothing is ever sent there
-    unit_sizes: tuple[int, ...] = (1,)  # bytes that a unit address may have
+    unit_sizes: tuple[int, ...] = (1,)  # possible sizes of a unit address in bytes
 
     @property
     def has_transactions(self) -> bool:
-        """Whether requests and answers with transaction ids go over a connection."""
+        """Whether it has connections and transaction ids."""
         return self.has_mbap and not self.has_datagrams
 
     @property
     def units(self) -> range:
-        """The unit ids of one byte that a device may have; on a serial line one of them is everybody's."""
+        """The unit ids of one byte that a device may have; not 0 on a serial line, which is the broadcast."""
         return UNITS if self.has_mbap else UNITS[BROADCAST + 1:]
 
 
@@ -52,17 +52,17 @@ SCHEMES = {row.name: row for row in (
     Scheme("rtuovertcp", "rtuovertcp://HOST:PORT", unit_sizes=(1, 4)),
     Scheme("rtu", "rtu:///dev/ttyUSB0", is_serial=True, has_line=True, unit_sizes=(1, 4)),
     Scheme("listen", "listen:///dev/ttyUSB0", has_line=True, is_downstream=False, is_heard=True),
-    Scheme("pty", "pty:///tmp/line", is_serial=True, is_upstream=False, is_downstream=False),  # to simulate
-    Scheme("http", "http://0.0.0.0:8502", is_upstream=False, is_downstream=False),  # of the status page
+    Scheme("pty", "pty:///tmp/line", is_serial=True, is_upstream=False, is_downstream=False),  # simulated
+    Scheme("http", "http://0.0.0.0:8502", is_upstream=False, is_downstream=False),  # the status page
 )}
 UPSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_upstream)
 DOWNSTREAM = tuple(row.name for row in SCHEMES.values() if row.is_downstream)
 ASKED = tuple(row.name for row in SCHEMES.values() if row.is_upstream and not (row.is_heard or row.is_secure))
 SIMULATED = (*(row.name for row in SCHEMES.values() if row.is_downstream and not row.is_secure), "pty")
-TAPPED = ("rtu", "rtuovertcp")  # what can be listened to
+TAPPED = ("rtu", "rtuovertcp")  # can be listened to
 WITH_LONG_UNITS = tuple(row.name for row in SCHEMES.values() if 4 in row.unit_sizes)
 
 
 def named(names: tuple[str, ...]) -> str:
-    """Names of schemes for a sentence, as in "rtu:// and rtuovertcp://"."""
+    """Put schemes into a sentence, as "rtu:// and rtuovertcp://"."""
     return " and ".join(f"{name}://" for name in sorted(names))

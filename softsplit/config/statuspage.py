@@ -1,4 +1,4 @@
-"""The status page: where browsers and programs see how everything is, and who of them may."""
+"""The configuration of the status page for browsers and programs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +13,17 @@ from softsplit.errors import ConfigError, show
 SCHEMES = ("http",)
 MOST_NAMES = 100  # of hosts
 CONNECTIONS = 16  # at once, each for one request
-TIME_OUT = 5.0  # s for a request, and for taking its answer
+TIME_OUT = 5.0  # s to send a request, and to take its answer
 
 
 @checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class StatusPage:
-    """A page that tells how everything is: StatusPage("http://0.0.0.0:8502").
+    """A page with the status of the splitter: StatusPage("http://0.0.0.0:8502").
 
     url            http://ADDRESS:PORT to listen on
     allow          who may connect, like ["192.168.1.0/24"]; none means everybody
-    hosts          names by which browsers may call it, beside addresses and the name of this machine
+    hosts          host names that browsers may use for it, beside addresses and this machine's name
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -40,12 +40,12 @@ class StatusPage:
 
     @property
     def name(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         return "status"
 
 
 def page_beside(given: StatusPage | str | None, **ends: Sequence[End]) -> StatusPage | None:
-    """Return a page, or the one at a url. Raises ConfigError when one of these ends has its port already."""
+    """Return the page, also for a url. Raises ConfigError if one of these ends already has its port."""
     if given is None:
         return None
     with checks.inside("status"):

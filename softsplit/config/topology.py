@@ -14,21 +14,21 @@ from softsplit.config.upstream import Upstream, require_unit
 from softsplit.config.wires import check_circles, check_wires
 from softsplit.errors import ConfigError
 
-MOST_ENDS = 250  # upstreams, and downstreams
+MOST_ENDS = 250  # upstreams, and as many downstreams
 
 
 @checks.plainly_signed
 @dataclass(frozen=True, eq=False)
 class Topology:
-    """Everything one process runs, as `load_config()` returns it; Splitter(topology).run() runs it.
+    """Everything that one process runs, as `load_config()` returns it; run it with Splitter(topology).run().
 
     downstreams    the servers
-    upstreams      those which are served, by default
-    derived        derived units, those which are served, by default
-    diagnostics    id of a unit of our own on every downstream, which tells how fresh the others are
+    upstreams      by default those that the servers need
+    derived        derived units; by default those that are served
+    diagnostics    id of our own unit on every downstream, which shows how fresh the others are
     status         a StatusPage, or its url, for browsers and programs
 
-    Raises ConfigError when two parts want the same wire.
+    Raises ConfigError if two parts need the same wire.
     """
 
     downstreams: Settled[Iterable[Downstream], tuple[Downstream, ...]] = Settled()
@@ -70,10 +70,10 @@ class Topology:
                                       "already; choose one that it does not")
 
     def served(self) -> list[Upstream]:
-        """Upstreams from which somebody is served."""
+        """The upstreams whose units are served."""
         served = (upstream for downstream in self.downstreams for upstream in downstream.serves)
         return list(dict.fromkeys(served))
 
     def unserved(self) -> list[Upstream]:
-        """Upstreams nobody is served from; they are not polled."""
+        """The upstreams whose units are not served; they are not polled."""
         return [upstream for upstream in self.upstreams if upstream not in self.served()]

@@ -17,7 +17,7 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.security.identity import Identity, identity_of
 
-MOST_UNITS = 1000  # of one upstream; those with an address of one byte are 256
+MOST_UNITS = 1000  # of one upstream; at most 256 of them have an address of one byte
 
 
 @checks.plainly_signed
@@ -27,9 +27,9 @@ class Unit:
 
     unit      its id, 0 to 255, or an address of four bytes like "0x0012D687"
     profile   the name of a shipped profile, a path that ends in .toml, or a Profile
-    every     other periods than the profile's, in seconds, by block: {"total accumulators": 10}
+    every     periods instead of the profile's, in seconds, by block: {"total accumulators": 10}
 
-    `reads` is what is polled then. Raises ConfigError, which names the cure.
+    `reads` are the reads to poll. Raises ConfigError, which names the cure.
     """
 
     unit: Settled[int | str, int] = Settled()
@@ -42,11 +42,10 @@ class Unit:
         for name in checks.require_type(self.every, dict, "every", f"every = {{ {self._any_block} = 60 }}"):
             checks.require_word(name, (read.name for read in self.profile.stated.reads), "block", "every")
             checks.require_seconds(self.every[name], f"every.{name}")
-        reads = (replace(read, every=float(self.every.get(read.name, read.every))) for read in self.profile.reads)
-        checks.settle(self, reads=tuple(reads) if self.every else self.profile.reads)
+        checks.settle(self, reads=self.reads_at(None) if self.every else self.profile.reads)
 
     def reads_at(self, at: int | None) -> tuple[Read, ...]:
-        """What is polled where the registers of a profile with a base begin; nothing as long as nobody knows."""
+        """The reads to poll if the profile's SunSpec model begins at this address; none while unknown."""
         reads = self.profile.located(at).reads
         return tuple(replace(read, every=float(self.every.get(read.name, read.every))) for read in reads)
 
@@ -56,7 +55,7 @@ class Unit:
 
     @property
     def probe(self) -> Block:
-        """What to ask for when all that matters is whether it answers: its first block, or one register."""
+        """The block to read to see whether it answers: its first one, or a single register."""
         if self.reads:
             return self.reads[0].block
         first = min(self.profile.readable, key=lambda block: block.table is not Table.HOLDING_REGISTERS)
@@ -72,18 +71,19 @@ class Upstream:
                    mbaps://HOST[:802], Modbus TCP inside TLS;
                    rtuovertcp://HOST:PORT, a serial server; rtu:///dev/..., an adapter; listen:///dev/... or
                    listen://HOST:PORT (RTU over TCP), where another master polls and nothing is ever sent
-    reply_url      of listen: a second tap, for the replies, when the first hears nothing but requests
-    units          the devices that are there
+    reply_url      listen: a second tap for the replies, if the first hears only requests
+    units          the devices on the bus
     timeout        s, for one whole answer
-    baudrate, mode   of rtu: 19200 and "8E1" by default; else of the line behind the gateway, if known
-    rs485, echo    of rtu: "kernel" lets the driver switch the direction; True where it hears itself
+    baudrate, mode   rtu: 19200 and "8E1" by default; otherwise those of the line behind the gateway, if known
+    rs485          rtu: "kernel" if the driver switches the direction
+    echo           rtu: True if the adapter hears itself
     connect_delay  s between connecting and the first request
     request_gap    s between an answer and the next request
     unit_bytes     size of a unit address in a frame: 1, or 4 (not with tcp, nor listen)
-    learn          whether requests for what is not polled are forwarded, and what is asked often polled
-    transaction_ids, answers_as   of tcp: "ignore" where answers have other ids than requests; another unit id
-                   which the answers have of the one unit there, or "any"
-    certificate, key, authorities   of mbaps: PEM files; our certificate, its key, and whose certificates we trust
+    learn          whether reads of other registers are forwarded, and frequent ones polled
+    transaction_ids   tcp: "ignore" if answers have other ids than their requests
+    answers_as     tcp: another unit id, or "any", that the answers of the only unit have
+    certificate, key, authorities   mbaps: PEM files: our certificate, its key, and the authorities we trust
 
     Raises ConfigError, which names the key and the cure.
     """
@@ -135,7 +135,7 @@ class Upstream:
 
     @property
     def gap(self) -> float:
-        """Seconds between an answer and the next request: what was set, or what one of the devices wants."""
+        """Seconds between an answer and the next request: `request_gap`, or longer if a profile says so."""
         return max(self.request_gap, *(unit.profile.gap for unit in self.units))
 
     @property
@@ -144,9 +144,9 @@ class Upstream:
 
     @property
     def own_line(self) -> Line:
-        """The line of a serial device or a tap. Raises ValueError where it is the gateway's and unknown."""
+        """The line of a serial device or a tap. Raises ValueError if it is that of a gateway and unknown."""
         if self.line is None:
-            raise ValueError(f"nobody knows the line behind {self.url}")
+            raise ValueError(f"the line behind {self.url} is not known")
         return self.line
 
     def _check_taps(self) -> None:
@@ -171,27 +171,27 @@ class Upstream:
                                   f"units.{unit.unit}.every")
 
     def _check_line(self) -> None:
-        """Settle how the line is spoken on; behind a gateway nobody may know."""
+        """Settle the line; that behind a gateway may be unknown."""
         given = checks.given(self, Line)
         if not self.url.kind.has_line or self.is_heard:
             for key in ("rs485", "echo"):
                 if key in given:
                     raise ConfigError("only rtu:// has one", key)
             if "mode" in given and "baudrate" not in given and not self.is_heard:
-                raise ConfigError("is missing; mode alone does not tell how fast the line is", "baudrate")
+                raise ConfigError("is missing; mode alone does not say how fast the line is", "baudrate")
         if given or self.url.kind.has_line:
             checks.settle(self, line=Line(**given))
 
     def _check_answers(self) -> None:
-        """Settle how answers are told from others."""
+        """Settle how to recognise answers."""
         given = checks.given(self, Answers)
         for key in given:
             if not (self.url.kind.has_transactions or self.url.kind.has_datagrams and key == "answers_as"):
                 raise ConfigError("only tcp:// has one", key)
         checks.settle(self, answers=Answers(**given))
         if self.answers.answers_as is not None and len(self.units) > 1:
-            raise ConfigError("is possible only where one unit is behind the connection, which has to be the one that "
-                              f"answers; here are {len(self.units)}", "answers_as")
+            raise ConfigError("is possible only with one unit, because its answers are no longer told from others; "
+                              f"here are {len(self.units)}", "answers_as")
 
     def _check_unit_bytes(self) -> None:
         if checks.require_type(self.unit_bytes, int, "unit_bytes") not in SIZES:
@@ -208,7 +208,7 @@ class Upstream:
                 require_unit(unit.unit, f"units.{unit.unit}", self.url)
 
     def unit(self, number: int | str) -> Unit:
-        """Return the unit with this id. Raises ConfigError when there is none."""
+        """Return the unit with this id. Raises ConfigError if there is none."""
         if not (self.unit_bytes == 4 and isinstance(number, str)):
             checks.require_type(number, int)
         checks.require_word(str(number), [str(unit.unit) for unit in self.units], f"unit of {self.name}")
@@ -216,7 +216,7 @@ class Upstream:
 
 
 def _as_unit(unit: int | str) -> int:
-    """Return a unit id, or the address of four bytes that text says. Raises ConfigError."""
+    """Return a unit id, or parse an address of four bytes. Raises ConfigError."""
     if isinstance(unit, str) and unit.startswith("0x"):
         with checks.inside("unit"):
             return parse_long_unit(unit)
@@ -230,7 +230,7 @@ def _as_profile(profile: Profile | str) -> Profile:
 
 
 def require_unit(unit: object, key: str = "", url: Url | None = None) -> int:
-    """Return a unit id that a device may have, at a url. Raises ConfigError."""
+    """Return a unit id if a device at this url may have it. Raises ConfigError."""
     number, units = checks.require_type(unit, int, key), url.kind.units if url else UNITS
     if number not in units:
         why = " on a serial line, where 0 is everybody" if number in UNITS else ""

@@ -1,6 +1,4 @@
-"""Where a wire is: tcp://HOST[:502], udp://HOST[:502], mbaps://HOST[:802], rtuovertcp://HOST:PORT,
-rtu:///dev/ttyUSB0, or listen:// and one of the latter two; pty:///tmp/line makes a serial device.
-"""
+"""Parse the url of a wire, such as tcp://HOST[:502] or rtu:///dev/ttyUSB0; see schemes.py."""
 
 import os
 import re
@@ -15,13 +13,13 @@ from softsplit.config.schemes import SCHEMES, Scheme
 from softsplit.errors import ConfigError, show
 
 LONGEST = 1000  # characters
-DIGITS = re.compile(r"(0x[0-9a-f]*|[0-9]*)(\.(0x[0-9a-f]*|[0-9]*))*")  # an IPv4 address to a look-up, as 127.1
+DIGITS = re.compile(r"(0x[0-9a-f]*|[0-9]*)(\.(0x[0-9a-f]*|[0-9]*))*")  # a look-up takes it for IPv4, as 127.1
 NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """One end of a wire: `host` and `port` of a network one, or `path` of a serial device."""
+    """One end of a wire: `host` and `port` on the network, or the `path` of a serial device."""
 
     scheme: str
     host: str = ""
@@ -30,7 +28,7 @@ class Url:
 
     @property
     def kind(self) -> Scheme:
-        """What the scheme says of the wire."""
+        """The properties of the scheme."""
         return SCHEMES[self.scheme]
 
     @property
@@ -40,13 +38,13 @@ class Url:
 
     @property
     def place(self) -> tuple[frozenset[hosts.Host], int, str]:
-        """What only one of us can have, whatever is spoken there and however it is written."""
+        """The same for all spellings of one device or address, whatever the scheme."""
         if self.is_serial:
             return frozenset(), 0, os.path.realpath(self.path)
         return hosts.addresses(self.host), self.port, ""
 
     def is_served_by(self, server: "Url") -> bool:
-        """Whether who connects to this url of the network gets what listens at the other, on this machine."""
+        """Whether a connection to this url may reach `server`, which listens on this machine."""
         if self.port != server.port or self.kind.has_datagrams != server.kind.has_datagrams:
             return False
         if self.is_serial or server.is_serial:
@@ -70,7 +68,7 @@ def show_address(host: str, port: int) -> str:
 
 
 def parse_url(text: str, schemes: Collection[str], lowest_port: int = 1) -> Url:
-    """Return what `text` says. Raises ConfigError when it is impossible or has none of these schemes."""
+    """Parse a url with one of these schemes. Raises ConfigError."""
     cure = f"write it like {' or '.join(SCHEMES[each].example for each in schemes)}"
     scheme, colon, _ = checks.require_type(text, str).partition("://")
     if not colon or len(text) > LONGEST or not text.isprintable() or " " in text:
@@ -82,7 +80,7 @@ def parse_url(text: str, schemes: Collection[str], lowest_port: int = 1) -> Url:
 
 
 def as_url(url: str | Url, schemes: Collection[str], lowest_port: int = 1) -> Url:
-    """Return what the key `url` says, which may have been parsed already. Raises ConfigError."""
+    """Parse the key `url` unless it is a Url already. Raises ConfigError."""
     with checks.inside("url"):
         return parse_url(str(url) if isinstance(url, Url) else url, schemes, lowest_port)
 
@@ -98,12 +96,12 @@ def _network(text: str, cure: str, lowest_port: int) -> Url:
     try:
         parts = urlsplit(text)
         port = SCHEMES[parts.scheme].default_port if parts.port is None else parts.port
-        (parts.hostname or "").encode("idna")  # as a look-up would, which no name may crash
+        (parts.hostname or "").encode("idna")  # as a look-up does: some names raise there
     except ValueError as error:
         raise ConfigError(f'{show(text)} is no url ({error}); {cure}') from None
     is_too_much = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
     if not parts.hostname or port is None or is_too_much:
-        raise ConfigError(f'{show(text)} is incomplete, or more than a url; {cure}')
+        raise ConfigError(f'{show(text)} has too few or too many parts; {cure}')
     if port < lowest_port:
         raise ConfigError(f'{show(text)} has port {port}; allowed are {lowest_port} to 65535')
     _require_host(parts.hostname, text)
@@ -111,7 +109,7 @@ def _network(text: str, cure: str, lowest_port: int) -> Url:
 
 
 def _require_host(host: str, text: str) -> None:
-    """Raise ConfigError when this is neither an address nor a name, or an address with a slip of the pen."""
+    """Raise ConfigError if this is neither a name nor a correct address."""
     if host == "*":
         raise ConfigError(f"{show(text)} is not possible; 0.0.0.0 stands for all addresses of this machine")
     try:

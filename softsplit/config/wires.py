@@ -1,4 +1,4 @@
-"""No wire has two ends of ours on one side."""
+"""Check that no two upstreams, and no two downstreams, use one wire."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -21,14 +21,14 @@ class End(Protocol):
 
 
 def is_one_wire(side: str, one: Url, other: Url) -> bool:
-    """Whether only one of us can have both; a server at 0.0.0.0 has all addresses of its port."""
+    """Whether both urls are the same wire; a server at 0.0.0.0 has all addresses of its port."""
     if side == "upstream" or one.port != other.port:
         return one.port == other.port and one.place == other.place
     return one.is_served_by(other) or other.is_served_by(one)
 
 
 def check_wires(side: str, ends: Iterable[End]) -> None:
-    """Raise ConfigError when two ends on one side have one url or one name; the system may choose ports."""
+    """Raise ConfigError if two ends on one side have the same url or name; ports 0 never collide."""
     seen: list[End] = []
     for end in ends:
         for other in seen:
@@ -43,7 +43,7 @@ def check_wires(side: str, ends: Iterable[End]) -> None:
 
 
 def check_circles(upstreams: Iterable[End], downstreams: Iterable[End]) -> None:
-    """Raise ConfigError when an upstream leads to a downstream of ours."""
+    """Raise ConfigError if an upstream connects to a downstream of the same process."""
     polled = [url for upstream in upstreams for url in upstream.urls]
     for downstream in downstreams:
         if any(url.is_served_by(downstream.url) for url in polled):

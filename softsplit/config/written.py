@@ -1,4 +1,4 @@
-"""A topology as plain values, as a file would state it, and back: how other processes know a script's wiring."""
+"""Turn a topology into plain values as in a file, and back, to hand a script's wiring to other processes."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -8,13 +8,7 @@ from softsplit import checks
 from softsplit.config.deriving.derived import Derived
 from softsplit.config.deriving.inputs import DERIVED
 from softsplit.config.downstream import Downstream
-from softsplit.config.loader import (
-    DOWNSTREAM_KEYS,
-    SECTIONS,
-    UPSTREAM_KEYS,
-    Section,
-    topology_of,
-)
+from softsplit.config.loader import DOWNSTREAM_KEYS, SECTIONS, UPSTREAM_KEYS, Section, topology_of
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.profiles import Profile, load_profile
@@ -23,11 +17,11 @@ from softsplit.profiles.loader import shipped_profiles
 from softsplit.profiles.written import content_of
 from softsplit.security.identity import KEYS as IDENTITY
 
-PROFILES = "profiles"  # those that are not shipped, by a number
+PROFILES = "profiles"  # those that are not shipped, by number
 
 
 def topology_content(topology: Topology) -> Section:
-    """Return what `read_content` makes the same topology of."""
+    """Return the content from which `read_content` builds the same topology."""
     own: dict[Profile, str] = {}
 
     def name_of(profile: Profile) -> str:
@@ -50,7 +44,7 @@ def topology_content(topology: Topology) -> Section:
 
 
 def read_content(content: Section) -> Topology:
-    """Return the topology. Raises ConfigError."""
+    """Build the topology. Raises ConfigError."""
     checks.require_keys(content, (*SECTIONS, PROFILES))
     own = checks.require_type(content.get(PROFILES, {}), dict, PROFILES)
 
@@ -82,7 +76,7 @@ def _derived(derived: Derived, name_of: Callable[[Profile], str]) -> Section:
 
 def _downstream(downstream: Downstream) -> Section:
     content = _given(downstream, DOWNSTREAM_KEYS)
-    content.pop("serves", None)  # the units say it
+    content.pop("serves", None)  # `units` says it
     content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
     content["units"] |= {str(each.unit): f"{DERIVED}/{each.derived.name}" for each in downstream.derived}
     if roles := downstream.authorization:
@@ -96,7 +90,7 @@ def _downstream(downstream: Downstream) -> Section:
 
 
 def _given(end: Upstream | Downstream, keys: Iterable[str]) -> Section:
-    """What was said of an end, as JSON takes it."""
+    """The given keys of an end, as values for JSON."""
     found = {key: getattr(end, key) for key in keys if getattr(end, key) is not None}
     return {key: str(each) if key in ("url", "reply_url") else str(Path(each).absolute()) if key in IDENTITY else each
             for key, each in found.items()}

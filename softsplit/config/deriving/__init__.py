@@ -1,1 +1,1 @@
-"""Derived units as they are configured: expressions of registers, in units of measure, checked. Pure."""
+"""The configuration of derived units: expressions of registers, checked with their units of measure. Pure."""

@@ -1,4 +1,4 @@
-"""A derived unit: a device that no bus has, whose registers are made from those of others."""
+"""A derived unit: a device that exists on no bus, whose registers are made from those of others."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -64,27 +64,27 @@ class Derived:
                                         if (upstream.name, unit.unit) in named))
 
     def skew(self, made: Made, heard_every: float = 0.0) -> float:
-        """How far apart the inputs of a register may be, in seconds; another master reads them `heard_every`."""
+        """Seconds that the inputs of a register may be apart; `heard_every`: another master's period."""
         slowest = max((heard_every, *(each.every for each in made.inputs)))
         return max(LEAST_SKEW, SKEW_PERIODS * slowest) if self.max_skew is None else self.max_skew
 
     @property
     def origin(self) -> str:
-        """How it is named where units of upstreams are "meters/100"."""
+        """Its name, like "meters/100" for a unit of an upstream."""
         return f"{DERIVED}/{self.name}"
 
     @property
     def probe(self) -> Block:
-        """What to ask for when all that matters is whether it answers: the first register that is made from others."""
+        """The block to read to see whether it answers: the first register made from others."""
         return next(each.register.block for each in self.made if each.inputs)
 
     @property
     def stated(self) -> tuple[Made, ...]:
-        """The numbers that the user wrote."""
+        """The registers whose value the user wrote."""
         return tuple(each for each in self.made if each.is_stated)
 
     def _source(self) -> Unit | None:
-        """The unit whose registers are taken over."""
+        """The unit of `source`."""
         if self.source is None:
             return None
         if not (isinstance(self.source, tuple) and len(self.source) == 2 and isinstance(self.source[0], Upstream)):
@@ -94,7 +94,7 @@ class Derived:
             return upstream.unit(unit)
 
     def _all_made(self, source: Unit | None) -> Iterable[Made]:
-        """How each register is made, in their order. Raises ConfigError."""
+        """Yield how each register is made. Raises ConfigError."""
         units = {f"{upstream.name}/{unit.unit}": inputs_of(upstream, unit)
                  for upstream in self.upstreams for unit in upstream.units}
         own = units[f"{self.source[0].name}/{source.unit}"] if self.source and source else {}

@@ -1,6 +1,6 @@
-"""What a derived value is computed from, and how: a tree of registers, numbers and operations. Pure.
+"""The expression of a derived value: a tree of registers, numbers and operations. Pure.
 
-Everything is computed in exact decimals, in the bases of units of measure; see `config/expressions/quantities.py`.
+It is computed in exact decimals, in the bases of units of measure; see quantities.py.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ from softsplit.protocol.values import EXACT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Input:
-    """A register of a unit upstream, read `every` so many seconds; 0 where another master sets the pace.
+    """A register of a unit upstream, read `every` so many seconds; 0 if another master sets the pace.
 
-    Of each register there is one for all that a derived unit is made from.
+    A derived unit has one Input for each register that it uses.
     """
 
     upstream: str
@@ -29,7 +29,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A sign or a function, by its name in COMPUTE, and the values it takes."""
+    """A sign or a function, by its name in COMPUTE, and its values."""
 
     name: str
     of: tuple["Node", ...]
@@ -41,14 +41,14 @@ Values = Mapping[Input, Decimal | None]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression as it is written, and as a tree. Without inputs it is a number that the user states."""
+    """An expression as text and as a tree. Without inputs it is a number that the user states."""
 
     text: str
     root: Node
     inputs: tuple[Input, ...]
 
     def value(self, values: Values) -> Decimal | None:
-        """The value, from those of the inputs; None when one of them is none, or it is divided by zero."""
+        """The value for these inputs; None if one has no value, or on a division by zero."""
         try:
             return _value(self.root, values)
         except ArithmeticError:

@@ -1,8 +1,8 @@
 """Parse expressions such as "max(0 A, meters/100.current_l1 - meters/2.current_l1)".
 
-`ast` does it: names of registers and numbers with their units of measure, which are no Python, are covered
-with underscores of the same length before, so that every place is where it was. What is not allowed here is
-refused by its name, with its place.
+`ast` parses them, after underscores of the same length have replaced the names of registers and the numbers
+with units of measure, which are no Python; so all positions stay. An error names the forbidden thing and its
+position.
 """
 
 import ast
@@ -14,7 +14,7 @@ from keyword import iskeyword
 
 from softsplit import checks
 from softsplit.config.deriving.expression import Expression, Input
-from softsplit.config.deriving.inputs import Names
+from softsplit.config.deriving.inputs import Names, first
 from softsplit.config.deriving.typed import (
     COUNTS,
     Typed,
@@ -45,7 +45,7 @@ CURE = f"possible are names of registers, numbers, + - * / ( ) and {', '.join(CO
 
 
 class Misplaced(ConfigError):
-    """An error in an expression, with its place."""
+    """An error in an expression, with its position."""
 
     def __init__(self, text: str, start: int, end: int, what: str):
         part = text[start:end].strip()
@@ -54,7 +54,7 @@ class Misplaced(ConfigError):
 
 
 def parse_expression(text: object, names: Names, target: Register) -> Expression:
-    """Return what the text says of a register. Raises ConfigError, which names the place."""
+    """Parse the expression for the register `target`. Raises ConfigError, which names the position."""
     line = re.sub(r"\s", " ", checks.require_type(text, str, "", '"meters/100.frequency"')).strip()
     if not 0 < len(line) <= LONGEST:
         raise ConfigError(f"an expression of {len(line)} characters is not possible; allowed are 1 to {LONGEST}")
@@ -65,7 +65,7 @@ class _Parser:
     def __init__(self, text: str, names: Names):
         self._text = text
         self._names = names
-        self._operands: dict[int, Typed] = {}  # by the place where they begin
+        self._operands: dict[int, Typed] = {}  # by position
         self._inputs: dict[Input, None] = {}
 
     def parse(self, target: Register) -> Expression:
@@ -75,10 +75,10 @@ class _Parser:
             return Expression(self._text, given_in(value, target), tuple(self._inputs))
 
     def _covered(self) -> str:
-        """Take the operands, and return the text with underscores in their place."""
+        """Take the operands; return the text with underscores in their place."""
         covered = ""
         while (at := len(covered)) < len(self._text):
-            with self._inside(at, at + len(_first(PIECE, self._text, at))):
+            with self._inside(at, at + len(first(PIECE, self._text, at))):
                 if end := self._take(at):
                     covered += "_" * (end - at)
                 else:
@@ -86,8 +86,8 @@ class _Parser:
         return covered
 
     def _take(self, at: int) -> int:
-        """Take the operand that stands there; return where it ends, or 0 when there is none."""
-        if iskeyword(word := _first(OTHER, self._text, at)):
+        """Take the operand at this position; return where it ends, or 0 if there is none."""
+        if iskeyword(word := first(OTHER, self._text, at)):
             raise ConfigError(f"{word} is not possible; {CURE}")
         if found := self._names.find(self._text, at):
             register, end = found
@@ -102,7 +102,7 @@ class _Parser:
         return 0
 
     def _function_or_sign(self, at: int) -> str:
-        word = _first(OTHER, self._text, at)
+        word = first(OTHER, self._text, at)
         if word.isidentifier():
             checks.require_word(word, COUNTS, "function")
         elif not word.isascii() or word in "#\\\"'`:;":
@@ -139,15 +139,10 @@ class _Parser:
 
     @contextmanager
     def _inside(self, start: int, end: int) -> Iterator[None]:
-        """What is wrong in this context is wrong at this place, unless a narrower one is named."""
+        """Add this position to a ConfigError, unless it has a narrower one."""
         try:
             yield
         except Misplaced:
             raise
         except ConfigError as error:
             raise Misplaced(self._text, start, end, error.what) from None
-
-
-def _first(pattern: re.Pattern[str], text: str, at: int) -> str:
-    found = pattern.match(text, at)
-    return found[0] if found else ""

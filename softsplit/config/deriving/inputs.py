@@ -1,4 +1,4 @@
-"""Which registers an expression may name, and how a name is found in its text."""
+"""The registers that an expression may name, and how to find a name in its text."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from softsplit import checks
 from softsplit.config.deriving.expression import Input
 from softsplit.errors import ConfigError, show
 
-DERIVED = "derived"  # what stands before the slash instead of an upstream
+DERIVED = "derived"  # before the slash, instead of an upstream
 WORD = re.compile(r"[^\W\d]\w*")
 FUNCTION = re.compile(r"[^\W\d]\w*\s*\(")
 REFERENCE = re.compile(r"([^\W\d_][^\s()*,+]*/\w+)\.[^\W\d]\w*")
@@ -22,7 +22,7 @@ class Names:
         self._own = own
 
     def find(self, text: str, at: int) -> tuple[Input, int] | None:
-        """Return the register whose name stands there, and where it ends. Raises ConfigError of an unknown one."""
+        """Return the register named at this position, and the end of its name. Raises ConfigError."""
         for unit, registers in self._units.items():
             if text.startswith(unit, at):
                 found = _longest(registers, text, at + len(unit))
@@ -49,19 +49,24 @@ class Names:
 
 
 def refuse_register(word: str, registers: Iterable[str], whose: str = "") -> None:
-    """Raise ConfigError for a register that is not there; there are too many to name them all."""
+    """Raise ConfigError for an unknown register, naming only similar ones: there are too many."""
     near = get_close_matches(word.lower(), registers, 3, cutoff=0.5)
     hint = f"; similar are {', '.join(near)}" if near else ""
     raise ConfigError(f"unknown register {show(word)}{whose}{hint}")
 
 
 def _word(text: str, at: int) -> str:
-    found = WORD.match(text, at)
+    return first(WORD, text, at)
+
+
+def first(pattern: re.Pattern[str], text: str, at: int) -> str:
+    """Return the text that matches at this position, or ""."""
+    found = pattern.match(text, at)
     return found[0] if found else ""
 
 
 def _longest(registers: Mapping[str, Input], text: str, at: int) -> tuple[Input, int] | None:
-    """The register with the longest name that stands there as a word."""
+    """The register with the longest name that stands at this position as a word."""
     ends = {at + len(name): name for name in registers if text.startswith(name, at)}
     fitting = [end for end in ends if not re.match(r"\w", text[end:])]
     return (registers[ends[max(fitting)]], max(fitting)) if fitting else None

@@ -22,9 +22,9 @@ ABSENT = "absent"  # instead of an expression: the register has no source
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """How a register is made: computed by an expression, copied, a text, or a constant of the make; or it has no source.
+    """How a register is made: computed, copied, a text, or a constant of the make; or it has no source.
 
-    `factor` is what the ratios of the make, which are constant, make of a count. A register that `is_shared` has
+    `factor` is the product of the ratios of the make, which are constant. A register that `is_shared` has
     words in common with another one, and is not made.
     """
 
@@ -33,8 +33,8 @@ class Made:
     copied: Input | None = None
     factor: Decimal = ONE
     is_shared: bool = False
-    is_absent: bool = False  # because the user says so
-    text: str = ""  # that the user wrote
+    is_absent: bool = False  # the user wrote so
+    text: str = ""  # the user wrote it
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -44,12 +44,12 @@ class Made:
 
     @property
     def is_stated(self) -> bool:
-        """Whether it is a number, or a text, that the user wrote."""
+        """Whether it is a number or a text that the user wrote."""
         return bool(self.text) or self.expression is not None and not self.expression.inputs
 
     @property
     def is_constant(self) -> bool:
-        """Whether the make says it, as its model."""
+        """Whether it is a constant of the make, such as its model."""
         return not (self.expression or self.copied or self.text or self.is_absent or self.is_shared) and self.register.constant is not None
 
     @property
@@ -57,12 +57,12 @@ class Made:
         return self.is_stated or self.expression is not None or self.copied is not None or self.is_constant
 
     def value(self, values: Values) -> Decimal | None:
-        """The number that its inputs make; None when that is none."""
+        """The number from these inputs; None if there is none."""
         return self.expression.value(values) if self.expression else None
 
     @property
     def fixed(self) -> Decimal | Value | None:
-        """What it says all the time; None when that depends on something, or there is nothing."""
+        """Its value if that never changes, otherwise None."""
         if self.text:
             return self.text
         return self.value({}) if self.is_stated else self.register.constant if self.is_constant else None
@@ -73,7 +73,7 @@ class Made:
 
 
 def sharing(profile: Profile) -> dict[Register, str]:
-    """The registers that share words with others, each with the name of one."""
+    """The registers that share words with others, each with the name of one such register."""
     owners: dict[tuple[Table, int], Register] = {}
     found: dict[Register, str] = {}
     for register in profile.registers:
@@ -86,7 +86,7 @@ def sharing(profile: Profile) -> dict[Register, str]:
 
 
 def inputs_of(upstream: Upstream, unit: Unit) -> dict[str, Input]:
-    """The registers of a unit that are read, by name."""
+    """The registers of a unit that are polled or heard, by name."""
     found = {}
     for register in unit.profile.registers:
         periods = [next((each.every for each in unit.reads if each.block.contains(part)), None) for part in register.needs]
@@ -99,7 +99,7 @@ def inputs_of(upstream: Upstream, unit: Unit) -> dict[str, Input]:
 
 
 def made_of(register: Register, text: object, names: Names) -> Made:
-    """What the user says of a register."""
+    """How a register is made by the text that the user wrote. Raises ConfigError."""
     if text == ABSENT:
         return Made(register, is_absent=True)
     if register.type == "text":
@@ -110,7 +110,7 @@ def made_of(register: Register, text: object, names: Names) -> Made:
 
 
 def _text_of(register: Register, text: object, names: Names) -> Made:
-    """What the user says of a text: some text between single quotes, or a register that says one, or a whole number."""
+    """A text in single quotes, or a register with a text or a whole number. Raises ConfigError."""
     said = checks.require_type(text, str, "", "\"'ACME'\"").strip()
     if len(said) > 1 and said[0] == said[-1] == "'":
         if not can_say(register, said[1:-1]):
@@ -127,7 +127,7 @@ def _text_of(register: Register, text: object, names: Names) -> Made:
 
 
 def taken_over(register: Register, same: Input | None) -> Made:
-    """The register of the same name, if it can say the same."""
+    """Take the value of the register of the same name, if the register can hold it."""
     if same is None or register.constant is not None:
         return Made(register)
     if is_number(register) and is_number(same.register):
@@ -138,9 +138,9 @@ def taken_over(register: Register, same: Input | None) -> Made:
 
 
 def with_factor(made: Made, others: Iterable[Made]) -> Made:
-    """The same, with what the ratios of the make, which stand in others, make of a count.
+    """Return it with the factor from the ratios of the make, which stand in other registers.
 
-    Raises ConfigError when these are not the same all the time, or the user's number does not fit.
+    Raises ConfigError if a ratio is not constant, or the user's number does not fit.
     """
     if not made.has_source:
         return made
@@ -157,7 +157,7 @@ def with_factor(made: Made, others: Iterable[Made]) -> Made:
 
 
 def _ratio(ratio: Register, others: Iterable[Made]) -> Value | None:
-    """What a ratio says all the time."""
+    """The constant value of a ratio. Raises ConfigError if it has none."""
     own = next((each for each in others if each.register.parts == ratio.parts), None)
     if own is None or own.fixed is None:
         raise ConfigError(f"is multiplied by what {ratio.block} says, which has to be a number here; write values."

@@ -1,15 +1,15 @@
-"""Units of measure: what may be added to what, and what one is worth in another. The table is data.
+"""Units of measure: which may be added to each other, and the factors between them. Pure.
 
-A unit of measure is a factor times a product of bases, so that V * A is a power, and a power through a voltage
-is a current. W, VA and var are all of them powers, and yet of three kinds: what has a kind is added only to
-its own. A product of two values that were measured has none, and is taken for any.
+A unit of measure is a factor times a product of bases, so that V * A is a power, and a power divided by a
+voltage is a current. W, VA and var are powers of three kinds, and only values of one kind may be added. The
+product of two measured values has no kind and fits any.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-Powers = tuple[tuple[str, int], ...]  # of each base the exponent, by name, none of them 0
+Powers = tuple[tuple[str, int], ...]  # base and exponent, sorted by base; no exponent is 0
 PREFIXES = {"": "1", "m": "0.001", "k": "1000", "M": "1e6", "G": "1e9"}
 ROWS: tuple[tuple[str, dict[str, int], str, str, bool], ...] = (
     # unit of measure, its bases, its kind, its factor, and whether there is a kilo of it
@@ -38,18 +38,18 @@ ROWS: tuple[tuple[str, dict[str, int], str, str, bool], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A unit of measure: `factor` times a product of bases. A `kind` of None is any."""
+    """A unit of measure: `factor` times a product of bases. A `kind` of None fits any."""
 
     powers: Powers = ()
     kind: str | None = ""
     factor: Decimal = Decimal(1)
 
     def fits(self, other: "Measure") -> bool:
-        """Whether a value in one is a value in the other, but for a factor."""
+        """Whether the two differ only by a factor."""
         return self.powers == other.powers and (self.kind == other.kind or None in (self.kind, other.kind))
 
     def times(self, other: "Measure", sign: int = 1) -> "Measure":
-        """The one of a product; with a sign of -1 of a quotient."""
+        """The unit of measure of a product; with a sign of -1 of a quotient."""
         exponents = dict(self.powers)
         for base, exponent in other.powers:
             exponents[base] = exponents.get(base, 0) + sign * exponent
@@ -58,11 +58,11 @@ class Measure:
 
     @property
     def plain(self) -> "Measure":
-        """The one whose factor is 1."""
+        """The same with a factor of 1."""
         return replace(self, factor=Decimal(1))
 
     def __str__(self) -> str:
-        """As a person writes it, with the usual factor."""
+        """The usual way to write it."""
         if not self.powers:
             return "a number"
         known = (name for name, each in MEASURES.items() if each.plain == self.plain)
@@ -86,5 +86,5 @@ MEASURES = dict(_measures())
 
 
 def measure_of(name: str) -> Measure:
-    """The unit of measure of this name. One that is not in the table is only worth itself."""
+    """The unit of measure of this name. One that is not in the table fits only itself."""
     return MEASURES.get(name, Measure(((name, 1),))) if name else NUMBER

@@ -1,4 +1,4 @@
-"""Values of an expression with their units of measure: what may stand together, and what comes of it. Pure."""
+"""Values of an expression with their units of measure: which may be combined, and the result. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from softsplit.profiles import Register
 from softsplit.protocol.numbers import NUMBERS
 from softsplit.protocol.values import EXACT, parse_resolution
 
-SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e18")  # numbers, which are more than 0
+SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e18")  # of numbers above 0
 MOST = 100  # values of a function
 COUNTS = {"min": range(2, MOST + 1), "max": range(2, MOST + 1), "abs": range(1, 2), "clamp": range(3, 4),
-          "sum_of": range(1, MOST + 1)}  # functions, and how many values each takes
+          "sum_of": range(1, MOST + 1)}  # the functions, and how many values each takes
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A value in bases, with its unit of measure; whether it is nothing but a number that was written."""
+    """A value in bases, with its unit of measure; `is_written`: it is a number from the text."""
 
     node: Node
     measure: Measure
@@ -28,7 +28,7 @@ class Typed:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a number that was written without a unit of measure."""
+        """Whether it is a number from the text without a unit of measure."""
         return self.is_written and self.measure == NUMBER
 
 
@@ -38,12 +38,12 @@ def measure_in(register: Register) -> Measure:
 
 
 def is_number(register: Register) -> bool:
-    """Whether a register says a number, and no text, nor the name of a state."""
+    """Whether the values of a register are numbers, neither text nor names of states."""
     return register.type in NUMBERS and not register.states and not register.other_state
 
 
 def of_input(found: Input) -> Typed:
-    """A register. Raises ConfigError when it says no number."""
+    """A register. Raises ConfigError if it holds no number."""
     if not is_number(found.register):
         raise ConfigError("says no number")
     own = measure_in(found.register)
@@ -52,7 +52,7 @@ def of_input(found: Input) -> Typed:
 
 
 def of_number(text: str, measure: str) -> Typed:
-    """A number that was written, with or without a unit of measure. Raises ConfigError."""
+    """A number from the text, with or without a unit of measure. Raises ConfigError."""
     try:
         number = Decimal(text)
     except ArithmeticError:  # an exponent of a dozen digits
@@ -70,7 +70,7 @@ def negative(value: Typed) -> Typed:
 
 
 def combined(sign: str, one: Typed, other: Typed) -> Typed:
-    """What a sign makes of two values. Raises ConfigError."""
+    """Two values combined by a sign. Raises ConfigError."""
     if sign in "+-":
         return _alike(sign, (one, other))
     if sign == "/" and other.node == 0:
@@ -85,7 +85,7 @@ def combined(sign: str, one: Typed, other: Typed) -> Typed:
 
 
 def called(name: str, values: Sequence[Typed]) -> Typed:
-    """What a function makes of values. Raises ConfigError."""
+    """The result of a function. Raises ConfigError."""
     counts = COUNTS[name]
     if len(values) not in counts:
         wanted = f"{counts[0]} to {counts[-1]} values" if len(counts) > 1 else "1 value" if counts[0] == 1 else f"{counts[0]} values"
@@ -97,7 +97,7 @@ def called(name: str, values: Sequence[Typed]) -> Typed:
 
 
 def _alike(name: str, values: Sequence[Typed]) -> Typed:
-    """What comes of values of one unit of measure. Raises ConfigError when they are not."""
+    """The result for values that must have one unit of measure. Raises ConfigError."""
     measure = values[0].measure
     for value in values[1:]:
         if not value.measure.fits(measure):
@@ -108,12 +108,12 @@ def _alike(name: str, values: Sequence[Typed]) -> Typed:
 
 
 def _cure(value: Typed, other: Typed) -> str:
-    """What to do about a number that was written without its unit of measure."""
+    """How to write a number that lacks its unit of measure, or ""."""
     return f"; write {value.node} {other.measure}" if value.is_plain and other.measure != NUMBER else ""
 
 
 def _folded(name: str, *nodes: Node) -> Node:
-    """An operation, or what it makes of numbers. Raises ConfigError when that is nothing."""
+    """An operation; if all nodes are numbers, its result. Raises ConfigError if there is none."""
     numbers = [node for node in nodes if isinstance(node, Decimal)]
     if len(numbers) < len(nodes):
         return Operation(name, nodes)
@@ -124,12 +124,12 @@ def _folded(name: str, *nodes: Node) -> Node:
 
 
 def in_words(measure: Measure, what: str = "") -> str:
-    """A unit of measure in a sentence, where it has one after `what`."""
+    """Name a unit of measure in a sentence, after `what` if there is one."""
     return f"{what}{measure}" if measure.powers else "a number without a unit of measure"
 
 
 def given_in(value: Typed, register: Register) -> Node:
-    """The value in the unit of measure of a register. Raises ConfigError when it is of another quantity."""
+    """The value in the unit of measure of a register. Raises ConfigError if it is another quantity."""
     wanted = measure_in(register)
     if not value.measure.fits(wanted):
         raise ConfigError(f"is {in_words(value.measure, 'in ')}, but {show(register.name)} is {in_words(wanted, 'in ')}"
