@@ -137,7 +137,7 @@ WRONG = [
     (changed("tcp://192.168.1.140:8899", "rtuovertcp://0.0.0.0:502"), "downstream.victron.url: softsplit would be its own"),
     (changed("timeout = 2", "echo = true"), "upstream.meters.echo: only rtu:// has one"),
     (changed("timeout = 2", "rs485 = 'kernel'"), "upstream.meters.rs485: only rtu:// has one"),
-    (changed("timeout = 2", "mode = '8N1'"), "upstream.meters.baudrate: is missing; mode alone does not tell"),
+    (changed("timeout = 2", "mode = '8N1'"), "upstream.meters.baudrate: is missing; mode alone does not say"),
     (changed("timeout = 2", "baudrate = 1"), "upstream.meters.baudrate: 1 baud is not possible"),
     (changed("timeout = 2", "baudrate = 9600\nmode = '7E1'"), 'upstream.meters.mode: unknown mode "7E1"'),
     (changed("timeout = 2", "connect_delay = -1"), "upstream.meters.connect_delay: -1 s is not possible; allowed is 0, or 0.001 to 86400"),
@@ -187,7 +187,7 @@ WRONG = [
     (changed("max_age = 5", 'allow = ["10.0.0.1/8"]'), 'downstream.victron.allow: "10.0.0.1/8" is neither an address'),
     (changed("max_age = 5", "prefer = [7]"), "downstream.victron.prefer: 7 is not text"),
     (changed("max_age = 5", "echo = true"), "downstream.victron.echo: only rtu:// has one"),
-    (changed("max_age = 5", 'units = { 1 = "meters/100" }'), "downstream.victron.serves: units says already what is"),
+    (changed("max_age = 5", 'units = { 1 = "meters/100" }'), "downstream.victron.serves: units also says what is"),
     (changed('serves = ["meters"]', 'units = { 1 = "metres/100" }'), 'downstream.victron.units.1: unknown upstream '
                                                                      '"metres"; did you mean "meters"?'),
     (changed('serves = ["meters"]', 'units = { 1 = "meters/3" }'), "downstream.victron.units.1: unknown unit of meters"),

@@ -101,7 +101,7 @@ def _network(text: str, cure: str, lowest_port: int) -> Url:
         raise ConfigError(f'{show(text)} is no url ({error}); {cure}') from None
     is_too_much = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
     if not parts.hostname or port is None or is_too_much:
-        raise ConfigError(f'{show(text)} has too few or too many parts; {cure}')
+        raise ConfigError(f'{show(text)} is incomplete, or more than a url; {cure}')
     if port < lowest_port:
         raise ConfigError(f'{show(text)} has port {port}; allowed are {lowest_port} to 65535')
     _require_host(parts.hostname, text)
