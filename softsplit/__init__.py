@@ -24,7 +24,7 @@ The rooms, from the roof down; a room imports only from rooms below it:
     decoder       requests and replies on a line that softsplit only listens to; pure
     polling       what is read when: plan, backoff, fairness; pure
     protocol      Modbus as values: functions, blocks, PDUs, frames, value types; pure
-    worker, clock, errors, checks, bounded, tomlfile, rates, printable, version    what every room may use
+    worker, clock, standstill, errors, checks, bounded, tomlfile, rates, printable, version    what every room may use
 
 Pure rooms do no I/O, start no thread and have no clock: time is an argument. `upstream` and `downstream`
 never import each other; they meet in `splitter` through a queue and a callable.

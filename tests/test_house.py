@@ -17,7 +17,7 @@ MODULES = sorted(path.relative_to(ROOT).with_suffix("").as_posix() for path in R
 FLOORS = [  # from the roof down; a module may import from floors below its own, and from its own room
     ["__main__"], ["cli"], ["commands"], ["__init__"], ["install"], ["splitter"], ["parts"], ["web"], ["daemon"], ["upstream", "downstream"],
     ["transport", "logs"], ["config"], ["security"], ["profiles"], ["polling", "decoder"], ["tomlfile", "checks"], ["protocol"],
-    ["worker", "rates"], ["clock", "errors"], ["printable", "bounded", "version"],
+    ["worker", "rates", "standstill"], ["clock", "errors"], ["printable", "bounded", "version"],
 ]
 PURE = {  # rooms without I/O, threads or a clock, and all that they import
     "protocol": ["errors"], "polling": ["bounded", "protocol", "errors"], "decoder": ["bounded", "protocol", "errors"],

@@ -47,11 +47,12 @@ class Backoff:
         usual = LONGEST_TRY if self.slowest is None else max(SHORTEST_TRY, 4 * self.slowest)
         return min(self.timeout, usual, LONGEST_TRY)
 
-    def answered(self, took: float) -> None:
-        """Note that it answered after `took` seconds."""
+    def answered(self, took: float | None) -> None:
+        """Note that it answered after `took` seconds; None if nobody knows."""
         self._silence.note(True)
         self._may_take_long, self._long_try_after = False, 0.0
-        self.slowest = max(self.slowest or 0.0, took)
+        if took is not None:
+            self.slowest = max(self.slowest or 0.0, took)
 
     def missed(self, sent_at: float, now: float) -> None:
         """Note that it did not answer a request sent at `sent_at`; a mute unit waits longer each time."""

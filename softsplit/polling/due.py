@@ -69,12 +69,13 @@ class Due:
             return max(0.0, (now - self.at) / min(self.period, FIRST_DEADLINE) - 1)
         return max(0.0, (now - self.at) / self.period - GIVES_WAY)
 
-    def was_answered(self, sent_at: float, duration: float, is_refused: bool) -> None:
+    def was_answered(self, sent_at: float, duration: float | None, is_refused: bool) -> None:
         """Note an answer. It stays in step with its period, but waits at least half a period."""
         self.is_known, self.is_refused, self.unanswered, self.busy = True, is_refused, 0, 0
         on_beat = min(self.at, sent_at) + self.read.every
         self.at = max(on_beat, sent_at + self.read.every / 2)
-        self.duration += (duration - self.duration) / (4 if self.duration else 1)
+        if duration is not None:
+            self.duration += (duration - self.duration) / (4 if self.duration else 1)
         self.was_tried(sent_at)
 
     def has_failed(self, sent_at: float, now: float) -> None:

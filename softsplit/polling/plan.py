@@ -78,7 +78,7 @@ class Plan:
         """Note the outcome of this read; return false if its unit was only too busy, which does not count."""
         unit, due, code = outcome.unit, self._find(outcome.unit, read), outcome.exception
         if outcome.is_of_unit:
-            self.answered(unit, read, outcome.asked_at, now, outcome.own_exception is not None)
+            self.answered(unit, read, outcome.asked_at, now, outcome.own_exception is not None, outcome.stood_still)
         elif code is None or not due.may_be_busy(code):
             self.unanswered(unit, read, outcome.asked_at, now)
         else:
@@ -88,14 +88,15 @@ class Plan:
             return False
         return True
 
-    def answered(self, unit: int, read: Read, sent_at: float, now: float, is_refused: bool = False) -> None:
-        """Note that the unit answered this read."""
+    def answered(self, unit: int, read: Read, sent_at: float, now: float, is_refused: bool = False,
+                 stood_still: bool = False) -> None:
+        """Note that the unit answered this read; nobody knows how soon if softsplit `stood_still` meanwhile."""
         if self._patience.are_all_mute:
             self.restart(now)
         elif self.is_mute(unit):
             self._revive(unit, now)
-        self._patience[unit].answered(now - sent_at)
-        self._find(unit, read).was_answered(sent_at, now - sent_at + self._gap, is_refused)
+        self._patience[unit].answered(None if stood_still else now - sent_at)
+        self._find(unit, read).was_answered(sent_at, None if stood_still else now - sent_at + self._gap, is_refused)
         self._spread()
 
     def answered_late(self, outcome: Outcome, now: float) -> None:
@@ -106,7 +107,7 @@ class Plan:
             self.heard(unit, now)
         else:
             due.at = sent_at
-            self.answered(unit, due.read, sent_at, now)
+            self.answered(unit, due.read, sent_at, now, stood_still=outcome.stood_still)
 
     def unanswered(self, unit: int, read: Read, sent_at: float, now: float) -> None:
         """Note that the unit did not answer this read; both wait longer each time."""
@@ -164,7 +165,7 @@ class Plan:
         if outcome.is_of_unit:
             if self.is_mute(unit):
                 self._revive(unit, now)
-            self._patience[unit].answered(now - sent_at)
+            self._patience[unit].answered(None if outcome.stood_still else now - sent_at)
         elif outcome.exception not in BUSY and not self.has_reads(unit) \
                 and (is_known or not self._patience[unit].is_known):
             self._patience.missed(unit, sent_at, now)

@@ -19,7 +19,8 @@ class Outcome:
 
     It has either `answer`, the whole answer PDU, which fits the question; or `error`, which is Refused when
     the unit or a gateway answered with an exception. `question` is None when softsplit did not hear the whole
-    request of another master, does not know such a request, or knows only that the unit was silent.
+    request of another master, does not know such a request, or knows only that the unit was silent. If softsplit
+    itself `stood_still` meanwhile, `took` says nothing of the unit.
     """
 
     unit: int
@@ -28,13 +29,15 @@ class Outcome:
     took: float
     answer: bytes | None = None
     error: UpstreamError | None = None
+    stood_still: bool = False
 
     @classmethod
-    def of_reply(cls, unit: int, question: Question, asked_at: float, took: float, pdu: bytes) -> "Outcome":
+    def of_reply(cls, unit: int, question: Question, asked_at: float, took: float, pdu: bytes,
+                 stood_still: bool = False) -> "Outcome":
         """The outcome of a request that got this answer or exception."""
         if pdu[0] >= 0x80:
-            return cls(unit, question, asked_at, took, error=refusal(unit, pdu[1]))
-        return cls(unit, question, asked_at, took, pdu)
+            return cls(unit, question, asked_at, took, error=refusal(unit, pdu[1]), stood_still=stood_still)
+        return cls(unit, question, asked_at, took, pdu, stood_still=stood_still)
 
     @classmethod
     def of_read(cls, unit: int, block: Block, asked_at: float, took: float, data: bytes) -> "Outcome":

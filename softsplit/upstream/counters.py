@@ -185,7 +185,7 @@ class Counters:
         counters.count(outcome.error)
         counters.note(outcome)
         self.faults[unit].note(outcome)
-        if outcome.answer is not None or outcome.exception is not None:
+        if (outcome.answer is not None or outcome.exception is not None) and not outcome.stood_still:
             self.latencies[unit].append(outcome.took)
             self.wire_latencies.append(outcome.took)
 

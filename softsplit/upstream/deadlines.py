@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker
 
@@ -12,7 +12,8 @@ LOOK_AGAIN = 0.1  # s
 class Deadlines(Worker):
     """Fails the requests of masters that have waited long enough for their turn, or for an answer.
 
-    A poller cannot do that itself: it may be connecting, or waiting for an answer.
+    A poller cannot do that itself: it may be connecting, or waiting for an answer. And it beats, so that
+    pollers know when the whole process stood still.
     """
 
     def __init__(self, pollers: Sequence[Poller]):
@@ -20,6 +21,10 @@ class Deadlines(Worker):
         self._pollers = pollers
 
     def step(self) -> None:
+        standstill.beat()
         for poller in self._pollers:
             poller.give_up_late(clock.now())
         self.pause(LOOK_AGAIN)
+
+    def close(self) -> None:
+        standstill.end()

@@ -64,7 +64,8 @@ class Forwarding:
             self._results.words.forwarded(explained)
         self._take_home(forward, outcome)
         self._queue.answered(forward, _result(forward, outcome))
-        self._results.turns.forwarded(clock.now() - outcome.asked_at)
+        if not outcome.stood_still:
+            self._results.turns.forwarded(clock.now() - outcome.asked_at)
 
     def _ask(self, forward: Forward) -> Outcome:
         """Have the unit asked; what is written is stale from now on."""
@@ -72,7 +73,8 @@ class Forwarding:
             return Outcome(forward.unit, forward.question, clock.now(), 0.0, error=NotSent("softsplit stops"))
         timeout = self._plan.forward_timeout(forward.unit, forward.is_write)
         outcome = self._client.outcome(forward.unit, forward.question, timeout, not forward.is_write)
-        if timeout < self._timeout and outcome.took >= timeout and isinstance(outcome.error, NoAnswer):
+        if timeout < self._timeout and outcome.took >= timeout and isinstance(outcome.error, NoAnswer) \
+                and not outcome.stood_still:
             error = NoAnswer(f"unit {forward.unit} does not answer within {timeout:.2g} s, which polling leaves of its time-out")
             return replace(outcome, error=error)
         return outcome
@@ -87,7 +89,8 @@ class Forwarding:
         if has_answered or not self._plan.has_reads(unit) and self._plan.is_mute(unit):
             self._hand_over.reading(outcome)
         if block is not None and outcome.answer is not None:
-            self._learner.took(unit, block, now - asked_at)
+            if not outcome.stood_still:
+                self._learner.took(unit, block, now - asked_at)
             self._hand_over.wait()  # who asks again after the answer gets this
         if forward.is_write:
             longest = LATE_WRITE * self._client.patience(self._timeout)

@@ -36,7 +36,7 @@ class Results:
         """Note a request and what came of it: the gateway, at least, was there. Return it with its cause."""
         outcome = self._causes.explain(outcome)
         self._tally.count(outcome)
-        self._tally.busy += outcome.took + self._client.request_gap
+        self._tally.busy += (0.0 if outcome.stood_still else outcome.took) + self._client.request_gap
         self._tally.connected(self._client.connected_at)
         self.words.reached()
         if self._is_away:
@@ -52,7 +52,7 @@ class Results:
         if not self._plan.take(read, outcome, now):
             self.words.is_busy(outcome)
             return
-        if outcome.is_of_unit:  # polling has had its turn, unless it was a write that made it read
+        if outcome.is_of_unit and not outcome.stood_still:  # polling has had its turn, unless it was a write that made it read
             (self.turns.forwarded if was_owed else self.turns.polled)(now - asked_at)
             self._tally.is_overloaded = self.words.weigh(self._plan.demand)
         elif outcome.exception in GATEWAY_EXCEPTIONS:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.config.upstream import Upstream
 from softsplit.errors import Unreachable
 from softsplit.protocol.blocks import Block
@@ -32,7 +32,7 @@ class Causes:
         """Take note of what came of a request; return it, its error with the cause, as far as it is known."""
         unit, block, error = outcome.unit, outcome.block, outcome.error
         now, client = clock.now(), self._client
-        self._diagnosis.count(outcome, client.connected_at)
+        self._diagnosis.count(outcome, client.connected_at, standstill.any_since(client.connected_at))
         self.came_late(client.late)
         if error is None:
             return outcome

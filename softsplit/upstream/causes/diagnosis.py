@@ -103,13 +103,17 @@ class Diagnosis:
         """Whether nothing at all has answered so far, and not for the first time."""
         return self._silent > 1 and not self._answering and not self._is_alive
 
-    def count(self, outcome: Outcome, connected_at: float = 0.0) -> None:
-        """Take note of a request, and what came of it, on a connection that was made then."""
+    def count(self, outcome: Outcome, connected_at: float = 0.0, stood_still: bool = False) -> None:
+        """Take note of a request, and what came of it, on a connection that was made then.
+
+        `stood_still` is whether softsplit itself did since it has connected.
+        """
         unit, error = outcome.unit, outcome.error
         if outcome.is_of_unit or isinstance(error, NoAnswer):
-            self._first.count(connected_at, unit, outcome.asked_at, outcome.is_of_unit)
+            self._first.count(connected_at, unit, outcome.asked_at, outcome.is_of_unit, stood_still)
         is_answered = error is None or isinstance(error, Refused)
-        self._gaps.count(unit, outcome.asked_at, outcome.took, is_answered, isinstance(error, NoAnswer))
+        if not outcome.stood_still:
+            self._gaps.count(unit, outcome.asked_at, outcome.took, is_answered, isinstance(error, NoAnswer))
         if is_answered:
             self._silent = 0
             self._is_alive |= outcome.exception in GATEWAY_EXCEPTIONS
@@ -117,7 +121,7 @@ class Diagnosis:
                 self._answering.add(unit)
         elif isinstance(error, BadAnswer) and not isinstance(error, (Garbage, Stranger)):
             self._is_alive = True
-        elif isinstance(error, NoAnswer):
+        elif isinstance(error, NoAnswer) and not outcome.stood_still:
             self._silent += 1
 
     def came_late(self, late: Mapping[int, float], now: float) -> None:

@@ -21,13 +21,16 @@ class FirstRequests:
         self._is_over = True  # whether it is known of the latest connection how it begins
         self._deaf_for: deque[float] = deque(maxlen=4 * LEAST)  # s after connecting, 0 where nothing was lost
 
-    def count(self, connected_at: float, unit: int, asked_at: float, is_answered: bool) -> None:
+    def count(self, connected_at: float, unit: int, asked_at: float, is_answered: bool,
+              stood_still: bool = False) -> None:
         """Take note of a request on a connection that was made then, and whether it was answered or is lost.
 
-        Requests are only lost because of the connection if the same unit answers later on.
+        Requests are only lost because of the connection if the same unit answers later on. Nothing is learned of
+        a connection if softsplit itself `stood_still` since.
         """
         if connected_at != self._connected_at:
             self._connected_at, self._lost, self._heard_after, self._is_over = connected_at, None, 0.0, False
+        self._is_over = self._is_over or stood_still
         if self._is_over:
             return
         if not is_answered:

@@ -14,7 +14,7 @@ from modbus_tk import defines
 from modbus_tk.exceptions import ModbusError
 from modbus_tk.modbus import Master
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.config.url import Url
 from softsplit.errors import NoAnswer, Unreachable, UpstreamError
 from softsplit.protocol import pdu
@@ -52,9 +52,8 @@ class Client(Master):
         self._connect_delay = connect_delay
         self.request_gap = request_gap
         self._pause = pause
-        self._free_at = 0.0  # when the next request may be sent
+        self._free_at, self._deadline = 0.0, 0.0  # when the next request may be sent; when an answer has to be there
         self._question: Question  # that is asked, or was asked last
-        self._deadline = 0.0
         self._peer = Peer()
         self.skipped = Skipped()
         self.late: dict[int, float] = {}  # seconds that late answers took which nobody has taken yet
@@ -73,7 +72,8 @@ class Client(Master):
             answer = self.ask(unit, question, timeout, may_repeat)
         except UpstreamError as reason:
             error = reason
-        return Outcome(unit, question, self.asked_at, clock.now() - self.asked_at, answer, error)
+        took = clock.now() - self.asked_at
+        return Outcome(unit, question, self.asked_at, took, answer, error, standstill.any_since(self.asked_at))
 
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.

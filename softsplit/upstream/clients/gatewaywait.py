@@ -52,7 +52,8 @@ class GatewayWait:
         """A request was not answered in its time."""
         self._silent += 1
 
-    def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = ()) -> float:
+    def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = (),
+                 stood_still: bool = False) -> float:
         """An answer to what was asked then has come: from the unit, or from the gateway in its place.
 
         The requests before it which nobody has answered were sent at `silent`. Return for how many seconds the
@@ -60,6 +61,8 @@ class GatewayWait:
         """
         took = now - max(asked_at, self._came_at)  # it begins with one when it has done the one before
         self._came_at, self._silent = now, 0
+        if stood_still:
+            return took
         if not silent:
             (self._said if is_gateway else self._took).append(min(took, LONGEST_WAIT))
         elif not is_gateway:

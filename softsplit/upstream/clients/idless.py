@@ -7,7 +7,7 @@ that what comes twice is not taken for the answer to the next one.
 
 from contextlib import suppress
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.config.line import Answers
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, WrongUnit
@@ -99,7 +99,7 @@ class IdlessClient(TcpClient):
     def _note_late(self, unit: int, answer: bytes) -> None:
         """An answer came that nobody waits for: perhaps to something earlier."""
         if shapes := self._awaited.matching(unit, answer):
-            self.late[unit] = clock.now() - self._awaited.latest(shapes)
+            self.late[unit] = standstill.seconds(self._awaited.latest(shapes), clock.now())
             self._awaited.answered(unit, answer)
 
     def _may_be_answer(self, transaction: bytes) -> bool:
@@ -131,7 +131,8 @@ class IdlessClient(TcpClient):
         answer = frame[7:]
         is_ambiguous = len(self._awaited.matching(sent.unit, answer)) > 1
         self._awaited.answered(sent.unit, answer)
-        self.gateway.answered(clock.now(), sent.asked_at, answer[0] >= 0x80 and answer[1] in pdus.GATEWAY_EXCEPTIONS)
+        self.gateway.answered(clock.now(), sent.asked_at, answer[0] >= 0x80 and answer[1] in pdus.GATEWAY_EXCEPTIONS,
+                              stood_still=standstill.any_since(sent.asked_at))
         if is_ambiguous:
             raise BadAnswer(f"unit {sent.unit}: an exception may be the late answer to an earlier question")
         return frame

@@ -11,7 +11,7 @@ from contextlib import suppress
 from modbus_tk.modbus import Master
 from modbus_tk.modbus_rtu import RtuMaster
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, Garbage, NoAnswer, NotSent, Refused
@@ -145,8 +145,8 @@ class RtuClient(Client, RtuMaster):
             if frame == self._request and (self._hears_itself or not self._is_mirrored):
                 self._hears_itself = True
             elif shapes := self._awaited.matching(unit, pdu):
-                self.skipped.late += 1
-                self.late[unit] = self._heard.at - self._awaited.latest(shapes)
+                self.late[unit] = took = standstill.seconds(self._awaited.latest(shapes), self._heard.at)
+                self.skipped.late += took > 0
             else:
                 foreign.append((unit, pdu))
                 self.skipped.double += (is_double := self._others.is_twice(unit, pdu))

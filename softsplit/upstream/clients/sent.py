@@ -20,9 +20,9 @@ class Sent:
     question: Question
     asked_at: float
 
-    def outcome(self, answer: bytes, now: float) -> Outcome:
+    def outcome(self, answer: bytes, now: float, stood_still: bool) -> Outcome:
         """What came of it, when this PDU has come just now."""
-        return Outcome.of_reply(self.unit, self.question, self.asked_at, now - self.asked_at, answer)
+        return Outcome.of_reply(self.unit, self.question, self.asked_at, now - self.asked_at, answer, stood_still)
 
 
 class SentRequests:

@@ -2,7 +2,7 @@
 
 from modbus_tk.modbus_tcp import TcpMaster
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.config.line import Answers
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Stranger, WrongUnit
@@ -61,7 +61,8 @@ class TcpClient(Client, TcpMaster):
         try:
             return super()._ask(unit, question, timeout)
         except NoAnswer:
-            self.gateway.is_silent()
+            if not standstill.any_since(self.asked_at):
+                self.gateway.is_silent()
             raise
         finally:
             self._transaction = b""
@@ -91,15 +92,16 @@ class TcpClient(Client, TcpMaster):
         sent, silent = found
         is_exception = frame[7] >= 0x80
         is_gateways = is_exception and frame[8:9] in map(int.to_bytes, pdu.GATEWAY_EXCEPTIONS)
-        took = self.gateway.answered(now, sent.asked_at, is_gateways, silent)
+        stood_still = standstill.any_since(min([sent.asked_at, *silent]))
+        took = self.gateway.answered(now, sent.asked_at, is_gateways, silent, stood_still)
         if not is_late:
             return sent
-        self.skipped.late += 1
+        self.skipped.late += not stood_still
         self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
         if self._answers.are_by(frame[6], sent.unit) and not pdu.reply_fault(sent.question, frame[7:]):
-            self._late_answers.append(sent.outcome(frame[7:], now))
+            self._late_answers.append(sent.outcome(frame[7:], now, stood_still))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
-                self.late[sent.unit] = 0.0 if silent else took
+                self.late[sent.unit] = 0.0 if silent or stood_still else took
         return None
 
     def _note_unknown(self, frame: bytes) -> None:

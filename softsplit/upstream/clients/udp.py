@@ -8,7 +8,7 @@ from random import randrange
 
 from modbus_tk.modbus_tcp import TcpMaster
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.bounded import BoundedDict
 from softsplit.config.line import Answers
 from softsplit.config.url import Url
@@ -121,11 +121,12 @@ class UdpClient(Client, TcpMaster):
             raise WrongUnit(sent.unit, unit)
         if fault and is_awaited:
             raise BadAnswer(f"unit {sent.unit}: the answer has {fault}")
-        if not fault:
+        stood_still = standstill.any_since(sent.asked_at)
+        if not (fault or stood_still):
             self._note_time(sent, answer)
         if not (is_awaited or fault):
-            self.skipped.late += 1
-            self._late_answers.append(sent.outcome(answer, clock.now()))
+            self.skipped.late += not stood_still
+            self._late_answers.append(sent.outcome(answer, clock.now(), stood_still))
         return sent if is_awaited else None
 
     def _note_time(self, sent: Sent, answer: bytes) -> None:
