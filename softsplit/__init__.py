@@ -1,6 +1,6 @@
-"""One Modbus bus, many masters. This module is what an example script imports, and the map of the house.
+"""One Modbus bus, many masters. Scripts import this module; its docstring is the map of the house.
 
-The way of a register, from the meter to the charger; nobody turns back:
+The way of a register from the meter to the charger, which never turns back:
 
     meter -> upstream/clients -> upstream/poller -> Reading -> queue
                                       -> downstream/mirrors <- downstream/servers <- Victron, Maxem, charger
@@ -32,26 +32,30 @@ never import each other; they meet in `splitter` through a queue and a callable.
 Where to add
 
     a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check
+                                         (examples/softsplit.toml describes it)
     a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py;
                                          downstream/servers/choice.py
     a function code                      protocol/functions.py: a row
     a value type, as BCD                 protocol/numbers.py: a row
     a make of device                     profiles/NAME.toml
-    when data is stale                   downstream/mirrors/freshness.py
-    what a stale read gets, when_stale   downstream/mirrors/answering.py; config/downstream.py: its word
-    a command                            commands/NAME/command.py, and its row in cli.py
-    what is known of the running process daemon/status.py: a field
+    a rule for when data is stale        downstream/mirrors/freshness.py
+    a stale policy, a word of when_stale: what masters get for stale data
+                                         downstream/mirrors/answering.py; config/downstream.py: the word
+    a command                            commands/NAME/command.py; cli.py: a row
+    a fact about the running process     daemon/status.py: a field
     a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
-    an exporter of the status            beside daemon/prometheus.py; commands/status/command.py: its option;
-                                         web/site.py: its path
-    a derived unit                       config/deriving/: what it may be made from; downstream/deriving/;
-                                         downstream/mirrors/derivedstore.py: how old it is
+    an exporter of the status, as JSON   daemon/NAME.py, like daemon/prometheus.py;
+                                         commands/status/command.py: its option; web/site.py: its path
+    a derived unit                       softsplit.toml, [derived.NAME]: no code. What it may be made from:
+                                         config/deriving/derived.py; its values:
+                                         downstream/deriving/deriver.py; its age:
+                                         downstream/mirrors/derivedstore.py
     a unit of measure                    config/deriving/quantities.py: a row
 """
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # as typing has it, which would cost each command its import
+TYPE_CHECKING = False  # as in typing, which takes long to import
 if TYPE_CHECKING:
     from softsplit.config.deriving.derived import Derived
     from softsplit.config.downstream import Downstream
@@ -67,12 +71,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "Derived", "Downstream", "Profile", "Read", "Register", "SoftsplitError", "Splitter",
            "StatusPage", "Table", "Topology", "Unit", "Upstream", "load_config"]
-_PLACES = {  # imported when a script asks for them: the command line needs none
+_PLACES = {  # imported when a script uses them: the command line needs none
     "Block": "protocol.blocks", "Derived": "config.deriving.derived", "Downstream": "config.downstream",
-    "Profile": "profiles",
-    "Read": "protocol.blocks", "Register": "profiles", "SoftsplitError": "errors", "Splitter": "splitter",
-    "StatusPage": "config.statuspage", "Table": "protocol.blocks", "Topology": "config.topology", "Unit": "config.upstream",
-    "Upstream": "config.upstream", "load_config": "config.loader",
+    "Profile": "profiles", "Read": "protocol.blocks", "Register": "profiles", "SoftsplitError": "errors",
+    "Splitter": "splitter", "StatusPage": "config.statuspage", "Table": "protocol.functions",
+    "Topology": "config.topology", "Unit": "config.upstream", "Upstream": "config.upstream",
+    "load_config": "config.loader",
 }
 
 

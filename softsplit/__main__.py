@@ -1,4 +1,4 @@
-"""softsplit, or python -m softsplit: from its first line to its last, Ctrl-C ends it without a traceback."""
+"""softsplit, or python -m softsplit: at any moment, Ctrl-C ends it without a traceback."""
 
 import sys
 
@@ -11,7 +11,7 @@ def start() -> None:
     try:
         from softsplit.cli import main
         main()
-    except KeyboardInterrupt:  # while an error is told
+    except KeyboardInterrupt:  # while it prints an error
         sys.exit(leaving.INTERRUPTED)
     finally:
         leaving.leave_on_interrupt()

@@ -1,4 +1,4 @@
-"""A dictionary that remembers only the latest entries."""
+"""A dictionary that keeps only the latest entries."""
 
 from collections import OrderedDict
 from typing import TypeVar
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class BoundedDict(OrderedDict[Key, Value]):
-    """A dictionary of at most `most` entries: an entry that is set becomes the latest, the oldest is dropped."""
+    """A dictionary of at most `most` entries: a set entry becomes the latest, and the oldest is dropped."""
 
     def __init__(self, most: int) -> None:
         super().__init__()

@@ -9,23 +9,21 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 from softsplit.errors import LONGEST_SHOWN, ConfigError, show
 
-DAY = 86400.0  # s, the longest time anything here may take
-SHORTEST = 0.001  # s, and the shortest
+DAY = 86400.0  # s, the longest time in a configuration
+SHORTEST = 0.001  # s, the shortest
 HUGE = 1e18
-MOST_WORDS = 100  # that are shown, or looked through for the nearest
+MOST_WORDS = 100  # shown, or searched for the nearest
 KINDS: dict[type, str] = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
 
 Item = TypeVar("Item")
 Many = TypeVar("Many", bound=Sized)
 Given = TypeVar("Given")
 Kept = TypeVar("Kept")
-
-
 Kind = TypeVar("Kind")
 
 
 def plainly_signed(kind: type[Kind]) -> type[Kind]:
-    """Let help() show what a class takes without the types, which its docstring puts into words."""
+    """Let help() show the parameters of a class without types, which its docstring describes."""
     full = inspect.signature(kind.__init__)
     names = [each.replace(annotation=each.empty) for each in full.parameters.values()]
     setattr(kind.__init__, "__signature__", full.replace(parameters=names, return_annotation=full.empty))
@@ -33,11 +31,11 @@ def plainly_signed(kind: type[Kind]) -> type[Kind]:
 
 
 class Settled(Generic[Given, Kept]):
-    """A field of a frozen dataclass of which the constructor accepts more than is kept.
+    """A field of a frozen dataclass whose constructor accepts more types than the field keeps.
 
-    `url: Settled[str | Url, Url] = Settled()` may be given as text, and is a Url as soon as `__post_init__`
-    has settled it (see `settle`). A default is what might be given. A type checker knows both types, because
-    this is a descriptor-typed field (documentation of `dataclasses`).
+    `url: Settled[str | Url, Url] = Settled()` may be given as text, and is a Url once `__post_init__` has
+    settled it (see `settle`). The default is of the first type. Type checkers know both types, because this
+    is a descriptor-typed field (documentation of `dataclasses`).
     """
 
     def __init__(self, *default: Given) -> None:
@@ -57,7 +55,7 @@ class Settled(Generic[Given, Kept]):
         if instance is not None:
             return cast(Kept, vars(instance)[self._name])
         if not self._default:
-            raise AttributeError(self._name)  # which says to a dataclass that there is no default
+            raise AttributeError(self._name)  # tells dataclasses that there is no default
         return self._default[0]
 
     def __set__(self, instance: object, value: Given) -> None:
@@ -66,7 +64,7 @@ class Settled(Generic[Given, Kept]):
 
 @contextmanager
 def inside(key: str, joint: str = ".") -> Iterator[None]:
-    """What is wrong in this context is wrong inside `key`."""
+    """Put `key` before the key of a ConfigError that is raised in this context."""
     try:
         yield
     except ConfigError as error:
@@ -80,7 +78,7 @@ def settle(value: object, **fields: object) -> None:
 
 
 def require_word(word: object, words: Iterable[str], what: str, key: str = "", also: str = "") -> None:
-    """Raise unless `word` is one of `words`; `also` names what else would be allowed."""
+    """Raise unless `word` is one of `words`; `also` names what else is allowed."""
     words = list(words)
     if word in words:
         return
@@ -99,14 +97,14 @@ def require_keys(table: Iterable[str], allowed: Collection[str]) -> None:
 
 
 def require(table: Mapping[str, Any], key: str) -> Any:
-    """Return what stands under `key`, which must be there."""
+    """Return the value of `key`, which must exist."""
     if key not in table:
         raise ConfigError(f"{key} is missing")
     return table[key]
 
 
 def require_type(value: object, kind: type[Item], key: str = "", example: str = "") -> Item:
-    """Return `value` if it is of this kind (a bool is no whole number); `example` is one, as it is written."""
+    """Return `value` if it is of this type (a bool is no whole number); `example` shows how to write one."""
     if not isinstance(value, kind) or isinstance(value, bool):
         cure = f"; write it like {example}" if example else ""
         raise ConfigError(f"{show(value)} is not {KINDS[kind]}{cure}", key)
@@ -114,14 +112,14 @@ def require_type(value: object, kind: type[Item], key: str = "", example: str = 
 
 
 def require_list(values: object, key: str, example: str) -> list[Any]:
-    """Return the values of a list, or of what a script gives in its place; `example` is a list as written."""
+    """Return a list or another iterable as a list; `example` shows how to write one."""
     if isinstance(values, (str, bytes, dict)) or not isinstance(values, Iterable):
         raise ConfigError(f"{show(values)} is not a list; write it like {example}", key)
     return list(values)
 
 
 def require_name(text: object, key: str = "") -> str:
-    """Return `text` if it is text in one line without control characters."""
+    """Return `text` if it is one line of text without control characters."""
     name = require_type(text, str, key)
     if not name.isprintable():
         raise ConfigError(f"{show(name)} is no name; remove the characters that cannot be printed", key)
@@ -129,7 +127,7 @@ def require_name(text: object, key: str = "") -> str:
 
 
 def require_few(items: Many, most: int, what: str, key: str = "") -> Many:
-    """Return the items if there are no more than that."""
+    """Return the items if there are at most `most`."""
     if len(items) > most:
         raise ConfigError(f"{len(items)} {what} are too many; allowed are {most}", key)
     return items
@@ -143,14 +141,14 @@ def require_truth(value: object, key: str) -> bool:
 
 
 def require_number(value: object, key: str, what: str = "a number") -> int | float:
-    """Return `value` if it is a number of a size that occurs."""
+    """Return `value` if it is a number below HUGE."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < HUGE:
         raise ConfigError(f"{show(value)} is not {what}", key)
     return value
 
 
 def require_seconds(value: object, key: str, or_none: bool = False) -> float:
-    """Return a time of at least a millisecond, `or_none` at all, and at most a day, as a float."""
+    """Return a time from a millisecond to a day, or also 0 with `or_none`, as a float."""
     seconds = require_number(value, key, "a number of seconds")
     if not (SHORTEST <= seconds <= DAY or or_none and not seconds):
         least = f"0, or {SHORTEST:g}" if or_none else f"{SHORTEST:g}"
@@ -159,7 +157,7 @@ def require_seconds(value: object, key: str, or_none: bool = False) -> float:
 
 
 def require_all(items: object, kind: type[Item], key: str) -> tuple[Item, ...]:
-    """Return the items as a tuple. Raises when there is none, or one of another kind."""
+    """Return the items as a tuple. Raises if there are none, or one is of another type."""
     given: tuple[Any, ...] = (items,)
     if isinstance(items, Iterable) and not isinstance(items, (str, bytes, dict)):
         given = tuple(items)
@@ -172,11 +170,11 @@ def require_all(items: object, kind: type[Item], key: str) -> tuple[Item, ...]:
 
 
 def keys_of(kind: Any) -> tuple[str, ...]:
-    """Return the keys that a section of the configuration may have: what a dataclass takes, except `name`."""
+    """Return the keys of a section of the configuration: the parameters of a dataclass, except `name`."""
     return tuple(each.name for each in fields(kind) if each.init and each.name != "name")
 
 
 def given(value: object, kind: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass `kind` that `value` has and that were given."""
+    """Return the attributes of `value` that are fields of the dataclass `kind` and not None."""
     found = {each.name: getattr(value, each.name) for each in fields(kind)}
     return {name: content for name, content in found.items() if content is not None}

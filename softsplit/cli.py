@@ -1,4 +1,4 @@
-"""The command line: the group of commands, each of which is imported when it is called."""
+"""The command line: the group of commands; each is imported when it is called."""
 
 import sys
 from errno import EDQUOT, ENOSPC
@@ -32,9 +32,9 @@ COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
 
 
 class Commands(click.Group):
-    """Commands that are imported when they are called.
+    """Imports a command when it is called, so that "softsplit --version" is fast.
 
-    SoftsplitErrors, a full disk and Ctrl-C end in an exit code and at most one line, without a traceback.
+    SoftsplitErrors, a full disk and Ctrl-C end with an exit code and at most one line, without a traceback.
     """
 
     def list_commands(self, context):
@@ -75,13 +75,13 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno not in (ENOSPC, EDQUOT):
                 raise
-            sys.stdout = None  # or Python would try to flush it again at the end
+            sys.stdout = None  # otherwise Python flushes it again at exit
             complain(f"cannot write to standard output: {error.strerror}")
             sys.exit(1)
 
 
 def _named(error: ConfigError, parameters: list[click.Parameter]) -> ConfigError:
-    """Return the same error, with the name of the option or argument in place of its key."""
+    """Replace the key of an error by the name of the option or argument."""
     for each in parameters:
         if each.name == error.key:
             is_option = each.param_type_name == "option"
@@ -101,7 +101,7 @@ def _complain_of_usage(error: click.UsageError) -> None:
 
 def _show_version(context: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not context.resilient_parsing:
-        from importlib.metadata import version  # nothing else needs it
+        from importlib.metadata import version  # slow to import
         python = ".".join(map(str, sys.version_info[:3]))
         click.echo(f"softsplit {VERSION}, Python {python}, modbus-tk {version('modbus-tk')}")
         context.exit()

@@ -1,7 +1,7 @@
 """The one clock of the program: all ages, time stamps and watchdog beats use it.
 
-It goes on while the machine sleeps, unlike `time.monotonic()`: values from before the sleep are old after it.
-Time-outs of sockets, events and queues are not ages and use the system's own clock.
+Unlike `time.monotonic()` it continues while the machine sleeps, so that values from before the sleep are old
+afterwards. Time-outs of sockets, events and queues are not ages and use the system's own clock.
 """
 
 from time import CLOCK_BOOTTIME, clock_gettime

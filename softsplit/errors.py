@@ -1,4 +1,4 @@
-"""All exceptions that softsplit raises on purpose: one sentence for a user, naming the thing and the cure."""
+"""The exceptions that softsplit raises: one sentence for a user, which names the thing and the cure."""
 
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -16,7 +16,7 @@ DEEPEST_SHOWN = 3  # tables and lists inside each other
 
 
 def show(value: object, depth: int = 0) -> str:
-    """Return a value as written in a configuration file, in one line of bounded length."""
+    """Return a value as in a configuration file, in one line of bounded length."""
     match value:
         case bool():
             text = str(value).lower()
@@ -33,12 +33,12 @@ def show(value: object, depth: int = 0) -> str:
         case int() | float() | bytes() | None:
             text = repr(value)
         case _:
-            text = f"a {type(value).__name__}"  # of a script
+            text = f"a {type(value).__name__}"  # from a script
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _show_many(values: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> str:
-    """Write what is in a table or a list, as much of it as fits."""
+    """Return the first entries of a table or a list."""
     shown = [f"{_show_key(each)} = {show(values[each], depth)}" if isinstance(values, dict) else show(each, depth)
              for each in islice(values, MOST_SHOWN)]
     text = ", ".join(shown + ["..."] * (len(values) > MOST_SHOWN))
@@ -69,7 +69,7 @@ class ConfigError(SoftsplitError, ValueError):
         self.key = key
 
     def inside(self, outer: str, joint: str = ".") -> "ConfigError":
-        """Return the same error, its key one level deeper in `outer`."""
+        """Return the same error with its key inside `outer`."""
         return ConfigError(self.what, f"{outer}{joint}{self.key}" if self.key else outer)
 
 
@@ -85,13 +85,13 @@ class AlreadyRunning(SoftsplitError):
 
 
 class DownstreamError(SoftsplitError, OSError):
-    """A port cannot be bound or a serial device cannot be opened at the start, and waiting would not help."""
+    """A port cannot be bound or a serial device opened at the start, and waiting would not help."""
 
 
 class UpstreamError(SoftsplitError):
     """A request upstream failed; a waiting master gets `exception_code`.
 
-    `number` is what a PLC reads in the diagnostics unit: above those of exceptions, which have their own code.
+    `number` is what a PLC reads in the diagnostics unit: the code of an exception, or 256 and above.
     """
 
     exception_code = 0x0B
@@ -114,7 +114,7 @@ class NothingAnswers(NoAnswer):
 
 
 class NotSent(NoAnswer):
-    """A request to a unit was not sent, and will not be sent."""
+    """A request was not sent, and will not be sent."""
 
 
 class Busy(UpstreamError):
@@ -130,7 +130,7 @@ class BadAnswer(UpstreamError):
 
 
 class WrongUnit(BadAnswer):
-    """An answer came, and has the id of another unit than the one that was asked."""
+    """The answer has the id of another unit than the request."""
 
     def __init__(self, asked: int, answering: int) -> None:
         super().__init__(f"unit {asked}: the answer has unit {answering} instead of {asked}")
@@ -138,11 +138,11 @@ class WrongUnit(BadAnswer):
 
 
 class Stranger(BadAnswer):
-    """Whoever sends there speaks no Modbus, or not in the way that the url says."""
+    """The other end does not speak Modbus, or not as the scheme of the url says."""
 
 
 class Garbage(BadAnswer):
-    """Bytes arrive, but nothing among them is Modbus."""
+    """Bytes arrive, but none of them are Modbus."""
 
 
 class Refused(UpstreamError):

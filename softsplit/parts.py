@@ -1,4 +1,4 @@
-"""The parts of a splitter, built from a topology: pollers and listeners, mirrors and servers, and who joins them."""
+"""Build the parts of a splitter from a topology: pollers, listeners, mirrors, servers, and the sync thread."""
 
 from concurrent.futures import Future
 from functools import partial
@@ -10,13 +10,7 @@ from softsplit.config.permission import FILES
 from softsplit.config.topology import Topology
 from softsplit.downstream import diagnostics
 from softsplit.downstream.deriving.choice import Derivers
-from softsplit.downstream.diagnostics import (
-    Diagnostics,
-    UnitFacts,
-    Watched,
-    Wire,
-    WireFacts,
-)
+from softsplit.downstream.diagnostics import Diagnostics, UnitFacts, Watched, Wire, WireFacts
 from softsplit.downstream.diagnostictable import short_name
 from softsplit.downstream.mirrors.choice import store_for
 from softsplit.downstream.mirrors.forwarding import Way
@@ -33,11 +27,11 @@ from softsplit.upstream.poller import Poller
 from softsplit.upstream.queue import Forward
 from softsplit.upstream.served import served_origins
 
-Origin = tuple[str, int]  # an upstream, and a unit there
+Origin = tuple[str, int]  # an upstream and a unit there
 
 
 class Parts:
-    """The parts of one process, none of which is started: `upstreams` by name, `servers` in the order of the
+    """The parts of one process, not yet started: `upstreams` by name, `servers` in the order of the
     downstreams, and the `sync` thread between them.
     """
 
@@ -79,7 +73,7 @@ class Parts:
 
 
 def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:
-    """Return a unit as the masters of a downstream see it, with the way on which their requests get to it."""
+    """Return a unit as the masters of a downstream see it, and forward their requests."""
     profile = served.origin.profile
     store = store_for(served.upstream, served.origin, downstream.max_age)
     way = None if isinstance(upstream, Listener) else _way(downstream, served, upstream)
@@ -87,7 +81,7 @@ def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
-    """How requests of masters get to the unit itself, as far as they may."""
+    """How permitted requests of masters reach the unit itself."""
     unit, profile = served.origin.unit, served.origin.profile
 
     def ask(question: Question, write: Write | None, master: str) -> Future:
@@ -105,7 +99,7 @@ def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:
 
 
 def _unit_facts(counters: Counters, unit: int, now: float) -> UnitFacts:  # server thread
-    """How a unit stands, and for how long nothing good has come of it."""
+    """The state of a unit, and for how long it has failed."""
     fault = counters.faults[unit]
     error, since = (0 if fault.error is None else fault.error.number), fault.since
     standing = diagnostics.NEVER_HEARD
@@ -120,7 +114,7 @@ def _unit_facts(counters: Counters, unit: int, now: float) -> UnitFacts:  # serv
 
 
 def _wire_facts(counters: Counters, now: float) -> WireFacts:  # server thread
-    """How an upstream stands."""
+    """The state of an upstream."""
     state = (diagnostics.UNREACHABLE if counters.unreachable else
              diagnostics.STARTING if counters.asked_at is None else diagnostics.CONNECTED)
     away = now - counters.unreachable_since if counters.unreachable else 0.0

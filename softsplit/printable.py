@@ -5,9 +5,9 @@ from typing import Any
 
 
 def printable(text: str) -> str:
-    r"""Return a text in one line in which every character can be seen: a line end becomes \n, a bell \x07.
+    r"""Return a text in one line of visible characters: a line end becomes \n, a bell \x07.
 
-    So nobody whose text is shown can begin a line of their own, or move the cursor of a terminal.
+    So foreign text cannot begin a new line in a log, or move the cursor of a terminal.
     """
     if text.isprintable():
         return text
@@ -15,7 +15,7 @@ def printable(text: str) -> str:
 
 
 def all_printable(content: Any) -> Any:
-    """Return a status, or what a JSON document says, with every text in it printable, keys included."""
+    """Return a status or the content of a JSON document with every text in it, also keys, made printable."""
     if isinstance(content, str):
         return printable(content)
     if isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""Builds the parts from a topology, starts them, watches them, stops them."""
+"""Start the parts of a topology, watch them, and stop them."""
 
 import logging
 import sys
@@ -35,12 +35,12 @@ log = logging.getLogger("softsplit")
 
 
 class Splitter:
-    """One process that splits buses: servers, the sync thread, pollers and listeners, as the downstreams say.
+    """One process that splits buses: servers, the sync thread, pollers and listeners.
 
     Splitter([victron, maxem]).run() is the last line of a script; `start()` and `stop()`, once each, are for
-    programs with a main loop of their own. `wiring` is the downstreams, or what `load_config()` returns;
-    `diagnostics` is the id of a unit that tells on every downstream how fresh the others are, `status` a
-    StatusPage, or its url. Raises ConfigError when two parts want the same wire.
+    programs with their own main loop. `wiring` is the downstreams, or the result of `load_config()`;
+    `diagnostics` is the id of a unit on every downstream that shows how fresh the others are, `status` a
+    StatusPage, or its url. Raises ConfigError if two parts need the same wire.
     """
 
     def __init__(self, wiring: Topology | Iterable[Downstream], diagnostics: int | None = None,
@@ -56,10 +56,9 @@ class Splitter:
         self.workers += [self.page] if self.page else []
 
     def _page(self) -> "StatusServer | None":
-        """The status page, where one is wanted."""
+        """The status page, if there is one; its modules are imported only then."""
         if not self._topology.status:
             return None
-        # nobody else pays for a web server
         from softsplit.web.server import StatusServer
         from softsplit.web.site import Site
         from softsplit.web.values import watched_units
@@ -69,9 +68,9 @@ class Splitter:
         return page
 
     def open(self) -> Sequence[Worker]:
-        """Get hold of every port and device, and return all threads, not yet started.
+        """Open every port and device, and return all threads, not yet started.
 
-        Raises DownstreamError, with nothing left open.
+        Raises DownstreamError, and closes everything then.
         """
         for upstream in self._topology.unserved():
             log.warning("%s is not polled, because no downstream serves it", upstream.name)
@@ -87,7 +86,7 @@ class Splitter:
 
     @property
     def _opened(self) -> "Sequence[Server | StatusServer]":
-        """What has a port or a device."""
+        """The workers with a port or a device."""
         return [*self.servers, *([self.page] if self.page else [])]
 
     def start(self) -> None:
@@ -95,19 +94,19 @@ class Splitter:
         start_all(self.open())
 
     def stop(self) -> None:
-        """End all threads, within two seconds."""
+        """End all threads within two seconds."""
         stop_all(self.workers)
 
     def status(self) -> Status:  # any thread
-        """How everything stands, now."""
+        """Return the current status."""
         return self._current.report()
 
     def values(self, downstream: Downstream | str, unit: int) -> dict[str, Value | None]:  # any thread
-        """What the registers of a unit say, by name, as the masters of a downstream get them.
+        """Return the values of a unit by register name, as the masters of a downstream get them.
 
         Any thread may call it, at any time. `downstream` is the object, or its name; `unit` the id there.
-        Numbers are in their units of measure; None says that there is no value. What is stale is not there.
-        Raises ConfigError when there is no such downstream or unit.
+        Numbers are in their units of measure; None means "no value". Stale values are left out. Raises
+        ConfigError if there is no such downstream or unit.
         """
         names = [each.name for each in self._topology.downstreams]
         name = downstream.name if isinstance(downstream, Downstream) else downstream
@@ -127,12 +126,12 @@ class Splitter:
     def run(self, attend: Callable[[Status], None] | None = None, name: str | Path | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP: the last line of a script.
 
-        Runs in the main thread, logs to stderr unless logging is set up already, and tells systemd how it is.
-        `attend` is given the status once a second. "softsplit status -c SCRIPT" and its like find the process
-        by the path of the script, or by another that `name` says; two processes cannot have the same.
+        Runs in the main thread, logs to stderr unless logging is set up already, and reports to systemd.
+        `attend` gets the status once a second. "softsplit status -c SCRIPT" and other commands find the
+        process by the path of the script, or by `name`; two processes cannot have the same.
 
-        What is wrong (a port that is taken, a script that runs already) ends the process with one line on
-        stderr and the exit code that "softsplit run" has then.
+        An error, such as a taken port or a script that runs already, ends the process with one line on stderr
+        and the exit code of "softsplit run".
         """
         setup.set_up_logging()
         try:
@@ -165,7 +164,7 @@ class Splitter:
 
 
 def run_config(path: Path, logs: setup.Logs) -> None:
-    """Run what a configuration file states, as the only process that does. Raises SoftsplitError."""
+    """Run a configuration file, in the only process that does. Raises SoftsplitError."""
     setup.set_up_logging(logs)
     setup.tell_of_log_file(logs)
     try:
@@ -177,6 +176,6 @@ def run_config(path: Path, logs: setup.Logs) -> None:
 
 
 def _script() -> Path | None:
-    """The script that was started; None of an interactive session."""
+    """The script that was started; None in an interactive session."""
     file = getattr(sys.modules["__main__"], "__file__", None)
     return Path(file) if file else None

@@ -13,13 +13,13 @@ from typing import Any
 from softsplit.errors import ConfigError, show
 
 LARGEST = 1_000_000  # bytes
-PIPE_TIMEOUT = 5.0  # s for what a pipe gives
+PIPE_TIMEOUT = 5.0  # s to wait for data in a pipe
 LONGEST_NUMBER = 2000  # bits: all registers of one read
 MANY_DOTS = re.compile(r"""(?<![\w.-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII)
 PLACE = re.compile(r" *\(at (?:line (\d+), column (\d+)|end of document)\)")
 BACKSLASH = "in a text in double quotes a backslash is written twice; or put the text in single quotes"
 AS_IN_MANUALS = re.compile(r"=\s*(0\d{4,5}|[0-9][0-9A-Fa-f]*[hH])(?![\w.])", re.ASCII)  # addresses
-CURES = {  # what a message of tomllib begins with, and what we say
+CURES = {  # by the start of tomllib's message
     "Invalid statement": "a line is [a section], key = value, or begins with # for a comment",
     "Expected '=' after a key": "a key is followed by = and a value",
     "Expected newline or end of document": "the line goes on after its value; a text stands in quotes, and "
@@ -45,7 +45,7 @@ CURES = {  # what a message of tomllib begins with, and what we say
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file. Raises ConfigError when it cannot be read, or is too large."""
+    """Return the text of a file. Raises ConfigError if it cannot be read or is too large."""
     try:
         data = _read(path)
     except OSError as error:
@@ -64,7 +64,7 @@ def read_text(path: Path) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """Return what a file holds, up to a byte more than is allowed; a pipe nobody writes to is not waited for."""
+    """Return the content of a file, at most LARGEST + 1 bytes; wait for a pipe only PIPE_TIMEOUT."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
@@ -82,7 +82,7 @@ def _read(path: Path) -> bytes:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return the content of a TOML text. Raises ConfigError when it is none."""
+    """Parse TOML. Raises ConfigError."""
     deep = MANY_DOTS.search(text)
     if deep:
         raise ConfigError(f"no TOML: line {_line(text, deep.start())} has a key of too many parts")
@@ -101,7 +101,7 @@ def _line(text: str, position: int) -> int:
 
 
 def _explain(text: str, message: str) -> str:
-    """Return what is wrong with a TOML text, in our words."""
+    """Explain the message of tomllib in our words."""
     found = PLACE.search(message)
     if not found:
         return "it has a number that is too large" if "digits" in message else show(message)
@@ -117,7 +117,7 @@ def _explain(text: str, message: str) -> str:
 
 
 def _cure_of_value(line: str) -> str:
-    """Return how the value in a line is written right."""
+    """Say how to write the value in a line."""
     key, equals, value = (part.strip() for part in line.partition("="))
     word = value.split("#")[0].strip()
     if word.lower() in ("true", "false"):
@@ -128,7 +128,7 @@ def _cure_of_value(line: str) -> str:
 
 
 def _check_numbers(content: dict[str, Any] | list[Any], key: str) -> None:
-    """Raise ConfigError for a number that no register can hold; some cannot even be shown."""
+    """Raise ConfigError for a number that no register can hold; Python cannot even print the largest."""
     entries: Iterable[tuple[Any, Any]] = content.items() if isinstance(content, dict) else enumerate(content, 1)
     for each, value in entries:
         place = f"{key}.{each}".lstrip(".") if isinstance(content, dict) else f"{key}[{each}]"

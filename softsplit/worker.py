@@ -1,4 +1,4 @@
-"""The base class of all our threads, and how they are started, watched and stopped."""
+"""The base class of all our threads; start, watch and stop them."""
 
 import logging
 import signal
@@ -13,21 +13,21 @@ from softsplit.errors import SoftsplitError
 
 log = logging.getLogger("softsplit")
 
-STOP_TIME = 1.5  # s all threads have to end
-WATCH = 1.0  # s between looks at the threads
+STOP_TIME = 1.5  # s for all threads to end
+WATCH = 1.0  # s between checks of the threads
 HUNG = 30.0  # s without a beat after which a thread has hung
-SIGNALS = {signal.SIGINT, signal.SIGTERM}  # that end a process
-if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup has it ignored
+SIGNALS = {signal.SIGINT, signal.SIGTERM}  # end the process
+if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup ignores it
     SIGNALS.add(signal.SIGHUP)
-SENT = (0, -1, -6, 0x80)  # by kill, sigqueue, tgkill, the kernel; <asm-generic/siginfo.h>
+SENT = (0, -1, -6, 0x80)  # si_code of kill, sigqueue, tgkill, the kernel; <asm-generic/siginfo.h>
 
 
 class Worker:
-    """A thread that repeats `step()` until it is stopped. What `step()` lets through is a bug and ends it.
+    """A thread that repeats `step()` until it is stopped. An exception from `step()` is a bug and ends it.
 
-    Subclasses override `step()`, `close()`, which runs in the thread at its end, and `wake()`, which gets
-    `step()` out of its pause. `beat` is the time of the latest step or pause; without one for
-    `hung_after` seconds the thread has hung.
+    Subclasses override `step()`, `close()`, which runs in the thread at its end, and `wake()`, which ends a
+    pause of `step()`. `beat` is the time of the latest step or pause; a thread without a beat for
+    `hung_after` seconds has hung.
     """
 
     hung_after = HUNG
@@ -40,7 +40,7 @@ class Worker:
         self._worker_thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def start(self) -> None:  # main thread
-        """Start the thread, to which no signal is delivered: they are the main thread's."""
+        """Start the thread, with signals blocked: the main thread handles them."""
         earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited
         self._worker_thread.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
@@ -57,7 +57,7 @@ class Worker:
         return not self._worker_thread.is_alive()
 
     def pause(self, seconds: float) -> bool:
-        """Wait, and count as alive meanwhile; return whether the thread is to stop."""
+        """Wait, with a beat every second; return whether the thread should stop."""
         end = clock.now() + seconds
         while True:
             self.beat = clock.now()
@@ -69,10 +69,10 @@ class Worker:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of what the thread owns."""
+        """Release what the thread owns."""
 
     def wake(self) -> None:  # any thread
-        """End the pause of `step()`; one that waits on `stopping` needs nothing more."""
+        """End a pause of `step()`, unless it waits on `stopping`."""
 
     def _work(self) -> None:
         try:
@@ -92,7 +92,7 @@ def start_all(workers: Sequence[Worker]) -> None:
 
 
 def stop_all(workers: Sequence[Worker]) -> None:
-    """End all threads, within two seconds."""
+    """End all threads within two seconds."""
     for worker in workers:
         worker.stop()
     deadline = clock.now() + STOP_TIME
@@ -102,14 +102,14 @@ def stop_all(workers: Sequence[Worker]) -> None:
 
 
 class Watchdog:
-    """Finds workers that have hung: those that sent no beat for too long while the watchdog itself ran."""
+    """Finds workers that have hung: those without a beat for too long while the watchdog itself ran."""
 
     def __init__(self, workers: Sequence[Worker]):
         self._workers = workers
         self._looked_at = self._awake_since = clock.now()
 
     def look(self) -> None:
-        """Raise SoftsplitError when a worker has hung, after all stacks were logged."""
+        """Log all stacks and raise SoftsplitError if a worker has hung."""
         now = clock.now()
         if now - self._looked_at > HUNG / 2:  # the whole process stood still
             self._awake_since = now
@@ -125,7 +125,7 @@ class Watchdog:
 
 
 def all_stacks() -> str:
-    """What every thread of the process does at this moment."""
+    """Return the stack of every thread of the process."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return "\n".join(f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
                      for ident, frame in sys._current_frames().items())
@@ -133,7 +133,7 @@ def all_stacks() -> str:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Let signals that end the process wait until what was begun is there to be undone. For the main thread."""
+    """Block signals in this context, so that they do not interrupt it half done. For the main thread."""
     earlier = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -145,10 +145,10 @@ def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[],
                      leave: Callable[[], None] = lambda: None) -> None:
     """Run the threads that `build` returns, until SIGINT, SIGTERM or SIGHUP. For the main thread.
 
-    `attend` is called once a second while they run, `leave` when they are about to be stopped. Raises what
-    these three raise, and SoftsplitError when a thread fails or hangs.
+    It calls `attend` once a second while they run, and `leave` before it stops them. Raises what these three
+    raise, and SoftsplitError if a thread fails or hangs.
     """
-    with signals_held():  # they are waited for below
+    with signals_held():  # `_was_signalled` waits for them
         try:
             workers = build()
             try:
@@ -159,21 +159,22 @@ def run_until_signal(build: Callable[[], Sequence[Worker]], attend: Callable[[],
                 stop_all(workers)
             log.info("stopped")
         finally:
-            while signal.sigtimedwait(SIGNALS, 0):  # who asks twice has been heard once
+            while signal.sigtimedwait(SIGNALS, 0):  # discard repeated signals
                 pass
 
 
 def _was_signalled() -> bool:
-    """Wait for a signal, for a while.
+    """Wait up to WATCH seconds for a signal.
 
-    After a SIGSTOP and a SIGCONT Python 3.11 returns what happens to lie in memory, as if a signal had come.
+    After a SIGSTOP and a SIGCONT, Python 3.11 returns arbitrary memory as if a signal had come; hence the
+    checks.
     """
     found = signal.sigtimedwait(SIGNALS, WATCH)
     return found is not None and found.si_signo in SIGNALS and found.si_code in SENT
 
 
 def _watch(workers: Sequence[Worker], attend: Callable[[], None]) -> None:
-    """Look after the threads until a signal comes. Raises SoftsplitError when one fails or hangs."""
+    """Watch the threads until a signal comes. Raises SoftsplitError if one fails or hangs."""
     watchdog = Watchdog(workers)
     attend()
     while not _was_signalled():

@@ -378,7 +378,7 @@ def test_an_adapter_is_known_by_its_serial_number_or_else_by_its_port(tmp_path):
     assert links(tmp_path, text) == {"softsplit-maxem": {"ttyUSB0"}, "softsplit-garage": {"ttyUSB1"}}
     assert 'ATTRS{serial}=="A50285BI"' in text and "1-1.2" not in text and 'KERNELS=="1-1.3"' in text
     assert 'downstream maxem, /dev/ttyUSB0: known by its serial number A50285BI; now url = "rtu:///dev/softsplit-maxem" will do' in notes
-    assert "upstream garage, /dev/ttyUSB1: known by its USB port 1-1.3, so plug it in nowhere else" in notes
+    assert "upstream garage, /dev/ttyUSB1: known by its USB port 1-1.3, so always use this port" in notes
 
 
 @pytest.mark.parametrize("serial", ["FT0SAME", "0001", "00000000", 'evil"*', "A B"])
@@ -422,7 +422,7 @@ def test_what_is_not_there_is_said(tmp_path):
     text, notes = rules_for(tmp_path, "/dev/ttyUSB7", "/dev/ttyAMA0")
     assert links(tmp_path, text) == {}
     for said in (text, notes):
-        assert "it is not plugged in, so it has no rule; plug it in" in said and "it is not on USB and keeps its name" in said
+        assert "it is not plugged in, so it has no rule; plug it in" in said and "it is not on USB, so its name never changes" in said
     assert "is not here" not in "".join(rules_for(tmp_path, "/dev/pts/3", "/dev/ttyUSB0"))
 
 

@@ -1,4 +1,4 @@
-"""Write installed files whole or not at all, and never over a file that somebody edited."""
+"""Write installed files whole or not at all, and never over an edited file."""
 
 import hashlib
 import re
@@ -12,19 +12,19 @@ FIRST_LINE = re.compile(r"# Written by softsplit \S+; checksum of what follows: 
 
 
 def sign(text: str) -> str:
-    """Return `text` below a line that names softsplit, and tells whether anybody has changed it since."""
+    """Return `text` below a line that names softsplit and has the checksum of the text."""
     by = f"softsplit {VERSION}"
     return f"# Written by {by}; checksum of what follows: {_checksum(text)}\n{text}"
 
 
 def is_own(text: str) -> bool:
-    """Whether some softsplit wrote exactly this."""
+    """Whether softsplit, of any version, wrote exactly this."""
     first = FIRST_LINE.match(text)
     return first is not None and first[1] == _checksum(text[first.end():])
 
 
 def read_if_there(path: Path) -> str | None:
-    """Return the text of a file, or None when there is none. Raises SoftsplitError when it cannot be read."""
+    """Return the text of a file, or None if there is none. Raises SoftsplitError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -34,7 +34,7 @@ def read_if_there(path: Path) -> str | None:
 
 
 def require_own(path: Path, present: str | None, what: str) -> None:
-    """Raise SoftsplitError when a person would lose `present`, a file's text; `what` force does to it."""
+    """Raise SoftsplitError if `present`, a file's text, is not ours; `what` says what --force would do."""
     if present is None or is_own(present):
         return
     why = "was changed since softsplit wrote it" if FIRST_LINE.match(present) else "is not softsplit's"
@@ -42,9 +42,9 @@ def require_own(path: Path, present: str | None, what: str) -> None:
 
 
 def put(path: Path, text: str, force: bool) -> bool:
-    """Write a signed text, and return whether the file had another one or was not there.
+    """Write a signed text; return whether that changed the file.
 
-    Raises SoftsplitError when it cannot be written, or when a person would lose something, unless `force`.
+    Raises SoftsplitError if it cannot be written, or if the file is not ours, unless `force`.
     """
     present = read_if_there(path)
     if present == text:
@@ -59,7 +59,7 @@ def put(path: Path, text: str, force: bool) -> bool:
 
 
 def link(path: Path, target: Path) -> None:
-    """Make a symbolic link, unless something is there already. Raises SoftsplitError when it cannot be."""
+    """Make a symbolic link unless the path exists. Raises SoftsplitError if that fails."""
     if path.is_symlink() or path.exists():
         return
     try:
@@ -70,7 +70,7 @@ def link(path: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a link. Raises SoftsplitError when it cannot be removed."""
+    """Remove a file or a link. Raises SoftsplitError if that fails."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

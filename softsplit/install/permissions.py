@@ -16,7 +16,7 @@ HIDDEN = tuple(map(Path, ("/tmp", "/var/tmp")))  # by PrivateTmp=yes
 
 
 def needed_paths(config: Path | None, topology: Topology | None) -> list[Path]:
-    """Return what has to be read: the interpreter, softsplit itself, the configuration, its profiles and keys."""
+    """Return the paths to read: the interpreter, softsplit, the configuration, its profiles and keys."""
     paths = [Path(sys.executable), PACKAGE]
     if config and topology:
         names = {unit.profile.name for upstream in topology.upstreams for unit in upstream.units}
@@ -28,9 +28,9 @@ def needed_paths(config: Path | None, topology: Topology | None) -> list[Path]:
 
 
 def obstacle(paths: Iterable[Path], root: Path) -> str:
-    """Say what keeps the service from these paths of the machine at `root`, and the cure; or nothing.
+    """Say why the service cannot read these paths of the machine at `root`, and the cure; "" if it can.
 
-    To files it is a stranger, but for those of the group of serial devices.
+    Its user owns no files and is only in the group of serial devices.
     """
     group = _group(root)
     for path in paths:
@@ -43,7 +43,7 @@ def obstacle(paths: Iterable[Path], root: Path) -> str:
 
 
 def barrier(path: Path, root: Path, group: int | None = None) -> Path | None:
-    """Return the part of `path` at which a stranger, or one of a group, does not get on, if that can be told."""
+    """Return the part of `path` that others than its owner and this group may not read or enter, if known."""
     for place in [*reversed(path.parents[:-1]), path]:
         place = root / place.relative_to("/")
         try:
@@ -58,7 +58,7 @@ def barrier(path: Path, root: Path, group: int | None = None) -> Path | None:
 
 
 def _group(root: Path) -> int | None:
-    """The id of the group of serial devices, to which the service belongs."""
+    """The id of the service's group, that of serial devices."""
     try:
         text = (root / "etc/group").read_text(encoding="utf-8", errors="replace")
     except OSError:

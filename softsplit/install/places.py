@@ -1,4 +1,4 @@
-"""Where the files for systemd, cron and udev go, and the commands that activate and deactivate them."""
+"""The places of the files for systemd, cron and udev, and the commands that activate and deactivate them."""
 
 import hashlib
 import os
@@ -20,11 +20,10 @@ RELOAD_RULES = ("udevadm control --reload",
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place for one file. `needs` is a directory that is there when what reads the file is.
+    """The place of one file. The directory `needs` exists while the program that reads the file runs.
 
-    `start` are the commands that put it to work, and `done` what there is to say then; `stop` end that before
-    the file is removed, `after` let the system notice that it is gone.
-    `links` match those that `systemctl enable` makes.
+    `start` are the commands that activate the file, and `done` is the message after them. `stop` are those
+    before it is removed, `after` those after that. `links` matches the links of `systemctl enable`.
     """
 
     path: Path
@@ -51,12 +50,12 @@ CRON = Place(
     "cron starts it within a minute; its log: journalctl -t softsplit")
 RULES = Place(  # of /etc/softsplit.toml; see rules_of
     Path("/etc/udev/rules.d/99-softsplit.rules"), "/run/udev",
-    "udev goes by it from now on; to see the names: ls -l /dev/softsplit-*",
+    "udev uses it now; to see the names: ls -l /dev/softsplit-*",
     start=RELOAD_RULES, after=RELOAD_RULES)
 
 
 def rules_of(config: Path) -> Place:
-    """Return the place of the udev rules of a configuration; each has its own."""
+    """Return the place of the udev rules of a configuration, which has its own."""
     if config == DEFAULT_CONFIG:
         return RULES
     key = re.sub(r"[^A-Za-z0-9_.-]", "_", config.stem)
@@ -66,7 +65,7 @@ def rules_of(config: Path) -> Place:
 
 
 def run(command: str) -> None:
-    """Run a command, without a shell. Raises SoftsplitError with what it says when it fails."""
+    """Run a command without a shell. Raises SoftsplitError with its error output if it fails."""
     try:
         done = subprocess.run(command.split(), capture_output=True, text=True)
     except OSError as error:

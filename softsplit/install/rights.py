@@ -1,4 +1,4 @@
-"""The rights of the process that an installed unit or cron entry starts."""
+"""The rights of the process that the installed unit or cron entry starts."""
 
 import grp
 import os
@@ -13,7 +13,7 @@ CRON_USER = re.compile(r"^\* \* \* \* \* (\S+) ", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """The rights of `who`: the groups it is in, whether it may serve ports below 1024, or all of a root."""
+    """The rights of `who`: its groups, whether it may serve ports below 1024, and whether it is root."""
 
     who: str
     groups: frozenset[str]
@@ -41,7 +41,7 @@ def rights_of_unit(text: str) -> Rights:
 
 
 def rights_of_cron(text: str) -> Rights | None:
-    """Return the rights of the user whose process cron starts; None when nobody knows that user."""
+    """Return the rights of the user in a cron entry; None if there is no such user."""
     found = CRON_USER.search(text)
     try:
         user = pwd.getpwnam(found[1] if found else "")

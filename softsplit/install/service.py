@@ -21,11 +21,11 @@ RIVALS = {"systemd": places.CRON, "cron": places.SERVICE}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted: a file of one of KINDS for the machine whose files are at `root`.
+    """The wanted file, of one of KINDS, for the machine whose files are at `root`.
 
-    `is_live` says whether that machine is running here, so that the file can be put to work. `config` is the
-    path of the configuration, if given; `user` is whose process cron starts, by default root; `template` asks
-    for one systemd process per bus. Raises ConfigError when they do not go together.
+    `is_live`: that machine is this one, so that the file can be activated. `config` is the path of the
+    configuration, if given; `user` the one for cron, by default root; `template` asks for one systemd process
+    per configuration. Raises ConfigError if they do not fit together.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Order:
         return {"systemd": places.SERVICE, "cron": places.CRON}[self.kind]
 
     def _config_there(self) -> Path:
-        """The configuration as it is on the machine, which may be gone when its rules are taken back."""
+        """The path of the configuration on the machine; it may be gone when its rules are removed."""
         try:
             return self.own(find_config(self.config))
         except ConfigError:
@@ -63,22 +63,22 @@ class Order:
 
     @property
     def target(self) -> Path:
-        """Where the file goes, as seen from here."""
+        """Where the file goes, as a path here."""
         return self.seen(self.place.path)
 
     def seen(self, path: str | Path) -> Path:
-        """Return a path of the machine as it is seen from here."""
+        """Convert a path on the machine to one here."""
         return self.root / Path(path).relative_to("/")
 
     def own(self, path: str | Path) -> Path:
-        """Return a path seen from here as it is on the machine."""
+        """Convert a path here to one on the machine."""
         path, root = Path(os.path.abspath(path)), Path(os.path.abspath(self.root))
         return Path("/") / path.relative_to(root) if path.is_relative_to(root) else path
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceFile:
-    """A finished file: its text, what a person should know, and what would keep it from working, if any."""
+    """A finished file: its text, notes for the user, and what would keep it from working, or ""."""
 
     text: str
     notes: list[str]
@@ -86,7 +86,7 @@ class ServiceFile:
 
 
 def finish(order: Order) -> ServiceFile:
-    """Return the file that is wanted. Raises ConfigError when the configuration is wrong."""
+    """Return the wanted file. Raises ConfigError if the configuration is wrong."""
     found = None if order.template else find_config(order.config)
     topology = load_config(found) if found else None
     config = order.own(found) if found else units.INSTANCE_CONFIG
@@ -106,13 +106,13 @@ def finish(order: Order) -> ServiceFile:
 
 
 def _installed_rules(order: Order, config: Path) -> udev.Installed:
-    """What softsplit has written for udev so far, for this configuration and for others."""
+    """The installed udev rules of softsplit, for this and other configurations."""
     found = sorted(order.target.parent.glob(f"{places.RULES.path.stem}*.rules"))
     return udev.installed({path: files.read_if_there(path) or "" for path in found}, order.target, config)
 
 
 def _rivals(order: Order) -> list[str]:
-    """Say so when something else starts softsplit already."""
+    """Say if the other of systemd and cron also starts softsplit."""
     rival = RIVALS.get(order.kind)
     if rival is None or not order.seen(rival.path).exists():
         return []
@@ -120,7 +120,7 @@ def _rivals(order: Order) -> list[str]:
 
 
 def explain(order: Order, file: ServiceFile) -> list[str]:
-    """Say what there is to know about a file that was printed: where it goes, and how it gets there."""
+    """Say where a printed file belongs, how to install it, and what to note."""
     words = [*units.program(), "service", order.kind]
     words += ["--template"] if order.template else ["-c", os.path.abspath(find_config(order.config))]
     words += ["--user", order.user] if order.user else []
@@ -131,9 +131,9 @@ def explain(order: Order, file: ServiceFile) -> list[str]:
 
 
 def put_in_place(order: Order, force: bool = False) -> list[str]:
-    """Put the file where it belongs and, on a live machine, to work; return what was done.
+    """Install the file and, on a live machine, activate it; return what was done.
 
-    Raises SoftsplitError when it cannot be, or, without `force`, when it had better not be.
+    Raises SoftsplitError if that fails, or, without `force`, if it would lose an edited file or not work.
     """
     _require_power(order)
     file = finish(order)
@@ -155,9 +155,9 @@ def put_in_place(order: Order, force: bool = False) -> list[str]:
 
 
 def take_back(order: Order, force: bool = False) -> list[str]:
-    """End what the file started, on a live machine, and remove it; return what was done.
+    """Remove the file and, on a live machine, stop what it started; return what was done.
 
-    Raises SoftsplitError when it cannot be, or, without `force`, when a person has changed the file.
+    Raises SoftsplitError if that fails, or, without `force`, if the file was edited.
     """
     _require_power(order)
     present = files.read_if_there(order.target)
@@ -192,7 +192,7 @@ def _run_all(commands: tuple[str, ...]) -> None:
 
 
 def _require_power(order: Order) -> None:
-    """Raise SoftsplitError when a live machine is to be changed and cannot be."""
+    """Raise SoftsplitError if the order is for a live machine that cannot be changed."""
     if not order.is_live:
         return
     if os.geteuid() != 0:

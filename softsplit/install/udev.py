@@ -18,7 +18,7 @@ NOT_IN_LINKS = re.compile(r"[^A-Za-z0-9_.-]")
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """Rules of ours that are installed: of one configuration, by the links they make; the links of others.
+    """The installed rules: those `kept` for one configuration, by link, and the links `taken` by others.
 
     `outdated` are files that earlier versions wrote for this configuration.
     """
@@ -29,7 +29,7 @@ class Installed:
 
 
 def installed(texts: Mapping[Path, str], target: Path, config: Path) -> Installed:
-    """Return what is in the rules files with these texts; `target` is the one of `config`."""
+    """Parse rules files with these texts; `target` is the file of `config`."""
     ours = {path: text for path, text in texts.items() if is_own(text)}
     owned = [path for path, text in ours.items() if path == target or f"adapters of {config};" in text]
     kept = {link: rule for path in sorted(owned, key=lambda each: each == target)
@@ -40,10 +40,10 @@ def installed(texts: Mapping[Path, str], target: Path, config: Path) -> Installe
 
 
 def udev_text(topology: Topology, config: Path, root: Path, earlier: Installed) -> tuple[str, list[str]]:
-    """Return the rules, and what a person should know about each adapter.
+    """Return the rules, and a note for the user about each adapter.
 
-    Sysfs and the devices are looked for below `root`. An adapter that is away keeps the rule it has in
-    `earlier` when its url relies on that.
+    Sysfs and the devices are below `root`. An adapter that is not plugged in keeps its `earlier` rule if its
+    url uses that name.
     """
     require_printable(str(config))
     adapters = find_adapters(root / "sys")
@@ -61,7 +61,7 @@ def udev_text(topology: Topology, config: Path, root: Path, earlier: Installed) 
 
 def _found(path: str, link: str, key: str, root: Path, adapters: list[UsbAdapter],
            kept: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the rule for the device at `path`, if it can have one, and what there is to say of it."""
+    """Return the rule for the device at `path`, "" if it has none, and a note; None for a pseudo-terminal."""
     device = Path(os.path.realpath(root / path[1:]))
     adapter = next((each for each in adapters if each.tty == device.name), None)
     is_linked = path == f"/dev/{link}"
@@ -71,16 +71,16 @@ def _found(path: str, link: str, key: str, root: Path, adapters: list[UsbAdapter
     if is_linked and link in kept:
         return kept[link], "it is not plugged in; its rule is kept"
     if (root / "sys/class/tty" / device.name).exists():
-        return "", "it is not on USB and keeps its name, so it needs no rule"
+        return "", "it is not on USB, so its name never changes and it needs no rule"
     if device.parent.name == "pts":
-        return None  # a pseudo-terminal
+        return None
     if is_linked:
         return "", _how_to_name_again(key, path, adapters)
     return "", "it is not plugged in, so it has no rule; plug it in and run this again"
 
 
 def _how_to_name_again(key: str, path: str, adapters: list[UsbAdapter]) -> str:
-    """Say what to do when nobody knows any more which adapter a name belongs to."""
+    """Say what to do if it is unknown to which adapter a name belongs."""
     here = ", ".join(f"/dev/{each.tty} ({f'serial number {each.serial}' if each.is_marked else each.port})"
                      for each in adapters) or "none"
     example = f"/dev/{adapters[0].tty}" if adapters else "/dev/ttyUSB0"
@@ -89,7 +89,7 @@ def _how_to_name_again(key: str, path: str, adapters: list[UsbAdapter]) -> str:
 
 
 def _links(topology: Topology, others: Collection[str]) -> Iterator[tuple[str, str, str, str]]:
-    """Give every serial device: whose it is, how its key begins, its path, and the link to lead to it.
+    """Yield for each serial device its owner, the start of its key, its path, and its link.
 
     `others` are links of other configurations.
     """
@@ -111,11 +111,10 @@ def _links(topology: Topology, others: Collection[str]) -> Iterator[tuple[str, s
 def _rule(adapter: UsbAdapter, adapters: list[UsbAdapter], link: str) -> tuple[str, str]:
     conditions, by_port = marks(adapter, adapters)
     rule = ", ".join(['SUBSYSTEM=="tty"', *conditions, f'SYMLINK+="{link}"', 'ENV{ID_MM_PORT_IGNORE}="1"'])
-    known = (f"by its USB port {adapter.port}, so plug it in nowhere else" if by_port else
-             f"by its serial number {adapter.serial}")
-    return rule, f"known {known}"
+    return rule, (f"known by its USB port {adapter.port}, so always use this port" if by_port else
+                  f"known by its serial number {adapter.serial}")
 
 
 def _rules_in(text: str) -> dict[str, str]:
-    """The rules of an earlier text, by the links they make."""
+    """The rules in a text, by their links."""
     return {link[1]: line for line in text.splitlines() if (link := re.search(r'SYMLINK\+="([^"]+)"', line))}

@@ -11,15 +11,15 @@ from string import Template
 from softsplit.errors import SoftsplitError
 from softsplit.install.places import INSTANCES
 
-GROUPS = ("dialout", "uucp")  # that own serial devices, one or the other on every Linux
-HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))  # what ProtectHome=yes hides
+GROUPS = ("dialout", "uucp")  # one of them owns the serial devices of any Linux
+HOMES = tuple(map(Path, ("/home", "/root", "/run/user")))  # hidden by ProtectHome=yes
 INSTANCE_CONFIG = INSTANCES / "%i.toml"
 PLAIN_WORD = re.compile(r"[\w/.:@+=,-]+", re.ASCII)
 
 
 def program() -> list[str]:
-    """Return the words that start this very softsplit from anywhere."""
-    python = Path(abspath(sys.executable))  # its links not followed, they would lead out of a venv
+    """Return the words of a command that starts this installation of softsplit."""
+    python = Path(abspath(sys.executable))  # following its links would lead out of a venv
     script = python.with_name("softsplit")
     called = Path(sys.argv[0])
     if called.name == "softsplit" and called.exists() and script.exists() and samefile(called, script):
@@ -28,15 +28,15 @@ def program() -> list[str]:
 
 
 def fill(name: str, **values: str) -> str:
-    """Return one of our templates with its blanks filled in."""
+    """Return a template with its blanks filled in."""
     text = files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
     return Template(text).substitute(values)
 
 
 def systemd_text(command: list[str], config: Path, groups: str, needed: list[Path]) -> str:
-    """Return the unit; for INSTANCE_CONFIG it is the template of many.
+    """Return the unit, for INSTANCE_CONFIG the template unit.
 
-    `groups` is the text of /etc/group, `needed` what the unit has to read.
+    `groups` is the text of /etc/group, `needed` the paths that the service must read.
     """
     is_template = config == INSTANCE_CONFIG
     words = [_systemd_word(word) for word in command]
@@ -61,7 +61,7 @@ def cron_text(command: list[str], config: Path, user: str) -> str:
 
 
 def config_of_cron(text: str) -> Path | None:
-    """Return the configuration that our file for cron names, if it does."""
+    """Return the configuration in our file for cron, or None."""
     try:
         words = shlex.split(text.replace("\\%", "%"), comments=True)
         return Path(words[words.index("-c") + 1])
@@ -70,7 +70,7 @@ def config_of_cron(text: str) -> Path | None:
 
 
 def require_printable(path: str) -> None:
-    """Raise SoftsplitError when a path cannot stand in a text of one line."""
+    """Raise SoftsplitError if a path has characters that do not belong in one line."""
     if not path.isprintable():
         raise SoftsplitError(f"{ascii(path)} has characters that cannot be printed; rename it")
 
@@ -87,5 +87,5 @@ def _cron_word(word: str) -> str:
     """Quote a word for the shell, and its % for cron, as in crontab(5)."""
     require_printable(word)
     if "\\" in word:
-        raise SoftsplitError(f"a backslash in a path is more than cron can carry: {word}; rename it")
+        raise SoftsplitError(f"cron cannot use a path with a backslash: {word}; rename it")
     return shlex.quote(word).replace("%", "\\%")

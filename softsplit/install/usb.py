@@ -1,18 +1,18 @@
-"""Find USB adapters in sysfs, and how udev can recognise them."""
+"""Find USB adapters in sysfs, and the conditions by which udev recognises them."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-USELESS_SERIAL = re.compile(r"0*1?")  # of makers who give all their adapters the same one
-PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")  # what stands for nothing but itself in a udev rule
+USELESS_SERIAL = re.compile(r"0*1?")  # some makers give all their adapters the same one
+PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")  # has no special meaning in a udev rule
 
 
 @dataclass(frozen=True, slots=True)
 class UsbAdapter:
-    """A tty on USB. `port` is the socket it is plugged into, such as 1-1.2, whatever is plugged in there.
+    """A tty on USB. `port` is the socket of its adapter, such as 1-1.2.
 
-    `interface` and `channel` tell the ttys of one adapter apart; they may be empty.
+    `interface` and `channel` distinguish the ttys of one adapter; they may be empty.
     """
 
     tty: str
@@ -25,23 +25,23 @@ class UsbAdapter:
 
     @property
     def is_marked(self) -> bool:
-        """Whether the maker gave it a serial number that is worth the name."""
+        """Whether it has a useful serial number."""
         return PLAIN.fullmatch(self.serial) is not None and not USELESS_SERIAL.fullmatch(self.serial)
 
     def looks_like(self, other: "UsbAdapter") -> bool:
-        """Whether only their ports tell them apart."""
+        """Whether the two differ only by their ports."""
         mine, others = ((each.vendor, each.product, each.serial) for each in (self, other))
         return mine == others and self.port != other.port
 
 
 def find_adapters(sys: Path) -> list[UsbAdapter]:
-    """Return every tty on USB that sysfs, at `sys`, knows."""
+    """Return every tty on USB in sysfs, which is at `sys`."""
     found = (_adapter(tty) for tty in sorted(sys.glob("class/tty/*")))
     return [adapter for adapter in found if adapter]
 
 
 def _adapter(tty: Path) -> UsbAdapter | None:
-    """What is known of a tty, from the directories above its device; None when it is not on USB."""
+    """Describe a tty by the directories above its device; None if it is not on USB."""
     device = (tty / "device").resolve()
     usb = next((each for each in device.parents if (each / "idVendor").is_file()), None)
     if usb is None or not device.is_dir():
@@ -60,9 +60,9 @@ def _attribute(directory: Path, name: str) -> str:
 
 
 def marks(adapter: UsbAdapter, adapters: list[UsbAdapter]) -> tuple[list[str], bool]:
-    """Return conditions of a udev rule that only this one of the adapters meets; and whether it is by port.
+    """Return the conditions of a udev rule for this adapter, and whether they name its port.
 
-    By its serial number it is known wherever it is plugged in; one that has none, or shares it, by its port.
+    A serial number works in any port; an adapter without one, or with that of another, is known by its port.
     """
     by_port = not adapter.is_marked or any(adapter.looks_like(each) for each in adapters)
     which = f'KERNELS=="{adapter.port}"' if by_port else f'ATTRS{{serial}}=="{adapter.serial}"'
