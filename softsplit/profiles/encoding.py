@@ -14,10 +14,10 @@ from softsplit.protocol.values import EXACT, Value
 def encode(register: Register, value: Value | Decimal | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
     """Return the bytes of a register's `parts` for a value, numbers in its unit of measure.
 
-    Other values in the same registers are kept from `into`. `factor` is `Register.factor` of its other
-    registers. None is written as the first pattern of `not_available`, or as nan. With `nearest`, a value
-    that does not fit becomes the nearest that does. Raises OverflowError if the value does not fit, or would
-    mean "not available"; ValueError if the type has no such value.
+    Other values in the same registers are kept from `into`. `factor` comes from its other registers, see
+    `scaling`; those that are added to it say 0. None is written as the first pattern of `not_available`, or
+    as nan. With `nearest`, a value that does not fit becomes the nearest that does. Raises OverflowError if
+    the value does not fit, or would mean "not available"; ValueError if the type has no such value.
     """
     orders = register.word_order, register.byte_order
     if register.block.table.holds_bits:

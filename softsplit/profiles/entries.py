@@ -21,11 +21,12 @@ BLOCK_KEYS = ("table", "address", "count")
 VALUE_KEYS = (*BLOCK_KEYS, "addresses", "type", *ORDER_KEYS, "not_available", "mask", "byte", "encoding", "characters",
               "layout")
 REGISTER_KEYS = (*VALUE_KEYS, "name", "repeat", "stride", "resolution", "offset", "states", "exponent", "times", "sign",
-                 "unconfirmed", "constant", "where")
-FACTOR_KEYS = (*VALUE_KEYS, "resolution")
+                 "plus", "unconfirmed", "constant", "where")
+FACTOR_KEYS = (*VALUE_KEYS, "resolution", "offset")
 ELSE = "else"  # the state of every count that no other state names
 EXAMPLES = {
     "exponent": "exponent = { address = 84 }", "times": 'times = [{ address = 6, type = "u16" }]',
+    "plus": 'plus = [{ address = 3503, type = "u16", resolution = "1000 kWh" }]',
     "sign": "sign = { address = 0x101C, negative = 1 }", "addresses": "addresses = [78, 80]",
     "where": "where = { address = 40069, equals = [101, 102, 103] }",
     "states": 'states = { 0 = "off", 1 = "on" }',
@@ -129,7 +130,8 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
         **{key: checks.require_type(entry.get(key, ""), str, key) for key in ("byte", "encoding", "characters", "layout")},
         exponent=_factor({"type": "s16", **_table_of(entry, "exponent")}, f"{name} exponent", own, "exponent")
         if "exponent" in entry else None,
-        times=_times(entry, name, own), sign=_sign(entry, name, own),
+        times=_others(entry, "times", f"{name} ratio", own), plus=_others(entry, "plus", f"{name} part", own),
+        sign=_sign(entry, name, own),
         unconfirmed=checks.require_truth(entry.get("unconfirmed", False), "unconfirmed"),
         constant=entry.get("constant"), where=where_of(entry, own) if "where" in entry else None, **orders)
 
@@ -174,16 +176,16 @@ def _factor(entry: Entry, name: str, habits: Habits, key: str, allowed: Sequence
         hints.require_keys(entry, allowed)
         register = register_of({"name": name, **entry}, habits, (*allowed, "name"))
         number = register.row.number
-        if not number or key != "times" and not number.is_whole:
+        if not number or key not in ("times", "plus") and not number.is_whole:
             raise ConfigError(f"a {register.type} is no number that can be used so", "type")
         return register
 
 
-def _times(entry: Entry, name: str, habits: Habits) -> list[Register]:
-    stated = checks.require_type(entry.get("times", []), list, "times", EXAMPLES["times"])
-    checks.require_few(stated, 8, "of them", "times")
-    return [_factor(checks.require_type(each, dict, f"times[{number}]", EXAMPLES["times"]), f"{name} ratio {number}", habits,
-                    "times") for number, each in enumerate(stated, 1)]
+def _others(entry: Entry, key: str, name: str, habits: Habits) -> list[Register]:
+    stated = checks.require_type(entry.get(key, []), list, key, EXAMPLES[key])
+    checks.require_few(stated, 8, "of them", key)
+    return [_factor(checks.require_type(each, dict, f"{key}[{number}]", EXAMPLES[key]), f"{name} {number}", habits, key)
+            for number, each in enumerate(stated, 1)]
 
 
 def _sign(entry: Entry, name: str, habits: Habits) -> Sign[Register] | None:

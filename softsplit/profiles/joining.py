@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from softsplit.profiles.register import Register
+from softsplit.profiles.register import ZERO, Register
+from softsplit.profiles.scaling import Scale, scale_of
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import pack_bits, unpack_bits
 from softsplit.protocol.values import Value
@@ -65,7 +66,12 @@ class _Joined:
 
     taken_at: float
     data: bytes = b""
-    factor: Decimal | None = None
+    scale: Scale | None = None
+
+    @property
+    def scaled(self) -> tuple[Decimal | None, Decimal]:
+        """The factor and the addend."""
+        return (self.scale.factor, self.scale.addend) if self.scale else (None, ZERO)
 
 
 def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Said]:
@@ -83,12 +89,12 @@ def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
 
 def numbers_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Exactly]:
     """As `said_by`, with exact numbers."""
-    return {each: Exactly(each.exact(found.data, found.factor) if found.data else None, found.taken_at)
+    return {each: Exactly(each.exact(found.data, *found.scaled) if found.data else None, found.taken_at)
             for each, found in _joined(registers, answers).items()}
 
 
 def _said(register: Register, found: _Joined) -> Said:
-    return Said(register.decode(found.data, found.factor) if found.data else None, found.taken_at)
+    return Said(register.decode(found.data, *found.scaled) if found.data else None, found.taken_at)
 
 
 def _joined(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, _Joined]:
@@ -113,7 +119,7 @@ def _join(register: Register, home: Answer, newest: Sequence[Answer]) -> _Joined
         return b"".join(used[part].part(part) for part in each.parts)
 
     said = {each: each.decode(data(each)) for each in register.factors}
-    return _Joined(taken_at, data(register), register.factor(said))
+    return _Joined(taken_at, data(register), scale_of(register, said))
 
 
 def _answer_of(part: Block, home: Answer, newest: Sequence[Answer]) -> Answer | None:

@@ -187,6 +187,7 @@ def moved(register: Register, by: int) -> Register:
     return replace(
         register, block=_moved(register.block, by), addresses=[address + by for address in register.addresses],
         exponent=moved(register.exponent, by) if register.exponent else None, times=[moved(each, by) for each in register.times],
+        plus=[moved(each, by) for each in register.plus],
         sign=replace(register.sign, register=moved(register.sign.register, by)) if register.sign else None,
         where=replace(register.where, register=moved(register.where.register, by)) if register.where else None)
 

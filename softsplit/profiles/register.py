@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
-from typing import Any
 
 from softsplit import checks
 from softsplit.checks import Settled
@@ -17,8 +16,7 @@ from softsplit.protocol.numbers import MOST_MOD10
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.times import EXAMPLE, parse_layout
 
-LARGEST_EXPONENT = 30  # of ten; more than that is no exponent
-ONE = Decimal(1)
+ONE, ZERO = Decimal(1), Decimal(0)
 FLOATS = ("f16", "f32", "f64")  # types that can say nan
 
 
@@ -35,8 +33,8 @@ class Register:
     `mask`, `byte`             the bits of a whole number; the byte, "high" or "low", of a u8 or s8
     `addresses`                those of registers that are not adjacent
     `encoding`, `characters`   how text is written; `layout`: how a time is
-    `exponent`, `times`, `sign`    other registers that change the number: a power of ten, ratios to multiply
-                               by, and a sign
+    `plus`, `exponent`, `times`, `sign`    other registers that change the number: those to add, a power of
+                               ten, ratios to multiply by, and a sign
     `where`                    another register that shows whether the device has this value
     `constant`                 what a derived unit of this make answers here, such as its model
 
@@ -58,6 +56,7 @@ class Register:
     exponent: "Register | None" = None
     times: Settled[Iterable["Register"], tuple["Register", ...]] = Settled(())
     sign: "Sign[Register] | None" = None
+    plus: Settled[Iterable["Register"], tuple["Register", ...]] = Settled(())
     addresses: Settled[Iterable[int], tuple[int, ...]] = Settled(())
     encoding: str = ""
     characters: str = ""
@@ -77,7 +76,7 @@ class Register:
         checks.settle(self, worth=worth)
         for key in ("word_order", "byte_order"):
             checks.require_word(getattr(self, key), values.ORDERS, "order", key)
-        checks.settle(self, times=tuple(self.times), addresses=tuple(self.addresses))
+        checks.settle(self, times=tuple(self.times), plus=tuple(self.plus), addresses=tuple(self.addresses))
         self._check_keys()
         self._settle_parts()
         self._check_size()
@@ -99,7 +98,7 @@ class Register:
     @property
     def factors(self) -> "tuple[Register, ...]":
         """The other registers on which the value depends."""
-        return (*filter(None, (self.exponent,)), *self.times, *((self.sign.register,) if self.sign else ()),
+        return (*filter(None, (self.exponent,)), *self.times, *self.plus, *((self.sign.register,) if self.sign else ()),
                 *((self.where.register,) if self.where else ()))
 
     @property
@@ -116,8 +115,8 @@ class Register:
         kind = self.row
         allowed = kind.keys | {"type", "name", "block", "word_order", "byte_order", "unconfirmed"}
         given = {"other_state": self.other_state, "resolution": self.resolution != "1", "offset": self.offset}
-        for key in ("not_available", "states", "mask", "byte", "exponent", "times", "sign", "addresses", "encoding",
-                    "characters", "layout"):
+        for key in ("not_available", "states", "mask", "byte", "exponent", "times", "sign", "plus", "addresses",
+                    "encoding", "characters", "layout"):
             given[key] = getattr(self, key) not in (None, "", (), {}, [])
         if self.other_state and self.type == "bits":
             raise ConfigError("bits have no name for all others", "states")
@@ -165,12 +164,12 @@ class Register:
     def writing(self) -> values.Writing:
         return values.Writing(self.encoding or "ascii", self.characters, self.layout)
 
-    def decode(self, data: bytes, factor: Decimal | None = ONE) -> values.Value | None:
+    def decode(self, data: bytes, factor: Decimal | None = ONE, addend: Decimal = ZERO) -> values.Value | None:
         """Return the value in the bytes of its `parts`, as on the wire; None if it has none.
 
         A number is in its unit of measure, or the name of its state; named bits are the names of those that
-        are on; for the rest see `values.decode`. `factor` comes from `self.factor`; None means that the value
-        is unknown.
+        are on; for the rest see `values.decode`. `factor` and `addend` come from its other registers, see
+        `scaling`; no factor means that the value is unknown.
         """
         if self.block.table.holds_bits:
             if factor is None:
@@ -188,9 +187,9 @@ class Register:
         if not isfinite(count):
             return None
         name = self.other_state if count % 1 else self.states.get(int(count), self.other_state)
-        return name or self._measured(count, factor)
+        return name or self._measured(count, factor, addend)
 
-    def exact(self, data: bytes, factor: Decimal | None = ONE) -> Decimal | None:
+    def exact(self, data: bytes, factor: Decimal | None = ONE, addend: Decimal = ZERO) -> Decimal | None:
         """As `decode`, but return a number without rounding; None for any other value."""
         raw, number = self._raw(data), self.bits.number
         if self.row.number is None or factor is None or self.bits.said.of(raw) in self.not_available:
@@ -200,31 +199,12 @@ class Register:
             return None
         worth = self.worth if factor is ONE else values.EXACT.multiply(self.worth, factor)
         measured = values.EXACT.multiply(Decimal(count), worth)
+        if addend:
+            measured = values.EXACT.add(measured, values.EXACT.multiply(addend, factor))
         return values.EXACT.add(measured, Decimal(repr(self.offset))) if self.offset else measured
 
     def _raw(self, data: bytes) -> int:
         return int.from_bytes(values.rearrange(self.type, data, self.word_order, self.byte_order), "big")
-
-    def factor(self, said: Mapping["Register", Any]) -> Decimal | None:
-        """The number by which other registers multiply a count; None if unknown, or `where` does not fit."""
-        factor = ONE
-        for each in self.factors:
-            value = said.get(each)
-            if not isinstance(value, (int, float)):
-                return None
-            if self.where and each is self.where.register:
-                if value not in self.where.equals:
-                    return None
-                continue
-            if each is self.exponent:
-                if value % 1 or abs(value) > LARGEST_EXPONENT:
-                    return None
-                factor = factor.scaleb(int(value))
-            elif self.sign and each is self.sign.register:
-                factor = -factor if value == self.sign.negative else factor
-            else:
-                factor *= Decimal(repr(value))
-        return factor
 
     def _named(self, bits: tuple[bool, ...]) -> tuple[bool, ...] | tuple[str, ...]:
         """The names of the bits that are on, or the bits if they have no names."""
@@ -232,12 +212,12 @@ class Register:
             return bits
         return tuple(self.states.get(number, f"bit {number}") for number, bit in enumerate(bits) if bit)
 
-    def _measured(self, count: int | float, factor: Decimal) -> int | float | None:
+    def _measured(self, count: int | float, factor: Decimal, addend: Decimal) -> int | float | None:
         """The value of `count` counts: an int if all counts have one; None if it is beyond all floats."""
         worth, offset = self.worth, Decimal(repr(self.offset))
-        number = Decimal(self.bits.number.written(count)) * worth * factor + offset
-        is_multiplied = self.exponent or self.times or self.sign
-        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and not is_multiplied
+        number = (Decimal(self.bits.number.written(count)) * worth + addend) * factor + offset
+        is_scaled = self.exponent or self.times or self.sign or self.plus
+        is_whole = isinstance(count, int) and not worth % 1 and not offset % 1 and not is_scaled
         measured = int(number) if is_whole else float(number)
         return measured if is_whole or isfinite(measured) else None
 

@@ -59,6 +59,7 @@ def _register(register: Register) -> Entry:
         "states": states,
         "exponent": _value(register.exponent) if register.exponent else {},
         "times": list(map(_value, register.times)),
+        "plus": list(map(_value, register.plus)),
         "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign else {},
         "unconfirmed": register.unconfirmed,
         "constant": register.constant,

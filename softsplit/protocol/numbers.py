@@ -4,7 +4,7 @@ What the names mean, where the specification says nothing (MAP 4.2 knows bits an
 
     u8 u16 u24 u32 u48 u64    whole and not negative; u8 is one byte of a register
     s8 s16 s24 s32 s48 s64    whole, as two's complement
-    m16                       whole, sign and magnitude: the highest bit is the sign
+    m16 m32                   whole, sign and magnitude: the highest bit is the sign
     f16 f32 f64               IEEE 754
     bcd16 bcd32               four decimal digits in each register
     mod10                     up to four registers of -9999 to 9999 each, in powers of 10000
@@ -176,7 +176,7 @@ NUMBERS = {row.name: row for row in (
     whole("u48", 48, False), whole("s48", 48, True),
     whole("u64", 64, False), whole("s64", 64, True),
     _float("f16", 16, ">e", range(1, 6)), _float("f32", 32, ">f", range(1, 10)), _float("f64", 64, ">d", range(0)),
-    whole("u8", 8, False), whole("s8", 8, True), _magnitude("m16", 16),
+    whole("u8", 8, False), whole("s8", 8, True), _magnitude("m16", 16), _magnitude("m32", 32),
     _bcd("bcd16", 16), _bcd("bcd32", 32), replace(mod10(MOST_MOD10), bits=0),
     _with_exponent("e8s24", True), _with_exponent("e8u24", False),
 )}

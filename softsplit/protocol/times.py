@@ -4,10 +4,12 @@ A layout says how one stands there:
 
     epoch              seconds since 1970 (UTC), in two registers
     iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
+    epoch2000          likewise since 2000, as SunSpec has it
     hhmm               hour and minute as one decimal number, as 1730
     y2000 m d h m s    a register each, in that order: the year from 2000 on (or y, the whole year), month, day, hour,
                        minute, second; two with a stroke between, as m/d, are the high and the low byte of one register.
                        An m beside a y or a d is the month, one beside an h or an s the minute; else write mo, mi
+    bcd m/s d/h y2000/m    likewise, but each as two decimal digits of four bits
 
 Text is like "2026-11-30 17:30:00", the device's own time; of an epoch it ends in Z; what has no date or no
 second, is "17:30" or "17:30:05". What is no date is None.
@@ -20,8 +22,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from softsplit.errors import ConfigError, show
+from softsplit.protocol.numbers import NUMBERS
 
 EXAMPLE = 'layout = "epoch", "iec870", "hhmm", or the order of its parts, as "y2000 m d h m s"'
+YEAR_2000 = 946_684_800  # s since 1970
 PARTS = ("y", "y2000", "mo", "d", "h", "mi", "s")
 DATE, CLOCK = ("y", "y2000", "d"), ("h", "s")  # what an m stands beside
 TEXT = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))? ?(?:(\d\d):(\d\d)(?::(\d\d))?)?Z?", re.ASCII)
@@ -42,13 +46,15 @@ def parse_layout(text: str) -> Layout:
     """Return the layout that a text names. Raises ConfigError."""
     if text in NAMED:
         return NAMED[text]
-    places = [place.split("/") for place in text.split()]
+    stated = text.split()
+    is_bcd = stated[:1] == ["bcd"]
+    places = [place.split("/") for place in stated[is_bcd:]]
     words = _told_apart([word for place in places for word in place])
     if not words or len(words) > 8 or any(len(place) > 2 for place in places) or {*words} - {*PARTS} \
             or len(set(words)) < len(words) or not _is_whole({*words}):
         raise ConfigError(f"{show(text)} is no layout of a time; write it like {EXAMPLE}", "layout")
     given = iter(words)
-    return _parts([tuple(next(given) for _ in place) for place in places])
+    return _parts([tuple(next(given) for _ in place) for place in places], is_bcd)
 
 
 def _is_whole(words: set[str]) -> bool:
@@ -70,19 +76,25 @@ def _told_apart(words: list[str]) -> list[str]:
     return found
 
 
-def _parts(places: list[tuple[str, ...]]) -> Layout:
+def _parts(places: list[tuple[str, ...]], is_bcd: bool) -> Layout:
     """One register after another, each of which holds one part or two."""
+    number = NUMBERS["bcd16" if is_bcd else "u16"]
+
     def decode(data: bytes) -> str | None:
         said: dict[str, int] = {}
         for place, at in zip(places, range(0, len(data), 2)):
             numbers = data[at:at + 2] if len(place) == 2 else [int.from_bytes(data[at:at + 2], "big")]
-            said |= dict(zip(place, numbers))
+            decoded = [number.decode(each) for each in numbers]
+            if not all(isinstance(each, int) for each in decoded):
+                return None  # digits that are none
+            said |= dict(zip(place, map(int, decoded)))
         return _written(said)
 
     def encode(text: str) -> bytes:
         said = _said(text)
         numbers = [[said[part] for part in place] for place in places]
-        return b"".join(bytes(each) if len(each) == 2 else each[0].to_bytes(2, "big") for each in numbers)
+        encoded = [[number.encode(each) for each in numbers_of] for numbers_of in numbers]
+        return b"".join(bytes(each) if len(each) == 2 else each[0].to_bytes(2, "big") for each in encoded)
 
     return Layout(len(places), decode, encode)
 
@@ -110,14 +122,17 @@ def _said(text: str) -> dict[str, int]:
             "h": hour, "mi": minute, "s": second}
 
 
-def _from_epoch(data: bytes) -> str | None:
-    return f"{datetime.fromtimestamp(int.from_bytes(data, 'big'), UTC):%Y-%m-%d %H:%M:%S}Z"
+def _epoch(since: int) -> Layout:
+    """Seconds since a moment, which is itself in seconds since 1970."""
+    def decode(data: bytes) -> str:
+        return f"{datetime.fromtimestamp(since + int.from_bytes(data, 'big'), UTC):%Y-%m-%d %H:%M:%S}Z"
 
+    def encode(text: str) -> bytes:
+        said = _said(text)
+        time = datetime(said["y"], said["mo"], said["d"], said["h"], said["mi"], said["s"], tzinfo=UTC)
+        return (round(time.timestamp()) - since).to_bytes(4, "big")
 
-def _to_epoch(text: str) -> bytes:
-    said = _said(text)
-    time = datetime(said["y"], said["mo"], said["d"], said["h"], said["mi"], said["s"], tzinfo=UTC)
-    return round(time.timestamp()).to_bytes(4, "big")
+    return Layout(2, decode, encode, is_number=True)
 
 
 def _from_iec870(data: bytes) -> str | None:
@@ -146,7 +161,7 @@ def _to_hhmm(text: str) -> bytes:
 
 
 NAMED = {
-    "epoch": Layout(2, _from_epoch, _to_epoch, is_number=True),
+    "epoch": _epoch(0), "epoch2000": _epoch(YEAR_2000),
     "iec870": Layout(4, _from_iec870, _to_iec870),
     "hhmm": Layout(1, _from_hhmm, _to_hhmm),
 }

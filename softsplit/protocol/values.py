@@ -58,7 +58,7 @@ class ValueType:
     encode: Callable[[Value, int, Writing], bytes] = lambda value, size, writing: b""
 
 
-SCALED = ("resolution", "offset", "states", "exponent", "times", "sign")  # what numbers alone have
+SCALED = ("resolution", "offset", "states", "exponent", "times", "sign", "plus")  # what numbers alone have
 
 
 def _number(number: NumberType) -> ValueType:

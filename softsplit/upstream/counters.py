@@ -140,7 +140,7 @@ class Counters:
         self.asked_at: float | None = None
         self.mute: set[int] = set()
         self.faults = {unit: UnitFault() for unit in reads}
-        self.places: dict[int, int] = {}  # where the registers of a unit begin, as far as that had to be found
+        self.places: dict[int, int | None] = {}  # where the registers of a unit begin that were looked for; None in vain
         self.missed = 0
         self.connections, self._connected_at = 0, 0.0  # to the gateway, or of the adapter
         self.unreachable, self.unreachable_since = "", 0.0

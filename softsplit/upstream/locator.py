@@ -45,9 +45,9 @@ class Locator:
                 self._at = now  # the next time that it can be reached
                 return outcome.error
             self._counters.count(outcome)
+        self._counters.places[unit.unit] = at
         if at is not None:
             self._missing.remove(unit)
-            self._counters.places[unit.unit] = at
             for read in unit.reads_at(at):
                 self._plan.add(Due(unit.unit, read, now, period=read.every))
                 self._counters.learn(unit.unit, read.block, read.name, read.every)

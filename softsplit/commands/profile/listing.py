@@ -71,7 +71,10 @@ def _written(register: Register) -> str:
 
 def _notes(register: Register) -> Iterator[str]:
     if register.exponent:
-        yield f"times ten to the power in {_place(register.exponent)}"
+        moved = f" {register.exponent.offset:+g}" if register.exponent.offset else ""
+        yield f"times ten to the power in {_place(register.exponent)}{moved}"
+    for each in register.plus:
+        yield f"plus {_place(each)}" + (f" ({each.resolution})" if each.resolution != "1" else "")
     for each in register.times:
         yield f"times {_place(each)}" + (f" ({each.resolution})" if each.resolution != "1" else "")
     if register.sign:

@@ -12,7 +12,7 @@ from softsplit.config.url import Url
 from softsplit.errors import NoAnswer, Unreachable
 from softsplit.polling.plan import Plan
 from softsplit.profiles import Profile
-from softsplit.protocol.blocks import Read
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question, read_question
 from softsplit.upstream.clients.choice import client_for, client_of
@@ -21,6 +21,7 @@ from softsplit.upstream.locator import locate
 
 STOOD_STILL = 10.0  # s; no step takes that long by itself
 ALONE_EVERY = 10.0  # s
+SIGN_EVERY = 600.0  # s; what tells where a SunSpec model begins hardly changes
 
 
 def _reads_of(profile: Profile, reads: Iterable[Read]) -> tuple[Read, ...]:
@@ -51,10 +52,20 @@ class Recorder:
         self._is_told = False  # that there is another master
 
     def _located(self, unit: Unit, timeout: float) -> tuple[Read, ...]:
-        """The reads of a unit whose place has to be found; none where it cannot be."""
+        """The reads of a unit whose place has to be found, and those which find it, for who plays it back; none
+        where it cannot be.
+        """
         client, served_as = self._ways[unit.unit]
-        at = locate(unit.profile, lambda block: client.outcome(served_as, read_question(block), timeout).data)
-        return _reads_of(unit.profile, unit.reads_at(at))
+        asked: list[Block] = []
+
+        def read(block: Block) -> bytes | None:
+            data = client.outcome(served_as, read_question(block), timeout).data
+            asked.extend([block] if data else [])
+            return data
+
+        polled = _reads_of(unit.profile, unit.reads_at(locate(unit.profile, read)))
+        signs = [block for block in asked if not any(each.block.contains(block) for each in polled)]
+        return (*polled, *(Read(block, f"sign {block}", SIGN_EVERY) for block in signs)) if polled else ()
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
         """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""

@@ -13,6 +13,7 @@ from softsplit.commands.simulate.servers import FaultyUnit
 from softsplit.profiles import Identify, Profile, Register
 from softsplit.profiles.base import LAST, MARK
 from softsplit.profiles.encoding import encode
+from softsplit.profiles.scaling import scale_of
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
@@ -37,7 +38,7 @@ class SimulatedUnit(FaultyUnit):
         self._profile = profile = profile.located(FIRST_MODEL)
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
-        self._named = {(each.type, each.parts): each for each in profile.registers}
+        self._named = {_place(each): each for each in profile.registers}
         self._exponents = self._choose_exponents()
 
     def answer(self, pdu: bytes) -> bytes:  # server thread
@@ -95,31 +96,35 @@ class SimulatedUnit(FaultyUnit):
         value = self._value(register, shown, t)
         said = {each: self._said_by(each, register, value, shown, t) for each in register.factors}
         for each, its in said.items():
-            if (each.type, each.parts) not in self._named:
+            if _place(each) not in self._named:
                 _lay(words, each, encode(each, its, into=_into(words, each), nearest=True))
-        factor = register.factor(said) or Decimal(1)
+        scale = scale_of(register, said)
+        factor = scale.factor if scale else Decimal(1)
         if value is None and not register.not_available:
             value = 0
         _lay(words, register, encode(register, value, factor, _into(words, register), nearest=True))
 
     def _said_by(self, factor: Register, register: Register, value: Value | None, shown: Mapping, t: float) -> Value:
         """What another register says that has a say in this one."""
-        if named := self._named.get((factor.type, factor.parts)):
+        if named := self._named.get(_place(factor)):
             return self._value(named, shown, t) or 0
         if register.where and factor is register.where.register:
             return register.where.equals[0]
         if register.sign and factor is register.sign.register:
             is_negative = isinstance(value, (int, float)) and value < 0
             return register.sign.negative if is_negative else int(register.sign.negative == 0)
-        return self._exponents[factor.parts] if factor is register.exponent else 1
+        if factor in register.plus:
+            return 0
+        return self._exponents[_place(factor)] if factor is register.exponent else 1
 
-    def _choose_exponents(self) -> dict[tuple[Block, ...], int]:
+    def _choose_exponents(self) -> dict[tuple, int]:
         """A power of ten for each register of one, with which all fit whom it serves."""
-        found: dict[tuple[Block, ...], int] = {}
+        found: dict[tuple, int] = {}
         for register in self._profile.registers:
             if register.exponent:
                 exponent = EXPONENTS.get(values.parse_resolution(register.resolution)[1], 0)
-                found[register.exponent.parts] = max(exponent, found.get(register.exponent.parts, exponent))
+                place = _place(register.exponent)
+                found[place] = max(exponent, found.get(place, exponent))
         return found
 
     def _value(self, register: Register, shown: Mapping, t: float) -> Value | None:
@@ -169,6 +174,11 @@ def chain_of(model: int, relative: Profile) -> dict[int, bytes]:
     said = {40002: 1, 40003: FIRST_MODEL - 40004, FIRST_MODEL: model, FIRST_MODEL + 1: length,
             FIRST_MODEL + 2 + length: LAST, FIRST_MODEL + 3 + length: 0}
     return {40000: MARK[:2], 40001: MARK[2:]} | {address: each.to_bytes(2, "big") for address, each in said.items()}
+
+
+def _place(register: Register) -> tuple:
+    """Which bits of which registers it is."""
+    return register.type, register.parts, register.mask, register.byte
 
 
 def _into(words: Mapping[int, bytes], register: Register) -> bytes:

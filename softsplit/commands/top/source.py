@@ -158,5 +158,6 @@ class Endpoint:
 
     def _is_done(self) -> bool:
         counters = self.poller.counters
-        return bool(counters.unreachable or counters.mute) or all(
+        are_found = all(unit.unit in counters.places for unit in self._upstream.units if unit.profile.base)
+        return bool(counters.unreachable or counters.mute) or are_found and all(
             block.requests for blocks in counters.blocks.values() for block in tuple(blocks.values()))

@@ -13,6 +13,7 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Profile, Register
 from softsplit.profiles.encoding import can_say, encode_exactly
+from softsplit.profiles.scaling import scale_of
 from softsplit.profiles.register import ONE
 from softsplit.protocol.functions import Table
 from softsplit.protocol.values import Value
@@ -145,7 +146,10 @@ def with_factor(made: Made, others: Iterable[Made]) -> Made:
     if not made.has_source:
         return made
     with checks.inside(f"values.{made.register.name}"):
-        factor = made.register.factor({each: _ratio(each, others) for each in made.register.factors})
+        if made.register.plus:
+            raise ConfigError("is the sum of several registers, so nothing is made there")
+        scale = scale_of(made.register, {each: _ratio(each, others) for each in made.register.factors})
+        factor = scale.factor if scale else None
         if not factor:
             raise ConfigError("its ratios make nothing of it")
         try:

@@ -1,0 +1,44 @@
+"""What other registers make of a number: times a power of ten and ratios, plus what stands in others. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from softsplit.profiles.register import ONE, ZERO, Register
+from softsplit.protocol.values import EXACT
+
+LARGEST_EXPONENT = 30  # of ten; what says more is no exponent
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What counts are multiplied by besides their resolution, and what is added to them before."""
+
+    factor: Decimal = ONE
+    addend: Decimal = ZERO
+
+
+def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
+    """Return what its other registers make of a register, from what they say; None when one has no value, or
+    says that this is no value of the device.
+    """
+    values: dict[Register, Any] = {each: said.get(each) for each in register.factors}
+    if any(not isinstance(value, (int, float)) for value in values.values()):
+        return None
+    if register.where and values[register.where.register] not in register.where.equals:
+        return None
+    factor = ONE
+    if register.exponent:
+        exponent = values[register.exponent]
+        if exponent % 1 or abs(exponent) > LARGEST_EXPONENT:
+            return None
+        factor = factor.scaleb(int(exponent))
+    for each in register.times:
+        factor *= Decimal(repr(values[each]))
+    if register.sign and values[register.sign.register] == register.sign.negative:
+        factor = -factor
+    addend = ZERO
+    for each in register.plus:
+        addend = EXACT.add(addend, Decimal(repr(values[each])))
+    return Scale(factor, addend)
