@@ -1,9 +1,11 @@
 """The README and the examples are true: their commands exist, their configurations parse, their scripts run."""
 
+import os
 import re
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +33,7 @@ from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers.choice import server_for
-from softsplit.profiles import load_profile
+from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.profiles.content import (
     IDENTIFY_KEYS,
     PROFILE_KEYS,
@@ -131,6 +133,21 @@ def test_the_readme_quotes_sentences_that_are_said():
 def plain(sentence: str) -> str:
     """A sentence without places and numbers."""
     return re.sub(r"(?<=://)[\w.:-]+|\.\.\.|\*|\d[\d.]*", "0", sentence.replace("PLACE", "0")).replace("tcp://0", "0").replace("rtuover0", "rtuovertcp://0")
+
+
+def test_the_readme_lists_the_shipped_profiles():
+    assert f"Shipped: {list_of_profiles()} (*: " in " ".join(README.split())
+
+
+def list_of_profiles() -> str:
+    """Titles without the words that all of a maker have in common; * where `scan` does not recognise the make."""
+    profiles = [load_profile(name) for name in shipped_profiles() if name != "any"]
+    makers = []
+    for maker, group in groupby(profiles, lambda profile: profile.title.split()[0]):
+        makes = {tuple(each.title.replace(",", "").split()): "" if each.identify else "*" for each in group}
+        common = [maker] if len(makes) == 1 else os.path.commonprefix(list(makes))
+        makers.append(" ".join(common) + " " + ", ".join(" ".join(words[len(common):]) + star for words, star in makes.items()))
+    return "; ".join(makers)
 
 
 def test_the_shown_profile_has_every_key_and_every_type():
