@@ -116,7 +116,7 @@ def test_record_finds_it_too_and_periods_may_be_others(tmp_path):
     assert len([line for line in (tmp_path / "house.jsonl").read_text().splitlines() if '"0x9C86", "count": 52' in line and "04D2 FFFF" in line]) >= 2
     unit = Unit(1, PROFILE, {"inverter": 7})
     assert [(each.block.address, each.every) for each in unit.reads_at(40069)] == [(40069, 7.0)] and unit.reads == () == unit.reads_at(None)
-    assert "SunSpec model 103 is looked for, and polled where it stands" in draw(Topology([Downstream("tcp://127.0.0.1:0", [Upstream("tcp://127.0.0.1", [unit])])]), "x")
+    assert "SunSpec model 103 is polled once its address is found" in draw(Topology([Downstream("tcp://127.0.0.1:0", [Upstream("tcp://127.0.0.1", [unit])])]), "x")
 
 
 def test_what_is_simulated_is_found():

@@ -155,9 +155,9 @@ def test_read_shows_a_derived_unit_with_its_inputs(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["-c", "FILE", "derived/other"], "there is no derived/other; there is derived/rest"),
-    (["-c", "FILE", "derived/rest", "-p", "abb-b23"], "an option for a device (profile) says nothing of derived/NAME"),
-    (["0", "--trace"], "--trace belongs to derived/NAME"), (["0", "-c", "FILE"], "-c belongs to derived/NAME"),
+    (["-c", "FILE", "derived/other"], "there is no derived/other; derived units are: derived/rest"),
+    (["-c", "FILE", "derived/rest", "-p", "abb-b23"], "an option for a device (profile) does not apply to derived/NAME"),
+    (["0", "--trace"], "--trace needs derived/NAME"), (["0", "-c", "FILE"], "-c needs derived/NAME"),
 ])
 def test_a_wrong_read_of_a_derived_unit_is_told(tmp_path, arguments, message):
     config = tmp_path / "softsplit.toml"

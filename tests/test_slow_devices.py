@@ -118,7 +118,7 @@ def test_check_says_what_polling_leaves_of_the_time_out():
         upstream = Upstream("tcp://10.0.0.1", [Unit(1, profile)], timeout, name="meters")
         return draw(Topology([Downstream("tcp://0.0.0.0:1502", [upstream])]), "house")
 
-    said = "what masters ask besides has to be answered within 1 s, because something is read every 1 s"
+    said = "other requests of masters have to be answered within 1 s, because something is read every 1 s"
     assert said in drawn(load_profile("abb-b23"), 5.0)
     for profile, timeout in ((load_profile("abb-b23"), 1.0), (load_profile("any"), 15.0),
                              (parse_profile("block = [{ address = 0, count = 4, every = 20 }]", "slow"), 15.0)):

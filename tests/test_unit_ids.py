@@ -148,7 +148,7 @@ def test_check_tells_under_which_ids_a_unit_answers_and_which_are_reserved():
         strict_ids = true
         """
     said = told_by_check(text)
-    assert said.count("masters may ask for unit 0 or 255 instead; strict_ids = true ends that") == 1
+    assert said.count("masters may also use unit id 0 or 255, unless strict_ids = true") == 1
     assert "unit 250  abb-b23  (ABB B23)  (248 to 255 are reserved on a serial line)" in said
     assert "unit 248  from m/250  (248 to 255 are reserved on a serial line)" in said
     assert "unit 250  from m/250\n" in said

@@ -1,1 +1,1 @@
-"""What a person runs, a folder for each command that has more than one file."""
+"""The commands, a folder each."""

@@ -2,8 +2,8 @@
 
 import click
 
-from softsplit.commands.check.wiring import draw
 from softsplit import checks
+from softsplit.commands.check.wiring import draw
 from softsplit.commands.shared.configuration import find_config, find_topology
 from softsplit.commands.shared.credentials import judge_identity
 from softsplit.commands.shared.options import config_option
@@ -17,6 +17,11 @@ def check(path):
     """Validate the configuration and show what it means.
 
     Shows which master is served from which bus, how often each block is read, and the load on each bus.
+
+    \b
+    Example: softsplit check -c softsplit.toml
+
+    Exit codes: 0 if the configuration is valid, 2 if it is wrong.
     """
     found = find_config(path)
     topology = find_topology(found)

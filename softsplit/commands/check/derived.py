@@ -1,4 +1,4 @@
-"""The part of `softsplit check` about derived units: what each register is made from, how old it gets, what is missing."""
+"""The part of `softsplit check` about derived units: source and age of each register, and what is missing."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -12,11 +12,11 @@ from softsplit.downstream.mirrors.freshness import PERIODS
 from softsplit.errors import show
 from softsplit.profiles import Identify
 
-Oldest = Callable[[Input], float | None]  # how old an input gets, None when nobody knows
+Oldest = Callable[[Input], float | None]  # the greatest age of an input in seconds, None if unknown
 
 
 def draw_derived(topology: Topology, derived: Derived, oldest: Oldest) -> list[str]:
-    """Return what a derived unit is made from, a line for each register, and what masters get where nothing is made."""
+    """Return a line for each register of a derived unit, then what masters get elsewhere, then faults."""
     title = f"  ({derived.profile.title})" if derived.profile.title else ""
     served = [each for each in topology.downstreams if any(one.derived is derived for one in each.derived)]
     note = "" if served else "  NOT SERVED by any downstream"
@@ -40,7 +40,7 @@ def _how(made: Made) -> str:
 
 
 def _age(made: Made, oldest: Oldest) -> str:
-    """How often the inputs are read, and how old the register can be at worst."""
+    """How often the inputs are read, and the greatest age of the register."""
     if not made.inputs:
         return ""
     periods = sorted({each.every for each in made.inputs})
@@ -51,15 +51,16 @@ def _age(made: Made, oldest: Oldest) -> str:
 
 
 def _missing(derived: Derived) -> Iterator[str]:
-    """What has no source, and what masters get there."""
+    """The registers without a source, and what masters get for them."""
     identity = [each for each in derived.profile.identify if isinstance(each, Identify)]
     for each in identity:
-        yield f"0x{each.register.block.address:04X} tells the make: {show(each.starts_with or each.equals[0])}"
+        wanted = show(each.starts_with or each.equals[0])
+        yield f"0x{each.register.block.address:04X} identifies the make: {wanted}"
     missing = [made for made in derived.made if not made.has_source
                and not any(each.register.block.overlaps(made.register.block) for each in identity)]
     said = {"a float that is no number": [each for each in missing if _says(each) and not each.register.not_available],
             "the pattern for not available": [each for each in missing if _says(each) and each.register.not_available],
-            "0x02, as all who read over it": [each for each in missing if not _says(each)]}
+            "0x02, also for longer reads across it": [each for each in missing if not _says(each)]}
     for what, registers in said.items():
         if registers:
             yield f"no source, a master gets {what}: {', '.join(each.register.name for each in registers)}"
@@ -72,18 +73,18 @@ def _says(made: Made) -> bool:
 
 
 def _faults(derived: Derived, made: Iterable[Made], served: Iterable[Downstream], oldest: Oldest) -> Iterator[str]:
-    """What makes registers stale for much of the time, and what to change."""
+    """The reasons why registers would often be stale."""
     for each in made:
         slowest = max((one.every for one in each.inputs), default=0.0)
         ages = [age for one in each.inputs if (age := oldest(one)) is not None]
         skew = derived.skew(each)
         if len({(one.upstream, one.unit, one.every) for one in each.inputs}) > 1 and skew < max([slowest, *ages]):
-            yield (f"TOO FAR APART: {each.register.name} is stale for much of the time, because its inputs are read up to "
+            yield (f"TOO FAR APART: {each.register.name} is often stale, because its inputs are read up to "
                    f"{max([slowest, *ages]):.3g} s apart and max_skew is {skew:g} s")
         for downstream in served:
             for one in each.inputs:
                 age = oldest(one)
                 limit = max(downstream.max_age, PERIODS * one.every)
                 if age is not None and age > limit:
-                    yield (f"TOO OLD: what is made from {one.upstream}/{one.unit} gets up to {age:.3g} s old, which {downstream.name} "
-                           f"does not serve after {limit:g} s")
+                    yield (f"TOO OLD: registers made from {one.upstream}/{one.unit} get up to {age:.3g} s old, "
+                           f"but {downstream.name} does not serve them after {limit:g} s")

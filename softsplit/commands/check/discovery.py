@@ -1,4 +1,4 @@
-"""What the search of a master finds of a downstream, and what it does not. Pure."""
+"""Which units of a downstream the automatic search of a master finds. Pure."""
 
 from softsplit.config.downstream import Downstream
 
@@ -9,7 +9,7 @@ SEARCHED_PROFILES = ("abb-b21", "abb-b23", "abb-b24")
 
 
 def missed_by_victron(downstream: Downstream) -> list[str]:
-    """Return lines that say which ABB meters the search of a Victron GX device does not find, and what to do."""
+    """Say which ABB meters a Victron GX device does not find, and what to do; no lines if it finds all."""
     if downstream.url.scheme != "tcp" or downstream.url.port != SEARCHED_PORT:
         return []
     meters = {each.unit: f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served

@@ -26,7 +26,7 @@ TOO_SHORT, TOO_MUCH, NARROW = "TOO SHORT", "TOO MUCH", "NARROW"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a read takes of a wire: seconds each time, a share of all time; and the age its data reaches."""
+    """The cost of a read: seconds each time, its share of the wire, and the greatest age of its data."""
 
     unit: int
     read: Read
@@ -37,7 +37,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Whether reads fit their wire: the `share` of it that they need, None when nobody knows, and `in_words`.
+    """Whether reads fit their wire: the `share` of it that they need, None if unknown, and `in_words`.
 
     `faults` are pairs: TOO_SHORT, TOO_MUCH or NARROW, and why, with the cure.
     """
@@ -57,7 +57,7 @@ def draw(topology: Topology, name: str) -> str:
 
 
 def _oldest(topology: Topology) -> Oldest:
-    """Return what tells how old an input gets at worst, as far as the line does."""
+    """Return a function for the greatest age of an input, None if the line is unknown."""
     costs = {upstream.name: _costs(upstream, _polled(topology, upstream)) for upstream in topology.upstreams}
 
     def oldest(each: Input) -> float | None:
@@ -67,13 +67,13 @@ def _oldest(topology: Topology) -> Oldest:
 
 
 def fit(topology: Topology, upstream: Upstream) -> Fit | None:
-    """Return whether what is polled of an upstream fits its wire; None when nothing is."""
+    """Return whether the reads of an upstream fit its wire; None if nothing is polled."""
     polled = [] if upstream.is_heard else _polled(topology, upstream)
     return _fit(upstream, _costs(upstream, polled)) if polled else None
 
 
 def _polled(topology: Topology, upstream: Upstream) -> list[Unit]:
-    """The units of an upstream that somebody is served from."""
+    """The units of an upstream that a downstream serves."""
     served = {each.origin.unit for downstream in topology.downstreams for each in downstream.served
               if each.upstream is upstream}
     served |= {unit.unit for downstream in topology.downstreams for each in downstream.derived
@@ -103,17 +103,17 @@ def _upstream(upstream: Upstream, polled: list[Unit]) -> list[str]:
 
 
 def _forwarding(upstream: Upstream, polled: list[Unit]) -> list[str]:
-    """Say how much of the time-out polling leaves to what masters ask besides, where that is not all."""
+    """Say how much of the time-out polling leaves to other requests of masters, if that is not all."""
     periods = [read.every for unit in polled for read in unit.reads]
     longest = longest_forward(upstream.timeout, periods)
     if upstream.is_heard or not upstream.learn or longest >= upstream.timeout:
         return []
-    return [f" what masters ask besides has to be answered within {longest:g} s, because something is read every "
-            f"{min(periods):g} s"]
+    return [f" other requests of masters have to be answered within {longest:g} s, because something is read "
+            f"every {min(periods):g} s"]
 
 
 def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
-    """What the reads of these units cost; nothing when the line is not known."""
+    """The costs of the reads of these units; none if the line is unknown."""
     reads = [(unit.unit, read) for unit in polled for read in unit.reads]
     if upstream.line is None or upstream.is_heard or not reads:
         return []
@@ -132,7 +132,7 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     if upstream.is_heard:
         return
     if unit.profile.base:
-        yield f"SunSpec model {unit.profile.base.model} is looked for, and polled where it stands"
+        yield f"SunSpec model {unit.profile.base.model} is polled once its address is found"
     elif not unit.reads:
         yield "nothing is polled; " + ("requests of masters are forwarded to the unit" if upstream.learn else
                                        "NOTHING IS SERVED, because learn is false")
@@ -147,7 +147,7 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
 
 
 def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
-    """What all reads need of the wire, and what to change when that is too much."""
+    """The share of the wire that all reads need, and what to change if that is too much."""
     line = upstream.line
     if line and not costs:
         return Fit(0.0, "nothing is polled")
@@ -170,7 +170,7 @@ def _fit(upstream: Upstream, costs: list[Cost]) -> Fit:
 
 
 def _cure(upstream: Upstream, line: Line, costs: list[Cost], needed: float) -> str:
-    """Say which baud rate, or which period of the costliest read, brings the need below what is roomy."""
+    """Say which baud rate, or which period of the costliest read, brings the load down to busload.ROOMY."""
     cures = []
     for baudrate in USUAL_BAUDRATES:
         faster = replace(line, baudrate=baudrate)
@@ -190,7 +190,7 @@ def _cure(upstream: Upstream, line: Line, costs: list[Cost], needed: float) -> s
 
 
 def _round_up(seconds: float) -> float:
-    """To two digits."""
+    """Round up to two digits."""
     step = 10.0 ** (floor(log10(seconds)) - 1)
     return ceil(seconds / step) * step
 
@@ -212,8 +212,8 @@ def _downstream(downstream: Downstream) -> list[str]:
         lines.append(f" {branch}─ unit {served.unit}  from {'/'.join(origin)}{may}"
                      f"{_reserved(served.unit, downstream.url)}")
         if served.also:
-            lines.append(f"    masters may ask for unit {' or '.join(map(str, served.also))} instead; strict_ids = true "
-                         "ends that")
+            ids = " or ".join(map(str, served.also))
+            lines.append(f"    masters may also use unit id {ids}, unless strict_ids = true")
     for number, made in enumerate(downstream.derived, 1):
         branch = "└" if number == len(downstream.derived) else "├"
         lines.append(f" {branch}─ unit {made.unit}  from {made.derived.origin}{_reserved(made.unit, downstream.url)}")
@@ -221,7 +221,7 @@ def _downstream(downstream: Downstream) -> list[str]:
 
 
 def _reserved(unit: int, url: Url) -> str:
-    """A note on an id that the specification keeps for itself on a serial line, though some devices have one."""
+    """A note on an id that the specification reserves on a serial line, though some devices have one."""
     is_usual = url.kind.has_mbap or isinstance(unit, LongUnit) or unit in LINE_UNITS
     return "" if is_usual else f"  ({LINE_UNITS[-1] + 1} to {UNITS[-1]} are reserved on a serial line)"
 

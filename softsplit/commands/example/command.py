@@ -10,11 +10,11 @@ from softsplit import checks
 from softsplit.commands.shared.output import say
 
 CONFIGURATION = "softsplit.toml"
-EXAMPLES = files(__package__) / "examples"  # in a clone a link to examples/; a wheel has the files
+EXAMPLES = files(__package__) / "examples"  # in a clone a link to examples/; in a wheel the files
 
 
 def examples() -> dict[str, Traversable]:
-    """The commented configuration first, then the scripts, by name."""
+    """Return the files by name, first the commented configuration, then the scripts."""
     found = sorted((each for each in EXAMPLES.iterdir() if each.name.endswith((".toml", ".py"))),
                    key=lambda each: (each.name != CONFIGURATION, each.name))
     return {each.name: each for each in found}
@@ -31,7 +31,7 @@ def title(text: str) -> str:
 def example(name, wants_list):
     """Print a commented configuration or an example script.
 
-    Without NAME it is a configuration with every key and its default.
+    Without NAME it prints a configuration with every key and its default.
 
     \b
     Examples: softsplit example > softsplit.toml

@@ -72,7 +72,7 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
         sys.exit(0 if run_derived(find_config(path), address, decode, trace, every, say, complain) else 1)
     refuse_without(False, "derived/NAME", "trace")
     if is_given("path"):
-        raise click.UsageError("-c belongs to derived/NAME")
+        raise click.UsageError("-c needs derived/NAME")
     if profile and (address or table or types or order) or not profile and address is None:
         raise click.UsageError("give either -p PROFILE, or ADDRESS with its own options")
     form = chosen(json=wants_json, csv=wants_csv)

@@ -28,9 +28,13 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     """Run the splitter in the foreground until Ctrl-C, SIGTERM or SIGHUP.
 
     \b
-    For cron:  * * * * * /usr/local/bin/softsplit run --if-needed -c /etc/softsplit.toml
-    This prints nothing while a healthy process runs the configuration, starts a process if there is none,
-    and replaces a process that has not answered for 30 s.
+    Examples: softsplit run --demo
+              softsplit run -c softsplit.toml
+              * * * * * root softsplit run --if-needed     (in /etc/cron.d)
+
+    With --if-needed it prints nothing while a healthy process runs the configuration, starts a process if
+    there is none, and replaces one that has not answered for 30 s. "softsplit service cron" prints the entry
+    for cron.
 
     Exit codes: 3 if another process already runs the same configuration; otherwise those of
     "softsplit --help".
@@ -42,7 +46,7 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     refuse_without(demo, "--demo", "port")
     logs = Logs(log_file, syslog or if_needed and not log_file, chosen_level(verbose, quiet))
     if demo:
-        from softsplit.commands.run.demo import run_demo  # what the others need is imported sooner
+        from softsplit.commands.run.demo import run_demo  # imported here: the others start faster without it
         run_demo(say, program(), port, logs)
     elif if_needed:
         keep_running(loader.find_config(path), logs)

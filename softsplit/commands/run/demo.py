@@ -23,7 +23,7 @@ from softsplit.worker import Worker, run_until_signal, signals_held, stop_all
 UNITS = (100, 2)
 BAUDRATE = 19200
 
-CONFIG = Path(__file__)  # under its own path it is found, as a script is
+CONFIG = Path(__file__)  # commands find the demo by it, like a script
 
 TEXT = """\
 Two simulated ABB B23 meters, units 100 and 2, share one simulated bus at
@@ -53,17 +53,17 @@ Ctrl-C ends it.
 def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP. Raises DownstreamError, or AlreadyRunning.
 
-    `say` is told what there is to try; `program` is what a user calls to run this command line; `port` is
-    that of the TCP server, 0 for any.
+    It prints with `say` what to try; `program` is the command of this command line; `port` is that of the TCP
+    server, 0 for any.
     """
     set_up_logging(logs)
     tell_of_log_file(logs)
     which = _which()
     with TemporaryDirectory(prefix="softsplit-demo-") as directory, signals_held(), ExitStack() as ending:
         cable = Cable()
-        ending.callback(stop_all, [cable])  # last, or the server at its end would say that its device is gone
+        ending.callback(stop_all, [cable])  # stop it last, or the server would report that its device is gone
         adapter = Path(directory, "adapter")
-        adapter.symlink_to(cable.left)  # masters are told the other end, and no second /dev/pts
+        adapter.symlink_to(cable.left)  # so that the output names only one /dev/pts, that for masters
         gateway = simulated_server(load_profile("abb-b23"), UNITS, Url("tcp", "127.0.0.1", 0), baudrate=BAUDRATE)
         gateway.open()
         topology = _wiring(gateway.url, port, str(adapter))
@@ -89,7 +89,7 @@ def _wiring(gateway: Url, port: int, adapter: str) -> Topology:
 
 
 def _which() -> str:
-    """The option that names the demo, where commands without it would be about something else."""
+    """The option that selects the demo, if commands without it would find another configuration."""
     try:
         find_config(None)
     except NoConfig:

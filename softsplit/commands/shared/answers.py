@@ -1,4 +1,4 @@
-"""The latest answers of units, so that values which stand in two of them can be shown. Pure."""
+"""Keep the latest answers of units, to show values that need two of them. Pure."""
 
 from softsplit.bounded import BoundedDict
 from softsplit.profiles import Answer, Profile
@@ -7,13 +7,13 @@ from softsplit.profiles.joining import said_in
 from softsplit.protocol.blocks import Block
 
 MOST_BLOCKS = 1000  # of all units
-LONGEST_PERIOD = 60.0  # s that is believed of what was heard twice; a longer one is a pause
+LONGEST_PERIOD = 60.0  # s; a longer time between two reads is a pause, not a period
 
 
 class Answers:
-    """What units of one make have said lately, by unit and block.
+    """The latest answers of units of one make, by unit and block.
 
-    How often a block is read, is the shortest time between two reads of it, or else what the profile says.
+    The period of a block is the shortest time between two reads of it, or at first that of the profile.
     """
 
     def __init__(self, profile: Profile):
@@ -22,7 +22,7 @@ class Answers:
         self._kept: BoundedDict[tuple[int, Block], Answer] = BoundedDict(MOST_BLOCKS)
 
     def take(self, unit: int, block: Block, data: bytes, at: float) -> None:
-        """A unit has answered a read of a block, which was sent at the time `at`, in seconds."""
+        """Note the answer of a unit to a read of a block that was sent at `at`, in seconds."""
         before = self._kept.get((unit, block))
         every = self._usual.get(block, 0.0)
         if before:
@@ -30,9 +30,9 @@ class Answers:
         self._kept[unit, block] = Answer(block, data, at, every)
 
     def named(self, unit: int, block: Block, data: bytes) -> list[Named]:
-        """Return what the registers that begin in a block say, from its data and from what was read lately."""
+        """Return the registers that begin in a block, with values from its data and the latest answers."""
         own = self._kept.get((unit, block)) or Answer(block, data)
-        if own.data != data:  # it was written, not read
+        if own.data != data:  # written, not read
             own = Answer(block, data, own.taken_at, own.every)
         here = [each for each in self._profile.registers if block.contains(each.parts[0])]
         return [Named(each, said_in(each, own, self._others(unit, block) if len(each.needs) > 1 else ()).value)

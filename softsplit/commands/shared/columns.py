@@ -6,7 +6,7 @@ import click
 
 
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    """Return how wide each column is; the colours of a cell have no width."""
+    """Return the width of each column, without colours."""
     return [max(len(click.unstyle(cell)) for cell in column) for column in zip(*rows)]
 
 

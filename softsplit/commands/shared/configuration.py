@@ -1,4 +1,4 @@
-"""Which configuration a command is about, and its wiring: of a file, or of a running script or demo."""
+"""Find the configuration of a command, and its wiring: that of a file, or of a running script or demo."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,9 @@ from softsplit.errors import ConfigError, SoftsplitError
 
 
 def find_config(path: str | None) -> Path:
-    """Return the configuration: as "softsplit run" finds it, else that of the one splitter which runs here.
+    """Return the configuration that "softsplit run" finds, or that of the only splitter that runs here.
 
-    Raises ConfigError when there is none, or when several run.
+    Raises ConfigError if there is none, or if several run.
     """
     try:
         return loader.find_config(path)
@@ -27,7 +27,7 @@ def find_config(path: str | None) -> Path:
 
 
 def _running() -> set[Path]:
-    """The configurations that run here, as far as they may be believed."""
+    """The configurations that run here; only those whose state directory matches their path."""
     found = set()
     for process in Process.all_that_run():
         with process:
@@ -42,9 +42,9 @@ def _running() -> set[Path]:
 
 
 def find_topology(config: Path) -> Topology:
-    """Return the wiring that a configuration file states; of a script, what its running process tells.
+    """Return the wiring of a configuration file, or that of a running script from its process.
 
-    A script may run under another name, at which there is no file. Raises ConfigError or SoftsplitError.
+    A script may run under a name at which there is no file. Raises ConfigError or SoftsplitError.
     """
     is_file = config.suffix != loader.SCRIPT and os.path.exists(config)
     if not is_file and (process := Process.that_runs(config)):
@@ -55,7 +55,7 @@ def find_topology(config: Path) -> Topology:
 
 
 def how_to_start(config: Path) -> str:
-    """What starts the process of a configuration, in quotes."""
+    """Return the command that starts a configuration, in quotes."""
     if config.suffix != loader.SCRIPT:
         return '"softsplit run"'
     return f'"python3 {config}"'

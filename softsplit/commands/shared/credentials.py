@@ -1,4 +1,4 @@
-"""Look at the certificates and keys of an upstream or downstream."""
+"""Check the certificate and key of an upstream or downstream."""
 
 from softsplit.config.downstream import Downstream
 from softsplit.config.upstream import Upstream
@@ -7,9 +7,9 @@ from softsplit.security.credentials import Credentials, how_long
 
 
 def judge_identity(end: Upstream | Downstream) -> tuple[bool, str]:
-    """Return whether our certificate there is good for a while, and a sentence about it.
+    """Return whether our certificate there is valid for long enough, and a sentence about it.
 
-    Raises ConfigError when it cannot be used. That it is not ours to read is no such error: the service may.
+    Raises ConfigError if it cannot be used. If only we may not read it, the service may: then it is no error.
     """
     if end.identity is None:
         return True, ""
@@ -18,6 +18,6 @@ def judge_identity(end: Upstream | Downstream) -> tuple[bool, str]:
     except ConfigError as error:
         if not isinstance(error.__cause__, PermissionError):
             raise
-        return True, f"{error.what}; whether they are right can be seen by root and the service only"
+        return True, f"{error.what}; only root and the service can check them"
     said = how_long(own)
     return not said, f"our certificate {own.subject}: {said}" if said else f"our certificate is {own.subject}"

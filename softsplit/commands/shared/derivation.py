@@ -1,4 +1,4 @@
-"""A derived unit that is made here, for commands: from what a running splitter has read, or from what was just read."""
+"""Make a derived unit in a command, from the readings of a running splitter or from own reads."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from softsplit.protocol.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """An input: what it says, and since how many seconds; None before it was read."""
+    """An input: its value as text, and its age in seconds; None before it was read."""
 
     input: Input
     text: str
@@ -35,7 +35,7 @@ class Ingredient:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A register of a derived unit: its words as a master gets them, what they say, or why there are none."""
+    """A register of a derived unit: its words as a master gets them, and its value or why it has none."""
 
     made: Made
     words: bytes | None
@@ -60,7 +60,7 @@ class Derivation:
         self._stale: set[Input] = set()
 
     def take_over(self, status: Status) -> list[Reading]:
-        """Take over what a running splitter has read, and what of that its masters do not get; return the readings."""
+        """Take and return the readings of a running splitter; note which of them its masters do not get."""
         readings = self.take(readings_of(self._derived, status))
         downstream = status.downstreams.get(self._downstream)
         served = downstream.units.get(str(self._served.unit)) if downstream else None
@@ -73,7 +73,7 @@ class Derivation:
         return readings
 
     def take(self, readings: Iterable[Reading]) -> list[Reading]:
-        """Take over what came of requests to its units, in the order in which they were sent; return it."""
+        """Take the readings of its units, sorted by the time of their requests; return them."""
         takers, taken = self._deriver.takers(), sorted(readings, key=lambda reading: reading.outcome.asked_at)
         for reading in taken:
             if taker := takers.get((reading.upstream, reading.outcome.unit)):
@@ -81,7 +81,7 @@ class Derivation:
         return taken
 
     def lines(self) -> list[Shown]:
-        """Return every register that is made from something, or says something all the time."""
+        """Return every register that is made from others or is constant."""
         return [self._line(each) for each in self._derived.made if each.has_source]
 
     def _line(self, made: Made) -> Shown:
@@ -101,21 +101,21 @@ class Derivation:
 
 
 def said(register: Register, value: Value | None) -> str:
-    """What a register says, with its unit of measure."""
+    """Return a value of a register as text, with its unit of measure."""
     return str(Named(register, value))
 
 
 def find_derived(topology: Topology, origin: str) -> tuple[Derived, Downstream | None]:
-    """Return the derived unit that is called "derived/NAME", and a downstream that serves it. Raises ConfigError."""
+    """Return the derived unit "derived/NAME", and a downstream that serves it. Raises ConfigError."""
     found = {each.origin: each for each in topology.derived}
     if origin not in found:
-        raise ConfigError(f'there is no {origin}; there is {", ".join(found) or "no derived unit at all"}')
+        raise ConfigError(f"there is no {origin}; derived units are: {', '.join(found) or 'none'}")
     serves = (each for each in topology.downstreams if any(one.derived is found[origin] for one in each.derived))
     return found[origin], next(serves, None)
 
 
 def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
-    """What a running splitter has read of the units that something is made from."""
+    """Yield what a running splitter has read from the units of the inputs."""
     for upstream, unit in derived.units:
         report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
         for block in report.blocks if report else ():
@@ -126,6 +126,6 @@ def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
 
 
 def _block(unit: Unit, table: Table, address: int, count: int) -> Block | None:
-    """The block of a unit that a status names."""
+    """The polled block of a unit that a status names."""
     return next((each.block for each in unit.reads if (each.block.table, each.block.address, each.block.count)
                  == (table, address, count)), None)

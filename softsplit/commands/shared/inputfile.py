@@ -5,7 +5,7 @@ from typing import TextIO
 
 
 def bounded_lines(file: TextIO, longest: int) -> Iterator[str | None]:
-    """Give each line; one of more than so many characters is skipped to its end, and None stands for it."""
+    """Yield each line; None for a line of more than `longest` characters, which is skipped."""
     while line := file.readline(longest):
         if line.endswith("\n") or len(line) < longest:
             yield line

@@ -1,4 +1,4 @@
-"""End a command on a signal: at once while it waits, otherwise after the work in hand."""
+"""End a command on a signal: at once while it waits, otherwise after its current work."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ Each = TypeVar("Each")
 
 
 class Stop:
-    """SIGINT, SIGTERM and SIGHUP end a wait at once, and work when it is done; the second one ends anything."""
+    """SIGINT, SIGTERM and SIGHUP end a wait at once, and work when it is done; a second one ends that too."""
 
     def __init__(self):
         self._is_asked = self._is_waiting = False
@@ -29,7 +29,7 @@ class Stop:
         self._is_asked = True
 
     def until(self, source: Iterator[Each]) -> Iterator[Each]:
-        """Give what comes out of a source, which may wait, until it ends or somebody asks to stop."""
+        """Yield the items of a source, which may wait, until it ends or a signal comes."""
         try:
             while True:
                 self._is_waiting = True

@@ -9,11 +9,11 @@ from softsplit.printable import printable
 
 
 def complain(what: object) -> None:
-    """Print one line to stderr; where that takes nothing, the exit code has to tell."""
+    """Print one line to stderr; if that fails, the exit code has to do."""
     with suppress(OSError):
         say(f"softsplit: {printable(str(what))}", err=True)
 
 
 def program() -> str:
-    """How this command line was called, for commands to copy."""
+    """Return how the user called softsplit, for commands to copy."""
     return sys.argv[0] if Path(sys.argv[0]).name == "softsplit" else f"{sys.executable} -m softsplit"

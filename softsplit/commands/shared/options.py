@@ -29,7 +29,7 @@ class Number(click.ParamType):
 
 
 class Parsed(click.ParamType):
-    """A value that `parse` makes of a text; its ConfigError becomes a usage error."""
+    """A value that `parse` returns for a text; its ConfigError becomes a usage error."""
 
     def __init__(self, name: str, parse: Callable):
         self.name = name
@@ -43,7 +43,7 @@ class Parsed(click.ParamType):
 
 
 class Finite(click.FloatRange):
-    """A number with bounds, and never nan."""
+    """A number within bounds, never nan."""
 
     def convert(self, value, param, context):
         number = super().convert(value, param, context)
@@ -59,7 +59,7 @@ def _file_name(text: str) -> str:
 
 
 def chosen(**flags: bool) -> str | None:
-    """Return which of these options was given, if any. Raises UsageError when several were."""
+    """Return which of these options was given, if any. Raises UsageError if several were."""
     given = [name for name, is_given in flags.items() if is_given]
     if len(given) > 1:
         options = " and ".join(f"--{name}" for name in given)
@@ -68,26 +68,27 @@ def chosen(**flags: bool) -> str | None:
 
 
 def is_given(name: str) -> bool:
-    """Whether the command line of the present command has this option."""
+    """Whether the command line has this option."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def refuse_without(condition: bool, what: str, *names: str) -> None:
-    """Raise UsageError when one of these options was given without what it belongs to."""
+    """Raise UsageError if one of these options was given without `what`, which it needs."""
     for name in names:
         if not condition and is_given(name):
-            raise click.UsageError(f"--{name} belongs to {what}")
+            raise click.UsageError(f"--{name} needs {what}")
 
 
 def refuse_with(what: str, *names: str) -> None:
-    """Raise UsageError when one of these options was given, which say nothing of this."""
+    """Raise UsageError if one of these options was given, which do not apply to `what`."""
     for name in names:
         if is_given(name):
-            raise click.UsageError(f"an option for a device ({name.removeprefix('wants_')}) says nothing of {what}")
+            option = name.removeprefix("wants_")
+            raise click.UsageError(f"an option for a device ({option}) does not apply to {what}")
 
 
 def parse_place(where: str) -> Url:
-    """Return the url of HOST, HOST:PORT or a url. Raises ConfigError."""
+    """Parse HOST, HOST:PORT or a url. Raises ConfigError."""
     return parse_url(where if "://" in where else f"tcp://{where}", ASKED)
 
 

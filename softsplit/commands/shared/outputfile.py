@@ -1,4 +1,4 @@
-"""Write output files: one that is rotated, or one that is replaced whole. Files of others are kept."""
+"""Write output files, rotated or replaced whole, without ever overwriting files of others."""
 
 import errno
 import os
@@ -11,27 +11,26 @@ from softsplit.errors import SoftsplitError
 
 OLDER_FILES = 3
 STDOUT = "-"
-LONGEST_WAIT = 5.0  # s until a device or the reader of a named pipe takes something
+LONGEST_WAIT = 5.0  # s until a device or the reader of a named pipe takes data
 
 
 def files_of(path: str) -> list[str]:
-    """The names of a file that is begun anew when it is long: FILE, FILE.1, FILE.2, FILE.3."""
+    """Return the names of a rotated file: FILE, FILE.1, FILE.2, FILE.3."""
     return [path, *(f"{path}.{number}" for number in range(1, OLDER_FILES + 1))]
 
 
 def require_absent(path: str) -> None:
-    """Raise SoftsplitError when a file with something in it has the name that FILE will have, or an older one."""
+    """Raise SoftsplitError if FILE has content, or an older part of it exists."""
     for each in files_of(path) if path != STDOUT else ():
         if os.path.isfile(each) and os.path.getsize(each) or each != path and os.path.lexists(each):
             raise SoftsplitError(f"{each} already exists; remove it, or choose another file")
 
 
 class OutputFile:
-    """Takes pieces of bytes; each file begins with `head`, and each piece is flushed.
+    """A file that is rotated before it exceeds `max_size` bytes; each part begins with `head`.
 
-    One that would become longer than `max_size` bytes is begun anew, and the three before it are kept as
-    FILE.1 to FILE.3. Files that were there before, or that others have put there since, are never touched:
-    SoftsplitError. What is no regular file, such as a named pipe or stdout ("-"), is never begun anew.
+    The three older parts are kept as FILE.1 to FILE.3. Files of others, old or new, are never touched:
+    SoftsplitError. A named pipe, or stdout ("-"), is not rotated.
     """
 
     def __init__(self, path: str, max_size: int, head: bytes = b""):
@@ -43,10 +42,10 @@ class OutputFile:
         self._open()
 
     def write(self, piece: bytes) -> None:
-        """Write a piece whole, and at once. Raises BrokenPipeError when nobody reads any more."""
+        """Write a piece whole and at once. Raises BrokenPipeError if nobody reads any more."""
         is_begun = self._size > len(self._head)
         if self._is_regular and is_begun and self._size + len(piece) > self._max_size:
-            self._begin_anew()
+            self._rotate()
         self._put(piece)
 
     def close(self) -> None:
@@ -72,7 +71,7 @@ class OutputFile:
         except OSError as error:
             raise _failed(self._path, error) from error
 
-    def _begin_anew(self) -> None:
+    def _rotate(self) -> None:
         names = files_of(self._path)
         try:
             self._own.add(_identity(os.fstat(self._file.fileno())))
@@ -90,12 +89,12 @@ class OutputFile:
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:
-    """What tells a closed file from all others, also from one that has got its inode since."""
+    """The identity of a closed file; the time distinguishes it from a later file with the same inode."""
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _open_empty(path: str, flags: int) -> int:
-    """Open a file, unless there is something in it that would be lost."""
+    """Open a file unless it has content."""
     fd = os.open(path, (flags & ~os.O_TRUNC) | os.O_CLOEXEC, 0o666)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_size:
@@ -105,9 +104,9 @@ def _open_empty(path: str, flags: int) -> int:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a text to a file in UTF-8, in a way that nobody ever sees half of it.
+    """Replace a file atomically by a text in UTF-8. Raises SoftsplitError.
 
-    A link is followed. What is no regular file is written through. Raises SoftsplitError.
+    A link is followed; a device or a named pipe is written to.
     """
     place = Path(os.path.realpath(path))
     try:
@@ -116,14 +115,14 @@ def write_whole(path: str, text: str) -> None:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
             _write_through(path, text.encode())
             return
-        os.stat(place.parent)  # which is not made
+        os.stat(place.parent)  # do not create it
         write_atomic(place, text)
     except OSError as error:
         raise _failed(path, error) from error
 
 
 def _write_through(path: str, data: bytes) -> None:
-    """Write to a device or a named pipe, which has to take it soon. Raises OSError."""
+    """Write to a device or a named pipe; wait LONGEST_WAIT for it to take data. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         poll = select.poll()

@@ -7,17 +7,17 @@ BYTES = {"k": 10**3, "M": 10**6, "G": 10**9}
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `text` means, more than 0. Raises ConfigError."""
+    """Return `text` in seconds, more than 0. Raises ConfigError."""
     return _parse(text, SECONDS, f'"{text}" is no span of time; write it like 90s, 15m, 1h or 2d')
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that `text` means, more than 0. Raises ConfigError."""
+    """Return `text` in bytes, more than 0. Raises ConfigError."""
     return round(_parse(text, BYTES, f'"{text}" is no size; write it like 500k, 50M or 1G'))
 
 
 def show_size(size: float) -> str:
-    """A number of bytes: 800 bytes, 12.3 kB, 4.0 MB."""
+    """Return a number of bytes as text: 800 bytes, 12.3 kB, 4.0 MB."""
     if size < 1000:
         return f"{size:.0f} bytes"
     return f"{size / 10**3:.1f} kB" if size < 10**6 else f"{size / 10**6:.1f} MB"

@@ -9,13 +9,13 @@ from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import Question, read_question
 from softsplit.upstream.clients.client import Client
 
-LATE_TIMEOUTS = 3  # time-outs more for an answer that a busy gateway may hold up
+LATE_TIMEOUTS = 3  # more time-outs for an answer that a busy gateway may delay
 
 
 def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> Outcome:
-    """Read when no late answer can be mistaken for the one to this; return what came of it.
+    """Read when no earlier late answer can be mistaken for this one; return the outcome.
 
-    A gateway may be busy with something else, so that an answer which is known to be the one may come late.
+    A gateway may be busy, so also wait for a late answer that certainly belongs to this read.
     """
     question = read_question(block)
     time.sleep(max(0.0, client.free_at(unit, question) - clock.now()))
@@ -27,7 +27,7 @@ def read_patiently(client: Client, unit: int, block: Block, timeout: float) -> O
 
 
 def late_answer(client: Client, unit: int, question: Question, timeout: float) -> Outcome | None:
-    """Wait for the answer to what was not answered in time; return what came of it, if anything."""
+    """Wait for the answer to a question after its time-out; return the outcome, or None."""
     client.await_late(LATE_TIMEOUTS * timeout)
     answers = client.take_late_answers()
     return next((late for late in answers if late.question == question and late.unit == unit), None)

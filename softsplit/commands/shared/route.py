@@ -1,4 +1,4 @@
-"""Find the server of a running splitter through which to read a unit whose wire that splitter owns."""
+"""If a running splitter owns a wire, find its server through which to read a unit there."""
 
 import os
 from contextlib import suppress
@@ -18,15 +18,15 @@ from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import SoftsplitError
 from softsplit.transport import names
 
-LOOKUP_TIMEOUT = 5.0  # s for the answer of a process, and for name servers
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to find a server that is at every address
+LOOKUP_TIMEOUT = 5.0  # s for a process, and for name servers
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # an address of a server that listens at all of them
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A running splitter that owns a wire: its status, its upstream there, the key of its configuration.
+    """A running splitter that owns a wire: its status, its upstream's name, and its configuration's key.
 
-    `topology` is that of a script; other configurations are files.
+    `topology` is that of a script; None for a configuration file.
     """
 
     status: Status
@@ -42,25 +42,24 @@ class Owner:
 
 
 def find_route(url: Url, unit: int, force: bool = False) -> tuple[Url, int, str]:
-    """Return where a unit can be asked that is behind `url`, under which id, and why there.
+    """Return the url and the unit id by which to ask a unit behind `url`, and the reason if they differ.
 
-    That is the url itself, for no reason, unless a running splitter owns that wire; or always, by `force`.
-    Raises SoftsplitError when that serves the unit nowhere to us, when nobody knows which wires a splitter
-    owns, or ConfigError when its configuration is wrong meanwhile.
+    They differ if a running splitter owns that wire, unless `force`. Raises SoftsplitError if that does not
+    serve the unit to us, or if the wires of a splitter are unknown; ConfigError if its file is wrong now.
     """
     if not force and (owner := _find_owner(url)):
-        return _entrance(owner, unit)
+        return _route_through(owner, unit)
     return url, unit, ""
 
 
 def require_free(url: Url, cure: str) -> None:
-    """Raise SoftsplitError, with a cure, when a running splitter owns the wire at `url`, or may."""
+    """Raise SoftsplitError, with a cure, if a running splitter owns the wire at `url`, or may."""
     if owner := _find_owner(url):
         raise SoftsplitError(f"{owner}; {cure}")
 
 
 def find_server(url: Url) -> str:
-    """Return the configuration of the running splitter that serves at `url`; nothing where none is known to."""
+    """Return the configuration of the running splitter that serves at `url`, or "" if none is known."""
     hosts = Hosts()
     for process in Process.all_that_run():
         with process, suppress(SoftsplitError):
@@ -71,7 +70,7 @@ def find_server(url: Url) -> str:
 
 
 def _find_owner(url: Url) -> Owner | None:
-    """Return the splitter that owns a wire. Raises SoftsplitError when one may, and does not say."""
+    """Return the splitter that owns a wire. Raises SoftsplitError if one may, but its wires are unknown."""
     hosts, unknown = Hosts(), ""
     for process in Process.all_that_run():
         with process:
@@ -92,7 +91,7 @@ def _find_owner(url: Url) -> Owner | None:
 
 
 def _status_of(process: Process) -> Status:
-    """Return what a process has written, at the latest when it has started. Raises SoftsplitError."""
+    """Return the status of a process; wait for one that has just started. Raises SoftsplitError."""
     try:
         return process.status()
     except Unreadable:
@@ -101,7 +100,7 @@ def _status_of(process: Process) -> Status:
         return process.status()
 
 
-def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
+def _route_through(owner: Owner, unit: int) -> tuple[Url, int, str]:
     obstacles = []
     for downstream in _topology_of(owner).downstreams:
         report = owner.status.downstreams.get(downstream.name)
@@ -118,7 +117,7 @@ def _entrance(owner: Owner, unit: int) -> tuple[Url, int, str]:
 
 
 def _topology_of(owner: Owner) -> Topology:
-    """Return what its configuration says. Raises SoftsplitError."""
+    """Return the topology of its configuration. Raises SoftsplitError."""
     if owner.topology:
         return owner.topology
     config = Path(owner.status.process.config if owner.status.process else "")
@@ -136,17 +135,17 @@ def _obstacle(downstream: Downstream, report: DownstreamStatus | None) -> str:
 
 
 def here(url: Url) -> Url:
-    """Where a server of this machine is found."""
+    """Return the url by which to reach a server of this machine."""
     return Url(url.scheme, HERE.get(url.host, url.host), url.port, url.path)
 
 
 def obstacle_at(downstream: Downstream, url: Url, connections: int) -> str:
-    """Say why a server that is at `url` and has so many connections cannot be asked from here, or nothing."""
+    """Say why a server at `url` with so many connections cannot be asked from here; "" if it can."""
     access = downstream.access
     if access is None:
         return ""
     if downstream.identity:
-        return "only masters with a certificate are let in, so it was not asked"
+        return "only masters with a certificate may connect, so it was not asked"
     if connections >= access.max_connections:
         return (f"its connections are all taken, so it was not asked; max_connections = "
                 f"{access.max_connections} may be too few")
@@ -156,23 +155,23 @@ def obstacle_at(downstream: Downstream, url: Url, connections: int) -> str:
 
 
 def _is_allowed(host: str, networks) -> bool:
-    """Whether this machine, which calls itself from the address it calls, is let in."""
+    """Whether this machine may connect to its own address, which is then also the sender."""
     try:
         address = names.addresses(host, 0, LOOKUP_TIMEOUT)[0][4][0]
     except OSError:
-        return True  # the connection will tell
+        return True  # connecting will show
     return any(ip_address(address.partition("%")[0]) in network for network in networks)
 
 
 class Hosts:
-    """Knows which hosts are the same machine, by whatever names; looks them up for LOOKUP_TIMEOUT seconds."""
+    """Finds out which host names are the same machine; all look-ups together take at most LOOKUP_TIMEOUT."""
 
     def __init__(self):
         self._deadline = clock.now() + LOOKUP_TIMEOUT
         self._addresses: dict[str, set[str]] = {}
 
     def are_same(self, one: Url, other: Url) -> bool:
-        """Whether two urls are one wire."""
+        """Whether two urls are the same wire."""
         if one.path or other.path:
             paths = {os.path.realpath(each.path) for each in (one, other) if each.path}
             return bool(one.path and other.path) and len(paths) == 1

@@ -1,4 +1,4 @@
-"""A status as plug-ins of Nagios, Icinga and their kin tell it (Monitoring Plugins guidelines, 2.1 to 2.6)."""
+"""Print a status as a plug-in of Nagios or Icinga (Monitoring Plugins guidelines, 2.1 to 2.6)."""
 
 from softsplit.daemon.health import FRESH, NOTHING_SERVED
 from softsplit.daemon.status import Status
@@ -10,7 +10,7 @@ NAMES = {OK: "OK", WARNING: "WARNING", CRITICAL: "CRITICAL", UNKNOWN: "UNKNOWN"}
 
 
 def code_of(status: Status) -> int:
-    """Return the exit code: a process that does not run is critical, and one that still starts a warning."""
+    """Return the exit code: CRITICAL if nothing runs, WARNING during the start."""
     health = status.health
     if health.code == FRESH:
         return OK
@@ -21,18 +21,18 @@ def code_of(status: Status) -> int:
 
 
 def draw(status: Status) -> str:
-    """Return a line with figures behind a bar, and one more for each other trouble."""
+    """Return a line with figures after a bar, and a line for each further trouble."""
     return told(code_of(status), status.health.summary, figures(status), status.health.troubles[1:])
 
 
 def told(code: int, what: str, figures: str = "", more: tuple[str, ...] = ()) -> str:
-    """Return what a plug-in prints; nothing but its own bar divides a line."""
+    """Return the output of a plug-in; bars in its texts become slashes."""
     first = f"SOFTSPLIT {NAMES[code]}: {_plain(what)}{f' | {figures}' if figures else ''}"
     return "\n".join([first, *map(_plain, more)]) + "\n"
 
 
 def figures(status: Status) -> str:
-    """The figures for a graph; none of what does not run."""
+    """The figures for a graph; "" if nothing runs."""
     if status.process is None:
         return ""
     units = [unit for each in status.downstreams.values() for unit in each.units.values()]

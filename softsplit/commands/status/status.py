@@ -1,31 +1,25 @@
-"""How a running splitter is, as its status file tells."""
+"""Read the status file of a running splitter."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from softsplit.commands.shared.configuration import how_to_start
 from softsplit.commands.shared.output import to_json
-from softsplit.daemon.health import (
-    DEGRADED,
-    NOT_RUNNING,
-    NOTHING_SERVED,
-    Code,
-    Health,
-)
+from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Code, Health
 from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
 from softsplit.daemon.status import Status, Unreadable
 from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.logs.conditions import show_duration
 
-WAIT_FOR_STATUS = 5.0  # s until a process has written one, which takes it less than one
-OLDEST = 10.0  # s, an age that a status file reaches only when it cannot be written
+WAIT_FOR_STATUS = 5.0  # s until a process has written one, which takes less than 1 s
+OLDEST = 10.0  # s; a status file gets older only if it cannot be written
 
 
 def read_status(config: Path) -> Status:
-    """Return what `status.json` says of the process that runs `config`.
+    """Return the status of the process that runs `config`.
 
-    Without such a process, or such a file, its `process` is None and there is only its health.
+    Without a process or its status file, the status has only its health, and its `process` is None.
     """
     process = Process.that_runs(config)
     if process is None:
@@ -38,7 +32,7 @@ def read_status(config: Path) -> Status:
 def _read_status_of(process: Process, start: str) -> Status:
     try:
         if process.is_certain and not process.ask(WAIT_FOR_STATUS):
-            return _only(DEGRADED, f"{process} runs, but can write no status", "see its log")
+            return _only(DEGRADED, f"{process} runs, but cannot write its status", "see its log")
         status = process.status()
     except Hung as error:
         return _only(NOTHING_SERVED, str(error), '"softsplit run --if-needed" replaces it')
@@ -54,7 +48,7 @@ def _read_status_of(process: Process, start: str) -> Status:
 
 
 def _with_age(status: Status, process: Process) -> Status:
-    """Add that the status is old to what is wrong."""
+    """Add the trouble that the status is old."""
     why = ("because it cannot be written; see the log" if process.is_certain else
            'and only root and its own user can see whether the process runs: "sudo softsplit status"')
     what = f"{process.state.path / 'status.json'} is {show_duration(status.age)} old, {why}"
@@ -62,7 +56,7 @@ def _with_age(status: Status, process: Process) -> Status:
 
 
 def to_json_text(status: Status) -> str:
-    """Return the status for programs; there is only its `verdict` when it is of no process."""
+    """Return the status as JSON; only its `verdict` if nothing runs."""
     content = as_json(status)
     return to_json(content if status.process else {"verdict": content["verdict"]}, indent=2) + "\n"
 

@@ -1,4 +1,4 @@
-"""A status as a table that a person likes to read."""
+"""Draw a status as a table for people."""
 
 import click
 
@@ -15,7 +15,7 @@ REQUESTS_SHOWN = 8  # of one master, the most frequent
 
 
 def draw_status(status: Status) -> str:
-    """Return the table: wiring, ages, masters, and what is wrong in words; with colours."""
+    """Return the table: wiring, ages, masters, and troubles in words; with colours."""
     status = all_printable(status)
     parts = []
     if process := status.process:
@@ -48,7 +48,7 @@ def _upstream(name: str, upstream: UpstreamStatus, health: Health) -> list[str]:
 
 
 def _heard(upstream: UpstreamStatus) -> list[str]:
-    """What the other master reads, which is what can be served."""
+    """The blocks that the other master reads: only these can be served."""
     rows = [["unit", "is read", "every", "age", "requests", "no answer"]]
     for number, unit in upstream.units.items():
         for block in unit.blocks:
@@ -78,7 +78,7 @@ def _downstream(name: str, downstream: DownstreamStatus, health: Health) -> list
 
 
 def _origin(unit: ServedStatus) -> str:
-    """Where a unit comes from; a derived one is made from others, and perhaps from numbers of the user."""
+    """The origin of a unit; for a derived one its sources, and the registers that the user wrote."""
     made_from = ", ".join(dict.fromkeys(each.origin for each in unit.inputs))
     stated = f"; your own: {', '.join(unit.stated)}" if unit.stated else ""
     return f"{unit.origin} = {made_from}{stated}" if made_from else unit.origin

@@ -1,4 +1,4 @@
-"""The status as a log: a line when it changes."""
+"""Print the status as a log: a line for each change."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ WORDS = {FRESH: "all is well", DEGRADED: "degraded", NOTHING_SERVED: "nothing se
 
 
 def changes(look: Callable[[], Status]) -> Iterator[str]:
-    """Give a line for the status now, and for each change of what is wrong; without end."""
+    """Yield a line for the current status, and one whenever the troubles change; endless."""
     before = None
     while True:
         health = look().health
@@ -25,5 +25,5 @@ def changes(look: Callable[[], Status]) -> Iterator[str]:
 
 
 def _wrong(health: Health) -> tuple:
-    """What is wrong, without for how long."""
+    """The troubles, without their durations."""
     return health.code, *((each.about, each.cause) for each in health.found if each.severity != NOTE)
