@@ -123,6 +123,11 @@ class Splitter:
         said = profile.said(latest_answers(mirror, origin.reads or profile.reads))
         return {register.name: each.value for register, each in said.items()}
 
+    def expect_check(self, port: int) -> None:  # any thread
+        """Who is about to ask a server from this port of this machine only looks whether that serves; it is no master."""
+        for server in self.servers:
+            server.checks.expect(port)
+
     def run(self, attend: Callable[[Status], None] | None = None, name: str | Path | None = None) -> None:
         """Serve until SIGINT, SIGTERM or SIGHUP: the last line of a script.
 
@@ -149,7 +154,7 @@ class Splitter:
         notifier = Notifier()
         with signals_held(), ExitStack() as stack:
             topology = self._topology if is_script else None
-            instance = stack.enter_context(Instance(config, topology)) if config else None
+            instance = stack.enter_context(Instance(config, topology, self.expect_check)) if config else None
             self._current.process = instance.process if instance else None
 
             def look_around() -> None:

@@ -11,11 +11,12 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from softsplit import clock
 from softsplit.commands.doctor import ports
 from softsplit.commands.doctor.devices import examine_device
 from softsplit.commands.doctor.doctor import examine
@@ -26,11 +27,14 @@ from softsplit.commands.status import status
 from softsplit.config.line import Line
 from softsplit.config.loader import load_config
 from softsplit.config.url import parse_url
+from softsplit.downstream.servers.checks import WITHIN, Checks
 from softsplit.errors import ConfigError
 from softsplit.install.rights import Rights, rights_of_cron
 from softsplit.install.service import Order, finish, put_in_place
 from softsplit.profiles import load_profile
 from softsplit.protocol import adu
+from softsplit.protocol.blocks import Block
+from softsplit.protocol.functions import Table
 from softsplit.transport.serialport import Adapter
 from tests.support import (
     SLOWNESS,
@@ -44,7 +48,9 @@ from tests.support import (
     simulated_gateway,
     until,
 )
+from softsplit.upstream.clients.choice import client_for
 from tests.support.bus import Bus, HangUp
+from tests.support.waiting import Clock
 
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 METER = '[[block]]\nname = "powers"\naddress = 0x5B00\ncount = 62\nevery = 0.3\n'
@@ -641,6 +647,44 @@ def test_a_configuration_that_changed_since_the_start_is_noted_and_what_is_not_s
     assert line_of(lines, "has changed").endswith(
         f"has changed since process {house.child.process.pid} was started, which does not know it")
     assert "restart the process, so that it knows the configuration" in line_of(lines, "wrong victron: unit 55: exception 0x0A")
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp", "rtuovertcp"])
+def test_what_doctor_asks_a_running_splitter_counts_as_no_master(tmp_path, kind):
+    """Not even where it asks for what is not served; whoever else asks from here is one, as ever."""
+    port = free_port()
+    served = f'[downstream.own]\nurl = "{kind}://127.0.0.1:{port}"\n' + ('allow = ["127.0.0.0/8"]\n' if kind == "udp" else "")
+    with ScriptedGateway(good_answer) as gateway:
+        config = configured(tmp_path, str(gateway.url), units=(100,), downstream=served)
+        with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
+            until(lambda: [each for each in status.read_status(config).downstreams.values() if each.units["100"].fresh])
+            config.write_text(config.read_text() + 'units = { 100 = "meters/100", 55 = "meters/100" }\n')
+            for _ in range(3):
+                lines = told(config)
+                assert line_of(lines, "own: unit 55: exception 0x0A" if kind != "rtuovertcp" else "own: unit 55 does not answer")
+                assert line_of(lines, f"own: {kind}://127.0.0.1:{port} serves 1 unit, within ")
+            with closing(client_for(parse_url(f"{kind}://127.0.0.1:{port}", (kind,)), 2.0)) as master:
+                master.read(100, Block(Table.HOLDING_REGISTERS, 0x5B00, 2), 2.0)
+            found = until(lambda: (own := status.read_status(config).downstreams["own"]).requests and own)
+            assert {name: each.requests for name, each in found.masters.items()} == {"127.0.0.1": 1} and not found.unserved
+            assert not status.read_status(config).health.found and "a master" not in child.log()
+
+
+def test_only_who_asks_from_this_machine_and_from_the_port_that_was_told_is_a_check(clock_that_stands):
+    checks = Checks()
+    assert not checks.is_one(40000, is_from_here=True)
+    checks.expect(40000)
+    assert checks.is_one(40000, is_from_here=True)
+    assert not checks.is_one(40000, is_from_here=False) and not checks.is_one(40001, is_from_here=True)
+    clock_that_stands.now += WITHIN + 1
+    assert not checks.is_one(40000, is_from_here=True)
+
+
+@pytest.fixture
+def clock_that_stands(monkeypatch):
+    now = Clock()
+    monkeypatch.setattr(clock, "now", now)
+    return now
 
 
 def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):

@@ -16,8 +16,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from softsplit.commands.doctor.running import Troubles, examine_downstreams
 from softsplit.commands.shared.route import find_route, require_free
 from softsplit.commands.status.status import read_status
+from softsplit.config.loader import load_config
 from softsplit.config.url import parse_url
 from softsplit.daemon import lock, status
 from softsplit.daemon.directories import key_of, open_place, own_places
@@ -213,6 +215,15 @@ def test_a_process_of_a_user_who_does_not_count_is_none(place, tmp_path):
             assert process.pid == os.getpid()
 
 
+def hide_as_check(tell, config: Path, topology) -> None:
+    """Tell the process that a check comes; then whom doctor has not asked, and whether all else is well."""
+    with Process.that_runs(config) as process:
+        can_tell = process.expects_check(40000, 1.0)
+    found = list(examine_downstreams(topology, read_status(config), Troubles(read_status(config)), config))
+    unasked = [each.text.partition(":")[0] for each in found if "was not asked; only root and the user" in each.text]
+    tell((can_tell, unasked, all(not each.is_wrong for each in found)))
+
+
 @as_root
 def test_other_users_see_how_it_is_by_the_status_file(place, gateway, tmp_path):
     config = configured(tmp_path, gateway)
@@ -224,6 +235,9 @@ def test_other_users_see_how_it_is_by_the_status_file(place, gateway, tmp_path):
     assert "nothing runs" in seen()["summary"]
     with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child:
         until(lambda: seen()["code"] == 0)
+        with as_nobody(hide_as_check, config, load_config(config)) as told:
+            assert told() == (False, ["victron"], True), "nobody else can tell that it is no master, so doctor does not ask"
+        assert not read_status(config).downstreams["victron"].masters
         child.process.kill()
         child.process.wait()
         file = place / key_of(config) / "status.json"

@@ -4,6 +4,7 @@ import errno
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +27,15 @@ class Instance:
     read-only, only the status file is missing until that has ended. Raises AlreadyRunning.
     """
 
-    def __init__(self, config: Path, topology: Topology | None = None):
+    def __init__(self, config: Path, topology: Topology | None = None,
+                 expect_check: Callable[[int], None] = lambda port: None):
         self._config = Path(os.path.realpath(config))
         self.process = this_process(self._config)
         self._files = Condition(TokenBucket(), well_at_first=True)
         self._topology = topology
         self._wiring_in: Directory | None = None  # where the topology was written
         self._status_in: Directory | None = None  # where the status was written
-        self._presence = Presence(self._config)
+        self._presence = Presence(self._config, expect_check)
 
     def attend(self, report: Status) -> None:
         """Check that the state directory is still ours, write `status.json`, and beat. For the main thread."""

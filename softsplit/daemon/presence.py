@@ -24,6 +24,10 @@ of its user).
 **Whether it is alive.** Whoever connects is told how long ago the main thread called `beats()`. Before the
 first call the process is starting, and they wait. A process hangs when it takes, or tells, more than HUNG.
 
+**A check.** Who connects from an address "softsplit check PORT" and some hexadecimal digits, without a path
+(unix(7), abstract), says that it is about to ask a server of the process from that TCP or UDP port of this machine, and
+is no master. The answer comes when the servers know it. Only its owner and root can say so.
+
 **Where.** The first usable one of `own_places`. A service, cron and a person have different ones; so all of
 them are searched, before and after one is taken. With systemd, softsplit@NAME has /run/softsplit-NAME; with
 DynamicUser= the directory goes with the service. A socket in the file system is found from every network
@@ -37,6 +41,7 @@ process has started meanwhile, only one of them gets the ports, and the log of t
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,7 +55,7 @@ from softsplit.daemon.directories import (
     own_places,
 )
 from softsplit.daemon.lock import locked
-from softsplit.daemon.process import HUNG, SOCKET, Process
+from softsplit.daemon.process import CHECK, HUNG, SOCKET, Process
 from softsplit.daemon.status import STATUS
 from softsplit.daemon.wiring import WIRING
 from softsplit.errors import AlreadyRunning
@@ -65,11 +70,13 @@ SHORT = 0.02  # s
 class Presence(Worker):
     """Listens on the socket of the process that runs `config`. Raises AlreadyRunning when another runs it.
 
-    `state` is its state directory, if it got one; `cause` says why not.
+    `state` is its state directory, if it got one; `cause` says why not. `expect_check` is told from which port a
+    check is about to come.
     """
 
-    def __init__(self, config: Path):
+    def __init__(self, config: Path, expect_check: Callable[[int], None] = lambda port: None):
         super().__init__("presence")
+        self._expect_check = expect_check
         self._config = Path(os.path.realpath(config))
         self._key = key_of(config)
         self._beat = clock.now(), False  # the latest, and whether there is a status
@@ -150,12 +157,14 @@ class Presence(Worker):
             self.pause(TICK)
             return
         try:
-            peer, _ = listener.accept()
+            peer, name = listener.accept()
         except TimeoutError:
             return
         except OSError:  # no descriptor is left, or the main thread has taken another place
             self.pause(SHORT)
             return
+        if isinstance(name, bytes) and (check := CHECK.fullmatch(name)):
+            self._expect_check(int(check[1]))
         beat, has_status = self._beat
         age = clock.now() - max(beat, self._awake_since)
         with peer, suppress(OSError):

@@ -22,6 +22,7 @@ SOCKET = "socket"  # in a state directory
 HUNG = 30.0  # s without an answer, after which a process has hung
 ANSWER = re.compile(rb"(\d{1,9}\.\d) (status|-)\n")
 LONGEST_ANSWER = 64  # bytes
+CHECK = re.compile(rb"\0softsplit check (\d{1,5}) [0-9a-f]{16}")  # the address from which a check is told
 PEER = struct.Struct("3i")  # process, user, group: struct ucred of unix(7)
 SO_PEERPIDFD = 77  # Linux 6.5; <asm-generic/socket.h>
 
@@ -140,6 +141,20 @@ class Process:
                 raise Gone(f"{self} has ended")
             data += more
         return data
+
+    def expects_check(self, port: int, patience: float) -> bool:
+        """Tell it that a check, which is no master, is about to ask one of its servers from a port of this machine.
+
+        Return whether it knows that now; it does not where only another user may tell, or an earlier version runs.
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            try:
+                sock.bind(b"\0softsplit check %d %s" % (port, os.urandom(8).hex().encode()))
+                sock.setblocking(False)
+                sock.connect(self.state.address(SOCKET))
+                return bool(ANSWER.fullmatch(self._receive(sock, patience)))
+            except (OSError, SoftsplitError):
+                return False
 
     def status(self) -> Status:
         """Return its status. Raises Unreadable."""

@@ -1,6 +1,7 @@
 """The databank of one server: its mirrors, and a log line for each kind of refused request."""
 
 import logging
+from copy import copy
 from collections.abc import Mapping
 from concurrent.futures import Future
 
@@ -8,7 +9,7 @@ from modbus_tk import modbus
 
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.unserved import Unserved
-from softsplit.logs.conditions import TokenBucket
+from softsplit.logs.conditions import ClosedBucket, TokenBucket
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.pdu import SILENCE
@@ -37,6 +38,13 @@ class Databank(modbus.Databank):
         self.unserved = Unserved(name, self._slaves, question)
         self._refused: set[str] = set()
         self._bucket = TokenBucket(burst=20)
+
+    def unseen(self) -> "Databank":
+        """The same for a check of our own: of what that asks nothing is counted or logged."""
+        found = copy(self)
+        found._bucket = ClosedBucket()
+        found.unserved = Unserved(self._name, self._slaves, bucket=found._bucket)
+        return found
 
     @property
     def mirrors(self) -> dict[int, Answering]:

@@ -26,7 +26,7 @@ class Unserved:
     `question` asks what may be wrong when bytes come that are no request.
     """
 
-    def __init__(self, name: str, units: Collection[int], question: str = ""):
+    def __init__(self, name: str, units: Collection[int], question: str = "", bucket: TokenBucket | None = None):
         self.units = units
         self.stray_bytes = 0
         self._name = name
@@ -34,7 +34,7 @@ class Unserved:
         self._asked: dict[int, tuple[int, float]] = {}  # how often, and when last, by unit
         self._elsewhere: set[int] = set()  # units that answer, so others on the line serve them
         self._told: set[int] = set()
-        self._bucket = TokenBucket(burst=20)
+        self._bucket = bucket or TokenBucket(burst=20)
         self._is_told_garbled = False
         self._strays = self._stray_since_frame = 0
         self._strayed_at = float("-inf")

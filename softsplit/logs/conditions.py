@@ -60,6 +60,13 @@ class TokenBucket:
                 log.log(level, "%s", "; ".join(each.told() for each in told))
 
 
+class ClosedBucket(TokenBucket):
+    """Lets no line into the log."""
+
+    def take(self, reserve: int = RESERVE) -> bool:
+        return False
+
+
 class Condition:
     """A state that is well or in trouble: each change is logged once, within the limit of the bucket.
 

@@ -13,8 +13,8 @@ class DatagramWire(SocketWire):
     That can only be seen when nothing listens at the peer's port, after something was sent to it.
     """
 
-    def __init__(self, url: Url, timeout: float):
-        super().__init__(url, timeout)
+    def __init__(self, url: Url, timeout: float, tell_port: names.TellPort | None = None):
+        super().__init__(url, timeout, tell_port=tell_port)
         self.addresses = 1  # of the host, as far as known; one is used until `take_next_address()`
         self._turn = 0
 
@@ -25,6 +25,7 @@ class DatagramWire(SocketWire):
         family, _, _, _, address = found[self._turn % len(found)]
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
+            names.bind_and_tell(sock, self._tell_port)
             sock.connect(address)
         except OSError:
             sock.close()

@@ -7,11 +7,13 @@ import errno
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
 from softsplit import clock
 
+TellPort = Callable[[int], object]  # told a local port before it is used
 LATE_ANSWER_FOR = 10.0  # s for which a late answer is kept for the next look-up
 NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
@@ -66,7 +68,14 @@ def addresses(host: str, port: int, timeout: float) -> list[tuple]:
                 del _lookups[host, port]
 
 
-def connect(host: str, port: int, timeout: float) -> socket.socket:
+def bind_and_tell(sock: socket.socket, tell_port: TellPort | None) -> None:
+    """Tell from which port a socket is about to connect, if anybody wants to know it before."""
+    if tell_port:
+        sock.bind(("", 0))
+        tell_port(sock.getsockname()[1])
+
+
+def connect(host: str, port: int, timeout: float, tell_port: TellPort | None = None) -> socket.socket:
     """Return a TCP connection to a host. Raises OSError.
 
     The look-up takes up to `timeout` seconds; then connecting takes up to as long, for all addresses together.
@@ -77,6 +86,7 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
         sock = socket.socket(family, kind, proto)
         try:
             sock.settimeout(max(0.001, (end - clock.now()) / left))
+            bind_and_tell(sock, tell_port)
             sock.connect(address)
             return sock
         except OSError:

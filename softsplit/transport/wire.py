@@ -12,6 +12,7 @@ from softsplit.transport.serialport import PIECE, Adapter, cause
 
 KEEPALIVE = 30  # s of silence until the kernel probes the peer, and between probes
 UNANSWERED = 3  # probes, after which the connection is lost
+TellPort = names.TellPort
 AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: closing drops unsent bytes, which would come too late
 
 
@@ -21,15 +22,16 @@ class SocketWire:
     certificate = ""  # the problem of our own, if it has one
     piece = PIECE
 
-    def __init__(self, url: Url, timeout: float, keepalive: int = KEEPALIVE):
+    def __init__(self, url: Url, timeout: float, keepalive: int = KEEPALIVE, tell_port: TellPort | None = None):
         self._address = url.host, url.port
         self._timeout = timeout
         self._keepalive = keepalive
+        self._tell_port = tell_port
         self._sock: socket.socket | None = None
 
     def open(self) -> None:
         """Connect, after a look-up of the host; each may take as long as the time-out."""
-        self._sock = names.connect(*self._address, self._timeout)
+        self._sock = names.connect(*self._address, self._timeout, self._tell_port)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._keepalive)

@@ -62,7 +62,7 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
         yield from _held(topology, look, rights, troubles, root)
         yield from examine_upstreams(topology, status, troubles)
         yield from _plan(topology)
-        yield from examine_downstreams(topology, status, troubles)
+        yield from examine_downstreams(topology, status, troubles, config)
     else:
         yield note("no splitter runs it now, so doctor tries its ports, devices and wires")
         fit_upstreams = yield from _free(topology, look, rights)

@@ -1,6 +1,8 @@
 """Check a running splitter by its status and its servers, without touching a wire."""
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from softsplit import clock
@@ -11,6 +13,7 @@ from softsplit.config.topology import Topology
 from softsplit.config.upstream import Upstream
 from softsplit.config.url import Url
 from softsplit.daemon.health import figures
+from softsplit.daemon.process import Process
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.trouble import TROUBLE, Trouble
 from softsplit.daemon.troubles.upstreams import describe_load
@@ -75,12 +78,16 @@ def examine_upstreams(topology: Topology, status: Status, troubles: Troubles) ->
             yield from _upstream(upstream, report)
 
 
-def examine_downstreams(topology: Topology, status: Status, troubles: Troubles) -> Iterator[Finding]:
+def examine_downstreams(topology: Topology, status: Status, troubles: Troubles, config: Path) -> Iterator[Finding]:
     """Give what a running splitter knows of its masters, then what its servers answer."""
-    for downstream in topology.downstreams:
-        yield from troubles.of(downstream.name)
-        if server := status.downstreams.get(downstream.name):
-            yield from _downstream(downstream, server)
+    process = Process.that_runs(config)
+    with process or nullcontext():
+        for downstream in topology.downstreams:
+            yield from troubles.of(downstream.name)
+            if server := status.downstreams.get(downstream.name):
+                yield from _downstream(downstream, server)
+                if server.is_serving and downstream.access and not server.url.is_serial:
+                    yield from _ask_server(downstream, server, process)
 
 
 def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
@@ -128,24 +135,25 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")
         yield note(f"{who}: no master has asked yet; {cure}")
-    if downstream.access and not report.url.is_serial:
-        yield from _ask_server(downstream, report)
 
 
-def _ask_server(downstream: Downstream, report: DownstreamStatus) -> Iterator[Finding]:
-    """Ask a server as a master would, unless that would cost a master its connection."""
+def _ask_server(downstream: Downstream, report: DownstreamStatus, process: Process | None) -> Iterator[Finding]:
+    """Ask a server as a master would, unless that would cost a master its connection, or count as one."""
     url = here(report.url)
     stale = {number for number, unit in report.units.items() if unit.stale}
-    if obstacle := obstacle_at(downstream, url, len(report.connections)):
+    if not (process and process.is_certain):
+        yield note(f"{downstream.name}: {url} was not asked; only root and the user of the process can do that without "
+                   "counting as a master")
+    elif obstacle := obstacle_at(downstream, url, len(report.connections)):
         yield note(f"{downstream.name}: {obstacle}")
     else:
-        yield from _ask_units(downstream, url, stale)
+        yield from _ask_units(downstream, url, stale, process)
 
 
-def _ask_units(downstream: Downstream, url: Url, stale: set[str]) -> Iterator[Finding]:
+def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Process) -> Iterator[Finding]:
     """Read each unit; that a master gets nothing of a `stale` one is among the troubles, with its cause."""
     latencies = []
-    client = client_for(url, SERVER_TIMEOUT)
+    client = client_for(url, SERVER_TIMEOUT, tell_port=partial(process.expects_check, patience=SERVER_TIMEOUT))
     try:
         probes = [(served.unit, served.origin.probe) for served in downstream.served]
         probes += [(served.unit, served.derived.probe) for served in downstream.derived]

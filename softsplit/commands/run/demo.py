@@ -68,7 +68,7 @@ def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) ->
         gateway.open()
         topology = _wiring(gateway.url, port, str(adapter))
         splitter = Splitter(topology)
-        instance = ending.enter_context(Instance(CONFIG, topology))
+        instance = ending.enter_context(Instance(CONFIG, topology, splitter.expect_check))
 
         def build() -> list[Worker]:
             splitter.open()

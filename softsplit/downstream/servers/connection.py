@@ -39,6 +39,7 @@ class Connection:
         self.counters = MasterCounters()  # of its master, which may have other connections
         self.events = EVENT_READ
         self.is_preferred = False
+        self.is_check = False  # of our own, and no master
         self.asked_at = clock.now()  # when its latest whole request came; at first: when it connected
         self._databank = databank
         self._mirrors = databank.mirrors

@@ -26,6 +26,13 @@ class Datagram:
     def host(self) -> str:
         return self.peer[0]
 
+    @property
+    def is_from_here(self) -> bool:
+        """Whether it was sent from the address to which it came."""
+        own = self.source[2] if self.source else b""
+        family, place = (socket.AF_INET6, slice(16)) if ":" in self.host else (socket.AF_INET, slice(4, 8))
+        return socket.inet_pton(family, self.host.partition("%")[0]) == own[place]
+
 
 class DatagramSocket:
     """A socket bound to a url, which does not block. Raises OSError when it cannot be had."""

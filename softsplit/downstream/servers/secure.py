@@ -137,8 +137,8 @@ class SecureServer(TcpServer):
             raise DownstreamError(f"{self.label}: {error.what}") from error
         super().open()
 
-    def connect(self, sock: socket.socket, peer: str) -> SecureConnection:
-        connection = SecureConnection(sock, self.databank, self._resume, peer, self)
+    def connect(self, sock: socket.socket, peer: str, databank: Databank) -> SecureConnection:
+        connection = SecureConnection(sock, databank, self._resume, peer, self)
         self.handshakes[connection] = None
         if len(self.handshakes) > MOST_HANDSHAKES:
             self._drop(next(iter(self.handshakes)))

@@ -13,6 +13,7 @@ from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import DownstreamStatus, Reporter, ServedStatus
+from softsplit.downstream.servers.checks import Checks
 from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import DownstreamError
 from softsplit.logs.bugs import BugLog
@@ -69,6 +70,7 @@ class Server(Worker):
         self.url = url
         self.databank = databank
         self.masters = Masters()
+        self.checks = Checks()
         self._reporter = Reporter(self.masters, size_of(databank.mirrors))
         self.label = name
         self._is_named = name != str(url)

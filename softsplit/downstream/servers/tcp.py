@@ -114,7 +114,7 @@ class TcpServer(Server, ModbusTkTcpServer):
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
         connections = (ConnectionStatus(peer=each.peer, open_for=round(now - each.opened_at, 1),
                                         idle_for=round(now - each.asked_at, 1), requests=each.requests)
-                       for each in tuple(self.connections))
+                       for each in tuple(self.connections) if not each.is_check)
         return replace(super().report(units, now), connections=tuple(connections),
                        refused_peers=dict(self._door.refused), crowded=self._crowded)
 
@@ -218,13 +218,15 @@ class TcpServer(Server, ModbusTkTcpServer):
         host, port = peer[:2]
         try:
             set_options(sock)
-            connection = self.connect(sock, show_address(host, port))
+            is_check = self.checks.is_one(port, is_from_here=sock.getsockname()[0] == host)
+            connection = self.connect(sock, show_address(host, port), self.databank.unseen() if is_check else self.databank)
         except OSError as error:
             log.debug("%s: connection lost: %s", self.label, error)
             sock.close()
             return
-        connection.is_preferred = self._door.prefers(host)
-        connection.counters = self.masters.meet(host)
+        connection.is_preferred, connection.is_check = self._door.prefers(host), is_check
+        if not is_check:
+            connection.counters = self.masters.meet(host)
         self._connections[connection.sock.fileno()] = connection
         try:
             self.selector.register(connection.sock, connection.events, connection)
@@ -232,9 +234,9 @@ class TcpServer(Server, ModbusTkTcpServer):
             log.debug("%s: connection lost: %s", self.label, error)
             self._drop(connection)
 
-    def connect(self, sock: socket.socket, peer: str) -> Connection:
+    def connect(self, sock: socket.socket, peer: str, databank: Databank) -> Connection:
         """Return what serves a master on this socket. Raises OSError when it has gone again."""
-        return self.connection_class(sock, self.databank, self._resume, peer)
+        return self.connection_class(sock, databank, self._resume, peer)
 
     def _resume(self, connection: Connection) -> None:  # any thread
         self._resumable.append(connection)

@@ -141,23 +141,25 @@ class UdpServer(Server):
         if known and (known in self._awaited or now - known.at < TWICE_WITHIN):
             self._repeat(known)
             return
-        self.databank.unserved.frame()
-        asked = Asked(datagram, now, self.masters.know(datagram.host))
+        is_check = self.checks.is_one(datagram.peer[1], datagram.is_from_here)
+        databank = self.databank.unseen() if is_check else self.databank
+        databank.unserved.frame()
+        asked = Asked(datagram, now, MasterCounters() if is_check else self.masters.know(datagram.host))
         if asked.pdu[0] not in PLAIN_READS:
             self._known[key] = asked
         asked.counters.count_request(datagram.data[6], asked.pdu)
-        answer = self._look_up(datagram, asked.pdu)
+        answer = self._look_up(datagram, asked.pdu, databank)
         if isinstance(answer, bytes):
             self._reply(asked, answer, now)
         else:
             self._awaited[asked] = answer
             answer.add_done_callback(lambda _: self._call(asked))
 
-    def _look_up(self, datagram: Datagram, pdu: bytes) -> bytes | Future:
+    def _look_up(self, datagram: Datagram, pdu: bytes, databank: Databank) -> bytes | Future:
         """Return the answer PDU, or its future."""
         if len(self._awaited) >= MOST_AWAITED:
             return exception_pdu(pdu[0], BUSY[-1])
-        return self.databank.answer(datagram.data[6], pdu, show_address(*datagram.peer[:2]))
+        return databank.answer(datagram.data[6], pdu, show_address(*datagram.peer[:2]))
 
     def _call(self, asked: Asked) -> None:  # any thread
         asked.came_at = clock.now()

@@ -19,7 +19,7 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import UNTOLD, Question
-from softsplit.transport.wire import SerialWire, SocketWire
+from softsplit.transport.wire import SerialWire, SocketWire, TellPort
 from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.foreign import ForeignTraffic
@@ -45,9 +45,9 @@ class RtuClient(Client, RtuMaster):
     tells_late = False
 
     def __init__(self, url: Url, timeout: float, line: Line | None = None, request_gap: float = 0.0,
-                 unit_bytes: int = 1, **others):
+                 unit_bytes: int = 1, tell_port: TellPort | None = None, **others):
         Master.__init__(self, timeout)
-        wire = SerialWire(url, line) if line else SocketWire(url, timeout)
+        wire = SerialWire(url, line) if line else SocketWire(url, timeout, tell_port=tell_port)
         silence = adu.frame_silence(line.baudrate, line.mode) if line else 0.0
         self._quiet, self._join = max(QUIET, silence), max(QUIET, silence) if line else adu.STREAM_JOIN
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)

@@ -10,7 +10,7 @@ from softsplit.protocol import pdu
 from softsplit.protocol.pdu import Question
 from softsplit.security.identity import Identity
 from softsplit.transport.securewire import SecureWire
-from softsplit.transport.wire import SocketWire
+from softsplit.transport.wire import SocketWire, TellPort
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.queries import NumberedQuery
@@ -31,9 +31,10 @@ class TcpClient(Client, TcpMaster):
     gateway: GatewayWait
 
     def __init__(self, url: Url, timeout: float, answers: Answers = Answers(),
-                 identity: Identity | None = None, **delays):
+                 identity: Identity | None = None, tell_port: TellPort | None = None, **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
-        Client.__init__(self, url, SecureWire(url, timeout, identity) if identity else SocketWire(url, timeout), **delays)
+        wire = SecureWire(url, timeout, identity) if identity else SocketWire(url, timeout, tell_port=tell_port)
+        Client.__init__(self, url, wire, **delays)
         self.gateway = GatewayWait(timeout)
         self._frames = Frames()
         self._answers = answers

@@ -16,6 +16,7 @@ from softsplit.errors import BadAnswer, NoAnswer, Unreachable, WrongUnit
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.pdu import Question
 from softsplit.transport.datagrams import DatagramWire
+from softsplit.transport.wire import TellPort
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.queries import NumberedQuery
 from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Sent
@@ -32,9 +33,10 @@ class UdpClient(Client, TcpMaster):
     The answer to either is taken, as one to what was asked at the time when that was sent. All else is sent once.
     """
 
-    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), **delays):
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), tell_port: TellPort | None = None,
+                 **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
-        self._datagrams = DatagramWire(url, timeout)
+        self._datagrams = DatagramWire(url, timeout, tell_port)
         Client.__init__(self, url, self._datagrams, **delays)
         self._answers = answers
         self._latest_id = randrange(IDS)  # whose answers an earlier process may have asked for is not known

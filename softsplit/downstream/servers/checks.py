@@ -1,0 +1,26 @@
+"""Who asks a server is a check of our own, "softsplit doctor", and no master.
+
+It says so beforehand, by way of the presence of the process, which only its user and root can use: from which port of
+this machine it is about to ask. Nobody else can have that port meanwhile.
+"""
+
+from softsplit import clock
+from softsplit.bounded import BoundedDict
+
+MOST_EXPECTED = 100  # ports
+WITHIN = 10.0  # s in which a check connects, or asks by datagrams
+
+
+class Checks:
+    """The checks that one server expects."""
+
+    def __init__(self) -> None:
+        self._until: BoundedDict[int, float] = BoundedDict(MOST_EXPECTED)  # by port
+
+    def expect(self, port: int) -> None:  # presence thread
+        """From this port of this machine a check comes."""
+        self._until[port] = clock.now() + WITHIN
+
+    def is_one(self, port: int, is_from_here: bool) -> bool:  # server thread
+        """Whether who asks from a port is a check; it is so only if this machine asks itself."""
+        return is_from_here and clock.now() <= self._until.get(port, 0.0)
