@@ -9,6 +9,7 @@ import pytest
 
 from softsplit import Downstream, Unit, Upstream, clock
 from softsplit.commands.check.wiring import draw
+from softsplit.commands.scan.examiner import Examiner
 from softsplit.commands.scan.prober import Prober
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import simulated_server
@@ -192,7 +193,7 @@ def test_a_simulated_device_names_itself_and_scan_tells():
     server = simulated_server(KNOWN, (1,), parse_url("udp://127.0.0.1:0", ("udp",), 0))
     server.open()
     with running(server), Prober(server.url, 2.0 * SLOWNESS) as prober:  # as scan does
-        assert dict(prober.examine(1, []).named) == {"vendor": "ACME", "product": "M2", "revision": "1.0"}
+        assert dict(Examiner(prober).examine(1, []).named) == {"vendor": "ACME", "product": "M2", "revision": "1.0"}
 
 
 @pytest.mark.parametrize("asked, answer", [

@@ -46,6 +46,7 @@ class Poller(Worker):
         self._upstream = upstream
         self._client = client_of(upstream, connect_delay=upstream.connect_delay, request_gap=upstream.gap,
                                  pause=self.pause)
+        self._client.lets_gateway_finish = True
         self._reads = {unit.unit: unit.reads for unit in units}
         self._client.keep_shape = {(unit.unit, read_question(block).pdu)
                                    for unit in units for block in unit.profile.alone}

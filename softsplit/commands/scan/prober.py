@@ -1,23 +1,18 @@
 """Ask a unit id whether a unit is there and what it is, without writing."""
 
 import time
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from math import inf
 
 from softsplit import clock
 from softsplit.commands.shared.reader import late_answer
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, NoAnswer, Refused, Unreachable, UpstreamError
-from softsplit.printable import printable
-from softsplit.profiles import Identify, Named, Profile
-from softsplit.profiles.identify import OBJECTS
 from softsplit.protocol import adu, pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import Question
-from softsplit.protocol.values import Value
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 
@@ -27,32 +22,13 @@ PAUSE = 0.02  # s between an answer and the next request, at least
 TRIES = 2  # of a question whose answer comes damaged
 ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
 LONGEST_OFF = 3.4  # time-outs in which a gateway is done with a unit that is off; usual are 1 to 3 s
-MOST_IN_VAIN = 3  # units for which it is waited so long before anybody has answered
+JITTER = 0.03  # s by which answers of one unit differ, and more
+HELD_MARGIN = 1.05  # times what was measured
 LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
 
 
 class Absent(NoAnswer):
     """The gateway answers in place of a unit: it is not there."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A unit that answers: the profile it is recognised by, because `said` is what such a device says.
-
-    It calls itself what `named` says: vendor, product, revision; and it answered to this `function`.
-    """
-
-    unit: int
-    profile: Profile | None = None
-    said: Value | None = None
-    named: tuple[tuple[str, str], ...] = ()
-    function: int = PROBE.function
-
-    def __str__(self) -> str:
-        said = f'"{self.said}"' if isinstance(self.said, str) else str(self.said)
-        what = f"{self.profile.title or self.profile.name}, says {said}" if self.profile else "unknown device"
-        odd = (f"answers function {self.function}",) if self.function != PROBE.function else ()
-        return printable("; ".join((what, *odd, *(f'{name} "{text}"' for name, text in self.named))))
 
 
 class Prober:
@@ -65,13 +41,15 @@ class Prober:
 
     def __init__(self, url: Url, timeout: float, line: Line | None = None, gap: float = 0.0):
         self._character = adu.character_time(line.baudrate, line.mode) if line else 0.0
+        self._quiet = max(adu.JOIN, adu.frame_silence(line.baudrate, line.mode)) if line else 0.0  # s after silence
         self._timeout = timeout
         self._url = url
-        self._names: dict[int, dict[str, str]] = {}  # what each unit calls itself
         self._client = client_for(url, self._time(PROBE), line, request_gap=max(PAUSE, gap))
+        self._client.lets_gateway_finish = True
         self.there: int | None = None  # a unit that answers
-        self._in_vain = 0  # units for which was waited long
-        self.is_sure = False  # whether the gateway was done with the unit that was asked last
+        self.waited = inf  # s, for the unit that was asked last, if nobody said that it is not there
+        self._usual = inf  # s, the fastest answer of that one
+        self._held_up, self._was_held_up = 0.0, False  # s for which silent units hold up the gateway; the last one did
 
     def __enter__(self):
         return self
@@ -85,14 +63,16 @@ class Prober:
 
     def ask(self, unit: int, question: Question) -> bytes | None:
         """Return what a unit answers to a question, as `probe` does."""
-        self.is_sure = True
+        self.waited = inf
         try:
             answer = self._ask(unit, question)
         except Absent:
             return None
         except NoAnswer:
+            self.waited = clock.now() - self._client.asked_at
             return self._late_word(unit, question)
-        self.there = unit if self.there is None else self.there
+        if self.there is None:
+            self.there, self._usual = unit, clock.now() - self._client.asked_at
         return answer
 
     @property
@@ -101,28 +81,42 @@ class Prober:
         gateway = self._client.gateway
         return gateway is not None and gateway.says_off_after is not None
 
+    @property
+    def off_takes(self) -> float:
+        """Seconds for which the gateway is busy with a unit that is not there, as far as it has shown that."""
+        gateway = self._client.gateway
+        return max(self._held_up, (gateway.says_off_after or 0.0) if gateway else 0.0)
+
     def _late_word(self, unit: int, question: Question) -> bytes | None:
         """Wait until a gateway is done with a silent unit; return what that said after all.
 
-        It is done when it says so, or when it answers for another one. Where it does neither, not everybody
-        is waited for.
+        It is done when it says so, or when it answers for another one.
         """
         if self._client.gateway is None:
             return None
-        longest = LONGEST_OFF * self._timeout
-        if self.there is not None and not self.has_heard_gateway:
-            with suppress(UpstreamError):
-                self._client.ask(self.there, PROBE, longest)
-        elif self.has_heard_gateway or self._in_vain < MOST_IN_VAIN:
-            self._client.await_late(longest)
-        else:
-            self.is_sure = False
-            return None
+        if self.has_heard_gateway:
+            self._client.await_late(LONGEST_OFF * self._timeout)
+        elif self.there is not None:
+            self._try_out(self.there)
         answers = self._client.take_late_answers()
         late = next((each for each in answers if each.question == question and each.unit == unit), None)
-        self._in_vain += late is None and self.there is None
-        return late.answer if late and late.answer is not None else None if late is None or late.own_exception is None \
-            else pdu.exception_pdu(question.function, late.own_exception)
+        if late is None or late.answer is not None:
+            return late.answer if late else None
+        return None if late.own_exception is None else pdu.exception_pdu(question.function, late.own_exception)
+
+    def _try_out(self, there: int) -> None:
+        """Ask a unit that answers, which shows whether the silent one before still holds up the gateway.
+
+        Twice in a row that is no accident, and from then on a silent unit gets all that time.
+        """
+        with suppress(UpstreamError):
+            self._client.ask(there, PROBE, LONGEST_OFF * self._timeout)
+        took = clock.now() - self._client.asked_at
+        self._usual = min(self._usual, took)
+        is_held_up = took > 2 * self._usual + JITTER
+        if is_held_up and self._was_held_up:
+            self._held_up = max(self._held_up, HELD_MARGIN * (self.waited + took))
+        self._was_held_up = is_held_up
 
     def ask_otherwise(self, unit: int) -> str:
         """Ask a unit in the other dialect, or a web server; say who answers, or nothing."""
@@ -143,57 +137,7 @@ class Prober:
         """Return what another master said, or made said, since the last call."""
         return self._client.take_foreign()
 
-    def examine(self, unit: int, profiles: Iterable[Profile]) -> Found:
-        """Find out what a unit is. Raises Unreachable."""
-        profile, said = self._recognise(unit, profiles)
-        return Found(unit, profile, said, tuple(self._named(unit).items()))
-
-    def _recognise(self, unit: int, profiles: Iterable[Profile]) -> tuple[Profile | None, Value | None]:
-        answers: dict[Block, bytes] = {}
-        for profile in profiles:
-            said: Value | None = None
-            for identify in profile.identify:
-                said = self._says(unit, identify, answers)
-                if said is None:
-                    break
-            if said is not None:
-                return profile, said
-        return None, None
-
-    def _says(self, unit: int, identify: Identify | Named, answers: dict[Block, bytes]) -> Value | None:
-        """Return what the unit says that such a device says, or None; `answers` are what it has said already."""
-        if isinstance(identify, Named):
-            named = self._named(unit)
-            return " ".join(named.values()) if identify.fits(named) else None
-        register = identify.register
-        if register.block not in answers:
-            answers[register.block] = self._learn(unit, pdu.read_question(register.block))
-        data = answers[register.block][2:]
-        said = register.decode(data) if data else None
-        return said if identify.fits(said) else None
-
-    def _named(self, unit: int) -> dict[str, str]:
-        """Return what a unit calls itself, if it knows how to (MAP 6.21): vendor, product, revision."""
-        if unit not in self._names:
-            self._names[unit] = dict(self._identification(unit))
-        return self._names[unit]
-
-    def _identification(self, unit: int) -> Iterable[tuple[str, str]]:
-        following = 0
-        named: dict[int, bytes] = {}
-        for _ in OBJECTS:
-            answer = self._learn(unit, pdu.identification_question(following))
-            if not answer:
-                break
-            objects, following = pdu.parse_identification(answer)
-            named |= objects
-            if not following:
-                break
-        for number, name in OBJECTS.items():
-            if text := printable(named.get(number, b"").decode("utf-8", "replace").strip("\0")).strip():
-                yield name, text
-
-    def _learn(self, unit: int, question: Question) -> bytes:
+    def learn(self, unit: int, question: Question) -> bytes:
         """Return the PDU of a good answer, or nothing. Raises Unreachable."""
         try:
             answer = self._ask(unit, question)
@@ -212,7 +156,7 @@ class Prober:
         for _ in range(TRIES):
             time.sleep(max(0.0, self._client.free_at(unit, question) - clock.now()))
             try:
-                return self._client.ask(unit, question, self.patience_for(question))
+                return self._client.ask(unit, question, self._patience_for(question))
             except Refused as error:
                 if error.exception_code in ABSENT:
                     raise Absent(str(error)) from error
@@ -225,11 +169,15 @@ class Prober:
                 damaged = damaged or error
         raise damaged or NoAnswer(f"unit {unit} does not answer")
 
-    def patience_for(self, question: Question) -> float:
-        """Seconds for an answer of which a gateway has shown how long it may take."""
-        seconds = self._time(question)
-        gateway = self._client.gateway
-        return self._client.patience(seconds) if gateway and gateway.known else seconds
+    def expected(self, question: Question = PROBE) -> float:
+        """Seconds that a question to a unit takes which is not there, as far as anybody knows."""
+        if self.has_heard_gateway:
+            return self.off_takes + self._client.request_gap
+        return self._client.patience(self._patience_for(question)) + self._client.request_gap + self._quiet
+
+    def _patience_for(self, question: Question) -> float:
+        """Seconds for an answer, if the gateway has not shown that it may take longer."""
+        return max(self._time(question), self._held_up)
 
     def _time(self, question: Question) -> float:
         """Seconds for a whole answer: until it begins, and what it and the question take on the line."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from softsplit import checks
+from softsplit import checks, clock
 from softsplit.commands.scan.scanner import Scan
-from softsplit.commands.scan.section import as_json, describe_nobody, draw_section, free_name, show_way
+from softsplit.commands.scan.section import as_json, describe_nobody, draw_section, free_name, show_left, show_way
 from softsplit.commands.shared.output import say
 from softsplit.commands.shared.route import require_free
 from softsplit.config.line import Line
@@ -26,8 +26,10 @@ from softsplit.protocol.addresses import LINE_UNITS
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
 MODES = (("8E1", "8N1"), ("8O1", "8N2"))  # the second group after all baud rates with the first
 TIMEOUT, GATEWAY_TIMEOUT = 0.2, 1.0  # s until an answer begins; a gateway itself has to wait for it
-THE_DEVICE_ITSELF = (), (255,)  # the id of one that is no gateway, over Modbus TCP; MTI 4.4.1.2
+THE_DEVICE_ITSELF = 255  # the id of one that is no gateway, over Modbus TCP; MTI 4.4.1.2
+LIKELY = (1, THE_DEVICE_ITSELF, 2, 3, 126, 100, 247, 10)  # of one device; until it has answered, silence takes long
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM
+SCALE = 1000  # steps of the bar
 CLEAR = "\r\x1b[K"  # takes the bar away from the line where it stands
 
 
@@ -37,7 +39,8 @@ def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], m
 
     `names` are of profiles besides the shipped ones; `gap` passes between an answer and the next request.
     """
-    chosen = tuple(units or (*LINE_UNITS, *THE_DEVICE_ITSELF[url.kind.has_mbap]))
+    usual_units = dict.fromkeys((*LIKELY, *LINE_UNITS)) if url.kind.has_mbap else LINE_UNITS
+    chosen = tuple(units or usual_units)
     for unit in chosen:
         require_unit(unit, "--units", url)
     usual = TIMEOUT if url.is_serial else GATEWAY_TIMEOUT
@@ -130,15 +133,17 @@ def _appended_to() -> str:
 
 def _watch(scan: Scan) -> None:
     """Search, with a bar where that can be seen; else a line tells each way to speak."""
-    clear = CLEAR if sys.stderr.isatty() else ""
-    with click.progressbar(length=scan.left, label=_label(scan.ways[0]), file=sys.stderr, width=20,
+    clear, began = CLEAR if sys.stderr.isatty() else "", clock.now()
+    with click.progressbar(length=SCALE, label=_label(scan.ways[0]), file=sys.stderr, width=20, show_eta=False,
                            item_show_func=lambda item: item) as bar:
         for found in scan.steps():
             if found:
                 say(f"{clear}{printable(f'unit {found.unit}: {found}')}", err=True)
             bar.label = _label(scan.tried[-1]) + (" again, otherwise" if scan.is_again else "")
-            bar.length = bar.pos + 1 + scan.left
-            bar.update(1, f"unit {scan.asked[-1]}")
+            spent, left = clock.now() - began, scan.progress.left
+            share = int(SCALE * spent / max(spent + left, spent, 1e-3))
+            bar.update(min(share, SCALE - 1) - bar.pos, f"{show_left(left)}  unit {scan.asked[-1]}")
+        bar.update(SCALE - bar.pos)
 
 
 def _label(way: Line | None) -> str:

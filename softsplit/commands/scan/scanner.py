@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from softsplit.commands.scan.prober import PROBE, Found, Prober
+from softsplit import clock
+from softsplit.commands.scan.examiner import Examiner, Found
+from softsplit.commands.scan.prober import PROBE, Prober
+from softsplit.commands.scan.progress import Progress
 from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, Stranger
@@ -42,7 +45,6 @@ class Scan:
         self.foreign = ""  # what another master said
         self.ignores_units = False  # whether one device answers for all
         self.stranger = ""  # who is there instead of a gateway that speaks as the url says
-        self.left = len(units) * len(ways)  # units to ask, in all ways
         self.has_heard_gateway = False  # whether a gateway has spoken, be it only in the place of units
         self.asks_again = True  # silent units, in other ways
         self.is_again = False  # whether silent units are asked in other ways
@@ -50,36 +52,41 @@ class Scan:
         self._units = units
         self._profiles = profiles
         self._gap, self._named = gap, named
+        self.progress = Progress(len(units), [self._prober(way).expected() for way in ways])
 
     def steps(self) -> Iterator[Found | None]:
         """Ask for one unit at each step, and give it if it is there. Raises Unreachable."""
         for way in self.ways:
             self.tried.append(way)
             self.asked = []
-            with Prober(self.url, self.timeout, way, self._gap) as prober:
+            self.progress.begin()
+            with self._prober(way) as prober:
                 yield from self._ask_all(prober)
-                if self.found:
+                is_last = self.found or len(self.ways) == 1
+                if is_last and not self.stranger:
                     yield from self._ask_otherwise(prober)
-            if self.found or self.stranger:
+            if is_last or self.stranger:
                 return
-        for way in self.ways:
-            with Prober(self.url, self.timeout, way, self._gap) as prober:
+        for later, way in zip(range(len(self.ways) - 1, -1, -1), self.ways):
+            with self._prober(way) as prober:
                 self.tried.append(way)
-                yield from self._ask_otherwise(prober)
+                yield from self._ask_otherwise(prober, later)
             if self.found:
                 return
 
+    def _prober(self, way: Line | None) -> Prober:
+        return Prober(self.url, self.timeout, way, self._gap)
+
     def _ask_all(self, prober: Prober) -> Iterator[Found | None]:
         late: set[int] = set()
-        unsure: list[int] = []  # who was not waited for until the gateway was done with it
+        waited: dict[int, float] = {}  # s, for units that were silent
         for unit in self._units:
+            began = clock.now()
             found = self._ask(prober, unit)
-            unsure += [] if prober.is_sure or found else [unit]
+            waited[unit] = prober.waited
+            self._note(prober, clock.now() - began, found is None)
             self.asked.append(unit)
             late |= prober.take_late()
-            self.left -= 1
-            if self.found:
-                self.left = 0 if self.ignores_units else len(self._units) - len(self.asked)
             self.has_heard_gateway = self.has_heard_gateway or prober.has_heard_gateway
             yield found
             if self.ignores_units or self._finds_stranger(prober):
@@ -90,7 +97,7 @@ class Scan:
         for unit in self._missing(late):
             yield self._ask(prober, unit)
         prober.patience = 1
-        for unit in self._missing(unsure if prober.there is not None or prober.has_heard_gateway else ()):
+        for unit in self._missing(unit for unit in self._units if waited[unit] < prober.off_takes):
             yield self._ask(prober, unit)
 
     def _missing(self, units: Iterable[int]) -> list[int]:
@@ -98,22 +105,50 @@ class Scan:
         return [] if self.ignores_units else sorted({*units}.intersection(self._units).difference(
             found.unit for found in self.found))
 
-    def _ask_otherwise(self, prober: Prober) -> Iterator[Found | None]:
-        """Ask silent units for other tables, for what given profiles recognise a device by, and for their
-        names.
+    def _note(self, prober: Prober, took: float, is_silent: bool) -> None:
+        """A unit was asked, which says something of how long the rest takes."""
+        progress = self.progress
+        progress.asked(took, is_silent)
+        progress.plan(prober.expected())
+        progress.later = not self.found
+        again = (len(self._units) - len(self.found)) * self._otherwise_takes(prober) * self._rounds
+        progress.besides = again if again <= MOST_AGAIN and self.asks_again else 0.0
+        if self.ignores_units:
+            progress.end()
+
+    @property
+    def _otherwise(self) -> Sequence[Question]:
+        """What silent units are asked besides: what given profiles recognise a device by, other tables, and
+        their names.
         """
-        silent = [unit for unit in self._missing(self._units) if unit not in self.damaged.get(self.tried[-1], {})]
         own = [pdu.read_question(each.register.block) for profile in self._profiles[:self._named]
                for each in profile.identify if isinstance(each, Identify)]
-        seconds = len(silent) * sum(map(prober.patience_for, (*own, *OTHERWISE)))
-        if not self.asks_again or self.ignores_units or seconds * (1 if self.found else len(self.ways)) > MOST_AGAIN:
+        return (*own, *OTHERWISE)
+
+    def _otherwise_takes(self, prober: Prober) -> float:
+        """Seconds for all that of one unit which is not there."""
+        return sum(map(prober.expected, self._otherwise))
+
+    def _ask_otherwise(self, prober: Prober, later: int = 0) -> Iterator[Found | None]:
+        """Ask silent units for something else; so many ways of asking come `later`."""
+        silent = [unit for unit in self._missing(self._units) if unit not in self.damaged.get(self.tried[-1], {})]
+        seconds = len(silent) * self._otherwise_takes(prober)
+        if not self.asks_again or self.ignores_units or seconds * self._rounds > MOST_AGAIN:
             self.silent_left = 0 if self.ignores_units else len(silent)
             return
-        self.is_again, self.left = True, self.left + len(silent)
+        self.is_again = True
+        self.progress.begin_again(len(silent), seconds / max(len(silent), 1), later * seconds)
         for unit in silent:
-            self.left -= 1
-            yield self._ask(prober, unit, (*own, *OTHERWISE))
+            began = clock.now()
+            found = self._ask(prober, unit, self._otherwise)
+            self.progress.asked(clock.now() - began, found is None)
+            yield found
         self.is_again = False
+
+    @property
+    def _rounds(self) -> int:
+        """In how many ways silent units are asked for something else."""
+        return 1 if self.found else len(self.ways)
 
     def _finds_stranger(self, prober: Prober) -> bool:
         """Whether somebody else is there; after some silent units the other dialect is tried, once."""
@@ -144,7 +179,7 @@ class Scan:
         if not self.found and question == PROBE:
             strangers = [each for each in STRANGERS if each != unit]
             self.ignores_units = all(self._is_alike(prober, each, answer) for each in strangers)
-        self.found.append(replace(prober.examine(unit, self._profiles), function=question.function))
+        self.found.append(replace(Examiner(prober).examine(unit, self._profiles), function=question.function))
         return self.found[-1]
 
     @staticmethod

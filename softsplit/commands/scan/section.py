@@ -26,6 +26,12 @@ def show_units(units: Sequence[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
+def show_left(seconds: float) -> str:
+    """Write how long something still takes, as hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+
+
 def show_way(way: Line) -> str:
     return f"{way.baudrate} {way.mode}"
 
@@ -46,7 +52,7 @@ def draw_section(scan: Scan, name: str = NAME) -> str:
     if scan.timeout > Upstream.timeout:
         lines.append(f"timeout = {scan.timeout}")
     lines += ["", f"[upstream.{name}.units]"]
-    for found in scan.found:
+    for found in sorted(scan.found, key=lambda found: found.unit):
         profile = quoted(found.profile.name if found.profile else "any")
         lines.append(f"{found.unit} = {profile}  # {found}")
     return "\n".join(map(printable, lines))
@@ -56,16 +62,16 @@ def as_json(scan: Scan) -> str:
     """What was found, for programs."""
     way = scan.tried[-1] if scan.tried else None
     units = [{"unit": found.unit, "profile": found.profile.name if found.profile else None, "said": found.said,
-              "identification": dict(found.named), "function": found.function} for found in scan.found]
+              "identification": dict(found.named), "function": found.function} for found in sorted(scan.found, key=lambda found: found.unit)]
     line = {"baudrate": way.baudrate, "mode": way.mode} if way else {}
-    return to_json({"url": str(scan.url), **line, "asked": show_units(scan.asked), "units": units,
+    return to_json({"url": str(scan.url), **line, "asked": show_units(sorted(scan.asked)), "units": units,
                     "notes": list(_notes(scan, way)) if scan.found else [describe_nobody(scan)]}, indent=2)
 
 
 def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
     """Say what was asked, and what is wrong there."""
     where = f"{scan.url} at {show_way(way)}" if way else str(scan.url)
-    yield f"softsplit scan of {where}, units {show_units(scan.asked)}"
+    yield f"softsplit scan of {where}, units {show_units(sorted(scan.asked))}"
     if scan.ignores_units:
         yield (f"every unit id gets the same answer, so the device ignores unit ids; it is listed once, as "
                f"{scan.found[0].unit}")
@@ -83,7 +89,7 @@ def describe_nobody(scan: Scan) -> str:
     if scan.stranger:
         return scan.stranger
     ways = ", ".join(dict.fromkeys(show_way(way) for way in scan.tried if way))
-    parts = [f"no unit answers at {scan.url}: units {show_units(scan.asked)}{f' at {ways}' if ways else ''}"]
+    parts = [f"no unit answers at {scan.url}: units {show_units(sorted(scan.asked))}{f' at {ways}' if ways else ''}"]
     for way, units in list(scan.damaged.items())[:1]:
         where = f", heard at {show_way(way)}" if way else ""
         parts.append(f"but there is traffic{where}: {next(iter(units.values()))}")

@@ -34,8 +34,7 @@ class Client(Master):
     """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
     Stands before one of modbus-tk's masters in the bases of a class. `asked_at` is the time just before the
-    latest request. After connecting, `connect_delay` passes before the
-    first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
+    latest request. After connecting, `connect_delay` passes before the first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
     for so long, and returns true when all is to stop.
     """
 
@@ -43,6 +42,7 @@ class Client(Master):
     silent_timeouts = 0  # time-outs for which a connection may be silent, however many requests that were
     wrong_ids = ""  # what is wrong with transaction ids, which are to tell that, and what to set
     gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
+    lets_gateway_finish = False  # before anything is known of that, so that no requests heap up in it
 
     def __init__(self, url: Url, wire: Wire, connect_delay: float = 0.0,
                  request_gap: float = 0.0, pause: Callable[[float], object] = time.sleep):

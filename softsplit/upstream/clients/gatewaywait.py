@@ -27,6 +27,7 @@ class GatewayWait:
         self._took: deque[float] = deque(maxlen=MOST_TIMES)  # s until a unit answered
         self._blocked = 0.0  # s for which a unit that is off blocks it, while it says nothing
         self._silent = 0  # requests in a row
+        self._has_answered = False  # whether anything ever came of it
         self._came_at = float("-inf")
 
     @property
@@ -39,9 +40,14 @@ class GatewayWait:
         """Seconds that the gateway spends on a unit which is off; None when nobody knows."""
         return max((*self._said, self._blocked)) or None if self._said or self._blocked else None
 
-    def patience(self, timeout: float) -> float:
-        """Seconds after which the gateway is done with a request for sure, which has `timeout` at least."""
+    def patience(self, timeout: float, lets_finish: bool = False) -> float:
+        """Seconds after which the gateway is done with a request for sure, which has `timeout` at least.
+
+        Before anything has come of it nobody can know; who `lets_finish` waits as long as usual ones need.
+        """
         waits = [MARGIN * max(self._said) + SHORT_WAIT] if self._said else []
+        if lets_finish and not self._has_answered:
+            waits.append(GROWN * self._timeout)
         if self._blocked:
             waits.append(SILENT_MARGIN * self._blocked + SHORT_WAIT / 2)
         if self._silent >= SILENT_BEFORE_GROWTH:
@@ -60,7 +66,7 @@ class GatewayWait:
         gateway was busy with it, at most.
         """
         took = now - max(asked_at, self._came_at)  # it begins with one when it has done the one before
-        self._came_at, self._silent = now, 0
+        self._came_at, self._silent, self._has_answered = now, 0, True
         if stood_still:
             return took
         if not silent:

@@ -46,7 +46,7 @@ class TcpClient(Client, TcpMaster):
         self._timeout = timeout  # s, asked for it
 
     def patience(self, timeout: float) -> float:
-        return self.gateway.patience(timeout)
+        return self.gateway.patience(timeout, self.lets_gateway_finish)
 
     def await_late(self, timeout: float) -> bool:
         self._deadline = clock.now() + timeout
