@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from softsplit import Downstream, SoftsplitError, Unit, Upstream, clock
 from softsplit.cli import main
+from softsplit.commands.scan.examiner import Examiner
 from softsplit.commands.scan.prober import Prober
 from softsplit.commands.simulate.simulate import simulated_server
 from softsplit.config.access import Access, access_to
@@ -216,7 +217,7 @@ def test_a_simulated_device_and_the_commands_speak_udp():
     with running(server):
         read = CliRunner().invoke(main, ["read", "-a", str(server.url), "-u", "100", "0x5B00", "2"])
         with Prober(server.url, 2.0 * SLOWNESS) as prober:  # as scan does
-            assert prober.examine(100, [meter]).profile is meter
+            assert Examiner(prober).examine(100, [meter]).profile is meter
     assert read.exit_code == 0 and "0x5B00   0x0000" in read.output
 
 
