@@ -15,8 +15,10 @@ from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.errors import ConfigError
 from softsplit.profiles import Answer, load_profile, shipped_profiles
+from softsplit.profiles.content import profile_of as profile_from
 from softsplit.profiles.encoding import encode
 from softsplit.profiles.loader import parse_profile
+from softsplit.profiles.written import content_of
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import ILLEGAL_VALUE
@@ -330,6 +332,16 @@ def test_values_count_only_where_a_register_says_what_the_device_is():
     assert said(profile, "0007", 10) == {"other": 7}
     with pytest.raises(ConfigError, match=r"where: holding registers 0x0014\+1 does not lie inside one block"):
         parse_profile("where = { address = 20, equals = 1 }\n" + FIRST, "own")
+    text = """where = [{ address = 0, equals = 101 }, { address = 2, type = "text", count = 2, equals = ["ABC", "ABD"] }]
+        block = [{ address = 0, count = 4 }]
+        register = [{ name = "power", address = 1, type = "s16", where = { address = 1, equals = 5 } }]"""
+    of_text = parse_profile(text, "own")
+    assert said(of_text, "0065 0005 4142 4300") == {"power": 5} == said(profile_from(content_of(of_text), "own"), "0065 0005 4142 4300")
+    for data in ("0066 0005 4142 4300", "0065 0005 4142 4500", "0065 0006 4142 4300"):
+        assert said(of_text, data) == {"power": None}
+    assert said(of_text, SimulatedUnit(1, of_text, Faults()).data(Block(HOLDING, 0, 4), NOON).hex()[:4] + "0005 4142 4300") == {"power": 5}
+    with pytest.raises(ConfigError, match="where.equals: 5 is not text"):
+        parse_profile(text.replace('["ABC", "ABD"]', "5"), "own")
     with pytest.raises(ConfigError, match="where: equals is needed"):
         parse_profile("where = { address = 1 }\n" + FIRST, "own")
 

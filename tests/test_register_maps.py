@@ -602,7 +602,7 @@ def test_what_was_recorded_is_played_back(files, tmp_path):
     recording = tmp_path / "all.jsonl"
     with gateway() as devices:
         units = [word for unit, path in files.items() for word in ("-u", f"{unit}={path}")]
-        ran("record", devices.url, *units, "-o", recording, "--for", "0.5s")
+        ran("record", devices.url, *units, "-o", recording, "--for", "1s")
     server = recorded_server(read_house(str(recording)), (), parse_url("tcp://127.0.0.1:0", ("tcp",), lowest_port=0), Faults())
     server.open()
     with running(server):

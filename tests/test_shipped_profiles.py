@@ -1,13 +1,12 @@
 """The shipped profiles: where others find what they name, how long their reads may be, and the list in the README."""
 
-from dataclasses import replace
-
 import pytest
 
 from softsplit.commands.profile.listing import draw_list
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.simulate import SimulatedUnit
-from softsplit.profiles import load_profile, shipped_profiles
+from softsplit.profiles import Answer, load_profile, shipped_profiles
+from softsplit.protocol.blocks import Block
 
 NOON = 1_750_000_000.0  # wall time
 
@@ -138,6 +137,21 @@ REAL = {
     ("eastron-sdm120", 0x0000): "4364b333 00000000 00000000 410028f6 00000000 00000000 c4e5199a",
     ("eastron-sdm120", 0x0012): "44e51f15 00000000 00000000 4190cccd 00000000 00000000 bf7ffccc",
     ("eastron-sdm120", 0x0046): "4247cccd 3dc6a7f0 3d1374bc 3c1374bc 00000000",
+    ("schneider-iem3155", 2999):  # an iEM3255 which gives on its third phase
+        "402686f2 406732fb 40e643d1 ffc00000 ffc00000 408f0aed ffc00000 ffc00000 ffc00000 ffc00000 43d03d8d 43d1543f 43d2f03c 43d180ad"
+        "436f4a85 4370f186 43759346 ffc00000 4371efc5 ffc00000 ffc00000 ffc00000 ffc00000 ffc00000 ffc00000 ffc00000 ffc00000 3f1a1b51"
+        "3f017fc3 bfdb7e8e bf1b6208 ffc00000 ffc00000 ffc00000 bf793ef9 ffc00000 ffc00000 ffc00000 3f91561b",
+    ("schneider-iem3155", 3109): "42484329",
+    ("schneider-iem3155", 3203):
+        "0000000004f08803 00000000000fea9c ffc00000ffc00000 ffc00000ffc00000 000000000002e226 000000000160525f",
+    ("sunspec-meter", 40000):  # a Veris E51C2
+        "5375 6e53 0001 0041 5665 7269 7320 496e 6475 7374 7269 6573 0000 0000 0000 0000 0000 0000 0000 0000 4535 3143 3200" + 13 * "0000"
+        + "4e6f 6e65" + 6 * "0000" + "322e 3131 3500" + 5 * "0000" + "3445 3443 3336 3939" + 12 * "0000" + "0007"
+        "00cb 0069 14e4 0a79 0a6b 0000 fffe 0334 04ce 04cd 0002 0667 099b 04cc 04ce ffff 1771 fffe 028e 0148 0146 0000 0001 0293 014a"
+        "0148 0000 0001 ffb1 ffd9 ffd9 0000 0001 26c5 26ca 26ca 2710 fffc" + 8 * "0000" + "0001 6227 0000 b190 0000 007d 0000 0000 0001",
+    ("carlo-gavazzi-em112", 0x0000): "091b 0000",  # an ET112, its sibling
+    ("keba-p30", 1000): "0000 0003", ("keba-p30", 1004): "0000 0007",  # which charges
+    ("abb-b23", 0x5000): "0000 0000 0000 0d5e", ("abb-b23", 0x5004): "ffff ffff ffff ffff", ("abb-b23", 0x5B14): "0000 0036", ("abb-b23", 0x5B3B): "7fff",
     ("sunspec-inverter", 40069):  # a SolarEdge SE33.3K at night
         "0067 0032 0000 0000 0000 0000 fffe 0000 0000 0000 0b0f 0b12 0aec ffff 0000 0000 176f fffe 0000 0000 0000 0000 0000 0000"
         "0105 5f88 0000 0000 0000 0000 ffff 0000 0000 8000 0000 8000 8000 fffe 0002 0000 ffff ffff ffff ffff 0000 0001 ffff ffff"
@@ -154,6 +168,25 @@ SAID = {
         "voltage_l1_n": 228.7, "current_l1": 8.01, "active_power_total": -1832.8, "apparent_power_total": 1832.97,
         "reactive_power_total": 18.1, "power_factor_total": -1.0, "frequency": 49.95, "active_energy_import_total": 0.097,
         "active_energy_export_total": 0.036, "reactive_energy_import_total": 0.009, "reactive_energy_export_total": 0.0},
+    "schneider-iem3155": {
+        "current_l1": 2.602, "current_l2": 3.6125, "current_l3": 7.1958, "current_average": 4.4701, "voltage_l1_l2": 416.481,
+        "voltage_l3_l2": 418.658, "voltage_l1_l3": 421.877, "voltage_average": 419.005, "voltage_l1_n": 239.291, "voltage_l2_n": 240.943,
+        "voltage_l3_n": 245.575, "voltage_average_n": 241.937, "active_power_l1": 0.602, "active_power_l2": 0.506, "active_power_l3": -1.715,
+        "active_power_total": -0.607, "reactive_power_total": -0.9736, "apparent_power_total": 1.1354, "frequency": 50.0656,
+        "active_energy_import_total": 82_872_323, "active_energy_export_total": 1_043_100, "reactive_energy_import_total": 188_966,
+        "reactive_energy_export_total": 23_089_759},
+    "sunspec-meter": {
+        "manufacturer": "Veris Industries", "model": "E51C2", "version": "2.115", "serial_number_text": "4E4C3699", "sunspec_model": 203,
+        "current_total": 53.48, "current_l1": 26.81, "current_l2": 26.67, "current_l3": 0.0, "voltage_average_n": 82.0, "voltage_l1_n": 123.0,
+        "voltage_l2_n": 122.9, "voltage_l3_n": 0.2, "voltage_average": 163.9, "voltage_l1_l2": 245.9, "voltage_l3_l2": 122.8,
+        "voltage_l1_l3": 123.0, "frequency": 60.01, "active_power_total": 6540.0, "active_power_l1": 3280.0, "active_power_l2": 3260.0,
+        "active_power_l3": 0.0, "apparent_power_total": 6590.0, "apparent_power_l1": 3300.0, "apparent_power_l2": 3280.0,
+        "apparent_power_l3": 0.0, "active_energy_export_total": None, "active_energy_export_l1": None, "active_energy_export_l2": None,
+        "active_energy_export_l3": None, "active_energy_import_total": 906_630.0, "active_energy_import_l1": 454_560.0,
+        "active_energy_import_l2": 1250.0, "active_energy_import_l3": None},
+    "carlo-gavazzi-em112": {"voltage_l1_n": 233.1},
+    "keba-p30": {"charging_state": "charging", "cable_state": "at the station and the car, locked"},
+    "abb-b23": {"active_energy_import_total": 34.22, "active_energy_export_total": None, "active_power_total": 0.54, "power_factor_l1": None},
     "sunspec-inverter": {
         "sunspec_model": 103, "current_total": 0.0, "current_l1": 0.0, "current_l2": 0.0, "current_l3": 0.0, "voltage_l1_l2": 0.0,
         "voltage_l3_l2": 0.0, "voltage_l1_l3": 0.0, "voltage_l1_n": 283.1, "voltage_l2_n": 283.4, "voltage_l3_n": 279.6,
@@ -165,13 +198,21 @@ SAID = {
 @pytest.mark.parametrize("name", sorted(SAID))
 def test_what_a_real_device_said_is_what_its_owner_read(name):
     profile = load_profile(name)
-    blocks = {read.block.address: read.block for read in profile.reads}
-    said = {register.name: value for (whose, address), data in REAL.items() if whose == name
-            for register, value in profile.decode(replace(blocks[address], count=len(bytes.fromhex(data)) // 2),
-                                                  bytes.fromhex(data)).items()}
+    answers = [Answer(Block(profile.registers[0].block.table, address, len(octets) // 2), octets)
+               for (whose, address), data in REAL.items() if whose == name for octets in [bytes.fromhex(data)]]
+    said = {register.name: each.value for register, each in profile.said(answers).items()}
     assert set(said) == set(SAID[name])
     for register, value in SAID[name].items():
         assert said[register] == (pytest.approx(value, rel=1e-4, abs=1e-3) if isinstance(value, float) else value), register
+
+
+def test_a_power_whose_sign_nobody_knows_has_no_value():
+    """SunSpec meters do not agree whether import is positive."""
+    profile, octets = load_profile("sunspec-meter"), bytes.fromhex(REAL["sunspec-meter", 40000])
+    block = Block(profile.registers[0].block.table, 40000, len(octets) // 2)
+    for manufacturer, power in ((b"Veris Industries", 6540.0), (b"Fronius", 6540.0), (b"Elkor Technologies Inc.", None), (b"SolarEdge", None)):
+        said = {register.name: value for register, value in profile.decode(block, octets[:8] + manufacturer.ljust(32, b"\0") + octets[40:]).items()}
+        assert said["active_power_total"] == power and said["voltage_l1_n"] == 123.0
 
 
 @pytest.mark.parametrize("name", [name for name in shipped_profiles() if name != "any"])

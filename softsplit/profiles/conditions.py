@@ -16,7 +16,7 @@ class Sign(Generic[Other]):
 
 @dataclass(frozen=True, eq=False)
 class Where(Generic[Other]):
-    """A register that must hold one of these counts: on other devices the address means something else."""
+    """A register that must hold one of these numbers or texts: elsewhere the address means something else."""
 
     register: Other
-    equals: tuple[int, ...]
+    equals: tuple[int | str, ...]

@@ -83,13 +83,14 @@ def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ..
 
 def _guarded(content: Entry, habits: Habits, reads: Iterable[Read], registers: Iterable[Register]) -> Iterator[Register]:
     """Yield the registers; those in the block of the profile's `where` register get that condition."""
-    where = where_of(content, habits) if "where" in content else None
-    home = next((read.block for read in reads if where and read.block.contains(where.register.block)), None)
-    if where and not home:
-        raise ConfigError(f"{where.register.block} does not lie inside one block", "where")
+    where = where_of(content, habits)
+    homes = [next((read.block for read in reads if read.block.contains(each.register.block)), None) for each in where]
+    if None in homes:
+        raise ConfigError(f"{where[homes.index(None)].register.block} does not lie inside one block", "where")
+    home, own = homes[0] if homes else None, {each.register.parts for each in where}
     for each in registers:
-        is_own = where and home and home.contains(each.parts[0]) and each.parts != where.register.parts
-        yield replace(each, where=where) if is_own and not each.where else each
+        is_own = home and home.contains(each.parts[0]) and each.parts not in own
+        yield replace(each, where=(*where, *each.where)) if is_own else each
 
 
 def _habits(content: Entry) -> Habits:

@@ -133,7 +133,7 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
         times=_others(entry, "times", f"{name} ratio", own), plus=_others(entry, "plus", f"{name} part", own),
         sign=_sign(entry, name, own),
         unconfirmed=checks.require_truth(entry.get("unconfirmed", False), "unconfirmed"),
-        constant=entry.get("constant"), where=where_of(entry, own) if "where" in entry else None, **orders)
+        constant=entry.get("constant"), where=where_of(entry, own), **orders)
 
 
 def _place(entry: Entry, type_name: str, habits: Habits, allowed: Collection[str]) -> tuple[Block, list[int]]:
@@ -176,6 +176,8 @@ def _factor(entry: Entry, name: str, habits: Habits, key: str, allowed: Sequence
         hints.require_keys(entry, allowed)
         register = register_of({"name": name, **entry}, habits, (*allowed, "name"))
         number = register.row.number
+        if key == "where" and register.type == "text":
+            return register
         if not number or key not in ("times", "plus") and not number.is_whole:
             raise ConfigError(f"a {register.type} is no number that can be used so", "type")
         return register
@@ -197,16 +199,23 @@ def _sign(entry: Entry, name: str, habits: Habits) -> Sign[Register] | None:
     return Sign(register, checks.require_type(stated.get("negative", 1), int, "sign.negative"))
 
 
-def where_of(entry: Entry, habits: Habits) -> Where[Register]:
-    """Return the condition of a `where` key."""
-    stated = checks.require_type(entry["where"], dict, "where", EXAMPLES["where"])
+def where_of(entry: Entry, habits: Habits) -> list[Where[Register]]:
+    """Return the registers that must hold certain values, and the values: of one table, or of a list of them."""
+    stated = entry.get("where", [])
+    if not isinstance(stated, list):
+        return [_where(checks.require_type(stated, dict, "where", EXAMPLES["where"]), habits)]
+    checks.require_few(stated, 8, "of them", "where")
+    return [_where(checks.require_type(each, dict, f"where[{number}]", EXAMPLES["where"]), habits) for number, each in enumerate(stated, 1)]
+
+
+def _where(stated: Entry, habits: Habits) -> Where[Register]:
     equals = stated.get("equals", [])
     place = {key: value for key, value in stated.items() if key != "equals"}
     register = _factor({"type": "u16", **place}, "where", habits, "where", VALUE_KEYS)
-    counts = [checks.require_type(each, int, "where.equals") for each in (equals if isinstance(equals, list) else [equals])]
-    if not counts:
+    if equals == []:
         raise ConfigError("equals is needed, and not empty", "where")
-    return Where(register, tuple(counts))
+    kind: type[int] | type[str] = str if register.type == "text" else int
+    return Where(register, tuple(checks.require_type(each, kind, "where.equals") for each in (equals if isinstance(equals, list) else [equals])))
 
 
 def _states(states: Entry) -> dict[int, str]:

@@ -109,7 +109,7 @@ def _joined(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Re
 
 def _join(register: Register, home: Answer, newest: Sequence[Answer]) -> _Joined:
     used = {part: answer for part in register.needs if (answer := _answer_of(part, home, newest))}
-    taken_at = min(answer.taken_at for answer in used.values())
+    taken_at = min(answer.taken_at for part, answer in used.items() if part in register.dated)
     if len(used) < len(register.needs):
         return _Joined(taken_at)
 

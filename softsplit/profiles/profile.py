@@ -189,7 +189,7 @@ def moved(register: Register, by: int) -> Register:
         exponent=moved(register.exponent, by) if register.exponent else None, times=[moved(each, by) for each in register.times],
         plus=[moved(each, by) for each in register.plus],
         sign=replace(register.sign, register=moved(register.sign.register, by)) if register.sign else None,
-        where=replace(register.where, register=moved(register.where.register, by)) if register.where else None)
+        where=[replace(each, register=moved(each.register, by)) for each in register.where])
 
 
 def _moved(block: Block, by: int) -> Block:

@@ -35,7 +35,7 @@ class Register:
     `encoding`, `characters`   how text is written; `layout`: how a time is
     `plus`, `exponent`, `times`, `sign`    other registers that change the number: those to add, a power of
                                ten, ratios to multiply by, and a sign
-    `where`                    another register that shows whether the device has this value
+    `where`                    other registers that show whether the device has this value
     `constant`                 what a derived unit of this make answers here, such as its model
 
     `parts` are the blocks of the value itself, `needs` also those of the other registers.
@@ -63,8 +63,9 @@ class Register:
     layout: str = ""
     unconfirmed: bool = False
     constant: values.Value | None = None
-    where: "Where[Register] | None" = None
+    where: "Settled[Where[Register] | Iterable[Where[Register]] | None, tuple[Where[Register], ...]]" = Settled(None)
     parts: tuple[Block, ...] = field(init=False, default=())
+    dated: tuple[Block, ...] = field(init=False, default=())  # those whose age is the value's
     needs: tuple[Block, ...] = field(init=False, default=())
     bits: Field = field(init=False, repr=False)  # those of the value
     worth: Decimal = field(init=False, repr=False, default=ONE)  # of one count, from the resolution
@@ -77,6 +78,8 @@ class Register:
         for key in ("word_order", "byte_order"):
             checks.require_word(getattr(self, key), values.ORDERS, "order", key)
         checks.settle(self, times=tuple(self.times), plus=tuple(self.plus), addresses=tuple(self.addresses))
+        given = () if self.where is None else self.where
+        checks.settle(self, where=(given,) if isinstance(given, Where) else tuple(given))
         self._check_keys()
         self._settle_parts()
         self._check_size()
@@ -99,7 +102,7 @@ class Register:
     def factors(self) -> "tuple[Register, ...]":
         """The other registers on which the value depends."""
         return (*filter(None, (self.exponent,)), *self.times, *self.plus, *((self.sign.register,) if self.sign else ()),
-                *((self.where.register,) if self.where else ()))
+                *(each.register for each in self.where))
 
     @property
     def says_absent(self) -> bool:
@@ -137,8 +140,10 @@ class Register:
             parts = [Block(self.block.table, checks.require_type(each, int, "addresses"), 1, self.block.step)
                      for each in self.addresses]
             checks.settle(self, block=parts[0])
-        needs = dict.fromkeys((*parts, *(part for each in self.factors for part in each.parts)))
-        checks.settle(self, parts=tuple(parts), needs=tuple(needs))
+        conditions = {each.register for each in self.where}
+        dated = dict.fromkeys((*parts, *(part for each in self.factors if each not in conditions for part in each.parts)))
+        needs = dated | dict.fromkeys(part for each in conditions for part in each.parts)
+        checks.settle(self, parts=tuple(parts), dated=tuple(dated), needs=tuple(needs))
 
     def _check_size(self) -> None:
         registers = parse_layout(self.layout).registers if self.type == "time" else self.row.registers

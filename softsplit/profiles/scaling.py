@@ -23,10 +23,11 @@ def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
     """Return what its other registers make of a register, from what they say; None when one has no value, or
     says that this is no value of the device.
     """
-    values: dict[Register, Any] = {each: said.get(each) for each in register.factors}
-    if any(not isinstance(value, (int, float)) for value in values.values()):
+    if any(said.get(each.register) not in each.equals for each in register.where):
         return None
-    if register.where and values[register.where.register] not in register.where.equals:
+    conditions = {each.register for each in register.where}
+    values: dict[Register, Any] = {each: said.get(each) for each in register.factors if each not in conditions}
+    if any(not isinstance(value, (int, float)) for value in values.values()):
         return None
     factor = ONE
     if register.exponent:

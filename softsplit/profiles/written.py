@@ -63,7 +63,7 @@ def _register(register: Register) -> Entry:
         "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign else {},
         "unconfirmed": register.unconfirmed,
         "constant": register.constant,
-        "where": _value(register.where.register) | {"equals": list(register.where.equals)} if register.where else {},
+        "where": [_value(each.register) | {"equals": list(each.equals)} for each in register.where],
     }
     return found | {key: value for key, value in others.items() if value or key == "constant" and value is not None}
 

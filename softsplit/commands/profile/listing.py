@@ -79,9 +79,8 @@ def _notes(register: Register) -> Iterator[str]:
         yield f"times {_place(each)}" + (f" ({each.resolution})" if each.resolution != "1" else "")
     if register.sign:
         yield f"negative where {_place(register.sign.register)} is {register.sign.negative}"
-    if register.where:
-        said = " or ".join(map(str, register.where.equals))
-        yield f"where {_place(register.where.register)} is {said}"
+    for where in register.where:
+        yield f"where {_place(where.register)} is {' or '.join(map(str, where.equals))}"
     if register.offset:
         yield f"{register.offset:+g}"
     if register.states:

@@ -65,7 +65,7 @@ class Recorder:
 
         polled = _reads_of(unit.profile, unit.reads_at(locate(unit.profile, read)))
         signs = [block for block in asked if not any(each.block.contains(block) for each in polled)]
-        return (*polled, *(Read(block, f"sign {block}", SIGN_EVERY) for block in signs)) if polled else ()
+        return (*(Read(block, f"sign {block}", SIGN_EVERY) for block in signs), *polled) if polled else ()
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
         """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""

@@ -39,6 +39,7 @@ class SimulatedUnit(FaultyUnit):
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._named = {_place(each): each for each in profile.registers}
+        self._told = {_place(where.register): where.equals[0] for each in profile.registers for where in each.where}
         self._exponents = self._choose_exponents()
 
     def answer(self, pdu: bytes) -> bytes:  # server thread
@@ -108,8 +109,8 @@ class SimulatedUnit(FaultyUnit):
         """What another register says that has a say in this one."""
         if named := self._named.get(_place(factor)):
             return self._value(named, shown, t) or 0
-        if register.where and factor is register.where.register:
-            return register.where.equals[0]
+        if _place(factor) in self._told:
+            return self._told[_place(factor)]
         if register.sign and factor is register.sign.register:
             is_negative = isinstance(value, (int, float)) and value < 0
             return register.sign.negative if is_negative else int(register.sign.negative == 0)
@@ -131,6 +132,8 @@ class SimulatedUnit(FaultyUnit):
         """What a register says: what the house shows under its name, else something usual."""
         if register.name in shown:
             return shown[register.name]
+        if _place(register) in self._told:
+            return self._told[_place(register)]
         for identify in self._profile.identify:
             if isinstance(identify, Identify) and identify.register.parts == register.parts and identify.equals:
                 return identify.equals[0]

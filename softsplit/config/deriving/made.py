@@ -90,12 +90,11 @@ def inputs_of(upstream: Upstream, unit: Unit) -> dict[str, Input]:
     """The registers of a unit that are polled or heard, by name."""
     found = {}
     for register in unit.profile.registers:
-        periods = [next((each.every for each in unit.reads if each.block.contains(part)), None) for part in register.needs]
-        known = [each for each in periods if each is not None]
+        periods = {part: each.every for part in register.needs for each in unit.reads if each.block.contains(part)}
         if upstream.is_heard:
             found[register.name] = Input(upstream.name, unit.unit, register, 0.0)
-        elif len(known) == len(periods):
-            found[register.name] = Input(upstream.name, unit.unit, register, max(known))
+        elif len(periods) == len(register.needs):
+            found[register.name] = Input(upstream.name, unit.unit, register, max(periods[part] for part in register.dated))
     return found
 
 
