@@ -85,8 +85,8 @@ def test_a_write_whose_master_is_gone_is_not_sent(tmp_path):
 
 
 def test_only_what_a_unit_itself_refuses_is_remembered_for_long(monkeypatch):
-    monkeypatch.setattr(forwards_module, "REMEMBER_SILENCE", 0.05)
-    monkeypatch.setattr(forwards_module, "REMEMBER_BUSY", 0.05)
+    monkeypatch.setattr(forwards_module, "UNANSWERED_FOR", 0.05)
+    monkeypatch.setattr(forwards_module, "BUSY_FOR", 0.05)
     forwards = RequestQueue(lambda: None)
     for answer, is_remembered in ((b"\x83\x06", False), (b"\x83\x0b", False), (b"\x83\x02", True)):
         forwards.hand_in(forwarding(1, b"\x03\x00\x01"))

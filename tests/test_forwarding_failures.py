@@ -39,7 +39,7 @@ def house(wrong, profile="any"):
     (lambda transaction, unit: adu.tcp_frame(transaction, unit, b"\x83\x0b"), "exception 0x0B (gateway target did not answer)"),
 ])
 def test_the_reason_is_told_once_in_the_log_and_stands_in_the_status_until_the_unit_answers(wrong, why, caplog, monkeypatch):
-    monkeypatch.setattr("softsplit.upstream.queue.REMEMBER_SILENCE", 0.0)
+    monkeypatch.setattr("softsplit.upstream.queue.UNANSWERED_FOR", 0.0)
     caplog.set_level("INFO")
     with house(wrong) as (splitter, master, faults):
         assert master.ask(1, OTHER)[0] == 3

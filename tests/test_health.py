@@ -12,7 +12,7 @@ from softsplit.daemon.health import (
 )
 from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.daemon.troubles.upstreams import describe_load
-from softsplit.upstream.report import SkippedStatus
+from softsplit.upstream.clients.heard import Skipped
 from softsplit.upstream.words import OVERLOADED
 from tests.support.statuses import block, downstream, errors, served, unit, upstream
 
@@ -106,10 +106,10 @@ def test_what_has_failed_is_a_trouble_during_the_start_too(told):
 @pytest.mark.parametrize("told, notes", [
     ({"utilisation": 0.99}, ['meters: the wire is full; "softsplit check" says what to change']),
     ({"utilisation": 0.99, "is_overloaded": True}, [f"meters: {OVERLOADED}"]),
-    ({"skipped": SkippedStatus(double=4)}, ["meters: answers come twice; the second one is ignored"]),
-    ({"skipped": SkippedStatus(late=4)}, ["meters: answers come late, when their requests have been given up"]),
-    ({"skipped": SkippedStatus(late=4, double=4), "requests": 1000}, []),
-    ({"skipped": SkippedStatus(late=4), "advice": ("unit 1 answers 0.2 s too late; set timeout = 2",)},
+    ({"skipped": Skipped(double=4)}, ["meters: answers come twice; the second one is ignored"]),
+    ({"skipped": Skipped(late=4)}, ["meters: answers come late, when their requests have been given up"]),
+    ({"skipped": Skipped(late=4, double=4), "requests": 1000}, []),
+    ({"skipped": Skipped(late=4), "advice": ("unit 1 answers 0.2 s too late; set timeout = 2",)},
      ["meters: unit 1 answers 0.2 s too late; set timeout = 2"]),
     ({"utilisation": 0.99, "units": {"1": MUTE}}, []),  # it is full of waiting
     ({"gateway_wait": 1.2}, ["meters: the gateway spends 1.2 s on each try of a unit that is off"]),

@@ -366,7 +366,7 @@ def test_their_answers_are_found_behind_those_of_others_and_beside_an_echo(bus, 
     once(bus, lambda say, pdu: say(b"\0" + adu.rtu_frame(PUMP, pdu) + adu.rtu_frame(OTHER, pdu) + answer(OTHER, pdu)
                                    + answer(PUMP, pdu) + b"\0"))
     assert pump.read(PUMP, LONGER, TIMEOUT) == data_of(PUMP, LONGER)
-    assert pump.take_foreign() == ["a request to unit 0x0012D688 (read holding registers 0x0200+9)", "an answer from unit 0x0012D688"]
+    assert pump.others.take_said() == ["a request to unit 0x0012D688 (read holding registers 0x0200+9)", "an answer from unit 0x0012D688"]
     assert pump.read(PUMP, POWERS, TIMEOUT) == data_of(PUMP, POWERS)
 
 
@@ -384,7 +384,7 @@ def test_their_late_answers_are_not_mistaken(bus, pump):
     assert pump.free_at(OTHER, read_question(POWERS)) == pump.free_at(PUMP, read_question(LONGER)) == 0.0
     late: set[int] = set()
     until(lambda: pump.read(OTHER, LONGER, TIMEOUT) == data_of(OTHER, LONGER) and (late.update(pump.take_late()) or late))
-    assert late == {PUMP} and not pump.take_foreign()
+    assert late == {PUMP} and not pump.others.take_said()
 
 
 @pytest.mark.parametrize("reply, error, message", [

@@ -101,7 +101,7 @@ def test_no_answer_to_another_master_is_served_and_it_is_told_at_once(kind, tmp_
 def test_while_another_master_asks_alike_we_ask_in_another_shape(line):
     assert line.is_right() and line.bus.requests[-1][1] == OURS
     line.intrude()
-    assert line.client.other_master_is_sure and line.client.take_foreign() == ["an answer from unit 1"]
+    assert line.client.others.is_sure and line.client.others.take_said() == ["an answer from unit 1"]
     assert line.is_right() and line.bus.requests[-1][1] == read_request(0x100, 5)
     line.intrude(read_request(0x300, 5))
     assert line.is_right() and line.bus.requests[-1][1] == read_request(0x100, 6)
@@ -128,7 +128,7 @@ def test_a_block_that_says_something_else_alone_is_not_asked_for_with_more(line)
 def test_an_answer_that_is_followed_by_another_was_perhaps_not_ours(line):
     assert line.is_right()
     line.intrude(read_request(0x200, 4))
-    assert line.client.take_mistaken() == [(1, read_question(BLOCK))] and not line.client.take_mistaken()
+    assert line.client.others.take_mistaken() == [(1, read_question(BLOCK))] and not line.client.others.take_mistaken()
 
 
 def test_another_master_noticed_only_after_our_next_request_makes_all_answers_of_its_shape_doubtful(line):
@@ -137,18 +137,18 @@ def test_another_master_noticed_only_after_our_next_request_makes_all_answers_of
     assert line.client.read(1, BLOCK, TIMEOUT) == good_answer(1, THEIRS)[2:]
     for block in (other, longer):
         line.client.read(1, block, TIMEOUT)
-    assert not line.client.take_mistaken()
+    assert not line.client.others.take_mistaken()
     line.intrude()
-    assert line.client.take_mistaken() == [(1, read_question(BLOCK)), (1, read_question(other))]
+    assert line.client.others.take_mistaken() == [(1, read_question(BLOCK)), (1, read_question(other))]
     line.intrude()
-    assert not line.client.take_mistaken(), "each once"
+    assert not line.client.others.take_mistaken(), "each once"
 
 
 def test_an_answer_that_comes_twice_proves_nothing(line):
     assert line.is_right()
     line.say(reply(OURS))
     assert line.is_right() and line.is_right()
-    assert not line.client.other_master_is_sure and line.bus.requests[-1][1] == OURS
+    assert not line.client.others.is_sure and line.bus.requests[-1][1] == OURS
 
 
 def test_an_answer_sooner_than_any_before_is_not_believed_when_another_follows(line):
@@ -158,7 +158,7 @@ def test_an_answer_sooner_than_any_before_is_not_believed_when_another_follows(l
     line.early = reply(THEIRS)
     with pytest.raises(BadAnswer, match="another master sent the same request"):
         line.client.read(1, BLOCK, TIMEOUT)
-    assert line.client.other_master_is_sure
+    assert line.client.others.is_sure
 
 
 def test_an_answer_sooner_than_any_before_is_believed_when_no_other_follows(line):
@@ -166,7 +166,7 @@ def test_an_answer_sooner_than_any_before_is_believed_when_no_other_follows(line
     for _ in range(LEAST_ANSWERS):
         assert line.is_right()
     line.delay = 0.0
-    assert line.is_right() and line.is_right() and not line.client.other_master_is_sure
+    assert line.is_right() and line.is_right() and not line.client.others.is_sure
 
 
 def test_other_masters_are_forgotten_after_a_minute_of_quiet():

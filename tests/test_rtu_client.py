@@ -111,7 +111,7 @@ def test_its_own_echo_is_never_the_answer(line, block, noise):
     assert line.is_right(block)
     line.once(lambda say, unit, pdu: say(noise + adu.rtu_frame(unit, pdu)))
     line.fails(NoAnswer, "does not answer", block)
-    assert not line.client.take_foreign()
+    assert not line.client.others.take_said()
 
 
 def test_an_exception_is_told_with_its_code(line):
@@ -151,7 +151,7 @@ def test_after_a_stall_no_answer_is_taken_for_that_to_a_later_question(line, sta
             answered += 1
         if answered > 10 and clock.now() > fixed_at:
             break
-    assert not line.client.take_foreign()
+    assert not line.client.others.take_said()
 
 
 def test_after_a_stall_no_answer_to_one_write_is_taken_for_that_to_another(line):
@@ -227,7 +227,7 @@ def test_a_late_answer_is_overheard_and_its_unit_known_to_live(line):
     line.fails(NoAnswer, "unit 1 does not answer")
     late: set[int] = set()
     until(lambda: line.is_right(LONGER, unit=2) and (late.update(line.client.take_late()) or late))
-    assert late == {1} and not line.client.take_foreign()
+    assert late == {1} and not line.client.others.take_said()
 
 
 def test_an_exception_that_may_be_late_is_not_believed(line):
@@ -261,8 +261,8 @@ def test_what_is_not_the_answer_is_named(line, reply, fault):
 def test_the_answer_is_found_behind_those_of_others(line):
     line.once(lambda say, unit, pdu: say(answer(9, pdu) + adu.rtu_frame(9, pdu) + answer(unit, pdu)))
     assert line.is_right()
-    assert line.client.take_foreign() == ["an answer from unit 9", "a request to unit 9 (read holding registers 0x5B14+2)"]
-    assert line.client.take_foreign() == []
+    assert line.client.others.take_said() == ["an answer from unit 9", "a request to unit 9 (read holding registers 0x5B14+2)"]
+    assert line.client.others.take_said() == []
 
 
 def test_an_answer_is_doubtful_when_another_master_asked_the_same(line):
@@ -281,7 +281,7 @@ def test_so_is_one_to_a_write_or_a_file_record(line, ours, theirs, reply):
     line.once(lambda say, unit, pdu: say(adu.rtu_frame(unit, theirs) + adu.rtu_frame(unit, reply)))
     with pytest.raises(BadAnswer, match="another master sent the same request"):
         line.client.ask(1, parse_question(ours), TIMEOUT, may_repeat=False)
-    assert line.client.take_foreign() == [f"a request to unit 1 ({describe_pdu(theirs)})"]
+    assert line.client.others.take_said() == [f"a request to unit 1 ({describe_pdu(theirs)})"]
 
 
 def test_what_others_ask_is_soon_forgotten():

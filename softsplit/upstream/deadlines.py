@@ -1,4 +1,4 @@
-"""The thread that ends the waiting of masters at their deadline, even if a poller is stuck."""
+"""The thread that fails requests of masters at their deadline, even if a poller is stuck."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,9 @@ LOOK_AGAIN = 0.1  # s
 
 
 class Deadlines(Worker):
-    """Fails the requests of masters that have waited long enough for their turn, or for an answer.
+    """Fails requests that have waited long enough; a poller may itself be waiting, for a connection or an answer.
 
-    A poller cannot do that itself: it may be connecting, or waiting for an answer. And it beats, so that
-    pollers know when the whole process stood still.
+    It also beats, so that pollers know when the whole process stood still.
     """
 
     def __init__(self, pollers: Sequence[Poller]):

@@ -12,24 +12,24 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.gatewaywait import GatewayWait
-from softsplit.upstream.clients.skipped import Skipped
+from softsplit.upstream.clients.heard import Skipped
 from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, fails, refuses, smaller
 
 log = logging.getLogger("softsplit")
 
 TRIED_AGAIN = "; it is tried again every few seconds"
-OFTEN = 3  # skipped answers of one kind, after which they are told
-MOST_FORWARDED = 100  # requests of masters whose failure is known
-MOST_LINES = 50  # lines of log at once, at most; with what an allowance adds in a day fewer than 200
-LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off without anybody being told
-LASTING = 10.0  # s for which the wire has to be overloaded, or a unit busy, before that is told
-TOO_MUCH, CARRIED = 1.05, 0.95  # demands of the wire that a plan cannot have, and can again
+MANY_SKIPPED = 3  # skipped answers of one kind, after which they are logged
+MOST_FORWARDED = 100  # requests of masters whose failures are remembered
+MOST_LINES = 50  # lines of log at once, at most; the TokenBucket then adds 144 a day
+LONG_WAIT = 0.5  # s that a gateway may spend on a unit which is off before that is logged
+LASTING = 10.0  # s for which the wire has to be overloaded, or a unit busy, before that is logged
+TOO_MUCH, CARRIED = 1.05, 0.95  # demands of the plan that the wire cannot carry, and can carry again
 
 
 class EventLog:
     """Logs each change once, and lasting trouble at growing intervals. For the thread that owns the wire.
 
-    `tries` is false if nothing is ever sent on the wire; `served_as` names, for each unit, what masters get of it.
+    `tries` is false if we only listen; `served_as` names the downstream units that serve each unit.
     """
 
     def __init__(self, name: str, url: str, units: Collection[int], tries: bool = True,
@@ -38,7 +38,7 @@ class EventLog:
         self._served_as = served_as
         self._url = url
         self._outlook, counted = (TRIED_AGAIN, "tries") if tries else ("", "")
-        self._bucket = TokenBucket(burst=min(6 + len(units), MOST_LINES))  # what a start takes, and an outage
+        self._bucket = TokenBucket(burst=min(6 + len(units), MOST_LINES))  # enough for a start and an outage
         self._gateway = Condition(self._bucket, tries=counted)
         self._load = Condition(self._bucket, well_at_first=True, tries="")
         self._line = Condition(self._bucket, well_at_first=True, tries="")
@@ -76,14 +76,14 @@ class EventLog:
             self._ids.well(f"{self._name}: the gateway returns our transaction ids again")
 
     def advise(self, what: str) -> None:
-        """Tell once what to set in the configuration, and that nothing has to be any more."""
+        """Log once what to set in the configuration, and when that is not needed any more."""
         if what:
             self._advice.trouble(f"{self._name}: {what}")
         else:
             self._advice.well(f"{self._name}: no answer is lost or late any more")
 
     def answers(self, unit: int) -> None:
-        if not self._nobody.is_well:  # who answers says more
+        if not self._nobody.is_well:  # the line about this unit says more
             self._nobody.forget()
             self._nobody = self._nobody_condition()
         self._busy_since.pop(unit, None)
@@ -95,16 +95,13 @@ class EventLog:
         condition.trouble(f"{self._name}: {outcome.error}", f"{self._stale(outcome.unit)}{self._outlook}")
 
     def is_busy(self, outcome: Outcome) -> None:
-        """Log a unit that says nothing but that it is busy, once that lasts."""
+        """Log a unit that only says that it is busy, once that lasts."""
         unit, now = outcome.unit, clock.now()
         if now - self._busy_since.setdefault(unit, now) > LASTING:
             self._units[unit].trouble(f"{self._name}: {outcome.error}", f"{self._stale(unit)}{self._outlook}")
 
     def block(self, outcome: Outcome, name: str, has_answered: bool) -> None:
-        """Log when a unit refuses a block, or leaves it unanswered, and when it answers it again.
-
-        The block has a name; a unit that `has_answered` none so far may have another profile.
-        """
+        """Log when a unit refuses a block of this name or does not answer it, and when it answers it again."""
         unit, block = outcome.unit, outcome.block
         if outcome.answer is None:
             code = outcome.own_exception
@@ -115,7 +112,7 @@ class EventLog:
             self._blocks[unit, block].well(f"{self._name}: unit {unit} answers {block} again")
 
     def forwarded(self, outcome: Outcome) -> None:
-        """Log when what a master wanted to be read was not answered, and when it is answered again."""
+        """Log when a forwarded read is not answered, and when it is answered again."""
         if outcome.question is None:
             return
         key, what = (outcome.unit, outcome.question.pdu), describe_pdu(outcome.question.pdu)
@@ -135,7 +132,7 @@ class EventLog:
         self._bucket.catch_up()
 
     def does_not_say(self, outcome: Outcome) -> None:
-        """Nobody knows what came of a write."""
+        """Log a write of which nobody knows whether it was done."""
         what = describe_pdu(outcome.question.pdu) if outcome.question else "a write"
         self._blocks_that_are_written.trouble(
             f"{self._name}: unit {outcome.unit}: {what}: {outcome.error}; whether it was done is not known")
@@ -143,7 +140,7 @@ class EventLog:
     def weigh(self, demand: float) -> bool:
         """Log when the wire cannot carry the plan for long, and when it can again; return whether it cannot.
 
-        When that has a cause which is told, such as answers that come late, it is none of its own.
+        While the log has its cause, such as late answers, that is enough.
         """
         now = clock.now()
         if demand < TOO_MUCH:
@@ -162,13 +159,13 @@ class EventLog:
         self._line.trouble(what)
 
     def skipped(self, skipped: Skipped) -> None:
-        """Tell once what kind of answers is skipped."""
+        """Log once each kind of answers that are skipped."""
         for count, what in ((skipped.double, DOUBLE), (skipped.late, LATE)):
-            if count >= OFTEN and what not in self._told_skipped and self._bucket.take():
+            if count >= MANY_SKIPPED and what not in self._told_skipped and self._bucket.take():
                 self._told_skipped.add(what)
                 log.warning("%s: %s", self._name, what)
 
     def _stale(self, *units: int) -> str:
-        """What gets stale without these units."""
+        """Say what gets stale without these units."""
         names = list(dict.fromkeys(name for unit in units for name in self._served_as.get(unit, ())))
         return f"; stale: {show_some(names)}" if names else ""

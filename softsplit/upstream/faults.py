@@ -1,4 +1,4 @@
-"""How a unit fails: its last error, since when nothing good has come, and when that was last."""
+"""The failures of a unit: its last error, and how long it has failed."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,13 @@ from softsplit.protocol.outcome import Outcome
 
 @dataclass(slots=True)
 class UnitFault:
-    """Of one unit; times are by the program's clock. `since` is None while its answers are good."""
+    """The failures of one unit; times are seconds of the clock."""
 
-    error: UpstreamError | None = None
-    since: float | None = None
-    good_at: float | None = None
+    error: UpstreamError | None = None  # the last one
+    since: float | None = None  # when it began to fail; None while its answers are good
+    good_at: float | None = None  # when the last good answer was asked for
 
     def note(self, outcome: Outcome) -> None:  # poller thread
-        """Take note of what came of a request."""
         if outcome.error is None:
             self.since, self.good_at = None, outcome.asked_at
         else:

@@ -17,7 +17,7 @@ from softsplit.upstream.learner import Learner
 from softsplit.upstream.queue import Forward, RequestQueue
 from softsplit.upstream.results import Results
 
-LATE_WRITE = 3.0  # time-outs after which a write that was not answered is done, or never will be
+LATE_WRITE = 3.0  # time-outs after which an unanswered write is done, or will never be
 
 
 class Forwarding:
@@ -40,12 +40,12 @@ class Forwarding:
         return self._queue.take(self._is_free)
 
     def polls(self, unit: int, read: Read) -> None:
-        """A polled block has its turn; a request of the same shape may have the next one."""
+        """Note that a polled block is read; then a request of the same shape may be sent."""
         if not self._client.tells_late:
             self._was_forwarded.discard(replies.shape(unit, read_question(read.block)))
 
     def send(self, forward: Forward) -> None:
-        """Send a request, and hand back what the unit says. Raises Unreachable, once that is handed back."""
+        """Send a request, and settle its future. Raises Unreachable after that."""
         if forward.is_write and not self._queue.begin(forward):
             return  # its master is gone, or has waited long enough
         if not self._client.tells_late:
@@ -61,14 +61,14 @@ class Forwarding:
             return
         explained = self._results.count(outcome)
         if not (forward.is_write or self._plan.is_mute(forward.unit)):
-            self._results.words.forwarded(explained)
+            self._results.eventlog.forwarded(explained)
         self._take_home(forward, outcome)
         self._queue.answered(forward, _result(forward, outcome))
         if not outcome.stood_still:
-            self._results.turns.forwarded(clock.now() - outcome.asked_at)
+            self._results.shares.forwarded(clock.now() - outcome.asked_at)
 
     def _ask(self, forward: Forward) -> Outcome:
-        """Have the unit asked; what is written is stale from now on."""
+        """Ask the unit; the blocks that a write changes are stale from now on."""
         if forward.is_write and not self._hand_over.is_about_to_write(forward.unit, forward.changes):
             return Outcome(forward.unit, forward.question, clock.now(), 0.0, error=NotSent("softsplit stops"))
         timeout = self._plan.forward_timeout(forward.unit, forward.is_write)
@@ -80,7 +80,7 @@ class Forwarding:
         return outcome
 
     def _take_home(self, forward: Forward, outcome: Outcome) -> None:
-        """Draw from a forwarded request what it tells of the unit, and keep what it has read."""
+        """Update plan, log and mirrors from a forwarded request."""
         unit, block, now, asked_at = forward.unit, outcome.block, clock.now(), outcome.asked_at
         has_answered = outcome.is_of_unit
         is_known = block is not None and self._learner.is_known(unit, block)
@@ -91,25 +91,22 @@ class Forwarding:
         if block is not None and outcome.answer is not None:
             if not outcome.stood_still:
                 self._learner.took(unit, block, now - asked_at)
-            self._hand_over.wait()  # who asks again after the answer gets this
+            self._hand_over.wait()  # so that the next request of this master gets this data
         if forward.is_write:
             longest = LATE_WRITE * self._client.patience(self._timeout)
             self._wrote(forward, now if has_answered else asked_at + longest)
             if not has_answered:
-                self._results.words.does_not_say(outcome)
+                self._results.eventlog.does_not_say(outcome)
 
     def _wrote(self, write: Forward, until: float) -> None:
-        """A write is over, or will be by then: what it covers is read after that."""
+        """Note that a write is over at the time `until`; the blocks it changes are read after that."""
         self._results.late.wrote(write.unit)
         self._queue.forget(write.unit, until)
         self._hand_over.has_written(write.unit, write.changes, until)
         self._plan.hurry(write.unit, in_both_tables(write.changes), until)
 
     def _is_free(self, forward: Forward) -> bool:
-        """Whether no late answer can be mistaken for that to this request.
-
-        Nor may it go twice in a row before a polled block of its shape that is due.
-        """
+        """Whether no late answer can be taken for that to this request, and no polled block of its shape waits longer."""
         if self._client.tells_late:
             return True
         now, unit, shape = clock.now(), forward.unit, replies.shape(forward.unit, forward.question)
@@ -120,7 +117,7 @@ class Forwarding:
 
 
 def _result(forward: Forward, outcome: Outcome) -> bytes | UpstreamError:
-    """What the master gets: the answer of the unit, an exception too, or why there is none."""
+    """Return what the master gets: the answer PDU, an exception PDU, or why there is neither."""
     if outcome.exception is not None:
         return pdu.exception_pdu(forward.question.function, outcome.exception)
     return outcome.failure if outcome.answer is None else outcome.answer

@@ -1,4 +1,4 @@
-"""Hand what comes of requests to the mirrors, through the queue of the sync thread."""
+"""Hand the outcomes of requests to the mirrors, through the queue of the sync thread."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ LOOK_AGAIN = 0.1  # s
 
 
 class HandOver:
-    """Puts what comes of requests to one upstream into `readings` until all `is_stopping()`."""
+    """Puts the outcomes of requests to one upstream into `readings`, until the thread `is_stopping()`."""
 
     def __init__(self, upstream: str, readings: Queue, is_stopping: Callable[[], bool]):
         self._upstream = upstream
@@ -20,24 +20,24 @@ class HandOver:
         self._is_stopping = is_stopping
 
     def reading(self, outcome: Outcome, every: float = 0.0, beat: float = 0.0, slack: float = 0.0) -> None:
-        """Tell what came of a request; see `Reading`."""
+        """Hand over an outcome; see `Reading`."""
         self._put(Reading(self._upstream, outcome, every, beat, slack))
 
     def is_about_to_write(self, unit: int, blocks: Sequence[Block]) -> bool:
-        """See that no master gets what is about to be changed; return false when all is to stop."""
+        """Let no master get these blocks, which a write is about to change; return false when the thread is to stop."""
         self.has_written(unit, blocks, UNDER_WAY)
         return self.wait()
 
     def has_written(self, unit: int, blocks: Sequence[Block], until: float) -> None:
-        """A write was acknowledged, or is executed up to `until` or not at all: what is read then counts."""
+        """Let no master get these blocks until a request sent after `until` has read them."""
         self._put(Invalidation(self._upstream, unit, tuple(blocks), until))
 
     def has_not_written(self, unit: int, blocks: Sequence[Block]) -> None:
-        """The write was not sent after all."""
+        """Take back `is_about_to_write`: the write was not sent."""
         self.has_written(unit, blocks, NOT_SENT)
 
     def wait(self) -> bool:
-        """Wait until every mirror knows all that was told before; return false when all is to stop."""
+        """Wait until the mirrors have all that was handed over; return false when the thread is to stop."""
         are_told = threading.Event()
         self._put(Barrier(are_told.set))
         while not are_told.wait(LOOK_AGAIN):

@@ -1,4 +1,4 @@
-"""Use late answers of a gateway as readings of the time when they were requested."""
+"""Use late answers of a gateway as readings of the time when they were asked for."""
 
 from softsplit import clock
 from softsplit.polling.plan import Plan
@@ -13,20 +13,20 @@ from softsplit.upstream.handover import HandOver
 class LateReadings:
     """The late answers of one upstream; for the thread that owns the wire."""
 
-    def __init__(self, client: Client, plan: Plan, counters: Counters, words: EventLog, hand_over: HandOver):
+    def __init__(self, client: Client, plan: Plan, counters: Counters, eventlog: EventLog, hand_over: HandOver):
         self._client = client
         self._plan = plan
-        self._tally = counters
-        self._eventlog = words
+        self._counters = counters
+        self._eventlog = eventlog
         self._hand_over = hand_over
         self._written_at: dict[int, float] = {}  # by unit: when the latest write was over
 
     def wrote(self, unit: int) -> None:
-        """A write to this unit is over: what was asked for before may have been read before it was done."""
+        """Note the end of a write: an answer to an earlier request may have older data."""
         self._written_at[unit] = clock.now()
 
     def take(self) -> dict[int, float]:
-        """Take home what has come late since the last call; return the units, and how long their answers took."""
+        """Use the late answers since the last call; return the units, and the seconds their answers took."""
         for outcome in self._client.take_late_answers():
             self._take_answer(outcome)
             if outcome.exception in GATEWAY_EXCEPTIONS:
@@ -37,11 +37,11 @@ class LateReadings:
         return units
 
     def _take_answer(self, outcome: Outcome) -> None:
-        """Take home the data of a polled block, unless something newer is known or may have been written."""
+        """Use the data of a polled block, unless there is newer data, or something was written since."""
         unit, block, asked_at = outcome.unit, outcome.block, outcome.asked_at
-        counters = self._tally.blocks[unit].get(block) if block and outcome.answer else None
+        counters = self._counters.blocks[unit].get(block) if block and outcome.answer else None
         if counters and asked_at > max(counters.taken_at or 0.0, self._written_at.get(unit, 0.0)):
-            self._tally.late(outcome)
+            self._counters.late(outcome)
             self._plan.answered_late(outcome, clock.now())
             self._hand_over.reading(outcome)
             self._eventlog.answers(unit)

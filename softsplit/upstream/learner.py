@@ -1,4 +1,4 @@
-"""Polls what masters ask for often, and no more what they do not."""
+"""Poll blocks that masters ask for often, as long as they do."""
 
 from collections import deque
 
@@ -16,33 +16,33 @@ MOST_NOTES = 10_000
 
 
 class Learner:
-    """Adds to the plan of a wire the blocks that masters ask for often; what is polled shows in the counters."""
+    """Adds the blocks that masters ask for often to the plan and the counters of a wire."""
 
-    def __init__(self, plan: Plan, counters: Counters, words: EventLog):
+    def __init__(self, plan: Plan, counters: Counters, eventlog: EventLog):
         self._plan = plan
-        self._tally = counters
-        self._eventlog = words
+        self._counters = counters
+        self._eventlog = eventlog
         self._noted: deque[tuple[int, Block, float]] = deque(maxlen=MOST_NOTES)  # filled by any thread
         self._learning = Demand()
         self._learned: dict[tuple[int, Block], Read] = {}
-        self._took: BoundedDict[tuple[int, Block], float] = BoundedDict(MOST_BLOCKS)  # s, a forwarded read
+        self._took: BoundedDict[tuple[int, Block], float] = BoundedDict(MOST_BLOCKS)  # s that a forwarded read took
         self._at = 0.0  # when to look again
-        self.has_room = False  # whether the wire has room for more than is polled
+        self.has_room = False  # whether the wire can carry more than the plan
 
     def note(self, unit: int, block: Block) -> None:  # server thread
-        """A master has asked for a block that is not polled."""
+        """Note that a master has asked for a block that is not polled."""
         self._noted.append((unit, block, clock.now()))
 
     def took(self, unit: int, block: Block, seconds: float) -> None:
-        """A forwarded read has brought home this block; only what has been read before is learned."""
+        """Note that a forwarded read of this block was answered; only such blocks are learned."""
         self._took[unit, block] = seconds
 
     def is_known(self, unit: int, block: Block) -> bool:
-        """Whether the unit has answered this block, or a larger one, when masters asked for it."""
+        """Whether the unit has answered a forwarded read of this block, or of one around it."""
         return any(whose == unit and known.contains(block) for whose, known in self._took)
 
     def look(self, now: float) -> None:
-        """Learn and forget."""
+        """Learn and forget blocks, about once a second."""
         while self._noted:
             self._learning.note(*self._noted.popleft())
         if now < self._at:
@@ -52,15 +52,15 @@ class Learner:
         wanted = self._learning.learned(now)
         for unit, block in self._learned.keys() - wanted.keys():
             self._plan.forget(unit, self._learned.pop((unit, block)))
-            self._tally.forget(unit, block)
+            self._counters.forget(unit, block)
             self._eventlog.forgets_block(unit, block)
         for whose in wanted.keys() & self._took.keys() - self._learned.keys():
             self._learn(*whose, wanted[whose], now)
 
     def _learn(self, unit: int, block: Block, every: float, now: float) -> None:
-        """Have a block polled, if its unit answers and the wire has room."""
-        if self._plan.is_mute(unit) or block in self._tally.blocks[unit]:
+        """Poll a block, if its unit answers and the wire has room."""
+        if self._plan.is_mute(unit) or block in self._counters.blocks[unit]:
             return
         if read := self._plan.learn(unit, block, every, self._took[unit, block], now):
             self._learned[unit, block] = read
-            self._tally.learn(unit, block, read.name, read.every)
+            self._counters.learn(unit, block, read.name, read.every)

@@ -24,17 +24,17 @@ from softsplit.upstream.report import UpstreamStatus, report
 from softsplit.worker import Worker
 
 TICK = 0.1  # s
-OPEN_AGAIN = 1.0  # s between tries to open a tap that was never there
-STALLED = 0.25  # s between two looks, after which nobody knows when what has come was said; most is far less
-CAUGHT_UP = 0.005  # s without a byte, after which nothing of that is left; the kernel hands it over in pieces
-LONGEST_REPLY = 5.0  # s a reply is expected at least: nobody knows how soon the other master gives up
-SILENCE_TIMEOUT = 10.0  # s without a byte, after which the other master is missed
-JUDGED_BYTES = 2000  # bytes, of which the latest are judged to be noise or not
-NOISE = 0.5  # share of them
+OPEN_AGAIN = 1.0  # s between attempts to open a tap that was never open
+STALLED = 0.25  # s between two reads, after which the times of the bytes are unknown; usually it is far less
+CAUGHT_UP = 0.005  # s without a byte, after which no such byte is left; the kernel hands them over in pieces
+LONGEST_REPLY = 5.0  # s for which a reply is expected at least: we do not know when the other master gives up
+SILENCE_TIMEOUT = 10.0  # s without a byte, after which the other master is missing
+JUDGED_BYTES = 2000  # latest bytes that are judged to be noise or not
+NOISE = 0.5  # share of noise among them that is trouble
 
 
 class Listener(Worker):
-    """Hears one line, and puts what was said beyond doubt of these units into `readings`."""
+    """Listens to one line, and puts the unambiguous readings of these units into `readings`."""
 
     def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue,
                  served_as: Mapping[int, tuple[str, ...]] = {}):
@@ -47,16 +47,16 @@ class Listener(Worker):
         self._character_time = adu.character_time(self._line.baudrate, self._line.mode)
         self._roles_are_known = upstream.reply_url is not None
         self._reply_timeout = max(LONGEST_REPLY, upstream.timeout)
-        self._doubted = 0  # the latest request of which it was told that it may change something
+        self._doubted = 0  # the number of the latest request that was checked for writes
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
         self._silences = {unit: Silence() for unit in self._steps}
-        self._tries: dict[int, float] = {}  # when that was asked which nobody answered, right before
+        self._tries: dict[int, float] = {}  # by unit: when the request just before was sent, if nobody answered it
         self.counters = Counters({unit: () for unit in self._steps})
         self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False, served_as=served_as)
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
-        self._lost = ""  # why a tap is not heard
+        self._lost = ""  # why a tap is lost
         self._looked_at = self._heard_at = clock.now()
         self._good, self._bad = 0, 0  # bytes
         self._unlisted: set[int] = set()
@@ -86,12 +86,12 @@ class Listener(Worker):
         self._receiver.close()
 
     def report(self, now: float) -> UpstreamStatus:  # main thread
-        """What `status.json` says of this upstream."""
+        """Return the status of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
         return report(self._upstream, self.counters, busy, now, self._unlisted)
 
     def _begin(self) -> Decoder:
-        """Forget what was heard in part."""
+        """Return a new decoder, for bytes without a gap."""
         return Decoder(self._character_time, jitter=self._receiver.jitter, timeout=self._reply_timeout)
 
     def _open(self) -> bool:
@@ -106,11 +106,11 @@ class Listener(Worker):
         return True
 
     def _hear_of_tap(self, text: str) -> None:
-        """An ear tells that its tap is lost, or back."""
+        """Note that a tap is lost, or back."""
         self._lost = text
 
     def _say_how_it_is(self, now: float) -> None:
-        """Tell when nothing can be learned here, and why."""
+        """Log and count whether the line brings readings, or why not."""
         if not self._receiver.are_open:
             self._ail(self._lost)
         elif now - self._heard_at > SILENCE_TIMEOUT:
@@ -129,7 +129,7 @@ class Listener(Worker):
         self._eventlog.unreachable(Unreachable(why))
 
     def _take(self, heard: Transaction) -> None:
-        """Draw from a transaction what it tells."""
+        """Use a transaction."""
         size = len(heard.request or b"") + len(heard.reply or b"")
         self.counters.busy += size * self._character_time
         self._judge(size, heard.kind is Kind.DAMAGED)
@@ -152,7 +152,7 @@ class Listener(Worker):
             self._good, self._bad = self._good // 2, self._bad // 2
 
     def _take_of(self, unit: int, heard: Transaction) -> None:
-        """Hand over what a transaction tells of one of our units."""
+        """Use a transaction of one of our units."""
         step = self._steps[unit]
         outcome = outcome_of(heard, unit, step, self._asked_at(unit, heard))
         read = read_of(heard, outcome, step)
@@ -171,7 +171,7 @@ class Listener(Worker):
             self._hand_over.reading(outcome)
 
     def _asked_at(self, unit: int, heard: Transaction) -> float:
-        """When, at the earliest, that was asked for which a reply came: perhaps by the try before."""
+        """Return the earliest time at which the request of a reply was sent, perhaps by the try before."""
         tried_at = self._tries.pop(unit, None)
         if heard.kind is Kind.NO_REPLY:
             self._tries[unit] = _known(heard.time)
@@ -179,7 +179,7 @@ class Listener(Worker):
         return asked_at - len(heard.request or b"") * self._character_time - STALLED
 
     def _learn(self, unit: int, block: Block, now: float) -> None:
-        """A read was heard, which may come again and again."""
+        """Note a read of the other master, which may have a period."""
         periods = self._periods[unit]
         periods.note(block, now)
         self.counters.learn(unit, block, str(block), periods.every(block) or None)
@@ -197,9 +197,9 @@ class Listener(Worker):
             self._eventlog.is_mute(outcome)
 
     def _doubt_what_is_asked(self) -> None:
-        """What a write covers is stale from the moment in which its request was heard.
+        """Let no master get the blocks of a write from its request on.
 
-        A read from before it does not end that, though it may be told later when there are two taps.
+        A read from before does not end that, although with two taps it may be decoded later.
         """
         for asked in self._pairing.open_requests():
             unit = asked.frame[0]
@@ -208,24 +208,24 @@ class Listener(Worker):
             self._doubted = max(self._doubted, asked.number)
 
     def _done_at(self, heard: Transaction) -> float:
-        """When a write is done that was heard, in the time of readings."""
+        """Return when a write is done, in the time of readings."""
         return done_at(heard, self._reply_timeout, self._roles_are_known) - STALLED
 
     def _doubt(self, unit: int, blocks: list[Block], until: float = 0.0) -> None:
-        """Let no master get these blocks before they were read again, by a request sent after `until`."""
+        """Let no master get these blocks until a request sent after `until` has read them."""
         if blocks:
             self._hand_over.has_written(unit, blocks, until)
 
 
 def _known(time: float | None) -> float:
-    """When something was heard: a tap always tells, only a recording may not."""
+    """Return a time that a tap always gives; only a recording may have none."""
     if time is None:
         raise ValueError("a tap did not tell when something was heard")
     return time
 
 
 def receiver_for(upstream: Upstream, tell) -> Receiver:
-    """One tap that hears everything, or one for requests and one for replies."""
+    """Return a receiver with one tap for everything, or one for requests and one for replies."""
     if upstream.reply_url is None:
         return Receiver(TapReader(upstream.url, upstream.own_line, tell))
     return Receiver(TapReader(upstream.url, upstream.own_line, tell, "request"),

@@ -1,6 +1,7 @@
-"""Finds where the registers of units begin that stand elsewhere on each device, and has them polled then."""
+"""Find where the registers of a unit begin, for profiles whose registers each device has elsewhere; then poll them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from softsplit.config.upstream import Unit
 from softsplit.errors import Unreachable
@@ -14,11 +15,11 @@ from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
 
-LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no such place
+LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no such registers
 
 
 class Locator:
-    """Looks for what the profiles of these units say that it has to be found; each once, after connecting."""
+    """Looks for the registers of those units whose profile has a `base`, until each is found."""
 
     def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, timeout: float):
         self._missing = [unit for unit in units if unit.profile.base]
@@ -26,23 +27,18 @@ class Locator:
         self._at = 0.0  # when to look again
 
     def look(self, now: float) -> Unreachable | None:
-        """Look for units whose place nobody knows, when it is time to; return why none can be reached."""
+        """Look for missing units, when it is time to; return an error if the wire cannot be reached."""
         if not self._missing or now < self._at:
             return None
         self._at = now + LOOK_EVERY
-        for unit in list(self._missing):
-            error = self._find(unit, now)
-            if error:
-                return error
-        return None
+        return next(filter(None, (self._find(unit, now) for unit in list(self._missing))), None)
 
     def _find(self, unit: Unit, now: float) -> Unreachable | None:
         outcomes: list[Outcome] = []
-        at = locate(unit.profile, lambda block: _kept(outcomes, self._client.outcome(
-            unit.unit, read_question(block), self._timeout)))
+        at = locate(unit.profile, partial(self._read, unit.unit, outcomes))
         for outcome in outcomes:
             if isinstance(outcome.error, Unreachable):
-                self._at = now  # the next time that it can be reached
+                self._at = now  # look again as soon as it can be reached
                 return outcome.error
             self._counters.count(outcome)
         self._counters.places[unit.unit] = at
@@ -53,17 +49,14 @@ class Locator:
                 self._counters.learn(unit.unit, read.block, read.name, read.every)
         return None
 
+    def _read(self, unit: int, outcomes: list[Outcome], block: Block) -> bytes | None:
+        """Return the data of a block, if it is answered; add the outcome to `outcomes`. Stop when unreachable."""
+        if outcomes and isinstance(outcomes[-1].error, Unreachable):
+            return None
+        outcomes.append(self._client.outcome(unit, read_question(block), self._timeout))
+        return outcomes[-1].data
+
 
 def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | None:
-    """Return where the registers of a profile begin on a device; `read` gives what that says, if it does."""
+    """Return the address where the registers of a profile begin on a device; `read` returns data or None."""
     return find_model(profile.base.model, read) if profile.base else None
-
-
-def _kept(outcomes: list[Outcome], outcome: Outcome) -> bytes | None:
-    """Keep what came of a request, and return its data; of a device that cannot be reached nothing more is
-    asked.
-    """
-    if outcomes and isinstance(outcomes[-1].error, Unreachable):
-        return None
-    outcomes.append(outcome)
-    return outcome.data

@@ -30,14 +30,15 @@ from softsplit.worker import HUNG, Worker
 
 log = logging.getLogger("softsplit")
 
-REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between tries to reach a gateway, or an adapter, that is away
-LOOK_AFTER = 0.15  # s of a pause, after which answers to another master's requests have come, too
+REACH_AGAIN, OPEN_AGAIN = 1.5, 1.0  # s between attempts to reach a gateway, or an adapter, that is away
+LOOK_AFTER = 0.15  # s of a pause after which we look for frames of another master: by then they are answered
 
 
 class Poller(Worker):
-    """Polls these units of one upstream, and puts what each read brings home into `readings`.
+    """Polls these units of one upstream, and puts the outcome of each read into `readings`.
 
-    What masters ask besides is handed in by `forward` and `note`; `served_as` names what they get of each unit.
+    Servers hand in requests of masters by `forward` and `note`; `served_as` names the downstream units that serve
+    each unit.
     """
 
     def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue,
@@ -59,7 +60,7 @@ class Poller(Worker):
         self._rates = Rates()  # main thread
         self.hung_after = HUNG + 4 * upstream.timeout  # a look-up and connecting take one each, twice at most
         self._down_until = 0.0  # when a gateway that is down is tried again
-        self._wake = threading.Event()  # rung when there is something to do
+        self._wake = threading.Event()  # set when there is something to do
         self._queue = RequestQueue(self._wake.set)
         self._shares = WireShares()
         self._learner = Learner(self._plan, self.counters, self._eventlog)
@@ -72,19 +73,19 @@ class Poller(Worker):
                                       hand_over, self._results)
 
     def forward(self, forward: Forward) -> Future:  # server thread
-        """Have a master's own request sent once; the future gets the answer PDU, or an UpstreamError."""
+        """Send a request of a master once; the future gets the answer PDU, or an UpstreamError."""
         return self._queue.hand_in(forward)
 
     def give_up_late(self, now: float) -> None:  # deadlines thread
-        """No master waits longer for its turn, whatever the wire is busy with."""
+        """Fail requests that have waited long enough."""
         self._queue.give_up_late(now)
 
     def note(self, unit: int, block: Block) -> None:  # server thread
-        """A master has asked for a block that is not polled; what is asked often is learned."""
+        """Note that a master has asked for a block that is not polled; it is learned if that happens often."""
         self._learner.note(unit, block)
 
     def is_idle(self) -> bool:  # server thread
-        """Whether the wire has room for reads that are not necessary."""
+        """Whether the wire has time for reads that are not necessary."""
         return self._queue.is_empty and self._learner.has_room
 
     def wake(self) -> None:  # any thread
@@ -123,12 +124,12 @@ class Poller(Worker):
                 log.info("%s: unit %s: %s", name, unit, counters.describe(unit))
 
     def report(self, now: float) -> UpstreamStatus:  # main thread
-        """What `status.json` says of this upstream."""
+        """Return the status of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
         return replace(report(self._upstream, self.counters, busy, now), certificate=self._client.certificate())
 
     def _wait(self, seconds: float) -> None:
-        """Pause until there is something to do; on a line, have a look at what else is said there."""
+        """Pause until there is something to do; on a line, look for frames of others meanwhile."""
         if seconds > LOOK_AFTER and not self._client.tells_late and not self._wake.wait(LOOK_AFTER):
             seconds -= LOOK_AFTER
             self._client.listen()
@@ -137,7 +138,7 @@ class Poller(Worker):
         self._wake.clear()
 
     def _read(self, unit: int, read: Read) -> None:
-        """Read what the plan wants."""
+        """Send a read of the plan."""
         self.pause(self._causes.pause_before(unit))
         tried_at = clock.now()
         self._forwarding.polls(unit, read)
@@ -149,7 +150,7 @@ class Poller(Worker):
             self._results.listen()
 
     def _forward(self, forward: Forward) -> None:
-        """Send a master's own request."""
+        """Send a request of a master."""
         tried_at = clock.now()
         try:
             self._forwarding.send(forward)

@@ -1,4 +1,4 @@
-"""Queue of the masters' requests for one wire; each request is sent once."""
+"""The queue of the requests of masters for one wire; each is sent once."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -12,24 +12,24 @@ from softsplit.polling.fairness import LONG_FORWARD
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import BUSY, OWN_EXCEPTIONS, Question
 
-MOST_OF_MASTER, MOST_OF_HOST, MOST_WAITING = 5, 64, 200  # waiting requests; another one is refused as busy
-LONGEST_WAIT = 5.0  # s; no master waits longer, where no read may take long
-WAIT_FOR_LONG = 2  # times what one read may take, where that is long
-SHARED_FOR = 5.0  # s for which a read under way is shared by those who ask meanwhile
-STOOD_STILL = 0.5  # s after its deadline, when a request has been given up unless the process was stopped
-REMEMBER = 10.0  # s for which what the unit itself refuses is not asked again
-REMEMBER_SILENCE = 2.0  # s, the same for what got no answer, or that of a gateway
-REMEMBER_BUSY = 0.1  # s, the same for a unit that is busy
+MOST_OF_MASTER, MOST_OF_HOST, MOST_WAITING = 5, 64, 200  # waiting requests; further ones are refused as busy
+LONGEST_WAIT = 5.0  # s that a master waits, if no read may take long
+WAIT_FOR_LONG = 2  # times what one read may take, if that is long
+SHARED_FOR = 5.0  # s for which masters share a read under way
+STOOD_STILL = 0.5  # s after its deadline when a request has been failed, unless the process stood still
+REFUSED_FOR = 10.0  # s for which a request that the unit refused is not sent again
+UNANSWERED_FOR = 2.0  # s, the same after no answer, or an exception of a gateway
+BUSY_FOR = 0.1  # s, the same for a unit that is busy
 LOOK_AGAIN = 0.02  # s
-MOST_REMEMBERED = 500  # answers and failures
+MOST_REFUSALS = 500  # of all three
 MOST_TURNS = 1000  # masters and hosts whose latest turn is known
 
 
 @dataclass(slots=True, eq=False)
 class Forward:
-    """One request for a unit, and the blocks it changes.
+    """A request of a `master`, "host:port", to a unit, and the blocks it changes.
 
-    `master` is who asks, "host:port". `future` gets the answer PDU, or an UpstreamError.
+    `future` gets the answer PDU, or an UpstreamError.
     """
 
     unit: int
@@ -43,29 +43,29 @@ class Forward:
 
     @property
     def key(self) -> tuple[int, bytes]:
-        """What the same read of another master has in common with it."""
+        """What it has in common with the same read of another master."""
         return self.unit, self.question.pdu
 
 
 class RequestQueue:
-    """What masters ask of one wire; `wake` is called when there is something."""
+    """The requests of masters for one wire; `wake` is called when there is a new one."""
 
     def __init__(self, wake: Callable[[], None]):
         self._wake = wake
         self._lock = threading.Lock()
         self._reads: dict[tuple[int, bytes], Forward] = {}
         self._writes: dict[int, Forward] = {}  # by identity, oldest first
-        self._sharers: dict[tuple[int, bytes], list[str]] = {}  # who waits for the same read
-        self._latest: Forward | None = None  # that was taken
-        self._unshared: Forward | None = None  # a read under way for so long that who asks now gets another one
+        self._sharers: dict[tuple[int, bytes], list[str]] = {}  # masters that wait for the same read
+        self._latest: Forward | None = None  # taken
+        self._unshared: Forward | None = None  # a read that has been under way for too long to be shared
         self._longest = LONG_FORWARD  # s that one read may take
         self._turns: BoundedDict[str, int] = BoundedDict(MOST_TURNS)  # the latest turn of masters and hosts
-        self._remembered: BoundedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = \
-            BoundedDict(MOST_REMEMBERED)
-        self._unsettled: dict[int, float] = {}  # until when a write may change what a unit refuses
+        self._refusals: BoundedDict[tuple[int, bytes], tuple[float, bytes | UpstreamError]] = \
+            BoundedDict(MOST_REFUSALS)  # until when the same request gets the same answer
+        self._unsettled: dict[int, float] = {}  # by unit: until when a write may change what it refuses
 
     def hand_in(self, forward: Forward) -> Future:  # server thread
-        """Return the future of a request; one for the same read that waits already is shared."""
+        """Return the future of a request, or that of the same read if one waits already."""
         with self._lock:
             if not forward.is_write:
                 if known := self._recall(forward.key, forward.asked_at):
@@ -86,11 +86,10 @@ class RequestQueue:
         return forward.future
 
     def take(self, may_ask: Callable[[Forward], bool]) -> Forward | None:  # poller thread
-        """Return the next request that may be asked now; None when there is none.
+        """Return the next request that may be sent now; None when there is none.
 
-        Writes come first, but not twice in a row when reads wait, and those of one unit in their order. The
-        master that has had no turn for longest comes first; reads of the unit that was asked last come last.
-        A read is shared until it is `answered`.
+        Writes come first, those of one unit in their order, but not twice in a row while reads wait. Then the
+        master comes first whose latest turn is longest ago; reads of the unit that was asked last come last.
         """
         with self._lock:
             for forward in self._in_turn():
@@ -101,7 +100,7 @@ class RequestQueue:
         return None
 
     def begin(self, write: Forward) -> bool:  # poller thread
-        """A write is about to be sent; return whether it is still wanted."""
+        """Note that a write is about to be sent; return whether its master still wants it."""
         with self._lock:
             if id(write) not in self._writes:
                 return False
@@ -111,23 +110,23 @@ class RequestQueue:
             return False
 
     def answered(self, forward: Forward, result: bytes | UpstreamError) -> None:  # poller thread
-        """Hand back what came of a request; remember what is not worth to be asked again at once.
+        """Settle the future of a request; remember a refusal, so that it is not sent again at once.
 
-        What was read while the process stood still is too old.
+        An answer that came while the process stood still is too old.
         """
         if not forward.is_write and clock.now() - forward.asked_at > self._longest_wait + STOOD_STILL:
             result = NoAnswer("the process stood still")
         is_refusal = isinstance(result, UpstreamError) or result[0] & 0x80
         if is_refusal and not forward.is_write:
             self._remember(forward, result)
-        if self._remove(forward):  # or its master has waited long enough
+        if self._remove(forward):  # else it was failed already
             _settle(forward.future, result)
 
     def forget(self, unit: int, until: float = 0.0) -> None:  # poller thread
-        """Something was written to a unit: what it refused before, it may answer now, or `until` then."""
+        """Forget the refusals of a unit that was written to; the write may change them up to `until`."""
         with self._lock:
-            for key in [each for each in self._remembered if each[0] == unit]:
-                del self._remembered[key]
+            for key in [each for each in self._refusals if each[0] == unit]:
+                del self._refusals[key]
             self._unsettled[unit] = max(until, self._unsettled.get(unit, 0.0))
 
     @property
@@ -136,12 +135,12 @@ class RequestQueue:
 
     @property
     def pause(self) -> float:
-        """Seconds after which it is worth to look again: some wait until a late answer can come no more."""
+        """Seconds until the next look: some requests wait until a late answer cannot come any more."""
         return LOOK_AGAIN if self._reads or self._writes else LONGEST_WAIT
 
     def give_up(self, error: UpstreamError,
                 is_lost: Callable[[Forward], bool] = lambda each: True) -> None:  # any thread
-        """Fail requests that cannot be answered any more."""
+        """Fail the requests that are lost."""
         with self._lock:
             waiting = self._waiting()
         for each in waiting:
@@ -149,13 +148,13 @@ class RequestQueue:
                 _settle(each.future, error)
 
     def give_up_late(self, now: float) -> None:  # any thread
-        """Fail requests whose masters have waited long enough, whatever the poller does."""
+        """Fail requests that have waited long enough, whatever the poller does."""
         longest = self._longest_wait
         self.give_up(NoAnswer("the unit does not answer, or the wire is busy"),
                      lambda each: now - each.asked_at > longest)
 
     def expect(self, longest: float) -> None:  # poller thread
-        """A read may take so long, in seconds."""
+        """Set the seconds that a read may take."""
         self._longest = longest
 
     @property
@@ -166,7 +165,7 @@ class RequestQueue:
         return [*self._writes.values(), *self._reads.values(), *filter(None, [self._unshared])]
 
     def _is_shared(self, forward: Forward) -> bool:
-        """Whether the same read waits already, or has not been under way for long."""
+        """Whether the same read waits, or is under way and young enough to be shared."""
         same = self._reads.get(forward.key)
         if same and same.taken_at and forward.asked_at - same.taken_at > SHARED_FOR:
             self._unshared = self._reads.pop(forward.key)
@@ -183,7 +182,7 @@ class RequestQueue:
         return (*reads, *writes) if latest and latest.is_write else (*writes, *reads)
 
     def _turn(self, master: str) -> tuple[int, int]:
-        """When a master had its latest turn, first of all its host."""
+        """Return the numbers of the latest turns of a master's host and of itself."""
         return self._turns.get(_host(master), 0), self._turns.get(master, 0)
 
     def _note_turn(self, master: str) -> None:
@@ -196,7 +195,7 @@ class RequestQueue:
             or sum(_host(each) == _host(master) for each in waiting) >= MOST_OF_HOST
 
     def _remove(self, forward: Forward) -> bool:  # any thread
-        """A request waits no more; return whether it did."""
+        """Remove a request; return whether it was there."""
         with self._lock:
             if forward.is_write:
                 return self._writes.pop(id(forward), None) is not None
@@ -209,19 +208,18 @@ class RequestQueue:
             return True
 
     def _recall(self, key: tuple[int, bytes], now: float) -> Future | None:
-        until, result = self._remembered.get(key, (0.0, b""))
+        until, result = self._refusals.get(key, (0.0, b""))
         return _done(result) if now < until else None
 
     def _remember(self, forward: Forward, result: bytes | UpstreamError) -> None:
         code = None if isinstance(result, UpstreamError) else result[1]
-        lasts = REMEMBER_BUSY if code in BUSY else REMEMBER if code in OWN_EXCEPTIONS else REMEMBER_SILENCE
+        lasts = BUSY_FOR if code in BUSY else REFUSED_FOR if code in OWN_EXCEPTIONS else UNANSWERED_FOR
         now = clock.now()
         with self._lock:
-            self._remembered.pop(forward.key, None)
+            self._refusals.pop(forward.key, None)
             if code in OWN_EXCEPTIONS and now < self._unsettled.get(forward.unit, 0.0):
                 return
-            self._remembered[forward.key] = now + lasts, result
-
+            self._refusals[forward.key] = now + lasts, result
 
 
 def _host(master: str) -> str:
@@ -229,7 +227,7 @@ def _host(master: str) -> str:
 
 
 def _is_taken_back(forward: Forward) -> bool:
-    """Whether the master of a request does not want it any more; from now on it cannot say so."""
+    """Whether the master of a write has cancelled it; from now on it cannot."""
     future = forward.future
     return forward.is_write and not future.running() and not future.set_running_or_notify_cancel()
 

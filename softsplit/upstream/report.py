@@ -1,7 +1,7 @@
 """The status of an upstream, its units and their blocks. Ages and latencies are in seconds."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from softsplit.config.upstream import Upstream
@@ -9,6 +9,7 @@ from softsplit.config.url import Url
 from softsplit.polling.demand import LEARNED
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.upstream.clients.heard import Skipped
 from softsplit.upstream.counters import (
     BlockCounters,
     Counters,
@@ -45,15 +46,6 @@ class Latency:
 
     p50: float | None
     p99: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedStatus:
-    """Answers that nobody waited for: they came late, twice, or with an id that was never sent."""
-
-    late: int = 0
-    double: int = 0
-    unknown: int = 0
 
 
 def _is_failing(status: "BlockStatus | ForwardedStatus") -> bool:
@@ -142,7 +134,7 @@ class UpstreamStatus(Counted):
     returns_ids: bool = True  # false: its answers have other transaction ids than the requests
     wrong_ids: str = ""  # which ones; a status of an earlier version has only `returns_ids`
     is_overloaded: bool = False  # the periods of the reads are stretched
-    skipped: SkippedStatus = SkippedStatus()
+    skipped: Skipped = field(default_factory=Skipped)
     is_heard: bool  # we only listen
     foreign_frames: int  # heard frames that answer no request of ours
     other_master: str  # what another master does on the line
@@ -156,53 +148,53 @@ class UpstreamStatus(Counted):
         return self.state != "unreachable"
 
 
-def report(upstream: Upstream, tally: Counters, utilisation: float, now: float,
+def report(upstream: Upstream, counters: Counters, utilisation: float, now: float,
            unlisted: Collection[int] = ()) -> UpstreamStatus:
     """Return the status of one upstream; `utilisation` is that of the latest minute."""
-    counts = total(tally.unit(unit) for unit in tally.blocks)
+    counts = total(counters.unit(unit) for unit in counters.blocks)
     return UpstreamStatus(
         **_counts(counts),
         url=upstream.url,
-        state="unreachable" if tally.unreachable else "starting" if tally.asked_at is None else "connected",
-        error=tally.unreachable,
+        state="unreachable" if counters.unreachable else "starting" if counters.asked_at is None else "connected",
+        error=counters.unreachable,
         utilisation=round(utilisation, 4),
-        unreachable=tally.missed,
-        reconnects=max(0, tally.connections - 1),
-        latency=_latency(tally.wire_latencies),
-        gateway_wait=_rounded(tally.gateway_wait),
-        returns_ids=not tally.wrong_ids,
-        wrong_ids=tally.wrong_ids,
-        is_overloaded=tally.is_overloaded,
-        skipped=SkippedStatus(tally.skipped.late, tally.skipped.double, tally.skipped.unknown),
+        unreachable=counters.missed,
+        reconnects=max(0, counters.connections - 1),
+        latency=_latency(counters.wire_latencies),
+        gateway_wait=_rounded(counters.gateway_wait),
+        returns_ids=not counters.wrong_ids,
+        wrong_ids=counters.wrong_ids,
+        is_overloaded=counters.is_overloaded,
+        skipped=replace(counters.skipped),
         is_heard=upstream.is_heard,
-        foreign_frames=tally.foreign,
-        advice=tally.advice,
-        other_master=tally.foreigner if now - tally.foreigner_at < FOREIGNER_FOR else "",
+        foreign_frames=counters.foreign,
+        advice=counters.advice,
+        other_master=counters.foreigner if now - counters.foreigner_at < FOREIGNER_FOR else "",
         unlisted=tuple(sorted(unlisted)),
-        units={str(unit): _unit(upstream, unit, tally, now) for unit in tally.blocks},
+        units={str(unit): _unit(upstream, unit, counters, now) for unit in counters.blocks},
     )
 
 
-def _unit(upstream: Upstream, unit: int, tally: Counters, now: float) -> UnitStatus:
-    counts = tally.unit(unit)
+def _unit(upstream: Upstream, unit: int, counters: Counters, now: float) -> UnitStatus:
+    counts = counters.unit(unit)
     has_answered = counts.answers or counts.exceptions
     return UnitStatus(
         **_counts(counts),
         profile=upstream.unit(unit).profile.name,
-        state="mute" if unit in tally.mute else "answers" if has_answered else "never heard",
-        latency=_latency(tally.latencies[unit]),
-        forwarded=_forwarded(tally.forwarded[unit], now),
-        blocks=tuple(_block(block, now) for block in tuple(tally.blocks[unit].values())),
-        base=tally.places.get(unit),
+        state="mute" if unit in counters.mute else "answers" if has_answered else "never heard",
+        latency=_latency(counters.latencies[unit]),
+        forwarded=_forwarded(counters.forwarded[unit], now),
+        blocks=tuple(_block(block, now) for block in tuple(counters.blocks[unit].values())),
+        base=counters.places.get(unit),
     )
 
 
-def _forwarded(tally: ForwardedCounters, now: float) -> ForwardedStatus:
+def _forwarded(counters: ForwardedCounters, now: float) -> ForwardedStatus:
     return ForwardedStatus(
-        **_counts(tally),
-        age=_age(tally.answered_at, now),
-        last_error=tally.error or None,
-        last_error_age=_age(tally.failed_at, now),
+        **_counts(counters),
+        age=_age(counters.answered_at, now),
+        last_error=counters.error or None,
+        last_error_age=_age(counters.failed_at, now),
     )
 
 
@@ -210,19 +202,19 @@ def _age(at: float | None, now: float) -> float | None:
     return None if at is None else _rounded(now - at)
 
 
-def _block(tally: BlockCounters, now: float) -> BlockStatus:
-    taken_at, data = tally.latest
+def _block(counters: BlockCounters, now: float) -> BlockStatus:
+    taken_at, data = counters.latest
     return BlockStatus(
-        **_counts(tally),
-        name=tally.name,
-        table=tally.block.table,
-        address=tally.block.address,
-        count=tally.block.count,
-        every=_rounded(tally.every),
+        **_counts(counters),
+        name=counters.name,
+        table=counters.block.table,
+        address=counters.block.address,
+        count=counters.block.count,
+        every=_rounded(counters.every),
         age=_age(taken_at, now),
         data=data,
-        last_error=tally.error,
-        last_error_age=_age(tally.failed_at, now),
+        last_error=counters.error,
+        last_error_age=_age(counters.failed_at, now),
     )
 
 

@@ -19,81 +19,81 @@ from softsplit.upstream.othermaster import OtherMaster
 class Results:
     """The results of one wire; for the thread that owns it."""
 
-    def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, words: EventLog, turns: WireShares,
+    def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, eventlog: EventLog, shares: WireShares,
                  hand_over: HandOver, causes: Causes):
         self._client = client
         self._plan = plan
-        self._tally = counters
-        self.words = words
-        self.turns = turns
+        self._counters = counters
+        self.eventlog = eventlog
+        self.shares = shares
         self._hand_over = hand_over
         self._causes = causes
-        self._others = OtherMaster(upstream, counters, words)
-        self.late = LateReadings(client, plan, counters, words, hand_over)
+        self._others = OtherMaster(upstream, counters, eventlog)
+        self.late = LateReadings(client, plan, counters, eventlog, hand_over)
         self._is_away = False  # the gateway or the adapter
 
     def count(self, outcome: Outcome) -> Outcome:
-        """Note a request and what came of it: the gateway, at least, was there. Return it with its cause."""
+        """Count an outcome of a wire that was reached; return it with its cause."""
         outcome = self._causes.explain(outcome)
-        self._tally.count(outcome)
-        self._tally.busy += (0.0 if outcome.stood_still else outcome.took) + self._client.request_gap
-        self._tally.connected(self._client.connected_at)
-        self.words.reached()
+        self._counters.count(outcome)
+        self._counters.busy += (0.0 if outcome.stood_still else outcome.took) + self._client.request_gap
+        self._counters.connected(self._client.connected_at)
+        self.eventlog.reached()
         if self._is_away:
             self._is_away = False
             self._plan.restart(clock.now())
         return outcome
 
     def take(self, read: Read, outcome: Outcome) -> None:
-        """A read of the plan was answered, with data or an exception, or was not."""
+        """Use the outcome of a read of the plan."""
         outcome = self.count(outcome)
         unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
         was_owed = self._plan.is_owed(unit, read, asked_at)
         if not self._plan.take(read, outcome, now):
-            self.words.is_busy(outcome)
+            self.eventlog.is_busy(outcome)
             return
-        if outcome.is_of_unit and not outcome.stood_still:  # polling has had its turn, unless it was a write that made it read
-            (self.turns.forwarded if was_owed else self.turns.polled)(now - asked_at)
-            self._tally.is_overloaded = self.words.weigh(self._plan.demand)
+        if outcome.is_of_unit and not outcome.stood_still:  # a read that a write made necessary counts as forwarded
+            (self.shares.forwarded if was_owed else self.shares.polled)(now - asked_at)
+            self._counters.is_overloaded = self.eventlog.weigh(self._plan.demand)
         elif outcome.exception in GATEWAY_EXCEPTIONS:
-            self.words.gateway_waits(unit, self._client.gateway)
+            self.eventlog.gateway_waits(unit, self._client.gateway)
         self._hand_over.reading(outcome)
         self.unit_stands(outcome)
         if outcome.is_of_unit or self._plan.is_failing(unit, read):
-            self.words.block(outcome, read.name, self._tally.unit(unit).answers > 0)
+            self.eventlog.block(outcome, read.name, self._counters.unit(unit).answers > 0)
 
     def unreachable(self, error: Unreachable) -> None:
-        """The gateway or the adapter is away, and so are all units."""
+        """Note that the gateway or the adapter is away, and so are all units."""
         self._is_away = True
         error = self._causes.explain_unreachable(error)
-        self._tally.miss(error)
-        self.words.unreachable(error)
-        for unit in self._tally.blocks:
+        self._counters.miss(error)
+        self.eventlog.unreachable(error)
+        for unit in self._counters.blocks:
             self._hand_over.reading(Outcome(unit, None, self._client.asked_at, 0.0, error=error))
 
     def unit_stands(self, outcome: Outcome) -> None:
         """Note whether a unit answers."""
         unit = outcome.unit
         if outcome.is_of_unit:
-            self._tally.mute.discard(unit)
-            self.words.answers(unit)
+            self._counters.mute.discard(unit)
+            self.eventlog.answers(unit)
         elif self._plan.is_mute(unit):
-            self._tally.mute.add(unit)
-            self.words.is_mute(outcome)
+            self._counters.mute.add(unit)
+            self.eventlog.is_mute(outcome)
 
     def listen(self) -> None:
-        """Take note of what else was heard: late answers, and other masters."""
+        """Note what else came: late answers, frames of other masters."""
         self._causes.came_late(self.late.take())
         if self._client.gateway:
-            self._tally.gateway_wait = self._client.gateway.known
-        self._tally.wrong_ids = self._client.wrong_ids
-        self.words.wrong_ids(self._client.wrong_ids)
-        self.words.skipped(self._client.skipped)
-        if mistaken := self._client.take_mistaken():
+            self._counters.gateway_wait = self._client.gateway.known
+        self._counters.wrong_ids = self._client.wrong_ids
+        self.eventlog.wrong_ids(self._client.wrong_ids)
+        self.eventlog.skipped(self._client.skipped)
+        if mistaken := self._client.others.take_mistaken():
             for unit, question in mistaken:
                 if block := question.block:  # what was served last may be another master's
                     self._hand_over.has_written(unit, [block], clock.now())
                     self._plan.hurry(unit, [block], clock.now())
-            self._hand_over.wait()  # before anybody is told that the line is watched now
-        for what in self._client.take_foreign():
-            self._others.heard(what, self._client.other_master_is_sure)
+            self._hand_over.wait()  # before the log names the other master
+        for what in self._client.others.take_said():
+            self._others.heard(what, self._client.others.is_sure)

@@ -1,4 +1,4 @@
-"""Which units of upstreams are served, and what masters get of each. Pure."""
+"""The units of upstreams that are served, and where. Pure."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from softsplit.config.downstream import Downstream
 
 
 def served_origins(downstreams: Iterable[Downstream]) -> dict[str, dict[int, tuple[str, ...]]]:
-    """Return, by upstream and unit, what they are to masters, as in "victron unit 100"."""
+    """Return, by upstream and unit, the units of downstreams that serve it, as "victron unit 100"."""
     found: dict[str, dict[int, tuple[str, ...]]] = {}
     for downstream in downstreams:
         origins = [(each.upstream.name, each.origin.unit, each.unit) for each in downstream.served]

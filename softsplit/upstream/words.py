@@ -1,4 +1,4 @@
-"""Sentences about an upstream that both its log and its health tell. Pure."""
+"""Sentences about an upstream for both the log and the health. Pure."""
 
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import describe_exception
@@ -12,18 +12,18 @@ LATE = "answers come late, when their requests have been given up"
 
 
 def refuses(unit: object, what: str, exception: int, has_answered: bool) -> str:
-    """Say that a unit refuses blocks; one that has answered none may have another profile."""
+    """Say that a unit refuses blocks; if it has answered none, also ask about its profile."""
     question = "" if has_answered else "; is its profile right?"
     return f"unit {unit} refuses {what} with {describe_exception(exception)}{question}"
 
 
 def fails(what: str) -> str:
-    """Say what came of a request that a master wanted to be sent to a unit, which was put into words with that."""
+    """Say that a request of a master failed; `what` is the request and its error."""
     return f"what a master asked is not answered: {what}"
 
 
 def smaller(block: Block | None) -> str:
-    """What may help where a unit refuses a block as a whole, which one of its registers or a limit may cause."""
+    """Suggest smaller blocks to a unit that refuses one, perhaps because of a single register or a limit."""
     if block is None or block.count < 2:
         return ""
     half = block.count // 2

@@ -70,7 +70,7 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
                 yield _judge(upstream, unit, latencies, refusal, failure)
             elif failure:
                 failures.append((unit, failure))
-            if (foreign := client.take_foreign()) and is_ours:
+            if (foreign := client.others.take_said()) and is_ours:
                 is_ours = False
                 yield _other_master(upstream, foreign[0])
     except Unreachable as error:

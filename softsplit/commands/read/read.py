@@ -196,7 +196,7 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
                 and len({str(each.error) for each in failures}) == 1:
             break
     _say(told, whom.unit, form, say)
-    for what in client.take_foreign():
+    for what in client.others.take_said():
         tell(f"another master is on this line: {what}; the values may not be the unit's")
     return failures, answers
 

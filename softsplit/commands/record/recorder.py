@@ -128,7 +128,7 @@ class Recorder:
         for unit, (asked, served_as) in self._ways.items():
             if asked is client and served_as in late:
                 self._plan.heard(unit, clock.now())
-        foreign = client.take_foreign()
+        foreign = client.others.take_said()
         if foreign and not self._is_told:
             self._is_told = True
             self._tell(f"another master is on this line: {foreign[0]}; what is recorded may be wrong")

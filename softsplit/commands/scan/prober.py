@@ -135,7 +135,7 @@ class Prober:
 
     def take_foreign(self) -> list[str]:
         """Return what another master said, or made said, since the last call."""
-        return self._client.take_foreign()
+        return self._client.others.take_said()
 
     def learn(self, unit: int, question: Question) -> bytes:
         """Return the PDU of a good answer, or nothing. Raises Unreachable."""

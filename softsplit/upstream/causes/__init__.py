@@ -1,1 +1,1 @@
-"""Why a wire is silent, or answers what nobody asked: the causes, in words."""
+"""Find out why a wire is silent or brings wrong answers, and say it in a sentence."""

@@ -1,4 +1,4 @@
-"""Finds the causes of what goes wrong on one wire, and hands them to all who tell: errors, counters, log."""
+"""Find the causes of failures on one wire, for errors, counters and the log."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from softsplit.upstream.eventlog import EventLog
 
 
 class Causes:
-    """The causes of one upstream; for the thread that owns the wire. `pause` is true when all is to stop."""
+    """The causes of one upstream; for the thread that owns the wire. `pause` returns true when that is to stop."""
 
     def __init__(self, upstream: Upstream, client: Client, counters: Counters, events: EventLog,
                  pause: Callable[[float], object]):
@@ -29,7 +29,7 @@ class Causes:
         self._other_dialect = OtherDialect(upstream.url, upstream.timeout, pause, upstream.connect_delay)
 
     def explain(self, outcome: Outcome) -> Outcome:
-        """Take note of what came of a request; return it, its error with the cause, as far as it is known."""
+        """Note an outcome; return it, with the cause in its error if that is known."""
         unit, block, error = outcome.unit, outcome.block, outcome.error
         now, client = clock.now(), self._client
         self._diagnosis.count(outcome, client.connected_at, standstill.any_since(client.connected_at))
@@ -44,20 +44,20 @@ class Causes:
                                                               self._other_dialect.said, now))
 
     def _ask_otherwise(self, unit: int, block: Block) -> None:
-        """Ask in the other dialect, unless answers come that are only late."""
+        """Ask in the other dialect, unless late answers come."""
         if not self._client.await_late(self._timeout):
             self._client.close()  # a gateway may have room for one connection only
             self._other_dialect.ask(unit, block)
 
     def pause_before(self, unit: int) -> float:
-        """Seconds to wait before a unit is asked."""
+        """Return the seconds to wait before a unit is asked."""
         return self._diagnosis.pause_before(unit, clock.now())
 
     def explain_unreachable(self, error: Unreachable) -> Unreachable:
         return self._diagnosis.explain_unreachable(error)
 
     def came_late(self, late: Mapping[int, float]) -> None:
-        """Take note of units whose answers were late, and how long they took; tell what to set, once."""
+        """Note units whose answers were late, and the seconds they took; update the advice."""
         self._diagnosis.came_late(late, clock.now())
         self._counters.advice = self._diagnosis.advice(clock.now())
         self._events.advise("; ".join(self._counters.advice))

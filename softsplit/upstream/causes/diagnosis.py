@@ -1,6 +1,6 @@
-"""What the failures of one wire have in common, in one sentence which names the cause, or what to look at. Pure.
+"""Conclude from the failures of one wire on their cause, or on what to check. Pure.
 
-An error says what happened; what this adds follows after a semicolon, so that "for 10 min" can stand between.
+An error says what happened; the cause or the checks follow a semicolon, so that "for 10 min" can stand between.
 """
 
 from collections import deque
@@ -32,24 +32,24 @@ NAME = "is the name right, and known to the DNS server of this machine? An addre
 UNKNOWN_NAME = "not known", "name resolution", "No address associated"  # how gai_strerror(3) says it
 WEAK = "termination, shield, or a second master on the line?"
 GARBAGE = 'bytes arrive that are no Modbus: baud rate or parity; "softsplit scan" finds it'
-HUNG_UP = "hung up", "reset by peer"  # how an error ends
-SOON = 2.0  # s after connecting, in which a hang-up is one of a gateway that needs a pause, or has no room
-CONNECT_DELAY, LONG_DELAY = 1, 3  # s, what to set then: when that is known to help, and when it is not
-OFTEN_LATE = 3  # late answers of a unit, after which it is told though it answers
-KEEP_LATE = 600.0  # s for which it matters that an answer came too late
-TIMEOUTS = (0.5, 1, 2, 3, 5, 10, 20, 30)  # s, what may be set
-ROOM = 1.2  # times what was needed
+HUNG_UP = "hung up", "reset by peer"  # ends of errors
+SOON = 2.0  # s after connecting, in which a hang-up is that of a gateway that needs a pause, or has no room
+CONNECT_DELAY, LONG_DELAY = 1, 3  # s to set then: if it is known to help, if not
+OFTEN_LATE = 3  # late answers of a unit, after which it gets advice although it answers
+KEEP_LATE = 600.0  # s for which a late answer counts
+TIMEOUTS = (0.5, 1, 2, 3, 5, 10, 20, 30)  # s, values to advise
+ROOM = 1.2  # of the time that was needed
 
 
 def look_at(line: Line | None, are_many: bool = False) -> str:
-    """Ask what there is to ask when nothing is known but that a unit does not answer, or that many do not."""
+    """Say what to check when a unit, or many, do not answer, and nothing else is known."""
     setting = f"{line.baudrate} {line.mode}" if line else "the gateway's baud rate and mode"
     whose = "are they on, are these their unit ids, are they" if are_many else "is it on, is this its unit id, is it"
     return f"{whose} set to {setting}, are A and B the right way round, is the line terminated?"
 
 
 def look_for(url: Url, error: UpstreamError) -> str:
-    """What to look at when there is no connection; an adapter's error has a cure of its own."""
+    """Say what to check when there is no connection; most errors of an adapter name their own cure."""
     if url.is_serial:
         return "is it plugged in?" if "no such device" in str(error) else ""
     if any(each in str(error) for each in UNKNOWN_NAME):
@@ -58,7 +58,7 @@ def look_for(url: Url, error: UpstreamError) -> str:
 
 
 def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
-    """What to look at when nobody has ever answered on a wire, in either dialect."""
+    """Say what to check when nobody has ever answered on a wire, in either dialect."""
     look = look_at(line, are_many)
     if url.kind.has_datagrams:
         return f"does what is there speak UDP, or is its url {replace(url, scheme='tcp')}? Or the line is silent: {look}"
@@ -66,23 +66,23 @@ def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
 
 
 def is_it_the_id(unit: int, answering: Collection[int]) -> str:
-    """What to look at when others are answering on the same wire."""
+    """Say what to check when only other units answer on the same wire."""
     return f"unit {min(answering)} answers, so is {unit} its unit id, and is it on?"
 
 
 def is_late(unit: int, took: float, timeout: float) -> str:
-    """Say which time-out a unit needs that took so long, in seconds."""
+    """Say which time-out a unit needs that `took` so many seconds."""
     enough = next((each for each in TIMEOUTS if each >= ROOM * took), TIMEOUTS[-1])
     return f"unit {unit} answers {took - timeout:.1f} s after the time-out; set timeout = {enough:g}"
 
 
 def needs_pause(url: Url) -> str:
-    """Say what to set where a request is only heard some time after connecting."""
+    """Say what to set for a gateway that needs a pause after connecting."""
     return f"the gateway at {url} needs a pause after connecting; set connect_delay = {CONNECT_DELAY}"
 
 
 class Diagnosis:
-    """What was seen on one wire; for the thread that owns it. Times are those of the clock, in seconds."""
+    """The failures of one wire; for the thread that owns it. Times are seconds of the clock."""
 
     def __init__(self, url: Url, line: Line | None, units: Collection[int], timeout: float, request_gap: float,
                  connect_delay: float = 0.0):
@@ -92,22 +92,19 @@ class Diagnosis:
         self._has_no_gap = request_gap < QUICK
         self._gaps = Gaps()
         self._answering: set[int] = set()  # units that have answered ever
-        self._is_alive = False  # whether anybody speaks Modbus there, be it a gateway in the place of a unit
-        self._silent = 0  # requests in a row, since the start
+        self._is_alive = False  # whether anybody speaks Modbus there, even if only the gateway
+        self._silent = 0  # unanswered requests in a row
         self._first = FirstRequests(timeout, connect_delay)
         self._are_many = len(units) > 1
-        self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, their time
+        self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, what they took
 
     @property
     def is_mute(self) -> bool:
-        """Whether nothing at all has answered so far, and not for the first time."""
+        """Whether nothing has answered so far, after more than one request."""
         return self._silent > 1 and not self._answering and not self._is_alive
 
     def count(self, outcome: Outcome, connected_at: float = 0.0, stood_still: bool = False) -> None:
-        """Take note of a request, and what came of it, on a connection that was made then.
-
-        `stood_still` is whether softsplit itself did since it has connected.
-        """
+        """Note an outcome on the connection of this time; `stood_still` is whether softsplit did since then."""
         unit, error = outcome.unit, outcome.error
         if outcome.is_of_unit or isinstance(error, NoAnswer):
             self._first.count(connected_at, unit, outcome.asked_at, outcome.is_of_unit, stood_still)
@@ -125,16 +122,16 @@ class Diagnosis:
             self._silent += 1
 
     def came_late(self, late: Mapping[int, float], now: float) -> None:
-        """Take note of units whose answers were late, and how long they took."""
+        """Note units whose answers were late, and the seconds they took."""
         for unit, took in late.items():
             self._answering.add(unit)
             times = self._late.setdefault(unit, deque(maxlen=OFTEN_LATE))
-            if took not in [each for _, each in times]:  # it may be told twice
+            if took not in [each for _, each in times]:  # the same answer may be noted twice
                 times.append((now, took))
 
     def explain(self, unit: int, error: UpstreamError, connected_for: float, other_dialect: str,
                 now: float) -> UpstreamError:
-        """Return the error with its cause, or what to look at, as far as anybody knows."""
+        """Return the error with its cause or with what to check, if either is known."""
         if isinstance(error, WrongUnit) and not self._are_many:
             return BadAnswer(f"{error}; if it is the one device there, set answers_as = {error.answering}")
         if isinstance(error, Garbage):
@@ -154,7 +151,7 @@ class Diagnosis:
         return Unreachable(f"{error}; {look}") if look else error
 
     def advice(self, now: float) -> tuple[str, ...]:
-        """What to set in the configuration so that units are heard better."""
+        """Return what to set so that the wire loses fewer answers."""
         late = [is_late(unit, max(times), self._timeout) for unit in self._late
                 if len(times := self._late_times(unit, now)) >= OFTEN_LATE]
         delay = None if self._url.is_serial else self._first.connect_delay
@@ -163,11 +160,11 @@ class Diagnosis:
                          for unit in self._answering if self._has_no_gap and self._gaps.is_needed(unit)))
 
     def pause_before(self, unit: int, now: float) -> float:
-        """Seconds to wait before a unit is asked again that may lose requests which come too soon."""
+        """Return the seconds to wait before a unit is asked, which may lose requests that come too soon."""
         return self._gaps.pause_before(unit, now) if self._has_no_gap else 0.0
 
     def _late_times(self, unit: int, now: float) -> list[float]:
-        """How long the late answers of a unit took lately; a shorter time is that of a try with less patience."""
+        """Return the seconds of the latest late answers of a unit, without requests that had a shorter time-out."""
         return [took for at, took in self._late.get(unit, ()) if now - at < KEEP_LATE and took > self._timeout]
 
     def _explain_silence(self, unit: int, error: NoAnswer, connected_for: float, other_dialect: str,

@@ -1,9 +1,9 @@
-"""Asks otherwise where nobody answers: in the other dialect of Modbus, then more slowly, in the right one.
+"""When nobody answers, ask in the other dialect of Modbus, then in the right one after a pause.
 
 A gateway that passes bytes through and one that translates look alike until they are asked. So the same read of
-one register is sent once more, the other way, on a connection of its own: never to a gateway that answers. All
-that is ever sent are reads of Modbus, for the line behind a gateway may have other devices. Where the pause helps,
-the same is asked at once again: a gateway that was only slow or starting is not taken for one that needs a pause.
+one register is sent in the other dialect on another connection, but never to a gateway that answers. Only reads
+are sent, because the line behind a gateway may have other devices. If the pause helps, the read is repeated
+without it, so that a gateway which was only slow or starting is not taken for one that needs a pause.
 """
 
 import time
@@ -25,20 +25,19 @@ from softsplit.upstream.causes.strangers import (
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
 
-EMPTY_LINE = 0x0A0A  # an address that is two line feeds: a web server answers its read with "bad request"
-WEB_ANSWER = 1.0  # s for that
-PAUSES = (0.0, 60.0, 600.0)  # s before each time that it is tried, while nobody answers
+EMPTY_LINE = 0x0A0A  # an address of two line feeds: a web server answers a read of it with "bad request"
+WEB_ANSWER = 1.0  # s for that answer
+PAUSES = (0.0, 60.0, 600.0)  # s before each attempt, while nobody answers
 
 
 def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
                   pause: Callable[[float], object] = time.sleep, connect_delay: float = 0.0) -> str:
-    """Ask a unit in the other dialect, and after a pause in the right one; say who answers, or what to set.
+    """Ask a unit in the other dialect, and in the right one after a pause; say who answers, or what to set.
 
-    Return nothing when that does not help. No other connection should be open there; `connect_delay` is the
-    pause that was made until now.
+    Return "" when neither helps. No other connection should be open there; `connect_delay` is the present pause.
     """
     other = other_url(url)
-    if other is None or isinstance(unit, LongUnit):  # of which the other dialect knows nothing
+    if other is None or isinstance(unit, LongUnit):  # the other dialect has no long unit ids
         return ""
     asked = replace(block, count=1)
     with closing(client_for(other, timeout, connect_delay=connect_delay, pause=pause)) as client:
@@ -55,7 +54,7 @@ def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
 
 
 def _ask(client: Client, unit: int, block: Block, timeout: float) -> str | None:
-    """Return nothing when the unit answers, who answers if that is no Modbus, and None when nobody does."""
+    """Return "" when the unit answers, who answers if that is no Modbus device, and None when nobody does."""
     try:
         client.read(unit, block, timeout)
     except Refused:
@@ -66,9 +65,9 @@ def _ask(client: Client, unit: int, block: Block, timeout: float) -> str | None:
 
 
 class OtherDialect:
-    """Asks one upstream otherwise now and then, while nobody has ever answered there.
+    """Asks in the other dialect now and then, while nobody has ever answered. For the thread that owns the wire.
 
-    `said` tells who answered then, or what to set. For the thread that owns the wire.
+    `said` says who answered, or what to set.
     """
 
     def __init__(self, url: Url, timeout: float, pause: Callable[[float], object], connect_delay: float = 0.0):
@@ -85,7 +84,7 @@ class OtherDialect:
                 and clock.now() >= self._not_before)
 
     def ask(self, unit: int, block: Block) -> None:
-        """Try it once; the connection of the upstream has to be closed."""
+        """Ask once; the connection of the upstream has to be closed."""
         self.said = ask_otherwise(self._url, unit, block, self._timeout, self._pause,
                                   self._connect_delay)
         self._tries += 1

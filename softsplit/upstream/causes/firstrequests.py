@@ -1,32 +1,32 @@
-"""Whether a gateway loses the requests that come soon after connecting, and no others. Pure."""
+"""Find out whether a gateway loses only the requests that come soon after connecting. Pure."""
 
 from collections import deque
 
-LEAST = 3  # connections on which it was so
-DELAYS = (1, 2, 3, 5)  # s, what may be set
+LEAST = 3  # connections on which it lost some
+DELAYS = (1, 2, 3, 5)  # s, values to advise
 
 
 class FirstRequests:
     """The beginnings of the latest connections; times are seconds of the clock.
 
-    The first request is usually sent `connect_delay` seconds after connecting; if it is answered a good part of
-    a time-out later, it was sent once more.
+    The first request is usually sent `connect_delay` seconds after connecting; one that was sent half a time-out
+    later must have been repeated.
     """
 
     def __init__(self, timeout: float, connect_delay: float):
         self._usual = connect_delay + timeout / 2
         self._connected_at = 0.0
-        self._lost: int | None = None  # the unit whose request was the first to be lost
-        self._heard_after = 0.0  # s after connecting, when that was asked which was answered first
-        self._is_over = True  # whether it is known of the latest connection how it begins
-        self._deaf_for: deque[float] = deque(maxlen=4 * LEAST)  # s after connecting, 0 where nothing was lost
+        self._lost: int | None = None  # the unit of the first lost request
+        self._heard_after = 0.0  # s from connecting to the first request that was answered
+        self._is_over = True  # whether the beginning of the latest connection is known
+        self._deaf_for: deque[float] = deque(maxlen=4 * LEAST)  # s after connecting, 0 if nothing was lost
 
     def count(self, connected_at: float, unit: int, asked_at: float, is_answered: bool,
               stood_still: bool = False) -> None:
-        """Take note of a request on a connection that was made then, and whether it was answered or is lost.
+        """Note a request on the connection of this time, and whether it was answered.
 
-        Requests are only lost because of the connection if the same unit answers later on. Nothing is learned of
-        a connection if softsplit itself `stood_still` since.
+        Lost requests only count if the same unit answers later. Nothing is learned from a connection if softsplit
+        itself `stood_still` since then.
         """
         if connected_at != self._connected_at:
             self._connected_at, self._lost, self._heard_after, self._is_over = connected_at, None, 0.0, False
@@ -44,7 +44,7 @@ class FirstRequests:
 
     @property
     def connect_delay(self) -> int | None:
-        """What to set, in seconds; None when that would help nothing."""
+        """What to set, in seconds; None if that would not help."""
         lost = [each for each in self._deaf_for if each]
         if len(lost) < max(LEAST, len(self._deaf_for) / 2):
             return None

@@ -1,12 +1,12 @@
-"""Whether a unit loses requests that follow an answer at once, and only those. Pure."""
+"""Find out whether a unit loses only the requests that follow an answer at once. Pure."""
 
 from collections import defaultdict, deque
 from functools import partial
 
-QUICK, REQUEST_GAP = 0.08, 0.1  # s after an answer; what to set where requests are lost that come so soon
-MOST = 20  # requests, of which it is told
-LEAST_CURED, CURED_SHARE = 3, 0.8  # losses after which the next request, after a pause, was answered; and of all
-LOST_SHARE = 0.2  # of requests that came soon
+QUICK, REQUEST_GAP = 0.08, 0.1  # s after an answer that count as at once; s to set as request_gap
+MOST = 20  # latest requests that count
+LEAST_CURED, CURED_SHARE = 3, 0.8  # losses after which the next request, after a pause, was answered: count, share
+LOST_SHARE = 0.2  # of the requests that came at once
 
 
 def _latest() -> dict[int, deque[bool]]:
@@ -16,17 +16,17 @@ def _latest() -> dict[int, deque[bool]]:
 class Gaps:
     """The latest requests to each unit of one wire; times are seconds of the clock.
 
-    After such a loss the unit is to be asked again after a pause, `pause_before`, which shows what helps.
+    After a loss the next request has to wait for `pause_before`, to show whether a pause helps.
     """
 
     def __init__(self) -> None:
-        self._answered_at = float("-inf")  # the latest request on this wire; or never, when it was not answered
-        self._lost_soon = _latest()  # by unit: whether requests soon after an answer were lost
-        self._cured = _latest()  # by unit: whether those that came later, right after such a loss, were answered
+        self._answered_at = float("-inf")  # the latest request on this wire, if it was answered
+        self._lost_soon = _latest()  # by unit: whether requests at once after an answer were lost
+        self._cured = _latest()  # by unit: whether the next request after such a loss and a pause was answered
         self._to_be_cured: set[int] = set()
 
     def count(self, unit: int, asked_at: float, took: float, is_answered: bool, is_lost: bool) -> None:
-        """Take note of what came of a request: an answer, nothing, or, when it was neither, something else."""
+        """Note a request: answered, lost, or neither."""
         is_soon = asked_at - self._answered_at < QUICK
         self._answered_at = asked_at + took if is_answered else float("-inf")
         if not is_soon and unit in self._to_be_cured:
@@ -38,11 +38,11 @@ class Gaps:
                 self._to_be_cured.add(unit)
 
     def pause_before(self, unit: int, now: float) -> float:
-        """Seconds to wait before a unit is asked."""
+        """Return the seconds to wait before a unit is asked."""
         return max(0.0, self._answered_at + REQUEST_GAP - now) if unit in self._to_be_cured else 0.0
 
     def is_needed(self, unit: int) -> bool:
-        """Whether a unit loses requests that come soon after an answer, and only those."""
+        """Whether a unit loses only requests that come at once after an answer."""
         lost, cured = self._lost_soon[unit], self._cured[unit]
         return (sum(lost) >= LOST_SHARE * len(lost) and sum(cured) >= LEAST_CURED
                 and sum(cured) >= CURED_SHARE * len(cured))

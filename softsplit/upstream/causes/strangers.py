@@ -1,4 +1,4 @@
-"""Who speaks on a connection that brings no answers of the kind that was expected there. Pure."""
+"""Recognise who answers on a connection instead of a Modbus device of the expected dialect. Pure."""
 
 from dataclasses import replace
 
@@ -8,25 +8,25 @@ from softsplit.protocol import adu
 
 OTHER_SCHEME = {"tcp": "rtuovertcp", "rtuovertcp": "tcp"}
 SPOKEN = {"tcp": "Modbus TCP", "rtuovertcp": "Modbus RTU"}
-LEAST_TEXT, MOST_TEXT = 6, 40  # characters of a greeting, for one to be seen, and of it that are shown
+LEAST_TEXT, MOST_TEXT = 6, 40  # characters that make a greeting, characters of it that are shown
 IS_PORT_RIGHT = "is the port right?"
-WEB = (b"HTTP/", b"<!doctype", b"<html", b"\x15\x03")  # how a web server begins; the last one is an alert of TLS
+WEB = (b"HTTP/", b"<!doctype", b"<html", b"\x15\x03")  # first bytes of web servers; the last is a TLS alert
 TELNET = (b"\xff\xfb", b"\xff\xfd")  # RFC 854: IAC WILL, IAC DO
 
 
 def other_url(url: Url) -> Url | None:
-    """The url of the other way to speak Modbus over a TCP connection; None where there is none."""
+    """Return the url with the other dialect of Modbus over TCP; None if it has no other."""
     return replace(url, scheme=OTHER_SCHEME[url.scheme]) if url.scheme in OTHER_SCHEME else None
 
 
 def answers_otherwise(url: Url) -> str:
-    """Say that the other way of speaking is the right one at `url`."""
+    """Say that the other dialect is the right one at `url`."""
     scheme = OTHER_SCHEME[url.scheme]
     return f"the gateway answers {SPOKEN[scheme]}: its url is {replace(url, scheme=scheme)}"
 
 
 def describe_stranger(data: bytes, url: Url) -> str:
-    """Say who sends such bytes over a TCP connection, or nothing when they do not tell."""
+    """Say who sends such bytes over a TCP connection; "" if unknown."""
     data, where = bytes(data), show_address(url.host, url.port)
     if any(data[:20].lstrip().lower().startswith(begin.lower()) for begin in WEB):
         return f"a web server answers at {where}; {IS_PORT_RIGHT}"
@@ -39,7 +39,7 @@ def describe_stranger(data: bytes, url: Url) -> str:
 
 
 def _as_text(data: bytes) -> str:
-    """The beginning of what can only be text, in one line that is not too long; or nothing."""
+    """Return the beginning of text as one line; "" if the bytes are no text."""
     text = " ".join(data.decode("ascii", "replace").split())
     return printable(text[:MOST_TEXT]) if len(text) >= LEAST_TEXT and text.isascii() and text.isprintable() else ""
 
@@ -49,7 +49,7 @@ def _has_rtu_frame(data: bytes) -> bool:
 
 
 def _is_tcp_frame(data: bytes) -> bool:
-    """Whether this is one whole frame of Modbus TCP: its protocol id is 0, and its length is right."""
+    """Whether this is one whole frame of Modbus TCP, with protocol id 0 and the right length."""
     try:
         return len(data) > adu.HEADER.size and data[2:4] == b"\0\0" and adu.tcp_frame_length(data) == len(data)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Clients of the real devices: one for each way to carry Modbus, and what they know of answers that may still come."""
+"""Clients of the real devices, one for each way to carry Modbus, and how they tell late answers from right ones."""

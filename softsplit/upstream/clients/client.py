@@ -1,9 +1,9 @@
 """Base class of the Modbus clients: one request at a time, with one deadline for the whole answer.
 
-A client is one of modbus-tk's masters, and inherits what carries a request: `open` and `close`, and `execute`,
-which frames it with a query of the transport, sends it, receives and unpacks the answer, and raises exceptions.
-What is overridden is each step in which bytes go in or out, because modbus-tk's own ones read byte by byte with
-a time-out for each, mistake late answers for errors or for right ones, and hold one lock for the whole process.
+A client is one of modbus-tk's masters and inherits `open`, `close` and `execute`, which frames a request with a
+query of the transport, sends it, receives and unpacks the answer, and raises exceptions. We override each step in
+which bytes go in or out: modbus-tk's own ones read byte by byte with a time-out for each, take late answers for
+errors or for right ones, and hold one lock for the whole process.
 """
 
 import time
@@ -22,10 +22,10 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Outcome, refusal
 from softsplit.protocol.pdu import Question
 from softsplit.transport.wire import Wire
+from softsplit.upstream.clients.foreign import ForeignTraffic
 from softsplit.upstream.clients.gatewaywait import GatewayWait
-from softsplit.upstream.clients.heard import Heard
+from softsplit.upstream.clients.heard import Heard, Skipped
 from softsplit.upstream.clients.peer import Peer
-from softsplit.upstream.clients.skipped import Skipped
 
 SLICE = 0.3  # s of waiting, after which a stop is noticed
 
@@ -33,16 +33,16 @@ SLICE = 0.3  # s of waiting, after which a stop is noticed
 class Client(Master):
     """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
-    Stands before one of modbus-tk's masters in the bases of a class. `asked_at` is the time just before the
-    latest request. After connecting, `connect_delay` passes before the first request, and `request_gap` between an answer and the next request, both in seconds; `pause` waits
-    for so long, and returns true when all is to stop.
+    A subclass has it before one of modbus-tk's masters. `asked_at` is the time just before the latest request.
+    `connect_delay` passes between connecting and the first request, `request_gap` between an answer and the next
+    request, both in seconds; `pause` waits for so long, and returns true when the thread is to stop.
     """
 
-    tells_late = True  # whether the answer to an earlier question can be told from the right one
+    tells_late = True  # whether the client can tell the answer to an earlier request from the right one
     silent_timeouts = 0  # time-outs for which a connection may be silent, however many requests that were
-    wrong_ids = ""  # what is wrong with transaction ids, which are to tell that, and what to set
-    gateway: GatewayWait | None = None  # what is known of a gateway's own time-out
-    lets_gateway_finish = False  # before anything is known of that, so that no requests heap up in it
+    wrong_ids = ""  # what is wrong with the transaction ids of answers, and what to set
+    gateway: GatewayWait | None = None  # how long a gateway takes
+    lets_gateway_finish = False  # whether to wait for it even before that is known, so that no requests pile up in it
 
     def __init__(self, url: Url, wire: Wire, connect_delay: float = 0.0,
                  request_gap: float = 0.0, pause: Callable[[float], object] = time.sleep):
@@ -53,20 +53,21 @@ class Client(Master):
         self.request_gap = request_gap
         self._pause = pause
         self._free_at, self._deadline = 0.0, 0.0  # when the next request may be sent; when an answer has to be there
-        self._question: Question  # that is asked, or was asked last
+        self._question: Question  # the present or latest one
         self._peer = Peer()
         self.skipped = Skipped()
-        self.late: dict[int, float] = {}  # seconds that late answers took which nobody has taken yet
+        self.others = ForeignTraffic()
+        self.late: dict[int, float] = {}  # by unit: the seconds that a late answer took; see `take_late`
         self.connected_at, self._heard = 0.0, Heard()
         self._late_answers: list[Outcome] = []
-        self.keep_shape: set[tuple[int, bytes]] = set()  # units and reads that must not be part of longer ones
+        self.keep_shape: set[tuple[int, bytes]] = set()  # units and reads that must not become longer ones
 
     def read(self, unit: int, block: Block, timeout: float) -> bytes:
         """Return the data of the unit's answer to a read of `block`, as it came over the wire; see `ask`."""
         return self.ask(unit, pdu.read_question(block), timeout)[2:]
 
     def outcome(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> Outcome:
-        """Ask as `ask` does, and return what came of it, whatever that is."""
+        """Ask as `ask` does, and return an outcome instead of raising."""
         answer = error = None
         try:
             answer = self.ask(unit, question, timeout, may_repeat)
@@ -78,9 +79,9 @@ class Client(Master):
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.
 
-        The answer has `timeout` seconds (but see `patience`), besides the time it takes to connect. A connection which the peer
-        has closed while idle is opened again, and the question repeated on it, if it `may_repeat`; so is the first
-        one on a connection to who loses that. Raises Unreachable, of which a unit has heard nothing, or NoAnswer, BadAnswer or Refused.
+        The answer has `timeout` seconds (but see `patience`), not counting the time to connect. If the question
+        `may_repeat`, it is sent again when the peer has closed the idle connection, or is known to lose the first
+        request on a new one. Raises NoAnswer, BadAnswer, Refused, or Unreachable if nothing was sent.
         """
         self._heard.begin()
         try:
@@ -92,7 +93,7 @@ class Client(Master):
             raise
 
     def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
-        """Ask, and once more when the peer has closed an idle connection, or loses the first request on a new one."""
+        """Ask, and repeat where `ask` says so."""
         was_open = self._is_usable()
         if not was_open:
             self._connect()
@@ -111,53 +112,40 @@ class Client(Master):
         raise NoAnswer(f"unit {unit} does not answer: {self._url}: {lost}") from lost
 
     def _ask_surely(self, unit: int, question: Question, timeout: float) -> bytes:
-        """Ask, and once more on the same connection when that is not answered. Raises as `_ask`."""
+        """Ask, and once more on the same connection if that is not answered. Raises as `_ask`."""
         with suppress(NoAnswer):
             return self._ask(unit, question, timeout)
         return self._ask(unit, question, timeout)
 
     def free_at(self, unit: int, question: Question) -> float:
-        """Return the time from which on no late answer can be mistaken for the one to this."""
+        """Return the time from which on no late answer can be taken for the answer to this question."""
         return 0.0
 
     def take_late(self) -> dict[int, float]:
-        """Return the units whose answers have come too late since the last call, and how long they took, in seconds."""
+        """Return the units whose answers came too late since the last call, and the seconds they took."""
         late, self.late = self.late, {}
         return late
 
     def take_late_answers(self) -> list[Outcome]:
-        """Return the late answers since the last call, where it is known to what they belong."""
+        """Return the late answers since the last call whose requests are known."""
         late, self._late_answers = self._late_answers, []
         return late
 
     def await_late(self, timeout: float) -> bool:
-        """Wait for answers that may still come, where it can be told to what they belong; return whether any did."""
+        """Wait for late answers whose requests can be known; return whether any came."""
         return False
 
     def patience(self, timeout: float) -> float:
-        """Return the seconds that an answer really gets which is to have `timeout`."""
+        """Return the seconds that an answer really gets, at least `timeout`."""
         return timeout
 
-    def take_foreign(self) -> list[str]:
-        """Return what was said since the last call that neither we nor a unit that we asked can have said."""
-        return []
-
-    @property
-    def other_master_is_sure(self) -> bool:
-        """Whether something that was heard proves another master."""
-        return False
-
-    def take_mistaken(self) -> list[tuple[int, Question]]:
-        """Return which answers since the last call have turned out to be, perhaps, another master's."""
-        return []
-
     def certificate(self) -> str:  # main thread
-        """What is the matter with our own certificate, if anything."""
+        """Return the problem of our own certificate, if it has one."""
         return self._wire.certificate
 
     def listen(self) -> None:
-        """Take what has come unasked, while nothing is asked."""
-        self._is_usable()  # or it is opened again by who asks next
+        """Take what has come, while no request is under way."""
+        self._is_usable()  # if it is not, the next request opens it again
 
     def _connect(self) -> None:
         """Open the wire anew. Raises Unreachable."""
@@ -200,30 +188,26 @@ class Client(Master):
             self._free_at = clock.now() + self.request_gap
 
     def _receive(self, timeout: float) -> bytes:
-        """Return what comes within `timeout`. Raises TimeoutError when nothing does, or all is to stop."""
+        """Return what comes within `timeout`. Raises TimeoutError when nothing does, or the thread is to stop."""
         end = clock.now() + timeout
         while True:
             left = end - clock.now()
             with suppress(TimeoutError):
                 return self._heard.note(self._wire.receive(max(0.0, min(left, SLICE))))
             if left <= SLICE or self._pause(0):
-                if data := self._wire.pending():  # it came while this thread waited for a processor
+                if data := self._wire.pending():  # that came while this thread waited for a processor
                     return self._heard.note(data)
                 raise TimeoutError
 
     def _left(self) -> float:
-        """Seconds until the deadline. Raises TimeoutError when it has passed."""
+        """Return the seconds until the deadline. Raises TimeoutError when it has passed."""
         left = self._deadline - clock.now()
         if left <= 0:
             raise TimeoutError
         return left
 
     def _is_usable(self) -> bool:
-        """Whether the wire is open, as far as can be known; takes what has come unasked.
-
-        It is not when the peer has hung up, or left several requests in a row without any answer, not even a
-        late one.
-        """
+        """Whether the wire is open, and the peer has not been silent for too long; takes what has come."""
         if not self._is_opened:
             return False
         try:
@@ -237,7 +221,7 @@ class Client(Master):
         return self._url.is_serial or not self._peer.may_be_gone(clock.now(), longest)
 
     def _overhear(self, data: bytes) -> None:
-        """Take what has come unasked."""
+        """Take bytes that came while no request was under way."""
         raise NotImplementedError
 
     # What follows overrides modbus-tk.

@@ -1,4 +1,4 @@
-"""Remember the requests of other masters on our line whose answers could be mistaken for ours. Pure."""
+"""Remember the requests of other masters on our line, whose answers could be taken for ours. Pure."""
 
 from softsplit.bounded import BoundedDict
 from softsplit.protocol.functions import READ_TABLES, describe_pdu
@@ -7,13 +7,13 @@ from softsplit.protocol.requests import parse_question
 from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.pace import Pace
 
-QUIET_FOR = 60.0  # s without a word of other masters, after which they are gone
+QUIET_FOR = 60.0  # s without a frame of other masters, after which they are gone
 MOST_FOREIGN = 100  # foreign frames kept until somebody takes them
-MOST_RECENT = 1000  # questions whose latest answers another master, once noticed, makes doubtful
+MOST_RECENT = 1000  # answered questions that a newly noticed master can make doubtful
 
 
 class Foreign:
-    """The shapes of the answers that other masters may cause; forgotten `lasts` seconds after their last word."""
+    """The shapes of the answers that other masters may cause, forgotten `lasts` seconds after their last frame."""
 
     def __init__(self, lasts: float = QUIET_FOR):
         self._lasts = lasts
@@ -21,13 +21,13 @@ class Foreign:
         self._heard_at = float("-inf")
 
     def has_asked(self, shape: replies.Shape, now: float) -> bool:
-        """Whether an answer of this shape may be meant for another master."""
+        """Whether an answer of this shape may be for another master."""
         return shape in self._asked and now - self._heard_at < self._lasts
 
     def hear(self, unit: int, pdu: bytes, is_request: bool, now: float, doubtful: int | None) -> str | None:
-        """Take note of what is not for us; return what it tells of another master, if anything.
+        """Note a frame that is not for us; return what it tells about another master, if anything.
 
-        What the `doubtful` unit seems to answer may also just be a wrong answer to us.
+        An answer of the `doubtful` unit may also be a wrong answer to us.
         """
         question = parse_question(pdu)
         is_doubted = unit == doubtful and (not question or question.answer == pdu)
@@ -44,7 +44,7 @@ class Foreign:
 
 
 def _shapes(unit: int, pdu: bytes):
-    """The shapes of the answers to which a frame belongs: as a request for them, or as one of them."""
+    """Yield the shapes of the answers that a frame asks for, and its own shape if it is an answer."""
     if question := parse_question(pdu):
         yield replies.shape(unit, question)
     table = READ_TABLES.get(pdu[0])
@@ -55,28 +55,25 @@ def _shapes(unit: int, pdu: bytes):
 
 
 class ForeignTraffic:
-    """Other masters on one line, as far as its client has noticed them; times are seconds of the clock."""
+    """The other masters that the client of a line has noticed; times are seconds of the clock."""
 
     def __init__(self):
-        self.is_sure = False  # whether something was heard that can be nothing else
+        self.is_sure = False  # whether a frame proves another master
         self.pace = Pace()
         self._shapes = Foreign()
         self._said: list[str] = []
         self._mistaken: list[tuple[int, Question]] = []
         self._latest: tuple[int, bytes] | None = None  # our latest answer: unit, PDU
-        self._recent: BoundedDict[tuple[int, Question], None] = BoundedDict(MOST_RECENT)  # what was answered
-
-    def has_asked(self, shape: replies.Shape, now: float) -> bool:
-        """Whether an answer of this shape may be meant for another master."""
-        return self._shapes.has_asked(shape, now)
+        self._recent: BoundedDict[tuple[int, Question], None] = BoundedDict(MOST_RECENT)  # answered questions
+        self.has_asked = self._shapes.has_asked
 
     def accepted(self, unit: int, question: Question, pdu: bytes) -> None:
-        """This was taken for our answer; another master that is noticed later may show that it was not."""
+        """We took this for our answer; another master that is noticed later may make it doubtful."""
         self._latest = unit, pdu
         self._recent[unit, question] = None
 
     def we_ask(self) -> None:
-        """The next request goes out."""
+        """We are about to send a request."""
         self._latest = None
 
     def is_twice(self, unit: int, pdu: bytes) -> bool:
@@ -84,10 +81,10 @@ class ForeignTraffic:
         return (unit, pdu) == self._latest
 
     def hear(self, unit: int, pdu: bytes, is_request: bool, now: float, asked: int | None = None) -> None:
-        """Take note of a frame that is not for us.
+        """Note a frame that is not for us.
 
-        It proves another master, unless a unit that is `asked` now may have answered wrongly. All our answers
-        of a shape that another master asks for become doubtful: it may have asked before it was noticed.
+        It proves another master, unless it may be a wrong answer of the `asked` unit. All our answers of a shape
+        that another master asks for become doubtful: it may have asked before it was noticed.
         """
         said = self._shapes.hear(unit, pdu, is_request, now, asked)
         if said and len(self._said) < MOST_FOREIGN:
@@ -99,11 +96,11 @@ class ForeignTraffic:
         self._mistaken += doubtful
 
     def take_said(self) -> list[str]:
-        """Return what was heard since the last call."""
+        """Return what other masters have said since the last call."""
         said, self._said = self._said, []
         return said
 
     def take_mistaken(self) -> list[tuple[int, Question]]:
-        """Return which of our answers since the last call have become doubtful."""
+        """Return which of our answers have become doubtful since the last call, as units and questions."""
         mistaken, self._mistaken = self._mistaken, []
         return mistaken

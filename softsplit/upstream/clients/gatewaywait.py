@@ -1,25 +1,25 @@
 """Estimate how long a gateway is busy with one request, above all with one to a unit that is off. Pure.
 
-A gateway works off what it is asked one after another. For a unit that is off it waits its own time, often
-with retries of its own, and then answers with exception 0x0B, or says nothing. Who asks on meanwhile fills its
-queue, and soon hears nothing in time, not even from units that are well.
+A gateway handles requests one after another. For a unit that is off it waits for its own time-out, often with
+retries, and then answers with exception 0x0B, or not at all. Further requests meanwhile fill its queue, until
+even units that are well answer too late.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
-LONGEST_WAIT = 10.0  # s that anything is waited for
-MARGIN, SILENT_MARGIN = 1.25, 1.05  # times what was measured; where the gateway speaks, its word ends the wait
+LONGEST_WAIT = 10.0  # s
+MARGIN, SILENT_MARGIN = 1.25, 1.05  # of measured times; the first for a gateway that answers for a unit that is off
 SHORT_WAIT = 0.1  # s
 GROWTH, GROWN = 1.5, 3.4  # a wait grows with each silent request, up to so many time-outs; usual are 1 to 3 s
 SILENT_BEFORE_GROWTH = 2  # silent requests in a row after which waits grow
-PROMPT = 0.9  # an answer at once after silence shows that the wait was long enough: try a shorter one
-MOST_TIMES = 16  # answers, from which is taken how long they need
+SHRINK = 0.9  # of a wait, after a prompt answer has shown that it was long enough
+MOST_TIMES = 16  # latest answers whose times count
 
 
 class GatewayWait:
-    """What the answers of one gateway tell of the time it needs; `timeout` is for a usual one, in seconds."""
+    """Learns from the answers of one gateway how long it needs; `timeout` in seconds is that of usual answers."""
 
     def __init__(self, timeout: float):
         self._timeout = timeout
@@ -37,13 +37,13 @@ class GatewayWait:
 
     @property
     def known(self) -> float | None:
-        """Seconds that the gateway spends on a unit which is off; None when nobody knows."""
+        """Seconds that the gateway spends on a unit which is off; None if unknown."""
         return max((*self._said, self._blocked)) or None if self._said or self._blocked else None
 
     def patience(self, timeout: float, lets_finish: bool = False) -> float:
-        """Seconds after which the gateway is done with a request for sure, which has `timeout` at least.
+        """Return the seconds after which the gateway has surely done a request, at least `timeout`.
 
-        Before anything has come of it nobody can know; who `lets_finish` waits as long as usual ones need.
+        Before its first answer they are unknown; with `lets_finish` it then gets as long as usual gateways need.
         """
         waits = [MARGIN * max(self._said) + SHORT_WAIT] if self._said else []
         if lets_finish and not self._has_answered:
@@ -60,12 +60,12 @@ class GatewayWait:
 
     def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = (),
                  stood_still: bool = False) -> float:
-        """An answer to what was asked then has come: from the unit, or from the gateway in its place.
+        """Note an answer to the request of `asked_at`, from the unit or, if `is_gateway`, from the gateway.
 
-        The requests before it which nobody has answered were sent at `silent`. Return for how many seconds the
-        gateway was busy with it, at most.
+        `silent` has the times of earlier requests without an answer. Return the seconds for which the gateway
+        was busy with this request, at most.
         """
-        took = now - max(asked_at, self._came_at)  # it begins with one when it has done the one before
+        took = now - max(asked_at, self._came_at)  # it begins a request after it has done the one before
         self._came_at, self._silent, self._has_answered = now, 0, True
         if stood_still:
             return took
@@ -76,10 +76,10 @@ class GatewayWait:
         return took
 
     def _weigh(self, now: float, asked_at: float, silent: Sequence[float]) -> None:
-        """Draw from an answer whether the silent requests before it have held it up."""
+        """Conclude from an answer whether the silent requests before it have delayed it."""
         usual = median(self._took) if self._took else 0.0
         if now - asked_at > 2 * usual + SHORT_WAIT:
             each = (now - usual - silent[0]) / len(silent)
             self._blocked = min(each, 2 * max(self._blocked, self._timeout), LONGEST_WAIT)
         else:
-            self._blocked = PROMPT * self._blocked if self._blocked > SHORT_WAIT else 0.0
+            self._blocked = SHRINK * self._blocked if self._blocked > SHORT_WAIT else 0.0

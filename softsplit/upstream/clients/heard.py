@@ -1,32 +1,43 @@
-"""What has come over a wire since something was asked, whatever it is: it may tell who is there."""
+"""The bytes that a client has received since its latest request, and how many answers nobody waited for."""
+
+from dataclasses import dataclass
 
 from softsplit import clock
 from softsplit.config.url import Url
 from softsplit.errors import BadAnswer, Garbage, NoAnswer, Stranger, UpstreamError
 from softsplit.upstream.causes.strangers import describe_stranger
 
-MOST_HEARD = 300  # bytes kept of it, at least
+MOST_HEARD = 300  # bytes kept, at least
+
+
+@dataclass(slots=True)
+class Skipped:
+    """Answers that nobody waited for: they came late, twice, or with an id that was never sent."""
+
+    late: int = 0
+    double: int = 0
+    unknown: int = 0
 
 
 class Heard:
-    """The beginning of what has come; `at` is when the latest byte came, as far as is known."""
+    """The first bytes since the latest request; `at` is when the latest bytes were received."""
 
     def __init__(self):
         self.at = 0.0
         self._data = b""
 
     def begin(self) -> None:
-        """Something is asked now."""
+        """A request is about to be sent."""
         self._data = b""
 
     def note(self, data: bytes) -> bytes:
-        """Return what has just come."""
+        """Note and return bytes that have just come."""
         self.at = clock.now() if data else self.at
         self._data = self._data + data if len(self._data) < MOST_HEARD else self._data
         return data
 
     def find_stranger(self, url: Url, error: UpstreamError) -> Stranger | None:
-        """Return an error that says who is there and does not speak as the url says, if that explains this one."""
+        """Return an error that says who answers instead of the device, if the bytes show that."""
         may_be_text = isinstance(error, BadAnswer) and self._data.isascii()
         if url.is_serial or not (may_be_text or isinstance(error, (NoAnswer, Stranger, Garbage))):
             return None

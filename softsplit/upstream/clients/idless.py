@@ -1,8 +1,8 @@
-"""Modbus TCP client for a gateway whose transaction ids mean nothing: the shape of an answer identifies it.
+"""Modbus TCP client for a gateway whose transaction ids mean nothing: only the shape of an answer identifies it.
 
-It is asked as a line is (see `rtu.py`): what was not answered is asked again only when another answer of the unit
-shows that the missing one cannot come any more; and before each request, nothing may have come for a while, so
-that what comes twice is not taken for the answer to the next one.
+As on a line (see `rtu.py`), a request that was not answered is repeated only when another answer of the unit shows
+that the missing one cannot come any more. Before each request nothing may come for a while, so that an answer which
+comes twice is not taken for the next one.
 """
 
 from contextlib import suppress
@@ -22,7 +22,7 @@ from softsplit.upstream.clients.sent import Sent
 from softsplit.upstream.clients.tcp import TcpClient
 
 QUIET = adu.JOIN  # s without a byte before each request
-QUIET_AT_FIRST = 0.2  # s, the same after connecting: what an earlier connection did not take may come then
+QUIET_AT_FIRST = 0.2  # s, the same after connecting: answers to an earlier connection may come then
 MOST_STRAY = 100  # frames besides the answer to one request; more is a connection that babbles
 
 
@@ -40,21 +40,21 @@ class IdlessClient(TcpClient):
         self._latest_id = b""  # of the latest answer
         self._ids_differ = False  # whether that and the one before had different ones
         self._is_new = True  # nothing was asked on this connection
-        self._is_twin = False  # whether what seemed to come twice came in the place of an answer
+        self._is_twin = False  # whether what looked like a second copy came instead of an answer
 
     def free_at(self, unit: int, question: Question) -> float:
         asked_at = self._awaited.asked_at(replies.shape(unit, question))
         return 0.0 if asked_at is None else asked_at + LATE_TIMEOUTS * self.get_timeout()
 
     def await_late(self, timeout: float) -> bool:
-        return False  # nobody could tell to what an answer belongs
+        return False  # a late answer does not tell its request
 
     def listen(self) -> None:
-        with suppress(BadAnswer):  # the connection is closed then, and who asks next opens another
+        with suppress(BadAnswer):  # the connection is closed then; the next request opens another
             super().listen()
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
-        """Ask; but first have something else answered, where a late answer could be taken for the one to this."""
+        """Ask, but if a late answer could be taken for this one, first have another question answered."""
         ask = super()._ask
         if replies.shape(unit, question) in self._awaited:
             self._awaited.outrun(unit, question, lambda probe: ask(unit, probe, timeout))
@@ -64,7 +64,7 @@ class IdlessClient(TcpClient):
         """Wait until nothing comes any more. Raises BadAnswer when that never ends."""
         super()._settle(timeout)
         end, self._stray, self._fault, self._is_twin = clock.now() + timeout, 0, None, False
-        self._overhear(b"")  # what came together with the latest answer
+        self._overhear(b"")  # for bytes that came together with the latest answer
         while True:
             try:
                 self._overhear(self._receive(QUIET_AT_FIRST if self._is_new else QUIET))
@@ -77,7 +77,7 @@ class IdlessClient(TcpClient):
                 raise self._bad(f"{self._url} sends what nobody has asked for, and does not end it")
 
     def _take(self, frame: bytes) -> Sent | None:
-        """Return the request that is waited for, if this can be its answer; take note of all else."""
+        """Return the present request if this can be its answer; note any other frame."""
         unit, answer = frame[6], frame[7:]
         self._stray += 1
         if self._stray > MOST_STRAY:
@@ -97,7 +97,7 @@ class IdlessClient(TcpClient):
         return None
 
     def _note_late(self, unit: int, answer: bytes) -> None:
-        """An answer came that nobody waits for: perhaps to something earlier."""
+        """Note an answer that nobody waits for, if it fits an earlier request."""
         if shapes := self._awaited.matching(unit, answer):
             self.late[unit] = standstill.seconds(self._awaited.latest(shapes), clock.now())
             self._awaited.answered(unit, answer)
@@ -109,21 +109,21 @@ class IdlessClient(TcpClient):
 
     def _do_open(self):
         super()._do_open()
-        self._latest_id, self._ids_differ = b"", False  # its ids may begin again
+        self._latest_id, self._ids_differ = b"", False  # the ids may begin again
         self._is_new = True
 
     def _send(self, request):
-        self._overhear(self._wire.pending())  # between the quiet and now
+        self._overhear(self._wire.pending())  # what came since the line was quiet
         self._awaited.ask(replies.shape(request[6], self._question), clock.now())
         super()._send(request)
 
     def _recv(self, expected_length=-1):
-        """Return the one answer to the request just sent. Raises BadAnswer where it may belong to another."""
+        """Return the answer to the request just sent. Raises BadAnswer when it may belong to another one."""
         try:
             while not (sent := self._take(frame := self._next_frame())):
                 pass
         except TimeoutError as error:
-            self._ids_differ = self._ids_differ and not self._is_twin  # or nothing would ever be believed again
+            self._ids_differ = self._ids_differ and not self._is_twin  # or all later answers would be dropped, too
             if self._fault:
                 raise self._fault from error
             raise

@@ -1,8 +1,8 @@
 """Track answers that may still arrive on a serial line, where only their shape identifies them. Pure.
 
-A unit answers in the order in which it was asked, a question once or never. So an answer shows that none can
-come any more to what was asked before; time alone does not, for a gateway or an adapter that stalls may hold
-back everything for a while, and then let it through in order.
+A unit answers questions in their order, each once or never. So an answer shows that none can come any more to
+earlier questions. Time alone does not show it: a gateway or an adapter that stalls may hold everything back for a
+while, and then let it through in order.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from softsplit.upstream.clients.replies import Shape, has_shape, shape
 
 
 class Outstanding:
-    """The questions that were asked and whose answers may still come; forgotten `lasts` seconds later."""
+    """The questions whose answers may still come; each is forgotten `lasts` seconds later."""
 
     def __init__(self, lasts: float):
         self._lasts = lasts
@@ -25,11 +25,11 @@ class Outstanding:
         return shape in self._asked
 
     def asked_at(self, shape: Shape) -> float | None:
-        """Return when that was asked last; None when no answer of this shape can come."""
+        """Return when such a question was asked last; None when no answer of this shape can come."""
         return self._asked[shape][1] if shape in self._asked else None
 
     def latest(self, shapes: Sequence[Shape]) -> float:
-        """Return when the latest of these was asked, of which answers may still come."""
+        """Return when the latest of these questions was asked; answers to all of them may still come."""
         return max(self._asked[shape][1] for shape in shapes)
 
     def has(self, unit: int) -> bool:
@@ -37,25 +37,25 @@ class Outstanding:
         return any(shape[0] == unit for shape in self._asked)
 
     def ask(self, shape: Shape, now: float) -> None:
-        """Note that this is asked now."""
+        """Note a question that is asked now."""
         self._asked = {each: times for each, times in self._asked.items() if now - times[1] < self._lasts}
         self._asked[shape] = self._asked.get(shape, (now, now))[0], now
 
     def matching(self, unit: int, pdu: bytes) -> list[Shape]:
-        """Return to what this may be the answer: several, when it is an exception."""
+        """Return the questions that this may answer: several, if it is an exception."""
         return [shape for shape in self._asked
                 if has_shape(unit, pdu, shape) or (unit, pdu[0]) == (shape[0], shape[1][0] | 0x80)]
 
     def answered(self, unit: int, pdu: bytes) -> None:
-        """Draw from an answer, whichever question it belongs to, that none comes to what was asked before."""
+        """Note an answer: whichever question it belongs to, no answer to earlier ones comes any more."""
         first = min(self._asked[shape][0] for shape in self.matching(unit, pdu))
         self._asked = {shape: times for shape, times in self._asked.items()
                        if shape[0] != unit or times[1] > first}
 
     def outrun(self, unit: int, question: Question, ask: Callable[[Question], object]) -> None:
-        """Have something else answered, so that no answer to an earlier question like this can come any more.
+        """Have another question answered, so that no late answer of the shape of this one can come any more.
 
-        `ask` asks the unit, which is noted here as ever. Raises NoAnswer or BadAnswer when one still can.
+        `ask` asks the unit, and calls `ask` and `answered` here. Raises NoAnswer or BadAnswer if one still can.
         """
         asked = shape(unit, question)
         for probe in self.probes(unit, question):
@@ -73,14 +73,14 @@ class Outstanding:
                           "that is missing")
 
     def probes(self, unit: int, question: Question) -> list[Question]:
-        """Return harmless reads; first those of which no answer is missing, or for the longest time."""
+        """Return harmless reads; first those without a missing answer, then the longest missing ones."""
         return sorted(probes(question), key=lambda probe: self.asked_at(shape(unit, probe)) or 0.0)
 
 
 def probes(question: Question) -> list[Question]:
-    """Return harmless reads near to what a question asks, whose data cannot be taken for its answer.
+    """Return harmless reads near the address of a question whose answers cannot be taken for its own.
 
-    Those come first which a device is most likely to answer.
+    The first are those that a device is most likely to answer.
     """
     table, size = READ_TABLES.get(question.function), question.size - 2
     step, items = (8, 8 * size) if table and table.holds_bits else (1, size // 2)

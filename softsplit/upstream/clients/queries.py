@@ -1,4 +1,4 @@
-"""Frames as modbus-tk's masters build them and take them apart, after the clients have checked them."""
+"""The queries with which modbus-tk's masters frame requests and unpack answers; the clients have checked these."""
 
 from modbus_tk.modbus_rtu import RtuQuery
 from modbus_tk.modbus_tcp import TcpQuery
@@ -7,7 +7,7 @@ from softsplit.protocol import adu
 
 
 class LineQuery(RtuQuery):
-    """A request of Modbus RTU and its reply, whose unit address takes so many bytes."""
+    """A request of Modbus RTU and its reply, with a unit address of so many bytes."""
 
     def __init__(self, unit_bytes: int):
         super().__init__()

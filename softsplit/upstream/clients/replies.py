@@ -1,14 +1,14 @@
 """Find the reply to a request among everything else that a serial line carries.
 
-A question stands in `request`, a whole frame, which tells how long unit addresses are. A reply of another
-unit, of another function or of another size is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
+`request` is the whole frame of a question; it shows how long unit addresses are. A reply of another unit,
+function or size is not the answer (MODBUS over Serial Line V1.02, 2.4.1).
 """
 
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.pdu import UNTOLD, Question
 
-Shape = tuple[int, bytes, int]  # unit, begin and size of the PDU: replies of one shape cannot be told apart
+Shape = tuple[int, bytes, int]  # unit, begin and size of the PDU; replies of one shape look alike
 
 
 def shape(unit: int, question: Question) -> Shape:
@@ -26,8 +26,8 @@ def find_reply(heard: bytes, request: bytes, question: Question,
                hears_itself: bool | None = True) -> tuple[int, bytes] | None:
     """Return where the reply begins in `heard`, and its frame; None while there is none.
 
-    Unless it is known that the adapter does not hear itself, nothing in our own echo is the reply: the answer
-    to some writes equals the request, and the beginning of any other may look like an answer by chance.
+    Unless the adapter is known to have no echo (`hears_itself` is False), nothing in our own echo is the reply: the
+    answer to some writes equals the request, and other requests may begin like an answer by chance.
     """
     size = _unit_size(request, question)
     replies = sorted((at, heard[at:at + _length(heard[at + size:], told, size)])
@@ -42,14 +42,14 @@ def find_reply(heard: bytes, request: bytes, question: Question,
 
 
 def looks_answered(request: bytes, question: Question) -> bool:
-    """Whether a request begins with what would be a good answer to it, as one that writes a register does."""
+    """Whether a request begins with a good answer to itself, as one that writes a register does."""
     size = _unit_size(request, question)
     frame = request if question.size == UNTOLD else request[:size + question.size + 2]
     return adu.is_rtu_frame(frame, size) and not pdus.reply_fault(question, frame[size:-2])
 
 
 def _echo(heard: bytes, request: bytes) -> tuple[range, bool]:
-    """Return where our own echo stands in what was heard, and whether it is there as a whole."""
+    """Return where our echo is in what was heard, and whether it is whole."""
     at = heard.find(request)
     if at >= 0:
         return range(at, at + len(request)), True
@@ -65,15 +65,15 @@ def is_damaged(heard: bytes, request: bytes, question: Question) -> bool:
         return False
     size = _unit_size(request, question)
     others, _ = adu.split(heard, size)
-    for frame in (request, *others):  # in which it may stand by chance
+    for frame in (request, *others):  # they may contain the header by chance
         heard = heard.replace(frame, b"")
     return any(len(heard) >= at + _length(heard[at + size:], told, size) for at in _places(heard, header))
 
 
 def fault(others: list[tuple[int, bytes]], loose: int, unit: int, question: Question) -> str | None:
-    """Say what came instead of the reply: `others`, each a unit and a PDU, and so many `loose` bytes.
+    """Say what came instead of the reply: `others` are units and PDUs, `loose` is a count of other bytes.
 
-    None when it was next to nothing, as a line makes by itself.
+    Return None when that is no more than the noise of a line.
     """
     for other, pdu in others:
         if other != unit:
@@ -84,25 +84,25 @@ def fault(others: list[tuple[int, bytes]], loose: int, unit: int, question: Ques
 
 
 def _headers(request: bytes, question: Question) -> list[tuple[bytes, int]]:
-    """How a reply begins and how long its PDU is, as `Question` has it: the answer, and the exception."""
+    """Return how a reply begins, and the size of its PDU as in `Question`: for an answer and an exception."""
     unit = request[:_unit_size(request, question)]
     return [(unit + question.answer, question.size), (unit + bytes((question.function | 0x80,)), 2)]
 
 
 def _length(heard: bytes, told: int, size: int) -> int:
-    """Bytes of the reply whose PDU is at the head of what was heard: unit, PDU, CRC."""
+    """Return the bytes of a reply, unit, PDU and CRC, whose PDU is at the head of what was heard."""
     if told == UNTOLD:
         return size + len(heard)
     return size + (told or pdus.identification_size(heard)) + 2
 
 
 def _unit_size(request: bytes, question: Question) -> int:
-    """Bytes of a unit address: what is left of the request without PDU and CRC."""
+    """Return the bytes of a unit address: the request without PDU and CRC."""
     return len(request) - len(question.pdu) - 2
 
 
 def _places(heard: bytes, header: bytes):
-    """Every position at which `header` stands in `heard`."""
+    """Yield every position of `header` in `heard`."""
     at = heard.find(header)
     while at >= 0:
         yield at

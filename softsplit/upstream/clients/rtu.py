@@ -1,9 +1,8 @@
 """Modbus RTU client, on a serial device or over a TCP connection.
 
-Nothing but its content tells a reply from another: a late one of the same shape looks like the right one. So
-the line has to be ours alone; and what was not answered is asked again only when another answer of the unit
-shows that the missing one cannot come any more. Who asks has to keep to `free_at`, before which such an
-answer may come without being asked for.
+Only its content identifies a reply: a late one of the same shape looks like the right one. So the line has to be
+ours alone, and a request that was not answered is repeated only when another answer of the unit shows that the
+missing one cannot come any more. Callers have to wait until `free_at`, before which such an answer may still come.
 """
 
 from contextlib import suppress
@@ -22,24 +21,23 @@ from softsplit.protocol.pdu import UNTOLD, Question
 from softsplit.transport.wire import SerialWire, SocketWire, TellPort
 from softsplit.upstream.clients import replies
 from softsplit.upstream.clients.client import Client
-from softsplit.upstream.clients.foreign import ForeignTraffic
 from softsplit.upstream.clients.outstanding import Outstanding
 from softsplit.upstream.clients.queries import LineQuery
 from softsplit.upstream.clients.widening import cut, wider
 
-QUIET = adu.JOIN  # s without a byte, after which a line that was disturbed is quiet; more on a slow one
-GLITCHES = b"\x00\xff"  # bytes that a line makes by itself when a driver lets go of it
+QUIET = adu.JOIN  # s without a byte, after which a disturbed line is quiet; longer on a slow one
+GLITCHES = b"\x00\xff"  # bytes that appear on a line when a driver releases it
 MOST_STRAY = 4096  # bytes besides a reply; more is a line that babbles
-LATE_TIMEOUTS = 1.75  # time-outs after which a reply is not expected any more, if nothing stalls
-LONGEST_STALL = 30.0  # s after which it cannot come any more, even if nothing else shows that
+LATE_TIMEOUTS = 1.75  # time-outs after which a late reply is not expected any more, if nothing stalls
+LONGEST_STALL = 30.0  # s after which a late reply cannot come any more, even if nothing else shows that
 LISTEN = 0.2  # s
 
 
 class RtuClient(Client, RtuMaster):
-    """One line with Modbus RTU; `timeout` is in seconds, what a unit gets for a whole answer, or connecting.
+    """One line with Modbus RTU; `timeout` is in seconds, for a whole answer, and for connecting.
 
-    `line` says how a serial device is spoken on; without it the line is behind a TCP connection. `unit_bytes`
-    is the size of a unit address.
+    `line` has the settings of a serial device; without it the line is behind a TCP connection. `unit_bytes` is
+    the size of a unit address.
     """
 
     tells_late = False
@@ -52,35 +50,24 @@ class RtuClient(Client, RtuMaster):
         self._quiet, self._join = max(QUIET, silence), max(QUIET, silence) if line else adu.STREAM_JOIN
         Client.__init__(self, url, wire, request_gap=max(request_gap, silence), **others)
         self._unit_bytes = unit_bytes
-        self._request, self._unit = b"", 0  # the latest request, and whom it asks
+        self._request, self._unit = b"", 0  # the latest request, and its unit
         self._is_mirrored = False  # whether its answer may equal it
         self._echo = True if line and line.echo else None  # None: to be found out
         self._hears_itself = self._echo
         self._stray = b""  # what came and is not the reply
         self._is_disturbed = True  # there may be something on the line
         self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
-        self._others = ForeignTraffic()
         self._ours: set[int] = set()  # units that were ever asked
-        self._is_new = True  # the connection may bring answers to what was asked before it
+        self._is_new = True  # the connection may bring answers to requests from before it
 
     def free_at(self, unit: int, question: Question) -> float:
         asked_at = self._awaited.asked_at(replies.shape(unit, question))
         return 0.0 if asked_at is None else asked_at + LATE_TIMEOUTS * self.get_timeout()
 
-    def take_foreign(self) -> list[str]:
-        return self._others.take_said()
-
-    @property
-    def other_master_is_sure(self) -> bool:
-        return self._others.is_sure
-
-    def take_mistaken(self) -> list[tuple[int, Question]]:
-        return self._others.take_mistaken()
-
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:
-        """Ask, as `Client` does; but first find out what else could be taken for the answer."""
+        """Ask as `Client` does, but first make sure that nothing else can be taken for the answer."""
         ask = super()._ask
-        if self._others.has_asked(replies.shape(unit, question), clock.now()):
+        if self.others.has_asked(replies.shape(unit, question), clock.now()):
             return self._ask_wider(unit, question, timeout)
         if replies.shape(unit, question) in self._awaited:
             self._awaited.outrun(unit, question, lambda probe: ask(unit, probe, timeout))
@@ -94,9 +81,9 @@ class RtuClient(Client, RtuMaster):
         return ask(unit, question, timeout)
 
     def _ask_wider(self, unit: int, question: Question, timeout: float) -> bytes:
-        """Ask for more, because answers of this shape may be meant for another master. Raises BadAnswer."""
+        """Read more than asked for, because answers of this shape may be for another master. Raises BadAnswer."""
         for read in wider(question) if (unit, question.pdu) not in self.keep_shape else ():
-            if not self._others.has_asked(replies.shape(unit, read), clock.now()):
+            if not self.others.has_asked(replies.shape(unit, read), clock.now()):
                 try:
                     return cut(self._ask(unit, read, timeout), question)
                 except Refused:
@@ -120,23 +107,23 @@ class RtuClient(Client, RtuMaster):
             if len(self._stray) > MOST_STRAY or clock.now() > end:
                 self._sort()
                 raise BadAnswer(f"{self._url}: the line does not become quiet")
-        self._others.we_ask()
+        self.others.we_ask()
         self._is_new = False
 
     def listen(self) -> None:
         super().listen()
         if self._stray:
-            with suppress(BadAnswer, OSError):  # which whoever asks next finds out
+            with suppress(BadAnswer, OSError):  # the next request finds out
                 self._settle(LISTEN)
 
     def _overhear(self, data: bytes) -> None:
         self._stray += data
 
     def _sort(self, is_idle: bool = False, is_instead: bool = False) -> list[tuple[int, bytes]]:
-        """Take note of what is not the reply, or came `instead` of it: our echo, late replies, other masters, noise.
+        """Sort the stray bytes into our echo, late replies and foreign frames; return the latter as unit and PDU.
 
-        Return what nobody can have sent whom we asked, each a unit and a PDU. While the line `is_idle`, what
-        a unit says of which no answer is awaited proves another master.
+        `is_instead` says that they came instead of the reply. While the line `is_idle`, a frame of a unit whose
+        answer nobody waits for proves another master.
         """
         data, self._stray = self._stray[-2 * adu.MAX_RTU_FRAME:], b""
         foreign, size = [], self._unit_bytes
@@ -149,15 +136,15 @@ class RtuClient(Client, RtuMaster):
                 self.skipped.late += took > 0
             else:
                 foreign.append((unit, pdu))
-                self.skipped.double += (is_double := self._others.is_twice(unit, pdu))
+                self.skipped.double += (is_double := self.others.is_twice(unit, pdu))
                 is_proof = is_idle and not self._awaited.has(unit) and not is_double
                 is_ours = is_instead and unit not in self._ours and not pdus.reply_fault(self._question, pdu)
-                asked = None if is_proof else unit if is_ours else self._unit  # which calls itself otherwise
-                self._others.hear(unit, pdu, adu.request_length(frame, size) == len(frame), clock.now(), asked)
+                asked = None if is_proof else unit if is_ours else self._unit  # `is_ours`: it answers with another id
+                self.others.hear(unit, pdu, adu.request_length(frame, size) == len(frame), clock.now(), asked)
         return foreign
 
     def _accept(self, heard: bytes, at: int, frame: bytes) -> bytes:
-        """Return the reply, unless it may be the reply to another question. Raises BadAnswer then."""
+        """Return the reply. Raises BadAnswer when it may be the reply to another question."""
         self._stray = heard[:at]
         self._sort()
         self._heard_besides(heard[:at])
@@ -170,38 +157,38 @@ class RtuClient(Client, RtuMaster):
             raise BadAnswer(f"unit {unit}: another master sent the same request; the answer cannot be attributed")
         if is_ambiguous:
             raise BadAnswer(f"unit {unit}: an exception may be the late answer to an earlier question")
-        self._others.accepted(unit, self._question, pdu)
+        self.others.accepted(unit, self._question, pdu)
         return frame
 
     def _may_be_foreign(self, unit: int, pdu: bytes) -> bool:
-        """Whether a reply may be meant for another master: one asks for such, or it comes too soon for us."""
+        """Whether a reply may be for another master: one asks for such, or it came too soon to be ours."""
         shape = unit, *((pdu[:1], 2) if pdu[0] >= 0x80 else (self._question.answer, self._question.size))
         took = clock.now() - self.asked_at
-        if self._others.has_asked(shape, clock.now()):
+        if self.others.has_asked(shape, clock.now()):
             return True
-        if self._others.pace.is_too_soon(shape, took):
+        if self.others.pace.is_too_soon(shape, took):
             self._await_second(shape)
             if any(replies.has_shape(*adu.take_apart(frame, self._unit_bytes), shape)
                    for frame in adu.split(self._stray, self._unit_bytes)[0]):
-                self._others.hear(unit, pdu, False, clock.now())
+                self.others.hear(unit, pdu, False, clock.now())
                 return True
-        self._others.pace.note(shape, took)
+        self.others.pace.note(shape, took)
         return False
 
     def _await_second(self, shape: replies.Shape) -> None:
-        """Wait until the right reply would have come, if the one that has come was not it."""
-        end = self.asked_at + self._others.pace.wait(shape)
+        """Wait until the right reply would have come, if the first one was not it."""
+        end = self.asked_at + self.others.pace.wait(shape)
         with suppress(TimeoutError):
             while (left := end - clock.now()) > 0:
                 self._stray += self._receive(left)
 
     def _heard_besides(self, data: bytes) -> None:
-        """Conclude that there is no echo, when nothing came before a reply; mere silence proves nothing."""
+        """Conclude that the adapter has no echo, if nothing came before a reply; silence alone proves nothing."""
         if self._hears_itself is None and not data.strip(GLITCHES):
             self._hears_itself = False
 
     def _more(self) -> bytes:
-        """Return what follows at once, nothing when silence does."""
+        """Return the bytes that follow at once, if any do."""
         with suppress(TimeoutError):
             return self._receive(self._join)
         return b""
@@ -225,7 +212,7 @@ class RtuClient(Client, RtuMaster):
         self._wire.send(request, self._left())
 
     def _recv(self, expected_length=-1):
-        """Return the reply to the request just sent, whatever else the line carries."""
+        """Return the reply to the request just sent; see `Client.ask` for errors."""
         heard = b""
         is_damaged = False
         while len(heard) < MOST_STRAY:

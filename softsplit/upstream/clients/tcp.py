@@ -21,13 +21,12 @@ from softsplit.upstream.clients.tcpframes import CODE_WITHIN, Frames
 class TcpClient(Client, TcpMaster):
     """One connection to a Modbus TCP gateway or device; `timeout` is in seconds, for connecting.
 
-    At most one request is inside a gateway, until it was answered or the gateway was silent for so long that
-    it is done with it: an answer gets the time that this gateway has shown to need, if it is longer than asked.
-    That time is learned from late answers, which are lost with their connection; so it may be silent for long.
+    At most one request is inside a gateway, until it was answered, or the gateway was silent for as long as it
+    takes for a unit that is off. That time is learned from late answers, which are lost with their connection; so
+    a silent connection is kept for long.
     """
 
     silent_timeouts = 8  # at time-outs of 1 s, two units that are off for which a gateway waits 3 s each
-
     gateway: GatewayWait
 
     def __init__(self, url: Url, timeout: float, answers: Answers = Answers(),
@@ -39,11 +38,11 @@ class TcpClient(Client, TcpMaster):
         self._frames = Frames()
         self._answers = answers
         self._sent = SentRequests()  # on this connection
-        self._transaction = b""  # of the request that is waited for
-        self._unit = 0  # which that asks
-        self._strange = b"", b""  # the latest id that came in the place of ours, and that one
-        self._are_ids_odd = False  # whether any have come on this connection that are not ours
-        self._timeout = timeout  # s, asked for it
+        self._transaction = b""  # of the present request
+        self._unit = 0  # of the present request
+        self._strange = b"", b""  # the latest id that came instead of ours, and ours
+        self._are_ids_odd = False  # whether ids that are not ours have come on this connection
+        self._timeout = timeout  # s, of the present request
 
     def patience(self, timeout: float) -> float:
         return self.gateway.patience(timeout, self.lets_gateway_finish)
@@ -84,7 +83,7 @@ class TcpClient(Client, TcpMaster):
             self._take(frame)
 
     def _take(self, frame: bytes) -> Sent | None:
-        """Return the request that is waited for, if this is its answer; take note of all others."""
+        """Return the present request if this is its answer; note any other frame."""
         now, is_late = clock.now(), frame[:2] != self._transaction
         found = self._sent.answered(frame[:2], is_late)
         if not found:
@@ -98,7 +97,7 @@ class TcpClient(Client, TcpMaster):
         if not is_late:
             return sent
         self.skipped.late += not stood_still
-        self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the next one
+        self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the present one now
         if self._answers.are_by(frame[6], sent.unit) and not pdu.reply_fault(sent.question, frame[7:]):
             self._late_answers.append(sent.outcome(frame[7:], now, stood_still))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
@@ -106,7 +105,7 @@ class TcpClient(Client, TcpMaster):
         return None
 
     def _note_unknown(self, frame: bytes) -> None:
-        """An id came that no open request has: nobody asked, or it comes twice, or ids mean nothing here."""
+        """Note an answer without an open request: nobody asked, or it comes twice, or ids mean nothing here."""
         is_double = self._sent.is_known(frame[:2])
         self.skipped.double += is_double
         self.skipped.unknown += not is_double
@@ -130,19 +129,19 @@ class TcpClient(Client, TcpMaster):
                     return frame
                 if not len(self._frames):
                     raise
-                is_late = isinstance(error, TimeoutError)  # whatever comes next would be taken for the rest
+                is_late = isinstance(error, TimeoutError)  # later bytes would be taken for the rest
                 what = "left an answer incomplete" if is_late else "hung up in the middle of an answer"
                 raise self._bad(f"{self._url} {what}") from error
 
     def _whole_frame(self) -> bytes:
-        """Return the frame at the head of what has come, or nothing yet. Raises BadAnswer."""
+        """Return the first whole frame, or nothing yet. Raises BadAnswer."""
         try:
             return self._frames.next()
         except ValueError as error:
             raise self._bad(f"{self._url} does not speak Modbus TCP: {error}", Stranger) from error
 
     def _check_length(self) -> None:
-        """Raise BadAnswer when the answer which has begun claims a length that it cannot have."""
+        """Raise BadAnswer when the answer that has begun claims a length it cannot have."""
         if not self._may_be_answer(self._frames.transaction):
             return
         said, right = self._frames.said_length(self._question.answer[:2]), self._question.size + 1
@@ -150,11 +149,11 @@ class TcpClient(Client, TcpMaster):
             raise self._bad(f"{self._url}: an answer says length {said} instead of {right} in its header")
 
     def _may_be_answer(self, transaction: bytes) -> bool:
-        """Whether an answer with this transaction id may be the one that is waited for."""
+        """Whether an answer with this transaction id may be that to the present request."""
         return bool(self._transaction) and transaction == self._transaction
 
     def _bad(self, what: str, kind: type[BadAnswer] = BadAnswer) -> BadAnswer:
-        """The connection cannot be trusted any more: close it, and return the error to raise."""
+        """Close the connection, which cannot be trusted any more, and return the error to raise."""
         self.close()
         return kind(what)
 
@@ -176,7 +175,7 @@ class TcpClient(Client, TcpMaster):
         self._wire.send(request, self._left())
 
     def _recv(self, expected_length=-1):
-        """Return the one answer to the request just sent; what belongs to earlier ones is taken note of."""
+        """Return the answer to the request just sent; note those to earlier ones."""
         try:
             while not (sent := self._take(frame := self._next_frame())):
                 pass
@@ -190,7 +189,7 @@ class TcpClient(Client, TcpMaster):
         if fault := pdu.reply_fault(sent.question, frame[7:]):
             raise self._bad(f"unit {sent.unit}: the answer has {fault}")
         if self._are_ids_odd and self._sent.is_ambiguous(sent):
-            self.close()  # on a new connection nothing can come that was asked for on this one
+            self.close()  # so that no answer to an earlier request can come any more
             raise self._no_ids()
         self.wrong_ids = ""
         return frame

@@ -1,7 +1,7 @@
 """Modbus UDP client, for a device or a gateway: one datagram, one request or answer.
 
-Datagrams get lost, arrive twice, late, or one after the other was sent before it. The transaction id tells to
-which request an answer belongs; none is used again for a long time.
+Datagrams get lost, and arrive twice, late or in another order. The transaction id tells to which request an answer
+belongs; no id is used again for a long time.
 """
 
 from random import randrange
@@ -22,15 +22,15 @@ from softsplit.upstream.clients.queries import NumberedQuery
 from softsplit.upstream.clients.sent import MOST_IDS, MOST_OPEN, Sent
 
 IDS = 0x10000
-TIMEOUTS = 2  # that an answer gets at least: one for each of two datagrams
+TIMEOUTS = 2  # time-outs that an answer gets at least: one for each of two datagrams
 MOST_UNASKED = 1000  # datagrams taken between two requests
 
 
 class UdpClient(Client, TcpMaster):
     """Datagrams to and from one device or gateway; `timeout` is in seconds, for an answer.
 
-    A read without an answer after this time is sent once more, under another id, and gets the same time again.
-    The answer to either is taken, as one to what was asked at the time when that was sent. All else is sent once.
+    A read that is not answered in this time is sent once more, with another id, and gets the same time again.
+    The answer to either counts as of the time when its own datagram was sent. Other requests are sent once.
     """
 
     def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), tell_port: TellPort | None = None,
@@ -39,9 +39,9 @@ class UdpClient(Client, TcpMaster):
         self._datagrams = DatagramWire(url, timeout, tell_port)
         Client.__init__(self, url, self._datagrams, **delays)
         self._answers = answers
-        self._latest_id = randrange(IDS)  # whose answers an earlier process may have asked for is not known
+        self._latest_id = randrange(IDS)  # so that it differs from those of an earlier process
         self._unanswered: BoundedDict[bytes, Sent] = BoundedDict(MOST_OPEN)  # by transaction id
-        self._awaited: set[bytes] = set()  # ids of the request whose answer is waited for
+        self._awaited: set[bytes] = set()  # ids of the present request
         self._may_repeat = True
         self._fault = ""  # what came instead of an answer
 
@@ -58,7 +58,7 @@ class UdpClient(Client, TcpMaster):
         return bool(self.late)
 
     def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
-        """Ask; at another address of the host, too, where nobody listens at the first."""
+        """Ask; try the next address of the host when nothing listens at one."""
         self._may_repeat = may_repeat
         tries = 0
         while True:
@@ -68,7 +68,7 @@ class UdpClient(Client, TcpMaster):
                 return self._ask(unit, question, timeout)
             except ConnectionResetError as error:
                 tries += 1
-                if not may_repeat:  # something earlier may have been refused, and this be done
+                if not may_repeat:  # the refusal may be of an earlier datagram, and this request done
                     raise NoAnswer(f"unit {unit} does not answer: {self._url}: {error}") from error
                 if tries >= self._datagrams.addresses:
                     raise Unreachable(f"cannot reach {self._url}: {error}") from error
@@ -92,7 +92,7 @@ class UdpClient(Client, TcpMaster):
                 self._take(data)
                 data = self._datagrams.pending()
             except (BadAnswer, OSError):
-                return  # who asks next finds it out
+                return  # the next request finds out
             if not data:
                 return
 
@@ -104,7 +104,7 @@ class UdpClient(Client, TcpMaster):
         return self._receive(left)
 
     def _take(self, frame: bytes) -> Sent | None:
-        """Return the request that is waited for, if this is its answer; take note of all others.
+        """Return the present request if this is its answer; note any other datagram.
 
         Raises BadAnswer when it is a wrong answer to that request.
         """
@@ -132,13 +132,13 @@ class UdpClient(Client, TcpMaster):
         return sent if is_awaited else None
 
     def _note_time(self, sent: Sent, answer: bytes) -> None:
-        """Take note of an answer that came after its time-out."""
+        """Note the time of an answer that came after its time-out."""
         took = clock.now() - sent.asked_at
         if took > self.get_timeout() and (answer[0] < 0x80 or answer[1] in pdu.OWN_EXCEPTIONS):
             self.late[sent.unit] = took
 
     def _note_unknown(self, transaction: bytes) -> None:
-        """A datagram came that belongs to nothing which is unanswered: it came twice, or its id is wrong."""
+        """Note a datagram without an unanswered request: it came twice, or its id is wrong."""
         number = int.from_bytes(transaction, "big")
         is_double = (self._latest_id - number) % IDS < MOST_IDS
         self.skipped.double += is_double
@@ -152,7 +152,7 @@ class UdpClient(Client, TcpMaster):
         return NumberedQuery(self._new_id())
 
     def _new_id(self) -> int:
-        self._latest_id = (self._latest_id + 1) % IDS or 1  # 0 is what a device may say that knows of none
+        self._latest_id = (self._latest_id + 1) % IDS or 1  # a device without ids may send 0
         return self._latest_id
 
     def _do_open(self):
@@ -166,14 +166,14 @@ class UdpClient(Client, TcpMaster):
         self._request = request
 
     def _recv(self, expected_length=-1):
-        """Return the one answer to the request, which is sent again when none comes in its time."""
+        """Return the answer to the request; send that again when none comes in time."""
         again_at = self.asked_at + self.get_timeout()
         if self._may_repeat and again_at < self._deadline:
             try:
                 return self._answer(again_at)
             except TimeoutError:
                 if clock.now() < again_at:
-                    raise  # all is to stop
+                    raise  # the thread is to stop
             self._send(self._new_id().to_bytes(2, "big") + self._request[2:])
         try:
             return self._answer(self._deadline)
@@ -183,7 +183,7 @@ class UdpClient(Client, TcpMaster):
             raise
 
     def _answer(self, end: float) -> bytes:
-        """Return the answer, and know when it was asked for. Raises TimeoutError, BadAnswer or OSError."""
+        """Return the answer, and set `asked_at`. Raises TimeoutError, BadAnswer or OSError."""
         while not (sent := self._take(frame := self._next(end))):
             pass
         self.asked_at = sent.asked_at

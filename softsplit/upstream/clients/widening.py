@@ -11,7 +11,7 @@ MORE = 1, 2, 3, 4  # registers, or bytes of bits
 
 
 def wider(question: Question) -> Iterator[Question]:
-    """Give reads that bring all that a question asks for and more; none when it is no read."""
+    """Yield reads of all that a question asks for, and more; none if it is no read."""
     block = question.block
     if block is None:
         return
@@ -22,9 +22,9 @@ def wider(question: Question) -> Iterator[Question]:
 
 
 def cut(answer: bytes, question: Question) -> bytes:
-    """Return the answer PDU to a question, out of that to a wider read."""
+    """Return the answer PDU to a question, cut from that to a wider read."""
     data = bytearray(answer[2:question.size])
     count = int.from_bytes(question.pdu[3:5], "big")
     if READ_TABLES[question.function].holds_bits and count % 8:
-        data[-1] &= (1 << count % 8) - 1  # what follows was not asked for
+        data[-1] &= (1 << count % 8) - 1  # clear the bits beyond
     return question.answer + bytes(data)
