@@ -54,7 +54,7 @@ class Spot:
     def intrude(self, pdu: bytes = THEIRS) -> None:
         """Have the reply to another master's request on the line, and hear it."""
         self.say(reply(pdu))
-        until(lambda: self.client.listen() or self.client._others._said)
+        until(lambda: self.client.listen() or self.client.others._said)
 
     def is_right(self) -> bool:
         return self.client.read(1, BLOCK, TIMEOUT) == good_answer(1, OURS)[2:]
