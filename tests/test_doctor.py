@@ -646,7 +646,7 @@ def test_a_configuration_that_changed_since_the_start_is_noted_and_what_is_not_s
     house.config.write_text(text)
     assert line_of(lines, "has changed").endswith(
         f"has changed since process {house.child.process.pid} was started, which does not know it")
-    assert "restart the process, so that it knows the configuration" in line_of(lines, "wrong victron: unit 55: exception 0x0A")
+    assert "restart the process, so that it reads the configuration" in line_of(lines, "wrong victron: unit 55: exception 0x0A")
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp", "rtuovertcp"])

@@ -20,14 +20,19 @@ from softsplit.errors import SoftsplitError
 
 @click.command()
 @config_option
-@click.option("--json", "wants_json", is_flag=True, help="Print a JSON object: whether all is well, and the findings.")
+@click.option("--json", "wants_json", is_flag=True, help="Print the findings as a JSON object.")
 @click.option("--report", type=FILE, metavar="FILE",
-              help="Write a report for whoever helps: versions, findings, configuration, status, log; - is standard output.")
+              help="Write a report for whoever helps you: versions, findings, configuration, status, log; "
+                   "- is standard output.")
 def doctor(path, wants_json, report):
     """Check an installation and say what to fix: ports, devices, units, poll plan, systemd or cron.
 
     If a splitter runs this configuration, doctor asks it and its servers. Otherwise doctor opens the ports
     and reads the units itself.
+
+    \b
+    Examples: softsplit doctor -c softsplit.toml
+              softsplit doctor --report report.txt
 
     Exit codes: 0 if nothing is wrong; otherwise those of "softsplit --help".
     """
@@ -45,7 +50,7 @@ def doctor(path, wants_json, report):
 
 
 def _found(config: Path, is_for_report: bool) -> Iterator[Finding]:
-    """The findings; for a report a wrong configuration is one, too."""
+    """Yield the findings; in a report, a wrong configuration is one too."""
     try:
         yield from examine(config)
     except SoftsplitError as error:
@@ -59,4 +64,4 @@ def _write(path: str, text: str) -> None:
         say(text)
     else:
         write_whole(path, text)
-        say(f"written: {path}; read it before you send it, it has your addresses")
+        say(f"written: {path}; read it before you send it, because it contains your addresses")

@@ -16,18 +16,18 @@ from softsplit.install.units import GROUPS
 from softsplit.install.usb import find_adapters
 from softsplit.transport.serialport import Adapter, cause
 
-QUICK = 2  # ms an FTDI chip may keep to itself what it has received
-NUMBERED = ("ttyUSB", "ttyACM")  # names in the order in which adapters happened to come
+QUICK = 2  # ms for which an FTDI chip may hold received bytes
+NUMBERED = ("ttyUSB", "ttyACM")  # numbered in the order in which adapters were found
 MODE = "crw-rw----"  # of serial devices, on every Linux
 
 
 def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, rights: Rights | None,
                    udev: str) -> Generator[Finding, None, bool]:
-    """Give what there is to say of the serial device of an upstream or downstream; return whether it is fit.
+    """Yield findings about the serial device of an upstream or downstream; return whether it can be used.
 
-    What the system knows of it is looked up below `root`. It is opened for a moment, if it may be.
-    `rights` are those of the process that is to use it, if that is not the user who looks; `udev` is the
-    command that gives it a lasting name.
+    System files are below `root`. If `may_open`, it opens the device for a moment. `rights` are those of the
+    process that will use the device, if that has another user; `udev` is the command that gives it a lasting
+    name.
     """
     who = f"{name}: {url.path}"
     try:
@@ -54,13 +54,13 @@ def examine_device(name: str, url: Url, line: Line, root: Path, may_open: bool, 
 
 
 def others(root: Path) -> str:
-    """Name the adapters that are here, after a semicolon; or nothing."""
+    """Name the present adapters, after a semicolon; "" if there are none."""
     found = ", ".join(f"/dev/{adapter.tty}" for adapter in find_adapters(root / "sys"))
     return f"; here are {found}" if found else ""
 
 
 def _fault(url: Url, line: Line, status: os.stat_result) -> str:
-    """Say why a device cannot be opened, and the cure; or nothing."""
+    """Say why a device cannot be opened, and the cure; "" if it can."""
     adapter = Adapter(url, line)
     try:
         adapter.open()
@@ -84,7 +84,7 @@ def _name(look_up: Callable[[int], tuple], number: int) -> str:
 
 
 class Device:
-    """A device that is there, as sysfs below `root` shows it; what is not in sysfs is a pseudo-terminal."""
+    """A present device, as sysfs below `root` shows it; one that is not in sysfs is a pseudo-terminal."""
 
     def __init__(self, path: str, status: os.stat_result, root: Path):
         number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
@@ -98,7 +98,7 @@ class Device:
         self._kernel_name = self._sys.name if self._is_known else Path(os.path.realpath(path)).name
 
     def describe(self) -> str:
-        """Say what it is: the kernel's name for it, its driver, and who may use it."""
+        """Describe it: its kernel name, its driver, its group."""
         if not self._is_known:
             return "it exists"
         words = [f"it is {self._kernel_name}"]
@@ -109,7 +109,7 @@ class Device:
         return ", ".join([*words, f"group {self._group}"])
 
     def examine_console(self, who: str) -> Iterator[Finding]:
-        """Give a finding when the kernel writes its messages there, and a login may wait."""
+        """Yield a finding if it is a console, to which the kernel writes and on which a login may wait."""
         try:
             words = (self._root / "proc/cmdline").read_text(encoding="utf-8", errors="replace").split()
         except OSError:
@@ -123,21 +123,21 @@ class Device:
                             f"command line, systemctl mask serial-getty@{self._kernel_name}, and reboot")
 
     def fault_for(self, rights: Rights | None) -> str:
-        """Say why whoever is to use it may not, or nothing; of a pseudo-terminal nobody knows the rights."""
+        """Say why the process with these rights may not use it; "" if it may, or for a pseudo-terminal."""
         if rights is None or not self._is_known or rights.may_use(self._status):
             return ""
         return (f"it is {stat.filemode(self._mode)} of group {self._group}, so {rights.who} may not use "
                 f"it; it should be {MODE} of {GROUPS[0]}")
 
     def examine_permission(self, who: str) -> Iterator[Finding]:
-        """Give a finding when a user who is only in the usual group may not use it."""
+        """Yield a finding if a user in the usual group may not use it."""
         is_for_group = self._group in GROUPS and self._mode & 0o060 == 0o060
         if self._is_known and not is_for_group and self._mode & 0o006 != 0o006:
             yield note(f"{who}: it is {stat.filemode(self._mode)} of group {self._group}, so the service of "
                        f'"softsplit service systemd" may not use it; it should be {MODE} of {GROUPS[0]}')
 
     def examine_name(self, who: str, udev: str) -> Iterator[Finding]:
-        """Give a finding when the name may belong to another adapter after a reboot."""
+        """Yield a finding if the name may belong to another adapter after a reboot."""
         if self._path.name != self._kernel_name or not self._kernel_name.startswith(NUMBERED):
             return
         links = sorted((self._root / "dev/serial/by-id").glob("*"))
@@ -146,21 +146,21 @@ class Device:
         yield note(f"{who}: this may be another adapter after a reboot; {cure}{udev} give it a name")
 
     def examine_latency_timer(self, who: str, udev: str) -> Iterator[Finding]:
-        """Give a finding when an FTDI chip delivers late, although whoever opens it asks for haste."""
+        """Yield a finding if an FTDI chip still delays bytes, although opening it asks for low latency."""
         latency = self._latency()
         if latency is not None and latency > QUICK:
             yield wrong(f"{who}: the adapter delays received bytes by up to {latency} ms; {udev} reduces that to "
                         "1 ms")
 
     def _latency(self) -> int | None:
-        """The latency timer of an FTDI chip in ms, as its driver tells once somebody has opened it."""
+        """The latency timer of an FTDI chip in ms; its driver shows it once the device was opened."""
         try:
             return int((self._sys / "device/latency_timer").read_text())
         except (OSError, ValueError):
             return None
 
     def _driver(self) -> str:
-        """The driver, above the ports that Linux 6.5 and later puts between a UART and its device."""
+        """The driver, which may be several levels up: Linux 6.5 and later puts ports in between."""
         device = (self._sys / "device").resolve()
         for place in (device, *device.parents):
             driver = (place / "driver").resolve()

@@ -10,18 +10,8 @@ from pathlib import Path
 from softsplit.commands.check.wiring import NARROW, fit
 from softsplit.commands.doctor.devices import examine_device, others
 from softsplit.commands.doctor.finding import Finding, note, well, wrong
-from softsplit.commands.doctor.ports import (
-    examine_port,
-    examine_rights,
-    examine_tap,
-    examine_upstream,
-)
-from softsplit.commands.doctor.running import (
-    Troubles,
-    examine_downstreams,
-    examine_process,
-    examine_upstreams,
-)
+from softsplit.commands.doctor.ports import examine_port, examine_rights, examine_tap, examine_upstream
+from softsplit.commands.doctor.running import Troubles, examine_downstreams, examine_process, examine_upstreams
 from softsplit.commands.shared.configuration import find_topology, how_to_start
 from softsplit.commands.shared.credentials import judge_identity
 from softsplit.commands.status.status import read_status
@@ -44,9 +34,9 @@ ACTIVE = ("active", "reloading")
 def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
     """Check everything that a configuration needs, in the order in which a person would fix it.
 
-    That is: configuration, process, ports and devices of this machine, units, poll plan, masters, what starts
-    it after a reboot. While a splitter runs it, that and its servers are asked, and no wire is touched; else
-    ports, devices and units are tried. What the system knows is looked up below `root`. Raises ConfigError.
+    That is: configuration, process, ports and devices, units, poll plan, masters, and the start after a
+    reboot. While a splitter runs the configuration, doctor asks it and its servers and touches no wire;
+    otherwise it tries ports, devices and units. System files are below `root`. Raises ConfigError.
     """
     topology = find_topology(config)
     yield well(f"{config} is valid: {show_count(len(topology.upstreams), 'upstream')}, "
@@ -77,7 +67,7 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
 
 
 def _certificates(topology: Topology) -> Iterator[Finding]:
-    """Look at our certificates and keys, where TLS is spoken."""
+    """Check our certificates and keys for mbaps://."""
     for end in _ends(topology):
         try:
             is_good, said = judge_identity(end)
@@ -90,9 +80,9 @@ def _certificates(topology: Topology) -> Iterator[Finding]:
 
 def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: Troubles,
           root: Path) -> Iterator[Finding]:
-    """Look at ports and serial devices which a running process holds; `look` is `examine_device`.
+    """Check ports and serial devices that a running process holds; `look` is `examine_device`.
 
-    `rights` are those of the process that is started after a reboot.
+    `rights` are those of the process that starts after a reboot.
     """
     for end in _ends(topology):
         if troubles.is_away(end.name) and (isinstance(end, Downstream) or end.url.is_serial):
@@ -100,7 +90,7 @@ def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: T
         for url in end.urls:
             if url.is_serial and os.path.exists(url.path):
                 yield from look(end.name, url, end.line, may_open=False)
-            elif url.is_serial and (here := others(root)):  # that it is not there the process has said
+            elif url.is_serial and (here := others(root)):  # the process has reported that it is missing
                 yield note(f"{end.name}: {url.path}{here}")
         if isinstance(end, Downstream):
             yield from examine_rights(end, rights)
@@ -109,13 +99,13 @@ def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: T
 
 
 def _free(topology: Topology, look: Callable, rights: Rights | None) -> Generator[Finding, None, list[Upstream]]:
-    """Try ports and devices; return the upstreams which nothing at this machine keeps from being asked.
+    """Try ports and devices; return the upstreams that can be asked from this machine.
 
-    `rights` are those of the process that is to use them; for `look`, see `_held`.
+    `rights` are those of the process that will use them; for `look`, see `_held`.
     """
     found = []
     for end in _ends(topology):
-        is_heard = isinstance(end, Upstream) and end.is_heard  # such a device is not opened as others are
+        is_heard = isinstance(end, Upstream) and end.is_heard  # `examine_tap` opens its device
         is_fit = True
         for url in end.urls:
             if url.is_serial:
@@ -134,11 +124,11 @@ def _ends(topology: Topology) -> list[Upstream | Downstream]:
 
 
 def _plan(topology: Topology) -> Iterator[Finding]:
-    """Say whether what is polled fits the wires."""
+    """Say whether the reads fit their wires."""
     for upstream in topology.upstreams:
         found = fit(topology, upstream)
         if upstream.is_heard:
-            continue  # the other master's plan is not ours
+            continue  # another master polls there
         if found is None:
             yield note(f"{upstream.name}: it is not polled, because no downstream serves it")
         elif not found.faults:
@@ -173,13 +163,13 @@ def _service(config: Path, topology: Topology, root: Path, runs: bool) -> Iterat
 
 
 def _machine(config: Path, root: Path) -> tuple[Order, list[Path]]:
-    """Return the machine at `root`, and the names that the configuration has there."""
+    """Return the machine at `root`, and the names of the configuration there."""
     order = Order("systemd", root=root, is_live=False)
     return order, [order.own(path) for path in (config, os.path.realpath(config))]
 
 
 def _rights(config: Path, root: Path) -> Rights | None:
-    """Return what the process may do that is started by what is installed; None when nothing is."""
+    """Return the rights of the process that the installed unit or cron entry starts; None without one."""
     order, names = _machine(config, root)
     for place in (places.SERVICE, places.TEMPLATE, places.CRON):
         if text := _starter(order, place, names):
@@ -188,14 +178,14 @@ def _rights(config: Path, root: Path) -> Rights | None:
 
 
 def _starter(order: Order, place: places.Place, names: list[Path]) -> str:
-    """Return the file at `place`, if it starts the configuration, which has these names."""
+    """Return the text of the file at `place` if it starts the configuration with these names, else ""."""
     try:
         text = order.seen(place.path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     if place is places.TEMPLATE:
         return text if names[0].parent == units.INSTANCE_CONFIG.parent and names[0].suffix == ".toml" else ""
-    plain = text.replace("%%", "%").replace("\\%", "%")  # as it was before systemd's and cron's quoting
+    plain = text.replace("%%", "%").replace("\\%", "%")  # undo the quoting of systemd and cron
     is_meant = any(re.search(rf"""-c ["']?{re.escape(str(name))}["'\s]""", plain) for name in names)
     return text if is_meant else ""
 
@@ -216,7 +206,7 @@ def _unit(order: Order, unit: str, runs: bool) -> Finding:
 
 
 def _systemctl(what: str, unit: str) -> str:
-    """Return what systemd answers in a word."""
+    """Return the one-word answer of systemctl."""
     try:
         done = subprocess.run(["systemctl", what, unit], capture_output=True, text=True, timeout=SYSTEMCTL_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""The result of one check: one line, and how serious it is."""
+"""The result of one check: a line of text and its level."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ MARKS = {"well": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG",
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `level` is "well", "note" or "wrong". What is wrong comes with a cure."""
+    """The result of one check; `level` is "well", "note" or "wrong"; the text of "wrong" names the cure."""
 
     level: str
     text: str
@@ -34,6 +34,6 @@ def wrong(text: str) -> Finding:
 
 
 def draw_finding(finding: Finding) -> str:
-    """Return the line for a person, with colours."""
+    """Return the line for people, with colours."""
     mark, colour = MARKS[finding.level]
     return f"{click.style(f'{mark:5}', fg=colour, bold=finding.is_wrong)}  {printable(finding.text)}"

@@ -23,16 +23,16 @@ from softsplit.upstream.clients.client import Client
 from softsplit.upstream.listener import receiver_for
 
 UNPRIVILEGED = 1024  # the first port that everybody may serve
-LISTEN = 1.5  # s that a line is listened to before the first request; masters ask about once a second
+LISTEN = 1.5  # s to listen to a line before the first request; masters ask about once a second
 LISTEN_TO_MASTER = 3.0  # s
 READS = 3  # of each unit
-MUTE = 2  # reads without an answer in a row, after which a unit is mute
+MUTE = 2  # unanswered reads in a row
 
 
 def examine_port(downstream: Downstream | StatusPage, rights: Rights | None) -> Iterator[Finding]:
-    """Bind the port of a downstream or of the status page for a moment; no master is accepted.
+    """Bind the port of a downstream or of the status page for a moment; accept no master.
 
-    `rights` are those of the process that is to serve there, if it is known.
+    `rights` are those of the process that will serve there, if known.
     """
     url = downstream.url
     try:
@@ -48,14 +48,14 @@ def examine_port(downstream: Downstream | StatusPage, rights: Rights | None) -> 
 
 
 def examine_rights(downstream: Downstream | StatusPage, rights: Rights | None) -> Iterator[Finding]:
-    """Give a finding when the process that is to serve a port may not; see `examine_port`."""
+    """Yield a finding if the process with these rights may not serve the port; see `examine_port`."""
     url = downstream.url
     if rights and not rights.has_low_ports and not url.is_serial and 0 < url.port < UNPRIVILEGED:
         yield wrong(f"{downstream.name}: {rights.who} may not serve on {url}: {CURES[errno.EACCES]}")
 
 
 def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
-    """Ask every unit of an upstream, after a while of listening where a line can be heard."""
+    """Ask every unit of an upstream; on a serial line, listen for other masters first."""
     is_line = not upstream.url.kind.has_mbap
     client = client_of(upstream, request_gap=upstream.gap,
                        connect_delay=max(upstream.connect_delay, LISTEN * is_line))
@@ -87,7 +87,7 @@ def examine_upstream(upstream: Upstream) -> Iterator[Finding]:
 
 
 def examine_tap(upstream: Upstream) -> Iterator[Finding]:
-    """Listen for a while to a line that is only heard."""
+    """Listen to a listen:// line for LISTEN_TO_MASTER seconds."""
     receiver = receiver_for(upstream, lambda text: None)
     line = upstream.line or Line()
     pairing = Decoder(adu.character_time(line.baudrate, line.mode), jitter=receiver.jitter)
@@ -112,10 +112,7 @@ def examine_tap(upstream: Upstream) -> Iterator[Finding]:
 
 def _ask(client: Client, upstream: Upstream, unit: Unit,
          seen: Diagnosis) -> tuple[list[float], Refused | None, UpstreamError | None]:
-    """Read a block of the unit a few times; return how long its answers took, and what went wrong last.
-
-    That is an exception of its own, or what was no answer of it.
-    """
+    """Read a block of the unit a few times; return the latencies, its last exception, and the last other error."""
     latencies: list[float] = []
     refusal = failure = None
     unanswered = 0
@@ -136,7 +133,7 @@ def _ask(client: Client, upstream: Upstream, unit: Unit,
 
 def _judge(upstream: Upstream, unit: Unit, latencies: list[float], refusal: Refused | None,
            failure: UpstreamError | None) -> Finding:
-    """Say how a unit answers."""
+    """Return the finding about a unit that answers."""
     took = sorted(latencies)[len(latencies) // 2]
     if took > upstream.timeout:
         return wrong(f"{upstream.name}: {is_late(unit.unit, took, upstream.timeout)}")

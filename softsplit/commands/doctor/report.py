@@ -1,11 +1,11 @@
-"""One text with all that somebody else needs to find a fault: `softsplit doctor --report FILE`."""
+"""`softsplit doctor --report FILE`: a text with everything that others need to find a fault."""
 
 import importlib.metadata
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -23,10 +23,11 @@ LONGEST = 2000  # characters of a line
 
 
 def draw_report(config: Path, findings: Iterable[Finding]) -> str:
-    """The report: versions, findings, configuration (it holds no passwords), status, log."""
+    """Return the report: versions, findings, configuration (it has no passwords), status, log."""
     found = [click.unstyle(draw_finding(each)) for each in findings]
-    parts = {"softsplit": _versions(), "doctor": found, f"configuration {config}": _configuration(config),
-             "status": _status(config), "log": _log()}
+    parts = {"softsplit": _versions(), "doctor": found,
+             f"configuration {config}": _lines(lambda: tomlfile.read_text(config)),
+             "status": _lines(lambda: to_json_text(read_status(config))), "log": _log()}
     lines = []
     for title, content in parts.items():
         lines += [f"== {title}", *(printable(line)[:LONGEST] for line in content), ""]
@@ -44,22 +45,16 @@ def _versions() -> Iterator[str]:
         yield "a system without /etc/os-release"
 
 
-def _configuration(config: Path) -> list[str]:
+def _lines(read: Callable[[], str]) -> list[str]:
+    """Return the lines of a text, or why it cannot be read."""
     try:
-        return tomlfile.read_text(config).splitlines()
-    except SoftsplitError as error:
-        return [str(error)]
-
-
-def _status(config: Path) -> list[str]:
-    try:
-        return to_json_text(read_status(config)).splitlines()
+        return read().splitlines()
     except SoftsplitError as error:
         return [str(error)]
 
 
 def _log() -> list[str]:
-    """The last lines that softsplit gave to the journal, as the service and cron have it do."""
+    """Return the last lines in the journal, where the service and the cron entry log."""
     command = ["journalctl", "-t", "softsplit", "-n", str(LOG_LINES), "--no-pager", "-o", "short-iso"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LOG_TIMEOUT)

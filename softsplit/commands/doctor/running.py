@@ -25,12 +25,12 @@ from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
 
 SERVER_TIMEOUT = 2.0  # s for an answer of our own server
-SEVERAL, MANY = 0.01, 0.1  # shares of all requests that go wrong
+SEVERAL, MANY = 0.01, 0.1  # failed requests, as shares of all
 MASTERS_NAMED = 4  # in one line
 
 
 class Troubles:
-    """What the status of a running splitter says is wrong or worth a note; each is given once."""
+    """The troubles and notes in the status of a running splitter; hands out each once."""
 
     def __init__(self, status: Status):
         self._left = list(status.health.found)
@@ -38,15 +38,15 @@ class Troubles:
         self._away |= {name for name, each in status.downstreams.items() if not each.is_serving}
 
     def is_away(self, name: str) -> bool:
-        """Whether a port or device cannot be had, or a gateway cannot be reached."""
+        """Whether a port or device cannot be opened, or a gateway cannot be reached."""
         return name in self._away
 
     def of(self, name: str) -> Iterator[Finding]:
-        """Give those of an upstream with its units, or of a downstream."""
+        """Yield those of an upstream with its units, or of a downstream."""
         return self._take(lambda each: _is_about(each, name))
 
     def besides(self, names: Collection[str]) -> Iterator[Finding]:
-        """Give those that concern none of these names."""
+        """Yield those about none of these names."""
         return self._take(lambda each: not any(_is_about(each, name) for name in names))
 
     def _take(self, is_wanted: Callable[[Trouble], bool]) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def _is_about(trouble: Trouble, name: str) -> bool:
 
 
 def examine_process(topology: Topology, status: Status, troubles: Troubles, config: Path) -> Iterator[Finding]:
-    """Give what the status of a running splitter says of the whole of it."""
+    """Yield findings about a running splitter as a whole."""
     if process := status.process:
         yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
                    f"{figures(status.downstreams)}")
@@ -71,7 +71,7 @@ def examine_process(topology: Topology, status: Status, troubles: Troubles, conf
 
 
 def examine_upstreams(topology: Topology, status: Status, troubles: Troubles) -> Iterator[Finding]:
-    """Give what a running splitter knows of its wires."""
+    """Yield what a running splitter knows about its wires."""
     for upstream in topology.upstreams:
         yield from troubles.of(upstream.name)
         if report := status.upstreams.get(upstream.name):
@@ -79,7 +79,7 @@ def examine_upstreams(topology: Topology, status: Status, troubles: Troubles) ->
 
 
 def examine_downstreams(topology: Topology, status: Status, troubles: Troubles, config: Path) -> Iterator[Finding]:
-    """Give what a running splitter knows of its masters, then what its servers answer."""
+    """Yield what a running splitter knows about its masters, then what its servers answer."""
     process = Process.that_runs(config)
     with process or nullcontext():
         for downstream in topology.downstreams:
@@ -92,7 +92,7 @@ def examine_downstreams(topology: Topology, status: Status, troubles: Troubles, 
 
 def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
     if not report.is_reachable:
-        return  # why is among the troubles
+        return  # the troubles say why
     yield well(f"{upstream.name}: {upstream.url} is {report.state}, {describe_load(report)}")
     for unit in upstream.units:
         if each := report.units.get(str(unit.unit)):
@@ -101,7 +101,7 @@ def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
 
 def _unit(who: str, upstream: Upstream, report: UnitStatus) -> Iterator[Finding]:
     if not report.answers_now:
-        return  # why is among the troubles
+        return  # the troubles say why
     latency, errors, requests = report.latency, report.errors, report.requests
     yield well(f"{who} answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
     for how, count, cure in (
@@ -109,7 +109,7 @@ def _unit(who: str, upstream: Upstream, report: UnitStatus) -> Iterator[Finding]
             ("missing", errors.no_answer, "look at the wiring, and at the timeout")):
         share = count / max(requests, 1)
         if share > SEVERAL:
-            level = wrong if how == "damaged" and share > MANY else note  # it may just have been off
+            level = wrong if how == "damaged" and share > MANY else note  # the unit may just have been off
             yield level(f"{who}: {100 * share:.0f} % of its {requests} answers were {how}; {cure}")
 
 
@@ -123,14 +123,14 @@ def _ms(seconds: float | None) -> str:
 
 def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Finding]:
     if not report.is_serving:
-        return  # among the troubles
+        return  # the troubles say why
     who = f"{downstream.name}: {report.url}"
     if report.requests:
         masters = [address for address, master in report.masters.items() if master.requests]
         others = f" and {len(masters) - MASTERS_NAMED} others" if len(masters) > MASTERS_NAMED else ""
         yield well(f"{who} was asked {show_count(report.requests, 'time')}, by "
                    f"{', '.join(masters[:MASTERS_NAMED])}{others}")
-    elif not (report.garbled or report.unserved):  # these are among the troubles
+    elif not (report.garbled or report.unserved):  # these are troubles
         line = downstream.line
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")
@@ -138,7 +138,7 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
 
 
 def _ask_server(downstream: Downstream, report: DownstreamStatus, process: Process | None) -> Iterator[Finding]:
-    """Ask a server as a master would, unless that would cost a master its connection, or count as one."""
+    """Ask a server as a master does, unless that would take a connection from a master, or count as one."""
     url = here(report.url)
     stale = {number for number, unit in report.units.items() if unit.stale}
     if not (process and process.is_certain):
@@ -151,7 +151,7 @@ def _ask_server(downstream: Downstream, report: DownstreamStatus, process: Proce
 
 
 def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Process) -> Iterator[Finding]:
-    """Read each unit; that a master gets nothing of a `stale` one is among the troubles, with its cause."""
+    """Read each unit; for a `stale` one the troubles already say why it fails."""
     latencies = []
     client = client_for(url, SERVER_TIMEOUT, tell_port=partial(process.expects_check, patience=SERVER_TIMEOUT))
     try:
@@ -176,13 +176,14 @@ def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Proce
 
 
 def _refused(downstream: Downstream, error: UpstreamError) -> Finding:
-    """Say what it means that a master gets no data."""
+    """Explain why a master gets no data."""
     who = f"{downstream.name}: {error}"
     if not isinstance(error, Refused):
         is_meant = downstream.when_stale == "silent"
-        return wrong(f"{who}{', as when_stale wants while data is too old' if is_meant else '; restart it'}")
+        why = ", because data is too old and when_stale is silent" if is_meant else "; restart it"
+        return wrong(f"{who}{why}")
     if error.exception_code in OWN_EXCEPTIONS:
-        return note(f"{who}, which is what the unit itself says")
+        return note(f"{who}, which is the answer of the unit itself")
     if error.exception_code == GATEWAY_NO_PATH:
-        return wrong(f"{who}: it is not served; restart the process, so that it knows the configuration")
-    return wrong(f"{who}: its data is too old to be served; see to its upstream")
+        return wrong(f"{who}: it is not served; restart the process, so that it reads the configuration")
+    return wrong(f"{who}: its data is too old to be served; check its upstream")

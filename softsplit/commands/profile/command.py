@@ -34,21 +34,21 @@ def list_():
 
 @profile.command("format")
 def format_():
-    """Print a profile with every key there is, and every type of value."""
+    """Print a commented profile with every key and every type."""
     say(EXAMPLES.joinpath("profile.toml").read_text(encoding="utf-8"), nl=False)
 
 
-@profile.command(short_help="Show what a profile says.")
+@profile.command(short_help="Show the content of a profile.")
 @click.argument("name")
 def show(name):
-    """Show what a profile says: NAME of a shipped one, or a path that ends in .toml."""
+    """Show the content of a profile: NAME of a shipped one, or a path that ends in .toml."""
     say("\n".join(map(printable, draw_profile(load_profile(name)))))
 
 
 @profile.command(short_help="Check a profile of your own.")
 @click.argument("file")
 def check(file):
-    """Check the profile in FILE, a path that ends in .toml, and name what looks suspicious."""
+    """Check the profile in FILE, a path that ends in .toml, and name suspicious parts."""
     found = load_profile(file)
     say("\n".join(map(printable, findings(found))))
 
@@ -58,7 +58,7 @@ def check(file):
 def import_(file):
     """Print a profile for the device that FILE describes, a register map in ModDef's JSON.
 
-    What a profile cannot say is told line by line on standard error.
+    Lines on standard error name everything that a profile cannot express.
     """
     text, lost = import_moddef(file)
     for each in lost:
@@ -66,12 +66,13 @@ def import_(file):
     say(text, nl=False)
 
 
-@profile.command(short_help="Print what masters asked a unit for, as a profile.")
+@profile.command(short_help="Print a profile of what masters asked a unit for.")
 @config_option
 @click.argument("unit", required=False, metavar="[UPSTREAM/UNIT]")
 def learned(path, unit):
-    """Print what masters asked a unit for, as a profile that polls all of it.
+    """Print a profile that polls everything that masters asked a unit for.
 
-    The unit is one whose profile is "any", as the running splitter tells. Register names are for you to add.
+    It asks the running splitter. Without an argument it takes the only unit whose profile is "any". You add
+    the names of the registers.
     """
     say(learned_profiles(read_status(find_config(path)), unit), nl=False)

@@ -1,8 +1,7 @@
-"""What masters asked a unit for, as a profile. Pure.
+"""Make a profile of what masters asked a unit for. Pure.
 
-Requests that overlap become one block, as long as one read can bring it home; what they leave out of a
-block is read with it. So all that was asked is polled, and nothing is forwarded any more but what masters
-ask for the first time.
+Overlapping requests become one block, as far as one read can carry it. So everything that masters asked for
+is polled, and only new requests are forwarded.
 """
 
 from collections.abc import Collection, Iterator
@@ -18,14 +17,14 @@ from softsplit.profiles.tomltext import toml_of
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import Table, writing
 
-ANY = "any"  # the profile of a device of which nothing is known
-FASTEST, SLOWEST = 1.0, 600.0  # s, periods of what is asked often, and of what was asked at the start alone
+ANY = "any"  # the profile of an unknown device
+FASTEST, SLOWEST = 1.0, 600.0  # s, the periods of frequent reads, and of reads at the start only
 
 
 def learned_profiles(status: Status, unit: str | None) -> str:
-    """Return the profile of a unit, named UPSTREAM/UNIT, or of the one whose profile is "any".
+    """Return the profile of a unit, named UPSTREAM/UNIT, or of the only one whose profile is "any".
 
-    Raises SoftsplitError when nothing runs, and ConfigError when no such unit was asked for anything.
+    Raises SoftsplitError if nothing runs, and ConfigError if no master asked such a unit.
     """
     if status.health.code == NOT_RUNNING:
         raise SoftsplitError(status.health.summary)
@@ -44,13 +43,13 @@ def learned_profiles(status: Status, unit: str | None) -> str:
 
 
 def _units(status: Status) -> dict[str, str]:
-    """The units of a splitter, UPSTREAM/UNIT, and the names of their profiles."""
+    """The profile names of a splitter's units, by UPSTREAM/UNIT."""
     return {f"{name}/{each}": report.profile for name, upstream in status.upstreams.items()
             for each, report in upstream.units.items()}
 
 
 def _asked_of(unit: str, status: Status) -> Iterator[AskedStatus]:
-    """Give the reads of all masters for a unit, wherever it is served."""
+    """Yield the reads of all masters for a unit, on any downstream."""
     for downstream in status.downstreams.values():
         for master in downstream.masters.values():
             for asked in master.asked:
@@ -68,19 +67,19 @@ def _profile(unit: str, asked: list[AskedStatus], uptime: float) -> str:
     blocks = list(_joined(periods))
     tables = sorted({block.table for block, _ in blocks}, key=lambda table: table.function)
     content = {
-        "title": f"device at {unit}", "source": "what masters asked for; nothing is known of what it means",
+        "title": f"device at {unit}", "source": "what masters asked for; its meaning is unknown",
         "functions": sorted({table.function for table in tables} | _other_functions(tables)),
         "readable": [{"table": table.value, "address": 0, "count": ADDRESSES} for table in tables],
         "block": [{"name": f"{block}", "table": block.table.value, "address": block.address, "count": block.count,
                    "every": every} for block, every in blocks],
     }
-    profile_of(content, "learned")  # it is right
+    profile_of(content, "learned")  # raises if it is wrong
     requests = sum(each.requests for each in asked)
     return toml_of(content, [f"Learned from {requests} requests for {unit}. Add names to it: see README, profiles."])
 
 
 def _block_of(asked: AskedStatus) -> Block | None:
-    """The block of a request, if there can be one."""
+    """The block of a request; None if it is impossible."""
     if asked.table is None or asked.address is None or not asked.count or asked.count > asked.table.max_count \
             or asked.address + asked.count > ADDRESSES:
         return None
@@ -88,7 +87,7 @@ def _block_of(asked: AskedStatus) -> Block | None:
 
 
 def _joined(periods: dict[Block, float]) -> Iterator[tuple[Block, float]]:
-    """Join blocks that overlap, each of which is read as often as the part that is wanted most often."""
+    """Join blocks that overlap; each gets the shortest period of its parts."""
     current: tuple[Block, float] | None = None
     for block, every in sorted(periods.items(), key=lambda each: (each[0].table.function, each[0].address)):
         if current and current[0].overlaps(block):
@@ -103,12 +102,12 @@ def _joined(periods: dict[Block, float]) -> Iterator[tuple[Block, float]]:
 
 
 def _cut(block: Block, every: float) -> Iterator[tuple[Block, float]]:
-    """Cut a block into parts that one read can bring home; a master gets what lies in several."""
+    """Cut a block into parts for one read each; masters can still read across them."""
     most = block.table.max_count
     for address in range(block.address, block.end, most):
         yield replace(block, address=address, count=min(most, block.end - address)), every
 
 
 def _other_functions(tables: Collection[Table]) -> set[int]:
-    """What writes these tables; whether masters may, the configuration says."""
+    """The functions that write these tables; the configuration decides whether masters may."""
     return {code for table in tables for code in writing(table, plainly=True)}

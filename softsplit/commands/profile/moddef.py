@@ -1,7 +1,8 @@
-"""Read a register map in ModDef's JSON (moddef.org), and make a profile of it. Pure but for reading the file.
+"""Import a register map in ModDef's JSON (moddef.org) as a profile.
 
-A document has devices, a device register blocks, and a block points: `space` and `offset` say where one
-stands, `storage_type` how, `transform` what a count is worth. Keys are in camelCase or with underscores.
+A document has devices, a device has register blocks, and a block has points: `space` and `offset` are the
+place of a point, `storage_type` is its type, `transform` its scale. Keys are in camelCase or with
+underscores.
 """
 
 import json
@@ -16,7 +17,7 @@ from softsplit.commands.profile.point import Lost, register_of
 from softsplit.errors import ConfigError
 from softsplit.profiles.content import profile_of
 from softsplit.profiles.tomltext import toml_of
-from softsplit.protocol.functions import Table
+from softsplit.protocol.functions import READ_TABLES, Table
 from softsplit.protocol.values import TYPES
 
 Entry = dict[str, Any]
@@ -27,11 +28,11 @@ TABLES = ("mapping", "transform", "scale", "scale_ref", "composed", "mantissa", 
           "enum_ref", "datetime", "string_encoding")
 NUMBERS = ("offset", "model_relative_offset", "start_offset", "length_words", "bit_index", "bit_offset", "bit_length", "base",
            "numerator", "denominator", "raw", "value")
-GAP = 16  # registers that nobody named, over which one read goes
+GAP = 16  # unnamed registers that one read may include
 
 
 def import_moddef(path: str) -> tuple[str, list[str]]:
-    """Return the text of a profile, and in words what of the file it cannot say. Raises ConfigError."""
+    """Return the text of a profile, and lines about what it cannot express. Raises ConfigError."""
     with checks.inside(path, ": "):
         try:
             content = json.loads(tomlfile.read_text(Path(path)), parse_float=Decimal)
@@ -46,7 +47,7 @@ def import_moddef(path: str) -> tuple[str, list[str]]:
 
 
 def _check(value: Any, key: str, place: str) -> None:
-    """Raise ConfigError when something of a document is not of the kind that it has to be."""
+    """Raise ConfigError if a value in a document has the wrong type."""
     if key in LISTS:
         for number, each in enumerate(checks.require_type(value, list, place), 1):
             _check(checks.require_type(each, dict, f"{place}[{number}]"), "", f"{place}[{number}]")
@@ -60,7 +61,7 @@ def _check(value: Any, key: str, place: str) -> None:
 
 
 def _snake(value: Any) -> Any:
-    """The same with keys in one spelling: start_offset for startOffset."""
+    """Return the same with keys like start_offset for startOffset."""
     if isinstance(value, dict):
         return {re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f"_{found[1].lower()}", key): _snake(each)
                 for key, each in value.items()}
@@ -97,11 +98,11 @@ def _space(block: Entry, point: Entry) -> Table:
 
 
 def _blocks(registers: list[Entry]) -> Iterator[Entry]:
-    """Cut what the registers take into reads, over small gaps alone."""
+    """Yield blocks that cover the registers, joined over small gaps."""
     spans = sorted((Table(each["table"]).function, each["address"], each["address"] + _size(each)) for each in registers)
     run: tuple[int, int, int] | None = None
     for table, start, end in spans:
-        most = next(each for each in Table if each.function == table).max_count
+        most = READ_TABLES[table].max_count
         if run and run[0] == table and start - run[2] <= GAP and max(end, run[2]) - run[1] <= most:
             run = table, run[1], max(end, run[2])
             continue
@@ -117,5 +118,4 @@ def _size(register: Entry) -> int:
 
 
 def _block(table: int, start: int, end: int) -> Entry:
-    name = next(each for each in Table if each.function == table).value
-    return {"table": name, "address": start, "count": end - start}
+    return {"table": READ_TABLES[table].value, "address": start, "count": end - start}

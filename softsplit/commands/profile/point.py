@@ -1,4 +1,4 @@
-"""A point of a ModDef document, made into a register of a profile; what it cannot say is told. Pure."""
+"""Turn a point of a ModDef document into a register of a profile, and note what is lost. Pure."""
 
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ MAPPED = ("space", "offset", "model_relative_offset", "length_words", "bit_index
 
 
 class Lost:
-    """What was not said, in words."""
+    """Lines about what a profile cannot express."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -28,12 +28,12 @@ class Lost:
 
 
 class Unsaid(Exception):
-    """A point that a profile cannot say at all; the text says why."""
+    """A profile cannot express this point at all; the text says why."""
 
 
 def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Entry], enums: dict[Any, list[Entry]],
                 lost: Lost) -> Entry | None:
-    """Return the entry of a register, or None, after telling why."""
+    """Return the entry of a register; None if that is impossible, with the reason in `lost`."""
     name = point.get("point_id")
     try:
         mapping = point.get("mapping", {})
@@ -56,14 +56,14 @@ def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Entr
 
 
 def _address(block: Entry, mapping: Entry) -> int:
-    """Where it stands; what is 0 may be left out in JSON."""
+    """Return its address; JSON may leave out a 0."""
     if "model_relative_offset" in mapping or block.get("discovery") and "offset" not in mapping:
         return int(block.get("start_offset", 0)) + int(mapping.get("model_relative_offset", 0))
     return int(mapping.get("offset", 0))
 
 
 def _typed(table: Table, point: Entry, mapping: Entry) -> Entry:
-    """The type, and the count where the type has none."""
+    """Return the type, and the count if the type has none."""
     words, storage = int(mapping.get("length_words", 0)), point.get("storage_type", "")
     if table.holds_bits:
         return {"type": "bits", "count": 1}
@@ -96,7 +96,7 @@ def _typed(table: Table, point: Entry, mapping: Entry) -> Entry:
 
 
 def _composed(composed: Entry) -> str:
-    """The type with a power of ten in its top byte."""
+    """Return the type with a power of ten in its top byte."""
     mantissa, exponent = composed.get("mantissa", {}), composed.get("exponent", {})
     is_usual = (int(mantissa.get("bit_length", 0)), int(exponent.get("bit_offset", 0)), int(exponent.get("bit_length", 0)))
     if is_usual != (24, 24, 8) or int(composed.get("base", 10)) != 10:
@@ -105,7 +105,7 @@ def _composed(composed: Entry) -> str:
 
 
 def _scaled(block: Entry, point: Entry, places: dict[Any, Entry]) -> Entry:
-    """What a count is worth, and what other register has a say in it."""
+    """Return the worth of a count, and the register that scales it."""
     transform, unit = point.get("transform", {}), str(point.get("unit", ""))
     unit = "" if unit == "1" else unit
     if point.get("selector_ref"):
@@ -144,7 +144,7 @@ def _orders(type_name: str, mapping: Entry) -> Entry:
 
 
 def _states(point: Entry, enums: dict[Any, list[Entry]], register: Entry) -> Entry:
-    """Names of counts or of bits."""
+    """Return the names of counts or of bits."""
     kind = point.get("value_type", {})
     bits = {str(bit): str(name) for bit, name in kind.get("flags", {}).get("bits", {}).items()}
     for each in point.get("bit_fields", []):

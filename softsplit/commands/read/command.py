@@ -43,7 +43,7 @@ from softsplit.protocol.values import WORD_ORDERS
 @click.option("--every", type=float, metavar="S", help="Repeat every S seconds until Ctrl-C.")
 @click.option("--json", "wants_json", is_flag=True, help="Print a JSON object for each block.")
 @click.option("--csv", "wants_csv", is_flag=True, help="Print a CSV row for each value.")
-@click.option("--trace", is_flag=True, help="Show what of a derived unit differs from the one it is from.")
+@click.option("--trace", is_flag=True, help="Show how a derived unit differs from the unit it is derived from.")
 @config_option
 @timeout_option
 @baudrate_option
@@ -53,11 +53,12 @@ from softsplit.protocol.values import WORD_ORDERS
 @click.argument("count", type=Number(), required=False)
 def read(where, unit, profile, decode, table, types, order, every, wants_json, wants_csv, trace, path, timeout,
          baudrate, mode, force, address, count):
-    """Read the blocks of PROFILE, or COUNT registers or bits from ADDRESS on, or the derived unit derived/NAME.
+    """Read a unit: the blocks of PROFILE, or COUNT registers or bits from ADDRESS on, or the derived unit
+    derived/NAME.
 
     ADDRESS is the protocol address, which starts at 0, in decimal or hex. Numbers such as 40001 and 30001, or
     400001 and 300001, are accepted too. A URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or
-    rtu:///dev/ttyUSB0. If a running splitter owns that wire, its server is read instead.
+    rtu:///dev/ttyUSB0. If a running splitter owns that wire, softsplit reads from its server instead.
 
     \b
     Examples: softsplit read -a 192.168.1.140 -p anzen-bms -d
@@ -81,5 +82,5 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
             raw_form(form, table, address, count, types, order, complain))
     is_well = run_read(whom, what, say, complain)
     if not is_well and not is_given("where"):
-        complain(f"{where} is where it reads without -a; -a HOST:PORT reads from another place")
+        complain(f"without -a it reads from {where}; -a HOST:PORT reads from another place")
     sys.exit(0 if is_well else 1)

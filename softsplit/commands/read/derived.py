@@ -1,4 +1,4 @@
-"""`softsplit read -c FILE derived/NAME`: what a derived unit says, and what it is made from."""
+"""`softsplit read -c FILE derived/NAME`: the registers of a derived unit and their inputs."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -6,12 +6,7 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.commands.shared.configuration import find_topology
-from softsplit.commands.shared.derivation import (
-    Derivation,
-    Shown,
-    find_derived,
-    said,
-)
+from softsplit.commands.shared.derivation import Derivation, Shown, find_derived, said
 from softsplit.commands.shared.reader import read_patiently
 from softsplit.commands.shared.route import find_route
 from softsplit.commands.status.status import read_status
@@ -27,9 +22,9 @@ Tell = Callable[[str], None]
 
 
 def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: float | None, say: Tell, tell: Tell) -> bool:
-    """Say each register of a derived unit with its inputs, once or repeatedly; return whether all of them could be.
+    """Print each register of a derived unit with its inputs, once or repeatedly; return whether all had one.
 
-    A running splitter is asked for what it has read; else the units are read here. Raises ConfigError or SoftsplitError.
+    The inputs come from a running splitter; without one it reads the units itself. Raises SoftsplitError.
     """
     derived, downstream = find_derived(find_topology(config), origin)
     derivation, is_well = Derivation(derived, downstream), True
@@ -49,9 +44,9 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
 
 
 def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
-    """Read a unit, as often as it takes for each of its blocks to be asked once."""
+    """Read each block of a unit once."""
     if upstream.is_heard:
-        tell(f"{upstream.name} is only heard; start the splitter to see what is made from it")
+        tell(f"{upstream.name} is only heard; start the splitter to see its values")
         return
     url, number, why = find_route(upstream.url, unit.unit)
     if why:
@@ -72,7 +67,7 @@ def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
 
 
 def _shown(line: Shown, decodes: bool, width: int) -> str:
-    """A register with what it is made from."""
+    """The line of a register: its value and its inputs."""
     made = line.made
     words = line.words.hex(" ", 2) if line.words is not None else line.text
     ingredients = "; ".join(f"{each}" + ("" if each.age is None else f", {each.age:.1f} s old") for each in line.ingredients)
@@ -81,7 +76,7 @@ def _shown(line: Shown, decodes: bool, width: int) -> str:
 
 
 def _trace(derived: Derived, lines: Iterable[Shown], readings: Iterable[Reading]) -> Iterator[str]:
-    """What differs from the unit that registers are taken over from: words where it is of the same make, else values."""
+    """Yield the differences to the unit of `source`: in words for the same make, otherwise in values."""
     upstream, number = derived.source or (None, None)
     answers = [Answer(each.outcome.block, each.outcome.data) for each in readings if upstream
                and (each.upstream, str(each.outcome.unit)) == (upstream.name, str(number))

@@ -1,4 +1,4 @@
-"""Say why a unit could not be read, and what to do: what its exception means, or who is there instead."""
+"""Say why a unit could not be read, and what to do: what its exception means, or which units answer instead."""
 
 from contextlib import suppress
 
@@ -7,24 +7,16 @@ from softsplit.commands.scan.prober import Prober
 from softsplit.commands.shared.route import find_server
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.errors import (
-    BadAnswer,
-    Garbage,
-    NoAnswer,
-    Refused,
-    Stranger,
-    Unreachable,
-    UpstreamError,
-)
+from softsplit.errors import BadAnswer, Garbage, NoAnswer, Refused, Stranger, Unreachable, UpstreamError
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.diagnosis import GARBAGE, look_at, look_at_wire, look_for
 from softsplit.upstream.causes.dialect import ask_otherwise
 
-# of devices, as they are sold and set
+# factory settings, and what people choose
 USUAL_IDS = (*range(1, 11), 255, 0, 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)
-LOOK_FOR = 4.0  # s
-SHORT = 0.3  # s for each of them
+LOOK_FOR = 4.0  # s for all of them
+SHORT = 0.3  # s for each
 CURES = {
     1: "the unit has no such table; try another one with -t",
     2: "the unit has no register at some of these addresses: manuals may count from 1, or mean another table (-t); "
@@ -37,14 +29,14 @@ CURES = {
 
 
 def cure_of(error: UpstreamError, url: Url) -> str:
-    """What to do about an exception of the unit's own, or when there is no connection; nothing for all else."""
+    """Say what to do about an exception of the unit, or without a connection; "" for other errors."""
     if isinstance(error, Unreachable):
         return look_for(url, error)
     return CURES.get(error.exception_code, "") if isinstance(error, Refused) else ""
 
 
 def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, error: UpstreamError) -> str:
-    """Say why a unit gives no answer at all, after the wire was closed: who is there instead, or what to look at."""
+    """Say why a unit does not answer: which units do, or what to check. The wire must be closed."""
     if isinstance(error, Stranger) or cure_of(error, url):
         return ""
     if config := find_server(url):
@@ -63,7 +55,7 @@ def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, er
 
 
 def _find_units(url: Url, unit: int, timeout: float, line: Line | None) -> list[int]:
-    """Return the units with usual ids that answer, as far as a few seconds show."""
+    """Return the units with usual ids that answer within LOOK_FOR seconds."""
     found: list[int] = []
     end = clock.now() + LOOK_FOR
     with Prober(url, timeout, line) as prober, suppress(Unreachable):

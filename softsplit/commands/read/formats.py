@@ -1,4 +1,4 @@
-"""Format what was read as text, JSON or CSV; `taken_at` is wall time. Pure."""
+"""Format outcomes of reads as text, JSON or CSV; `taken_at` is wall time. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ COLUMNS = ("time", "unit", "block", "table", "address", "name", "value", "measur
 
 
 def title_of(read: Read) -> str:
-    """The name of a read, where it has one, and its block."""
+    """The name of a read, if it has one, and its block."""
     return f"{read.name}  {read.block}".strip()
 
 
 @dataclass(frozen=True)
 class Form:
-    """What is shown of the answers of units, whose registers `profile` names; `head` comes before everything."""
+    """How to print the answers of units, whose registers `profile` names; `head` is printed first."""
 
     profile: Profile
     head: Sequence[str] = ()
@@ -35,9 +35,9 @@ class Form:
 
 @dataclass(frozen=True)
 class Text(Form):
-    """For a person: a line for each block; when it `decodes`, a line for each value too.
+    """For people: a line for each block; if it `decodes`, a line for each value too.
 
-    What no register names is tabulated instead, in these word `orders`. An error is told elsewhere.
+    Unnamed registers are tabulated instead, in these word `orders`. Errors are printed elsewhere.
     """
 
     decodes: bool = True
@@ -91,7 +91,7 @@ class Csv(Form):
 
 
 def _plain(named: Named):
-    """The value as JSON takes it."""
+    """The value as a type of JSON."""
     if isinstance(named.value, bytes):
         return named.value.hex()
     return list(named.value) if isinstance(named.value, tuple) else named.value

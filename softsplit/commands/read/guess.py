@@ -1,7 +1,7 @@
-"""Tabulate registers of unknown meaning: the plausible values of each in every byte order. Pure.
+"""Tabulate registers of unknown meaning, with the plausible values of each in every byte order. Pure.
 
-A float that was meant is a huge whole number when taken for one, and a small whole number is next to zero
-when taken for a float; so at most one of the two is plausible.
+The bits of a usual float are a huge whole number, and those of a small whole number a float next to zero; so
+at most one of the two is plausible.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.values import WORD_ORDERS
 
-WHOLE = 100_000_000  # below which a whole number of 32 bits is plausible
-FLOAT = (1e-4, 1e8)  # where a float is
+WHOLE = 100_000_000  # whole numbers of 32 bits are plausible below it
+FLOAT = (1e-4, 1e8)  # floats are plausible between these
 
 
 def tabulate(block: Block, data: bytes, orders: Sequence[str] = tuple(WORD_ORDERS)) -> list[str]:
-    """Return a line for each register: its number and text, and what it and the next say in each order.
+    """Return a line for each register: its number, its text, and its value with the next one in each order.
 
-    Bits are just that.
+    A line for a bit has only its value.
     """
     if block.table.holds_bits:
         return [f"0x{address:04X}  {bit}" for address, bit in enumerate(items_of(block, data), block.address)]
@@ -34,7 +34,7 @@ def tabulate(block: Block, data: bytes, orders: Sequence[str] = tuple(WORD_ORDER
 
 
 def _reading(pair: bytes, word_order: str, byte_order: str) -> str:
-    """What two registers plausibly say: a whole number, or with a point a float, or "-"."""
+    """The plausible value of two registers: a whole number, or a float with a point, or "-"."""
     whole = values.decode_number("s32", pair, word_order, byte_order)
     if abs(whole) < WHOLE:
         return str(whole)

@@ -28,16 +28,20 @@ from softsplit.upstream.clients.client import Client
 from softsplit.upstream.locator import locate
 
 
+NOT_HERE = ("time",)  # types that need more keys than their name
+MOST_FAILURES = 2  # equal ones without any answer, after which the rest is not tried
+
+
 def raw_form(form: str | None, table: str | None, address: str, count: int | None, types: str | None,
              order: str | None, tell: Callable[[str], None]) -> Text | Json | Csv:
-    """Return the form of a read of `count` registers or bits, taken as `types` in word `order`.
+    """Return the form of a read of `count` registers or bits, decoded as `types` in word `order`.
 
-    `tell` is told how the address was understood. Raises ConfigError.
+    It prints with `tell` how it understood the address. Raises ConfigError.
     """
     of_table, start, words = parse_address(address, Table(table) if table else None)
     names = [name.strip() for name in types.split(",")] if types else []
     block = Block(of_table, start, max(1, sum(map(_registers_in, names))) if count is None else count)
-    reads = (Read(block, ""),)  # one read may ask for it
+    reads = (Read(block, ""),)  # raises if it is too long for one read
     profile = Profile("raw", reads, registers=tuple(_registers_as(block, names, order or "abcd")))
     if words:
         tell(words)
@@ -45,7 +49,7 @@ def raw_form(form: str | None, table: str | None, address: str, count: int | Non
 
 
 def profile_form(form: str | None, name: str, decodes: bool) -> Text | Json | Csv:
-    """Return the form of a read of everything a profile polls. Raises ConfigError."""
+    """Return the form of a read of everything that a profile polls. Raises ConfigError."""
     profile = load_profile(name)
     if not (profile.reads or profile.base):
         raise ConfigError(f"profile {name} polls nothing; give ADDRESS and COUNT")
@@ -60,9 +64,9 @@ def form_of(form: str | None, profile: Profile, decodes: bool,
 
 
 def _split_type(name: str) -> tuple[str, int | None]:
-    """Return the type and count of registers that "u32" or "text:8" says. Raises ConfigError."""
+    """Parse "u32" or "text:8" into a type and its count of registers. Raises ConfigError."""
     kind, colon, count = name.partition(":")
-    require_type_name(kind, LATER, "--as")
+    require_type_name(kind, NOT_HERE, "--as")
     if colon and (kind not in values.COUNTED or not count.isdecimal() or not int(count)):
         raise ConfigError(f'"{name}" is not possible; write a count like text:8', "--as")
     return kind, values.TYPES[kind].registers or (int(count) if colon else None)
@@ -73,7 +77,7 @@ def _registers_in(name: str) -> int:
 
 
 def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Register]:
-    """Cut a block into registers of these types, again and again; the rest that is too small stays raw."""
+    """Cut a block into registers of these types, repeatedly; a rest that is too small stays raw."""
     word_order, byte_order = values.WORD_ORDERS[order]
     registers, address = [], block.address
     for name in cycle(names):
@@ -90,15 +94,11 @@ def _registers_as(block: Block, names: Sequence[str], order: str) -> list[Regist
     return registers
 
 
-LATER = ("time",)  # types that a profile has to say more of
-MOST_FAILURES = 2  # equal ones without any answer, after which the rest is not tried
-
-
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Which unit to read where, and how often in seconds; `line` is that of a serial url.
+    """The unit to read, and its place; `line` is that of a serial url, `every` the seconds between repeats.
 
-    With `force` the wire is used even if a running splitter owns it.
+    With `force` it uses the wire even if a running splitter owns it.
     """
 
     url: Url
@@ -117,10 +117,10 @@ class Whom:
 
 def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
              tell: Callable[[str], None]) -> bool:
-    """Read, and `say` what was read; `tell` what is wrong. Return whether all blocks were answered.
+    """Read; print values with `say` and errors with `tell`. Return whether all blocks were answered.
 
-    Repeats it as often as `whom` wants, until Ctrl-C. When a running splitter owns the wire, its server is
-    asked instead. Raises ConfigError or SoftsplitError.
+    With `whom.every` it repeats until Ctrl-C. If a running splitter owns the wire, it asks its server
+    instead. Raises SoftsplitError.
     """
     url, unit, why = find_route(whom.url, whom.unit, whom.force)
     if why:
@@ -129,7 +129,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
         say(text)
     client = client_for(url, whom.timeout, whom.line, request_gap=form.profile.gap)
     form = _located(form, client, unit, whom.timeout)
-    is_well, is_told = True, bool(why)  # the cause of silence, which a splitter's server has told otherwise
+    is_well, is_told = True, bool(why)  # is_told: no need to search for the cause of silence
     try:
         while True:
             begin = clock.now()
@@ -151,7 +151,7 @@ def run_read(whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
 
 
 def _located(form: Text | Json | Csv, client: Client, unit: int, timeout: float) -> Text | Json | Csv:
-    """Return the form with its registers where this device has them. Raises SoftsplitError when it has none."""
+    """Return the form with its registers at their addresses in this device. Raises SoftsplitError."""
     if form.profile.base is None:
         return form
     outcomes: list[Outcome] = []
@@ -170,9 +170,9 @@ def _located(form: Text | Json | Csv, client: Client, unit: int, timeout: float)
 
 def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, say: Callable[[str], None],
                tell: Callable[[str], None]) -> tuple[list[Outcome], int]:
-    """Read everything that the form wants; `unit` is the id of the unit where the client asks.
+    """Read all blocks of the form; `unit` is the id of the unit where the client asks.
 
-    Return what failed, and how many reads were answered. Of a unit that answers nothing not everything is tried.
+    Return the failures, and the number of answered reads. It gives up early on a unit that answers nothing.
     """
     failures: list[Outcome] = []
     answers = 0
@@ -185,7 +185,7 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
         if outcome.data is not None:
             form.answers.take(whom.unit, read.block, outcome.data, taken_at)
         told.append((read, outcome, taken_at))
-        if not form.profile.is_joined:  # else what is read later may have a say in it
+        if not form.profile.is_joined:  # otherwise values may need later reads
             _say(told, whom.unit, form, say)
         if outcome.error:
             failures.append(outcome)
@@ -197,13 +197,13 @@ def _read_once(client: Client, unit: int, whom: Whom, form: Text | Json | Csv, s
             break
     _say(told, whom.unit, form, say)
     for what in client.others.take_said():
-        tell(f"another master is on this line: {what}; the values may not be the unit's")
+        tell(f"another master is on this line: {what}; values may come from other units")
     return failures, answers
 
 
 def _say(told: list[tuple[Read, Outcome, float]], unit: int, form: Text | Json | Csv,
          say: Callable[[str], None]) -> None:
-    """Say what came of these reads, and forget them."""
+    """Print the outcomes of these reads, and forget them."""
     for read, outcome, taken_at in told:
         for text in form.lines(unit, read, outcome, taken_at):
             say(printable(text))
@@ -211,7 +211,7 @@ def _say(told: list[tuple[Read, Outcome, float]], unit: int, form: Text | Json |
 
 
 def _tell_cause(whom: Whom, failure: Outcome, tell: Callable[[str], None]) -> None:
-    """Tell why a unit gave no answer, as far as can be found out."""
+    """Print why a unit did not answer, as far as can be found out."""
     block, error = failure.block, failure.failure
     if block and (cause := find_cause(whom.url, whom.unit, block, whom.timeout, whom.line, error)):
         tell(cause)
