@@ -142,7 +142,7 @@ def test_nobody_there_is_said_once(battery):
 def test_who_forgets_where_to_read_is_told_of_the_option():
     done = run_program([*SOFTSPLIT, "read", "-u", "199", "0x5B00"], capture_output=True, text=True, timeout=30 * SLOWNESS)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith("without -a it reads from localhost:502; -a HOST:PORT reads from another place")
+    assert done.stderr.splitlines()[-1].endswith("without -a it reads from tcp://localhost:502; -a HOST:PORT reads from another place")
 
 
 def test_json_is_an_object_for_each_block(battery):
