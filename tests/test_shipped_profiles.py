@@ -1,5 +1,7 @@
 """The shipped profiles: where others find what they name, how long their reads may be, and the list in the README."""
 
+import re
+
 import pytest
 
 from softsplit.commands.profile.listing import draw_list
@@ -80,6 +82,42 @@ ELSEWHERE = {
                           **phases("active_power_*", 0x3082, 0x3086, 0x308A), **phases("power_factor_*", 0x3047, 0x304F, 0x3057),
                           "frequency": 0x3032, "active_energy_import_total": 0x3034, "active_energy_export_total": 0x3036},
 }
+# How those descriptions write what they find: type, what one count is worth, and "<" where the low word comes first.
+ABB_SAYS = {"voltage_.*": "u32 0.1 V", "current_l.": "u32 0.01 A", "active_power_.*": "s32 0.01 W", "power_factor_.*": "s16 0.001",
+            "frequency": "u16 0.01 Hz", "active_energy_(im|ex)port_(total|l.|tariff_.|resettable)": "u64 0.01 kWh"}  # mbmd, abb.go
+SDM_SAYS = {".*voltage.*": "f32 1 V", "current.*": "f32 1 A", "active_power.*": "f32 1 W", "apparent_power.*": "f32 1 VA", "reactive_power.*": "f32 1 var",
+            "power_factor.*": "f32 1", "frequency": "f32 1 Hz", "active_energy.*": "f32 1 kWh", "reactive_energy.*": "f32 1 kvarh"}  # mbmd, sdm_modbus
+CG_SAYS = {"voltage_.*": "s32< 0.1 V", "current_.*": "s32< 0.001 A", "active_power_(total|l.)": "s32< 0.1 W", "power_factor_.*": "s16 0.001",
+           "active_energy_.*": "s32< 0.1 kWh"}  # mbmd, carlogavazzi-ex3x0.go and -em24.go; Victron's drivers
+SCHNEIDER_SAYS = {"voltage_.*": "f32 1 V", "current_.*": "f32 1 A", "active_power_.*": "f32 1 kW", "reactive_power_.*": "f32 1 kvar",
+                  "apparent_power_.*": "f32 1 kVA", "frequency": "f32 1 Hz", "active_energy_.*": "s64 1 Wh", "reactive_energy_.*": "s64 1 varh"}  # iem3000.go
+SUNSPEC_SAYS = {"current_.*": "s16 1 A", "voltage_.*": "s16 1 V", "frequency": "s16 1 Hz", "active_power_.*": "s16 1 W", "apparent_power_.*": "s16 1 VA",
+                "active_energy_.*": "u32 1 Wh"}  # sunspec/models, model_203.json
+INVERTER_SAYS = {"current_.*|dc_current": "u16 1 A", "voltage_.*|dc_voltage": "u16 1 V", "frequency": "u16 1 Hz", "active_power_.*": "s16 -1 W",
+                 "dc_power": "s16 1 W", "active_energy_.*": "u32 1 Wh", "heat_sink.*": "s16 1 degC"}  # model_103.json; exported power is positive there
+WRITTEN = {
+    **dict.fromkeys(("abb-a43", "abb-a44", "abb-b21", "abb-b23", "abb-b24"), ABB_SAYS),
+    **dict.fromkeys((name for name in shipped_profiles() if name.startswith("eastron")), SDM_SAYS),
+    **dict.fromkeys(("carlo-gavazzi-em24", "carlo-gavazzi-em24-e1", "carlo-gavazzi-em112", "carlo-gavazzi-em340", "carlo-gavazzi-et340",
+                     "carlo-gavazzi-em540"), CG_SAYS),
+    **dict.fromkeys(("schneider-iem3155", "schneider-pm5xxx"), SCHNEIDER_SAYS),
+    "chint-dtsu666": {"voltage_.*": "f32 0.1 V", "current_.*": "f32 0.001 A", "active_power_.*": "f32 0.1 W", "power_factor_.*": "f32 0.001",
+                      "frequency": "f32 0.01 Hz", "active_energy_.*": "f32 1 kWh"},  # mbmd, dtsu666.go
+    "janitza-umg96": {"voltage_.*": "f32 1 V", "current_.*": "f32 1 A", "active_power_.*": "f32 1 W", "cos_phi_.*": "f32 1", "frequency": "f32 1 Hz",
+                      "active_energy_.*": "f32 1 Wh"},  # mbmd, janitza.go; OpenEMS
+    "siemens-pac2200": {"voltage_.*": "f32 1 V", "current_.*": "f32 1 A", "active_power_.*": "f32 1 W", "active_energy_.*": "f64 1 Wh"},  # pac2200.go
+    "socomec-countis-e2x": {"voltage_.*": "u32 0.01 V", "current_.*": "u32 0.001 A", "active_power_.*": "s32 10 W", "reactive_power_.*": "s32 10 var",
+                            "active_energy_.*": "u32 0.01 kWh"},  # OpenEMS, MeterSocomecThreephaseImpl
+    "keba-p30": {"current_.*": "u32 0.001 A", "active_power_total": "u32 0.001 W", "voltage_.*": "u32 1 V"},  # evcc, keba-modbus.go
+    "sunspec-meter": SUNSPEC_SAYS, "sunspec-inverter": INVERTER_SAYS, "sunspec-inverter-66": INVERTER_SAYS,
+    "victron-gx": {"(pv|consumption).*_power_l.|pv_dc_power": "u16 1 W", "(grid|genset)_power_l.|battery_power|(dc_system|vebus_dc)_power": "s16 1 W",
+                   ".*current": "s16 0.1 A", "battery_voltage": "u16 0.1 V", "state_of_charge": "u16 1 %"},  # dbus_modbustcp, attributes.csv
+    "victron-gx-grid": {"active_power_.*": "s16 1 W", "voltage_.*": "u16 0.1 V", "current_.*": "s16 0.1 A", "active_energy_.*": "u32 0.01 kWh"},
+    "victron-gx-acload": {"active_power_.*": "s32 1 W", "voltage_.*": "u16 0.1 V", "current_.*": "s16 0.1 A", "active_energy_.*": "u32 0.01 kWh"},
+    "victron-gx-battery": {".*power": "s16 1 W", ".*voltage": "u16 0.01 V", ".*current": "s16 0.1 A", "state_of_charge": "u16 0.1 %"},
+    "victron-vm-3p75ct": {"voltage_.*": "s16 0.01 V", "current_.*": "s16 0.01 A", "active_power_.*": "s32 1 W", "power_factor_.*": "s16 0.001",
+                          "frequency": "u16 0.01 Hz", "active_energy_.*": "u32 0.01 kWh"},  # dbus-modbus-client, victron_em.py
+}
 LONGEST = {  # registers in one read, by the maker or whoever found it out
     "carlo-gavazzi-em24": 11, "carlo-gavazzi-em112": 20, "carlo-gavazzi-em340": 50, "carlo-gavazzi-et340": 50,
     "eastron-sdm120": 14, "eastron-sdm230": 60, "eastron-sdm630": 50, "eastron-sdm72d-m": 10, "eastron-sdm72d-m-v2": 18, "keba-p30": 2,
@@ -90,6 +128,18 @@ LONGEST = {  # registers in one read, by the maker or whoever found it out
 def test_registers_stand_where_a_second_description_finds_them(name):
     addresses = {register.name: register.block.address for register in load_profile(name).registers}
     assert {register: addresses[register] for register in ELSEWHERE[name]} == ELSEWHERE[name]
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN))
+def test_registers_are_written_as_a_second_description_has_it(name):
+    registers, found = load_profile(name).registers, set()
+    for pattern, written in WRITTEN[name].items():
+        for register in registers:
+            if re.fullmatch(pattern, register.name) and register.name not in found:
+                found.add(register.name)
+                assert f"{register.type}{'<' if register.word_order == 'little' else ''} {register.resolution}" == written, register.name
+                assert register.byte_order == "big" and not register.offset
+    assert len(found) >= min(3, len(registers))
 
 
 @pytest.mark.parametrize("name", sorted(LONGEST))
