@@ -1,1 +1,1 @@
-"""The side of the masters, where softsplit is the Modbus server of Victron, Maxem and the charger."""
+"""The side of the masters: softsplit is the Modbus server of Victron, Maxem and the charger."""

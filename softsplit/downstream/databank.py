@@ -23,9 +23,8 @@ MOST_REFUSED = 500  # distinct refused requests of one server; no more are logge
 class Databank(modbus.Databank):
     """modbus-tk's databank with mirrors for slaves.
 
-    `unknown_unit` is the exception for a unit that is not here: 0x0A over TCP, none (silence) on a serial
-    line. `question` is for `unserved`, which counts what masters send in vain. `also` are further ids of units
-    that are here.
+    `unknown_unit` is the exception for a unit that is not served: 0x0A over TCP, none (silence) on a serial line.
+    `question` is for `Unserved`. `also` are further ids of units that are served.
     """
 
     def __init__(self, name: str, mirrors, unknown_unit: int | None, question: str = "",
@@ -48,7 +47,7 @@ class Databank(modbus.Databank):
 
     @property
     def mirrors(self) -> dict[int, Answering]:
-        """The mirrors by unit, each once."""
+        """The mirrors by unit, without further ids."""
         return self._slaves
 
     def answer(self, unit: int, pdu: bytes, master: str = "") -> bytes | Future:  # server thread
@@ -68,7 +67,7 @@ class Databank(modbus.Databank):
         return pdus.exception_pdu(pdu[0], self._unknown_unit)
 
     def _note(self, request: str, code: int) -> None:
-        """Log a refused request once: people need to know what their masters ask."""
+        """Log a refused request once, so that people learn what their masters ask."""
         if request not in self._refused and len(self._refused) < MOST_REFUSED and self._bucket.take():
             self._refused.add(request)
             log.info("%s: %s: a master was refused with %s",

@@ -1,6 +1,6 @@
-"""The diagnostics unit: input registers by which a PLC knows how everything stands; see `diagnostictable`.
+"""The diagnostics unit: input registers by which a PLC reads the status; see `diagnostictable`.
 
-Blocks are judged as for the masters of this server; the counters are those of the upstream.
+Freshness is that of this server; the counters are those of the upstream.
 """
 
 import time
@@ -34,15 +34,15 @@ from softsplit.rates import Rates
 
 FRESH, PARTLY, NOTHING = 1, 2, 3
 NO_AGE = 0xFFFF
-NEVER_HEARD, ANSWERS, MUTE, AWAY = 0, 1, 2, 3  # how a unit stands
-CONNECTED, STARTING, UNREACHABLE = 1, 2, 3  # how an upstream does
+NEVER_HEARD, ANSWERS, MUTE, AWAY = 0, 1, 2, 3  # states of a unit
+CONNECTED, STARTING, UNREACHABLE = 1, 2, 3  # states of an upstream
 
 Counts = Callable[[], tuple[int, int, int, int, int]]  # requests, answers, exceptions, without, damaged
 
 
 @dataclass(frozen=True, slots=True)
 class UnitFacts:
-    """How a unit stands; its last error, for how many seconds, when its last good answer was asked for."""
+    """State and last error of a unit, the seconds it has been in error, when its last good answer was asked for."""
 
     standing: int
     error: int = 0
@@ -52,7 +52,7 @@ class UnitFacts:
 
 @dataclass(frozen=True, slots=True)
 class WireFacts:
-    """How an upstream stands: the seconds its wire was busy, its reconnects, for how long it has been away."""
+    """State of an upstream, seconds its wire was busy, reconnects, seconds it has been away, units, mute units."""
 
     state: int
     busy: float
@@ -64,20 +64,20 @@ class WireFacts:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """An upstream, and what tells how it stands."""
+    """An upstream, and what returns its facts."""
 
     name: str
     facts: Callable[[float], WireFacts]
 
 
 def uncounted() -> tuple[int, int, int, int, int]:
-    """The counts of a unit that is not asked itself, because it is derived."""
+    """Return the counts of a derived unit, to which no requests are sent."""
     return 0, 0, 0, 0, 0
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A unit of the server, and what counts its requests and tells how it fails, unless it is derived."""
+    """A unit of the server, and what returns its counts and its failures, unless it is derived."""
 
     mirror: Answering
     name: str
@@ -86,12 +86,12 @@ class Watched:
 
 
 class Diagnostics(Slave):
-    """The unit that tells of the others, by unit id, and of the upstreams."""
+    """The unit with the status of the others, by unit id, and of the upstreams."""
 
     def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Sequence[Wire] = ()):
         super().__init__(unit)
         self.unit = unit
-        self.known: dict = {}  # nothing: what it answers changes all the time
+        self.known: dict = {}  # none: its answers change all the time
         self._watched = watched
         self._wires = tuple(wires)
         self._started_at = clock.now()
@@ -111,18 +111,18 @@ class Diagnostics(Slave):
         return bytes((request_pdu[0], asked.byte_count)) + data
 
     def _data(self, asked: Block, now: float) -> bytes:
-        """Return the registers from the first one asked for, up to one that is not there."""
+        """Return the registers from the first one asked for, up to the first missing one."""
         first, last = asked.address // PER_GROUP, (asked.end - 1) // PER_GROUP
         data = b""
         for group in range(first, last + 1):
             if len(data) < 2 * PER_GROUP * (group - first):
-                break  # the one before is shorter, or not there
+                break  # the group before is shorter, or missing
             data += self._group(group, now)
         offset = 2 * (asked.address - PER_GROUP * first)
         return data[offset:offset + asked.byte_count]
 
     def _group(self, group: int, now: float) -> bytes:
-        """Return a group of 16 registers, or fewer; none where there is none."""
+        """Return a group of 16 registers, or fewer; b"" if there is none."""
         address = PER_GROUP * group
         if address == 0:
             return self._summary(now)
@@ -168,7 +168,7 @@ class Diagnostics(Slave):
 
 
 def _taken(states: Sequence[BlockState]) -> list[float]:
-    """Since when there is data of these blocks."""
+    """Return when the data of those blocks that have any was taken."""
     return [state.taken_at for state in states if state.exception is None and state.taken_at > NEVER]
 
 

@@ -1,7 +1,7 @@
-"""The table of the diagnostics unit: which register says what. Pure.
+"""The table of the diagnostics unit: the meaning of each register. Pure.
 
-Whoever changes a row changes what is served and what "softsplit status --registers" says of it. Rows may be
-added, at the end of a group or in a new one, with a new VERSION; none moves, because PLCs have their addresses.
+The unit serves these rows, and "softsplit status --registers" prints them. Rows may be added, at the end of a group
+or in a new one, with a new VERSION; none may move, because PLCs have their addresses.
 """
 
 import struct
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 VERSION = 2
 PER_GROUP = 16  # registers
-UNIT_0 = 4096  # in whose place unit 0 is, because the summary is in its own
+UNIT_0 = 4096  # the place of unit 0, because the summary is at address 0
 UNITS_TOO, UPSTREAMS = 8192, 16384  # where the groups of version 2 begin
 NAME = 16  # characters
 HEAD = ("input registers (function 4) of the unit that [diagnostics] names; numbers of two registers have the high "
@@ -24,7 +24,7 @@ ERRORS = ("0 none so far; a Modbus exception by its code; 256 no answer, 257 a d
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What so many registers say: a number, or the characters of a name."""
+    """The meaning of so many registers: a number, or the characters of a name."""
 
     registers: int
     what: str
@@ -77,7 +77,7 @@ GROUPS = (  # where each begins, in words, and its rows
 
 
 def pack(rows: Sequence[Row], *values: int | str) -> bytes:
-    """Return the registers that say these values, one for each row; what is too high is the highest."""
+    """Return these values as registers, one for each row; a number that is too high becomes the highest."""
     forms = "".join(FORMS[row.registers] for row in rows)
     return struct.pack(f">{forms}", *(_packed(row, value) for row, value in zip(rows, values, strict=True)))
 
@@ -89,7 +89,7 @@ def _packed(row: Row, value: int | str) -> int | bytes:
 
 
 def short_name(upstream: str, unit: object = None) -> str:
-    """Return a name that fits: what is too long is cut in the name of the upstream, and not in the unit."""
+    """Return a name that fits: the name of the upstream is cut if need be, not the unit."""
     end = "" if unit is None else f"/{unit}"
     return f"{upstream[:max(1, NAME - len(end))]}{end}"[:NAME]
 

@@ -1,4 +1,4 @@
-"""The status of a downstream: its masters one by one, and how fresh its units are. Ages are in seconds."""
+"""The status of a downstream: its masters, and how fresh its units are. Ages are in seconds."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,13 +12,13 @@ from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.functions import READ_TABLES, Table, describe
 from softsplit.rates import Rates
 
-if TYPE_CHECKING:  # who only reads a status needs no server
+if TYPE_CHECKING:  # commands that only read a status import no server
     from softsplit.downstream.mirrors.answering import Answering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionStatus:
-    """An open connection, and for how long it has been open, and idle."""
+    """An open connection, and the seconds it has been open, and idle."""
 
     peer: str
     open_for: float
@@ -33,7 +33,7 @@ class ConnectionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedStatus:
-    """A request that a master repeats, and how often in a second; `unit` is None of all others together."""
+    """A request that a master repeats, and how often in a second; all fields are None for other requests together."""
 
     unit: int | None
     function: int | None
@@ -49,7 +49,7 @@ class AskedStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterStatus:
-    """A master: what it asks; how many exceptions it got, by code, and how often silence."""
+    """A master: its requests, the exceptions it got, by code, and how often it got no answer on purpose."""
 
     requests: int
     rate: float
@@ -60,7 +60,7 @@ class MasterStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputStatus:
-    """A block of a unit from which registers of a derived unit are made, and how old it is; null before the first read."""
+    """A block that registers of a derived unit are made from, and its age; null before the first read."""
 
     origin: str
     block: str
@@ -89,7 +89,7 @@ class ServedStatus:
 
     @property
     def waits_for(self) -> dict[str, tuple[str, ...]]:
-        """The blocks for want of which something is stale, by unit."""
+        """The stale blocks that make this unit stale, by unit."""
         missing = [each for each in self.inputs if not each.is_fresh]
         if not missing:
             return {self.origin: self.stale}
@@ -98,7 +98,7 @@ class ServedStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnservedStatus:
-    """A unit that masters ask for, though it is not served; `age` is how long ago that was last."""
+    """A unit that masters ask for although it is not served; `age` is that of the last request."""
 
     unit: str
     requests: int
@@ -107,37 +107,32 @@ class UnservedStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownstreamStatus:
-    """A downstream. `refused_peers` counts the connections that were refused, by address.
-
-    `stray_bytes` counts those that were no request; `garbled` asks why, while lately nothing else came; `crowded`
-    says why there is no room for more masters. Of TLS:
-    `certificate` says what is the matter with our own, and `refused_handshakes` counts masters by the reason.
-    """
+    """A downstream: its masters and its units."""
 
     url: Url
     state: str
     connections: tuple[ConnectionStatus, ...]
-    refused_peers: dict[str, int]
+    refused_peers: dict[str, int]  # refused connections by address
     requests: int
     exceptions: dict[int, int]
     silences: int
     masters: dict[str, MasterStatus]
     units: dict[str, ServedStatus]
     unserved: tuple[UnservedStatus, ...] = ()
-    stray_bytes: int = 0
-    garbled: str = ""
-    crowded: str = ""
-    certificate: str = ""
-    refused_handshakes: dict[str, int] = field(default_factory=dict)
+    stray_bytes: int = 0  # bytes that were no request
+    garbled: str = ""  # what may be wrong, while only such bytes come
+    crowded: str = ""  # why there is no room for more masters
+    certificate: str = ""  # the problem of our own, if it has one
+    refused_handshakes: dict[str, int] = field(default_factory=dict)  # by reason
 
     @property
     def is_asked(self) -> bool:
-        """Whether masters have asked for units that are served here."""
+        """Whether masters have asked for served units."""
         return any(asked.unit is None or self.served(asked.unit)
                    for master in self.masters.values() for asked in master.asked)
 
     def served(self, unit: int | None) -> ServedStatus | None:
-        """The unit that answers when masters ask for this id, if any is served."""
+        """Return the unit that answers to this id, None if none does."""
         return self.units.get(str(unit)) or next((each for each in self.units.values() if unit in each.also), None)
 
     @property
@@ -146,9 +141,9 @@ class DownstreamStatus:
 
 
 class Reporter:
-    """Tells of the masters of one server what they ask, and how often. For the main thread.
+    """Reports the masters of one server and the rates of their requests. For the main thread.
 
-    `size` is that of the unit addresses there, in bytes.
+    `size` is that of unit addresses, in bytes.
     """
 
     def __init__(self, masters: Masters, size: int = 1):
@@ -157,7 +152,7 @@ class Reporter:
         self._rates = Rates()
 
     def report(self, url: Url, state: str, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:
-        """Return the status of a server that has no connections."""
+        """Return the status of a server without connections."""
         masters = dict(self._masters)
         tallies = [*masters.values(), self._masters.others]
         counters: dict[Hashable, float] = {(address, asked): count for address, tally in masters.items()
@@ -192,7 +187,7 @@ def _by_code(exceptions: Mapping[int, int]) -> dict[int, int]:
 
 
 def _asked(asked: bytes, size: int, requests: int, rate: float) -> AskedStatus:
-    """A request: a read with its block, anything else with its function, or all others together."""
+    """Return the status of a request: a read with its block, another one with its function, or all others."""
     if asked == OTHER:
         return AskedStatus(unit=None, function=None, table=None, address=None, count=None, requests=requests,
                            rate=rate)
@@ -212,7 +207,7 @@ def _asked(asked: bytes, size: int, requests: int, rate: float) -> AskedStatus:
 
 def report_units(served: Sequence[Served], mirrors: "Mapping[int, Answering]",
                  now: float) -> dict[str, ServedStatus]:
-    """Return, for each unit served, where it comes from and which of its blocks are fresh there."""
+    """Return, for each unit, where it comes from and which of its blocks are fresh."""
     return {str(each.unit): _unit(each, mirrors[each.unit], now) for each in served}
 
 

@@ -1,6 +1,6 @@
-"""What masters send in vain to one server: requests for units that it does not serve, bytes that are no request.
+"""Requests for units that a server does not serve, and bytes that are no request.
 
-The server's thread counts, and tells each once in the log; the main thread looks on.
+The server's thread counts and logs them; the main thread reads.
 """
 
 import logging
@@ -15,24 +15,21 @@ from softsplit.logs.conditions import TokenBucket
 log = logging.getLogger("softsplit")
 
 SURE = 3  # requests for a unit without any answer, after which it is no slip
-MOST_UNITS = 250  # that are told apart
-STRAYS, STRAY_BYTES = 5, 10  # times that bytes came, and how many, without one whole frame among them
-RECENT = 600.0  # s after which it is not told any more
+MOST_UNITS = 250  # counted units
+STRAYS, STRAY_BYTES = 5, 10  # times that bytes came, and bytes, without a whole frame, that count as garbled
+RECENT = 600.0  # s for which they count
 
 
 class Unserved:
-    """Counts requests for units that are not served here, and bytes between which there is no frame.
-
-    `question` asks what may be wrong when bytes come that are no request.
-    """
+    """Counts requests for units that are not served, and bytes that are no frame; `question` asks why these come."""
 
     def __init__(self, name: str, units: Collection[int], question: str = "", bucket: TokenBucket | None = None):
         self.units = units
         self.stray_bytes = 0
         self._name = name
         self._question = question
-        self._asked: dict[int, tuple[int, float]] = {}  # how often, and when last, by unit
-        self._elsewhere: set[int] = set()  # units that answer, so others on the line serve them
+        self._asked: dict[int, tuple[int, float]] = {}  # by unit: requests, when the last one came
+        self._elsewhere: set[int] = set()  # units of other devices on the line
         self._told: set[int] = set()
         self._bucket = bucket or TokenBucket(burst=20)
         self._is_told_garbled = False
@@ -40,7 +37,7 @@ class Unserved:
         self._strayed_at = float("-inf")
 
     def ask(self, unit: int, sure: int = 1) -> None:  # server thread
-        """A master has asked for a unit that nobody serves here; after `sure` such requests it is told."""
+        """Count a request for a unit that nobody serves here; log it after `sure` requests."""
         if unit in self._elsewhere or unit not in self._asked and len(self._asked) >= MOST_UNITS:
             return
         count = self._asked.get(unit, (0, 0.0))[0] + 1
@@ -50,13 +47,13 @@ class Unserved:
             log.warning("%s: %s", self._name, describe_unserved([unit], self.units))
 
     def answers_elsewhere(self, unit: int) -> None:  # server thread
-        """Another device on the line is this unit."""
+        """Note that another device on the line is this unit."""
         if len(self._elsewhere) < MOST_UNITS:
             self._elsewhere.add(unit)
         self._asked.pop(unit, None)
 
     def stray(self, count: int) -> None:  # server thread
-        """Bytes have come that are no frame, nor the beginning of one."""
+        """Count bytes that are no frame, nor the beginning of one."""
         self.stray_bytes += count
         self._strays += 1
         self._stray_since_frame += count
@@ -66,7 +63,7 @@ class Unserved:
             log.warning("%s: %s", self._name, self._question)
 
     def frame(self) -> None:  # server thread
-        """A whole frame has come, of whomever."""
+        """Note that a whole frame has come, of anybody."""
         if self._strays:
             self._strays = self._stray_since_frame = 0
         if self._is_told_garbled:
@@ -78,7 +75,7 @@ class Unserved:
         return self._strays >= STRAYS and self._stray_since_frame >= STRAY_BYTES
 
     def garbled(self, now: float) -> str:  # main thread
-        """The question to ask when bytes have come lately, and no frame among them; or nothing."""
+        """Return the question if only bytes without a frame have come lately, else ""."""
         return self._question if self._is_garbled and now - self._strayed_at < RECENT else ""
 
     def asked(self, now: float) -> tuple[UnservedStatus, ...]:  # main thread
@@ -87,7 +84,7 @@ class Unserved:
 
 
 def describe_unserved(units: Iterable[object], served: Iterable[object]) -> str:
-    """Put into words that masters ask for the wrong units."""
+    """Say that masters ask for the wrong units."""
     names, known = [str(unit) for unit in units], [str(unit) for unit in served]
     what = f"unit {names[0]}, which is" if len(names) == 1 else f"units {_and(names)}, which are"
     return f"a master asks for {what} not served here; served {'is' if len(known) == 1 else 'are'} {_and(known)}"
@@ -98,7 +95,7 @@ def _and(names: list[str]) -> str:
 
 
 def question_for(url: Url, line: Line | None) -> str:
-    """What to ask when bytes come to a server that are no request."""
+    """Return the question to ask when bytes come to a server that are no request."""
     if url.is_serial:
         line = line or Line()
         return f"bytes without a request: is the baud rate {line.baudrate} {line.mode}?"

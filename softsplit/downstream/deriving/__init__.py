@@ -1,1 +1,1 @@
-"""Derived units: what their registers say, computed from those of others."""
+"""Derived units: their registers are computed from those of other units."""

@@ -1,4 +1,4 @@
-"""Build what serves derived units: one deriver for each, and a mirror of it for each downstream."""
+"""Build derived units: one deriver for each, and a mirror for each downstream that serves it."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ class Derivers:
         return self.one(downstream, served)[0]
 
     def one(self, downstream: Downstream, served: ServedDerived) -> tuple[DerivedMirror, Deriver]:
-        """Return a new mirror of a derived unit, and what computes it."""
+        """Return a new mirror of a derived unit, and its deriver."""
         derived = served.derived
         deriver = self._derivers.setdefault(derived, Deriver(derived))
         stores = {(upstream.name, unit.unit): store_for(upstream, unit, downstream.max_age)
@@ -33,5 +33,5 @@ class Derivers:
         return mirror, deriver
 
     def takers(self) -> Iterable[tuple[Origin, UnitTaker]]:
-        """What takes over the readings of which unit."""
+        """Return which taker wants the readings of which unit."""
         return (each for deriver in self._derivers.values() for each in deriver.takers().items())

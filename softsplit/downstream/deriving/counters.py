@@ -1,4 +1,4 @@
-"""Counters of energy that step back: a sum is served as it is, but it is told that one of its inputs was reset."""
+"""Log when a sum of energy counters steps back because one of them was reset; the sum is served all the same."""
 
 import logging
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ from softsplit.protocol.values import parse_resolution
 log = logging.getLogger("softsplit")
 
 ENERGY = {measure_of(name).powers for name in ("Wh", "Ah")}
-NET = "_net_"  # in the name of what may as well go down
+NET = "_net_"  # part of the name of a register that may also count down
 
 
 def is_counter(register: Register) -> bool:
-    """Whether a register only counts up, unless it is reset."""
+    """Whether a register only counts up until it is reset."""
     measure = measure_of(parse_resolution(register.resolution)[1])
     return measure.powers in ENERGY and NET not in f"_{register.name}_"
 
@@ -37,7 +37,7 @@ class Counters:
         self._were_reset: dict[Input, None] = {}
 
     def read(self, input_: Input, value: Decimal) -> None:
-        """An input says this now."""
+        """Note the value of an input."""
         if input_ not in self._counters:
             return
         if value < self._said.get(input_, value):
@@ -47,7 +47,7 @@ class Counters:
         self._said[input_] = value
 
     def computed(self, made: Made, value: Decimal) -> None:
-        """A register comes to this now."""
+        """Note the value of a register of the derived unit."""
         if made not in self._sums:
             return
         before = self._made.get(made, value)

@@ -19,12 +19,12 @@ from softsplit.profiles.joining import Answer, numbers_by
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Reading
 
-MOST_BLOCKS = 500  # for which it is remembered which inputs they have; who only listens hears any
+MOST_BLOCKS = 500  # of one derived unit; another master may read any
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """What an input said in its latest reading: a number, None where there is none; or the words of what is copied."""
+    """The latest reading of an input: its number, None if it has none, or its words if they are copied."""
 
     taken_at: float
     every: float
@@ -35,8 +35,8 @@ class Latest:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a block: `numbers` with their place in its data, `joined` ones that stand in other blocks, too, what is
-    `copied`, and the `fields` that are made from all of it.
+    """The inputs in a block: `numbers` and where they are in its data, numbers `joined` with parts in other blocks,
+    `copied` ones; and the `fields` that are made from them.
     """
 
     every: float
@@ -57,9 +57,9 @@ class Contents:
 
 
 class Deriver:
-    """One derived unit, computed for all its mirrors. For the sync thread. `latest` is what its inputs said last.
+    """Computes one derived unit for all its mirrors. For the sync thread. `latest` has the readings of its inputs.
 
-    An input counts as its mirrors take it: polled blocks alone where softsplit asks, any where it listens.
+    It takes the same blocks as mirrors do: only polled ones where softsplit asks, any where it listens.
     """
 
     def __init__(self, derived: Derived):
@@ -82,15 +82,15 @@ class Deriver:
         self._counters = Counters(self.name, derived.made, self._bucket)
 
     def add(self, mirror: DerivedMirror) -> None:
-        """Hand over to one more mirror what is computed from now on."""
+        """Add a mirror that takes what is computed from now on."""
         self._mirrors.append(mirror)
 
     def takers(self) -> "dict[Origin, UnitTaker]":
-        """What takes over the readings of each unit from which something is made."""
+        """Return a taker for the readings of each unit that it is made from."""
         return {origin: UnitTaker(self, origin) for origin in self._units}
 
     def update(self, reading: Reading) -> None:
-        """Compute what a reading changes; that may be nothing but how old it all is."""
+        """Compute the fields that a reading changes, if only in age."""
         computed = {field: self._compute(field) for field in self._read(reading)}
         for mirror in self._mirrors:
             mirror.take(reading, computed)
@@ -102,7 +102,7 @@ class Deriver:
             mirror.doubt(origin, blocks, until)
 
     def _read(self, reading: Reading) -> Sequence[Field]:
-        """Take over what the inputs say in a reading; return what is made from them."""
+        """Take the inputs in a reading; return the fields made from them."""
         outcome, origin = reading.outcome, (reading.upstream, reading.outcome.unit)
         if outcome.data is None or outcome.block is None:
             return ()
@@ -129,7 +129,7 @@ class Deriver:
             self._counters.read(name, latest.value)
 
     def _contents(self, origin: Origin, block: Block) -> Contents:
-        """What a block of a unit brings, if mirrors take it from it."""
+        """Return the inputs in a block of a unit, if mirrors take that block."""
         if (origin, block) not in self._brought:
             upstream, unit = self._units[origin]
             polled = [read.every for read in unit.reads if read.block == block]
@@ -141,7 +141,7 @@ class Deriver:
         return self._brought[origin, block]
 
     def _compute(self, field: Field) -> Computed:
-        """What a field comes to now."""
+        """Compute a field from the latest readings."""
         made, latest = field.made, []
         for name in made.inputs:
             if name not in self.latest:
@@ -156,7 +156,7 @@ class Deriver:
             return Computed(copied(made, latest[0].words), taken_at, "its text does not fit")
         values = [each.value for each in latest]
         before = self._results.get(made)
-        if before is None or before[0] != values:  # what is said again is the same again
+        if before is None or before[0] != values:  # equal values give an equal result
             before = self._results[made] = values, *self._words(made, dict(zip(made.inputs, values)))
         return Computed(before[1], taken_at, before[2])
 
@@ -177,7 +177,7 @@ class Deriver:
         return words, ""
 
     def _beyond(self, made: Made) -> Condition:
-        """Whether a register is beyond its type, which is told once."""
+        """Return the condition of a register whose value is beyond its type."""
         if made not in self._conditions:
             self._conditions[made] = Condition(self._bucket, well_at_first=True, tries="")
         return self._conditions[made]
@@ -198,7 +198,7 @@ def _apart(latest: Sequence[Latest], is_strict: bool) -> float:
 
 @dataclass(frozen=True, slots=True)
 class UnitTaker:
-    """Takes over for a derived unit what comes from one of the units that it is made from."""
+    """Takes the readings of one unit for a derived unit that is made from it."""
 
     deriver: Deriver
     origin: Origin

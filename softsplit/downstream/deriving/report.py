@@ -10,7 +10,7 @@ from softsplit.downstream.report import InputStatus, ServedStatus
 
 
 def report_derived(served: Sequence[ServedDerived], mirrors: Mapping[int, Answering], now: float) -> dict[str, ServedStatus]:
-    """Return, for each derived unit, which of its blocks are fresh, and those it is made from."""
+    """Return, for each derived unit, how fresh its blocks are, and those it is made from."""
     return {str(each.unit): _unit(each, mirror, now) for each in served
             if isinstance(mirror := mirrors[each.unit], DerivedMirror)}
 

@@ -1,4 +1,4 @@
-"""How a derived unit is put into words: where its registers stand, and what stands where nothing is made. Pure."""
+"""Encode the registers of a derived unit, those without a source, too, and lay them out. Pure."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,11 +12,11 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import unpack_bits
 from softsplit.protocol.values import EXACT, parse_resolution
 
-LONGEST = 20  # digits of a number before its point, as people read it
+LONGEST = 20  # digits before the point of a number in a log line; longer ones have an exponent
 
 
 def lay_out(derived: Derived) -> Layout:
-    """Return where everything of a derived unit stands."""
+    """Return where the registers of a derived unit are."""
     fixed = {made.register.parts: words for made in derived.made
              if not made.inputs and (words := _fixed(made)) is not None}
     identity = dict(_identity(derived))
@@ -30,7 +30,7 @@ def lay_out(derived: Derived) -> Layout:
 
 
 def words_of(made: Made, value: Decimal) -> bytes:
-    """The words of a register that say a number. Raises OverflowError when it is beyond the type."""
+    """Return a number as words of a register. Raises OverflowError when it is beyond the type."""
     try:
         return encode(made.register, value, made.factor)
     except (ValueError, ArithmeticError) as error:
@@ -38,7 +38,7 @@ def words_of(made: Made, value: Decimal) -> bytes:
 
 
 def copied(made: Made, data: bytes) -> bytes | None:
-    """The words of a register that is copied from these; None when it cannot say that."""
+    """Return the words of a register copied from these; None when its type cannot hold the value."""
     source = made.copied.register if made.copied else made.register
     if source is made.register:
         return unpack_bits(data, source.count) if source.block.table.holds_bits else data
@@ -50,18 +50,18 @@ def copied(made: Made, data: bytes) -> bytes | None:
 
 
 def absent(register: Register) -> bytes | None:
-    """The words which say that a register has no value; None when it has none for that."""
+    """Return the words which say that a register has no value; None if there are no such words."""
     return encode(register, None) if register.says_absent else None
 
 
 def in_words(register: Register, value: Decimal) -> str:
-    """A number with the unit of measure of a register."""
+    """Return a number with the unit of measure of a register."""
     number = f"{value.normalize(EXACT):f}" if value.adjusted() < LONGEST else f"{value:.6e}"
     return f"{number} {parse_resolution(register.resolution)[1]}".rstrip()
 
 
 def _fixed(made: Made) -> bytes | None:
-    """The words of a register that depend on nothing; None when it is not there at all."""
+    """Return the words of a register without inputs; None when masters cannot read it."""
     if made.fixed is not None:
         words = encode(made.register, made.fixed, made.factor)
         return unpack_bits(words, made.register.count) if made.register.block.table.holds_bits else words
@@ -69,7 +69,7 @@ def _fixed(made: Made) -> bytes | None:
 
 
 def _identity(derived: Derived) -> Iterator[tuple[Block, bytes]]:
-    """What masters recognise the make by, unless a register that is made says it."""
+    """Yield the words by which masters recognise the make, except those that a register with a source has."""
     for each in derived.profile.identify:
         if isinstance(each, Identify) and not any(made.has_source and each.register.block.overlaps(part)
                                                   for made in derived.made for part in made.register.parts

@@ -1,1 +1,1 @@
-"""Mirrors: the units of the bus as masters see them, with the age of everything, and who writes them."""
+"""Mirrors: the units of the bus as masters see them, with the ages of their data; and the thread that writes them."""

@@ -1,7 +1,7 @@
-"""What answers the masters of one server in the place of a unit: a modbus-tk slave whose data has an age.
+"""Answer masters for a unit: a modbus-tk slave whose data has an age.
 
-Whether data is fresh is decided at the moment a master asks, by the rule that everything else here serves: a
-number that no meter sent, or that is too old, is never served as good.
+Whether data is fresh is decided at the moment a master asks: a number that no meter sent, or that is too old, is
+never served as good.
 """
 
 from collections.abc import Sequence
@@ -20,26 +20,26 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.pdu import SILENCE
 
-# Requests whose answers are kept ready to send until a reading comes, as frames of Modbus TCP without their
-# transaction ids: from a request to until when its answer is good, the answer, and what the request counts as.
+# Answers that are kept ready to send until the next reading. By request, a frame of Modbus TCP without transaction
+# id: until when the answer is good, the answer likewise, and what the request counts as.
 KNOWN_ANSWERS = 256
 
 
 class Found(Protocol):
-    """Where the data of a request is."""
+    """What holds the data of a request."""
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
-        """Return why it cannot be served now, as an exception code or None; and until when it could."""
+        """Return why it cannot be served now, as an exception code or None, and until when it is good."""
 
     def taken_at(self, asked: Block) -> float:
-        """Return since when the oldest part of it is as it is; NEVER when a part is missing."""
+        """Return when the oldest part of it was asked for; NEVER when a part is missing."""
 
     def get(self, asked: Block) -> bytes:
         """Return the data of an answer."""
 
 
 class Store(Protocol):
-    """What there is of a unit, and how old it is; guarded by the lock of whoever answers out of it."""
+    """The data of a unit and its age; guarded by the lock of the slave that answers from it."""
 
     unit: UnitFreshness
 
@@ -48,17 +48,17 @@ class Store(Protocol):
         """Blocks that are known in advance."""
 
     def find(self, asked: Block) -> Found | None:
-        """Return where a block is; None when it is not here."""
+        """Return what holds a block; None when nothing does."""
 
     def states(self, now: float) -> list[BlockState]:
-        """Return how each block stands at the time `now`."""
+        """Return the state of each block at the time `now`."""
 
 
 class Answering(Slave):
-    """One unit, which answers out of a store.
+    """A unit that answers from a store.
 
     `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes `step`
-    addresses. `nameplate` is what the unit calls itself, if that is known.
+    addresses; `nameplate` has its identification, if that is known.
     """
 
     def __init__(self, unit: int, store: Store, tables: frozenset[Table], when_stale: str = "exception",
@@ -77,10 +77,9 @@ class Answering(Slave):
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False,
                        master: str = "") -> bytes | Future:  # server thread
-        """Return the answer PDU, SILENCE, or the future of an answer which the unit itself has to give.
+        """Return the answer PDU, SILENCE, or the future of an answer that the unit itself has to give.
 
-        `master` is who asks. The order of checks: function (exception 01), count and length (03), address
-        (02), freshness (0B).
+        The order of checks: function (exception 01), count and length (03), address (02), freshness (0B).
         """
         if broadcast or request_pdu[0] >= 0x80:
             return SILENCE
@@ -93,30 +92,30 @@ class Answering(Slave):
         return self._answer(found, asked, request_pdu) if found is not None else self._elsewhere(asked, master)
 
     def _find(self, asked: Block) -> Found | None:
-        """Return where a block is; None when it is not here."""
+        """Return what holds a block; None when nothing does."""
         return self._answers.find(asked)
 
     def _is_away(self) -> bool:
-        """Whether nothing of the unit may be served, because it does not answer any more."""
+        """Whether nothing of the unit may be served, because it has stopped answering."""
         with self._data_lock:
             return clock.now() > self._answers.unit.good_until
 
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
-        """The answer for a block that is not in the store."""
+        """Return the answer for a block that is not in the store."""
         return pdus.exception_pdu(asked.table.function, pdus.ILLEGAL_ADDRESS)
 
     def _refuse(self, function: int, code: int) -> bytes:
-        """The answer for a request that cannot be answered now."""
+        """Return the answer to a request that cannot be served now."""
         if code in (pdus.GATEWAY_NO_ANSWER, pdus.GATEWAY_NO_PATH) and self._when_stale == "silent":
             return SILENCE
         return pdus.exception_pdu(function, code)
 
     def data(self, block: Block) -> bytes | None:  # any thread
-        """Return a polled block as a master would get it, or None when none would."""
+        """Return a block as a master would get it; None when it would get no data."""
         return self.seen(block).data
 
     def seen(self, block: Block) -> Seen:  # any thread
-        """Return how a block that is in the store stands now; nobody is asked for it."""
+        """Return a block of the store as a master would get it now."""
         with self._data_lock:
             found = self._answers.find(block)
             if found is None:
@@ -129,7 +128,7 @@ class Answering(Slave):
             return Seen(found.get(block), taken_at, until)
 
     def states(self, now: float) -> list[BlockState]:  # any thread
-        """Return how each block stands at the time `now`, in the order of the reads."""
+        """Return the state of each block at the time `now`, in the order of the reads."""
         with self._data_lock:
             return self._answers.states(now)
 

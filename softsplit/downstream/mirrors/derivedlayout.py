@@ -1,4 +1,4 @@
-"""Where the registers of a derived unit stand, and what an answer is put together from. Pure."""
+"""Where the registers of a derived unit are, and which pieces make an answer. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ Origin = tuple[str, int]  # an upstream, and a unit there
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """A register that is made from others."""
+    """A register that is computed from others."""
 
     made: Made
 
     @property
     def parts(self) -> tuple[Block, ...]:
-        """Where it stands."""
+        """The blocks it takes."""
         return self.made.register.parts
 
     @property
@@ -31,17 +31,17 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some bytes of a field, or of words that are always the same; a bit takes one."""
+    """Some bytes of a field, or of constant words; a bit takes one byte."""
 
     of: Field | bytes
     span: slice
 
 
 class Layout:
-    """Where everything of one make stands: `fields` are computed, `fixed` words are always the same, by their blocks.
+    """The places of registers: `fields` are computed, `fixed` has constant words by blocks.
 
-    A block of `alone` gets its words only when nothing else is asked for with it. `blocks` are the names of those
-    from which something is made, where softsplit asks.
+    A block of `alone` has its words only when it is asked for alone. `blocks` are the names of the polled blocks
+    that fields are made from, by unit.
     """
 
     def __init__(self, profile: Profile, fields: Sequence[Field], fixed: Mapping[tuple[Block, ...], bytes],
@@ -61,13 +61,13 @@ class Layout:
                     self._words[place.table][place.address] = of, index
 
     def reads(self) -> list[tuple[str, list[Field]]]:
-        """What is computed in each block in which the make is usually read; of a make without any, all together."""
+        """Return the fields in each block that the profile reads; without such blocks, all fields together."""
         found = [(read.name, [field for field in self.fields if read.block.overlaps(field.parts[0])])
                  for read in self.profile.reads] or [("registers", list(self.fields))]
         return [(name, fields) for name, fields in found if fields]
 
     def pieces(self, asked: Block) -> list[Piece] | None:
-        """Return what the answer to a request consists of; None when it touches what is not there."""
+        """Return the pieces of the answer to a request; None when an address of it has no register."""
         if asked in self._alone:
             return [Piece(self._alone[asked], slice(None))]
         width = 1 if asked.table.holds_bits else 2
@@ -83,11 +83,11 @@ class Layout:
         return pieces
 
     def _places(self, blocks: Sequence[Block]) -> Sequence[Block]:
-        """Where blocks stand, as masters ask for them."""
+        """Return the blocks by which masters can ask for these."""
         return in_both_tables(blocks) if self.profile.same_tables else blocks
 
     def _filler(self, word: Block) -> tuple[bytes, int] | None:
-        """What the make says where it answers, but has no register; one that has no source is no such place."""
+        """Return the word that the make has at a readable address without a register; None at any other address."""
         if not self._unused or word.table.holds_bits or (word.table, word.address) in self._described:
             return None
         return (self._unused, 0) if any(block.contains(word) for block in self.profile.readable) else None

@@ -14,7 +14,7 @@ from softsplit.protocol.outcome import Reading
 
 
 class DerivedMirror(Answering):
-    """One derived unit, which is never written, and never asked elsewhere."""
+    """One derived unit; it forwards nothing."""
 
     def __init__(self, unit: int, store: DerivedStore, tables: frozenset[Table], when_stale: str, step: int,
                  nameplate: Nameplate | None = None):
@@ -22,23 +22,23 @@ class DerivedMirror(Answering):
         self.store = store
 
     def take(self, reading: Reading, computed: Mapping[Field, Computed]) -> None:  # sync thread
-        """Take over what came of a request to one of its units, and what is computed from it, at once."""
+        """Take a reading of one of its units, and what is computed from it, together."""
         with self._data_lock:
             self.known.clear()
             self.store.take(reading, computed)
 
     def inputs(self, now: float) -> list[tuple[str, BlockState]]:  # any thread
-        """Return how each block stands from which something is made, with its unit, as in "meters/100"."""
+        """Return the states of the blocks that it is made from, with their units, as "meters/100"."""
         with self._data_lock:
             return self.store.inputs(now)
 
     def why(self) -> str:  # any thread
-        """Why a register cannot be served, though its inputs are fresh; "" when all can."""
+        """Say why a register cannot be served although its inputs are fresh; "" if all can."""
         with self._data_lock:
             return self.store.why()
 
     def why_of(self, made: Made) -> str:  # any thread
-        """Why a register cannot be served now."""
+        """Say why a register cannot be served now."""
         with self._data_lock:
             return self.store.why_of(made)
 

@@ -1,7 +1,7 @@
-"""What a mirror has of a derived unit: its registers as they were computed, each as old as its oldest input.
+"""The data of a derived unit: its computed registers, each as old as its oldest input.
 
-The data is computed once, see `downstream/deriving/deriver.py`; how old it may be is the mirror's own. So for each unit
-from which something is taken there is a store as for a mirror of that unit, to which the same rules apply.
+The deriver computes them once for all mirrors; how old they may be differs by mirror. So this has a store for each
+unit that the registers are made from, like a mirror of that unit, and with the same rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, in_both_tables, merge
 from softsplit.protocol.outcome import Reading
 
-PICKS = 256  # requests for which it is remembered what they are answered from
+PICKS = 256  # requests whose spans are remembered
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
     """The words of a field, or bits a byte each; None when it cannot be served, and `why`.
 
-    It is as old as the oldest of its inputs, which was `taken_at`.
+    `taken_at` is that of its oldest input.
     """
 
     data: bytes | None
@@ -36,7 +36,7 @@ NOTHING = Computed(None, NEVER, "nothing was read yet")
 
 
 class Span:
-    """What a request is answered from: fields, or parts of them, and words that are always the same."""
+    """The pieces that answer a request: fields, parts of them, and constant words."""
 
     def __init__(self, pieces: Sequence[Piece], stores: Mapping[Origin, PolledStore | HeardStore],
                  computed: Mapping[Field, Computed]):
@@ -47,11 +47,11 @@ class Span:
         self._ages = [(store, block) for origin, store in stores.items() for block in _blocks(inputs, origin, store)]
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
-        """Return why this cannot be served now, as an exception code or None; and until when it could."""
+        """Return why this cannot be served now, as an exception code or None, and until when it is good."""
         return self.code(now)
 
     def code(self, now: float) -> tuple[int | None, float]:
-        """The same, whatever was asked for."""
+        """Return the same as `state`."""
         if any(self._computed[field].data is None for field in self._fields):
             return pdu.GATEWAY_NO_ANSWER, now
         until = ALWAYS
@@ -64,7 +64,7 @@ class Span:
         return (None if now <= until else pdu.GATEWAY_NO_ANSWER), until
 
     def taken_at(self, asked: Block) -> float:
-        """Return since when the oldest of its inputs is as it is; ALWAYS of what is always the same."""
+        """Return when its oldest input was asked for; ALWAYS for constant words."""
         return min((self._computed[field].taken_at for field in self._fields), default=ALWAYS)
 
     def get(self, asked: Block) -> bytes:
@@ -77,21 +77,18 @@ class Span:
 
 
 def _blocks(inputs: Sequence[Input], origin: Origin, store: PolledStore | HeardStore) -> list[Block]:
-    """The blocks of one unit whose ages count. What is polled is polled whole, so neighbours count as one."""
+    """Return the blocks of one unit whose ages count; polled neighbours count as one block."""
     blocks = dict.fromkeys(part for each in inputs if (each.upstream, each.unit) == origin for part in each.register.needs)
     return merge(blocks) if isinstance(store, PolledStore) else list(blocks)
 
 
 class DerivedStore:
-    """The registers of one derived unit; guarded by the lock of its mirror.
-
-    `stores` are those of the units that it is made from.
-    """
+    """The registers of one derived unit, and `stores` of the units that it is made from; guarded by its mirror's lock."""
 
     merged = ()  # for modbus-tk
 
     def __init__(self, layout: Layout, stores: Mapping[Origin, PolledStore | HeardStore], max_age: float):
-        self.unit = UnitFreshness(max_age)  # it is never asked, and so never mute
+        self.unit = UnitFreshness(max_age)  # gets no requests, so it is never mute
         self._layout = layout
         self._stores = stores
         self._computed = dict.fromkeys(layout.fields, NOTHING)
@@ -100,7 +97,7 @@ class DerivedStore:
         self._spans: dict[Block, Span | None] = {}
 
     def take(self, reading: Reading, computed: Mapping[Field, Computed]) -> None:
-        """Take over what came of a request to one of the units, and what it makes of the fields."""
+        """Take a reading of one of the units, and the fields computed from it."""
         outcome = reading.outcome
         store = self._stores[reading.upstream, outcome.unit]
         store.unit.note(outcome.is_of_unit, outcome.asked_at)
@@ -113,7 +110,7 @@ class DerivedStore:
         self._stores[origin].doubt(in_both_tables(blocks), until)
 
     def find(self, asked: Block) -> Span | None:  # any thread
-        """Return what a request is answered from; None when it touches what is not there."""
+        """Return what holds a block; None when an address of it has no register."""
         spans = self._spans
         if asked not in spans:
             if len(spans) >= PICKS:
@@ -126,20 +123,20 @@ class DerivedStore:
         return None if pieces is None else Span(pieces, self._stores, self._computed)
 
     def states(self, now: float) -> list[BlockState]:
-        """Return how each block stands in which the make is usually read, as far as it is made from something."""
+        """Return the state of each block that the profile reads and that has computed fields."""
         return [BlockState(name, min(self._computed[field].taken_at for field in fields), span.code(now)[0] is None, None)
                 for name, fields, span in self._reads]
 
     def inputs(self, now: float) -> list[tuple[str, BlockState]]:
-        """Return how each block stands from which something is made, with its unit."""
+        """Return the states of the blocks that fields are made from, with their units."""
         return [(f"{name}/{unit}", state) for (name, unit), store in self._stores.items() for state in store.states(now)
                 if isinstance(store, HeardStore) or state.name in self._layout.blocks[name, unit]]
 
     def why(self) -> str:
-        """Why a register cannot be served, though its inputs are fresh."""
+        """Say why a register cannot be served although its inputs are fresh."""
         return next((f"{field.made.register.name}: {computed.why}" for field, computed in self._computed.items()
                      if computed.data is None and computed.taken_at != NEVER), "")
 
     def why_of(self, made: Made) -> str:
-        """Why a register cannot be served now."""
+        """Say why a register cannot be served now."""
         return next((computed.why or "STALE" for field, computed in self._computed.items() if field.made is made), "STALE")

@@ -11,17 +11,17 @@ from softsplit.protocol.functions import MAX_REGISTERS
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
 from softsplit.protocol.requests import Write
 
-FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions which say that the unit was not heard; MAP 7
+FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions of a gateway that got no answer of the unit; MAP 7
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """The way from a mirror to its unit.
 
-    `ask(question, write, master)` has a request of a master sent and returns the future of its answer
-    PDU; `note(block)` tells that a master wants a block which is not polled; `is_idle()` says whether the wire
-    has room for reads that are not necessary. Reads are forwarded inside `readable`, nowhere when that is empty;
-    writes inside `writable`, and to files in `files`; other requests that one of `others` allows.
+    `ask(question, write, master)` sends a request of a master and returns the future of its answer PDU;
+    `note(block)` tells that a master wants a block which is not polled; `is_idle()` says whether the wire has time
+    for reads that are not necessary. Reads are forwarded inside `readable`, writes inside `writable` and to files
+    in `files`, and other requests if one of `others` allows them.
     """
 
     ask: Callable[[Question, Write | None, str], Future]
@@ -56,10 +56,9 @@ class Way:
 
 
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
-    """Return the answer PDU, or its future; of what has failed, `refuse` makes an answer for its code.
+    """Return the answer PDU, or its future; `refuse(code)` makes the answer to a request that has failed.
 
-    It has failed, too, when a gateway says so in the place of the unit. To cancel the future takes back the
-    request, if it was not sent yet.
+    An exception of a gateway counts as a failure. Cancelling the future takes the request back if it was not sent.
     """
     answer: Future = Future()
     setattr(answer, "cancel", future.cancel)

@@ -1,30 +1,29 @@
-"""When data may be served: the rule of freshness, once, for all who apply it. Pure: time is an argument.
+"""The rule of freshness: when data may be served. Pure: time is an argument.
 
-A block is fresh for max_age after its request was sent, or for three of its periods where that is longer: one
-poll may be lost, and one more be late. A block never read is not fresh. Once a unit is mute, all of it is
-stale when max_age has passed since its last answer, whatever the periods of its blocks. Where another master
-asks and softsplit only listens, all is stale, too, once nothing was heard for as long as that master's most
-frequent read is fresh.
+A block is fresh for max_age after its request was sent, or for three of its periods if that is longer: one poll may
+be lost, and one more be late. A block never read is not fresh. Once a unit is mute, all of it is stale when max_age
+has passed since its last answer, whatever the periods of its blocks. Where softsplit only listens, all of a unit is
+stale, too, once nothing was heard of it for as long as the most frequent read of the other master is fresh.
 
-Times are those of the program's clock, in seconds; data is served up to a time, and at it.
+Times are seconds of the program's clock; data is served up to and including such a time.
 """
 
 from softsplit.polling.silence import Silence
 
 NEVER, ALWAYS = float("-inf"), float("inf")
-PERIODS = 3  # for which a block is fresh at least
+PERIODS = 3  # periods for which a block is fresh at least
 
 
 def good_until(taken_at: float, max_age: float, every: float = 0.0) -> float:
-    """Until when a block is fresh that was asked for at `taken_at` and is read `every` so many seconds."""
+    """Return until when a block is fresh that was asked for at `taken_at` and is read `every` so many seconds."""
     return taken_at + max(max_age, PERIODS * every)
 
 
 def unit_good_until(answered_at: float, max_age: float, is_mute: bool, beat: float | None = None) -> float:
-    """Until when anything of a unit may be served whose last answer was asked for at `answered_at`.
+    """Return until when anything of a unit may be served whose last answer was asked for at `answered_at`.
 
-    `beat` is the period in which another master asks it, 0 while that is unknown; None where softsplit asks,
-    which finds out whether the unit is mute.
+    `beat` is the shortest period of another master's reads, 0 while unknown; None where softsplit itself asks, and
+    so finds out when the unit is mute.
     """
     if is_mute:
         return answered_at + max_age
@@ -41,7 +40,7 @@ class UnitFreshness:
         self._answered_at = NEVER
 
     def note(self, has_answered: bool, asked_at: float) -> None:
-        """A request that was sent at `asked_at` was answered by the unit itself, or was not."""
+        """Note whether the unit itself has answered a request that was sent at `asked_at`."""
         self._silence.note(has_answered)
         if has_answered:
             self._answered_at = max(self._answered_at, asked_at)

@@ -1,7 +1,7 @@
-"""Registers and bits that were heard, each with its transaction and the time until which it is fresh.
+"""Registers and bits that were heard, each with its transaction, and until when it is fresh.
 
-A number of several words is served only as one transaction brought it: of registers that the profile names,
-all words; of others, two neighbours that one transaction brought together.
+The words of one number are served only from one transaction: all words of a register that the profile names, and
+any two neighbours without a name that came together.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 
-MOST_BLOCKS = 500  # of one unit that are remembered; those heard longest ago are forgotten
-PICKS = 256  # requests for which it is remembered which transactions they are answered from
+MOST_BLOCKS = 500  # of one unit; those heard longest ago are forgotten
+PICKS = 256  # requests whose transactions are remembered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brought:
-    """What one transaction brought: two bytes for a register, one for a bit."""
+    """The data of one transaction: two bytes for a register, one for a bit."""
 
     block: Block
     data: bytes
@@ -39,25 +39,22 @@ class Brought:
 
 
 class HeardItems:
-    """What was heard of one unit; `registers` are those its profile names.
-
-    What a unit refuses is remembered by the block that was asked for.
-    """
+    """The registers and bits that were heard of one unit; `registers` are those its profile names."""
 
     def __init__(self, registers: Iterable[Block] = ()):
         self._items: dict[Table, dict[int, Brought]] = {table: {} for table in Table}  # by address
         self._doubtful: dict[Table, dict[int, float]] = {table: {} for table in Table}  # until when
         self._blocks: BoundedDict[Block, Brought] = BoundedDict(MOST_BLOCKS)
         self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
-        for register in sorted(registers, key=lambda each: each.count):  # of two, the longer one counts
+        for register in sorted(registers, key=lambda each: each.count):  # where two overlap, the longer one counts
             self._registers[register.table].update(dict.fromkeys(addresses(register), register))
         self._picks: dict[Block, list[tuple[Block, Brought]]] = {}
-        self.refused: dict[Block, tuple[int, float]] = {}  # exception code, and until when
+        self.refused: dict[Block, tuple[int, float]] = {}  # by block asked for: exception code, until when
 
     def put(self, block: Block, data: bytes, taken_at: float, good_until: float) -> None:
-        """Take over a block as it came over the wire, but for what may have changed since it was asked for.
+        """Take a block, except the parts that may have been written since it was asked for.
 
-        Raises ValueError when the data has not the block's size.
+        Raises ValueError when the data does not have the size of the block.
         """
         if len(data) != block.byte_count:
             raise ValueError(f"{len(data)} bytes are not {block}")
@@ -78,11 +75,11 @@ class HeardItems:
             self._blocks[block] = brought
 
     def refuse(self, block: Block, exception: int, good_until: float) -> None:
-        """The unit refuses this block."""
+        """Note that the unit refuses this block."""
         self.refused[block] = exception, good_until
 
     def drop(self, blocks: Sequence[Block], until: float) -> None:
-        """These blocks may change up to `until`: what was asked for before that does not count."""
+        """Forget these blocks; data asked for before `until` does not count, because a write may still change them."""
         self._picks.clear()
         self.refused.clear()
         for block in blocks:
@@ -94,7 +91,7 @@ class HeardItems:
             del self._blocks[known]
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
-        """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
+        """Return why `asked` cannot be served now, as an exception code or None, and until when it is good."""
         exception, until = self.refused.get(asked, (None, NEVER))
         if now <= until:
             return exception, now
@@ -102,7 +99,7 @@ class HeardItems:
         return (None if now <= good_until else pdu.GATEWAY_NO_ANSWER), good_until
 
     def taken_at(self, asked: Block) -> float:
-        """Return since when the oldest part of `asked` is as it is."""
+        """Return when the oldest part of `asked` was asked for."""
         return min((each.taken_at for _, each in self._parts(asked)), default=NEVER)
 
     def get(self, asked: Block) -> bytes:
@@ -111,7 +108,7 @@ class HeardItems:
         return pdu.pack_bits(data) if asked.table.holds_bits else data
 
     def _parts(self, asked: Block) -> list[tuple[Block, Brought]]:
-        """Return the parts of `asked`, each with the transaction it is taken from; none if one is missing."""
+        """Return the parts of `asked`, each with its transaction; none if one is missing."""
         if asked not in self._picks:
             if len(self._picks) >= PICKS:
                 self._picks.clear()
@@ -136,8 +133,10 @@ class HeardItems:
         return next((each for block, each in reversed(self._blocks.items()) if block.contains(part)), None)
 
     def _torn(self, asked: Block, sources: list[Brought]) -> dict[Block | None, Block]:
-        """Return the parts of `asked` that have to come from one transaction, and do not, by register; all of
-        it for two words that have no name."""
+        """Return, by register, the parts of `asked` that must come from one transaction and do not.
+
+        For two neighbours without a name that is all of `asked`.
+        """
         named = self._registers[asked.table]
         torn: dict[Block | None, Block] = {}
         for at, (one, other) in enumerate(zip(sources, sources[1:])):

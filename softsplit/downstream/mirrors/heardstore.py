@@ -1,7 +1,7 @@
-"""What a mirror has of a unit that somebody else asks, and that is only heard.
+"""The data of a unit that another master asks, and that softsplit only hears.
 
-Nobody knows in advance which blocks there are: each register has an age of its own, and is good for as long
-as the block in which it was heard last. When the other master falls silent, all goes stale.
+Its blocks are not known in advance: each register has its own age, and is good for as long as the block in which it
+was heard last. When the other master falls silent, all goes stale.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,11 +12,11 @@ from softsplit.downstream.mirrors.store import BlockState
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import Reading
 
-FORGET = 600.0  # s without a block, while its unit is heard, after which nobody misses it
+FORGET = 600.0  # s after which a block that is not read any more is forgotten, while its unit is heard
 
 
 class HeardStore:
-    """One unit as it was heard; `registers` are those of its profile, `alone` as in `PolledStore`."""
+    """The data of one unit; `registers` are those of its profile, `alone` as in `PolledStore`."""
 
     merged = ()  # blocks that are known in advance
     tells_silence = True
@@ -27,10 +27,10 @@ class HeardStore:
         self._heard = HeardItems(registers)
         self._heard_alone = HeardItems()
         self._latest: dict[Block, Reading] = {}  # the reads of the other master, with data or refused
-        self._written_until = NEVER  # a write that was heard may still be done up to then
+        self._written_until = NEVER  # until when a heard write may be done
 
     def take(self, block: Block, reading: Reading) -> bool:
-        """Take over what was heard, whole; any block is welcome; a refusal from before a write is not."""
+        """Take a reading of any block, but no refusal from before a write; return True."""
         self.unit.beat = reading.beat
         heard, outcome = self.find(block), reading.outcome
         if outcome.data is not None:
@@ -45,10 +45,7 @@ class HeardStore:
         return True
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
-        """Somebody changes these blocks, up to `until` perhaps: they have to be read again after that.
-
-        What the unit refused before a write it may give after it.
-        """
+        """Forget these blocks, which a write may change up to `until`, and what the unit refused before it."""
         self._written_until = max(self._written_until, until)
         for heard in (self._heard, self._heard_alone):
             heard.drop(blocks, until)
@@ -57,11 +54,11 @@ class HeardStore:
                 del self._latest[known]
 
     def find(self, asked: Block) -> HeardItems:
-        """Return where a block is, if it was heard."""
+        """Return what holds a block."""
         return self._heard_alone if asked in self._alone else self._heard
 
     def states(self, now: float) -> list[BlockState]:
-        """Return how each block stands that the other master reads again and again."""
+        """Return the state of each block that the other master reads periodically."""
         until = self.unit.good_until
         return [BlockState(str(block), each.outcome.asked_at, each.outcome.own_exception is None
                            and now <= min(until, self._good_until(each)), each.outcome.own_exception)
@@ -71,7 +68,7 @@ class HeardStore:
         return good_until(reading.outcome.asked_at, self.unit.max_age, reading.every)
 
     def _forget(self, now: float) -> None:
-        """Miss no more what the other master does not read any more."""
+        """Forget blocks that the other master does not read any more."""
         oldest = next(iter(self._latest))
         while len(self._latest) > MOST_BLOCKS or now - self._latest[oldest].outcome.asked_at > FORGET:
             self.find(oldest).refused.pop(oldest, None)

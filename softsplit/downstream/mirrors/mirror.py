@@ -1,4 +1,4 @@
-"""One upstream unit as the masters of one server see it: data is kept as it came over the wire, and sent on."""
+"""One upstream unit as the masters of one server see it: its data is served as it came over the wire."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -18,16 +18,13 @@ from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Outcome, Reading
 from softsplit.protocol.requests import Write, parse_file_read, parse_write
 
-MOST_KEPT = 300  # blocks of one unit that masters had read
-YOUNG = 2.0  # s for which what one master had read is as good as read anew, for any of them
-PROMPT = 0.2  # s, within which a unit answers for whose answer every master has the patience
+MOST_KEPT = 300  # forwarded blocks of one unit
+YOUNG = 2.0  # s for which a forwarded block is served again without a new read
+PROMPT = 0.2  # s in which a unit answers fast enough for any master
 
 
 class Mirror(Answering):
-    """One unit of one upstream, out of a store of what was polled or heard of it.
-
-    Requests for what is not in the store go by `way` to the unit itself.
-    """
+    """One unit of one upstream; what is not in its store is forwarded by `way` to the unit itself."""
 
     def __init__(self, unit: int, store: PolledStore | HeardStore, tables: frozenset[Table],
                  when_stale: str = "exception", step: int = 1, way: Way | None = None,
@@ -35,13 +32,12 @@ class Mirror(Answering):
         super().__init__(unit, store, tables, when_stale, step, nameplate)
         self._store = store
         self._way = way
-        # What was read by forwarding. A part of a block may say something else when it is asked for by itself,
-        # on a device of which nothing is known.
+        # Forwarded blocks, each only as a whole: a part may have other data when it is asked for alone.
         self._kept: BoundedDict[Block, Outcome] = BoundedDict(MOST_KEPT)
-        self._written_until = NEVER  # what was read by forwarding before that is not kept
+        self._written_until = NEVER  # a forwarded block that was asked for before is not kept
 
     def update(self, reading: Reading) -> None:  # sync thread
-        """Take over what came of a request, whole: the data of a read, or whether the unit lives."""
+        """Take a reading as a whole: data, a refusal, or whether the unit answers."""
         outcome = reading.outcome
         with self._data_lock:
             self.known.clear()
@@ -53,10 +49,7 @@ class Mirror(Answering):
                 self._kept[outcome.block] = outcome
 
     def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
-        """A write changes these blocks; see `Invalidation`. They have to be read again after it.
-
-        What else the unit refused or gave before the write, it may answer otherwise now.
-        """
+        """Forget these blocks, which a write changes, and all forwarded blocks and refusals; see `Invalidation`."""
         with self._data_lock:
             self.known.clear()
             self._kept.clear()
@@ -76,12 +69,12 @@ class Mirror(Answering):
         return super().handle_request(request_pdu, broadcast, master)
 
     def _find(self, asked: Block) -> Found | None:
-        """Where a block is; a part of one that the unit refuses as a whole is asked of the unit itself."""
+        """Return what holds a block; None to forward a part of a block that the unit refuses as a whole."""
         is_refused = isinstance(self._store, PolledStore) and self._store.refuses_more_than(asked)
         return None if is_refused and self._way and self._way.reads(asked) else super()._find(asked)
 
     def seen(self, block: Block) -> Seen:  # any thread
-        """Return how a block stands now: one of the store, or one that is read besides, as by masters."""
+        """Return a block of the store, or a forwarded one, as a master would get it now."""
         found = super().seen(block)
         kept = self._fresh_kept(block) if found.taken_at == NEVER else None
         if kept is None:
@@ -98,7 +91,7 @@ class Mirror(Answering):
         return super()._elsewhere(asked, master)
 
     def _forward_read(self, way: Way, asked: Block, master: str) -> bytes | Future:
-        """Return what was read a while ago, or have it read; of a mute unit, nothing is waited for."""
+        """Return a fresh forwarded block, or read it; do not wait for a mute unit."""
         kept, is_mute = self._fresh_kept(asked), self._store.unit.is_mute
         way.note(asked)
         if kept and kept.answer and not self._is_read_anew(way, kept):
@@ -108,23 +101,23 @@ class Mirror(Answering):
         return self._refuse(asked.table.function, pdus.GATEWAY_NO_ANSWER) if is_mute else answer
 
     def _fresh_kept(self, asked: Block) -> Outcome | None:  # any thread
-        """What masters had read of a block, if that is fresh."""
+        """Return a forwarded block if it is fresh."""
         with self._data_lock:
             unit, kept = self._store.unit, self._kept.get(asked)
             is_fresh = kept and clock.now() <= min(unit.good_until, good_until(kept.asked_at, unit.max_age))
             return kept if is_fresh else None
 
     def _is_read_anew(self, way: Way, kept: Outcome) -> bool:
-        """Whether what is not young any more is read for whoever asks, because the wire has nothing else to do."""
+        """Whether to read a fresh block again, because it is not young and the wire has time."""
         return clock.now() - kept.asked_at > YOUNG and kept.took <= PROMPT and way.is_idle()
 
     def _instead(self, asked: Block, code: int) -> bytes:  # poller thread
-        """The answer when a read was not answered: what was read before, if that is fresh."""
+        """Return the answer when a forwarded read failed: the block from before, if that is fresh."""
         kept = self._fresh_kept(asked)
         return kept.answer if kept and kept.answer else self._refuse(asked.table.function, code)
 
     def _read_files(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
-        """Have file records read."""
+        """Forward a read of file records."""
         if READ_FILES not in way.functions or not way.readable:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
         question = parse_file_read(pdu)
@@ -135,7 +128,7 @@ class Mirror(Answering):
         return outcome(way.ask(question, None, master), partial(self._refuse, pdu[0]))
 
     def _write(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
-        """Have something written, if that is allowed; nothing is sent to a mute unit."""
+        """Forward a write if it is allowed; send nothing to a mute unit."""
         if pdu[0] not in way.functions or not way.writes_anything:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
         write = parse_write(pdu, self._step)
@@ -151,13 +144,13 @@ class Mirror(Answering):
         return outcome(future, partial(pdus.exception_pdu, pdu[0]))
 
     def _use_function(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
-        """Have a request of some other function sent, as a write of nobody knows what is."""
+        """Forward a request of another function, as a write that may change anything."""
         if self._is_known_as_mute():
             return pdus.exception_pdu(pdu[0], pdus.GATEWAY_NO_ANSWER)
         question = pdus.function_question(pdu)
         return outcome(way.ask(question, Write(question), master), partial(pdus.exception_pdu, pdu[0]))
 
     def _is_known_as_mute(self) -> bool:
-        """Whether the unit does not answer, and its polling will tell when it does again."""
+        """Whether the unit is mute, and polling will show when it answers again."""
         with self._data_lock:
             return self._store.tells_silence and self._store.unit.is_mute

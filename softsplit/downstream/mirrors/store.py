@@ -1,4 +1,4 @@
-"""What a mirror has of a unit that softsplit polls: the data as it came over the wire, and since when."""
+"""The data of a unit that softsplit polls, as it came over the wire, and its age."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Reading
 
 
 class PolledBlock:
-    """A polled block: when its data was taken, how the unit refuses it, and which parts were written."""
+    """A polled block: when its data was asked for, how the unit refuses it, and which parts were written."""
 
     def __init__(self, read: Read, max_age: float):
         self.name = read.name
@@ -23,7 +23,7 @@ class PolledBlock:
         self._max_age = max_age
         self.exception: int | None = None
         self._being_written: tuple[Block, ...] = ()
-        self._written: dict[Block, float] = {}  # until when each may have been changed since it was read
+        self._written: dict[Block, float] = {}  # until when a write may change each, after the latest read
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
         """A write to these blocks is UNDER_WAY, or may change them up to `until`, or was NOT_SENT."""
@@ -33,23 +33,23 @@ class PolledBlock:
             self._written |= {each: max(until, self._written.get(each, until)) for each in blocks}
 
     def is_doubtful(self, asked: Block) -> bool:
-        """Whether something was written there, and not read again since."""
+        """Whether a part of it was written, and not read again since."""
         return any(each.overlaps(asked) for each in (*self._being_written, *self._written))
 
     def was_read(self, taken_at: float) -> None:
-        """Its data was taken then; what may have been changed later is still in doubt."""
+        """Note data that was asked for at `taken_at`; parts that may have been written later stay in doubt."""
         self.taken_at, self.good_until = taken_at, good_until(taken_at, self._max_age, self._every)
         self._written = {each: until for each, until in self._written.items() if until > taken_at}
 
     def forget_refusal(self) -> None:
-        """Something was written: what the unit refused it may give now; what it gave before is no good."""
+        """Forget that the unit refused it, because after a write it may not; there is no data then."""
         if self.exception is not None:
             self.exception, self.taken_at, self.good_until = None, NEVER, NEVER
 
 
 @dataclass(frozen=True, slots=True)
 class BlockState:
-    """How a block stands: since when, by the program's clock, or NEVER; whether it is served."""
+    """The state of a block: when its data was asked for, or NEVER, and whether it is served."""
 
     name: str
     taken_at: float
@@ -59,9 +59,9 @@ class BlockState:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A block as a master would get it: its data, None when it gets none, since when and until when it is good.
+    """A block as a master would get it: data, when that was asked for, until when it is good.
 
-    `exception` is why there is none.
+    `data` is None when a master gets none, and `exception` the code that it gets instead, if the unit refuses it.
     """
 
     data: bytes | None
@@ -86,7 +86,7 @@ class MergedBlock(ModbusBlock):
         return slice(self._width * items.start, self._width * items.stop)
 
     def put(self, block: Block, data: bytes) -> None:
-        """Take over the data of a reading. Raises ValueError when it has not the size of the block."""
+        """Take the data of a reading. Raises ValueError when it does not have the size of the block."""
         self._view[self._span(block)] = data if self._width == 2 else pdu.unpack_bits(data, block.count)
 
     def get(self, block: Block) -> bytes:
@@ -95,11 +95,11 @@ class MergedBlock(ModbusBlock):
         return data if self._width == 2 else pdu.pack_bits(data)
 
     def taken_at(self, asked: Block) -> float:
-        """Return since when the oldest part of `asked` is as it is."""
+        """Return when the oldest part of `asked` was asked for."""
         return min(each.taken_at for each in self.polled if each.block.overlaps(asked))
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
-        """Return why `asked` cannot be served now, as an exception code or None; and until when it could."""
+        """Return why `asked` cannot be served now, as an exception code or None, and until when it is good."""
         touched = [each for each in self.polled if each.block.overlaps(asked)]
         for polled in touched:
             if polled.exception is not None:
@@ -117,10 +117,9 @@ class MergedBlock(ModbusBlock):
 
 
 class PolledStore:
-    """The blocks of one unit that are polled; a master gets any part of those that touch.
+    """The polled blocks of one unit; a master gets any part of blocks that touch. Guarded by the lock of its mirror.
 
-    A block of `alone` says something else than as a part of a longer read, and is not taken from one. Guarded
-    by the lock of its mirror.
+    A block of `alone` has other data when it is asked for alone, and so is not taken from a longer one.
     """
 
     def __init__(self, reads: Sequence[Read], max_age: float, alone: Sequence[Block] = ()):
@@ -131,11 +130,11 @@ class PolledStore:
 
     @property
     def tells_silence(self) -> bool:
-        """Whether the unit is read again and again, so that it is known when it answers again."""
+        """Whether the unit is polled, so that we see when it answers again."""
         return bool(self._polled)
 
     def take(self, block: Block, reading: Reading) -> bool:
-        """Take over what a read brought home, whole; return whether this block is polled at all."""
+        """Take a reading as a whole; return whether this block is polled."""
         polled, outcome = self._polled.get(block), reading.outcome
         if polled is None:
             return False
@@ -146,25 +145,25 @@ class PolledStore:
         return True
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
-        """A write changes these blocks; see `Invalidation`. What the unit refused before, it may give after."""
+        """Doubt these blocks, which a write changes, and forget refusals; see `Invalidation`."""
         for polled in self._polled.values():
             polled.doubt(blocks, until)
             if until not in (UNDER_WAY, NOT_SENT):
                 polled.forget_refusal()
 
     def find(self, asked: Block) -> MergedBlock | None:
-        """Return where a block is a part of what is polled."""
+        """Return what holds a block; None when it is not polled."""
         if asked in self._alone:
             return None
         return next((merged for merged in self.merged if merged.block.contains(asked)), None)
 
     def refuses_more_than(self, asked: Block) -> bool:
-        """Whether a block is a part of one that the unit refuses, perhaps because of what else that has."""
+        """Whether a block is part of a larger one that the unit refuses, perhaps because of another part."""
         return any(each.exception is not None and each.block.overlaps(asked) and not asked.contains(each.block)
                    for each in self._polled.values())
 
     def states(self, now: float) -> list[BlockState]:
-        """Return how each block stands at the time `now`, in the order of the reads."""
+        """Return the state of each block at the time `now`, in the order of the reads."""
         until = self.unit.good_until
         return [BlockState(each.name, each.taken_at, each.exception is None
                            and now <= min(until, each.good_until), each.exception)

@@ -14,20 +14,17 @@ PAUSE = 1.0  # s without a reading
 
 
 class Taker(Protocol):
-    """What takes over the readings of one unit: a mirror, or a derived unit."""
+    """Takes the readings of one unit: a mirror, or a derived unit."""
 
     def update(self, reading: Reading) -> None:
-        """Take over what came of a request."""
+        """Take a reading."""
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
-        """A write changes these blocks; see `Invalidation`."""
+        """Doubt these blocks, which a write changes; see `Invalidation`."""
 
 
 class Sync(Worker):
-    """Copies each reading, in the order they come, to those that want it.
-
-    `takers` maps (upstream name, unit) to all who want the readings of that unit.
-    """
+    """Hands each reading, in their order, to the `takers` of its upstream and unit."""
 
     def __init__(self, readings: Queue, takers: Mapping[tuple[str, int], Sequence[Taker]]):
         super().__init__("sync")
@@ -51,5 +48,5 @@ class Sync(Worker):
                 taker.update(news)
 
     def wake(self) -> None:  # any thread
-        with suppress(Full):  # then it is not in its pause
+        with suppress(Full):  # then the thread is not waiting
             self._readings.put_nowait(None)
