@@ -389,6 +389,23 @@ def test_what_a_make_cannot_say_is_refused(values, message):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("register, said, power", [
+    ("mask = 0x3FFF, exponent = { address = 0, type = 'u16', mask = 0xC000 }", (0x8000 | 12, 0), 1200),  # its own top bits
+    ("mask = 0x7FFF, sign = { address = 0, mask = 0x8000 }", (0x8000 | 345, 0), -345),
+    ("sign = { address = 1 }", (345, 1), -345), ("plus = [{ address = 1, type = 'u16', resolution = '100 W' }]", (34, 2), 234),
+    ("where = { address = 1, equals = 7 }", (34, 7), 34), ("where = { address = 1, equals = 7 }", (34, 8), None),
+])
+def test_an_input_is_what_other_bits_and_registers_make_of_it(clock, register, said, power):
+    meter = parse_profile(f"""block = [{{ address = 0, count = 2 }}]
+        register = [{{ name = "active_power_total", address = 0, type = "u16", resolution = "1 W", {register} }}]""", "meter")
+    made = Made(meter=meter)
+    made.takers["meters", 1].update(reading(1, meter.reads[0].block, clock.now, struct.pack(">HH", *said)))
+    if power is None:
+        assert made.words(0, 1) == (0x8000,) or made.ask(0, 1) == STALE
+    else:
+        assert made.words(0, 1) == (power & 0xFFFF,)
+
+
 def test_a_number_that_others_scale_is_as_old_as_the_oldest_of_them(clock):
     meter = parse_profile("""
         block = [{ name = "a", address = 0, count = 1 }, { name = "b", address = 10, count = 1, every = 5 }]

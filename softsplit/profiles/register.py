@@ -105,6 +105,11 @@ class Register:
                 *(each.register for each in self.where))
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Which bits of which registers it is."""
+        return self.parts, self.mask, self.byte
+
+    @property
     def says_absent(self) -> bool:
         """Whether the register can say "not available"."""
         return bool(self.not_available) or self.type in FLOATS

@@ -91,7 +91,9 @@ def _notes(register: Register) -> Iterator[str]:
 
 
 def _place(register: Register) -> str:
-    return " ".join(f"0x{part.address:04X}" for part in register.parts)
+    words = [f"0x{part.address:04X}" for part in register.parts]
+    words += [f"{register.byte} byte"] if register.byte else []
+    return " ".join((*words, f"mask 0x{register.mask:X}") if register.mask is not None else words)
 
 
 def findings(profile: Profile) -> list[str]:

@@ -38,8 +38,8 @@ class SimulatedUnit(FaultyUnit):
         self._profile = profile = profile.located(FIRST_MODEL)
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
-        self._named = {_place(each): each for each in profile.registers}
-        self._told = {_place(where.register): where.equals[0] for each in profile.registers for where in each.where}
+        self._named = {(each.type, each.place): each for each in profile.registers}
+        self._told = {(where.register.type, where.register.place): where.equals[0] for each in profile.registers for where in each.where}
         self._exponents = self._choose_exponents()
 
     def answer(self, pdu: bytes) -> bytes:  # server thread
@@ -97,7 +97,7 @@ class SimulatedUnit(FaultyUnit):
         value = self._value(register, shown, t)
         said = {each: self._said_by(each, register, value, shown, t) for each in register.factors}
         for each, its in said.items():
-            if _place(each) not in self._named:
+            if (each.type, each.place) not in self._named:
                 _lay(words, each, encode(each, its, into=_into(words, each), nearest=True))
         scale = scale_of(register, said)
         factor = scale.factor if scale else Decimal(1)
@@ -107,16 +107,16 @@ class SimulatedUnit(FaultyUnit):
 
     def _said_by(self, factor: Register, register: Register, value: Value | None, shown: Mapping, t: float) -> Value:
         """What another register says that has a say in this one."""
-        if named := self._named.get(_place(factor)):
+        if named := self._named.get((factor.type, factor.place)):
             return self._value(named, shown, t) or 0
-        if _place(factor) in self._told:
-            return self._told[_place(factor)]
+        if (factor.type, factor.place) in self._told:
+            return self._told[factor.type, factor.place]
         if register.sign and factor is register.sign.register:
             is_negative = isinstance(value, (int, float)) and value < 0
             return register.sign.negative if is_negative else int(register.sign.negative == 0)
         if factor in register.plus:
             return 0
-        return self._exponents[_place(factor)] if factor is register.exponent else 1
+        return self._exponents[factor.place] if factor is register.exponent else 1
 
     def _choose_exponents(self) -> dict[tuple, int]:
         """A power of ten for each register of one, with which all fit whom it serves."""
@@ -124,7 +124,7 @@ class SimulatedUnit(FaultyUnit):
         for register in self._profile.registers:
             if register.exponent:
                 exponent = EXPONENTS.get(values.parse_resolution(register.resolution)[1], 0)
-                place = _place(register.exponent)
+                place = register.exponent.place
                 found[place] = max(exponent, found.get(place, exponent))
         return found
 
@@ -132,8 +132,8 @@ class SimulatedUnit(FaultyUnit):
         """What a register says: what the house shows under its name, else something usual."""
         if register.name in shown:
             return shown[register.name]
-        if _place(register) in self._told:
-            return self._told[_place(register)]
+        if (register.type, register.place) in self._told:
+            return self._told[register.type, register.place]
         for identify in self._profile.identify:
             if isinstance(identify, Identify) and identify.register.parts == register.parts and identify.equals:
                 return identify.equals[0]
@@ -177,11 +177,6 @@ def chain_of(model: int, relative: Profile) -> dict[int, bytes]:
     said = {40002: 1, 40003: FIRST_MODEL - 40004, FIRST_MODEL: model, FIRST_MODEL + 1: length,
             FIRST_MODEL + 2 + length: LAST, FIRST_MODEL + 3 + length: 0}
     return {40000: MARK[:2], 40001: MARK[2:]} | {address: each.to_bytes(2, "big") for address, each in said.items()}
-
-
-def _place(register: Register) -> tuple:
-    """Which bits of which registers it is."""
-    return register.type, register.parts, register.mask, register.byte
 
 
 def _into(words: Mapping[int, bytes], register: Register) -> bytes:

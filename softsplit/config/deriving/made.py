@@ -161,7 +161,7 @@ def with_factor(made: Made, others: Iterable[Made]) -> Made:
 
 def _ratio(ratio: Register, others: Iterable[Made]) -> Value | None:
     """The constant value of a ratio. Raises ConfigError if it has none."""
-    own = next((each for each in others if each.register.parts == ratio.parts), None)
+    own = next((each for each in others if each.register.place == ratio.place), None)
     if own is None or own.fixed is None:
         raise ConfigError(f"is multiplied by what {ratio.block} says, which has to be a number here; write values."
                           f'{own.register.name if own else "..."} = "1"')

@@ -48,7 +48,8 @@ class Contents:
     @classmethod
     def of(cls, block: Block, every: float, inputs: list[Input], made_from: Mapping[Input, list[Field]],
            copies: Collection[Input]) -> "Contents":
-        plain = [name for name in inputs if name not in copies and name.register.needs == (name.register.block,)]
+        plain = [name for name in inputs if name not in copies and name.register.needs == (name.register.block,)
+                 and not name.register.factors]
         places = ((name, block.span(name.register.block)) for name in plain)
         return cls(every, [(name, slice(2 * place.start, 2 * place.stop)) for name, place in places],
                    [name for name in inputs if name not in copies and name not in plain],
