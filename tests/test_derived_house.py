@@ -48,7 +48,8 @@ def house(faults: Faults | None = None, max_age: float = 1.0, **more):
         charger = Derived("eastron-sdm630", (meters, 100), MINUS, name="charger", **more)
         tcp = Downstream("tcp://127.0.0.1:0", units={1: charger, 100: (meters, 100), 2: (meters, 2)}, max_age=max_age, name="tcp")
         rtu = Downstream(f"rtu://{cable.left}", units={1: charger}, mode="8N1", max_age=max_age, name="rtu")
-        with splitting(Topology([tcp, rtu], diagnostics=9)) as splitter, TcpMaster(splitter.servers[0].url.port) as master, \
+        patient = Downstream("tcp://127.0.0.1:0", units={1: charger}, max_age=60, name="patient")
+        with splitting(Topology([tcp, rtu, patient], diagnostics=9)) as splitter, TcpMaster(splitter.servers[0].url.port) as master, \
                 RtuMaster(cable.right) as serial:
             yield splitter, gateway, master, serial
 
@@ -76,6 +77,9 @@ def test_a_silent_input_makes_the_register_stale_and_is_named():
         until(lambda: tcp.ask(1, POWER) == STALE and rtu.ask(1, POWER) == STALE)
         assert len(tcp.ask(1, read_request(0, 2, 4))) == 6, "what is made from the other one alone"
         status = until(lambda: (now := splitter.status()).health.troubles and now)
+        patient = until(lambda: (now := splitter.status()).downstreams["patient"].units["1"].stale and now)
+        assert patient.downstreams["patient"].units["1"].late == ("meters/2",), "it is too far from the other, and not yet too old"
+        assert len(patient.health.troubles) == 1 and "patient unit 1" in patient.health.found[0].affects, "one cause, said once"
         assert "meters: unit 2 does not answer" in status.health.troubles[0] and "; stale: " in status.health.troubles[0]
         assert "tcp unit 1" in status.health.troubles[0] and "rtu unit 1" in status.health.troubles[0]
         inputs = {(each.origin, each.is_fresh) for each in status.downstreams["tcp"].units["1"].inputs}

@@ -12,6 +12,7 @@ from softsplit.daemon.health import (
 )
 from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.daemon.troubles.upstreams import describe_load
+from softsplit.downstream.report import InputStatus
 from softsplit.upstream.clients.heard import Skipped
 from softsplit.upstream.words import OVERLOADED
 from tests.support.statuses import block, downstream, errors, served, unit, upstream
@@ -101,6 +102,22 @@ def test_a_start_is_no_trouble_until_every_unit_had_its_time(house, code, starti
 def test_what_has_failed_is_a_trouble_during_the_start_too(told):
     health = judge(*houses(told, STALE), uptime=1.0)
     assert health.troubles and not health.starting and not health.is_starting("meters/1")
+
+
+@pytest.mark.parametrize("told, trouble", [
+    ({"units": {"1": MUTE, "2": unit()}}, "meters: unit 1 does not answer, for 1 min"),
+    ({"state": "unreachable", "error": "cannot reach it", "units": {"1": MUTE, "2": unit()}}, "meters: cannot reach it, for 0 s"),
+    ({"units": {"1": unit(block(age=9.0, last_error="unit 1 does not answer", last_error_age=1.0)), "2": unit()}},
+     "meters: unit 1 does not answer"),
+    ({"is_overloaded": True, "units": {"1": unit(), "2": unit()}}, f"meters: {OVERLOADED}"),
+    ({"units": {"1": unit(), "2": unit()}}, "derived/rest: p: its inputs were read 2.0 s apart, meters/1.p first"),
+])
+def test_where_inputs_are_too_far_apart_what_keeps_the_older_one_is_told_alone(told, trouble):
+    inputs = tuple(InputStatus(origin=f"meters/{number}", block="powers", age=1.0, is_fresh=True) for number in (1, 2))
+    rest = served(origin="derived/rest", inputs=inputs, why="p: its inputs were read 2.0 s apart, meters/1.p first", late=("meters/1",),
+                  blocks=1, **STALE)
+    health = judge({"meters": upstream(**told)}, {"charger": downstream({"1": rest})})
+    assert health.troubles == (f"{trouble}; stale: charger unit 1",)
 
 
 @pytest.mark.parametrize("told, notes", [

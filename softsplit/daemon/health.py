@@ -4,7 +4,7 @@ Every sentence about health is made here and in `troubles`; each says the cause 
 troubles of their own: the sentence about their cause names them at its end.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -114,7 +114,7 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
         for number, unit in downstream.units.items():
             if not unit.stale:
                 continue
-            for origin, blocks in unit.waits_for.items():
+            for origin, blocks in _waits_for(unit, upstreams, causes).items():
                 cause = causes.get(origin, causes.get(origin.rpartition("/")[0]))
                 if cause is None:
                     cause = causes[origin] = len(found)
@@ -125,6 +125,21 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
         found = [replace(each, severity=STARTING) if is_to_come(each.about, upstreams) else each for each in found]
     return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()
             if each.other_master and each.is_reachable] + found
+
+
+def _waits_for(unit: ServedStatus, upstreams: Upstreams, known: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return the blocks for want of which something of a unit is stale, by unit.
+
+    Where inputs of a derived unit are only too far apart, that is because of the older ones if something is wrong
+    there: a trouble is `known`, or a read has failed.
+    """
+    late = {}
+    for origin in unit.late if list(unit.waits_for) == [unit.origin] else ():
+        blocks = tuple(each.block for each in unit.inputs if each.origin == origin)
+        is_known = origin in known or origin.rpartition("/")[0] in known
+        if is_known or upstream_troubles.is_read_in_vain(origin, blocks, upstreams):
+            late[origin] = blocks
+    return late or unit.waits_for
 
 
 def figures(downstreams: Downstreams) -> str:

@@ -74,6 +74,7 @@ class ServedStatus:
 
     `also` are ids besides under which it answers. Of a derived unit `inputs` are what it is made from, `why` says why
     something is stale though these are fresh, and `stated` are registers that say a number which the user wrote.
+    `late` are the units whose inputs are too old for the others, where that is why.
     """
 
     origin: str
@@ -86,6 +87,7 @@ class ServedStatus:
     inputs: tuple[InputStatus, ...] = ()
     why: str = ""
     stated: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
     @property
     def waits_for(self) -> dict[str, tuple[str, ...]]:

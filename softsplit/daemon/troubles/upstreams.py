@@ -3,7 +3,7 @@
 What a unit or a gateway does wrong is said in the words of the error upstream, which the log has, too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from softsplit.daemon.troubles.trouble import Trouble, note, of_certificate
@@ -68,7 +68,7 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
     if unit.why and not upstream:
         return Trouble(cause=f"{unit.origin}: {unit.why}", about=unit.origin)
     blocks = upstream.units[number].blocks if upstream else ()
-    failed = [block for block in blocks if block.name in unit.stale and block.is_failing]
+    failed = _failing(blocks, unit.stale)
     is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
     why = _latest_error(failed)
     strains = _strains(upstream) if upstream else ()
@@ -77,6 +77,17 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
     why = why or f"unit {number} is not read {'yet' if is_unread else 'in time'}"
     which = f" ({show_some(unit.stale)})" if len(unit.stale) < unit.blocks else ""
     return Trouble(cause=f"{name}: {why}{which}", about=unit.origin)
+
+
+def is_read_in_vain(origin: str, names: Collection[str], upstreams: Mapping[str, UpstreamStatus]) -> bool:
+    """Whether reads of these blocks of a unit fail, or cannot be in time."""
+    name, _, number = origin.rpartition("/")
+    upstream = upstreams.get(name)
+    return bool(upstream and (_failing(upstream.units[number].blocks, names) or _strains(upstream)))
+
+
+def _failing(blocks: Iterable[BlockStatus], names: Collection[str]) -> list[BlockStatus]:
+    return [block for block in blocks if block.name in names and block.is_failing]
 
 
 def _latest_error(blocks: Iterable[BlockStatus]) -> str:

@@ -152,7 +152,8 @@ class Deriver:
         apart = _apart(latest, is_strict=self._derived.max_skew is not None)
         if apart and apart > self._derived.skew(made, max(each.every for each in latest)):
             oldest = next(name for name, each in zip(made.inputs, latest) if each.taken_at == taken_at)
-            return Computed(None, taken_at, f"its inputs were read {apart:.1f} s apart, {oldest} first")
+            return Computed(None, taken_at, f"its inputs were read {apart:.1f} s apart, {oldest} first",
+                            f"{oldest.upstream}/{oldest.unit}")
         if made.copied:
             return Computed(copied(made, latest[0].words), taken_at, "its text does not fit")
         values = [each.value for each in latest]

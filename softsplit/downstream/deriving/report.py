@@ -23,4 +23,4 @@ def _unit(served: ServedDerived, mirror: DerivedMirror, now: float) -> ServedSta
     return ServedStatus(
         origin=served.derived.origin, is_heard=False, blocks=len(states), fresh=sum(state.is_fresh for state in states),
         refused=0, stale=tuple(state.name for state in states if not state.is_fresh), also=served.also,
-        inputs=inputs, why=mirror.why(), stated=tuple(made.register.name for made in served.derived.stated))
+        inputs=inputs, why=mirror.why(), late=mirror.late(), stated=tuple(made.register.name for made in served.derived.stated))

@@ -37,6 +37,11 @@ class DerivedMirror(Answering):
         with self._data_lock:
             return self.store.why()
 
+    def late(self) -> tuple[str, ...]:  # any thread
+        """The units whose inputs are too old for the others, though they are fresh."""
+        with self._data_lock:
+            return self.store.late()
+
     def why_of(self, made: Made) -> str:  # any thread
         """Say why a register cannot be served now."""
         with self._data_lock:

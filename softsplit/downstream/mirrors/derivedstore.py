@@ -30,6 +30,7 @@ class Computed:
     data: bytes | None
     taken_at: float
     why: str = ""
+    late: str = ""  # the unit, as "meters/2", whose input is too old for the others, if that is why
 
 
 NOTHING = Computed(None, NEVER, "nothing was read yet")
@@ -136,6 +137,10 @@ class DerivedStore:
         """Say why a register cannot be served although its inputs are fresh."""
         return next((f"{field.made.register.name}: {computed.why}" for field, computed in self._computed.items()
                      if computed.data is None and computed.taken_at != NEVER), "")
+
+    def late(self) -> tuple[str, ...]:
+        """The units whose inputs are too old for the others, though they are fresh."""
+        return tuple(sorted({computed.late for computed in self._computed.values() if computed.late}))
 
     def why_of(self, made: Made) -> str:
         """Say why a register cannot be served now."""
