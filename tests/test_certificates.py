@@ -152,7 +152,7 @@ def test_tls_init_makes_files_that_only_we_can_read_and_show_explains_them(tmp_p
     shown = softsplit("show", directory / "evcc.crt").stdout
     assert "subject  CN=evcc\nrole     viewer\nissuer   CN=softsplit authority\n" in shown and shown.count("subject") == 2
     assert "names    192.168.1.10, box" in softsplit("show", directory / "server.crt").stdout
-    for arguments, said in ((("init", directory, "--master", "evcc"), "evcc.crt is there already"),
+    for arguments, said in ((("init", directory, "--master", "evcc"), "evcc.crt already exists"),
                             (("init", directory, "--master", "a b"), "cannot be the name of a master"),
                             (("init", directory, "--host", "x y", "--master", "n"), "no name or address"),
                             (("show", directory / "evcc.key"), "holds no certificate in PEM form"),

@@ -9,6 +9,15 @@ Host = str | IPv4Address | IPv6Address
 LOOPBACK: frozenset[Host] = frozenset((ip_address("127.0.0.1"), ip_address("::1")))
 
 
+def is_address(text: str) -> bool:
+    """Whether this is an IP address, not a name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def addresses(host: str) -> frozenset[Host]:
     """Return the addresses of a host as far as known without a look-up, otherwise its name."""
     name = host.lower().rstrip(".")

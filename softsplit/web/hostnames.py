@@ -6,7 +6,8 @@ read ours. So a request has to name an address, this machine by its own name, or
 
 import socket
 from collections.abc import Iterable
-from ipaddress import ip_address
+
+from softsplit.config.hosts import is_address
 
 LOCAL = ("localhost", "localhost.localdomain", "ip6-localhost")
 DOMAINS = ("local", "lan", "home", "home.arpa", "fritz.box", "internal", "localdomain")  # not on the internet
@@ -30,12 +31,4 @@ class HostNames:
             name, _, port = name.partition(":")
         if port and not (port.isascii() and port.isdecimal()):
             return False
-        return name.rstrip(".") in self._ours or _is_address(name)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+        return name.rstrip(".") in self._ours or is_address(name)

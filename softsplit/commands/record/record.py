@@ -9,12 +9,7 @@ from softsplit.commands.record.recorder import Recorder
 from softsplit.commands.record.recording import RECORDING, show_answer, show_head
 from softsplit.commands.shared.interrupt import Stop
 from softsplit.commands.shared.output import say
-from softsplit.commands.shared.outputfile import (
-    OLDER_FILES,
-    STDOUT,
-    OutputFile,
-    require_absent,
-)
+from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, OutputFile, require_absent
 from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
 from softsplit.config.upstream import Unit, Upstream
@@ -27,7 +22,7 @@ from softsplit.protocol.outcome import Outcome
 
 SMALLEST = 10_000  # bytes of a recording
 REDRAW = 1.0  # s
-CLEAR = "\r\x1b[K"  # the line of a terminal
+CLEAR = "\r\x1b[K"  # clears the line of a terminal
 KINDS = ("answer", "exception", "silence")
 
 
@@ -35,7 +30,7 @@ def upstream_of(url: Url, units: Sequence[str], profile: str | None, every: floa
                 line: Line) -> Upstream:
     """Return the bus at a url, with units like "100=abb-b24", or "100" with `profile`.
 
-    `every` is in seconds and replaces all periods of the profiles. Raises ConfigError.
+    `every`, in seconds, replaces all periods of the profiles. Raises ConfigError.
     """
     found = [_unit(*text.partition("=")[::2], profile, every) for text in units]
     return Upstream(url, found, timeout, baudrate=line.baudrate, mode=line.mode,
@@ -54,7 +49,7 @@ def _unit(unit: str, own: str, profile: str | None, every: float | None) -> Unit
 
 
 class Progress:
-    """What has been recorded so far."""
+    """Counts what was recorded, and shows it on a terminal."""
 
     def __init__(self):
         self._begun_at = clock.now()
@@ -71,7 +66,7 @@ class Progress:
         return f"{counts} in {show_duration(clock.now() - self._begun_at)}, {show_size(self._size)}"
 
     def draw(self) -> None:
-        """Show it on a terminal, in one line, once in a while."""
+        """Show the counts in one line of a terminal, every REDRAW seconds."""
         now = clock.now()
         if now - self._drawn_at >= REDRAW and sys.stderr.isatty():
             say(f"{CLEAR}{self}", nl=False, err=True)
@@ -84,9 +79,9 @@ class Progress:
 
 def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: Callable[[str], None],
                force: bool = False) -> None:
-    """Record into a file, and three older ones, of together so many bytes, until the time is up or Ctrl-C.
+    """Record into a file and three older ones, of together `size` bytes, for `seconds` or until Ctrl-C.
 
-    Raises ConfigError or SoftsplitError.
+    Raises SoftsplitError.
     """
     if size < SMALLEST:
         raise ConfigError(f"{size} bytes are too few; {show_size(SMALLEST)} is the least", "--size")
@@ -95,14 +90,14 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
     recorder, progress, file = Recorder(upstream, tell, force), Progress(), None
     try:
         with Stop() as stop:
-            for answer in stop.until(recorder.answers(seconds)):  # the file is begun when somebody is there
+            for answer in stop.until(recorder.answers(seconds)):  # create the file after the first outcome
                 file = file or OutputFile(path, size // (1 + OLDER_FILES), show_head(upstream).encode())
                 line = show_answer(answer).encode()
                 file.write(line)
                 progress.count(answer, len(line))
                 progress.draw()
     except BrokenPipeError:
-        pass  # who read it has seen enough
+        pass  # the reader of the pipe has ended
     finally:
         recorder.close()
         progress.clear()
@@ -112,7 +107,7 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
 
 
 def _require_room(path: str) -> None:
-    """Raise SoftsplitError when an earlier recording would be lost, or nobody could play this one."""
+    """Raise SoftsplitError if an earlier recording would be lost, or `simulate` would not accept the name."""
     if not path.endswith(RECORDING):
         raise ConfigError(f'"{path}" is not a name for a recording; call it FILE{RECORDING}', "-o")
     require_absent(path)

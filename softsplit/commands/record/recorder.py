@@ -19,20 +19,21 @@ from softsplit.upstream.clients.choice import client_for, client_of
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.locator import locate
 
-STOOD_STILL = 10.0  # s; no step takes that long by itself
+STOOD_STILL = 10.0  # s; no step takes that long unless the process was suspended
 ALONE_EVERY = 10.0  # s
-SIGN_EVERY = 600.0  # s; what tells where a SunSpec model begins hardly changes
+SIGN_EVERY = 600.0  # s; the blocks by which a SunSpec model is found hardly change
 
 
 def _reads_of(profile: Profile, reads: Iterable[Read]) -> tuple[Read, ...]:
-    """What is polled, and the blocks which no longer read can stand for."""
+    """The polled reads, and reads of the blocks that differ when read alone."""
     return (*reads, *(Read(block, f"alone {block}", ALONE_EVERY) for block in profile.alone))
 
 
 class Recorder:
-    """Reads all that is polled of the units of a bus, whenever it is due, and what they say of a block alone.
+    """Reads the polled blocks of a bus when they are due, and the blocks that differ when read alone.
 
-    `tell` is told why somebody else is asked in their place, and what else is strange. Raises SoftsplitError.
+    It prints with `tell` if it asks a running splitter instead, or hears another master. Raises
+    SoftsplitError.
     """
 
     def __init__(self, upstream: Upstream, tell: Callable[[str], None], force: bool = False):
@@ -48,13 +49,11 @@ class Recorder:
         self._begun_at = clock.now()
         gap = max(client.request_gap for client in self._clients.values())
         self._plan = Plan(self._reads, upstream.timeout, self._begun_at, gap, self._free_at)
-        self._has_reached = False  # anybody
-        self._is_told = False  # that there is another master
+        self._has_reached = False  # any unit
+        self._is_told = False  # about another master
 
     def _located(self, unit: Unit, timeout: float) -> tuple[Read, ...]:
-        """The reads of a unit whose place has to be found, and those which find it, for who plays it back; none
-        where it cannot be.
-        """
+        """The reads of a unit and those that found its SunSpec model, for the playback; none if it is not found."""
         client, served_as = self._ways[unit.unit]
         asked: list[Block] = []
 
@@ -68,7 +67,7 @@ class Recorder:
         return (*(Read(block, f"sign {block}", SIGN_EVERY) for block in signs), *polled) if polled else ()
 
     def _way_to(self, unit: int, upstream: Upstream) -> tuple[Client, int]:
-        """Return whom to ask for a unit, and under which id; a running splitter, if that owns the wire."""
+        """Return the client and the id by which to ask a unit, or a running splitter that owns the wire."""
         url, served_as, why = find_route(upstream.url, unit, self._force)
         if why:
             self._tell(why)
@@ -82,9 +81,9 @@ class Recorder:
         return client.free_at(served_as, question)
 
     def answers(self, seconds: float = inf) -> Iterator[Outcome]:
-        """Give what comes of each read, for so many seconds; it was sent so long after the beginning.
+        """Yield the outcome of each read for `seconds`; times count from the start of the recording.
 
-        Raises Unreachable when nobody is there.
+        Raises Unreachable if the first connection fails.
         """
         moved_at, latest = self._begun_at, 0.0
         while (now := clock.now()) - self._begun_at < seconds:
@@ -99,7 +98,7 @@ class Recorder:
                 time.sleep(min(self._plan.pause(now) or 1.0, 1.0, self._begun_at + seconds - now))
 
     def _gap(self, since: float) -> Iterator[Outcome]:
-        """The process stood still, suspended perhaps: nobody knows what the units said meanwhile."""
+        """Yield a silence for every read: the process was suspended, so later answers are unknown."""
         for unit, reads in self._reads.items():
             for read in reads:
                 error = NoAnswer("nobody recorded")
@@ -116,14 +115,14 @@ class Recorder:
         if isinstance(outcome.error, Unreachable) and not self._has_reached:
             raise outcome.error
         self._has_reached = True
-        # It may have taken a while to connect, or nothing may have been sent.
+        # Connecting may have taken a while, or nothing was sent.
         outcome = replace(outcome, unit=unit, asked_at=max(tried_at, outcome.asked_at))
         self._plan.take(read, outcome, clock.now())
         self._listen(client)
         return replace(outcome, asked_at=outcome.asked_at - self._begun_at)
 
     def _listen(self, client: Client) -> None:
-        """Take note of what else was heard, as a poller does."""
+        """Note late answers and other masters, as a poller does."""
         late = client.take_late()
         for unit, (asked, served_as) in self._ways.items():
             if asked is client and served_as in late:

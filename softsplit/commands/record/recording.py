@@ -7,7 +7,7 @@
     {"time": 1.035, "unit": 100, ..., "exception": 2}
     {"time": 2.036, "unit": 100, ..., "silence": "unit 100 does not answer"}
 
-Times are in seconds since the beginning. Registers that take two addresses each have "step": 2 besides.
+Times are in seconds since the start. Registers that take two addresses each also have "step": 2.
 """
 
 import json
@@ -30,16 +30,16 @@ from softsplit.protocol.outcome import Outcome, refusal
 from softsplit.protocol.pdu import pack_bits, read_question, unpack_bits
 from softsplit.version import VERSION
 
-RECORDING = ".jsonl"  # how the name of one ends
+RECORDING = ".jsonl"  # file name suffix
 FORMAT = 1
 LONGEST_LINE = 100_000  # characters
-CODES = range(1, 256)  # of exceptions
+CODES = range(1, 256)  # exception codes
 CONTENTS = ("words", "bits", "exception", "silence")
 
 
 @dataclass(frozen=True)
 class House:
-    """A whole recording: what came of each read, by time, and how many lines of it were damaged."""
+    """A whole recording: the outcomes of all reads, by time, and the number of damaged lines."""
 
     path: str
     answers: list[Outcome]
@@ -51,7 +51,7 @@ class House:
 
 
 def show_head(upstream: Upstream) -> str:
-    """Return the line in which each file begins."""
+    """Return the first line of each file."""
     begun = datetime.now(UTC).isoformat()
     profiles = {str(unit.unit): unit.profile.name for unit in upstream.units}
     return _line({"softsplit": VERSION, "format": FORMAT, "begun": begun,
@@ -59,7 +59,7 @@ def show_head(upstream: Upstream) -> str:
 
 
 def show_answer(answer: Outcome) -> str:
-    """Return the line that keeps what came of a read."""
+    """Return the line for the outcome of a read."""
     block = answer.read
     kept = {"time": round(answer.asked_at, 3),
             "unit": str(answer.unit) if isinstance(answer.unit, LongUnit) else answer.unit,
@@ -80,7 +80,7 @@ def _line(content: dict) -> str:
 
 
 def parse_answer(line: str) -> Outcome:
-    """Return what came of a read, as a line keeps it. Raises ValueError when it is damaged."""
+    """Parse a line into the outcome of a read. Raises ValueError if it is damaged."""
     try:
         kept = json.loads(line)
         count, step = (checks.require_type(each, int) for each in (kept["count"], kept.get("step", 1)))
@@ -112,9 +112,9 @@ def _outcome(unit: int, block: Block, time: float, kind: str, content) -> Outcom
 
 
 def read_house(path: str) -> House:
-    """Return what a recording keeps, its older parts FILE.1 to FILE.3 included; damaged lines are skipped.
+    """Read a recording with its older parts FILE.1 to FILE.3; skip damaged lines.
 
-    Raises SoftsplitError when it cannot be read, or keeps nothing.
+    Raises SoftsplitError if it cannot be read, or has no answers.
     """
     answers, damaged = [], 0
     for line in chain.from_iterable(map(_lines, _parts(path))):
@@ -128,7 +128,7 @@ def read_house(path: str) -> House:
 
 
 def _parts(path: str) -> list[str]:
-    """Return the files of a recording, the oldest first; those of another one begin in another head."""
+    """Return the files of a recording, the oldest first; files of other recordings have another head."""
     head = _head(path)
     if head.get("format", FORMAT) != FORMAT:
         raise SoftsplitError(f"{path} was written by softsplit {head['softsplit']}, which has to play it")
@@ -141,7 +141,7 @@ def _head(path: str) -> dict:
 
 
 def _parse_head(line: str) -> dict:
-    """Return a head; nothing when it is none."""
+    """Parse a head; return {} if it is none."""
     try:
         head = json.loads(line)
     except (ValueError, RecursionError):
@@ -150,7 +150,7 @@ def _parse_head(line: str) -> dict:
 
 
 def _lines(path: str) -> Iterator[str]:
-    """Give each line; one that is too long is empty."""
+    """Yield each line, "" for one that is too long."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             for line in bounded_lines(file, LONGEST_LINE):

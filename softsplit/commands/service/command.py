@@ -6,16 +6,8 @@ import click
 
 from softsplit.commands.shared.options import config_option
 from softsplit.commands.shared.output import say
-from softsplit.install.service import (
-    KINDS,
-    Order,
-    explain,
-    finish,
-    put_in_place,
-    take_back,
-)
+from softsplit.install.service import KINDS, Order, explain, finish, put_in_place, take_back
 from softsplit.printable import printable
-
 
 DOCS = "docs"
 
@@ -27,17 +19,23 @@ DOCS = "docs"
 @click.option("--uninstall", is_flag=True, help="Stop the service and remove the file; needs root.")
 @click.option("--force", is_flag=True, help="Continue even if the file was edited or cannot work.")
 @click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-              help="Install into the system image at DIR; nothing is started.")
+              help="Install into the system image at DIR, and start nothing.")
 @click.option("--template", is_flag=True, help="systemd: one process for each /etc/softsplit/NAME.toml.")
 @click.option("--user", help="cron: user who runs the process; default root.")
 def service(kind, path, install, uninstall, force, root, template, user):
     """Print or install the systemd unit, cron entry, udev rules or manual page.
 
     \b
-    systemd  unit with its own user and port 502 without root; restarts a process that ends or hangs
+    systemd  unit with its own user and port 502 without root; restarts a
+             process that ends or hangs
     cron     entry that starts a process within a minute if no healthy one runs
-    udev     rules that give USB adapters lasting names, /dev/softsplit-NAME, and FTDI ones a short latency
+    udev     rules that give USB adapters lasting names, /dev/softsplit-NAME,
+             and FTDI adapters a short latency
     docs     manual page, and completions for bash, zsh and fish
+
+    \b
+    Examples: softsplit service systemd -c /etc/softsplit.toml
+              sudo softsplit service systemd --install
     """
     if install and uninstall:
         raise click.UsageError("--install and --uninstall are opposites; give one of them")

@@ -1,4 +1,4 @@
-"""The manual page and the completions of the shells, made from the commands themselves."""
+"""Make the manual page and the completions for shells from the commands themselves."""
 
 import inspect
 import os
@@ -19,26 +19,26 @@ COMPLETIONS = {"bash": Path("/usr/share/bash-completion/completions/softsplit"),
                "zsh": Path("/usr/share/zsh/vendor-completions/_softsplit"),
                "fish": Path("/usr/share/fish/vendor_completions.d/softsplit.fish")}
 FILES = """/etc/softsplit.toml
-    The configuration of a service; else -c FILE, $SOFTSPLIT_CONFIG, or softsplit.toml in the working directory.
+    The configuration, unless -c FILE, $SOFTSPLIT_CONFIG, or softsplit.toml in the working directory is used.
 /run/softsplit
-    State of running processes: status.json, the socket by which other commands find them."""
+    The state of running processes: status.json, and the socket by which commands find them."""
 
 
 def manual(main: click.Group) -> str:
-    """The manual page of all commands in roff, man(7)."""
+    """Return the manual page of all commands in roff, man(7)."""
     context = click.Context(main, info_name=NAME)
     parts = [f'.TH SOFTSPLIT 1 "{time.strftime("%Y-%m-%d")}" "softsplit {VERSION}" "User Commands"',
              ".SH NAME", f"{NAME} \\- one Modbus bus, many masters",
              ".SH SYNOPSIS", f".B {NAME}", "[OPTIONS] COMMAND [ARGUMENTS]",
              ".SH DESCRIPTION", *_prose(main.help or ""), ".SH COMMANDS"]
     for path, command, inner in _commands(main, context, ()):
-        parts += [f".SS {_plain(' '.join((NAME, *path, *_pieces(command, inner))))}", *_prose(command.help or ""),
-                  *_options(command, inner)]
+        usage = " ".join((NAME, *path, *command.collect_usage_pieces(inner)))
+        parts += [f".SS {_plain(usage)}", *_prose(command.help or ""), *_options(command, inner)]
     return "\n".join((*parts, ".SH FILES", *_preformatted(FILES), ""))
 
 
 def completion(main: click.Group, shell: str) -> str:
-    """What a shell reads to complete commands and options."""
+    """Return the script with which a shell completes commands and options."""
     kind = get_completion_class(shell)
     if kind is None:
         raise SoftsplitError(f"click knows no completion for {shell}")
@@ -46,7 +46,7 @@ def completion(main: click.Group, shell: str) -> str:
 
 
 def install(main: click.Group, root: Path) -> list[str]:
-    """Write the manual page, and the completion of every shell that is there; return what was done."""
+    """Write the manual page, and the completion for every installed shell; return what was done."""
     wanted = {MANUAL: manual(main)} | {path: completion(main, shell) for shell, path in COMPLETIONS.items()
                                    if _below(root, path).parent.is_dir()}
     return [f"{'written' if files.put(_below(root, path), text, force=True) else 'unchanged'}: {_below(root, path)}"
@@ -62,7 +62,7 @@ def uninstall(root: Path) -> list[str]:
 
 
 def require_root(root: Path) -> None:
-    """Raise SoftsplitError when the files of this machine cannot be changed."""
+    """Raise SoftsplitError if the files of this machine cannot be changed."""
     if root == Path("/") and os.geteuid() != 0:
         raise SoftsplitError("this needs root; put sudo before it")
 
@@ -72,7 +72,7 @@ def _below(root: Path, path: Path) -> Path:
 
 
 def _commands(group: click.Group, context: click.Context, path: tuple[str, ...]):
-    """Every command with its words and its context, those of groups after them."""
+    """Yield every command with its words and its context, also those in groups."""
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if command is None or command.hidden:
@@ -84,10 +84,6 @@ def _commands(group: click.Group, context: click.Context, path: tuple[str, ...])
             yield (*path, name), command, inner
 
 
-def _pieces(command: click.Command, context: click.Context) -> list[str]:
-    return command.collect_usage_pieces(context)
-
-
 def _options(command: click.Command, context: click.Context) -> list[str]:
     lines = []
     for each in command.get_params(context):
@@ -97,7 +93,7 @@ def _options(command: click.Command, context: click.Context) -> list[str]:
 
 
 def _prose(text: str) -> list[str]:
-    """Paragraphs; those that click leaves as they are are set as they are."""
+    """Set paragraphs; keep the lines of those that click does not wrap."""
     lines = []
     for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)):
         if paragraph.startswith("\b\n"):
@@ -112,6 +108,6 @@ def _preformatted(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """A text in which roff sees no commands of its own."""
+    """Escape a text so that roff finds no commands in it."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{text}" if text[:1] in (".", "'") else text

@@ -1,6 +1,6 @@
 """A simulated battery management system: its values as a pure function of time.
 
-It charges and discharges in a cycle of some minutes; each unit id is another battery.
+It charges and discharges in a cycle of five minutes; each unit id is a different battery.
 """
 
 from datetime import UTC, datetime
@@ -9,14 +9,14 @@ from math import cos, pi, sin
 MONOBLOCKS = 38
 RHYTHM = 300.0  # s from one full charge to the next
 STANDBY, CHARGE, DISCHARGE = range(3)
-REST = 2.0  # A, a current that is none
+REST = 2.0  # A, below which it is on standby
 
 
 def shown_by_battery(unit: int, t: float) -> dict[str, float]:
-    """What it shows at wall time `t`, by register name, in its unit of measure; states are counts."""
+    """Return its values at wall time `t` by register name, in units of measure; states are counts."""
     phase = 2 * pi * t / RHYTHM + unit
     charge = 55 + 40 * sin(phase)  # %
-    current = 60 * cos(phase)  # A; what charges is positive
+    current = 60 * cos(phase)  # A; positive while charging
     blocks = {number: _voltage(number, charge, unit) for number in range(1, MONOBLOCKS + 1)}
     shown = {f"monoblock_voltage_{number}": voltage for number, voltage in blocks.items()}
     shown |= {f"monoblock_temperature_{number}": 28 + 4 * sin(number + t / 97) for number in blocks}
@@ -35,5 +35,5 @@ def shown_by_battery(unit: int, t: float) -> dict[str, float]:
 
 
 def _voltage(number: int, charge: float, unit: int) -> float:
-    """What one block of the battery has, in V; each is a little different."""
+    """The voltage of one block of the battery; each is a little different."""
     return 12.4 + 0.9 * charge / 100 + 0.03 * sin(7 * number + unit)

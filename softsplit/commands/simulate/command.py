@@ -14,23 +14,27 @@ from softsplit.config.url import parse_url
 HELP = """Simulate devices from a profile or recording, at URL.
 
 PROFILE is a shipped profile ("softsplit profile list") or a path that ends in .toml. URL is tcp://ADDRESS[:502],
-udp://ADDRESS[:502], rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line, which creates a pseudo-terminal for
-rtu:///tmp/line. A pseudo-terminal that is opened at another speed than --baudrate receives garbage.
+udp://ADDRESS[:502], rtuovertcp://ADDRESS:PORT, rtu:///dev/ttyUSB0, or pty:///tmp/line, which creates a
+pseudo-terminal for rtu:///tmp/line. A master that opens it at another speed than --baudrate reads garbage.
 
-RECORDING is a FILE.jsonl of "softsplit record", with its older parts beside it. It is played in a loop:
-after the end it starts again, and counters fall back. Addresses that were not recorded get exception 0x02.
+RECORDING is a FILE.jsonl of "softsplit record", with its older parts beside it. It plays in a loop: after the
+end it starts again, and counters fall back. Addresses that were not recorded get exception 0x02.
 
 \b
-A fault is KIND[:ARG][,unit=UNIT][,every=N][,from=S][,to=S]; times are in seconds after the start. KIND is
+A fault is KIND[:ARG][,unit=UNIT][,every=N][,from=S][,to=S]; times are in
+seconds after the start. KIND is
   exception:CODE  the unit answers with this exception
-  late:SECONDS    the unit answers late; other requests wait meanwhile, as on a line
+  late:SECONDS    the unit answers late; other requests wait, as on a line
   silent          the unit does not answer
-  damaged         the answer has a wrong CRC, or over Modbus TCP a wrong function code
+  damaged         the answer has a wrong CRC, or over Modbus TCP a wrong
+                  function code
   foreign         the answer comes from another unit
 
 \b
-Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
-          softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 2 --fault damaged,every=5,from=20,to=60
+Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100
+          softsplit simulate abb-b23 pty:///tmp/line --unit 2 --baudrate 9600
+          softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 2
+              --fault damaged,every=5,from=20,to=60
           softsplit simulate house.jsonl tcp://127.0.0.1:8899 --speed 10"""
 
 
@@ -38,7 +42,7 @@ Examples: softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --
 @click.argument("what", metavar="PROFILE|RECORDING")
 @click.argument("url", type=Parsed("url", partial(parse_url, schemes=SIMULATED, lowest_port=0)))
 @click.option("--unit", "units", multiple=True, metavar="UNIT",
-              help="Unit id, or the eight hex digits of a four-byte address; repeat for each device. "
+              help="Unit id, or the eight hex digits of a four-byte address; can be repeated. "
               "Default for a recording: all its units.")
 @click.option("--baudrate", type=BAUDRATE,
               help="Baud rate of the serial line; over TCP, answers take as long as on such a line.")

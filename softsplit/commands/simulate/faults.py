@@ -2,7 +2,7 @@
 
     KIND[:ARG][,unit=U][,every=N][,from=S][,to=S]
 
-    exception:CODE  the unit refuses      damaged  its answer is wrong, as CRC or function shows
+    exception:CODE  the unit refuses      damaged  its answer has a wrong CRC or function
     late:SECONDS    it answers too late   foreign  another unit answers
     silent          it does not answer
 """
@@ -24,11 +24,10 @@ FORM = "write it like exception:4 or late:1.5,unit=2,every=3,from=20,to=60"
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """One thing that goes wrong, with the answers to every `every`-th request among those it concerns.
+    """A fault in the answer to every `every`-th request to `unit` (None: to any), from `begin` to `end`.
 
-    These are the requests to `unit`, without one to any, that come from `begin` to `end`, in seconds after
-    the start. `argument` is the code of an exception, or the seconds of what is late; `text` is the fault as
-    a user wrote it.
+    These are in seconds after the start. `argument` is the code of an exception, or the seconds of a late
+    answer; `text` is the fault as the user wrote it. Raises ConfigError.
     """
 
     kind: str
@@ -52,7 +51,7 @@ class Fault:
 
 
 class Faults:
-    """The faults of one simulated bus. Counts requests; times are since it was made."""
+    """The faults of one simulated bus; counts requests, and times since its creation."""
 
     def __init__(self, faults: Iterable[Fault] = ()):
         self.scheduled = list(faults)
@@ -60,7 +59,7 @@ class Faults:
         self._requests: Counter[Fault] = Counter()
 
     def due(self, unit: int) -> list[Fault]:  # server thread
-        """What goes wrong with the answer to the request which this unit has just got."""
+        """Return the faults in the answer to the request that this unit has just received."""
         now = clock.now() - self.started_at
         return [fault for fault in self.scheduled
                 if fault.unit in (None, unit) and fault.begin <= now < fault.end and self._is_its_turn(fault)]
@@ -70,7 +69,7 @@ class Faults:
         return self._requests[fault] % fault.every == 0
 
     def require(self, units: Iterable[int]) -> None:
-        """Raise ConfigError when something is to go wrong with a unit that is not one of these."""
+        """Raise ConfigError if a fault names a unit that is not one of these."""
         words = [str(unit) for unit in units]
         for fault in self.scheduled:
             if fault.unit is not None:
@@ -78,7 +77,7 @@ class Faults:
 
 
 def parse_fault(text: str) -> Fault:
-    """Return the fault that "damaged,unit=2,every=3" says; see above. Raises ConfigError."""
+    """Parse a fault such as "damaged,unit=2,every=3". Raises ConfigError."""
     what, *selectors = text.split(",")
     kind, colon, argument = what.partition(":")
     with checks.inside(f"--fault {text}", ": "):
@@ -119,7 +118,7 @@ def _selector(text: str) -> tuple[str, float]:
 
 
 def parse_mute(text: str) -> Fault:
-    """Return the silence that "2", "2@20" or "2@20-60" says: unit, from and to. Raises ConfigError."""
+    """Parse a silence such as "2", "2@20" or "2@20-60": unit, from and to. Raises ConfigError."""
     unit, _, span = text.partition("@")
     begin, _, end = span.partition("-")
     try:

@@ -1,16 +1,16 @@
 """A simulated energy meter: its values as a pure function of time.
 
-The loads of the phases come and go; energy is the integral of power, so it only grows. Another unit is
-another meter with other loads. What a phase shows is rounded first and a total is the sum of what the phases
-show, so that one register can be checked against others.
+The loads of the phases come and go; energy is the integral of power, so it only grows. Each unit is a meter
+with different loads. Values of phases are rounded first, and totals are sums of these, so that registers can
+be checked against each other.
 """
 
 from math import atan2, cos, degrees, hypot, pi, sin, sqrt
 
 PHASES = ("l1", "l2", "l3")
-EPOCH = 1_704_067_200  # 2024-01-01 00:00 UTC, when the meters were installed
-BASE = (300.0, 450.0, 200.0)  # W, always drawn
-SWING = (2200.0, 900.0, 1500.0)  # W, what comes and goes
+EPOCH = 1_704_067_200  # 2024-01-01 00:00 UTC, when counting began
+BASE = (300.0, 450.0, 200.0)  # W, constant
+SWING = (2200.0, 900.0, 1500.0)  # W, varying
 PERIOD = (61.0, 97.0, 43.0)  # s
 REACTIVE = (0.10, 0.25, -0.05)  # var for each W
 VOLTAGE_ANGLE = (0.0, -119.9, 119.9)  # deg
@@ -18,7 +18,7 @@ TARIFF_SHARES = (0.7, 0.3, 0.0, 0.0)
 
 
 def shown_by_meter(unit: int, t: float, phases: int = 3) -> dict[str, float | None]:
-    """What the meter shows at wall time `t`, by register name, in its unit of measure or None."""
+    """Return the values at wall time `t` by register name, in units of measure; None if it has none."""
     each = [_phase(phase, unit, t) for phase in range(phases)]
     shown: dict[str, float] = {}
     for phase, name in enumerate(PHASES[:phases]):

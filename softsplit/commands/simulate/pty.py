@@ -1,4 +1,4 @@
-"""A simulated serial cable: two pseudo-terminals, each of which receives what is written to the other."""
+"""A simulated serial cable: two pseudo-terminals, connected with each other."""
 
 import os
 import selectors
@@ -12,7 +12,7 @@ from softsplit.worker import Worker
 
 TICK = 0.5  # s
 PIECE = 4096  # bytes
-RUBBISH = bytes(byte * 7 + 3 & 0xFF for byte in range(256))  # what each byte becomes at a wrong speed
+GARBAGE = bytes(byte * 7 + 3 & 0xFF for byte in range(256))  # what each byte becomes at a wrong speed
 
 
 class Cable(Worker):
@@ -27,8 +27,8 @@ class Cable(Worker):
             tty.setraw(device)
             os.set_blocking(end, False)
         self.left, self.right = os.ttyname(left), os.ttyname(right)
-        self._alarm, self._wake = socket.socketpair()  # wake() rings, the selector hears
-        self._selector.register(self._alarm, selectors.EVENT_READ)
+        self._wake_socket, self._wake = socket.socketpair()  # `wake` sends, the selector receives
+        self._selector.register(self._wake_socket, selectors.EVENT_READ)
         self._selector.register(one, selectors.EVENT_READ, other)
         self._selector.register(other, selectors.EVENT_READ, one)
 
@@ -39,16 +39,16 @@ class Cable(Worker):
 
     def carry(self, sender: int, receiver: int, data: bytes) -> None:
         """Carry bytes from one end to the other; both are file descriptors."""
-        with suppress(BlockingIOError):  # nobody listens, the buffer is full: as on a wire, it is lost
+        with suppress(BlockingIOError):  # nobody reads and the buffer is full: they are lost, as on a wire
             os.write(receiver, data)
 
     def wake(self) -> None:  # any thread
-        with suppress(OSError):  # the thread has ended already
+        with suppress(OSError):  # the thread has already ended
             self._wake.send(b"!")
 
     def close(self) -> None:
         self._selector.close()
-        self._alarm.close()
+        self._wake_socket.close()
         for fd in (fd for pair in self._ends for fd in pair):
             os.close(fd)
 
@@ -56,8 +56,7 @@ class Cable(Worker):
 class SimulatedLine(Cable):
     """A cable whose right end is at `path`; a simulated device is at its left end.
 
-    What that says arrives as rubbish while the right end is not set to its `baudrate`, as the termios of the
-    pseudo-terminal tells.
+    The right end receives garbage while its termios are not set to `baudrate`.
     """
 
     def __init__(self, path: str, baudrate: int | None = None):
@@ -70,13 +69,13 @@ class SimulatedLine(Cable):
         try:
             os.symlink(self.right, self._path)
         except OSError as error:
-            raise DownstreamError(f"cannot make a pseudo-terminal at {self._path}: {error.strerror}; name "
-                                  "another path, where nothing is") from error
+            raise DownstreamError(f"cannot make a pseudo-terminal at {self._path}: {error.strerror}; choose "
+                                  "a path that does not exist") from error
 
     def carry(self, sender: int, receiver: int, data: bytes) -> None:
         other, device = self._ends[1]
         if receiver == other and self._speed not in (None, termios.tcgetattr(device)[5]):
-            data = data.translate(RUBBISH)
+            data = data.translate(GARBAGE)
         super().carry(sender, receiver, data)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Units that play back a recording in a loop.
 
-A recording starts again at its end, because frozen values would look alive; counters fall back then. What was
-not recorded is refused with 0x02.
+At its end a recording starts again, because frozen values would look alive; counters fall back then. Reads
+that were not recorded get exception 0x02.
 """
 
 import logging
@@ -19,6 +19,7 @@ from softsplit.downstream.servers.server import Server
 from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.polling.silence import Silence
+from softsplit.profiles import Answer
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -27,12 +28,12 @@ from softsplit.protocol.pdu import SILENCE
 
 log = logging.getLogger("softsplit")
 
-LAST_DURATION = 1.0  # s for which the last answers are played
+LAST_DURATION = 1.0  # s that the last answers last
 SPEEDS = 0.01, 1000.0  # times as fast
 
 
 class Playback:
-    """The time in a recording, in seconds since its beginning; it passes `speed` times as fast."""
+    """The time in a recording, in seconds since its start; it passes `speed` times as fast."""
 
     def __init__(self, house: House, speed: float = 1.0):
         self._first = house.answers[0].asked_at
@@ -46,9 +47,9 @@ class Playback:
 
 
 class RecordedUnit(FaultyUnit):
-    """A unit that answers with its latest recorded answer at `now()`; before there is one, with its first.
+    """A unit that answers with its latest recorded answer at `now()`, at first with the first one.
 
-    Once it was mute it answers nothing of a block before it was read again.
+    After a time in which the unit was mute, a block is silent until its next recorded answer.
     """
 
     def __init__(self, unit: int, answers: Sequence[Outcome], now: Callable[[], float], *others):
@@ -67,17 +68,17 @@ class RecordedUnit(FaultyUnit):
         position = bisect(track, self._now(), key=lambda answer: answer.asked_at)
         answer = track[max(0, position - 1)]
         if answer.data is not None:
-            return pdus.read_answer(asked, _part(answer, asked))
+            return pdus.read_answer(asked, Answer(answer.read, answer.data).part(asked))
         return pdus.exception_pdu(pdu[0], answer.exception) if answer.exception else SILENCE
 
     def _find(self, asked: Block) -> list[Outcome]:
-        """Return the answers to that very read, or else to one that contains it."""
+        """Return the answers to exactly this read, or else to one that contains it."""
         longer = (track for block, track in self._tracks.items() if block.contains(asked))
         return self._tracks.get(asked) or next(longer, [])
 
 
 def _tracks(answers: Sequence[Outcome]) -> dict[Block, list[Outcome]]:
-    """Sort the answers of a unit by block; while it is mute, what was tried in vain stands for all blocks."""
+    """Sort the answers of a unit by block; while it is mute, each unanswered read counts for all blocks."""
     tracks: dict[Block, list[Outcome]] = {answer.read: [] for answer in answers}
     silence = Silence()
     for answer in answers:
@@ -87,21 +88,13 @@ def _tracks(answers: Sequence[Outcome]) -> dict[Block, list[Outcome]]:
     return tracks
 
 
-def _part(answer: Outcome, asked: Block) -> bytes:
-    """Return the data of a part of the block that was answered."""
-    span, data = answer.read.span(asked), answer.data or b""
-    if asked.table.holds_bits:
-        return pdus.pack_bits(pdus.unpack_bits(data, answer.read.count)[span])
-    return data[2 * span.start:2 * span.stop]
-
-
 def recorded_server(house: House, units: Sequence[int], url: Url, faults: Faults, baudrate: int | None = None,
                     mode: str = "8E1", speed: float = 1.0) -> Server:
-    """Return a server, not yet open, behind which these units of a recording live; without any, all of them.
+    """Return a server, not yet open, with these units of a recording; without any, with all of them.
 
-    Raises ConfigError when one is not in the recording, or the speed is not possible.
+    Raises ConfigError if a unit is not in the recording, or the speed is not possible.
     """
-    if not SPEEDS[0] <= speed <= SPEEDS[1]:  # nor what is no number
+    if not SPEEDS[0] <= speed <= SPEEDS[1]:  # refuses nan, too
         raise ConfigError(f"{speed:g} is not possible; allowed are {SPEEDS[0]:g} to {SPEEDS[1]:g}", "--speed")
     for unit in units:
         checks.require_word(str(unit), map(str, house.units), f"unit of {house.path}")

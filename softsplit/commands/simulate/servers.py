@@ -26,11 +26,11 @@ from softsplit.protocol import pdu as pdus
 from softsplit.protocol.addresses import LINE_UNITS, LongUnit, unit_bytes, unit_of
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, SILENCE
 
-FLIPPED = 0x40  # the bit of a damaged byte that is wrong
+FLIPPED = 0x40  # the wrong bit of a damaged byte
 
 
 class Spoilt(bytes):
-    """The PDU of an answer that is to go wrong; `kinds` are those of its faults."""
+    """The PDU of an answer with faults; `kinds` are theirs."""
 
     kinds: frozenset[str]
 
@@ -45,27 +45,27 @@ def _has(answer: bytes, kind: str) -> bool:
 
 
 def _content(answer: bytes) -> bytes:
-    """Return what the frame brings: other numbers, where it would be wrong to take them for the unit's."""
+    """Return the content of the frame, with other numbers for faults that a master must notice."""
     is_wrong = _has(answer, "foreign") or _has(answer, "damaged")
     return answer[:2] + bytes(byte ^ 0xFF for byte in answer[2:]) if is_wrong else answer
 
 
 def _another(unit: int) -> int:
-    """Some other unit, whose address has the same size."""
+    """Another unit id, of the same size."""
     return LongUnit(unit ^ 1) if isinstance(unit, LongUnit) else unit % LINE_UNITS[-1] + 1
 
 
 class FaultyUnit(Slave):
-    """A unit that answers as its `answer` says, unless a fault is due.
+    """A unit that answers by its method `answer`, unless a fault is due.
 
-    While it answers late, all that ask behind the same url wait, as on a line. `wire_time` tells for how many
-    seconds a frame of so many bytes occupies the wire, where that is imitated.
+    While it answers late, all masters at the same url wait, as on a line. `wire_time` returns for how many
+    seconds a frame of so many bytes occupies the imitated wire.
     """
 
     def __init__(self, unit: int, faults: Faults, wire_time: Callable[[int], float] = lambda size: 0.0):
         super().__init__(unit)
         self.unit = unit
-        self.known: dict = {}  # nothing: what it answers changes all the time
+        self.known: dict = {}  # no remembered answers: they change all the time
         self._faults = faults
         self._wire_time = wire_time
 
@@ -94,7 +94,7 @@ class FaultyUnit(Slave):
 
 
 def _faulty_frame(frame: bytes, answer: bytes) -> bytes:
-    """The frame of an answer without a CRC: what is damaged shows it by its function, for which nobody has asked."""
+    """Spoil a frame without a CRC: a damaged one gets a function that nobody asked for."""
     faulty = bytearray(frame)
     if _has(answer, "foreign"):
         faulty[6] = _another(faulty[6])
@@ -104,14 +104,14 @@ def _faulty_frame(frame: bytes, answer: bytes) -> bytes:
 
 
 class _FaultyTcp(Connection):
-    too_late = inf  # a simulated answer may be as late as it is meant to be
+    too_late = inf  # send late answers, too
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         return _faulty_frame(super()._frame(request, _content(answer)), answer)
 
 
 def _faulty_rtu_frame(request: bytes, answer: bytes, size: int) -> bytes:
-    """The frame of an answer on a line, where the CRC shows what is damaged; a unit address has `size` bytes."""
+    """Return a frame with a CRC, which is wrong in a damaged one; a unit address has `size` bytes."""
     unit = unit_of(request, size)
     frame = adu.rtu_frame(_another(unit) if _has(answer, "foreign") else unit, _content(answer))
     return frame[:-1] + bytes((frame[-1] ^ FLIPPED,)) if _has(answer, "damaged") else frame
@@ -146,12 +146,12 @@ class _FaultyRtuServer(RtuServer):
         return _faulty_rtu_frame(request, answer, self._framer.size)
 
     def _may_send(self, answer: bytes) -> bool:
-        """What is late goes out even while somebody else speaks."""
+        """Send a late answer even while another unit sends."""
         return _has(answer, "late") or super()._may_send(answer)
 
 
 def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) -> Server:
-    """Return a server, not yet open, behind which these units live. Raises ConfigError where they cannot."""
+    """Return a server, not yet open, with these units. Raises ConfigError if they do not fit together."""
     addresses = [unit.unit for unit in units]
     for unit in addresses:
         if addresses.count(unit) > 1:
@@ -173,7 +173,7 @@ def faulty_server(name: str, url: Url, units: Sequence[FaultyUnit], line: Line) 
 
 
 def wire_time_at(url: Url, baudrate: int | None, mode: str) -> Callable[[int], float]:
-    """Return the wire time to be imitated at `url`; on a pseudo-terminal both ends keep the silences."""
+    """Return the wire time to imitate at `url`; on a pseudo-terminal both ends already keep the silences."""
     if not baudrate or url.is_serial and not os.path.realpath(url.path).startswith("/dev/pts/"):
         return lambda size: 0.0
     if url.is_serial:

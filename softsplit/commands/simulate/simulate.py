@@ -22,10 +22,10 @@ from softsplit.worker import Worker, run_until_signal
 
 def simulated_server(profile: Profile, units: Sequence[int], url: Url, faults: Faults | None = None,
                      baudrate: int | None = None, mode: str = "8E1") -> Server:
-    """Return a server, not yet open, behind which these units live.
+    """Return a server, not yet open, with these units.
 
-    `baudrate` is that of the serial line; over TCP, and over a pseudo-terminal, its wire time is imitated.
-    Raises ConfigError when a unit is given twice, or has a fault and is not there.
+    `baudrate` is that of the serial line, whose wire time is imitated over TCP and on a pseudo-terminal.
+    Raises ConfigError if a unit is given twice, or a fault names an unknown unit.
     """
     faults = faults or Faults()
     faults.require(units)
@@ -55,8 +55,8 @@ def run_simulation(what: str, units: Iterable[str], url: Url, faults: Faults, ba
 
 
 def _server_of(what: str, units: Sequence[int], speed: float | None) -> Callable[..., Server]:
-    """Return what makes the server of these units: of a recording, FILE.jsonl, or of a profile."""
-    if RECORDING in os.path.basename(what):  # an older part can be played alone
+    """Return a function that makes the server of a recording, FILE.jsonl, or of a profile."""
+    if RECORDING in os.path.basename(what):  # also FILE.jsonl.1
         return partial(recorded_server, read_house(what), units, speed=1.0 if speed is None else speed)
     if speed is not None:
         raise ConfigError(f"only a recording, FILE{RECORDING}, can be played faster", "--speed")

@@ -1,4 +1,4 @@
-"""A simulated unit: what its registers say, through the same types as what is read from a real one."""
+"""A simulated unit, whose registers are encoded by the same profile as those of a real one are decoded."""
 
 import time
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ from softsplit.protocol.values import Value
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
 EXPONENTS = {"A": -2, "V": -1, "W": 0, "VA": 0, "var": 0, "Hz": -2, "%": -2, "degC": -1}  # powers of ten, as devices have
 RATIOS = {"ct_ratio": 40}  # of transformers, by name; usual are none
-FIRST_MODEL = 40069  # where a SunSpec model stands behind the common one
+FIRST_MODEL = 40069  # the address of the SunSpec model after the common one
 ADDRESS = "192.168.1.10"
 
 
 class SimulatedUnit(FaultyUnit):
-    """A unit which answers reads inside its profile's `readable`, and refuses all else as a device would.
+    """A unit that answers reads inside its profile's `readable`, and refuses others as a device does.
 
-    What no register of the profile covers reads as all bits one.
+    Registers without a name read as 0xFFFF.
     """
 
     def __init__(self, unit: int, profile: Profile, faults: Faults, *others):
@@ -53,10 +53,10 @@ class SimulatedUnit(FaultyUnit):
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_ADDRESS)
         if not asked.table.holds_bits and asked.count > self._profile.max_count:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_VALUE)
-        return bytes((pdu[0], asked.byte_count)) + self.data(asked, time.time())
+        return pdus.read_answer(asked, self.data(asked, time.time()))
 
     def data(self, block: Block, t: float) -> bytes:
-        """What the unit answers for a block at wall time `t`, as on the wire."""
+        """Return the data of a block at wall time `t`, as on the wire."""
         shown = self._shown_by_house(t)
         if block.table.holds_bits:
             return self._bits(block, shown)
@@ -75,7 +75,7 @@ class SimulatedUnit(FaultyUnit):
         return b"".join(words.get(address, unused) for address in range(block.address, block.end, step))
 
     def shown(self, t: float) -> dict[str, Value | None]:
-        """What the registers show at wall time `t`, by name, before it is rounded to what they can say."""
+        """Return the values at wall time `t` by register name, before they are rounded for the register."""
         house = self._shown_by_house(t)
         return {register.name: self._value(register, house, t) for register in self._profile.registers}
 
@@ -85,7 +85,7 @@ class SimulatedUnit(FaultyUnit):
         return shown_by_meter(self.unit, t, self._phases)
 
     def _bits(self, block: Block, shown: dict) -> bytes:
-        """Bits are off, unless the device shows otherwise."""
+        """Pack the bits of a block; those without a value are off."""
         bits = bytearray(block.count)
         for register in self._profile.registers:
             if block.contains(register.block):
@@ -93,7 +93,7 @@ class SimulatedUnit(FaultyUnit):
         return pdus.pack_bits(bits)
 
     def _put(self, words: dict[int, bytes], register: Register, shown: dict, t: float) -> None:
-        """Put a register, and what has a say in it, where it stands."""
+        """Write a register, and the registers on which it depends, into `words`."""
         value = self._value(register, shown, t)
         said = {each: self._said_by(each, register, value, shown, t) for each in register.factors}
         for each, its in said.items():
@@ -106,7 +106,7 @@ class SimulatedUnit(FaultyUnit):
         _lay(words, register, encode(register, value, factor, _into(words, register), nearest=True))
 
     def _said_by(self, factor: Register, register: Register, value: Value | None, shown: Mapping, t: float) -> Value:
-        """What another register says that has a say in this one."""
+        """The value of `factor`, a register on which `register` depends."""
         if named := self._named.get((factor.type, factor.place)):
             return self._value(named, shown, t) or 0
         if (factor.type, factor.place) in self._told:
@@ -119,7 +119,7 @@ class SimulatedUnit(FaultyUnit):
         return self._exponents[factor.place] if factor is register.exponent else 1
 
     def _choose_exponents(self) -> dict[tuple, int]:
-        """A power of ten for each register of one, with which all fit whom it serves."""
+        """Choose a power of ten for each exponent register that suits all registers with it."""
         found: dict[tuple, int] = {}
         for register in self._profile.registers:
             if register.exponent:
@@ -129,7 +129,7 @@ class SimulatedUnit(FaultyUnit):
         return found
 
     def _value(self, register: Register, shown: Mapping, t: float) -> Value | None:
-        """What a register says: what the house shows under its name, else something usual."""
+        """The value of a register: that of the simulated device under its name, or else something usual."""
         if register.name in shown:
             return shown[register.name]
         if (register.type, register.place) in self._told:
@@ -142,7 +142,7 @@ class SimulatedUnit(FaultyUnit):
         return self._usual(register, t)
 
     def _usual_text(self, register: Register, t: float) -> Value:
-        """What a register says that holds no number."""
+        """A usual value for a register that holds no number."""
         match register.type:
             case "text":
                 room = register.count if register.characters else 2 * register.count
@@ -172,7 +172,7 @@ class SimulatedUnit(FaultyUnit):
 
 
 def chain_of(model: int, relative: Profile) -> dict[int, bytes]:
-    """The words of a chain of SunSpec models: the common one, with nothing in it, and this."""
+    """Return the words of a chain of SunSpec models by address: the common one, empty, and this one."""
     length = max((each.block.end for each in relative.reads), default=2) - 2
     said = {40002: 1, 40003: FIRST_MODEL - 40004, FIRST_MODEL: model, FIRST_MODEL + 1: length,
             FIRST_MODEL + 2 + length: LAST, FIRST_MODEL + 3 + length: 0}
@@ -180,7 +180,7 @@ def chain_of(model: int, relative: Profile) -> dict[int, bytes]:
 
 
 def _into(words: Mapping[int, bytes], register: Register) -> bytes:
-    """What already stands where a register stands."""
+    """The present words of a register."""
     return b"".join(words.get(address, b"\0\0") for part in register.parts
                     for address in range(part.address, part.end, part.step))
 

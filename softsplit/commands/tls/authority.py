@@ -1,4 +1,4 @@
-"""Make a small authority, and certificates for the server and for masters, with the program openssl."""
+"""Make a certificate authority, and certificates for the server and for masters, with the program openssl."""
 
 import re
 import secrets
@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
+from softsplit.config.hosts import is_address
 from softsplit.errors import ConfigError, SoftsplitError, show
 from softsplit.printable import printable
 from softsplit.security.certificate import ROLE
@@ -48,7 +48,7 @@ class Master:
 
 
 def parse_master(text: str) -> Master:
-    """Return what NAME or NAME:ROLE says. Raises ConfigError."""
+    """Parse NAME or NAME:ROLE. Raises ConfigError."""
     name, colon, role = text.partition(":")
     if not NAME.fullmatch(name) or name in (AUTHORITY, SERVER):
         raise ConfigError(f"{show(name)} cannot be the name of a master; take letters, digits, . _ and -", "master")
@@ -58,9 +58,9 @@ def parse_master(text: str) -> Master:
 
 
 class Authority:
-    """An authority in a directory: authority.crt and authority.key there, made when they are missing.
+    """An authority in a directory: authority.crt and authority.key, made if they are missing.
 
-    All files are made new; none is written over. Raises SoftsplitError when openssl fails.
+    It never overwrites a file. Raises SoftsplitError if openssl fails.
     """
 
     def __init__(self, directory: Path, days: int):
@@ -85,7 +85,7 @@ class Authority:
 
     def make_server(self, hosts: Iterable[str]) -> None:
         """Make server.crt, with the names and addresses by which masters reach this machine."""
-        names = ", ".join(f"{'IP' if _is_address(host) else 'DNS'}:{host}" for host in hosts)
+        names = ", ".join(f"{'IP' if is_address(host) else 'DNS'}:{host}" for host in hosts)
         self._make(SERVER, "softsplit", "serverAuth, clientAuth", f"subjectAltName = {names}\n")
 
     def make_master(self, master: Master) -> None:
@@ -93,7 +93,7 @@ class Authority:
         self._make(master.name, master.name, "clientAuth", role)
 
     def _make(self, name: str, common_name: str, use: str, more: str) -> None:
-        """Make a key and a certificate of it, with the one of the authority behind it (R-45, R-46)."""
+        """Make a key and its certificate, followed by that of the authority (R-45, R-46)."""
         self._refuse_existing(name)
         text = OF_LEAF.format(name=common_name, use=use) + more
         with self._undone_if_it_fails(name), _configuration(text) as config, tempfile.TemporaryDirectory() as directory:
@@ -121,7 +121,7 @@ class Authority:
     def _refuse_existing(self, name: str) -> None:
         for path in (self.certificate(name), self.key(name)):
             if path.exists():
-                raise SoftsplitError(f"{path} is there already; remove it first, or choose another directory or name")
+                raise SoftsplitError(f"{path} already exists; remove it, or choose another directory or name")
 
     def _openssl(self, *arguments: str) -> None:
         try:
@@ -132,22 +132,14 @@ class Authority:
         except subprocess.TimeoutExpired as error:
             raise SoftsplitError(f"openssl did not end within {TIMEOUT:g} s") from error
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it gives no reason"]
             raise SoftsplitError(f"openssl {arguments[0]} failed: {printable(said[-1])}")
 
 
 @contextmanager
 def _configuration(text: str) -> Iterator[str]:
-    """The path of a file with a configuration of openssl."""
+    """Write a configuration of openssl to a temporary file; yield its path."""
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
         file.write(text)
         file.flush()
         yield file.name
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -25,7 +25,7 @@ In softsplit.toml (paths are relative to that file):
     authorities = "{authority}.crt"
 
 Each master gets its own NAME.crt and NAME.key, and {authority}.crt
-to know this server by. Keep
+to recognise this server. Keep
 {authority}.key off this machine: whoever has it can make more masters."""
 
 
@@ -34,8 +34,9 @@ def tls():
     """Make and show certificates for Modbus/TCP Security (mbaps://).
 
     \b
-    softsplit tls init /etc/softsplit/tls --host 192.168.1.10 --master victron:operator --master evcc:viewer
-    softsplit tls show /etc/softsplit/tls/victron.crt
+    Examples: softsplit tls init /etc/softsplit/tls --host 192.168.1.10
+              softsplit tls init /etc/softsplit/tls --master evcc:viewer
+              softsplit tls show /etc/softsplit/tls/evcc.crt
     """
 
 
@@ -44,13 +45,16 @@ def tls():
 @click.option("--host", "hosts", multiple=True, metavar="NAME",
               help="Name or address by which masters reach this machine; default its host name and localhost.")
 @click.option("--master", "masters", multiple=True, metavar="NAME[:ROLE]",
-              help='A master, and its role; default one named "master", without a role.')
+              help='A master, and its role; by default one named "master", without a role.')
 @click.option("--days", type=click.IntRange(1, 36500), default=3650, show_default=True,
               help="How long the certificates are valid.")
 def init(directory: Path, hosts: tuple[str, ...], masters: tuple[str, ...], days: int):
     """Make an authority in DIR, and certificates for the server and for masters.
 
-    Called again for the same DIR it makes certificates for more masters. Needs the program openssl.
+    Run it again for the same DIR to make certificates for more masters. It needs the program openssl.
+
+    \b
+    Example: softsplit tls init tls --host meters.local --master victron:operator
     """
     wanted = [parse_master(each) for each in masters]
     for host in hosts:
@@ -61,8 +65,8 @@ def init(directory: Path, hosts: tuple[str, ...], masters: tuple[str, ...], days
         authority.make_server(hosts or dict.fromkeys((socket.gethostname(), "localhost", "127.0.0.1")))
         wanted = wanted or [parse_master("master")]
     elif hosts:
-        raise ConfigError(f"{authority.certificate(SERVER)} is there already, with the names that it has; remove it and its "
-                          "key first", "hosts")
+        raise ConfigError(f"{authority.certificate(SERVER)} already exists, perhaps with other names; remove it "
+                          "and its key first", "hosts")
     for master in wanted:
         authority.make_master(master)
     for name in (*([AUTHORITY] if authority.is_new else []), *dict.fromkeys((SERVER, *(each.name for each in wanted)))):
@@ -74,7 +78,7 @@ def init(directory: Path, hosts: tuple[str, ...], masters: tuple[str, ...], days
 @tls.command("show", short_help="Show the certificates in a PEM file.")
 @click.argument("file", type=FILE)
 def show_file(file):
-    """Print whose certificates a PEM file holds: subject, role, names, issuer and validity."""
+    """Print the certificates in a PEM file: subject, role, names, issuer and validity."""
     for number, each in enumerate(load_certificates(Path(file))):
         if number:
             say()
