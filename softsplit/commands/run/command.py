@@ -30,7 +30,7 @@ def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     \b
     Examples: softsplit run --demo
               softsplit run -c softsplit.toml
-              * * * * * root softsplit run --if-needed     (in /etc/cron.d)
+    For cron: * * * * * /usr/local/bin/softsplit run --if-needed
 
     With --if-needed it prints nothing while a healthy process runs the configuration, starts a process if
     there is none, and replaces one that has not answered for 30 s. "softsplit service cron" prints the entry
