@@ -15,7 +15,7 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.numbers import NUMBERS, mod10
 from softsplit.protocol.times import parse_layout
 
-ODD = ("m16", "bcd16", "bcd32", "mod10", "e8s24", "e8u24")  # of which several patterns say the same, or some say nothing
+ODD = ("m16", "m32", "bcd16", "bcd32", "mod10", "e8s24", "e8u24")  # of which several patterns say the same, or some say nothing
 ORDERS = [(word, byte) for word in values.ORDERS for byte in values.ORDERS]
 COUNT = 4  # registers of what takes a count
 
@@ -42,7 +42,7 @@ def test_the_registers_of_each_number_come_back_from_what_they_say(name):
 @pytest.mark.parametrize("name", [name for name in values.TYPES if name not in NUMBERS])
 def test_what_is_no_number_comes_back_from_random_bytes_too(name):
     rng, row = random.Random(name), values.TYPES[name]
-    layouts = ("epoch", "iec870", "hhmm", "y2000 m d h m s", "m/s d/h y2000/m") if name == "time" else ("",)
+    layouts = ("epoch", "epoch2000", "iec870", "hhmm", "y2000 m d h m s", "m/s d/h y2000/m", "bcd m/s d/h y2000/m") if name == "time" else ("",)
     for writing in [values.Writing(encoding, characters, layout) for encoding in values.ENCODINGS
                     for characters in ("", *values.CHARACTERS) for layout in layouts]:
         count = parse_layout(writing.layout).registers if name == "time" else row.registers or COUNT
@@ -64,7 +64,7 @@ def test_the_width_of_a_number_is_in_its_name(row):
 
 @pytest.mark.parametrize("name, data, number", [
     ("u48", "0001 0002 0003", 0x100020003), ("s48", "ffff ffff fffe", -2), ("f16", "3c00", 1.0), ("f16", "c580", -5.5),
-    ("m16", "8005", -5), ("m16", "0005", 5), ("m16", "8000", 0), ("bcd16", "1234", 1234), ("bcd32", "0012 3456", 123456),
+    ("m16", "8005", -5), ("m16", "0005", 5), ("m16", "8000", 0), ("m32", "8000 03e8", -1000), ("bcd16", "1234", 1234), ("bcd32", "0012 3456", 123456),
     ("mod10", "0001 270f", 19_999), ("mod10", "0002 0003 0004 0005", 2_000_300_040_005), ("mod10", "ffff fffe", -10_002),
     ("e8u24", "fd01 e240", 123.456), ("e8s24", "feff ff9c", -1.0), ("e8s24", "0300 0002", 2000.0), ("u8", "12ff", 255), ("s8", "00fe", -2),
 ])
@@ -94,7 +94,9 @@ def test_digits_that_are_none_are_no_number(name, data):
     ("epoch", "6749 8b80", "2024-11-29 09:38:08Z"), ("iec870", "0018 0b7d 0c1e 2710", "2024-11-29 12:30:10"), ("iec870", "0018 0b7d 0c9e 0000", None),
     ("hhmm", "06c2", "17:30"), ("hhmm", "0938", None), ("y2000 m d h m s", "001a 000b 001e 0011 001e 0005", "2026-11-30 17:30:05"),
     ("m/s d/h y2000/m", "1e05 1e11 1a0b", "2026-11-30 17:30:05"), ("y m d", "07ea 000b 001e", "2026-11-30"), ("y m d", "07ea 000d 001e", None),
-    ("y2000 mo d h mi s", "ffff 000b 001e 0011 001e 0005", None),
+    ("y2000 mo d h mi s", "ffff 000b 001e 0011 001e 0005", None), ("epoch2000", "0000 0e10", "2000-01-01 01:00:00Z"),
+    ("bcd m/s d/h y2000/m", "1920 1122 1701", "2017-01-11 22:19:20"), ("bcd m/s d/h y2000/m", "192a 1122 1701", None),
+    ("bcd y m d", "2026 0011 0030", "2026-11-30"),
 ])
 def test_a_time_is_what_its_maker_means(layout, data, text):
     found = parse_layout(layout)
@@ -102,7 +104,7 @@ def test_a_time_is_what_its_maker_means(layout, data, text):
     assert text is None or found.decode(found.encode(text)) == text
 
 
-@pytest.mark.parametrize("layout", ["", "epoc", "y m", "m m", "y y m d", "h d m", "y2000/m/d", "d m h m y"])
+@pytest.mark.parametrize("layout", ["", "epoc", "bcd", "y m bcd d", "y m", "m m", "y y m d", "h d m", "y2000/m/d", "d m h m y"])
 def test_an_order_of_parts_that_makes_no_time_is_refused(layout):
     with pytest.raises(ConfigError, match="is no layout of a time; write it like layout = \"epoch\""):
         parse_layout(layout)

@@ -32,7 +32,7 @@ KEY_WORDS = {
     "function": "table", "fc": "table", "function_code": "table", "register_type": "table", "input_type": "table",
     "swap": "word_order", "word_swap": "word_order", "endianness": "word_order", "endianess": "word_order", "endian": "word_order",
     "order": "word_order", "byteorder": "byte_order", "wordorder": "word_order", "byte_swap": "byte_order",
-    "scale_factor": "exponent", "sf": "exponent", "data_type": "type", "datatype": "type", "format": "type",
+    "scale_factor": "exponent", "sf": "exponent", "add": "plus", "sum": "plus", "ratio": "times", "ratios": "times", "data_type": "type", "datatype": "type", "format": "type",
     "length": "count", "size": "count", "quantity": "count", "nan": "not_available", "invalid": "not_available",
     "enum": "states", "map": "states", "values": "states", "bit": "mask", "bitmask": "mask", "interval": "every",
     "period": "every", "scan_interval": "every", "description": "title",
