@@ -320,7 +320,7 @@ def test_a_second_scan_makes_no_second_section_of_the_same_name(tmp_path):
                 subprocess.run([*SOFTSPLIT, "scan", str(gateway.url), "--units", "1"], stdout=file, stderr=subprocess.DEVNULL, check=True, timeout=60)
     text = path.read_text()
     assert "[upstream.meters]" in text and "[upstream.meters2.units]" in text
-    assert free_name('[upstream."meters"]\n[upstream.meters2.units]') == "meters3" and free_name("") == "meters"
+    assert free_name('[upstream."meters"]\n[upstream.meters2.units]') == "meters3" and free_name("upstream.'meters' = {}") == "meters2" and free_name("") == "meters"
 
 
 def test_a_gap_is_kept_between_requests():

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from softsplit.profiles.register import ZERO, Register
 from softsplit.profiles.scaling import Scale, scale_of
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.pdu import pack_bits, unpack_bits
 from softsplit.protocol.values import Value
 
@@ -72,6 +72,17 @@ class _Joined:
     def scaled(self) -> tuple[Decimal | None, Decimal]:
         """The factor and the addend."""
         return (self.scale.factor, self.scale.addend) if self.scale else (None, ZERO)
+
+
+def touched(registers: Iterable[Register], blocks: Sequence[Block]) -> list[Block]:
+    """Return these blocks, which are written, and all numbers in whose value something of them has a say.
+
+    A number that was read before its power of ten was written makes a wrong one with the new power.
+    """
+    written = in_both_tables(blocks)
+    numbers = [part for register in registers if len(register.needs) > 1 for part in register.parts
+               if any(need.overlaps(block) for need in register.needs for block in written)]
+    return list(dict.fromkeys((*blocks, *numbers)))
 
 
 def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Register, Said]:

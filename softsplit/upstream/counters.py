@@ -90,6 +90,7 @@ class BlockCounters(Counts):
     latest: tuple[float | None, bytes | None] = None, None  # when it was asked for, data
     error: str = ""
     failed_at: float | None = None
+    written_until: float = float("-inf")  # what was asked for before that has no data
 
     @property
     def taken_at(self) -> float | None:
@@ -98,7 +99,7 @@ class BlockCounters(Counts):
     def note(self, outcome: Outcome) -> None:
         """Note data or an error. A block that the unit itself refuses has no data any more."""
         if outcome.error is None:
-            self.latest = outcome.asked_at, outcome.data
+            self.latest = outcome.asked_at, outcome.data if outcome.asked_at >= self.written_until else None
             return
         self.error, self.failed_at = str(outcome.error), clock.now()
         if outcome.own_exception is not None:
@@ -163,6 +164,13 @@ class Counters:
     def forget(self, unit: int, block: Block) -> None:  # poller thread
         """Count a block no more."""
         self.forwarded[unit].add(self.blocks[unit].pop(block))
+
+    def wrote(self, unit: int, blocks: Iterable[Block], until: float) -> None:  # poller thread
+        """These blocks may have been written, up to `until`: their data is no good before they are read again."""
+        for known in self.blocks[unit].values():
+            if any(known.block.overlaps(block) for block in blocks):
+                known.written_until = max(until, known.written_until)
+                known.latest = known.taken_at, None
 
     def count(self, outcome: Outcome) -> None:  # poller thread
         """Count a request and its outcome."""

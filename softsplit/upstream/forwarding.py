@@ -103,7 +103,9 @@ class Forwarding:
         self._results.late.wrote(write.unit)
         self._queue.forget(write.unit, until)
         self._hand_over.has_written(write.unit, write.changes, until)
-        self._plan.hurry(write.unit, in_both_tables(write.changes), until)
+        touched = self._hand_over.touched(write.unit, write.changes)
+        self._plan.hurry(write.unit, in_both_tables(touched), until)
+        self._results.wrote(write.unit, in_both_tables(touched), until)
 
     def _is_free(self, forward: Forward) -> bool:
         """Whether no late answer can be taken for that to this request, and no polled block of its shape waits longer."""

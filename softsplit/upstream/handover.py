@@ -1,9 +1,11 @@
 """Hand the outcomes of requests to the mirrors, through the queue of the sync thread."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from queue import Queue
 
+from softsplit.profiles import Register
+from softsplit.profiles.joining import touched
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Barrier, Invalidation, News, Outcome, Reading
 
@@ -12,12 +14,17 @@ LOOK_AGAIN = 0.1  # s
 
 
 class HandOver:
-    """Puts the outcomes of requests to one upstream into `readings`, until the thread `is_stopping()`."""
+    """Puts the outcomes of requests to one upstream into `readings`, until the thread `is_stopping()`.
 
-    def __init__(self, upstream: str, readings: Queue, is_stopping: Callable[[], bool]):
+    `registers_of` returns what the profile of a unit names.
+    """
+
+    def __init__(self, upstream: str, readings: Queue, is_stopping: Callable[[], bool],
+                 registers_of: Callable[[int], Iterable[Register]] = lambda unit: ()):
         self._upstream = upstream
         self._readings = readings
         self._is_stopping = is_stopping
+        self._registers_of = registers_of
 
     def reading(self, outcome: Outcome, every: float = 0.0, beat: float = 0.0, slack: float = 0.0) -> None:
         """Hand over an outcome; see `Reading`."""
@@ -29,8 +36,12 @@ class HandOver:
         return self.wait()
 
     def has_written(self, unit: int, blocks: Sequence[Block], until: float) -> None:
-        """Let no master get these blocks until a request sent after `until` has read them."""
-        self._put(Invalidation(self._upstream, unit, tuple(blocks), until))
+        """Let no master get these blocks, nor numbers that they scale, until a request after `until` has read them."""
+        self._put(Invalidation(self._upstream, unit, tuple(self.touched(unit, blocks)), until))
+
+    def touched(self, unit: int, blocks: Sequence[Block]) -> list[Block]:
+        """Return what is not good any more when these blocks are written; see `joining.touched`."""
+        return touched(self._registers_of(unit), blocks)
 
     def has_not_written(self, unit: int, blocks: Sequence[Block]) -> None:
         """Take back `is_about_to_write`: the write was not sent."""

@@ -13,7 +13,7 @@ from softsplit.decoder.writes import done_at, is_ambiguous, written, written_by
 from softsplit.errors import Unreachable
 from softsplit.polling.silence import Silence
 from softsplit.protocol import adu
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.outcome import Outcome
 from softsplit.rates import Rates
 from softsplit.transport.receiver import Receiver, TapReader
@@ -40,7 +40,8 @@ class Listener(Worker):
                  served_as: Mapping[int, tuple[str, ...]] = {}):
         super().__init__(f"listener {upstream.name}")
         self._upstream = upstream
-        self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
+        registers = {unit.unit: unit.profile.registers for unit in units}
+        self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set, registers.__getitem__)
         self._steps = {unit.unit: unit.profile.step for unit in units}
         self._receiver = receiver_for(upstream, self._hear_of_tap)
         self._line = upstream.own_line
@@ -215,6 +216,7 @@ class Listener(Worker):
         """Let no master get these blocks until a request sent after `until` has read them."""
         if blocks:
             self._hand_over.has_written(unit, blocks, until)
+            self.counters.wrote(unit, in_both_tables(self._hand_over.touched(unit, blocks)), until)
 
 
 def _known(time: float | None) -> float:

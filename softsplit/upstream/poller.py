@@ -65,7 +65,8 @@ class Poller(Worker):
         self._shares = WireShares()
         self._learner = Learner(self._plan, self.counters, self._eventlog)
         self._locator = Locator(units, self._client, self._plan, self.counters, upstream.timeout)
-        hand_over = HandOver(upstream.name, readings, self.stopping.is_set)
+        registers = {unit.unit: unit.profile.registers for unit in units}
+        hand_over = HandOver(upstream.name, readings, self.stopping.is_set, registers.__getitem__)
         self._causes = Causes(upstream, self._client, self.counters, self._eventlog, self.pause)
         self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
                                 hand_over, self._causes)

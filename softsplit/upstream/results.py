@@ -1,10 +1,12 @@
 """Report the outcome of each request to the plan, the counters, the log and the mirrors."""
 
+from collections.abc import Sequence
+
 from softsplit import clock
 from softsplit.errors import Unreachable
 from softsplit.polling.fairness import WireShares
 from softsplit.polling.plan import Plan
-from softsplit.protocol.blocks import Read
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.causes import Causes
@@ -71,6 +73,10 @@ class Results:
         for unit in self._counters.blocks:
             self._hand_over.reading(Outcome(unit, None, self._client.asked_at, 0.0, error=error))
 
+    def wrote(self, unit: int, blocks: Sequence[Block], until: float) -> None:
+        """Note a write to these blocks, executed by `until`: what was read before is shown to nobody."""
+        self._counters.wrote(unit, blocks, until)
+
     def unit_stands(self, outcome: Outcome) -> None:
         """Note whether a unit answers."""
         unit = outcome.unit
@@ -93,7 +99,7 @@ class Results:
             for unit, question in mistaken:
                 if block := question.block:  # what was served last may be another master's
                     self._hand_over.has_written(unit, [block], clock.now())
-                    self._plan.hurry(unit, [block], clock.now())
+                    self._plan.hurry(unit, self._hand_over.touched(unit, [block]), clock.now())
             self._hand_over.wait()  # before the log names the other master
         for what in self._client.others.take_said():
             self._others.heard(what, self._client.others.is_sure)

@@ -11,6 +11,7 @@ from softsplit.config.downstream import Downstream
 from softsplit.daemon.status import Status
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.freshness import NEVER
+from softsplit.downstream.mirrors.latest import look_at
 from softsplit.downstream.mirrors.store import Seen
 from softsplit.profiles import Answer, Profile, Register
 from softsplit.profiles.display import Named
@@ -20,7 +21,6 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import describe_exception
 from softsplit.protocol.values import parse_resolution
 LONG = 1e6  # s that a value which never changes is good for
-LOOKS = 5  # at a value whose parts are being read anew
 MAIN = 6  # values of a unit on the page of all units
 
 Key = tuple[str, str]  # upstream and unit
@@ -97,14 +97,13 @@ class WatchedUnit:
         return Shown(said, age, min(max(good_for, 0.001), LONG))
 
     def _look(self, register: Register) -> dict[Block, Seen]:
-        """Return the parts of a value; those of one read are of one reading, also if a new one comes just now."""
-        for _ in range(LOOKS):
-            seen = {part: min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
-                    for part in register.needs}
-            good = {part: each.taken_at for part, each in seen.items() if each.data is not None}
-            if all(len({good[part] for part in good if read.block.contains(part)}) <= 1 for read in self.reads):
-                return seen
-        return {part: Seen(None, each.taken_at, NEVER) for part, each in seen.items()}
+        """Return the parts of a value as they are at one moment, though a new reading may come just now."""
+        return look_at(register.needs, self._seen) or {part: Seen(None, self._seen(part).taken_at, NEVER)
+                                                       for part in register.needs}
+
+    def _seen(self, part: Block) -> Seen:
+        """Return a part of a value as the worst of its mirrors has it."""
+        return min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
 
     def _every(self, part: Block) -> float:
         """Return the seconds between reads of a part of a value, 0 when they are unknown."""

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from softsplit import tomlfile
 from softsplit.commands.scan.scanner import Scan
 from softsplit.commands.shared.output import to_json
 from softsplit.config.line import Line
 from softsplit.config.upstream import Upstream
+from softsplit.errors import ConfigError
 from softsplit.printable import printable
 from softsplit.profiles.tomltext import quoted
 from softsplit.upstream.causes.diagnosis import HELD
@@ -38,7 +40,11 @@ def show_way(way: Line) -> str:
 
 def free_name(text: str) -> str:
     """Return a name for a section that stands in no section of a configuration yet."""
-    taken = set(SECTION.findall(text))
+    try:
+        stated = tomlfile.parse(text).get("upstream", {})
+    except ConfigError:  # which `run` will tell; here it matters only what may be meant
+        stated = SECTION.findall(text)
+    taken = set(stated) if isinstance(stated, (dict, list)) else set()
     return next(name for number in range(1, len(taken) + 2) if (name := NAME + (str(number) if number > 1 else "")) not in taken)
 
 

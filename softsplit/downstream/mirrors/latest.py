@@ -1,18 +1,43 @@
 """What a unit says at this moment to a master, block by block, with the time when that was taken."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from softsplit.config.deriving.derived import Derived
 from softsplit.downstream.mirrors.answering import Answering
+from softsplit.downstream.mirrors.store import Seen
 from softsplit.profiles import Answer
-from softsplit.protocol.blocks import Read
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.values import Value
+
+LOOKS = 5  # at values while they are being read anew
 
 
 def latest_answers(mirror: Answering, reads: Iterable[Read]) -> list[Answer]:
-    """What a master would get of these blocks now, and since when it is so."""
-    seen = [(read, mirror.seen(read.block)) for read in reads]
-    return [Answer(read.block, each.data, each.taken_at, read.every) for read, each in seen if each.data is not None]
+    """What a master would get of these blocks now, and since when it is so.
+
+    What changes while it is looked at, as by a write, is joined with nothing else.
+    """
+    reads = tuple(reads)
+    seen = look_at((read.block for read in reads), mirror.seen)
+    is_settled = seen is not None
+    return [Answer(read.block, each.data, each.taken_at, read.every * is_settled) for read in reads
+            if (each := seen[read.block] if seen else mirror.seen(read.block)).data is not None]
+
+
+def look_at(blocks: Iterable[Block], seen: Callable[[Block], Seen]) -> dict[Block, Seen] | None:
+    """Return how some blocks stand at one moment; None when they change as often as they are looked at."""
+    blocks = tuple(blocks)
+    found = {block: seen(block) for block in blocks}
+    for _ in range(LOOKS if len(blocks) > 1 else 0):
+        again = {block: seen(block) for block in blocks}
+        if all(_is_same(again[block], found[block]) for block in blocks):
+            return found
+        found = again
+    return None if len(blocks) > 1 else found
+
+
+def _is_same(one: Seen, other: Seen) -> bool:
+    return one.taken_at == other.taken_at and (one.data is None) == (other.data is None)
 
 
 def derived_values(mirror: Answering, derived: Derived) -> dict[str, Value | None]:
