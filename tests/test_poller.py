@@ -50,7 +50,7 @@ def test_rare_blocks_turn_stale_too_when_the_gateway_is_gone():
 def test_a_gateway_that_is_down_is_not_tried_all_the_time(monkeypatch):
     tries = []
 
-    def connect(host, port, timeout):
+    def connect(host, port, timeout, *_):
         tries.append(clock.now())
         raise ConnectionRefusedError(111, "Connection refused")
 
@@ -95,7 +95,7 @@ def test_a_block_that_is_never_answered_is_named_once(caplog):
 def test_connecting_has_the_whole_timeout_even_for_a_mute_unit(monkeypatch):
     given = []
 
-    def connect(host, port, timeout):
+    def connect(host, port, timeout, *_):
         given.append(timeout)
         raise ConnectionRefusedError(111, "Connection refused")
 
