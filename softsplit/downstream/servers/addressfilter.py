@@ -1,4 +1,4 @@
-"""Decide by address who may connect to a server."""
+"""Decide by address which masters may connect to a server."""
 
 import logging
 from collections import Counter
@@ -17,7 +17,7 @@ OTHERS = "others"
 
 
 class AddressFilter:
-    """Knows the addresses which `access` allows and prefers, and says in the log whom it refused."""
+    """Checks addresses against those that `access` allows and prefers, and logs refused ones."""
 
     def __init__(self, name: str, access: Access):
         self._name = name

@@ -1,7 +1,7 @@
-"""Who asks a server is a check of our own, "softsplit doctor", and no master.
+"""Recognise requests of "softsplit doctor", which is a check and no master.
 
-It says so beforehand, by way of the presence of the process, which only its user and root can use: from which port of
-this machine it is about to ask. Nobody else can have that port meanwhile.
+The check first tells the presence of the process, which only its user and root can use, from which port of this machine
+it will ask. Nobody else can have that port meanwhile.
 """
 
 from softsplit import clock
@@ -18,9 +18,9 @@ class Checks:
         self._until: BoundedDict[int, float] = BoundedDict(MOST_EXPECTED)  # by port
 
     def expect(self, port: int) -> None:  # presence thread
-        """From this port of this machine a check comes."""
+        """Expect a check from this port of this machine."""
         self._until[port] = clock.now() + WITHIN
 
     def is_one(self, port: int, is_from_here: bool) -> bool:  # server thread
-        """Whether who asks from a port is a check; it is so only if this machine asks itself."""
+        """Whether requests from a port are those of a check; only this machine itself can check."""
         return is_from_here and clock.now() <= self._until.get(port, 0.0)

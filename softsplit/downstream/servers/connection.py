@@ -207,5 +207,9 @@ class Connection:
             self._outbox += self._frame(request, answer)
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
-        """Transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
-        return request[:5] + bytes((len(answer) + 1, request[6])) + answer
+        return answer_frame(request, answer)
+
+
+def answer_frame(request: bytes, answer: bytes) -> bytes:
+    """Return the frame of an answer PDU; transaction id, protocol id and unit are those of the request (MTI 3.1.3)."""
+    return request[:5] + bytes((len(answer) + 1, request[6])) + answer

@@ -1,4 +1,4 @@
-"""The socket of a UDP server: it answers from the address that was asked, and knows what was sent to everybody."""
+"""The socket of a UDP server: it answers from the address that was asked, and recognises broadcasts."""
 
 import socket
 import struct
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from softsplit.config.url import Url
 from softsplit.downstream.servers.sockets import bound_socket
 
-PIECE = 512  # bytes taken of a datagram; a frame of Modbus has 260 at most
-NOTES = 128  # bytes of what the kernel says besides
+PIECE = 512  # bytes read of a datagram; a frame of Modbus has 260 at most
+NOTES = 128  # bytes of ancillary data
 IP_PKTINFO = 8  # ip(7): interface (4), the address of ours that was asked (4), the one in the header (4)
 IPV4, IPV6 = struct.Struct("=i4s4s"), struct.Struct("=16si")  # ipv6(7): the address that was asked, interface
 
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """What has come, from whom, and with which address of ours the answer is to go."""
+    """The bytes of a datagram, its sender, and the ancillary data that makes the answer come from the address asked."""
 
     data: bytes
     peer: tuple
@@ -35,7 +35,7 @@ class Datagram:
 
 
 class DatagramSocket:
-    """A socket bound to a url, which does not block. Raises OSError when it cannot be had."""
+    """A non-blocking socket bound to a url. Raises OSError when that fails."""
 
     def __init__(self, url: Url):
         self._sock = bound_socket(url)

@@ -7,12 +7,12 @@ from softsplit.protocol.addresses import size_of, unit_of
 
 
 class Framer:
-    """Finds, in what a line carries, the requests to be answered: those for our units which silence follows.
+    """Finds the requests to answer: those for our units that are followed by silence.
 
-    Bytes up to a silence are a segment. Known frames of anybody are walked from its front, and a request that
-    ends it is found. After noise, the longest suffix that is a request counts. What may be the beginning of a
-    frame waits for the next segment, at most `join` seconds: `expires_at` tells until when, on the
-    clock. `size` is that of the addresses of our units. What is heard besides is counted in `unserved`.
+    Bytes up to a silence are a segment. The framer skips known frames from its front, and returns a request at its
+    end. After noise, it returns the longest suffix that is a request. Bytes that may begin a frame wait for the next
+    segment for `join` seconds, until `expires_at`. `size` is that of the addresses of our units. All other traffic
+    is counted in `unserved`.
     """
 
     def __init__(self, unserved: Unserved, join: float = adu.JOIN):
@@ -24,7 +24,7 @@ class Framer:
         self.expires_at: float | None = None
 
     def segment(self, data: bytes, began: float, ended: float) -> bytes | None:
-        """Take in a segment which came from `began` to `ended`; return the request it ends in, if any."""
+        """Take a segment that came from `began` to `ended`; return the request at its end, if any."""
         if self.expires_at is not None and began <= self.expires_at:
             data = self._held + data
         elif self._held:
@@ -33,7 +33,7 @@ class Framer:
         begin, rest = self._walk(data)
         if not rest:
             return self._ours(data[begin:])
-        if adu.is_rtu_frame(rest, self.size):  # its function does not tell its length, or a wrong one
+        if adu.is_rtu_frame(rest, self.size):  # its function tells no length, or a wrong one
             self._others.frame(rest)
             return rest if unit_of(rest, self.size) in self._units else None
         if len(rest) < adu.MAX_RTU_FRAME and self._may_go_on(rest):
@@ -42,16 +42,16 @@ class Framer:
         return self._suffix(rest)
 
     def end(self) -> None:
-        """The line is gone: whoever has not answered does so no more."""
+        """Note that the line is gone: no other device answers any more."""
         self._others.end()
 
     def expire(self) -> bytes | None:
-        """Nothing followed what was held; return the request it ends in, if any."""
+        """Note that nothing followed the held bytes; return the request at their end, if any."""
         held, self._held, self.expires_at = self._held, b"", None
         return self._suffix(held)
 
     def _walk(self, data: bytes) -> tuple[int, bytes]:
-        """Walk over whole known frames; return where the last one begins, and what follows it."""
+        """Skip whole known frames; return where the last one begins, and the bytes after it."""
         begin = at = 0
         while at < len(data):
             length = adu.known_length(data[at:at + adu.MAX_RTU_FRAME - 1 + self.size], self.size)
@@ -67,7 +67,7 @@ class Framer:
         return frame if is_ours and adu.request_length(frame, self.size) == len(frame) else None
 
     def _may_go_on(self, rest: bytes) -> bool:
-        """Whether more of a frame may follow: its length says so, or its function does not tell how long it is."""
+        """Whether more of a frame may follow: by its length, or because its function tells no length."""
         length = max(adu.request_length(rest, self.size), adu.reply_length(rest, self.size))
         if length:
             return length > len(rest)

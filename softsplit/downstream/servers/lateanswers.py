@@ -1,20 +1,19 @@
-"""Keep the answer to a write that came too late for its master on a serial line, for the master's retry."""
+"""Keep the answer to a write that came too late for its master, for the master's retry."""
 
 from concurrent.futures import Future
 
 from softsplit import clock
 from softsplit.protocol.functions import PLAIN_READS, READ_AND_WRITE, WRITING
 
-ANSWER_WITHIN = 0.4  # s after its request, or not at all: the shortest patience of a known master is 0.5 s
-KEEP = 1.0  # s that the retry may take; the same write after that is another one
+ANSWER_WITHIN = 0.4  # s after a request: the shortest time-out of a known master is 0.5 s
+KEEP = 1.0  # s in which the retry comes; the same write after that is another one
 
 
 class LateAnswers:
-    """The answer to the latest write of a master that was not delivered: its retry shares it, and is not
-    written as well.
+    """The undelivered answer to the latest write of a master: the retry gets it, and is not written again.
 
-    What was read late needs no keeping: it is in the mirror. What was read with a write (MAP 6.17), and the answer
-    to any other function, is shared while it is on its way, but not kept: it would grow too old.
+    Reads are not kept: their data is in the mirror. The answer to a write that also reads (MAP 6.17) or to any other
+    function is shared while it is on its way, but not kept, because it would grow too old.
     """
 
     def __init__(self):
@@ -23,7 +22,7 @@ class LateAnswers:
         self._kept_at = 0.0
 
     def keep(self, frame: bytes, answer: Future) -> None:
-        """The answer to this request, which may be still to come, will not be delivered."""
+        """Keep the answer to this request, or its future, because it will not be delivered."""
         if frame[1] not in PLAIN_READS:
             self._frame, self._answer, self._kept_at = frame, answer, clock.now()
 
@@ -36,6 +35,6 @@ class LateAnswers:
         return answer if is_good or not answer.done() else None
 
     def withdraw(self) -> None:
-        """The master has hung up: a write that was not sent yet is not sent any more."""
+        """Cancel a write that was not sent yet, because the master has hung up."""
         if self._answer and self._answer.cancel():
             self._answer = None

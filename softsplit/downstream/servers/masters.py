@@ -1,6 +1,6 @@
 """Counters of the masters of one server: their requests and the answers they got.
 
-The server's thread counts; the main thread looks on, at numbers that may be one request apart.
+The server's thread counts; the main thread reads, and may see numbers that are one request apart.
 """
 
 from collections import Counter
@@ -9,9 +9,9 @@ from softsplit.downstream.servers.lateanswers import LateAnswers
 from softsplit.protocol.addresses import unit_bytes
 from softsplit.protocol.pdu import SILENCE
 
-ASKED = 100  # different requests of one master that are told apart
-MASTERS = 100  # that are told apart
-OTHER = b""  # in the place of a request: all that are not told apart
+ASKED = 100  # different requests of one master that are counted apart
+MASTERS = 100  # masters that are counted apart
+OTHER = b""  # the key of all other requests
 
 
 class MasterCounters:
@@ -22,7 +22,7 @@ class MasterCounters:
         self.exceptions: Counter[int] = Counter()  # by code
         self.silent = 0  # requests that got no answer on purpose
         self.connections = 0
-        self.undelivered = LateAnswers()  # which is for its next connection, too
+        self.undelivered = LateAnswers()  # for its next connection, too
 
     def count_request(self, unit: int, pdu: bytes) -> None:  # server thread
         self.count_known(unit_bytes(unit) + pdu[:5])
@@ -36,7 +36,7 @@ class MasterCounters:
             self.asked[key] = self.asked.get(key, 0) + 1
 
     def count_answer(self, answer: bytes) -> None:  # server thread
-        """Count an answer PDU that is no data, or none at all."""
+        """Count an exception, or SILENCE."""
         if answer == SILENCE:
             self.silent += 1
         elif answer[0] & 0x80:
@@ -47,21 +47,21 @@ class MasterCounters:
         return sum(tuple(self.asked.values()))
 
     def add(self, other: "MasterCounters") -> None:
-        """Count in what another master asked, without telling its requests apart."""
+        """Add the counts of another master, its requests as other ones."""
         self.asked[OTHER] = self.asked.get(OTHER, 0) + other.requests
         self.exceptions.update(other.exceptions)
         self.silent += other.silent
 
 
 class Masters(dict):
-    """The masters of one server, from address to counters; beyond MASTERS, who has gone becomes `others`."""
+    """The counters of the masters of one server by address; beyond MASTERS, those that have gone become `others`."""
 
     def __init__(self):
         super().__init__()
         self.others = MasterCounters()
 
     def meet(self, address: str) -> MasterCounters:  # server thread
-        """Return the counters of a master which connects."""
+        """Return the counters of a master that connects."""
         counters = self.know(address)
         counters.connections += 1
         return counters

@@ -1,4 +1,4 @@
-"""Tell requests which nobody answers from those to other devices on the same line, which answer."""
+"""Tell requests that nobody answers from requests to other devices on the same line."""
 
 from softsplit.downstream.unserved import SURE, Unserved
 from softsplit.protocol import adu
@@ -6,11 +6,11 @@ from softsplit.protocol.addresses import size_of, unit_of
 from softsplit.protocol.functions import ECHOING, READ_TABLES
 from softsplit.protocol.pdu import asked_block, read_question, reply_fault
 
-BROADCAST = 0  # the unit that nobody answers for
+BROADCAST = 0  # a unit id that nobody answers
 
 
 class OtherTraffic:
-    """What is heard on one line besides requests for our units; of units that never answer it tells `unserved`."""
+    """The traffic of one line besides requests for our units; requests that nobody answers go to `unserved`."""
 
     def __init__(self, unserved: Unserved):
         self._unserved = unserved
@@ -18,13 +18,13 @@ class OtherTraffic:
         self._asked = b""  # the latest request for a unit that is not ours, until somebody answers
 
     def frame(self, frame: bytes) -> None:
-        """A whole frame was heard, the CRC of which is right."""
+        """Note a whole frame with a right CRC."""
         self._unserved.frame()
         asked, self._asked = self._asked, b""
         unit = unit_of(frame, self._size)
         is_request = adu.request_length(frame, self._size) == len(frame)
         if asked and self._answers(frame, asked, is_request):
-            if frame != asked:  # or it may be the same request again
+            if frame != asked:  # the same frame may also be the request again
                 self._unserved.answers_elsewhere(unit)
             return
         if asked:
@@ -37,12 +37,12 @@ class OtherTraffic:
             self._unserved.answers_elsewhere(unit)
 
     def end(self) -> None:
-        """No answer can come any more."""
+        """Note that no answer can come any more."""
         if self._asked:
             self._unserved.ask(unit_of(self._asked, self._size), SURE)
 
     def stray(self, count: int) -> None:
-        """Bytes were heard that are no frame; they may have been an answer."""
+        """Note bytes that are no frame; they may have been an answer."""
         self._asked = b""
         self._unserved.stray(count)
 

@@ -1,18 +1,18 @@
-"""Limit how many answers each address gets, where an address proves nothing. For one thread."""
+"""Limit the answers to each address, where senders can forge addresses. For one thread."""
 
 from softsplit.bounded import BoundedDict
 
 RATE, BURST = 250.0, 500.0  # answers to one address: in a second, and at once; a charger asks 50 times a second
-MOST_ADDRESSES = 1000  # that are told apart
+MOST_ADDRESSES = 1000  # counted addresses
 
 
 class RateLimit:
-    """So many answers in a second for each address, and `burst` at once after a pause."""
+    """Allows each address `rate` answers in a second, and `burst` at once after a pause."""
 
     def __init__(self, rate: float = RATE, burst: float = BURST):
         self._rate = rate
         self._burst = burst
-        self._left: BoundedDict[str, tuple[float, float]] = BoundedDict(MOST_ADDRESSES)  # answers, and when that was so
+        self._left: BoundedDict[str, tuple[float, float]] = BoundedDict(MOST_ADDRESSES)  # answers left, at which time
 
     def allows(self, address: str, now: float) -> bool:
         """Return whether this address gets an answer at the time `now`, and count it."""

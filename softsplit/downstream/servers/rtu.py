@@ -1,7 +1,4 @@
-"""Modbus RTU server on a serial device, with a loop of its own that outlives the adapter.
-
-modbus-tk's loop spins at full load once the adapter is pulled, and never serves again.
-"""
+"""Modbus RTU server on a serial device, with its own loop: modbus-tk's spins for ever once the adapter is pulled."""
 
 import selectors
 from concurrent.futures import Future
@@ -21,8 +18,8 @@ from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
 from softsplit.transport.serialport import Adapter, cause
 
-STOOD_STILL = 2 * ANSWER_WITHIN  # s from a request to its answer, if the process was stopped between
-LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is no traffic but noise
+STOOD_STILL = 2 * ANSWER_WITHIN  # s from a request to its answer, after which the process must have stood still
+LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is noise
 
 
 class RtuServer(Server, ModbusTkRtuServer):
@@ -36,8 +33,8 @@ class RtuServer(Server, ModbusTkRtuServer):
         self._silence = adu.frame_silence(line.baudrate, line.mode)
         self._character = adu.character_time(line.baudrate, line.mode)
         self._framer = Framer(databank.unserved)
-        self._has_echo = line.echo or None  # None: to be found out
-        self._master = self.masters.meet(url.path)  # all that ask on this line
+        self._has_echo = line.echo or None  # None: unknown
+        self._master = self.masters.meet(url.path)  # all masters of this line
 
     def acquire(self) -> None:
         self._serial.open()
@@ -81,19 +78,19 @@ class RtuServer(Server, ModbusTkRtuServer):
         return None if request and self._echo.is_own(request) else request
 
     def _segment(self) -> tuple[bytes, float]:
-        """Return what comes up to a silence, and since when; nothing when nothing comes for a while."""
+        """Return the bytes that come up to a silence, and when they began; no bytes if none come for a while."""
         expires_at = self._framer.expires_at or self._echo.expires_at
         segment = self._receive(TICK if expires_at is None else min(TICK, max(0.0, expires_at - clock.now())))
         began = self.beat = clock.now()
         if not segment:
-            segment = self._receive(0.0)  # a process that was stopped has slept over what came
+            segment = self._receive(0.0)  # bytes that came while the process stood still
         quiet_at = began + self._silence
         while segment and not self.stopping.is_set():
             if more := self._receive(max(0.0, quiet_at - clock.now())):
-                segment = (segment + more)[-LONGEST_SEGMENT:]  # of a babbler, what matters is how it ends
+                segment = (segment + more)[-LONGEST_SEGMENT:]  # only the end can be a request
                 self.beat = clock.now()
                 quiet_at = self.beat + self._silence
-            elif clock.now() >= quiet_at:  # else it was a wake-up, which is no silence
+            elif clock.now() >= quiet_at:  # else it was a wake-up
                 break
         return segment, began
 
@@ -126,7 +123,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         return not any(key.fd == self._serial.fd for key, _ in self.selector.select(0))
 
     def _await(self, request: bytes, answer: Future) -> bytes:
-        """Return the answer which the unit itself has to give, or SILENCE when it comes too late."""
+        """Return the answer of the unit itself, or SILENCE when it comes too late."""
         deadline = clock.now() + ANSWER_WITHIN
         answer.add_done_callback(lambda _: self.wake())
         while not answer.done() and not self.stopping.is_set():
@@ -143,7 +140,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         return adu.rtu_frame(unit_of(request, self._framer.size), answer)
 
     def _send(self, frame: bytes, latest: float) -> None:
-        """Send a frame, unless it is too late for that: this is seen last, for a process may stop anywhere."""
+        """Send a frame before `latest`; that is checked last, because the process may stand still anywhere."""
         now = clock.now()
         if now < latest:
             self._serial.send(frame)

@@ -12,13 +12,13 @@ from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
 
-SLOWEST = adu.character_time(1200, "8E1")  # s for a character, on the line behind a serial server
+SLOWEST = adu.character_time(1200, "8E1")  # s for a character on the line behind a serial server, at most
 
 
 class RtuConnection(Connection):
-    """Modbus RTU with whoever is behind a TCP connection; what comes in one piece is taken for a segment.
+    """Modbus RTU with one master on a TCP connection; bytes that come together are a segment.
 
-    An awaited answer is of use until the next request begins, and no longer than ANSWER_WITHIN.
+    An awaited answer is sent within ANSWER_WITHIN, and before the next request begins, or not at all.
     """
 
     piece = 4096  # bytes; a segment must not be cut in two, and only one request of it is answered
@@ -35,11 +35,11 @@ class RtuConnection(Connection):
         return self._framer.expires_at or self._echo.expires_at
 
     def expire(self) -> None:
-        """Some time is over: that of an awaited answer, of half a frame, or of an echo. Raises OSError."""
+        """End the waiting for an answer, for the rest of a frame, or for an echo. Raises OSError."""
         now = clock.now()
         if self._awaited:
             self._give_up(*self._awaited)
-        elif not self._outbox and self._has_more():  # which comes first
+        elif not self._outbox and self._has_more():  # bytes that came before the time was over
             self.receive()
         elif self._framer.expires_at is None:
             self._echo.nothing_came(now)
@@ -48,25 +48,25 @@ class RtuConnection(Connection):
         self.send()
 
     def resume(self) -> None:
-        """An answer is there, perhaps to a request before the awaited one. Raises OSError."""
+        """Send an answer if it is the awaited one, and not an earlier one. Raises OSError."""
         if self._awaited and self._awaited[1].done() and clock.now() < self.asked_at + ANSWER_WITHIN:
             super().resume()
 
     def withdraw(self) -> None:
-        if self._awaited:  # it may connect again, and try again
+        if self._awaited:  # the master may connect again and retry
             self.counters.undelivered.keep(*self._awaited)
         self.counters.undelivered.withdraw()
         self._framer.end()
 
     def _has_more(self) -> bool:
-        """Whether something has come that nobody has looked at."""
+        """Whether there are unread bytes."""
         try:
             return bool(self.sock.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return False
 
     def _give_up(self, request: bytes, answer: Future) -> None:
-        """The awaited answer is of no use any more."""
+        """Give up the awaited answer, which comes too late."""
         self.counters.undelivered.keep(request, answer)
         self.counters.count_answer(SILENCE)
         self._awaited = None

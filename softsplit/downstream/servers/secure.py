@@ -1,7 +1,7 @@
-"""Modbus/TCP Security (mbaps): Modbus TCP inside TLS, with masters that show who they are (R-05).
+"""Modbus/TCP Security (mbaps): Modbus TCP inside TLS, with masters that show a certificate (R-05).
 
-A master is served once its certificate was checked (R-10, R-44), within the rights of the role that stands in it
-(R-04, R-16 to R-31 of MODBUS/TCP Security v36).
+A master is served after its certificate was checked (R-10, R-44), within the rights of the role in it (R-04, R-16 to
+R-31 of MODBUS/TCP Security v36).
 """
 
 import logging
@@ -33,7 +33,7 @@ from softsplit.security.securesocket import SecureSocket, describe
 
 log = logging.getLogger("softsplit")
 
-MOST_HANDSHAKES = 8  # at a time; one more ends the one that has lasted longest
+MOST_HANDSHAKES = 8  # at a time; a further one ends the oldest
 SAY_AGAIN = 3600.0  # s between lines about the same refusal
 MOST_REFUSALS = 200  # kinds of refusal that are remembered
 NOBODY = Certificate("", "", 0.0, 0.0)
@@ -47,7 +47,7 @@ class SecureConnection(Connection):
         self._secure = SecureSocket(sock, server.credentials.context)
         super().__init__(cast(socket.socket, self._secure), databank, on_later, peer)
         self._server = server
-        self._hangs_since = self.opened_at  # a handshake has as much time as half a request
+        self._hangs_since = self.opened_at  # a handshake gets as much time as half a request
         self.is_trusted = False
         self.master = NOBODY
         self._rights = server.roles.rights("")
@@ -100,10 +100,10 @@ class SecureConnection(Connection):
         self.is_trusted = True
         self._server.handshakes.pop(self, None)
         self._hangs_since, self.events = None, EVENT_READ
-        self.receive()  # what came with the end of the handshake is decrypted already
+        self.receive()  # a request may have come with the end of the handshake
 
     def _take_more(self) -> None:
-        """Have the server come back, after the others, for what was decrypted already."""
+        """Let the server resume this connection, after the others, for bytes that are decrypted already."""
         if self.events == EVENT_READ and self._secure.has_more:
             self._on_later(self)
 
@@ -130,7 +130,7 @@ class SecureServer(TcpServer):
         self._lines = TokenBucket(burst=20)
 
     def open(self) -> None:
-        """See `Server.open`; the key is read now, while we may."""
+        """See `Server.open`. It also reads the key, before anything starts."""
         try:
             self.credentials = Credentials(self._identity, is_server=True)
         except ConfigError as error:
@@ -153,13 +153,13 @@ class SecureServer(TcpServer):
                        certificate=self.credentials.error or how_long(self.credentials.certificate))
 
     def refuse(self, connection: SecureConnection, why: str) -> None:
-        """A master is not let in: count it, and say so once."""
+        """Count and log a master that is refused."""
         self.handshakes.pop(connection, None)
         self._refused[why if why in self._refused or len(self._refused) < MOST_REFUSALS else "others"] += 1
         self._tell(f"{connection.host} is refused: {why}")
 
     def forbid(self, connection: SecureConnection, request: str) -> None:
-        """A master wants what its role does not allow: say so once (R-31)."""
+        """Log a request that the role of a master does not allow (R-31)."""
         role = connection.master.role
         who = f"role {role}" if role else "no role"
         self._tell(f"{connection.host} ({connection.master.subject}, {who}) may not {request}")
@@ -172,9 +172,9 @@ class SecureServer(TcpServer):
 
 
 def _checked(data: bytes) -> Certificate:
-    """What the certificate of a master says. Raises ValueError when it is damaged, has two roles or has expired.
+    """Return the certificate of a master. Raises ValueError when it is damaged, has two roles or has expired.
 
-    A session that is resumed was checked by TLS when it began.
+    TLS checks a session only when it begins, not when it is resumed; hence the check for expiry.
     """
     found = parse_certificate(data)
     if time.time() > found.not_after:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from softsplit import clock
 from softsplit.config.url import Url
@@ -15,6 +16,7 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import DownstreamStatus, Reporter, ServedStatus
 from softsplit.downstream.servers.checks import Checks
 from softsplit.downstream.servers.masters import Masters
+from softsplit.downstream.servers.sockets import cause
 from softsplit.errors import DownstreamError
 from softsplit.logs.bugs import BugLog
 from softsplit.logs.conditions import Condition, TokenBucket
@@ -23,29 +25,29 @@ from softsplit.worker import Worker
 
 
 TICK = 1.0  # s, the longest wait for a master
-OPEN_AGAIN = 1.0  # s between tries to open what could not be had
+OPEN_AGAIN = 1.0  # s between attempts to open a port or device
 AWAITED = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO,  # the adapter is not plugged in
            errno.EAGAIN, errno.EBUSY,  # another program holds the adapter
            errno.EADDRNOTAVAIL, errno.ETIMEDOUT)  # the network, or its name server, is not up yet
-AT_ONCE = 64  # descriptors attended before anything else is looked at
-SOON = 0.0001  # s; who asks again after a shorter while is most likely about to ask once more
-SOON_AGAIN = 16  # times in a row, after which that is waited for without sleeping
-LOOKS = 100  # at the descriptors meanwhile, which take some 0.1 ms
+AT_ONCE = 64  # descriptors of one poll
+SOON = 0.0001  # s; a master that asks again sooner will most likely ask once more
+SOON_AGAIN = 16  # times in a row, after which we wait for it without sleeping
+LOOKS = 100  # polls meanwhile, which take some 0.1 ms
 
 
 class Events:
-    """Tells what happens on the descriptors of an epoll.
+    """Waits for events on the descriptors of an epoll.
 
-    To wake up takes longer than to answer. So whoever asks again at once, again and again, is waited for
-    without going to sleep, for a moment.
+    Waking up takes longer than answering. So while a master asks again and again at once, this polls for a moment
+    instead of sleeping.
     """
 
     def __init__(self, fd: int):
-        self._epoll = select.epoll.fromfd(os.dup(fd))  # the selector's own, with less around it
-        self._soon = 0  # times in a row that it had to wait less than SOON
+        self._epoll = select.epoll.fromfd(os.dup(fd))  # of the selector, without its overhead
+        self._soon = 0  # times in a row that the wait was shorter than SOON
 
     def wait(self, pause: float) -> Iterator[list[tuple[int, int]]]:
-        """Give (descriptor, events) of all on which something has happened; wait `pause` seconds at most."""
+        """Yield lists of (descriptor, events); wait `pause` seconds at most."""
         if self._soon < SOON_AGAIN:
             begin = clock.now()
             ready = self._epoll.poll(pause, AT_ONCE)
@@ -63,7 +65,7 @@ class Events:
 
 
 class Server(Worker):
-    """A worker that waits on a selector, out of which `wake()` gets it."""
+    """A worker that waits on a selector; `wake()` ends the wait."""
 
     def __init__(self, name: str, url: Url, databank: Databank):
         super().__init__(f"server {name}")
@@ -76,22 +78,23 @@ class Server(Worker):
         self._is_named = name != str(url)
         self.bucket = TokenBucket()
         self._opening = Condition(self.bucket)
-        self._cause = ""  # why it could not be opened
-        self._open_at = 0.0  # when that is tried again
+        self._cause = ""  # why it is not open
+        self._open_at = 0.0  # when to try again
+        self._sock: Any = None
         self.bugs = BugLog(f"{name}: a master could not be served")
         self.selector = selectors.DefaultSelector()
-        self._alarm, self._wake = socket.socketpair()  # wake() rings, the selector hears
-        self._wake.setblocking(False)  # a bell that rings already need not be rung
+        self._alarm, self._wake = socket.socketpair()  # wake() writes to the second, the selector watches the first
+        self._wake.setblocking(False)  # a full buffer will wake the selector, too
         self.selector.register(self._alarm, selectors.EVENT_READ)
 
     def open(self) -> None:  # main thread
         """Open the port or device before anything starts. Raises DownstreamError when a person has to help.
 
-        What may come by itself is told, and tried again every second while everything else runs: an adapter
-        that is not plugged in or that another program holds, an address that this machine does not have yet,
-        a name that cannot be looked up. All else ends the start, so that whoever is at the terminal learns it
-        at once: a port in use, a permission, a path that is no serial device, a setting that the adapter does
-        not take. Once the thread has started, nothing ends it any more; whatever is wrong is tried again.
+        Some errors may end by themselves: an adapter is not plugged in or is held by another program, this machine
+        does not have an address yet, a name cannot be looked up. They are logged, and `open_again` tries every
+        second. All other errors end the start, so that the person at the terminal sees them: a port in use, a
+        permission, a path that is no serial device, a setting that the adapter does not take. After the start no
+        error ends the thread; all are tried again.
         """
         try:
             self.acquire()
@@ -107,7 +110,7 @@ class Server(Worker):
         super().start()
 
     def open_again(self) -> None:
-        """Wait until it is time to try, then try to open the port or device."""
+        """Wait until it is time to try again, then try to open the port or device."""
         pause = self._open_at - clock.now()
         if pause > 0:
             if self.selector.select(pause):
@@ -121,48 +124,45 @@ class Server(Worker):
             self._opening.well(self.announcement)
 
     def lose(self, error: OSError) -> None:
-        """Take note that the port or device cannot be had now."""
+        """Note and log that the port or device cannot be opened now."""
         self._open_at = clock.now() + OPEN_AGAIN
         self._cause = self.cause(error)
         self._opening.trouble(f"{self.label}: {self.url}: {self._cause}",
                               "; it is opened as soon as it can be")
 
     def acquire(self) -> None:
-        """Open the port or device, and have the selector watch it. Raises OSError, with nothing left open."""
+        """Open the port or device, and register it with the selector. Raises OSError, with nothing left open."""
         raise NotImplementedError
 
     @property
     def is_open(self) -> bool:
-        raise NotImplementedError
+        return self._sock is not None
 
-    @staticmethod
-    def cause(error: OSError) -> str:
-        """Say why the port or device cannot be had, and the cure where there is one."""
-        raise NotImplementedError
+    cause = staticmethod(cause)
 
     @property
     def announcement(self) -> str:
-        """What the log says when masters can be served."""
+        """The line of log for a server that is open."""
         name = f"{self.label} " if self._is_named else ""
         return f"serving {name}on {self.url}"
 
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
-        """What `status.json` says of this server, and of the units that it serves."""
+        """Return the status of this server; `units` is that of its units."""
         unserved = self.databank.unserved
         return replace(self._reporter.report(self.url, self.state, units, now), unserved=unserved.asked(now),
                        stray_bytes=unserved.stray_bytes, garbled=unserved.garbled(now))
 
     @property
     def state(self) -> str:  # main thread
-        """Whether masters can ask: "serving" or why not."""
+        """Either "serving" or why masters cannot connect."""
         return "serving" if self.is_open else f"away: {self._cause}"
 
     def wake(self) -> None:  # any thread
-        with suppress(OSError):  # the thread has ended already
+        with suppress(OSError):  # of a thread that has ended
             self._wake.send(b"!")
 
     def hear(self) -> None:
-        """Take note of what `wake()` said."""
+        """Clear the wake-ups of `wake()`."""
         self._alarm.recv(4096)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Sockets of servers: bound to an address, with room for their connections, and with the options of each one."""
+"""The sockets of servers: bind them, make room for connections, set the options of each connection."""
 
 import errno
 import logging
@@ -10,9 +10,9 @@ from softsplit.transport import names
 
 log = logging.getLogger("softsplit")
 
-SEND_BUFFER = 65536  # bytes of answers, some 250 of the longest, that the kernel keeps for one master
-LOOK_UP = 1.0  # s for the name of an address to listen on; a look-up that takes longer goes on meanwhile
-SPARE = 256  # descriptors for everything but connections
+SEND_BUFFER = 65536  # bytes of answers that the kernel keeps for one master, some 250 of the longest
+LOOK_UP = 1.0  # s for the name of an address to listen on; a longer look-up goes on meanwhile
+SPARE = 256  # descriptors besides those of connections
 KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
 CURES = {
     errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltunp" names it) or choose another',
@@ -46,7 +46,7 @@ def bound_socket(url: Url) -> socket.socket:
 
 
 def listening_socket(url: Url, backlog: int) -> socket.socket:
-    """Return a socket bound likewise, with room for so many connections not yet accepted. Raises OSError."""
+    """Return a listening socket, bound likewise. Raises OSError."""
     sock = bound_socket(url)
     try:
         sock.listen(backlog)
@@ -57,15 +57,12 @@ def listening_socket(url: Url, backlog: int) -> socket.socket:
 
 
 def cause(error: OSError) -> str:
-    """Say why a port cannot be had, and the cure where there is one."""
+    """Say why a port cannot be opened, and the cure if there is one."""
     return CURES.get(error.errno or 0) or error.strerror or str(error)
 
 
 def set_options(sock: socket.socket) -> None:
-    """Set what a connection of a master needs: no waiting, and a look whether a silent one is still there.
-
-    Raises OSError when it is gone.
-    """
+    """Make the connection of a master non-blocking, with keepalive. Raises OSError when it is gone."""
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -75,13 +72,13 @@ def set_options(sock: socket.socket) -> None:
 
 
 def no_room(error: OSError) -> str:
-    """Say why a connection cannot be accepted, and the cure where there is one."""
+    """Say why a connection cannot be accepted, and the cure if there is one."""
     cure = "; raise the limit of open files: LimitNOFILE= of the service, ulimit -n" if error.errno == errno.EMFILE else ""
     return f"{error.strerror}{cure}"
 
 
 def make_room(connections: int) -> None:
-    """Raise the limit of descriptors, as far as the system allows, so that so many connections fit."""
+    """Raise the limit of descriptors for so many connections, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + SPARE
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -91,6 +88,6 @@ def make_room(connections: int) -> None:
         wanted = hard
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError) as error:  # forbidden, where the system is stricter than it says
+    except (OSError, ValueError) as error:  # the system may be stricter than it says
         log.warning("the limit of open files stays at %d, too few for %d connections: %s", soft, connections,
                     error)

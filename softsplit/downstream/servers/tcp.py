@@ -25,7 +25,6 @@ from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
 from softsplit.downstream.servers.rtuovertcp import RtuConnection
 from softsplit.downstream.servers.server import TICK, Events, Server
 from softsplit.downstream.servers.sockets import (
-    cause,
     listening_socket,
     make_room,
     no_room,
@@ -67,12 +66,6 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._sock = listening_socket(self.url, BACKLOG)
         self.url = Url(self.url.scheme, self.url.host, self._sock.getsockname()[1])
         self.selector.register(self._sock, EVENT_READ)
-
-    @property
-    def is_open(self) -> bool:
-        return self._sock is not None
-
-    cause = staticmethod(cause)
 
     def step(self) -> None:
         if self._sock is None:

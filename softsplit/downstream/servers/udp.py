@@ -1,7 +1,7 @@
 """Modbus UDP server: one datagram, one answer.
 
-A sender can lie about its address, so that the answer goes to somebody else. So answers go only to addresses in
-`allow`, only so many in a second to each, and never for what was sent to everybody.
+A sender can forge its address, so that the answer goes to somebody else. So only addresses in `allow` get answers,
+each only so many in a second, and broadcasts get none.
 """
 
 import logging
@@ -17,12 +17,11 @@ from softsplit.config.url import Url, show_address
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.downstream.servers.addressfilter import AddressFilter
-from softsplit.downstream.servers.connection import STOOD_STILL
+from softsplit.downstream.servers.connection import STOOD_STILL, answer_frame
 from softsplit.downstream.servers.datagramsocket import Datagram, DatagramSocket
 from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.downstream.servers.ratelimit import RateLimit
 from softsplit.downstream.servers.server import TICK, Server
-from softsplit.downstream.servers.sockets import cause
 from softsplit.logs.conditions import Condition
 from softsplit.protocol import adu
 from softsplit.protocol.functions import PLAIN_READS
@@ -30,22 +29,22 @@ from softsplit.protocol.pdu import BUSY, exception_pdu
 
 log = logging.getLogger("softsplit")
 
-AT_ONCE = 64  # datagrams taken before anything else is looked at
-MOST_AWAITED = 500  # answers that units themselves have to give
+AT_ONCE = 64  # datagrams of one wake-up
+MOST_AWAITED = 500  # requests that wait for an answer of the unit itself
 MOST_KNOWN = 1000  # requests that are recognised when they come twice
-TWICE_WITHIN = 0.5  # s; what has the same transaction id and content after that is another request
+TWICE_WITHIN = 0.5  # s; the same transaction id and content after that is another request
 
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """A request, and when it came; when its answer came that was awaited; that, when it is sent, and whether twice."""
+    """A request of a master, and its answer."""
 
     datagram: Datagram
-    at: float
+    at: float  # when it came
     counters: MasterCounters
-    came_at: float = 0.0
+    came_at: float = 0.0  # when an awaited answer came
     answer: bytes | None = None
-    is_repeated: bool = False
+    is_repeated: bool = False  # whether the answer was sent twice
 
     @property
     def pdu(self) -> bytes:
@@ -59,11 +58,10 @@ class UdpServer(Server):
 
     def __init__(self, name: str, url: Url, databank: Databank, access: Access):
         super().__init__(name, url, databank)
-        self._sock: DatagramSocket | None = None
         self._door = AddressFilter(name, access)
         self._limit = RateLimit()
         self._flood = Condition(self.bucket, well_at_first=True, tries="datagrams")
-        self._known: BoundedDict[tuple, Asked] = BoundedDict(MOST_KNOWN)  # what is sent once, by peer and content
+        self._known: BoundedDict[tuple, Asked] = BoundedDict(MOST_KNOWN)  # writes, by peer and content
         self._awaited: dict[Asked, Future] = {}
         self._done: deque[Asked] = deque()  # filled by any thread
 
@@ -72,12 +70,6 @@ class UdpServer(Server):
         self.url = Url(self.url.scheme, self.url.host, self._sock.port)
         self.selector.register(self._sock, EVENT_READ)
 
-    @property
-    def is_open(self) -> bool:
-        return self._sock is not None
-
-    cause = staticmethod(cause)
-
     def step(self) -> None:
         self.bucket.catch_up()
         if self._sock is None:
@@ -85,7 +77,7 @@ class UdpServer(Server):
             return
         for key, _ in self.selector.select(TICK):
             if key.fileobj is self._sock:
-                self._take(self._sock)
+                self._take()
             else:
                 self.hear()
         while self._done:
@@ -99,11 +91,11 @@ class UdpServer(Server):
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
         return replace(super().report(units, now), refused_peers=dict(self._door.refused))
 
-    def _take(self, sock: DatagramSocket) -> None:
-        """Answer what has come."""
+    def _take(self) -> None:
+        """Answer the datagrams that have come."""
         for _ in range(AT_ONCE):
             try:
-                datagram = sock.receive()
+                datagram = self._sock.receive()
             except OSError as error:
                 log.debug("%s: cannot receive: %s", self.label, error)
                 return
@@ -113,7 +105,7 @@ class UdpServer(Server):
                 self._attend(self._ask, datagram)
 
     def _is_let_in(self, datagram: Datagram) -> bool:
-        """Whether its sender may get an answer, as far as its address tells."""
+        """Whether its sender may get an answer, by address and rate."""
         if datagram.is_for_everybody or not self._door.admits(datagram.host):
             return False
         if self._limit.allows(datagram.host, clock.now()):
@@ -123,7 +115,7 @@ class UdpServer(Server):
         return False
 
     def _attend(self, act, request) -> None:
-        """Serve one request; what breaks there costs only its master."""
+        """Serve one request; an error there concerns only its master."""
         try:
             act(request)
         except OSError as error:
@@ -132,7 +124,7 @@ class UdpServer(Server):
             self.bugs.report(error)
 
     def _ask(self, datagram: Datagram) -> None:
-        """Answer a datagram, or have the unit asked."""
+        """Answer a datagram, or forward it to the unit."""
         if not _is_request(datagram.data):
             self.databank.unserved.stray(len(datagram.data))
             return
@@ -167,29 +159,28 @@ class UdpServer(Server):
         self.wake()
 
     def _resume(self, asked: Asked) -> None:
-        """The awaited answer is there."""
+        """Send an awaited answer that has come."""
         self._reply(asked, self._awaited.pop(asked).result(), asked.came_at)
 
     def _reply(self, asked: Asked, answer: bytes, made_at: float) -> None:
-        """Send an answer that was made then, unless the process stood still since."""
+        """Send an answer that was made at `made_at`, unless the process has stood still since."""
         asked.counters.count_answer(answer)
         asked.answer = answer
-        if answer and self._sock and clock.now() - made_at <= self.too_late:
+        if answer and clock.now() - made_at <= self.too_late:
             self._sock.send(self._frame(asked.datagram.data, answer), asked.datagram)
 
     def _repeat(self, known: Asked) -> None:
-        """A request that is sent once has come twice; its answer may be lost. But an echo is not answered for ever."""
-        if known.answer and self._sock and not known.is_repeated:
+        """Answer a write that came twice, because its answer may be lost; once only, because it may be an echo."""
+        if known.answer and not known.is_repeated:
             known.is_repeated = True
             self._sock.send(self._frame(known.datagram.data, known.answer), known.datagram)
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
-        """Transaction id, protocol id and unit are recopied (MTI 3.1.3)."""
-        return request[:5] + bytes((len(answer) + 1, request[6])) + answer
+        return answer_frame(request, answer)
 
 
 def _is_request(datagram: bytes) -> bool:
-    """Whether this is one whole frame of Modbus (MTI 3.1.3), and nothing besides."""
+    """Whether this is one whole frame of Modbus (MTI 3.1.3), and nothing else."""
     try:
         return len(datagram) > adu.HEADER.size and datagram[2:4] == b"\0\0" \
             and adu.tcp_frame_length(datagram) == len(datagram)
