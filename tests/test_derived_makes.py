@@ -7,7 +7,10 @@ import struct
 import pytest
 
 from softsplit import Derived, Downstream, Unit, Upstream
+from softsplit.commands.simulate.faults import Faults
+from softsplit.commands.simulate.unit import SimulatedUnit
 from softsplit.downstream.deriving.choice import Derivers
+from softsplit.profiles import Answer, load_profile
 from tests.support import Clock, read_request
 from tests.support.outcomes import reading
 
@@ -80,7 +83,9 @@ class House:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    monkeypatch.setattr("softsplit.clock.now", Clock())
+    clock = Clock()
+    monkeypatch.setattr("softsplit.clock.now", clock)
+    return clock
 
 
 @pytest.mark.parametrize("make, function, places", [
@@ -108,3 +113,28 @@ def test_what_victrons_driver_asks_for_first_is_there():
     em24 = House("carlo-gavazzi-em24-e1", random.Random(1))
     assert [em24.ask(address, 1, 3).hex() for address in (0x000B, 0xA000, 0x1002, 0xA100)] == ["0670", "0007", "0000", "0003"]
     assert em24.ask(0x5000, 7, 3) == b"DERIVED".ljust(14, b"\0") and em24.ask(0x0000, 0x50, 3)
+
+
+def test_what_a_sunspec_meter_says_of_its_maker_does_not_make_its_power_older(clock):
+    """Its common model is read every ten minutes; whose power is import if positive, stands there."""
+    profile = load_profile("sunspec-meter")
+    common, model = (read.block for read in profile.reads)
+    unit = SimulatedUnit(1, profile, Faults())
+    meters = Upstream("tcp://a", [Unit(1, profile)], name="meters")
+    downstream = Downstream("tcp://127.0.0.1:0", units={1: Derived("eastron-sdm630", (meters, 1))})
+    derivers = Derivers()
+    mirror = derivers.mirror(downstream, downstream.derived[0])
+    taker, = (taker for _, taker in derivers.takers())
+
+    def served(at: float) -> bytes:
+        clock.now = at
+        taker.update(reading(1, model, at, unit.data(model, at)))
+        return mirror.handle_request(read_request(0x34, 2, 4))
+
+    taker.update(reading(1, common, 1000.0, unit.data(common, 1000.0)))
+    for at in (1000.0, 1100.0, 1500.0):
+        power, = (each.value for register, each in profile.said([Answer(model, unit.data(model, at), at, 1.0), Answer(common, unit.data(common, at), at, 600.0)]).items()
+                  if register.name == "active_power_total")
+        assert served(at)[2:] == struct.pack(">f", power)
+    clock.now = 1511.0  # what was polled each second is old by then
+    assert mirror.handle_request(read_request(0x34, 2, 4)) == bytes((0x84, 0x0B))

@@ -3,8 +3,8 @@
 A layout says how one stands there:
 
     epoch              seconds since 1970 (UTC), in two registers
-    iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
     epoch2000          likewise since 2000, as SunSpec has it
+    iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
     hhmm               hour and minute as one decimal number, as 1730
     y2000 m d h m s    a register each, in that order: the year from 2000 on (or y, the whole year), month, day, hour,
                        minute, second; two with a stroke between, as m/d, are the high and the low byte of one register.
