@@ -181,4 +181,4 @@ def test_top_shows_a_derived_unit_with_its_inputs_and_what_its_masters_get():
     assert re.search(r"^active_power_total +-?[0-9.]+ W +meters/100.active_power_total -?[0-9.]+ W \d.\d s; meters/2.active_power_total",
                      shown, re.MULTILINE)
     assert re.search(r"^frequency +50 Hz +your own$", shown, re.MULTILINE)
-    assert "what is made from others" in shown
+    assert "derived data" in shown

@@ -599,7 +599,7 @@ def test_read_and_top_show_what_they_say(files):
             is_shown(ran("read", "-a", f"127.0.0.1:{devices.url.port}", "-u", unit, "-p", path, "-d"), MAPS[name][2])
             if unit % 4 == 2:
                 is_shown(ran("top", "-a", f"127.0.0.1:{devices.url.port}", "-u", unit, "-p", path, "--once"), MAPS[name][2])
-        assert "no register is known" in ran("top", "-a", f"127.0.0.1:{devices.url.port}", "-u", 1, "-p", files[2], "--once", code=1), "another model"
+        assert "the profile names none" in ran("top", "-a", f"127.0.0.1:{devices.url.port}", "-u", 1, "-p", files[2], "--once", code=1), "another model"
 
 
 def test_what_was_recorded_is_played_back(files, tmp_path):

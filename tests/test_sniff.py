@@ -427,14 +427,14 @@ def test_the_baud_rate_is_detected_and_the_choice_explained(cable):
     with chattering(cable.tap, termios.B38400):
         line = detect(parse_url(f"rtu://{cable.tap.path}", ("rtu",)), told.append, patience=0.1)
     assert line.baudrate == 38400
-    assert "9600 8E1    0 good frames" in told[0] and told[-1].startswith("38400 8E1 it is: ")
+    assert "9600 8E1    0 good frames" in told[0] and told[-1].startswith("detected 38400 8E1: ")
 
 
 def test_what_is_detected_is_listened_to(cable):
     with chattering(cable.tap, termios.B9600):
         with sniffing(str(cable.tap.path), "--detect", "--json") as sniff:
             assert until(lambda: objects(sniff.text()), timeout=10)[0]["kind"] == "ok"
-            assert re.search("^softsplit: 9600 8E1 it is: [4-9]|[1-9][0-9]+ good frames", sniff.log())
+            assert re.search("^softsplit: detected 9600 8E1: [4-9]|[1-9][0-9]+ good frames", sniff.log())
 
 
 def test_detection_is_ended_at_once(cable):

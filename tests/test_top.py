@@ -189,7 +189,7 @@ def test_a_master_is_shown_with_what_it_asks_and_gets():
     shown = drawn(view(status(), MASTER))
     assert "97 requests, 1.70 per s; it got exception 0x0B: 4" in shown
     for row in (r"holding registers 0x0004\+2 +7 +1.50 +90 +fresh data", r"holding registers 0x0000\+2 +9 .*no such unit",
-                r"holding registers 0x0063\+1 +7 .*what the unit says"):
+                r"holding registers 0x0063\+1 +7 .*the unit's answer"):
         assert re.search(row, shown), row
     assert "nothing: STALE" in spans(view(status(stale=("powers",)), MASTER), "bad")
 
@@ -234,7 +234,7 @@ def test_of_two_blocks_that_another_master_reads_the_newer_counts():
     assert re.search(r"^frequency +50.01 Hz", shown(9.0), re.MULTILINE)
     assert re.search(r"^active_power_total +7 W", shown(9.0), re.MULTILINE)
     assert re.search(r"^state +STALE 9.1 s$", shown(9.0), re.MULTILINE)
-    assert shown(9.0, MASTER).count("what was heard") == 2
+    assert shown(9.0, MASTER).count("data that was heard") == 2
     assert re.search(r"^frequency +49.99 Hz", shown(0.2), re.MULTILINE)
 
 

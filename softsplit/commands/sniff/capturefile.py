@@ -1,13 +1,12 @@
-"""Recordings: the bytes of a line with their times, as text that a person can read and write.
+"""Recordings: the bytes of a line with their times, as text that people can read and write.
 
     # softsplit 0.1.0                          a comment
-    # line 9600 8N1, times up to 0.016 s late  how the line is spoken on, and how late bytes may have been told
-    1790000000.012345 64 03 5b 00 00 01        seconds, and in hex what one read brought
-    1790000000.019000 64 03 02 08 fc reply     with two taps, or a control line, also whose it was
+    # line 9600 8N1, times up to 0.016 s late  the settings of the line, and the delay of the times
+    1790000000.012345 64 03 5b 00 00 01        seconds, and the bytes of one read in hex
+    1790000000.019000 64 03 02 08 fc reply     with two taps, or a control line, also the role
 
-A hex dump, lines of bytes without times, is read as what came without any.
-
-What has measured the line itself may write "times exact" instead: then they are at most 1 ms late.
+A hex dump, lines of bytes without times, is read too. Tools that measure the line itself may write "times
+exact": then times are at most 1 ms late.
 """
 
 import os
@@ -30,7 +29,7 @@ ROLES = ("request", "reply")
 HEX = re.compile(r"[0-9A-Fa-f]+")
 LONGEST_SECONDS = 10  # digits of a whole number of seconds
 LONGEST_LINE = 100_000  # characters
-LONGEST_SILENCE = 0.6  # s; a longer one is told as such
+LONGEST_SILENCE = 0.6  # s; a longer one is reported
 LATEST_TIME = 1e11  # s; the year 5138
 PIECE = 4096  # bytes
 EXACT = 0.001  # s
@@ -39,7 +38,7 @@ TIMES = re.compile(r"#.*\btimes (exact|up to (\d{1,3}(?:\.\d{1,6})?) s late)")
 
 
 def show_head(line: Line, jitter: float) -> str:
-    """Return the comment in which a recording begins: bytes may have been told `jitter` seconds late."""
+    """Return the comment at the start of a recording; its times are up to `jitter` seconds late."""
     times = "exact" if jitter <= EXACT else f"up to {jitter:g} s late"
     return f"# softsplit {VERSION}\n# line {line.baudrate} {line.mode}, times {times}\n"
 
@@ -50,17 +49,17 @@ def show_heard(heard: Heard) -> str:
 
 
 def is_hex_dump(line: str) -> bool:
-    """Whether the first line of bytes has no time before them: its first word is a byte, too."""
+    """Whether the first line of bytes begins without a time."""
     words = line.partition("#")[0].split()
     octets = "".join(words)
     if not words or len(words[0]) % 2 or len(octets) < 8 or not HEX.fullmatch(octets):
         return False
     is_byte = len(words[0]) == 2 and all(len(word) == 2 for word in words) or len(words[0]) > LONGEST_SECONDS
-    return is_byte and crc(bytes.fromhex("".join(words[1:]) or "00")) != 0  # else the first word is a time
+    return is_byte and crc(bytes.fromhex("".join(words[1:]) or "00")) != 0  # if 0, the first word is a time
 
 
 def parse_heard(line: str) -> Heard | None:
-    """Return what a line of a recording says; None for a comment. Raises ValueError when it is damaged."""
+    """Parse a line of a recording; None for a comment. Raises ValueError if it is damaged."""
     words = line.partition("#")[0].split()
     if not words:
         return None
@@ -73,16 +72,16 @@ def parse_heard(line: str) -> Heard | None:
 
 
 def parse_dumped(line: str) -> Heard | None:
-    """Return what a line of a hex dump says; None for a comment. Raises ValueError when it is damaged."""
+    """Parse a line of a hex dump; None for a comment. Raises ValueError if it is damaged."""
     data = bytes.fromhex("".join(line.partition("#")[0].split()))
     return Heard(None, data) if data else None
 
 
 class Recording:
-    """What was heard earlier; lines that are damaged or too long are skipped.
+    """A recording of a line; lines of the file that are damaged or too long are skipped.
 
-    `line` is how the line was spoken on, `jitter` how many seconds late bytes may have been told, as far as
-    its head says so, unless somebody knows that its times are exact. Raises SoftsplitError when it cannot be read.
+    `line` has the settings of the line, `jitter` is the delay of its times in seconds, both from its head;
+    `is_exact` overrides the latter. Raises SoftsplitError if it cannot be read.
     """
 
     def __init__(self, path: str, is_exact: bool = False):
@@ -114,12 +113,12 @@ class Recording:
 
     @property
     def note(self) -> str:
-        """What was wrong with it, if anything."""
+        """What was wrong with the file, or ""."""
         damaged = f"{show_count(self._damaged, 'damaged line')} skipped" if self._damaged else ""
         return "  ".join(filter(None, ("" if self._has_times else "a hex dump without times", damaged)))
 
     def hear(self) -> Iterator[Heard]:
-        """Give what was heard, also long silences. Raises SoftsplitError when it is no recording."""
+        """Yield what was heard, also long silences. Raises SoftsplitError if it is no recording."""
         latest: float | None = None
         for heard in self._heard():
             silence = between(latest, heard.time)

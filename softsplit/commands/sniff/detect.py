@@ -16,20 +16,20 @@ from softsplit.errors import SoftsplitError, Unreachable
 from softsplit.protocol import adu
 from softsplit.transport.tap import SerialTap
 
-BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most frequent first
+BAUDRATES = (9600, 19200, 38400, 115200, 57600, 4800, 2400, 1200)  # the most common first
 MODES = ("8E1", "8N1", "8O1")
-SETTING_TIMEOUT = 2.5  # s for each setting, from the first byte on; most masters ask at least once a second
-SILENCE_TIMEOUT = 15.0  # s without a byte after which nobody is there
-LOOK = 0.2  # s between looks at what was heard
-GOOD_FRAMES = 4  # good frames, which settle it
+SETTING_TIMEOUT = 2.5  # s for each setting, from the first byte; most masters ask at least once a second
+SILENCE_TIMEOUT = 15.0  # s without a byte, after which it gives up
+LOOK = 0.2  # s between evaluations
+GOOD_FRAMES = 4  # good frames that decide
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was heard with one setting in so many `seconds`.
+    """The result of listening with one setting for `seconds`.
 
-    `good` counts whole frames with a right CRC, `loose` the bytes that belong to none, and `errors` those
-    with a wrong parity or stop bit.
+    `good` counts whole frames with a correct CRC, `loose` the bytes outside them, and `errors` the bytes with
+    a wrong parity or stop bit.
     """
 
     line: Line
@@ -55,9 +55,9 @@ class Trial:
 
 def detect(url: Url, tell: Callable[[str], None], patience: float = SETTING_TIMEOUT,
            silence: float = SILENCE_TIMEOUT) -> Line:
-    """Return the settings of a serial line; `tell` is told about every trial.
+    """Return the settings of a serial line; print every trial with `tell`.
 
-    Raises Unreachable when it cannot be opened, SoftsplitError when nothing is heard.
+    Raises Unreachable if it cannot be opened, SoftsplitError if nothing is heard.
     """
     trials = []
     try:
@@ -72,13 +72,13 @@ def detect(url: Url, tell: Callable[[str], None], patience: float = SETTING_TIME
     if best.score <= 0:
         raise SoftsplitError(f"{url}: no setting gives Modbus frames; are A and B the right way round, is it "
                              "Modbus RTU?")
-    tell(f"{best.line.baudrate} {best.line.mode} it is: {best.good} good frames in {best.seconds:.1f} s, "
+    tell(f"detected {best.line.baudrate} {best.line.mode}: {best.good} good frames in {best.seconds:.1f} s, "
          f"{best.loose} bytes in none, {best.errors} with a wrong parity or stop bit")
     return best.line
 
 
 def _trials(tap: SerialTap, patience: float, silence: float) -> Iterator[Trial]:
-    """Try every usual setting, on a tap that is opened once: each opening may move its outputs."""
+    """Try every usual setting; open the tap only once, because opening may switch its outputs."""
     with closing(tap):
         tap.open()
         for baudrate in BAUDRATES:
@@ -91,14 +91,14 @@ def _trials(tap: SerialTap, patience: float, silence: float) -> Iterator[Trial]:
 
 
 def _hears(tap: SerialTap, seconds: float) -> bool:
-    """Whether something comes, be it noise."""
+    """Whether a byte comes within so many seconds."""
     poll = select.poll()
     poll.register(tap.fileno(), select.POLLIN)
     return bool(poll.poll(1000 * seconds))
 
 
 def _try(tap: SerialTap, line: Line, patience: float) -> Trial:
-    """Listen until this setting is clear, or for a while."""
+    """Listen until this setting is clear, at most `patience` seconds."""
     heard, errors, began = b"", tap.errors, clock.now()
     while True:
         look_at = clock.now() + min(LOOK, patience)

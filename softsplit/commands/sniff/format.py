@@ -1,4 +1,4 @@
-"""Format transactions as lines for a person, and as JSON and CSV for programs."""
+"""Format transactions as lines for people, and as JSON and CSV for programs."""
 
 import struct
 import time
@@ -23,12 +23,12 @@ LONGEST = 20  # characters of an address
 GOOD = (Kind.OK, Kind.BROADCAST)
 FIELDS = ("time", "kind", "unit", "function", "address", "count", "values", "exception", "latency", "retry",
           "damage", "request", "reply", "written")
-EPOCHAL = 1e8  # s, from which on a time is one of the calendar, and not one since a start
+EPOCHAL = 1e8  # s; a smaller time counts from a start, not from 1970
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The transactions somebody wants: of these units and functions, touching these addresses, gone wrong."""
+    """The wanted transactions: of these units and functions, with these addresses, or with errors."""
 
     units: frozenset[int] = frozenset()
     functions: frozenset[int] = frozenset()
@@ -43,7 +43,7 @@ class Selection:
 
 
 def parse_addresses(text: str) -> range:
-    """Read "0x5B00" or "0x5B00-0x5B41", both inclusive, in decimal or hex. Raises ConfigError."""
+    """Parse "0x5B00" or "0x5B00-0x5B41", both inclusive, in decimal or hex. Raises ConfigError."""
     first, _, last = text.partition("-")
     try:
         span = range(int(first[:LONGEST], 0), int((last or first)[:LONGEST], 0) + 1)
@@ -60,7 +60,7 @@ def _touches(transaction: Transaction, span: range) -> bool:
 
 
 def fields(transaction: Transaction) -> dict:
-    """Return the fields of a transaction; what is not there is None, but `written`, which is rare."""
+    """Return the fields of a transaction, None if missing; `written`, which is rare, is left out then."""
     written = _written(transaction)
     return {
         "time": _rounded(transaction.time), "kind": str(transaction.kind), "unit": transaction.unit,
@@ -74,7 +74,7 @@ def fields(transaction: Transaction) -> dict:
 
 
 def _written(transaction: Transaction) -> dict | None:
-    """What a request that reads has written besides."""
+    """What a read-and-write request has written."""
     written = transaction.written
     return {"address": written[0], "values": written[1]} if written else None
 
@@ -91,7 +91,7 @@ CSV_HEAD = ",".join(FIELDS) + "\n"
 
 
 def as_csv(transaction: Transaction) -> str:
-    """One row; several values stand in one cell, with spaces between."""
+    """Return one row; several values are in one cell, separated by spaces."""
     row = fields(transaction)
     row["values"] = " ".join(map(str, row["values"] or ()))
     row["written"] = _show_written(transaction)
@@ -99,7 +99,7 @@ def as_csv(transaction: Transaction) -> str:
 
 
 def draw(transaction: Transaction, names: "Names | None" = None, raw: bool = False) -> str:
-    """One line with colours, and below it what was on the line, when wanted `raw`."""
+    """Return one line with colours; with `raw`, the bytes below it."""
     latency = "" if transaction.latency is None else f"{1000 * transaction.latency:.1f} ms"
     unit = "?" if transaction.unit is None else transaction.unit
     text = printable(f"{_show_time(transaction.time)}  {latency:>9}  unit {unit:>3}  "
@@ -126,7 +126,7 @@ def _show_request(transaction: Transaction) -> str:
 
 
 def _show_written(transaction: Transaction) -> str:
-    """What a request that reads has written besides, like "0x0010: 1 2"."""
+    """What a read-and-write request has written, like "0x0010: 1 2"."""
     written = transaction.written
     return f"0x{written[0]:04X}: {' '.join(map(str, written[1]))}" if written else ""
 
@@ -150,21 +150,21 @@ def _show_outcome(transaction: Transaction, names: "Names | None") -> str:
 
 
 class Names:
-    """Names what registers say, by a profile, from what was read and written."""
+    """Decodes the registers that were read and written by a profile."""
 
     def __init__(self, profile: Profile):
         self._profile = profile
         self._answers = Answers(profile)
 
     def of(self, transaction: Transaction) -> Iterator[str]:
-        """Give the registers that lie in what was read or written, like "power 230 W"."""
+        """Yield the registers that were read or written, like "power 230 W"."""
         row = FUNCTIONS.get(transaction.function or 0)
         items, address = transaction.values, transaction.address
         if row is None or row.table is None or address is None or not items or transaction.unit is None:
             return
         table = row.table
         step = 1 if table.holds_bits else self._profile.step
-        if address + len(items) * step > ADDRESSES:  # some devices do not mind
+        if address + len(items) * step > ADDRESSES:  # some devices accept that
             return
         block = Block(table, address, len(items), step)
         data = pdu.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)

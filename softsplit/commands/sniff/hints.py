@@ -1,6 +1,6 @@
-"""What bytes of no frame may be: Modbus ASCII, RTU with swapped CRCs, another protocol. Pure.
+"""Recognise bytes of no frame: Modbus ASCII, RTU with swapped CRCs, or another protocol. Pure.
 
-They are only told; what they say is not decoded.
+They are only reported, not decoded.
 """
 
 import re
@@ -14,24 +14,24 @@ from softsplit.protocol.functions import describe
 
 ASCII = re.compile(rb":((?:[0-9A-Fa-f]{2}){3,256})\r\n")  # MODBUS over Serial Line V1.02, 2.5.2
 SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
-LEAST_SWAPPED = 2  # frames; one may be an accident
-FOREIGN = 32  # bytes of no frame in a row, which are no damaged frame
-KEPT = 1024  # bytes of no frame that are looked at together
+LEAST_SWAPPED = 2  # frames; a single one may be an accident
+FOREIGN = 32  # bytes of no frame in a row, too many for a damaged frame
+KEPT = 1024  # bytes of no frame to examine together
 
 
 class Hints:
-    """Looks at what is told of a line; `notes()` are sentences for a person."""
+    """Examines the transactions of a line; `notes()` are sentences for the user."""
 
     def __init__(self) -> None:
         self._noise = b""  # in a row
-        self._ascii: tuple[int, str] = 0, ""  # frames, and what the first of them says
+        self._ascii: tuple[int, str] = 0, ""  # the number of frames, and the content of the first
         self._swapped: tuple[int, str] = 0, ""
         self._foreign = 0  # bytes
-        self._disturbed = 0  # replies behind such bytes
+        self._disturbed = 0  # replies after such bytes
 
     @property
     def disturbed(self) -> int:
-        """How many replies are uncertain because bytes of no frame stand before them."""
+        """How many replies are uncertain because of bytes of no frame before them."""
         return self._disturbed
 
     def take(self, transaction: Transaction) -> None:
@@ -43,7 +43,7 @@ class Hints:
         self._settle()
 
     def _settle(self) -> None:
-        """The bytes outside frames are complete: say what they may be."""
+        """Examine the bytes since the last frame."""
         noise, self._noise = self._noise, b""
         if not noise:
             return
@@ -57,8 +57,8 @@ class Hints:
     def notes(self) -> Iterator[str]:
         self._settle()
         if self._ascii[0]:
-            yield (f"{show_count(self._ascii[0], 'frame')} of Modbus ASCII, the first {self._ascii[1]}: set the devices to RTU, "
-                   "nothing else is decoded here")
+            yield (f"{show_count(self._ascii[0], 'frame')} of Modbus ASCII, the first {self._ascii[1]}: set "
+                   "the devices to RTU, because softsplit decodes only that")
         if self._swapped[0] >= LEAST_SWAPPED:
             yield (f"{show_count(self._swapped[0], 'frame')} whose CRC has its two bytes swapped, the first "
                    f"{self._swapped[1]}: no Modbus master can read such a device")
@@ -71,7 +71,7 @@ def _counted(before: tuple[int, str], found: list[str]) -> tuple[int, str]:
 
 
 def _ascii_frames(noise: bytes) -> Iterator[str]:
-    """Give what each frame of Modbus ASCII says, whose LRC is good (MODBUS over Serial Line V1.02, 6.2.1)."""
+    """Describe each frame of Modbus ASCII with a correct LRC (MODBUS over Serial Line V1.02, 6.2.1)."""
     for found in ASCII.finditer(noise.translate(SEVEN_BITS)):
         frame = bytes.fromhex(found[1].decode())
         if sum(frame) & 0xFF == 0:
@@ -79,7 +79,7 @@ def _ascii_frames(noise: bytes) -> Iterator[str]:
 
 
 def _swapped_frames(noise: bytes) -> Iterator[str]:
-    """Give each frame that would be one if the two bytes of its CRC changed places."""
+    """Describe each frame whose CRC is correct if its two bytes are swapped."""
     at = 0
     while at < len(noise) - 3:
         head = noise[at:at + MAX_RTU_FRAME]

@@ -16,9 +16,9 @@ STDOUT = 1
 
 
 class Clock:
-    """Wall time that never jumps: as it was at the start, and the time since.
+    """Wall time that never jumps: the time of the start, and the time since.
 
-    In whole microseconds, as recordings tell it, so that these are decoded to exactly the same.
+    In whole microseconds, as in recordings, so that these decode to exactly the same.
     """
 
     def __init__(self):
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Live:
-    """The receiver of a live line. Raises Unreachable when a tap cannot be opened at first."""
+    """The receiver of a live line. Raises Unreachable if a tap cannot be opened at the start."""
 
     def __init__(self, receiver: Receiver, line: Line):
         receiver.open()
@@ -39,12 +39,12 @@ class Live:
 
     @property
     def note(self) -> str:
-        """What was wrong with the bytes, if anything."""
+        """What was wrong with the bytes, or ""."""
         errors = self._receiver.errors
         return f"{show_count(errors, 'byte')} with a wrong parity or stop bit" if errors else ""
 
     def hear(self) -> Iterator[Heard]:
-        """Give what is heard, also that there is nothing, until nobody reads stdout: BrokenPipeError."""
+        """Yield what is heard, also silences. Raises BrokenPipeError when nobody reads stdout any more."""
         try:
             while not _is_left_alone():
                 yield from self._receiver.hear(TICK)

@@ -1,8 +1,8 @@
 """Write captures that Wireshark opens without settings.
 
 Either RTU frames as on the line (link type 252: the name of the dissector precedes each packet), or Modbus TCP
-(link type 101: raw IPv4), where Wireshark pairs writes of one register or coil too, but without CRCs and
-damaged frames.
+(link type 101: raw IPv4), in which Wireshark also pairs writes of one register or coil, but which has no CRCs
+and no damaged frames.
 
     252: tags (2 kind, 2 length, content), then the frame   wireshark: epan/exported_pdu.h
     101: IPv4 (20), TCP (20), header (7), PDU               RFC 791, RFC 9293, MTI 3.1.3
@@ -19,25 +19,25 @@ UPPER_PDU, RAW_IP = 252, 101  # https://www.tcpdump.org/linktypes.html
 HEAD = struct.Struct("<IHHiIII")  # magic, version (2), zone, accuracy, longest packet, link type
 PACKET = struct.Struct("<IIII")  # s, us, length, length on the wire
 MASTER, UNITS = bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2))  # addresses for documentation; RFC 5737
-MASTER_PORT = 49152  # the first that belongs to nobody
+MASTER_PORT = 49152  # the first dynamic port; RFC 6335
 RTU_PORT, TCP_PORT = 5020, 502
 DISSECTOR, SOURCE, DESTINATION, PORT_TYPE, SOURCE_PORT, DESTINATION_PORT = 12, 20, 21, 24, 25, 26
 PORT_IS_TCP = 2
 PUSH_ACK = 0x18
-MOST_GIVEN_UP = 8  # requests to which a late reply may still come
+MOST_GIVEN_UP = 8  # requests that may still get a late reply
 
 
 def packets(transaction: Transaction) -> Iterator[tuple[float, bytes, bool]]:
-    """Give time, frame, and whether it is a request."""
+    """Yield time, frame, and whether it is a request."""
     at = transaction.time or 0.0
-    if transaction.request and transaction.kind is not Kind.LATE:  # of which the request was shown before
+    if transaction.request and transaction.kind is not Kind.LATE:  # its request came before
         yield at, transaction.request, True
     if transaction.reply:
         yield at + (transaction.latency or 0.0), transaction.reply, False
 
 
 class RtuCapture:
-    """Frames as they are on the line, the damaged ones too."""
+    """Frames as on the line, also damaged ones."""
 
     head = HEAD.pack(0xA1B2C3D4, 2, 4, 0, 0, 65535, UPPER_PDU)
 
@@ -47,14 +47,14 @@ class RtuCapture:
 
 
 class TcpCapture:
-    """One TCP connection, on which every good frame is told as Modbus TCP would."""
+    """One TCP connection with every good frame as Modbus TCP."""
 
     head = HEAD.pack(0xA1B2C3D4, 2, 4, 0, 0, 65535, RAW_IP)
 
     def __init__(self):
         self._number = 0  # of the transaction
         self._given_up: BoundedDict[tuple, int] = BoundedDict(MOST_GIVEN_UP)  # numbers of unanswered requests
-        self._sent = {True: 1, False: 1}  # bytes, by master and units; where the sequence numbers are
+        self._sent = {True: 1, False: 1}  # sequence numbers of master and units
 
     def packets(self, transaction: Transaction) -> bytes:
         number = self._number_for(transaction)
@@ -62,7 +62,7 @@ class TcpCapture:
                         for at, frame, is_request in packets(transaction) if adu.is_rtu_frame(frame))
 
     def _number_for(self, transaction: Transaction) -> int:
-        """Return a new number, or the one that the request of a late reply has got."""
+        """Return a new number; for a late reply that of its request."""
         key = transaction.time, transaction.request
         if transaction.kind is Kind.LATE and key in self._given_up:
             return self._given_up.pop(key)
@@ -101,7 +101,7 @@ def _tags(is_request: bool) -> bytes:
 
 
 def _with_checksum(data: bytes, at: int, pseudo: bytes = b"") -> bytes:
-    """Put the Internet checksum (RFC 1071) where it belongs."""
+    """Put the Internet checksum (RFC 1071) at its place."""
     summed = pseudo + data + bytes(len(data) % 2)
     total = sum(struct.unpack(f">{len(summed) // 2}H", summed))
     while total > 0xFFFF:

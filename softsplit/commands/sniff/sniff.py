@@ -1,4 +1,4 @@
-"""`softsplit sniff`: decode traffic for a person, a program or Wireshark."""
+"""`softsplit sniff`: decode traffic for people, programs or Wireshark."""
 
 import os
 import stat
@@ -36,10 +36,11 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Order:
-    """What to listen to, and what to do with the transactions.
+    """What to listen to, and what to do with the transactions. Raises ConfigError.
 
-    `where` is a url, a device, a recording or "-"; without it `request_port` and `reply_port` are two taps.
-    `baudrate` and `mode` of the line are None where a recording may say them. `form` is "lines", "json" or "csv", `pcap_as` "rtu" or "tcp", `max_size` of a file in bytes.
+    `where` is a url, a device, a recording or "-"; without it, `request_port` and `reply_port` are two taps.
+    `baudrate` and `mode` are None for the default or the settings of a recording. `form` is "lines", "json"
+    or "csv", `pcap_as` "rtu" or "tcp", `max_size` is that of a file in bytes.
     """
 
     where: str | None
@@ -70,19 +71,19 @@ class Order:
         if self.detect and not (self.where and is_live(self.where) and tap_url(self.where).is_serial):
             raise ConfigError("--detect needs one serial device, like rtu:///dev/ttyUSB0")
         if self.exact and not (self.where and self.where != STDIN and not is_live(self.where)):
-            raise ConfigError("--exact is of a recording")
+            raise ConfigError("--exact needs a recording")
         if self.record and self.where == STDIN:
-            raise ConfigError("--record needs times, which standard input does not tell")
+            raise ConfigError("--record needs times, which standard input does not have")
         for_programs = self.has_lines and self.form != "lines" and self.output
         if [self.pcap, self.record, for_programs].count(STDOUT) > 1:
             raise ConfigError("only one of --pcap, --record, --json and --csv can go to stdout")
         heard = {place.removeprefix("rtu://") for place in (self.where, *taps) if place} - {STDIN}
         written = {os.path.realpath(path) for path in (self.pcap, self.record, self.output) if path}
         if written & set(map(os.path.realpath, heard)):
-            raise ConfigError(f"{' or '.join(heard)} cannot be heard and written at once")
+            raise ConfigError(f"{' or '.join(heard)} cannot be read and written at once")
 
     def line(self, usual: Line = Line()) -> Line:
-        """The settings of the line; those that were not given have their defaults."""
+        """The settings of the line, by default the usual ones."""
         return Line(self.baudrate or usual.baudrate, self.mode or usual.mode)
 
     @property
@@ -110,12 +111,12 @@ def is_live(where: str) -> bool:
 
 
 def tap_url(where: str) -> Url:
-    """Return where to listen; a device can be named without rtu://. Raises ConfigError."""
+    """Parse the url of a tap; a device can be named without rtu://. Raises ConfigError."""
     return parse_url(f"rtu://{where}" if where.startswith("/") else where, TAPPED)
 
 
 def run_sniff(order: Order) -> None:
-    """Listen until the source ends, or somebody asks to stop. Raises SoftsplitError."""
+    """Listen until the source ends or a signal comes. Raises SoftsplitError."""
     for path in (order.record, order.pcap, order.output if order.has_lines else None):
         if path:
             require_absent(path)
@@ -126,11 +127,11 @@ def run_sniff(order: Order) -> None:
         with Stop() as stop:
             Sniffer(order).run(stop)
     except BrokenPipeError:
-        pass  # who read it has seen enough
+        pass  # the reader of the pipe has ended
 
 
 class Sniffer:
-    """Pairs requests with replies, and hands every transaction to the outputs."""
+    """Decodes a source and hands every transaction to the outputs."""
 
     def __init__(self, order: Order):
         self._order = order
@@ -149,7 +150,7 @@ class Sniffer:
         for heard in stop.until(self._source.hear()):
             if self._record and heard.data:
                 self._record.write(show_heard(heard).encode())
-            if self._statistics.is_later_than(heard.time):  # two recordings in one
+            if self._statistics.is_later_than(heard.time):  # another recording follows in the file
                 self._deliver(self._pairing.finish())
                 self._pairing = self._begin()
             self._statistics.hear(heard.time, len(heard.data))
@@ -160,7 +161,7 @@ class Sniffer:
             say(self._statistics.draw(self._source.note), nl=False, err=self._order.feeds_a_program)
 
     def _told(self, heard: Heard) -> list[Transaction]:
-        """Return the transactions that are complete now."""
+        """Return the transactions that are now complete."""
         if heard.time is not None and not heard.data:
             return self._pairing.idle(heard.time)
         return self._pairing.feed(heard.data, heard.time, heard.role)
@@ -184,7 +185,7 @@ class Sniffer:
 
 
 def source_for(order: Order) -> Recording | Stdin | Live:
-    """Return the opened source of what is heard. Raises SoftsplitError."""
+    """Open the source. Raises SoftsplitError."""
     if order.request_port and order.reply_port:
         readers = [TapReader(tap_url(order.request_port), order.line(), complain, "request"),
                 TapReader(tap_url(order.reply_port), order.line(), complain, "reply")]
@@ -198,7 +199,7 @@ def source_for(order: Order) -> Recording | Stdin | Live:
 
 
 def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
-    """Open what takes each transaction. Raises SoftsplitError."""
+    """Open the outputs; yield functions that take a transaction. Raises SoftsplitError."""
     if order.pcap:
         capture = TcpCapture() if order.pcap_as == "tcp" else RtuCapture()
         file = OutputFile(order.pcap, order.max_size, capture.head)
@@ -208,7 +209,6 @@ def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
     head = format.CSV_HEAD if order.form == "csv" else ""
     lines = OutputFile(order.output, order.max_size, head.encode())
     is_plain = order.output != STDOUT or not os.isatty(1)
-
     names = format.Names(order.profile) if order.profile else None
 
     def draw(transaction: Transaction) -> str:

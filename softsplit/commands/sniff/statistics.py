@@ -16,14 +16,14 @@ from softsplit.upstream.counters import Latencies
 
 MOST_LATENCIES = 1000  # latencies of one unit
 MOST_INTERVALS = 32  # of one poll
-MOST_POLLS = 200  # kinds of requests that are told apart
-POLLS_SHOWN = 30  # of them
+MOST_POLLS = 200  # different requests that are counted
+POLLS_SHOWN = 30
 NAMED_KINDS = (Kind.LATE, Kind.SUSPECT, Kind.ORPHAN)
 
 
 @dataclass(slots=True)
 class UnitCounts:
-    """What was heard of one unit."""
+    """The counters of one unit."""
 
     requests: int = 0
     replies: int = 0
@@ -47,14 +47,14 @@ class UnitCounts:
 
 
 def has_request(transaction: Transaction) -> bool:
-    """Whether it brings an intact request that no other one has brought."""
+    """Whether it has an intact request that was not counted before."""
     is_intact = transaction.request is not None and not (transaction.damage or "").startswith("request")
     return is_intact and transaction.kind not in (Kind.LATE, Kind.ECHO)
 
 
 @dataclass(slots=True)
 class Poll:
-    """One request that is made again and again."""
+    """The counters of one request that a master repeats."""
 
     requests: int = 0
     asked_at: float | None = None
@@ -83,7 +83,7 @@ class Statistics:
         self._units: dict[int | None, UnitCounts] = {}
         self._polls: dict[tuple, Poll] = {}
         self._bytes = 0
-        self._time: float | None = None  # of what was heard last
+        self._time: float | None = None  # of the last bytes
         self._seconds = 0.0
         self._unanswered: Transaction | None = None
         self._collisions = 0
@@ -91,11 +91,11 @@ class Statistics:
         self._hints = Hints()
 
     def is_later_than(self, time: float | None) -> bool:
-        """Whether it has heard something that is later."""
+        """Whether it has already heard something later than `time`."""
         return time is not None and self._time is not None and time < self._time
 
     def hear(self, time: float | None, size: int) -> None:
-        """Note the number of bytes, or silence up to now."""
+        """Note `size` bytes, or silence, up to `time`."""
         self._bytes += size
         if time is not None:
             self._seconds += 0.0 if self._time is None else max(0.0, time - self._time)
@@ -115,7 +115,7 @@ class Statistics:
                 self._polls.setdefault(key, Poll()).count(transaction)
 
     def _look_for_a_second_master(self, transaction: Transaction) -> None:
-        """A master waits for a reply longer than replies take; who asks in between is another one."""
+        """Count requests that come sooner than replies do: another master, as the first one still waits."""
         earlier, self._unanswered = self._unanswered, None
         if earlier and transaction.request is not None and earlier.request != transaction.request:
             longest, waited = self._units[earlier.unit].extremes, between(earlier.time, transaction.time)
@@ -125,11 +125,11 @@ class Statistics:
 
     @property
     def load(self) -> float | None:
-        """The share of the time in which the line carried a byte; None when that cannot be told."""
+        """The share of the time in which the line carried a byte; None without times."""
         return self._bytes * self._character_time / self._seconds if self._seconds else None
 
     def draw(self, note: str = "") -> str:
-        """Return the table; `note` says what was wrong with what was heard."""
+        """Return the table; `note` says what was wrong with the source."""
         rows = [["unit", "requests", "replies", "exceptions", "no reply", "retries", "damaged",
                  "latency min / median / p99"]]
         rows += [self._unit(unit) for unit in sorted(self._units, key=lambda unit: (unit is None, unit))]
@@ -171,7 +171,7 @@ class Statistics:
             yield click.style(f"uncertain replies: {', '.join(named)}", fg="magenta")
         yield from (click.style(note, fg="magenta") for note in self._hints.notes())
         if self._echoes:
-            yield f"{show_count(self._echoes, 'request')} came a second time at once: the adapter hears itself"
+            yield f"{show_count(self._echoes, 'request')} came twice: the adapter hears itself"
         may_answer_either = kinds[Kind.SUSPECT] - self._hints.disturbed
         if self._collisions or may_answer_either:
             yield click.style("a second master is suspected: "

@@ -26,7 +26,7 @@ from softsplit.config.upstream import Unit
 @click.option("-a", "--at", "where", type=PLACE, metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Profile of that unit.")
 @click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 0 to 255.")
-@click.option("--once", is_flag=True, help="Print the view once as plain text and exit.")
+@click.option("--once", is_flag=True, help="Print the view once as plain text, and exit.")
 @timeout_option
 @baudrate_option
 @mode_option

@@ -1,10 +1,6 @@
-"""The values of a derived unit, each with what it is made from. Pure but for the age of a status."""
+"""Draw the values of a derived unit, each with its inputs. Pure, but for the age of a status."""
 
-from softsplit.commands.shared.derivation import (
-    Derivation,
-    Shown,
-    find_derived,
-)
+from softsplit.commands.shared.derivation import Derivation, Shown, find_derived
 from softsplit.commands.top.history import Look
 from softsplit.commands.top.text import Line, fit, line
 from softsplit.config.deriving.inputs import DERIVED
@@ -14,14 +10,14 @@ NAME, VALUE = 30, 16  # columns
 
 
 def title_of(topology: Topology, name: str) -> Line:
-    """What a derived unit is, and from which units it is made."""
+    """Name a derived unit and the units that it is made from."""
     derived, _ = find_derived(topology, f"{DERIVED}/{name}")
     units = ", ".join(f"{upstream.name}/{unit.unit}" for upstream, unit in derived.units)
     return line((f"{DERIVED}/{name}", "title"), f": {derived.profile.title or derived.profile.name}, made from {units}")
 
 
 def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[Line]:
-    """Return a line for each register: its value, and what its inputs say, with their ages."""
+    """Return a line for each register: its value, and those of its inputs, with their ages."""
     derived, downstream = find_derived(topology, f"{DERIVED}/{name}")
     derivation = Derivation(derived, downstream)
     derivation.take_over(look.status)

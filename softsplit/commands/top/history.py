@@ -1,4 +1,4 @@
-"""The latest values of units, as a status carries them; what is too old has none. Pure."""
+"""The latest values of units in a status; stale registers have none. Pure."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ KEPT = 240  # values of each register, about one a second
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What there is to know of a unit besides: its profile; after how many seconds its data is too old."""
+    """What a status lacks about a unit: its profile, and the seconds after which its data is too old."""
 
     profile: Profile
     max_age: float
@@ -29,7 +29,7 @@ class Watched:
 class Latest:
     """A register: its value, None unless it `is_fresh`; its age in seconds, None before the first read.
 
-    It `is_to_come` while its unit had not had its time yet.
+    It `is_to_come` during the start.
     """
 
     named: Named
@@ -39,7 +39,7 @@ class Latest:
 
     @property
     def text(self) -> str:
-        """The value with its unit of measure; or since when there is none."""
+        """The value with its unit of measure, or for how long it has been stale."""
         if self.is_fresh:
             return str(self.named)
         if self.age is not None:
@@ -52,14 +52,14 @@ class Latest:
 
     @property
     def number(self) -> float | None:
-        """The value, when that is a number that can be drawn."""
+        """The value if it is a number that can be drawn."""
         value = self.named.value
         return value if isinstance(value, (int, float)) and isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A status, whose `age` in seconds is how old it is now; when it was seen; what is known of its units."""
+    """A status with its present `age`, when it was read, and what is known about its units."""
 
     status: Status
     watched: Mapping[tuple[str, str], Watched]
@@ -68,9 +68,9 @@ class Look:
 
 
 def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float | None, bool]]:
-    """Give each block that is polled of a unit, its age now in seconds, and whether that is fresh.
+    """Return each polled block of a unit, its age in seconds, and whether it is fresh.
 
-    It is not when one of the servers would not serve it, nor when nothing comes from the unit any more.
+    It is stale if one of the servers does not serve it, or if the unit no longer answers.
     """
     status, max_age = look.status, look.watched[upstream, unit].max_age
     bus = status.upstreams[upstream]
@@ -87,9 +87,9 @@ def ages(look: Look, upstream: str, unit: str) -> list[tuple[BlockStatus, float 
 
 
 def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
-    """Return every register of a unit that is read, in the order of the profile.
+    """Return every register of a unit that is polled or heard, in the order of the profile.
 
-    Another master may read a register in two blocks: then the newer counts.
+    Another master may read a register in two blocks: then the newer one counts.
     """
     profile = look.watched[upstream, unit].profile.located(look.status.upstreams[upstream].units[unit].base)
     is_starting = look.status.health.is_starting(f"{upstream}/{unit}")
@@ -110,13 +110,13 @@ def _block(status: BlockStatus, profile: Profile) -> Block:
 
 
 def _newness(one: tuple[BlockStatus, float | None, bool]) -> tuple[bool, float]:
-    """What puts the ages of blocks in order, the newest last."""
+    """The sort key for blocks: the newest last."""
     _, age, is_fresh = one
     return is_fresh, -inf if age is None else -age
 
 
 class History:
-    """The latest numbers of all registers, one for each look; None where there was no fresh one."""
+    """The latest numbers of all registers, one for each look; None if the register was stale."""
 
     def __init__(self):
         self._kept: dict[tuple[str, str, str], deque[float | None]] = {}

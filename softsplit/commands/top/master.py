@@ -1,4 +1,4 @@
-"""What a master asks, and what it gets. Pure."""
+"""Draw the requests of a master, and what it gets. Pure."""
 
 from softsplit.commands.shared.columns import widths
 from softsplit.commands.top.text import Line, beside, line, plain
@@ -9,7 +9,7 @@ from softsplit.logs.conditions import show_count
 
 
 def draw_master(status: Status, item: Item) -> list[Line]:
-    """Return what a master asks, the most frequent first."""
+    """Return a line for each request of a master, the most frequent first."""
     downstream = status.downstreams[item.end]
     master = downstream.masters[item.what]
     got = [f"exception 0x{code:02X}: {count}" for code, count in master.exceptions.items()]
@@ -26,20 +26,20 @@ def draw_master(status: Status, item: Item) -> list[Line]:
 
 
 def _gets(status: Status, downstream: DownstreamStatus, asked: AskedStatus) -> tuple[str, str]:
-    """What a read that a master repeats gets now, with its style."""
+    """What a master gets for such a read now, with its style."""
     if asked.table is None or asked.address is None or asked.count is None:
         return "", ""
     unit = downstream.served(asked.unit)
     if unit is None:
         return "no such unit", "note"
     if unit.inputs:
-        return ("nothing: STALE", "bad") if unit.stale and not unit.fresh else ("what is made from others", "")
+        return ("nothing: STALE", "bad") if unit.stale and not unit.fresh else ("derived data", "")
     if unit.is_heard:
-        return "what was heard", ""
+        return "data that was heard", ""
     name, _, number = unit.origin.rpartition("/")
     touched = [block.name for block in status.upstreams[name].units[number].blocks
                if block.table is asked.table and block.address < asked.address + asked.count
                and asked.address < block.address + block.count]
     if not touched:
-        return "what the unit says", ""
+        return "the unit's answer", ""
     return ("nothing: STALE", "bad") if set(touched) & set(unit.stale) else ("fresh data", "well")

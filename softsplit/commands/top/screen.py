@@ -1,4 +1,4 @@
-"""The screen of `softsplit top`, for a terminal of any size, and what keys do to it. Pure."""
+"""The screen of `softsplit top` for a terminal of any size, and the effect of keys. Pure."""
 
 from dataclasses import dataclass, replace
 from textwrap import wrap
@@ -8,20 +8,14 @@ from softsplit.commands.top.history import History, Look
 from softsplit.commands.top.master import draw_master
 from softsplit.commands.top.text import Line, fit, fit_row, line, plain, rule
 from softsplit.commands.top.unit import draw_unit
-from softsplit.commands.top.wiring import (
-    MIDDLE,
-    Item,
-    draw_picture,
-    find_items,
-    left_side,
-)
+from softsplit.commands.top.wiring import MIDDLE, Item, draw_picture, find_items, left_side
 from softsplit.daemon.health import Health
 from softsplit.daemon.status import Status
 from softsplit.logs.conditions import show_duration
 
-HEALTH_ROWS = {16: 1, 40: 3}  # of a screen with fewer lines than this
+HEALTH_ROWS = {16: 1, 40: 3}  # on a screen with fewer lines than this
 MOST_HEALTH_ROWS = 5
-TALL = 18  # rows of the lower part for every number of a group
+TALL = 18  # rows of the lower part, from which it shows every number of a group
 KEYS = " q quit   ↑ ↓ select   ← → buses, masters   PgUp PgDn scroll   ? help"
 HELP = """\
 The buses with their units are on the left, the servers with their masters on
@@ -41,13 +35,13 @@ A master shows its requests, their rates and their answers.
 
 @dataclass(frozen=True)
 class View:
-    """What the screen shows: the latest status, its history, and the chosen item."""
+    """The content of the screen: the latest status, its history, and the chosen item."""
 
     look: Look
     history: History
     chosen: Item | None = None
     shows_help: bool = False
-    top: int = 0  # the first row of the lower part that is seen
+    top: int = 0  # the first visible row of the lower part
 
     @property
     def items(self) -> list[Item]:
@@ -55,7 +49,7 @@ class View:
 
     @property
     def item(self) -> Item | None:
-        """What is chosen and still there, or the first that is there."""
+        """The chosen item if it still exists, otherwise the first one."""
         return self.chosen if self.chosen in self.items else next(iter(self.items), None)
 
 
@@ -96,7 +90,7 @@ def draw(view: View, width: int, height: int, clock: str = "") -> list[Line]:
 
 @dataclass(frozen=True)
 class Lower:
-    """The lower part: its title and rows, of which `room` are seen from `top` on, below so many of the picture."""
+    """The lower part: its title and rows, of which `room` are visible from `top` on, below `picture` rows."""
 
     title: Line
     rows: list[Line]
@@ -118,7 +112,7 @@ class Lower:
 
 
 def _lower(view: View, item: Item, width: int, height: int) -> Lower:
-    """Share the lines of a screen: at most half of them are for the picture."""
+    """Share the lines of a screen: at most half of them go to the picture."""
     room = max(0, height - 4 - _health_rows(height))  # without head, two rules and the keys
     lines = len(draw_picture(view.look, item, width)[0])
     picture = min(lines, max(3, room // 2))
@@ -139,7 +133,7 @@ def draw_all(view: View, width: int) -> list[str]:
 
 
 def _head(view: View, width: int, clock: str, rows: int | None) -> list[Line]:
-    """The title line, then the sentences about health, in so many rows or as many as they take."""
+    """The title line, then the sentences about health, in `rows` rows or as many as they need."""
     status, who = view.look.status, line(("softsplit top", "title"))
     if process := status.process:
         room = max(0, width - len(clock) - 15)
@@ -153,7 +147,7 @@ def _head(view: View, width: int, clock: str, rows: int | None) -> list[Line]:
 
 
 def _health(health: Health, width: int) -> list[list[Line]]:
-    """The sentences about health, each in as many lines as it takes."""
+    """The sentences about health, each in as many lines as it needs."""
     said = [(each, "bad") for each in health.troubles] + [(each, "note") for each in health.starting]
     if health.is_well:
         said = [(f"all is well: {health.summary}", "well")]
@@ -162,7 +156,7 @@ def _health(health: Health, width: int) -> list[list[Line]]:
 
 
 def _within(found: list[list[Line]], rows: int, all_shown_by: str) -> list[Line]:
-    """Exactly so many rows; the last one says how many sentences have no place, and where they are."""
+    """Return exactly `rows` rows; the last one says how many sentences do not fit, and where to see them."""
     lines = [row for sentence in found for row in sentence]
     if len(lines) <= rows:
         return lines + [line()] * (rows - len(lines))
@@ -188,7 +182,7 @@ def _titles(view: View, width: int) -> Line:
 
 
 def _details(view: View, item: Item, width: int, is_tall: bool) -> tuple[Line, list[Line]]:
-    """The title and the rows of what is chosen."""
+    """The title and the rows of the chosen item."""
     if not item.is_unit:
         return line((f"master {item.what}", "title"), f" of {item.end}"), draw_master(view.look.status, item)
     topology = view.look.topology

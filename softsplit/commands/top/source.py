@@ -1,4 +1,4 @@
-"""What `softsplit top` watches: a running splitter by its status, or one unit that it polls itself."""
+"""The sources of `softsplit top`: the status of a running splitter, or one unit that it polls itself."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,24 +16,19 @@ from softsplit.config.line import Line
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
-from softsplit.daemon.health import (
-    DEGRADED,
-    FRESH,
-    Health,
-    find_troubles,
-)
+from softsplit.daemon.health import DEGRADED, FRESH, Health, find_troubles
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.trouble import NOTE, Trouble
 from softsplit.errors import SoftsplitError
 from softsplit.upstream.poller import Poller
 from softsplit.worker import Worker, start_all, stop_all
 
-LOOK = 1.0  # s between looks, as often as a status is written
-YOUNG = 3.0  # s, an age that is not too old where no server says what is
+LOOK = 1.0  # s between looks; a status is written as often
+YOUNG = 3.0  # s, the max_age without a server
 
 
 class Watcher(Worker):
-    """Looks about once a second, and keeps what it has seen last."""
+    """Looks about once a second, and keeps the latest look."""
 
     def __init__(self, look: Callable[[], Look]):
         super().__init__("watcher")
@@ -47,9 +42,9 @@ class Watcher(Worker):
 
 @contextmanager
 def watching(look: Callable[[], Look], *others: Worker) -> Iterator[Callable[[], Look]]:
-    """Look again and again for a while; gives what returns the latest look, whose age is that of now.
+    """Look repeatedly in this context; yield a function that returns the latest look with its present age.
 
-    It raises SoftsplitError when a thread has failed.
+    The function raises SoftsplitError if a thread has failed.
     """
     watcher = Watcher(look)
     workers = [*others, watcher]
@@ -88,7 +83,7 @@ class RunningSplitter:
 
 
 def watched_units(topology: Topology, status: Status) -> dict[tuple[str, str], Watched]:
-    """What a configuration says of the units in a status. Raises SoftsplitError when they are not alike."""
+    """Find the units of a status in its configuration. Raises SoftsplitError if one is not there."""
     ages: dict[tuple[str, str], list[float]] = {}
     for downstream in topology.downstreams:
         for served in downstream.served:
@@ -103,34 +98,34 @@ def watched_units(topology: Topology, status: Status) -> dict[tuple[str, str], W
                 for name, upstream in status.upstreams.items() for unit in upstream.units}
     except KeyError as error:
         raise SoftsplitError(f"unit {'/'.join(error.args[0])} is not in the configuration any more; restart "
-                             f"process {status.process and status.process.pid}, so that it knows it") from None
+                             f"process {status.process and status.process.pid} to load it") from None
 
 
-class Bell(Queue):
-    """Wakes the view when a reading comes; its data is in the counters of the poller."""
+class WakeQueue(Queue):
+    """Sets an event for each reading, and keeps none: the counters of the poller have the data."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rung = threading.Event()
+        self.event = threading.Event()
 
     def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:  # poller thread
-        self.rung.set()
+        self.event.set()
 
 
 class Endpoint:
-    """One unit of any Modbus server, polled by its profile: `poller` does that, `look()` says how it is."""
+    """One unit of any Modbus server: `poller` polls it by its profile, `look()` returns its status."""
 
     def __init__(self, upstream: Upstream, why: str = ""):
         self._upstream = upstream
         self._notes = [Trouble(cause=why, severity=NOTE)] if why else []
-        self._wake = Bell()
+        self._wake = WakeQueue()
         self.poller = Poller(upstream, upstream.units, self._wake)
 
     @classmethod
     def at(cls, url: Url, unit: Unit, timeout: float, line: Line, force: bool = False) -> "Endpoint":
-        """A unit behind `url`; `line` is of a serial one. A splitter that owns that wire is asked instead.
+        """A unit behind `url`, or behind the server of a splitter that owns that wire. Raises SoftsplitError.
 
-        Raises ConfigError or SoftsplitError.
+        `line` is that of a serial url.
         """
         where, number, why = find_route(url, unit.unit, force)
         baudrate, mode = (line.baudrate, line.mode) if where.is_serial else (None, None)
@@ -146,12 +141,12 @@ class Endpoint:
         return Look(Status.of(health, upstreams), watched, clock.now())
 
     def look_once(self) -> Look:
-        """Poll until everything was asked for, or nobody answers, and return how it is then."""
+        """Poll until every block was read once, or no unit answers; return the status then."""
         start_all([self.poller])
         try:
             while not self._is_done() and not self.poller.join(0):
-                self._wake.rung.wait(LOOK)
-                self._wake.rung.clear()
+                self._wake.event.wait(LOOK)
+                self._wake.event.clear()
             return self.look()
         finally:
             stop_all([self.poller])

@@ -1,4 +1,4 @@
-"""The terminal of `softsplit top`: paints lines with curses, and takes keys."""
+"""The terminal of `softsplit top`: paint lines with curses, and read keys."""
 
 import curses
 import signal
@@ -13,7 +13,7 @@ from softsplit.commands.top.text import Line
 from softsplit.errors import SoftsplitError
 from softsplit.logs.streams import DEGRADED
 
-WAIT = 500  # ms for a key, after which everything is painted again
+WAIT = 500  # ms to wait for a key before painting again
 KEYS = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_LEFT: "left", curses.KEY_RIGHT: "right",
         curses.KEY_PPAGE: "page up", curses.KEY_NPAGE: "page down", ord("?"): "?"}
 QUIT = (ord("q"), ord("Q"))
@@ -21,16 +21,16 @@ COLOURS = {"well": curses.COLOR_GREEN, "note": curses.COLOR_YELLOW, "bad": curse
            "mark": curses.COLOR_YELLOW}
 LOOKS = {"": curses.A_NORMAL, "title": curses.A_BOLD, "dim": curses.A_DIM, "well": curses.A_NORMAL,
          "note": curses.A_BOLD, "bad": curses.A_REVERSE | curses.A_BOLD, "chosen": curses.A_REVERSE,
-         "mark": curses.A_REVERSE}  # on a terminal without colours, too
+         "mark": curses.A_REVERSE}  # also without colours
 
 
 def show_screen(latest: Callable[[], Look]) -> None:
-    """Show what `latest` returns until somebody quits. Raises SoftsplitError when the terminal cannot."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the terminal would be left as it is
+    """Show what `latest` returns until the user quits. Raises SoftsplitError if the terminal cannot."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that curses restores the terminal
     try:
         curses.wrapper(_run, latest)
     except KeyboardInterrupt:
-        pass  # as good as q
+        pass  # quits, as q does
     except curses.error as error:
         raise SoftsplitError(f"this terminal cannot show it ({error}); set TERM, or use --once") from error
 
@@ -54,7 +54,7 @@ def _run(screen: curses.window, latest: Callable[[], Look]) -> None:
 
 
 def _prepare(screen: curses.window) -> dict[str, int]:
-    """Set up the terminal; return what each style looks like there. Raises curses.error."""
+    """Set up the terminal; return the attributes of each style. Raises curses.error."""
     if not curses.tigetstr("cup"):
         raise curses.error("it cannot move its cursor")
     with suppress(curses.error):  # not every terminal can hide its cursor
@@ -70,13 +70,13 @@ def _prepare(screen: curses.window) -> dict[str, int]:
 
 
 def _paint(screen: curses.window, lines: list[Line], styles: dict[str, int]) -> None:
-    """Put lines onto the screen, which changes at once and only where they differ."""
+    """Put lines onto the screen, which changes at once and only where needed."""
     screen.erase()
     for number, styled in enumerate(lines):
         column = 0
         for text, style in styled:
             known = text.encode(screen.encoding, DEGRADED).decode(screen.encoding)
-            with suppress(curses.error):  # the last place is written, but there is none after it
+            with suppress(curses.error):  # writing the last place succeeds, but the cursor cannot move on
                 screen.addstr(number, column, known, styles[style])
             column += len(text)
     screen.noutrefresh()

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from softsplit.printable import printable
 
-Line = tuple[tuple[str, str], ...]  # of text and its style: title, dim, well, note, bad, chosen, mark, or none
+Line = tuple[tuple[str, str], ...]  # texts with style: title, dim, well, note, bad, chosen, mark, or none
 HEIGHTS = "▁▂▃▄▅▆▇█"
-LEAST_NAME, LEAST_ORNAMENT = 8, 8  # columns that are left of a name that is shortened, or of an ornament
+LEAST_NAME, LEAST_ORNAMENT = 8, 8  # columns left of a shortened name, or of an ornament
 
 
 def line(*parts: str | tuple[str, str]) -> Line:
-    """A line of texts, all printable; a plain one has no style."""
+    """Make a line of texts, with their control characters removed; a plain text has no style."""
     styled = [(part, "") if isinstance(part, str) else part for part in parts]
     return tuple((printable(text), style) for text, style in styled)
 
@@ -20,7 +20,7 @@ def plain(styled: Line) -> str:
 
 
 def fit(styled: Line, width: int) -> Line:
-    """Cut a line, or fill it with spaces, to this width; what is cut ends in an ellipsis."""
+    """Cut a line, or fill it with spaces, to this width; a cut line ends in an ellipsis."""
     left, parts = width, []
     length = len(plain(styled))
     for text, style in styled:
@@ -33,14 +33,14 @@ def fit(styled: Line, width: int) -> Line:
 
 
 def beside(*cells: tuple[Line, int]) -> Line:
-    """Lines beside each other, each as wide as told."""
+    """Put lines beside each other, each with its width."""
     return tuple(part for styled, width in cells for part in fit(styled, width))
 
 
 def fit_row(name: str | tuple[str, str], figures: Sequence[str | tuple[str, str]], ornament: str, width: int) -> Line:
-    """A row of exactly this width: when it is narrow, the ornament is cut first, then the name is shortened.
+    """Make a row of exactly this width: if it is narrow, cut the ornament first, then shorten the name.
 
-    A figure is never cut, but for the first when it is wider than the row; another goes when it has no place.
+    Figures are dropped from the end if they do not fit; only the first may be cut.
     """
     (name, style), first = line(name)[0], sum(2 + len(plain(line(each))) for each in figures[:1])
     while len(figures) > 1 and len(name) + sum(2 + len(plain(line(each))) for each in figures) > width:
@@ -53,7 +53,7 @@ def fit_row(name: str | tuple[str, str], figures: Sequence[str | tuple[str, str]
 
 
 def shorten(text: str, width: int) -> str:
-    """Take characters out of the middle: the ends tell addresses and paths apart."""
+    """Take characters out of the middle: the ends distinguish addresses and paths."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2
@@ -61,27 +61,27 @@ def shorten(text: str, width: int) -> str:
 
 
 def rule(title: Line, width: int, end: str = "") -> Line:
-    """A line across, which begins with a title, and may end in a word."""
+    """Draw a line across, with a title at its start, and perhaps a text at its end."""
     end = f" {end} ─" if end else ""
     head = fit(title, max(0, min(len(plain(title)), width - 4 - len(end))))
     return line("─ ", *head, " " + "─" * (width - 3 - len(plain(head)) - len(end)) + end)
 
 
 def bar(share: float, width: int) -> str:
-    """A bar that fills this share of its width."""
+    """Draw a bar that fills this share of its width."""
     filled = round(min(max(share, 0.0), 1.0) * width)
     return "█" * filled + "·" * (width - filled)
 
 
 def heights(values: Iterable[float | None], low: float | None = None, high: float | None = None) -> str:
-    """A character for each value, the higher the larger it is; a space for none.
+    """Draw a character for each value, the larger the higher; a space for None.
 
-    The scale is from `low` to `high`, or as far as the values go.
+    The scale is from `low` to `high`, or the range of the values.
     """
     values = list(values)
     known = [value for value in values if value is not None]
     low = min(known, default=0.0) if low is None else low
     high = max(known, default=0.0) if high is None else high
-    span = high / 2 - low / 2  # the whole one may be beyond all floats
+    span = high / 2 - low / 2  # high - low may overflow
     steps = (len(HEIGHTS) - 1) / span if span else 0
     return "".join(" " if value is None else HEIGHTS[round(steps * (value / 2 - low / 2))] for value in values)

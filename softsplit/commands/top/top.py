@@ -1,4 +1,4 @@
-"""`softsplit top`: how it is now, on a screen that goes on, or once as plain text."""
+"""`softsplit top`: the status on a live screen, or once as plain text."""
 
 import logging
 import shutil
@@ -20,9 +20,9 @@ NARROWEST = 80  # columns
 
 
 def watch_splitter(config: Path, once: Callable[[str], None] | None = None) -> int:
-    """Show the splitter that runs a configuration until somebody quits, or tell `once` how it is.
+    """Show the splitter that runs a configuration until the user quits, or print its view with `once`.
 
-    Return an exit code, which then is that of "softsplit status". Raises ConfigError or SoftsplitError.
+    Return an exit code; with `once`, that of "softsplit status". Raises SoftsplitError.
     """
     splitter = RunningSplitter(config)
     if not once:
@@ -34,9 +34,9 @@ def watch_splitter(config: Path, once: Callable[[str], None] | None = None) -> i
 
 def watch_unit(url: Url, unit: Unit, timeout: float, line: Line,
                once: Callable[[str], None] | None = None, force: bool = False) -> int:
-    """Poll one unit, and show it likewise; the exit code after `once` is 0 when everything is fresh, else 1.
+    """Poll one unit, and show it likewise; with `once`, the exit code is 0 if everything is fresh, else 1.
 
-    Raises ConfigError or SoftsplitError.
+    Raises SoftsplitError.
     """
     endpoint = Endpoint.at(url, unit, timeout, line, force)
     if not once:
@@ -59,7 +59,7 @@ def _show(look: Callable[[], Look], *others: Worker) -> int:
 
 
 def _be_silent() -> None:
-    """Keep log lines off the screen, which says the same."""
+    """Keep log lines off the screen, which shows the same."""
     logging.getLogger("softsplit").addHandler(logging.NullHandler())
 
 

@@ -1,40 +1,34 @@
-"""The values of a unit: what matters first, with bars and history; what is alike together. Pure."""
+"""Draw the values of a unit: the important ones first, with bars and history; similar ones together. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from softsplit.commands.top.history import (
-    History,
-    Latest,
-    Look,
-    ages,
-    latest_values,
-)
+from softsplit.commands.top.history import History, Latest, Look, ages, latest_values
 from softsplit.commands.top.text import Line, bar, beside, fit, heights, line
 from softsplit.commands.top.wiring import Item
 from softsplit.logs.conditions import show_age
 from softsplit.profiles.importance import rank
 
-ALARMING = re.compile("(alarm|error).*")  # what should be off
-LEAST = 4  # registers with a number each, which are shown together
-BARRED = ("%", "W", "kW", "var", "VA", "A")  # where a bar makes sense
+ALARMING = re.compile("(alarm|error).*")  # names of bits that should be off
+LEAST = 4  # numbered registers that form a group
+BARRED = ("%", "W", "kW", "var", "VA", "A")  # units of measure for which a bar makes sense
 NAME, VALUE, BAR = 30, 16, 10  # columns
-WIDE = 150  # columns from which there are two values in a line
-LEAST_SPAN = 0.1  # of a value, which the graph of what has no bar spans at least
-CELL = 12  # columns of one of them
-REASONS_TOLD = 2  # why blocks are stale
+WIDE = 150  # columns, from which a line has two values
+LEAST_SPAN = 0.1  # of a value; a graph without a bar spans at least that
+CELL = 12  # columns of a number in a group
+REASONS_TOLD = 2  # stale blocks with the reason
 
-Group = list[Latest]  # one register, or several that are alike
+Group = list[Latest]  # one register, or several similar ones
 
 
 def draw_unit(look: Look, item: Item, history: History, width: int, is_tall: bool = True) -> list[Line]:
-    """Return the values of a unit; every number of a group where it `is_tall`."""
+    """Return the values of a unit; if it `is_tall`, with every number of a group."""
     latest = latest_values(look, item.end, item.what)
     kept = {each.named.name: history.of(item.end, item.what, each.named.name) for each in latest}
     lines = list(_troubles(look, item))
     if not latest:
-        lines.append(line("no register is known of what is polled"))
+        lines.append(line("the profile names none of the polled registers"))
     for is_single, groups in groupby(sorted(_grouped(latest), key=_rank), lambda group: len(group) == 1):
         if is_single:
             lines += _singles([group[0] for group in groups], kept, _scales(latest, kept), width)
@@ -44,7 +38,7 @@ def draw_unit(look: Look, item: Item, history: History, width: int, is_tall: boo
 
 
 def _troubles(look: Look, item: Item) -> Iterator[Line]:
-    """Why what is stale is so."""
+    """The reasons for stale blocks."""
     is_starting = look.status.health.is_starting(f"{item.end}/{item.what}")
     found = [(block, age) for block, age, is_fresh in ages(look, item.end, item.what)
              if not is_fresh and not (is_starting and age is None)]
@@ -57,7 +51,7 @@ def _troubles(look: Look, item: Item) -> Iterator[Line]:
 
 
 def _grouped(latest: Sequence[Latest]) -> list[Group]:
-    """Put together what differs in the number at the end of its name only."""
+    """Group registers whose names differ only in the number at the end."""
     groups: list[Group] = []
     for _, alike in groupby(latest, lambda each: re.sub(r"\d+$", "", each.named.name)):
         run = list(alike)
@@ -75,7 +69,7 @@ def _rank(group: Group) -> int:
 
 
 def _scales(latest: Sequence[Latest], kept: dict[str, list]) -> dict[str, float]:
-    """The most that each unit of measure has come to, for bars."""
+    """The greatest value in each unit of measure so far, for bars."""
     scales = {measure: 0.0 for measure in BARRED}
     for each in latest:
         measure = each.named.measure
@@ -87,7 +81,7 @@ def _scales(latest: Sequence[Latest], kept: dict[str, list]) -> dict[str, float]
 
 def _singles(latest: Sequence[Latest], kept: dict[str, list], scales: dict[str, float],
              width: int) -> list[Line]:
-    """A line for each value, or for each two."""
+    """A line for each value, or for two of them."""
     if width < WIDE:
         return [_single(each, kept, scales, width) for each in latest]
     half = width // 2
@@ -112,7 +106,7 @@ def _single(latest: Latest, kept: dict[str, list], scales: dict[str, float], wid
 
 
 def _span(past: Sequence[float | None], scale: float | None) -> tuple[float, float]:
-    """From where to where a graph goes: with a bar as far as that does, from 0, else at least LEAST_SPAN."""
+    """The range of a graph: beside a bar that of the bar, from 0; otherwise at least LEAST_SPAN."""
     known = [number for number in past if number is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)
     if scale:
@@ -122,7 +116,7 @@ def _span(past: Sequence[float | None], scale: float | None) -> tuple[float, flo
 
 
 def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
-    """A line for all of them, and then bars, or numbers where there is room; the highest is marked."""
+    """A line for the whole group, then bars, or numbers if there is room; the highest is marked."""
     first = group[0].named.name
     name = fit(line(f"{first}..{_number(group[-1])}"), NAME)
     stale = [each for each in group if not each.is_fresh]
@@ -142,7 +136,7 @@ def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
 
 
 def _flags(group: Group) -> Line:
-    """Which bits of a group are on."""
+    """The bits of a group that are on."""
     on = [_number(each) for each in group if isinstance(each.named.value, tuple) and any(each.named.value)]
     style = "bad" if on and ALARMING.fullmatch(group[0].named.name) else "title"
     return line((f"ON: {', '.join(on)}" if on else "none is on", style))

@@ -18,7 +18,7 @@ MIDDLE = 18  # columns between buses and masters
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something to choose: unit `what` of the upstream `end`, or a derived one; or master `what` of the downstream `end`."""
+    """An item to choose: unit `what` of the upstream `end`, or a derived one; or a master of a downstream."""
 
     is_unit: bool
     end: str
@@ -26,23 +26,24 @@ class Item:
 
 
 def find_items(status: Status) -> list[Item]:
-    """Everything there is to choose: units, then masters."""
+    """All items: units, then masters."""
     units = [Item(True, name, unit) for name, upstream in status.upstreams.items()
              for unit in upstream.units]
     units += [Item(True, DERIVED, name) for name in dict.fromkeys(
-        unit.origin.partition("/")[2] for downstream in status.downstreams.values() for unit in downstream.units.values() if unit.inputs)]
+        unit.origin.partition("/")[2] for downstream in status.downstreams.values()
+        for unit in downstream.units.values() if unit.inputs)]
     return units + [Item(False, name, address) for name, downstream in status.downstreams.items()
                     for address in masters_of(downstream)]
 
 
 def masters_of(downstream: DownstreamStatus) -> dict[str, MasterStatus]:
-    """The masters that are shown: all that have connected, and who asks on a serial line."""
+    """The masters to show: all that have connected, and on a serial line those that have asked."""
     return {address: master for address, master in downstream.masters.items()
             if master.requests or not downstream.url.is_serial}
 
 
 def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line], int]:
-    """Return the picture, and in which of its lines the chosen item stands."""
+    """Return the picture, and the number of the line with the chosen item."""
     left = [row for name in look.status.upstreams for row in _bus(look, name)]
     right = [row for name in look.status.downstreams for row in _server(look.status, name)]
     lines, at = [], 0
@@ -56,7 +57,7 @@ def draw_picture(look: Look, chosen: Item | None, width: int) -> tuple[list[Line
 
 
 def left_side(status: Status, width: int) -> int:
-    """Columns for the buses; where nobody serves, there are no masters beside them."""
+    """Columns for the buses; more without servers, as there are no masters beside them."""
     return (width - MIDDLE) * (9 if status.downstreams else 20) // 20
 
 
@@ -65,7 +66,7 @@ Part = str | tuple[str, str]  # a text, or one with its style
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What can be chosen there, what it is called, its figures, what may be cut, and the age of its data."""
+    """A row of the picture: item, name, figures, an ornament that may be cut, and the age of its data."""
 
     item: Item | None = None
     name: Part = ""
@@ -74,7 +75,7 @@ class Row:
     age: Line = ()
 
     def draw(self, chosen: Item | None, width: int) -> Line:
-        """The row, with a mark when it is chosen."""
+        """The row, with a mark if it is chosen."""
         row = fit_row(self.name, self.figures, self.ornament, max(0, width - 1))
         if chosen is None or self.item != chosen:
             return line(" ", *row)
@@ -107,7 +108,7 @@ def _branch(one: str, all_of_them: Iterable[str]) -> str:
 
 
 def _arrow(found: list[tuple[BlockStatus, float | None, bool]], is_starting: bool) -> Line:
-    """The age of what is newest, and how many blocks are stale besides."""
+    """The age of the newest block, and how many blocks are stale."""
     if not found:
         return line("─ not polled ─>")
     fresh = [age for _, age, is_fresh in found if is_fresh and age is not None]
