@@ -10,7 +10,7 @@ from softsplit.config.permission import FILES
 from softsplit.config.topology import Topology
 from softsplit.downstream import diagnostics
 from softsplit.downstream.deriving.choice import Derivers
-from softsplit.downstream.diagnostics import Diagnostics, UnitFacts, Watched, Wire, WireFacts
+from softsplit.downstream.diagnostics import Diagnostics, UnitFacts, Watched, WireFacts
 from softsplit.downstream.diagnostictable import short_name
 from softsplit.downstream.mirrors.choice import store_for
 from softsplit.downstream.mirrors.forwarding import Way
@@ -60,16 +60,14 @@ class Parts:
         watched |= {mirror.unit: Watched(mirror, short_name(DERIVED, served.derived.name))
                     for served, mirror in zip(downstream.derived, derived)}
         own = [] if self._topology.diagnostics is None else [
-            Diagnostics(self._topology.diagnostics, watched, self._wires())]
+            Diagnostics(self._topology.diagnostics, watched,
+                        {name: partial(_wire_facts, each.counters) for name, each in self.upstreams.items()})]
         return server_of(downstream, [*mirrors, *derived, *own])
 
     def _watched(self, served: Served, mirror: Mirror) -> Watched:
         counters, unit = self.upstreams[served.upstream.name].counters, served.origin.unit
         return Watched(mirror, short_name(served.upstream.name, unit), partial(counters.snapshot, unit),
                        partial(_unit_facts, counters, unit))
-
-    def _wires(self) -> list[Wire]:
-        return [Wire(name, partial(_wire_facts, each.counters)) for name, each in self.upstreams.items()]
 
 
 def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener) -> Mirror:

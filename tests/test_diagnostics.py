@@ -8,7 +8,7 @@ import pytest
 
 from softsplit import Downstream, Unit, Upstream
 from softsplit.config.topology import Topology
-from softsplit.downstream.diagnostics import Diagnostics, Watched, Wire, WireFacts
+from softsplit.downstream.diagnostics import Diagnostics, Watched, WireFacts
 from softsplit.downstream.diagnostictable import (
     GROUPS,
     PER_GROUP,
@@ -113,7 +113,7 @@ def test_how_busy_a_wire_is_is_that_of_the_last_minute(monkeypatch):
     clock, busy = Clock(), 0.0
     monkeypatch.setattr("softsplit.clock.now", clock)
     mirror = SimpleNamespace(states=lambda now: [])
-    unit = Diagnostics(247, {1: Watched(mirror, "meters/1")}, [Wire("meters", lambda now: WireFacts(1, busy, 7, 0.0, 1, 0))])
+    unit = Diagnostics(247, {1: Watched(mirror, "meters/1")}, {"meters": lambda now: WireFacts(1, busy, 7, 0.0, 1, 0)})
     asked = read_request(UPSTREAMS, 4, function=4)
     for _ in range(200):
         clock.now += 1

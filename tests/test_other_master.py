@@ -13,8 +13,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.choice import client_for
-from softsplit.upstream.clients.foreign import QUIET_FOR, Foreign
-from softsplit.upstream.clients.pace import LEAST_ANSWERS, Pace
+from softsplit.upstream.clients.foreign import LEAST_ANSWERS, QUIET_FOR, Foreign, Pace
 from softsplit.upstream.clients.replies import shape
 from softsplit.upstream.clients.widening import cut, wider
 from tests.support import SLOWNESS, read_request, running, until

@@ -23,12 +23,11 @@ from softsplit.profiles import Profile, Register, load_profile
 from softsplit.profiles.importance import shortlist
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from softsplit.web.history import EVERY, POINTS, History
+from softsplit.web.history import EVERY, POINTS, History, Since
 from softsplit.web.jsontext import json_text
 from softsplit.web.markup import Markup, tag
 from softsplit.web.page import Pages
 from softsplit.web.plot import draw_plot
-from softsplit.web.since import Since
 from softsplit.web.site import Site
 from softsplit.web.tiles import FEW
 from softsplit.web.values import WatchedUnit

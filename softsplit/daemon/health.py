@@ -10,8 +10,8 @@ from typing import Literal
 
 from softsplit.daemon.troubles import downstreams as downstream_troubles
 from softsplit.daemon.troubles import upstreams as upstream_troubles
-from softsplit.daemon.troubles.start import START, is_to_come
 from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble, with_others
+from softsplit.daemon.troubles.upstreams import START, is_to_come
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_count
 from softsplit.upstream.report import UpstreamStatus

@@ -63,37 +63,24 @@ class WireFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """An upstream, and what returns its facts."""
-
-    name: str
-    facts: Callable[[float], WireFacts]
-
-
-def uncounted() -> tuple[int, int, int, int, int]:
-    """Return the counts of a derived unit, to which no requests are sent."""
-    return 0, 0, 0, 0, 0
-
-
-@dataclass(frozen=True, slots=True)
 class Watched:
     """A unit of the server, and what returns its counts and its failures, unless it is derived."""
 
     mirror: Answering
     name: str
-    counts: Counts = uncounted
+    counts: Counts = lambda: (0, 0, 0, 0, 0)
     fault: Callable[[float], UnitFacts] | None = None
 
 
 class Diagnostics(Slave):
-    """The unit with the status of the others, by unit id, and of the upstreams."""
+    """The unit with the status of the others, by unit id, and of the upstreams: `wires` return their facts by name."""
 
-    def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Sequence[Wire] = ()):
+    def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Mapping[str, Callable[[float], WireFacts]] = {}):
         super().__init__(unit)
         self.unit = unit
         self.known: dict = {}  # none: its answers change all the time
         self._watched = watched
-        self._wires = tuple(wires)
+        self._wires = wires
         self._started_at = clock.now()
         self._rates = Rates()
         self._rates.update(self._busy(self._started_at), self._started_at)
@@ -130,7 +117,7 @@ class Diagnostics(Slave):
         if number in self._watched:
             return self._unit_too(number, now)
         if 0 <= index < len(self._wires):
-            return self._wire(self._wires[index], now)
+            return self._wire(list(self._wires)[index], now)
         unit = 0 if address == UNIT_0 else group
         return self._unit(unit, now) if unit in self._watched else b""
 
@@ -157,14 +144,14 @@ class Diagnostics(Slave):
         return pack(UNIT_TOO, unit, _state(states), fault.standing, fault.error, int(fault.seconds), good,
                     watched.name)
 
-    def _wire(self, wire: "Wire", now: float) -> bytes:
-        facts = wire.facts(now)
-        busy = self._rates.update(self._busy(now), now)[wire.name]
+    def _wire(self, name: str, now: float) -> bytes:
+        facts = self._wires[name](now)
+        busy = self._rates.update(self._busy(now), now)[name]
         return pack(UPSTREAM, facts.state, round(1000 * busy), facts.reconnects, int(facts.away), facts.units,
-                    facts.mute, short_name(wire.name))
+                    facts.mute, short_name(name))
 
     def _busy(self, now: float) -> dict[Hashable, float]:
-        return {wire.name: wire.facts(now).busy for wire in self._wires}
+        return {name: facts(now).busy for name, facts in self._wires.items()}
 
 
 def _taken(states: Sequence[BlockState]) -> list[float]:

@@ -35,6 +35,14 @@ def tcp_frame_length(buffer: Bytes) -> int | None:
     return 6 + length
 
 
+def is_tcp_frame(data: bytes) -> bool:
+    """Whether this is one whole frame of Modbus TCP (MTI 3.1.3), and nothing else."""
+    try:
+        return len(data) > HEADER.size and data[2:4] == b"\0\0" and tcp_frame_length(data) == len(data)
+    except ValueError:
+        return False
+
+
 def _crc_table() -> list[int]:
     table = []
     for byte in range(256):

@@ -1,6 +1,7 @@
 """HTML from parts: every text that is no Markup is escaped and made printable. Pure."""
 
 from html import escape
+from urllib.parse import quote
 
 from softsplit.printable import printable
 
@@ -31,6 +32,11 @@ def tag(name: str, *parts: object, **attributes: object) -> Markup:
     if name in VOID:
         return Markup(f"<{name}{said}>" if name in ("br", "hr", "meta") else f"<{name}{said}/>")
     return Markup(f"<{name}{said}>{join(parts)}</{name}>")
+
+
+def unit_link(upstream: str, unit: str, title: str) -> Markup:
+    """Return a link to the page of a unit; with .json behind its path, programs get its values."""
+    return tag("a", title, href=f"/units/{quote(upstream, safe='')}/{quote(unit, safe='')}")
 
 
 def _attribute(name: str, value: object) -> str:

@@ -13,11 +13,10 @@ from softsplit.daemon.health import figures
 from softsplit.daemon.status import Status
 from softsplit.logs.conditions import show_duration
 from softsplit.logs.recent import Event
-from softsplit.web.history import History
+from softsplit.web.history import History, Since
 from softsplit.web.markup import Markup, join, tag, text
 from softsplit.web.picture import draw_wiring
 from softsplit.web.reply import HTML, LOCKED, Reply
-from softsplit.web.since import Since
 from softsplit.web.tiles import draw_unit, draw_values
 from softsplit.web.values import WatchedUnit
 from softsplit.web.verdict import draw_troubles, draw_verdict, headline, kind_of

@@ -7,8 +7,7 @@ from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_age, show_count
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
-from softsplit.web.markup import Markup, join, tag
-from softsplit.web.paths import unit_path
+from softsplit.web.markup import Markup, join, tag, unit_link
 
 MOST_ROWS = 12  # units or masters of a box
 
@@ -36,7 +35,7 @@ Row = tuple[bool, Markup]  # whether it is well
 def _unit(status: Status, name: str, number: str, unit: UnitStatus) -> Row:
     is_starting = status.health.is_starting(f"{name}/{number}")
     state, kind = _data_of(status, f"{name}/{number}", unit, is_starting)
-    link = tag("a", f"unit {number}", href=unit_path(name, number))
+    link = unit_link(name, number, f"unit {number}")
     profile, latency = (tag("span", each, class_="dim") for each in (unit.profile, _latency(unit)))
     return kind != "bad", tag("li", link, profile, latency, tag("span", state, class_=kind))
 

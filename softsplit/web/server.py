@@ -16,14 +16,12 @@ from softsplit.config.statuspage import CONNECTIONS, StatusPage
 from softsplit.config.url import Url
 from softsplit.daemon.health import Trouble
 from softsplit.downstream.servers.addressfilter import AddressFilter
-from softsplit.downstream.servers.server import AWAITED, OPEN_AGAIN
-from softsplit.downstream.servers.sockets import cause, listening_socket
-from softsplit.errors import DownstreamError
+from softsplit.downstream.servers.server import OPEN_AGAIN, Opening
+from softsplit.downstream.servers.sockets import listening_socket
 from softsplit.logs.bugs import BugLog
-from softsplit.logs.conditions import Condition, TokenBucket
+from softsplit.logs.conditions import TokenBucket
 from softsplit.web.handler import Handler
 from softsplit.web.site import Site
-from softsplit.worker import Worker
 
 log = logging.getLogger("softsplit")
 
@@ -93,44 +91,36 @@ class HttpServer(ThreadingHTTPServer):
                 each.shutdown(socket.SHUT_RDWR)
 
 
-class StatusServer(Worker):
+class StatusServer(Opening):
     """Serves a `site` at the url of `page`, to the addresses that it allows."""
 
     def __init__(self, page: StatusPage, site: Site):
-        super().__init__("status page")
-        self.url = page.url
+        super().__init__("status page", page.name, page.url)
         self._site = site
         self._addresses = AddressFilter(page.name, page.access)
-        self._label = page.name
-        self._bucket = TokenBucket()
-        self._opening = Condition(self._bucket)
         self._rate = TokenBucket(BURST, 1 / RATE)
         self._bugs = BugLog(f"{page.name}: a request could not be answered")
         self._http: HttpServer | None = None
-        self.cause = ""  # why it could not be opened
 
-    def open(self) -> None:  # main thread
-        """Bind the port. Raises DownstreamError in the same cases as `downstream.servers.server.Server.open`."""
-        try:
-            self._acquire()
-        except OSError as error:
-            if error.errno not in AWAITED and not isinstance(error, socket.gaierror):
-                what = f"{self._label}: cannot serve on {self.url}: {cause(error)}"
-                raise DownstreamError(what) from error
-            self._lose(error)
+    def acquire(self) -> None:
+        self._sock = listening_socket(self.url, BACKLOG)
+        self.url = Url(self.url.scheme, self.url.host, self._sock.getsockname()[1])
+        self._http = HttpServer(self._sock, self._site, self._addresses, self._bugs)
+
+    @property
+    def announcement(self) -> str:
+        return f"serving the status page on {self.url}"
 
     def start(self) -> None:  # main thread
         sys.setswitchinterval(SWITCH)
         log.addHandler(self._site.events)
-        if self._http:
-            self._opening.well(f"serving the status page on {self.url}")
         super().start()
 
     def step(self) -> None:
-        self._bucket.catch_up()
+        self.bucket.catch_up()
         if self._http is None:
             if not self.pause(OPEN_AGAIN):
-                self._open_again()
+                self.try_to_open()
         elif not self._rate.take(reserve=0):
             self.pause(1 / RATE)
         else:
@@ -149,24 +139,5 @@ class StatusServer(Worker):
 
     def troubles(self) -> list[Trouble]:  # any thread
         """Return why the page cannot be served now, if so."""
-        what = f"{self._label}: {self.url}: {self.cause}"
-        return [Trouble(cause=what, about=self._label)] if self.cause else []
-
-    def _acquire(self) -> None:
-        sock = listening_socket(self.url, BACKLOG)
-        self.url = Url(self.url.scheme, self.url.host, sock.getsockname()[1])
-        self._http = HttpServer(sock, self._site, self._addresses, self._bugs)
-        self.cause = ""
-
-    def _open_again(self) -> None:
-        try:
-            self._acquire()
-        except OSError as error:
-            self._lose(error)
-        else:
-            self._opening.well(f"serving the status page on {self.url}")
-
-    def _lose(self, error: OSError) -> None:
-        self.cause = cause(error)
-        self._opening.trouble(f"{self._label}: {self.url}: {self.cause}",
-                              "; it is opened as soon as it can be")
+        what = f"{self.label}: {self.url}: {self._cause}"
+        return [] if self.is_open else [Trouble(cause=what, about=self.label)]

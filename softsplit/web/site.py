@@ -18,12 +18,11 @@ from softsplit.daemon.prometheus import as_prometheus
 from softsplit.daemon.status import Status
 from softsplit.logs.recent import RecentEvents
 from softsplit.printable import printable
-from softsplit.web.history import History
+from softsplit.web.history import History, Since
 from softsplit.web.hostnames import HostNames
 from softsplit.web.jsontext import json_text
 from softsplit.web.page import Pages
 from softsplit.web.reply import JSON, METRICS, Reply, refusal, text
-from softsplit.web.since import Since
 from softsplit.web.tiles import MARGIN
 from softsplit.web.values import WatchedUnit
 from softsplit.web.values import as_json as values_of

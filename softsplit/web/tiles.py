@@ -6,8 +6,7 @@ from softsplit.daemon.status import Status
 from softsplit.logs.conditions import show_age, show_count
 from softsplit.profiles import Register
 from softsplit.web.history import Series
-from softsplit.web.markup import Markup, join, tag
-from softsplit.web.paths import unit_path
+from softsplit.web.markup import Markup, join, tag, unit_link
 from softsplit.web.plot import MINUTES, draw_plot
 from softsplit.web.values import Shown, WatchedUnit, measure_of
 
@@ -33,7 +32,7 @@ def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, 
     """Return a unit with tiles for these registers; `is_alone` on the page of this unit."""
     shown = unit.values(registers, status)
     name = f"{unit.upstream}/{unit.unit}"
-    title = name if is_alone else tag("a", name, href=unit_path(*unit.key))
+    title = name if is_alone else unit_link(*unit.key, name)
     is_starting = status.health.is_starting(name)
     tiles = [_tile(each, is_starting, _plot(each, past(unit, each.named.register), now)
                    if not is_alone or each.named.register in unit.main else None) for each in shown]
@@ -79,7 +78,7 @@ def _fold(name: str, units: Sequence[WatchedUnit], status: Status) -> Markup:
         is_starting = status.health.is_starting(f"{name}/{unit.unit}")
         is_stale = any(each.is_stale for each in main) and not is_starting
         stale += is_stale
-        link = tag("a", f"unit {unit.unit}", href=unit_path(*unit.key))
+        link = unit_link(*unit.key, f"unit {unit.unit}")
         kind = tag("span", unit.profile.title or unit.profile.name, class_="dim")
         rows.append(tag("li", link, kind, *(_number(each, is_starting) for each in main)))
     says = f"{name}: {show_count(len(units), 'unit')}" + (f", {stale} stale" if stale else "")

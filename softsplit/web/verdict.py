@@ -6,8 +6,8 @@ from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble, with_others
 from softsplit.logs.conditions import show_duration, show_some
+from softsplit.web.history import Since
 from softsplit.web.markup import Markup, tag
-from softsplit.web.since import Since
 
 SHAPES = {  # for people who cannot tell the colours apart
     "well": ("M16 2a14 14 0 1 0 .1 0z", "M9 16l5 5 9-10"),

@@ -88,7 +88,8 @@ class Derivation:
         ingredients = tuple(map(self._ingredient, made.inputs))
         words = [None if self._stale.intersection(made.inputs) else self._mirror.data(part) for part in made.register.parts]
         if None in words:
-            return Shown(made, None, self._mirror.why_of(made), ingredients)
+            with self._mirror.locked() as store:
+                return Shown(made, None, store.why_of(made), ingredients)
         data = b"".join(each for each in words if each is not None)
         return Shown(made, data, said(made.register, made.register.decode(data, made.factor)), ingredients)
 

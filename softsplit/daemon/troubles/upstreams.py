@@ -13,6 +13,7 @@ from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
 from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, refuses
 
+START = 15.0  # s after the start of the process, in which every unit is asked or heard for the first time
 RECENT = 600.0  # s in which the error of a forwarded request is worth a note
 FULL = 0.95  # utilisation of a wire above which it is worth a note
 MANY, MANY_OF_ALL = 3, 0.01  # skipped answers that are worth a note: more than so many, and than this share of requests
@@ -143,3 +144,12 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
         if len(refused) < len(unit.blocks):
             for block in refused:
                 yield note(f"{name}/{number}", _refusal(number, [block], True))
+
+
+def is_to_come(about: str, upstreams: Mapping[str, UpstreamStatus]) -> bool:
+    """Whether nothing of a unit has failed, and a block has no data yet."""
+    name, _, number = about.rpartition("/")
+    unit = upstreams[name].units.get(number) if name in upstreams else None
+    return unit is not None and not (unit.is_mute or unit.forwarded.is_failing) and all(
+        block.requests == block.answers for block in unit.blocks) and (
+        not unit.blocks or any(block.age is None for block in unit.blocks))

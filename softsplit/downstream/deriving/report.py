@@ -16,11 +16,12 @@ def report_derived(served: Sequence[ServedDerived], mirrors: Mapping[int, Answer
 
 
 def _unit(served: ServedDerived, mirror: DerivedMirror, now: float) -> ServedStatus:
-    states = mirror.states(now)
-    inputs = tuple(InputStatus(origin=origin, block=state.name, is_fresh=state.is_fresh,
-                               age=None if state.taken_at == NEVER else round(now - state.taken_at, 3))
-                   for origin, state in mirror.inputs(now))
+    with mirror.locked() as store:
+        states, inputs, why, late = store.states(now), store.inputs(now), store.why(), store.late()
+    made_from = tuple(InputStatus(origin=origin, block=state.name, is_fresh=state.is_fresh,
+                                  age=None if state.taken_at == NEVER else round(now - state.taken_at, 3))
+                      for origin, state in inputs)
     return ServedStatus(
         origin=served.derived.origin, is_heard=False, blocks=len(states), fresh=sum(state.is_fresh for state in states),
         refused=0, stale=tuple(state.name for state in states if not state.is_fresh), also=served.also,
-        inputs=inputs, why=mirror.why(), late=mirror.late(), stated=tuple(made.register.name for made in served.derived.stated))
+        inputs=made_from, why=why, late=late, stated=tuple(made.register.name for made in served.derived.stated))

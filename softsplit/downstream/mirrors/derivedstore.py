@@ -129,12 +129,12 @@ class DerivedStore:
                 for name, fields, span in self._reads]
 
     def inputs(self, now: float) -> list[tuple[str, BlockState]]:
-        """Return the states of the blocks that fields are made from, with their units."""
+        """Return the states of the blocks that fields are made from, with their units, as "meters/100"."""
         return [(f"{name}/{unit}", state) for (name, unit), store in self._stores.items() for state in store.states(now)
                 if isinstance(store, HeardStore) or state.name in self._layout.blocks[name, unit]]
 
     def why(self) -> str:
-        """Say why a register cannot be served although its inputs are fresh."""
+        """Say why a register cannot be served although its inputs are fresh; "" if all can."""
         return next((f"{field.made.register.name}: {computed.why}" for field, computed in self._computed.items()
                      if computed.data is None and computed.taken_at != NEVER), "")
 

@@ -64,34 +64,24 @@ class Events:
         self._epoll.close()
 
 
-class Server(Worker):
-    """A worker that waits on a selector; `wake()` ends the wait."""
+class Opening(Worker):
+    """A worker that opens a port or device, and tries again while it cannot."""
 
-    def __init__(self, name: str, url: Url, databank: Databank):
-        super().__init__(f"server {name}")
+    def __init__(self, worker: str, label: str, url: Url):
+        super().__init__(worker)
+        self.label = label
         self.url = url
-        self.databank = databank
-        self.masters = Masters()
-        self.checks = Checks()
-        self._reporter = Reporter(self.masters, size_of(databank.mirrors))
-        self.label = name
-        self._is_named = name != str(url)
         self.bucket = TokenBucket()
         self._opening = Condition(self.bucket)
         self._cause = ""  # why it is not open
         self._open_at = 0.0  # when to try again
         self._sock: Any = None
-        self.bugs = BugLog(f"{name}: a master could not be served")
-        self.selector = selectors.DefaultSelector()
-        self._alarm, self._wake = socket.socketpair()  # wake() writes to the second, the selector watches the first
-        self._wake.setblocking(False)  # a full buffer will wake the selector, too
-        self.selector.register(self._alarm, selectors.EVENT_READ)
 
     def open(self) -> None:  # main thread
         """Open the port or device before anything starts. Raises DownstreamError when a person has to help.
 
         Some errors may end by themselves: an adapter is not plugged in or is held by another program, this machine
-        does not have an address yet, a name cannot be looked up. They are logged, and `open_again` tries every
+        does not have an address yet, a name cannot be looked up. They are logged, and the thread tries every
         second. All other errors end the start, so that the person at the terminal sees them: a port in use, a
         permission, a path that is no serial device, a setting that the adapter does not take. After the start no
         error ends the thread; all are tried again.
@@ -109,13 +99,7 @@ class Server(Worker):
             self._opening.well(self.announcement)
         super().start()
 
-    def open_again(self) -> None:
-        """Wait until it is time to try again, then try to open the port or device."""
-        pause = self._open_at - clock.now()
-        if pause > 0:
-            if self.selector.select(pause):
-                self.hear()
-            return
+    def try_to_open(self) -> None:
         try:
             self.acquire()
         except OSError as error:
@@ -131,7 +115,7 @@ class Server(Worker):
                               "; it is opened as soon as it can be")
 
     def acquire(self) -> None:
-        """Open the port or device, and register it with the selector. Raises OSError, with nothing left open."""
+        """Open the port or device. Raises OSError, with nothing left open."""
         raise NotImplementedError
 
     @property
@@ -142,7 +126,37 @@ class Server(Worker):
 
     @property
     def announcement(self) -> str:
-        """The line of log for a server that is open."""
+        """The line of log when it is open."""
+        raise NotImplementedError
+
+
+class Server(Opening):
+    """Serves masters from a databank. It waits on a selector; `wake()` ends the wait."""
+
+    def __init__(self, name: str, url: Url, databank: Databank):
+        super().__init__(f"server {name}", name, url)
+        self.databank = databank
+        self.masters = Masters()
+        self.checks = Checks()
+        self._reporter = Reporter(self.masters, size_of(databank.mirrors))
+        self._is_named = name != str(url)
+        self.bugs = BugLog(f"{name}: a master could not be served")
+        self.selector = selectors.DefaultSelector()
+        self._alarm, self._wake = socket.socketpair()  # wake() writes to the second, the selector watches the first
+        self._wake.setblocking(False)  # a full buffer will wake the selector, too
+        self.selector.register(self._alarm, selectors.EVENT_READ)
+
+    def open_again(self) -> None:
+        """Wait until it is time to try again, then try to open the port or device."""
+        pause = self._open_at - clock.now()
+        if pause > 0:
+            if self.selector.select(pause):
+                self.hear()
+            return
+        self.try_to_open()
+
+    @property
+    def announcement(self) -> str:
         name = f"{self.label} " if self._is_named else ""
         return f"serving {name}on {self.url}"
 

@@ -125,7 +125,7 @@ class UdpServer(Server):
 
     def _ask(self, datagram: Datagram) -> None:
         """Answer a datagram, or forward it to the unit."""
-        if not _is_request(datagram.data):
+        if not adu.is_tcp_frame(datagram.data):
             self.databank.unserved.stray(len(datagram.data))
             return
         now, key = clock.now(), (datagram.peer, datagram.data)
@@ -177,12 +177,3 @@ class UdpServer(Server):
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         return answer_frame(request, answer)
-
-
-def _is_request(datagram: bytes) -> bool:
-    """Whether this is one whole frame of Modbus (MTI 3.1.3), and nothing else."""
-    try:
-        return len(datagram) > adu.HEADER.size and datagram[2:4] == b"\0\0" \
-            and adu.tcp_frame_length(datagram) == len(datagram)
-    except ValueError:
-        return False

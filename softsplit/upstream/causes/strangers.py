@@ -34,7 +34,7 @@ def describe_stranger(data: bytes, url: Url) -> str:
         return f"a telnet server answers at {where}; {IS_PORT_RIGHT}"
     if text := _as_text(data):
         return f'no Modbus device answers at {where}, but one that says "{text}"; {IS_PORT_RIGHT}'
-    is_other = {"tcp": _has_rtu_frame, "rtuovertcp": _is_tcp_frame}.get(url.scheme)
+    is_other = {"tcp": _has_rtu_frame, "rtuovertcp": adu.is_tcp_frame}.get(url.scheme)
     return answers_otherwise(url) if is_other and is_other(data) else ""
 
 
@@ -46,11 +46,3 @@ def _as_text(data: bytes) -> str:
 
 def _has_rtu_frame(data: bytes) -> bool:
     return data[2:4] != b"\0\0" and bool(adu.split(data[:2 * adu.MAX_RTU_FRAME])[0])
-
-
-def _is_tcp_frame(data: bytes) -> bool:
-    """Whether this is one whole frame of Modbus TCP, with protocol id 0 and the right length."""
-    try:
-        return len(data) > adu.HEADER.size and data[2:4] == b"\0\0" and adu.tcp_frame_length(data) == len(data)
-    except ValueError:
-        return False

@@ -5,11 +5,13 @@ from softsplit.protocol.functions import READ_TABLES, describe_pdu
 from softsplit.protocol.pdu import Question
 from softsplit.protocol.requests import parse_question
 from softsplit.upstream.clients import replies
-from softsplit.upstream.clients.pace import Pace
 
 QUIET_FOR = 60.0  # s without a frame of other masters, after which they are gone
 MOST_FOREIGN = 100  # foreign frames kept until somebody takes them
 MOST_RECENT = 1000  # answered questions that a newly noticed master can make doubtful
+LEAST_ANSWERS = 5  # answers of a shape, after which its pace is known
+JITTER = 0.005  # s by which the times of answers vary
+LATER = 1.5  # times of the soonest answer, within which the right one comes
 
 
 class Foreign:
@@ -52,6 +54,27 @@ def _shapes(unit: int, pdu: bytes):
         yield unit, pdu[:2], len(pdu)
     elif pdu[0] >= 0x80 and len(pdu) == 2:
         yield unit, pdu[:1], len(pdu)
+
+
+class Pace:
+    """The soonest answer of each shape so far, in seconds from the request."""
+
+    def __init__(self):
+        self._soonest: dict[replies.Shape, tuple[int, float]] = {}  # count of answers, time of the soonest
+
+    def is_too_soon(self, shape: replies.Shape, took: float) -> bool:
+        """Whether no answer has ever come so soon, so that this may be one to another master."""
+        count, soonest = self._soonest.get(shape, (0, 0.0))
+        return count >= LEAST_ANSWERS and took < soonest - JITTER
+
+    def wait(self, shape: replies.Shape) -> float:
+        """Return the seconds from the request, within which the right answer of this shape comes."""
+        return LATER * self._soonest[shape][1]
+
+    def note(self, shape: replies.Shape, took: float) -> None:
+        """Note the time of a right answer."""
+        count, soonest = self._soonest.get(shape, (0, took))
+        self._soonest[shape] = count + 1, min(soonest, took)
 
 
 class ForeignTraffic:
