@@ -67,7 +67,7 @@ def test_a_model_is_found_wherever_its_chain_begins_and_whatever_stands_before_i
         asked = range(block.address, block.end)
         return b"".join(words[each].to_bytes(2, "big") for each in asked) if all(each in words for each in asked) else None
 
-    assert find_model(103, read) == at and find_model(203, read) is None
+    assert find_model((103,), read) == at == find_model((101, 103), read) and find_model((203,), read) is None
     located = PROFILE.located(at)
     assert [each.block.address for each in located.reads] == [at] and located is PROFILE.located(at)
     assert [(each.block.address, each.exponent.block.address) for each in located.registers] == [(at + 14, at + 15), (at + 16, at + 17)]
@@ -75,7 +75,7 @@ def test_a_model_is_found_wherever_its_chain_begins_and_whatever_stands_before_i
 
 def test_a_chain_without_an_end_or_a_device_that_says_nothing_has_no_such_model():
     endless = iter([b"SunS", *[b"\0\1\0\0"] * 500])
-    assert find_model(103, lambda block: next(endless)) is None and find_model(103, lambda block: None) is None
+    assert find_model((103,), lambda block: next(endless)) is None and find_model((103,), lambda block: None) is None
 
 
 def test_read_shows_the_values_where_the_device_has_them(tmp_path):
@@ -121,15 +121,30 @@ def test_record_finds_it_too_and_periods_may_be_others(tmp_path):
 
 def test_what_is_simulated_is_found():
     unit = SimulatedUnit(1, PROFILE, Faults())
-    at = find_model(103, lambda block: unit.data(block, 1_750_000_000.0))
+    at = find_model((103,), lambda block: unit.data(block, 1_750_000_000.0))
     located = PROFILE.located(at)
     said = located.decode(located.reads[0].block, unit.data(located.reads[0].block, 1_750_000_000.0))
     assert {register.name: value for register, value in said.items()} == {"power": pytest.approx(1000, rel=0.06), "frequency": pytest.approx(50, abs=0.1)}
 
 
 def test_the_profile_comes_back_as_it_was_and_wrong_ones_are_refused():
-    assert content_of(profile_of(content_of(PROFILE), "x")) == content_of(PROFILE) and content_of(PROFILE)["base"] == {"sunspec": 103}
+    assert content_of(profile_of(content_of(PROFILE), "x")) == content_of(PROFILE) and content_of(PROFILE)["base"] == {"sunspec": [103]}
     assert PROFILE.readable == (Block(Table.HOLDING_REGISTERS, 0, 65536),) and PROFILE.reads == () == PROFILE.registers
-    for text, message in (("base = 5", "base: 5 is not a table"), ("base = { sunspec = 0 }", "base.sunspec: 0 is no model"), ("base = { x = 1 }", "base.x: unknown key")):
+    for text, message in (("base = 5", "base: 5 is not a table"), ("base = { sunspec = 0 }", "base.sunspec: 0 is no model"), ("base = { x = 1 }", "base.x: unknown key"),
+                          ("base = { sunspec = [] }", "base.sunspec: names no model"), ("base = { sunspec = [101, 0x10000] }", "base.sunspec: 65536 is no model"),
+                          ('base = { sunspec = "103" }', 'base.sunspec: "103" is not')):
         with pytest.raises(ConfigError, match=message):
             parse_profile(TEXT.replace("base = { sunspec = 103 }", text), "own")
+
+
+def test_one_profile_describes_the_inverters_with_one_or_three_phases_whichever_model_a_device_has(tmp_path):
+    path = tmp_path / "inverter.toml"
+    path.write_text(TEXT.replace("sunspec = 103", "sunspec = [101, 102, 103]"))
+    profile = parse_profile(path.read_text(), "own")
+    assert content_of(profile)["base"] == {"sunspec": [101, 102, 103]} == content_of(profile_of(content_of(profile), "x"))["base"]
+    with gateway_of(device(40000, (1, 66), (103, 50))) as gateway:
+        ran = CliRunner().invoke(main, ["read", "-a", f"127.0.0.1:{gateway.url.port}", "-p", str(path), "--json"])
+        assert json.loads(ran.stdout)["values"]["power"]["value"] == 123.4
+    with gateway_of(device(40000, (1, 66), (203, 105))) as gateway:
+        ran = CliRunner().invoke(main, ["read", "-a", f"127.0.0.1:{gateway.url.port}", "-p", str(path)])
+        assert ran.exit_code == 1 and "there is no SunSpec model 101 or 102 or 103" in ran.stderr + str(ran.exception)

@@ -523,8 +523,8 @@ class Device:
 
     @property
     def located(self):
-        model = self.profile.base and self.profile.base.model
-        return self.profile.located(find_model(model, self.part)) if model else self.profile
+        base = self.profile.base
+        return self.profile.located(find_model(base.models, self.part)) if base else self.profile
 
     @property
     def answers(self):

@@ -3,7 +3,7 @@
     SunS (2)   model 1 (1), length (1), registers (length)   model 103 (1), length (1), ...   0xFFFF (1)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,26 +20,31 @@ Whole = TypeVar("Whole")  # Profile, whose module imports this one
 
 @dataclass(frozen=True, eq=False)
 class Base(Generic[Whole]):
-    """The SunSpec `model` that a profile describes; addresses in `relative` count from the model's number."""
+    """The SunSpec model that a profile describes, or several of equal layout, as inverters with one, two or three
+    phases; addresses in `relative` count from the model's number.
+    """
 
-    model: int
+    models: tuple[int, ...]
     relative: Whole
 
+    def __str__(self) -> str:
+        return f"SunSpec model {' or '.join(map(str, self.models))}"
 
-def find_model(model: int, read: Callable[[Block], bytes | None]) -> int | None:
-    """Return the address of a SunSpec model's number, or None; `read` returns a block's data, or None."""
+
+def find_model(models: Collection[int], read: Callable[[Block], bytes | None]) -> int | None:
+    """Return the address of the first of these SunSpec models' number, or None; `read` returns a block's data, or None."""
     for start in STARTS:
         if read(Block(Table.HOLDING_REGISTERS, start, 2)) == MARK:
-            return _walk(model, start + 2, read)
+            return _walk(models, start + 2, read)
     return None
 
 
-def _walk(model: int, address: int, read: Callable[[Block], bytes | None]) -> int | None:
+def _walk(models: Collection[int], address: int, read: Callable[[Block], bytes | None]) -> int | None:
     for _ in range(MOST_MODELS):
         head = read(Block(Table.HOLDING_REGISTERS, address, 2)) if address < ADDRESSES - 2 else None
         if head is None or head[:2] == LAST.to_bytes(2, "big"):
             return None
-        if int.from_bytes(head[:2], "big") == model:
+        if int.from_bytes(head[:2], "big") in models:
             return address
         address += 2 + int.from_bytes(head[2:4], "big")
     return None

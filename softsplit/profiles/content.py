@@ -9,7 +9,7 @@ from typing import TypeVar
 from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.profiles import hints
-from softsplit.profiles.base import LAST, Base
+from softsplit.profiles.base import LAST, MOST_MODELS, Base
 from softsplit.profiles.entries import (
     BLOCK_KEYS,
     ORDER_KEYS,
@@ -75,10 +75,14 @@ def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ..
     with checks.inside("base"):
         entry: Entry = checks.require_type(stated, dict, "", "base = { sunspec = 103 }")
         checks.require_keys(entry, ("sunspec",))
-        model = checks.require_type(checks.require(entry, "sunspec"), int, "sunspec")
-        if not 1 <= model < LAST:
-            raise ConfigError(f"{checks.show(model)} is no model", "sunspec")
-    return Base(model, Profile("relative", reads, registers=registers))
+        said = checks.require(entry, "sunspec")
+        models = checks.require_few(said if isinstance(said, list) else [said], MOST_MODELS, "models", "sunspec")
+        for model in models:
+            if not 1 <= checks.require_type(model, int, "sunspec", "103, or [101, 102, 103]") < LAST:
+                raise ConfigError(f"{checks.show(model)} is no model", "sunspec")
+        if not models:
+            raise ConfigError("names no model", "sunspec")
+    return Base(tuple(models), Profile("relative", reads, registers=registers))
 
 
 def _guarded(content: Entry, habits: Habits, reads: Iterable[Read], registers: Iterable[Register]) -> Iterator[Register]:

@@ -28,7 +28,7 @@ def content_of(profile: Profile) -> Entry:
     if profile.nameplate:
         content |= {"vendor": profile.vendor, "product": profile.product, "revision": profile.revision}
     content |= {"unused": profile.unused} if profile.unused is not None else {}
-    content |= {"base": {"sunspec": profile.base.model}} if profile.base else {}
+    content |= {"base": {"sunspec": list(profile.base.models)}} if profile.base else {}
     return content | ({"identify": list(map(_identify, profile.identify))} if profile.identify else {})
 
 

@@ -59,4 +59,4 @@ class Locator:
 
 def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | None:
     """Return the address where the registers of a profile begin on a device; `read` returns data or None."""
-    return find_model(profile.base.model, read) if profile.base else None
+    return find_model(profile.base.models, read) if profile.base else None

@@ -132,7 +132,7 @@ def _reads(upstream: Upstream, unit: Unit, costs: list[Cost]):
     if upstream.is_heard:
         return
     if unit.profile.base:
-        yield f"SunSpec model {unit.profile.base.model} is polled once its address is found"
+        yield f"{unit.profile.base} is polled once its address is found"
     elif not unit.reads:
         yield "nothing is polled; " + ("requests of masters are forwarded to the unit" if upstream.learn else
                                        "NOTHING IS SERVED, because learn is false")

@@ -38,7 +38,7 @@ def draw_profile(profile: Profile) -> list[str]:
              ("functions", ", ".join(map(str, sorted(profile.functions)))),
              ("in one answer", f"{profile.max_count} registers" if profile.max_count < MAX_REGISTERS else ""),
              ("between requests", f"{profile.gap:g} s" if profile.gap else ""),
-             ("addresses", f"from SunSpec model {profile.base.model} on, wherever that stands" if profile.base else ""),
+             ("addresses", f"from {profile.base} on, wherever that stands" if profile.base else ""),
              ("recognised by", " and ".join(map(_told_by, profile.identify)))]
     lines = [profile.name, *columns([fact for fact in facts if fact[1]])]
     blocks = [(read.name, str(read.block), f"every {read.every:g} s") for read in profile.stated.reads]

@@ -164,7 +164,7 @@ def _located(form: Text | Json | Csv, client: Client, unit: int, timeout: float)
     if at is None:
         client.close()
         error = next((each.error for each in outcomes if each.error and not isinstance(each.error, Refused)), None)
-        raise SoftsplitError(f"there is no SunSpec model {form.profile.base.model}: {error or 'the unit has other registers'}")
+        raise SoftsplitError(f"there is no {form.profile.base}: {error or 'the unit has other registers'}")
     return replace(form, profile=form.profile.located(at))
 
 

@@ -34,7 +34,7 @@ class SimulatedUnit(FaultyUnit):
 
     def __init__(self, unit: int, profile: Profile, faults: Faults, *others):
         super().__init__(unit, faults, *others)
-        self._chain = chain_of(profile.base.model, profile.base.relative) if profile.base else {}
+        self._chain = chain_of(profile.base.models[0], profile.base.relative) if profile.base else {}
         self._profile = profile = profile.located(FIRST_MODEL)
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
