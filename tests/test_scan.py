@@ -296,7 +296,7 @@ def test_where_the_gateway_itself_answers_nobody_says_that_it_may_speak_another_
     with QueueingGateway(0.2 * SHORT, there=()) as gateway:
         scan = plan_scan(gateway.url, range(1, 12), (), (), SHORT, ())
         list(scan.steps())
-    assert not scan.found and not scan.stranger and "the gateway itself answers, that none of them is there" in describe_nobody(scan)
+    assert not scan.found and not scan.stranger and "the gateway itself answers that none of them is there" in describe_nobody(scan)
 
 
 def test_what_was_found_is_printed_as_json_also_when_it_is_terminated():

@@ -23,18 +23,20 @@ from softsplit.config.url import parse_url
 @click.option("--timeout", type=float, metavar="S",
               help="Seconds to wait for the start of an answer.  [default: 0.2; 1 over a network]")
 @click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
-              help="Another profile to recognise devices by, beside the shipped ones.")
+              help="Recognise devices also by this profile; can be repeated.")
 @click.option("--gap", type=float, default=0.0, metavar="S", help="Seconds between an answer and the next request.")
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON instead of a section.")
 @force_option
 def scan(url, units, baudrates, modes, timeout, profiles, gap, wants_json, force):
     """Scan the bus at URL for units and print an upstream section for softsplit.toml. Scan never writes.
 
-    URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. Ctrl-C and
-    SIGTERM print the units found so far. Silent units, if they are few, are asked with other functions, too.
+    URL is tcp://HOST[:502], udp://HOST[:502], rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0. It reads register
+    0 of each unit; if only a few are silent, it also tries other functions with these. Ctrl-C and SIGTERM
+    print the units found so far.
 
     \b
-    Example: softsplit scan rtu:///dev/ttyUSB0 --units 1-32,100 >> softsplit.toml
+    Examples: softsplit scan rtu:///dev/ttyUSB0
+              softsplit scan tcp://192.168.1.140 --units 1-32,100 >> softsplit.toml
 
     Exit codes: 1 if no unit answers, 130 after Ctrl-C, 143 after SIGTERM; otherwise those of "softsplit --help".
     """

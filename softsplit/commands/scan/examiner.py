@@ -1,4 +1,4 @@
-"""Find out what a unit is that answers: the profile it fits, and what it calls itself."""
+"""Identify a unit that answers: find the profile that fits, and read its identification."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from softsplit.protocol.values import Value
 
 @dataclass(frozen=True)
 class Found:
-    """A unit that answers: the profile it is recognised by, because `said` is what such a device says.
+    """A unit that answers: the profile that recognised it by the value `said`.
 
-    It calls itself what `named` says: vendor, product, revision; and it answered to this `function`.
+    `named` is its identification (vendor, product, revision), `function` the one that it answered first.
     """
 
     unit: int
@@ -33,14 +33,14 @@ class Found:
 
 
 class Examiner:
-    """Asks units through a prober what they are."""
+    """Identifies units through a prober."""
 
     def __init__(self, prober: Prober):
         self._prober = prober
-        self._names: dict[int, dict[str, str]] = {}  # what each unit calls itself
+        self._names: dict[int, dict[str, str]] = {}  # identifications
 
     def examine(self, unit: int, profiles: Iterable[Profile]) -> Found:
-        """Find out what a unit is. Raises Unreachable."""
+        """Identify a unit. Raises Unreachable."""
         profile, said = self._recognise(unit, profiles)
         return Found(unit, profile, said, tuple(self._named(unit).items()))
 
@@ -57,7 +57,7 @@ class Examiner:
         return None, None
 
     def _says(self, unit: int, identify: Identify | Named, answers: dict[Block, bytes]) -> Value | None:
-        """Return what the unit says that such a device says, or None; `answers` are what it has said already."""
+        """Return the value that shows such a device, or None; `answers` keeps what was read."""
         if isinstance(identify, Named):
             named = self._named(unit)
             return " ".join(named.values()) if identify.fits(named) else None
@@ -69,7 +69,7 @@ class Examiner:
         return said if identify.fits(said) else None
 
     def _named(self, unit: int) -> dict[str, str]:
-        """Return what a unit calls itself, if it knows how to (MAP 6.21): vendor, product, revision."""
+        """Return the identification of a unit, if it has one (MAP 6.21): vendor, product, revision."""
         if unit not in self._names:
             self._names[unit] = dict(self._identification(unit))
         return self._names[unit]

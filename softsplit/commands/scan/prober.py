@@ -1,4 +1,4 @@
-"""Ask a unit id whether a unit is there and what it is, without writing."""
+"""Ask a unit id whether a unit answers, without writing."""
 
 import time
 from contextlib import suppress
@@ -16,25 +16,25 @@ from softsplit.protocol.pdu import Question
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 
-PROBED = Block(Table.HOLDING_REGISTERS, 0, 1)  # who has no such register says so
+PROBED = Block(Table.HOLDING_REGISTERS, 0, 1)  # a unit without it answers with an exception
 PROBE = pdu.read_question(PROBED)
 PAUSE = 0.02  # s between an answer and the next request, at least
-TRIES = 2  # of a question whose answer comes damaged
-ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # what a gateway says in the place of a unit
-LONGEST_OFF = 3.4  # time-outs in which a gateway is done with a unit that is off; usual are 1 to 3 s
-JITTER = 0.03  # s by which answers of one unit differ, and more
-HELD_MARGIN = 1.05  # times what was measured
+TRIES = 2  # of a question with a damaged answer
+ABSENT = (pdu.GATEWAY_NO_PATH, pdu.GATEWAY_NO_ANSWER)  # the gateway answers instead of a unit
+LONGEST_OFF = 3.4  # time-outs until a gateway gives up on a missing unit; usual are 1 to 3 s
+JITTER = 0.03  # s by which the answers of one unit may differ
+HELD_MARGIN = 1.05  # times the measured one
 LONGEST_IDENTIFICATION = 100  # bytes; usual ones are half of that
 
 
 class Absent(NoAnswer):
-    """The gateway answers in place of a unit: it is not there."""
+    """The gateway answers that the unit is missing."""
 
 
 class Prober:
     """Asks units on one wire, with one protocol, baud rate and mode.
 
-    `timeout` is in seconds, until an answer begins; who is known to be slow gets `patience` times as much.
+    `timeout` is the seconds until an answer begins; slow units get `patience` times as much.
     """
 
     patience = 1
@@ -47,9 +47,9 @@ class Prober:
         self._client = client_for(url, self._time(PROBE), line, request_gap=max(PAUSE, gap))
         self._client.lets_gateway_finish = True
         self.there: int | None = None  # a unit that answers
-        self.waited = inf  # s, for the unit that was asked last, if nobody said that it is not there
-        self._usual = inf  # s, the fastest answer of that one
-        self._held_up, self._was_held_up = 0.0, False  # s for which silent units hold up the gateway; the last one did
+        self.waited = inf  # s for the last unit, if it was silent
+        self._usual = inf  # s, the fastest answer of the unit that answers
+        self._held_up, self._was_held_up = 0.0, False  # s that silent units block a gateway; the last one did
 
     def __enter__(self):
         return self
@@ -58,11 +58,11 @@ class Prober:
         self._client.close()
 
     def probe(self, unit: int) -> bytes | None:
-        """Return what a unit answers, be it an exception, or None. Raises BadAnswer or Unreachable."""
+        """Return the answer of a unit, also an exception, or None. Raises BadAnswer or Unreachable."""
         return self.ask(unit, PROBE)
 
     def ask(self, unit: int, question: Question) -> bytes | None:
-        """Return what a unit answers to a question, as `probe` does."""
+        """Return the answer of a unit to a question, as `probe` does."""
         self.waited = inf
         try:
             answer = self._ask(unit, question)
@@ -77,20 +77,20 @@ class Prober:
 
     @property
     def has_heard_gateway(self) -> bool:
-        """Whether a gateway has spoken, be it only to say that a unit is not there."""
+        """Whether a gateway has answered, also that a unit is missing."""
         gateway = self._client.gateway
         return gateway is not None and gateway.says_off_after is not None
 
     @property
     def off_takes(self) -> float:
-        """Seconds for which the gateway is busy with a unit that is not there, as far as it has shown that."""
+        """Seconds that the gateway spends on a missing unit, as far as known."""
         gateway = self._client.gateway
         return max(self._held_up, (gateway.says_off_after or 0.0) if gateway else 0.0)
 
     def _late_word(self, unit: int, question: Question) -> bytes | None:
-        """Wait until a gateway is done with a silent unit; return what that said after all.
+        """Wait until the gateway gives up on a silent unit; return a late answer of that unit.
 
-        It is done when it says so, or when it answers for another one.
+        The gateway has given up when it says so, or when it answers for another unit.
         """
         if self._client.gateway is None:
             return None
@@ -105,9 +105,9 @@ class Prober:
         return None if late.own_exception is None else pdu.exception_pdu(question.function, late.own_exception)
 
     def _try_out(self, there: int) -> None:
-        """Ask a unit that answers, which shows whether the silent one before still holds up the gateway.
+        """Ask a unit that answers, to see whether the silent one before still blocks the gateway.
 
-        Twice in a row that is no accident, and from then on a silent unit gets all that time.
+        If that happens twice in a row, silent units get that much time from then on.
         """
         with suppress(UpstreamError):
             self._client.ask(there, PROBE, LONGEST_OFF * self._timeout)
@@ -119,31 +119,31 @@ class Prober:
         self._was_held_up = is_held_up
 
     def ask_otherwise(self, unit: int) -> str:
-        """Ask a unit in the other dialect, or a web server; say who answers, or nothing."""
+        """Ask a unit in the other dialect, or a web server; say what answers, or ""."""
         if self._client.await_late(self._timeout) or self.has_heard_gateway:
             return ""
         self._client.close()
         return ask_otherwise(self._url, unit, PROBED, self._timeout)
 
     def await_late(self, timeouts: float) -> None:
-        """Wait for units whose answers a busy gateway may hold up."""
+        """Wait for answers that a busy gateway may delay."""
         self._client.await_late(timeouts * self._timeout)
 
     def take_late(self) -> set[int]:
-        """Return the units which have answered too late since the last call."""
+        """Return the units that have answered too late since the last call."""
         return set(self._client.take_late())
 
     def take_foreign(self) -> list[str]:
-        """Return what another master said, or made said, since the last call."""
+        """Return the traffic of another master since the last call."""
         return self._client.others.take_said()
 
     def learn(self, unit: int, question: Question) -> bytes:
-        """Return the PDU of a good answer, or nothing. Raises Unreachable."""
+        """Return the PDU of a good answer, or b"". Raises Unreachable."""
         try:
             answer = self._ask(unit, question)
         except Unreachable:
             raise
-        except NoAnswer:  # though it is there: a gateway may still be busy with another unit
+        except NoAnswer:  # a gateway may still be busy with another unit
             late = late_answer(self._client, unit, question, self._timeout)
             return late.answer or b"" if late else b""
         except UpstreamError:
@@ -151,7 +151,7 @@ class Prober:
         return b"" if answer[0] >= 0x80 else answer
 
     def _ask(self, unit: int, question: Question) -> bytes:
-        """Return the PDU of an answer, be it an exception. Raises NoAnswer, BadAnswer or Unreachable."""
+        """Return the PDU of an answer, also an exception. Raises NoAnswer, BadAnswer or Unreachable."""
         damaged: BadAnswer | None = None
         for _ in range(TRIES):
             time.sleep(max(0.0, self._client.free_at(unit, question) - clock.now()))
@@ -170,16 +170,16 @@ class Prober:
         raise damaged or NoAnswer(f"unit {unit} does not answer")
 
     def expected(self, question: Question = PROBE) -> float:
-        """Seconds that a question to a unit takes which is not there, as far as anybody knows."""
+        """Seconds that a question to a missing unit takes, as far as known."""
         if self.has_heard_gateway:
             return self.off_takes + self._client.request_gap
         return self._client.patience(self._patience_for(question)) + self._client.request_gap + self._quiet
 
     def _patience_for(self, question: Question) -> float:
-        """Seconds for an answer, if the gateway has not shown that it may take longer."""
+        """Seconds to wait for an answer; longer if silent units block the gateway."""
         return max(self._time(question), self._held_up)
 
     def _time(self, question: Question) -> float:
-        """Seconds for a whole answer: until it begins, and what it and the question take on the line."""
+        """Seconds for a whole answer: until it begins, and the time of both frames on the line."""
         size = len(question.pdu) + (question.size or LONGEST_IDENTIFICATION) + 6  # unit, CRC of both
         return self.patience * self._timeout + size * self._character

@@ -25,19 +25,20 @@ from softsplit.protocol.addresses import LINE_UNITS
 
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
 MODES = (("8E1", "8N1"), ("8O1", "8N2"))  # the second group after all baud rates with the first
-TIMEOUT, GATEWAY_TIMEOUT = 0.2, 1.0  # s until an answer begins; a gateway itself has to wait for it
-THE_DEVICE_ITSELF = 255  # the id of one that is no gateway, over Modbus TCP; MTI 4.4.1.2
-LIKELY = (1, THE_DEVICE_ITSELF, 2, 3, 126, 100, 247, 10)  # of one device; until it has answered, silence takes long
+TIMEOUT, GATEWAY_TIMEOUT = 0.2, 1.0  # s until an answer begins; a gateway waits for it, too
+THE_DEVICE_ITSELF = 255  # a device that is no gateway, over Modbus TCP; MTI 4.4.1.2
+LIKELY = (1, THE_DEVICE_ITSELF, 2, 3, 126, 100, 247, 10)  # ask first: until one answers, silence takes long
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM
 SCALE = 1000  # steps of the bar
-CLEAR = "\r\x1b[K"  # takes the bar away from the line where it stands
+CLEAR = "\r\x1b[K"  # clears the line with the bar
 
 
 def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
               names: Sequence[str], gap: float = 0.0) -> Scan:
-    """Return the search that the command line asks for; what it leaves out is tried. Raises ConfigError.
+    """Return the scan for a command line, with defaults for what it leaves out. Raises ConfigError.
 
-    `names` are of profiles besides the shipped ones; `gap` passes between an answer and the next request.
+    `names` are profiles besides the shipped ones; `gap` is the seconds between an answer and the next
+    request.
     """
     usual_units = dict.fromkeys((*LIKELY, *LINE_UNITS)) if url.kind.has_mbap else LINE_UNITS
     chosen = tuple(units or usual_units)
@@ -50,7 +51,7 @@ def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], m
 
 
 def parse_units(text: str) -> tuple[int, ...]:
-    """Return the units that text like "1-32,100" names, in its order. Raises ConfigError."""
+    """Parse units like "1-32,100", in this order. Raises ConfigError."""
     units: list[int] = []
     for each in text.split(","):
         first, _, last = each.strip().partition("-")
@@ -66,7 +67,7 @@ def parse_units(text: str) -> tuple[int, ...]:
 
 
 def _ways(url: Url, baudrates: Sequence[int], modes: Sequence[str]) -> list[Line | None]:
-    """Return how a line may be spoken on, the usual ways first; behind a gateway only that knows it."""
+    """Return the line settings to try, the usual ones first; [None] behind a gateway, which has its own."""
     if not url.is_serial:
         for key, given in (("baudrate", baudrates), ("mode", modes)):
             if given:
@@ -77,7 +78,7 @@ def _ways(url: Url, baudrates: Sequence[int], modes: Sequence[str]) -> list[Line
 
 
 def _profiles(names: Sequence[str]) -> list[Profile]:
-    """Return profiles that say how to recognise their device: those named, then the shipped ones."""
+    """Return the profiles that can recognise their device: those named, then the shipped ones."""
     named = [load_profile(name) for name in names]
     for profile in named:
         if not profile.identify:
@@ -86,10 +87,10 @@ def _profiles(names: Sequence[str]) -> list[Profile]:
 
 
 def run_scan(scan: Scan, force: bool = False, wants_json: bool = False) -> int:
-    """Search, and print what was found, also when it is interrupted or terminated; return the exit code.
+    """Scan, and print the found units, also after an interruption; return the exit code.
 
-    How far it is, is told on stderr. Raises SoftsplitError when a running splitter owns the wire or may
-    (not by `force`), when it cannot be reached, or nobody answers.
+    It shows its progress on stderr. Raises SoftsplitError if a running splitter owns the wire or may (unless
+    `force`), if the wire cannot be reached, or no unit answers.
     """
     if not force:
         require_free(scan.url, "stop it first, because scan would be a second master")
@@ -123,7 +124,7 @@ def _terminate(*_) -> None:
 
 
 def _appended_to() -> str:
-    """The text of the file to which standard output is appended, if it is one."""
+    """The text of the file to which standard output goes, if it is one."""
     try:
         mode = os.fstat(sys.stdout.fileno()).st_mode
         return Path(f"/proc/self/fd/{sys.stdout.fileno()}").read_text(errors="replace") if stat.S_ISREG(mode) else ""
@@ -132,7 +133,7 @@ def _appended_to() -> str:
 
 
 def _watch(scan: Scan) -> None:
-    """Search, with a bar where that can be seen; else a line tells each way to speak."""
+    """Scan, with a progress bar on a terminal, otherwise with a line for each line setting."""
     clear, began = CLEAR if sys.stderr.isatty() else "", clock.now()
     with click.progressbar(length=SCALE, label=_label(scan.ways[0]), file=sys.stderr, width=20, show_eta=False,
                            item_show_func=lambda item: item) as bar:

@@ -1,4 +1,4 @@
-"""Try unit ids and line settings until a unit answers, then all unit ids."""
+"""Scan a bus: try unit ids and line settings until a unit answers, then all unit ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,21 +16,20 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.pdu import Question
 
-STRANGERS = (83, 139, 211)  # units that hardly any bus has; one that has them all looks at no unit id
+STRANGERS = (83, 139, 211)  # unusual unit ids; a device that answers for all of them ignores unit ids
 SILENT_UNITS = 10  # after which the other dialect is tried
-LATE_UNIT_TIMEOUTS = 5  # time-outs for a unit that has answered too late
-MOST_AGAIN = 60.0  # s that it may take to ask silent units in other ways, too
+LATE_UNIT_TIMEOUTS = 5  # time-outs for a unit that answered too late
+MOST_AGAIN = 60.0  # s to ask silent units with other functions; if it takes longer, they are not asked
 OTHERWISE = (*(pdu.read_question(Block(table, 0, 1)) for table in (Table.INPUT_REGISTERS, Table.COILS, Table.DISCRETE_INPUTS)),
              pdu.identification_question(0))
-LATE_GATEWAY_TIMEOUTS = 3  # time-outs to wait in the end for answers that a busy gateway may hold up
+LATE_GATEWAY_TIMEOUTS = 3  # time-outs at the end, for answers that a busy gateway may delay
 
 
 class Scan:
-    """A search on one wire for `units`, with each of these line settings (`ways`) until a unit answers.
+    """A scan of one wire for `units`, with each of the line settings `ways` until a unit answers.
 
-    `timeout` is in seconds; `profiles` say how to recognise their devices, the first of which somebody
-    `named`; `gap` passes between an answer and the next request. What it has found so far can be looked at
-    at any time.
+    `timeout` is in seconds; `profiles` recognise devices, the first `named` of them are from the command
+    line; `gap` is the seconds between an answer and the next request. Its results can be read at any time.
     """
 
     def __init__(self, url: Url, units: Sequence[int], ways: Sequence[Line | None], timeout: float,
@@ -40,22 +39,22 @@ class Scan:
         self.timeout = timeout
         self.found: list[Found] = []
         self.tried: list[Line | None] = []  # ways; the last is the present one
-        self.asked: list[int] = []  # units, in the present way
-        self.damaged: dict[Line | None, dict[int, str]] = {}  # what was wrong with an answer, by way and unit
-        self.foreign = ""  # what another master said
-        self.ignores_units = False  # whether one device answers for all
-        self.stranger = ""  # who is there instead of a gateway that speaks as the url says
-        self.has_heard_gateway = False  # whether a gateway has spoken, be it only in the place of units
-        self.asks_again = True  # silent units, in other ways
-        self.is_again = False  # whether silent units are asked in other ways
-        self.silent_left = 0  # of them, because they are too many
+        self.asked: list[int] = []  # units, with the present setting
+        self.damaged: dict[Line | None, dict[int, str]] = {}  # errors in answers, by setting and unit
+        self.foreign = ""  # traffic of another master
+        self.ignores_units = False  # one device answers for all ids
+        self.stranger = ""  # what answers in another dialect, or no Modbus at all
+        self.has_heard_gateway = False  # a gateway has answered, also that units are missing
+        self.asks_again = True  # ask silent units with other functions
+        self.is_again = False  # doing that now
+        self.silent_left = 0  # silent units that were not asked again, being too many
         self._units = units
         self._profiles = profiles
         self._gap, self._named = gap, named
         self.progress = Progress(len(units), [self._prober(way).expected() for way in ways])
 
     def steps(self) -> Iterator[Found | None]:
-        """Ask for one unit at each step, and give it if it is there. Raises Unreachable."""
+        """Ask one unit at each step, and yield it if it answers. Raises Unreachable."""
         for way in self.ways:
             self.tried.append(way)
             self.asked = []
@@ -101,12 +100,12 @@ class Scan:
             yield self._ask(prober, unit)
 
     def _missing(self, units: Iterable[int]) -> list[int]:
-        """Those of some units that were not found yet."""
+        """Those of the units that were not found yet."""
         return [] if self.ignores_units else sorted({*units}.intersection(self._units).difference(
             found.unit for found in self.found))
 
     def _note(self, prober: Prober, took: float, is_silent: bool) -> None:
-        """A unit was asked, which says something of how long the rest takes."""
+        """Update the progress after a unit was asked."""
         progress = self.progress
         progress.asked(took, is_silent)
         progress.plan(prober.expected())
@@ -118,19 +117,17 @@ class Scan:
 
     @property
     def _otherwise(self) -> Sequence[Question]:
-        """What silent units are asked besides: what given profiles recognise a device by, other tables, and
-        their names.
-        """
+        """The further questions to silent units: for the named profiles, other tables, and identification."""
         own = [pdu.read_question(each.register.block) for profile in self._profiles[:self._named]
                for each in profile.identify if isinstance(each, Identify)]
         return (*own, *OTHERWISE)
 
     def _otherwise_takes(self, prober: Prober) -> float:
-        """Seconds for all that of one unit which is not there."""
+        """Seconds for all further questions to a missing unit."""
         return sum(map(prober.expected, self._otherwise))
 
     def _ask_otherwise(self, prober: Prober, later: int = 0) -> Iterator[Found | None]:
-        """Ask silent units for something else; so many ways of asking come `later`."""
+        """Ask silent units the further questions; `later` is the number of line settings after this one."""
         silent = [unit for unit in self._missing(self._units) if unit not in self.damaged.get(self.tried[-1], {})]
         seconds = len(silent) * self._otherwise_takes(prober)
         if not self.asks_again or self.ignores_units or seconds * self._rounds > MOST_AGAIN:
@@ -147,18 +144,18 @@ class Scan:
 
     @property
     def _rounds(self) -> int:
-        """In how many ways silent units are asked for something else."""
+        """The number of line settings with which silent units are asked again."""
         return 1 if self.found else len(self.ways)
 
     def _finds_stranger(self, prober: Prober) -> bool:
-        """Whether somebody else is there; after some silent units the other dialect is tried, once."""
+        """Whether something else answers; after some silent units, the other dialect is tried once."""
         is_silent = not (self.found or self.damaged or self.foreign or prober.has_heard_gateway)
         if is_silent and len(self.asked) == min(SILENT_UNITS, len(self._units)):
             self.stranger = prober.ask_otherwise(self.asked[0])
         return self.stranger != ""
 
     def _ask(self, prober: Prober, unit: int, questions: Sequence[Question] = (PROBE,)) -> Found | None:
-        """Ask a unit until it answers; find out what it is then."""
+        """Ask a unit until it answers, then identify it."""
         for question in questions:
             try:
                 answer = prober.ask(unit, question)
@@ -175,7 +172,7 @@ class Scan:
         return None
 
     def _take(self, prober: Prober, unit: int, question: Question, answer: bytes) -> Found:
-        """A unit is there."""
+        """Note and identify a unit that answered."""
         if not self.found and question == PROBE:
             strangers = [each for each in STRANGERS if each != unit]
             self.ignores_units = all(self._is_alike(prober, each, answer) for each in strangers)
@@ -184,7 +181,7 @@ class Scan:
 
     @staticmethod
     def _is_alike(prober: Prober, unit: int, answer: bytes) -> bool:
-        """Whether a unit answers the same kind of thing; the numbers in it may change any time."""
+        """Whether another unit id gets the same kind of answer; its values may change at any time."""
         try:
             return (prober.probe(unit) or b"")[:2] == answer[:2]
         except BadAnswer:

@@ -1,4 +1,4 @@
-"""What a scan has found, as a section of a configuration, as JSON, or in a sentence. Pure."""
+"""Print the result of a scan as a section of a configuration, as JSON, or in a sentence. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ def show_units(units: Sequence[int]) -> str:
 
 
 def show_left(seconds: float) -> str:
-    """Write how long something still takes, as hours, minutes and seconds."""
+    """Write a remaining time as hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
@@ -39,17 +39,17 @@ def show_way(way: Line) -> str:
 
 
 def free_name(text: str) -> str:
-    """Return a name for a section that stands in no section of a configuration yet."""
+    """Return a name for a section that the configuration does not have yet."""
     try:
         stated = tomlfile.parse(text).get("upstream", {})
-    except ConfigError:  # which `run` will tell; here it matters only what may be meant
+    except ConfigError:  # `run` will report it; here the names are enough
         stated = SECTION.findall(text)
     taken = set(stated) if isinstance(stated, (dict, list)) else set()
     return next(name for number in range(1, len(taken) + 2) if (name := NAME + (str(number) if number > 1 else "")) not in taken)
 
 
 def draw_section(scan: Scan, name: str = NAME) -> str:
-    """Return what was found as a section of a configuration, in whose comments all else stands."""
+    """Return the found units as a section of a configuration, with notes in comments."""
     way = scan.tried[-1]
     lines = [f"# {each}" for each in _notes(scan, way)]
     lines += [f"[upstream.{name}]", f"url = {quoted(str(scan.url))}"]
@@ -65,7 +65,7 @@ def draw_section(scan: Scan, name: str = NAME) -> str:
 
 
 def as_json(scan: Scan) -> str:
-    """What was found, for programs."""
+    """Return the result for programs."""
     way = scan.tried[-1] if scan.tried else None
     units = [{"unit": found.unit, "profile": found.profile.name if found.profile else None, "said": found.said,
               "identification": dict(found.named), "function": found.function} for found in sorted(scan.found, key=lambda found: found.unit)]
@@ -75,7 +75,7 @@ def as_json(scan: Scan) -> str:
 
 
 def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
-    """Say what was asked, and what is wrong there."""
+    """Say what was asked, and what is wrong on the bus."""
     where = f"{scan.url} at {show_way(way)}" if way else str(scan.url)
     yield f"softsplit scan of {where}, units {show_units(sorted(scan.asked))}"
     if scan.ignores_units:
@@ -91,7 +91,7 @@ def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
 
 
 def describe_nobody(scan: Scan) -> str:
-    """Say that nobody answers, what was tried, and what to look at."""
+    """Say that no unit answers, what was tried, and what to check."""
     if scan.stranger:
         return scan.stranger
     ways = ", ".join(dict.fromkeys(show_way(way) for way in scan.tried if way))
@@ -102,9 +102,9 @@ def describe_nobody(scan: Scan) -> str:
     if scan.foreign:
         parts.append(f"another master is on this line: {scan.foreign}; take it off")
     elif scan.has_heard_gateway:
-        parts.append("the gateway itself answers, that none of them is there")
+        parts.append("the gateway itself answers that none of them is there")
     elif scan.url.kind.has_datagrams:
-        parts.append("does what is there speak UDP, or is the line silent")
+        parts.append("does the other end speak UDP, or is the line silent")
     elif not (scan.damaged or scan.url.is_serial):
         parts.append(HELD.rstrip("?") + ", or the line is silent")
     parts.append("check power, termination, A and B, and --timeout")
