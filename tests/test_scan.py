@@ -476,7 +476,7 @@ def test_simulate_makes_a_pseudo_terminal_and_takes_it_away(tmp_path):
         assert named(scan_of(f"rtu://{path}", "3", [9600])) == {3: "abb-b24"}
         assert not scan_of(f"rtu://{path}", "3", [19200]).found
         again = run_program(command, capture_output=True, text=True, timeout=30 * SLOWNESS)
-        assert again.returncode == 1 and f"cannot make a pseudo-terminal at {path}: File exists; name" in again.stderr
+        assert again.returncode == 1 and f"cannot make a pseudo-terminal at {path}: File exists; choose" in again.stderr
         assert meter.end() == 0
     assert not os.path.lexists(path)
 

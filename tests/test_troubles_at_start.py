@@ -110,5 +110,5 @@ def test_a_status_that_cannot_be_written(tmp_path):
     with House(config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))) as splitter:
         until(lambda: "status.json cannot be written: File too large; all else goes on" in splitter.child.log(), 10)
         for command in (("status",), ("doctor",), ("top", "--once")):
-            assert (f"process {splitter.child.process.pid} runs, but can write no status; see its log"
+            assert (f"process {splitter.child.process.pid} runs, but cannot write its status; see its log"
                     in said_by(*command, "-c", str(config)))
