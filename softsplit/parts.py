@@ -106,7 +106,7 @@ def _unit_facts(counters: Counters, unit: int, now: float) -> UnitFacts:  # serv
         since = counters.unreachable_since if since is None else since
     elif unit in counters.mute:
         standing = diagnostics.MUTE
-    elif counters.latencies[unit]:
+    elif counters.has_answered(unit):
         standing = diagnostics.ANSWERS
     return UnitFacts(standing, error, 0.0 if since is None else now - since, fault.good_at)
 

@@ -74,8 +74,25 @@ def test_each_trouble_is_one_sentence_with_its_cause_first(house, code, troubles
 
 
 UNASKED = dict(answers=0, requests=0, age=None, data=None)
+FAILED_ONCE = dict(last_error="unit 1 does not answer", last_error_age=0.0, errors=errors(1), requests=1, **NEVER)
 ASKED_ONCE = unit(block(), block("energies", **UNASKED))
 BEGUN = {"blocks": 2, "stale": ("energies",)}
+
+
+@pytest.mark.parametrize("told, starting", [
+    ({"units": {"1": unit(block(**FAILED_ONCE), block("energies", **UNASKED), state="never heard", errors=errors(1)), "2": unit()}},
+     "meters: unit 1 has not answered yet"),
+    ({"units": {"1": unit(block(), block("energies", **FAILED_ONCE), block("id", **UNASKED), errors=errors(3))}},
+     "meters: unit 1 is not read yet (energies, id)"),
+    ({"answers": 0, "units": {"1": unit(block(**FAILED_ONCE), state="mute", errors=errors(2)),
+                              "2": unit(block(**UNASKED), state="never heard", requests=0)}},
+     "meters: unit 1 has not answered yet"),
+    ({"utilisation": 1.0, "units": {"1": ASKED_ONCE}}, "meters: unit 1 is not read yet (energies)"),
+])
+def test_one_read_in_vain_proves_nothing_at_the_start_and_nor_does_a_wire_that_is_full(told, starting):
+    health = judge(*houses(told, BEGUN), uptime=3.0)
+    assert not (health.troubles or health.notes), health
+    assert health.starting[0].removeprefix("starting: ").partition("; stale")[0] == starting
 
 
 @pytest.mark.parametrize("house, code, starting", [
@@ -95,11 +112,14 @@ def test_a_start_is_no_trouble_until_every_unit_had_its_time(house, code, starti
 
 @pytest.mark.parametrize("told", [
     {"state": "unreachable", "error": "cannot reach it", "units": {"1": unit(block(**UNASKED), state="never heard", requests=0)}},
-    {"units": {"1": unit(block(last_error="unit 1 does not answer", last_error_age=0.0, errors=errors(1), **NEVER), block(**UNASKED),
-                         state="never heard")}},
+    {"units": {"1": unit(block(last_error="unit 1 does not answer", last_error_age=0.0, errors=errors(2), **NEVER), block(**UNASKED),
+                         state="never heard", errors=errors(2))}},
+    {"units": {"1": unit(block(last_error="unit 1: exception 0x0B", last_error_age=0.0, errors=errors(_11=1), **NEVER),
+                         state="never heard", errors=errors(_11=1))}},
+    {"units": {"1": unit(block(), block("energies", last_error="unit 1 does not answer", last_error_age=0.0, errors=errors(2), **NEVER))}},
     {"units": {"1": unit(block(age=9.0))}},  # it was read, and is not any more
 ])
-def test_what_has_failed_is_a_trouble_during_the_start_too(told):
+def test_what_has_failed_for_sure_is_a_trouble_during_the_start_too(told):
     health = judge(*houses(told, STALE), uptime=1.0)
     assert health.troubles and not health.starting and not health.is_starting("meters/1")
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from softsplit.daemon.troubles import downstreams as downstream_troubles
 from softsplit.daemon.troubles import upstreams as upstream_troubles
+from softsplit.daemon.troubles.start import START, of_start
 from softsplit.daemon.troubles.trouble import NOTE, STARTING, TROUBLE, Trouble, with_others
-from softsplit.daemon.troubles.upstreams import START, is_to_come
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_count
 from softsplit.upstream.report import UpstreamStatus
@@ -81,7 +81,7 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
     found = find_troubles(upstreams, downstreams, uptime)
     found += besides
     causes = {each.cause for each in found}
-    found += [note for name, each in upstreams.items() for note in upstream_troubles.find_notes(name, each)
+    found += [note for name, each in upstreams.items() for note in upstream_troubles.find_notes(name, each, uptime < START)
               if note.cause not in causes]
     units = [unit for each in downstreams.values() if each.is_serving for unit in each.units.values()]
     is_serving = any(unit.fresh or _is_forwarded(unit, upstreams) for unit in units)
@@ -122,7 +122,7 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
                 affects = dict.fromkeys((*found[cause].affects, f"{name} unit {number}"))
                 found[cause] = replace(found[cause], affects=tuple(affects))
     if uptime < START:
-        found = [replace(each, severity=STARTING) if is_to_come(each.about, upstreams) else each for each in found]
+        found = [of_start(each, upstreams) for each in found]
     return [Trouble(cause=each.other_master, about=name) for name, each in upstreams.items()
             if each.other_master and each.is_reachable] + found
 

@@ -193,6 +193,12 @@ class Counters:
         self.faults[outcome.unit].note(outcome)
         self.mute.discard(outcome.unit)
 
+    def has_answered(self, unit: int) -> bool:  # any thread
+        """Whether a unit has answered ever, and be it too late."""
+        found = self.unit(unit)
+        return bool(found.answers or found.exceptions) or any(
+            block.taken_at is not None for block in tuple(self.blocks[unit].values()))
+
     def unit(self, unit: int) -> Counts:
         """Return all counts of one unit."""
         return total((*tuple(self.blocks[unit].values()), self.forwarded[unit]))

@@ -177,11 +177,10 @@ def report(upstream: Upstream, counters: Counters, utilisation: float, now: floa
 
 def _unit(upstream: Upstream, unit: int, counters: Counters, now: float) -> UnitStatus:
     counts = counters.unit(unit)
-    has_answered = counts.answers or counts.exceptions
     return UnitStatus(
         **_counts(counts),
         profile=upstream.unit(unit).profile.name,
-        state="mute" if unit in counters.mute else "answers" if has_answered else "never heard",
+        state="mute" if unit in counters.mute else "answers" if counters.has_answered(unit) else "never heard",
         latency=_latency(counters.latencies[unit]),
         forwarded=_forwarded(counters.forwarded[unit], now),
         blocks=tuple(_block(block, now) for block in tuple(counters.blocks[unit].values())),

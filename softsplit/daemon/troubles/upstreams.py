@@ -13,7 +13,6 @@ from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
 from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, refuses
 
-START = 15.0  # s after the start of the process, in which every unit is asked or heard for the first time
 RECENT = 600.0  # s in which the error of a forwarded request is worth a note
 FULL = 0.95  # utilisation of a wire above which it is worth a note
 MANY, MANY_OF_ALL = 3, 0.01  # skipped answers that are worth a note: more than so many, and than this share of requests
@@ -47,7 +46,7 @@ def find_troubles(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
 def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[Trouble]:
     """Yield the trouble of a unit as a whole, if it has one."""
     about = f"{name}/{number}"
-    refused = [block for block in unit.blocks if _is_refused(block)]
+    refused = [block for block in unit.blocks if is_refused(block)]
     if unit.is_mute or unit.state == "never heard" and unit.requests:
         error = _latest_error(unit.blocks) or f"unit {number} does not answer"
         lasting = min(unit.ages, default=None)
@@ -98,7 +97,7 @@ def _latest_error(blocks: Iterable[BlockStatus]) -> str:
     return min(failed)[1] if failed else ""
 
 
-def _is_refused(block: BlockStatus) -> bool:
+def is_refused(block: BlockStatus) -> bool:
     """Whether the unit itself refuses a block, and there is no data of it."""
     return block.data is None and not block.errors.exceptions.keys().isdisjoint(OWN_EXCEPTIONS)
 
@@ -121,8 +120,8 @@ def _forwarding_fault(unit: UnitStatus) -> str:
     return fails(forwarded.last_error or "") if is_recent and forwarded.is_failing else ""
 
 
-def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
-    """Yield the notes about an upstream and its units."""
+def find_notes(name: str, upstream: UpstreamStatus, is_start: bool = False) -> Iterator[Trouble]:
+    """Yield the notes about an upstream and its units; at the start a wire is full because all is read at once."""
     if upstream.certificate:
         yield of_certificate(name, upstream.certificate)
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:
@@ -130,7 +129,7 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     strains = _strains(upstream)
     for what in strains:
         yield note(name, what)
-    if upstream.utilisation > FULL and not strains and not any(unit.is_mute for unit in upstream.units.values()):
+    if upstream.utilisation > FULL and not is_start and not strains and not any(unit.is_mute for unit in upstream.units.values()):
         yield note(name, 'the wire is full; "softsplit check" says what to change')
     for count, what in ((upstream.skipped.double, DOUBLE), (upstream.skipped.late, LATE)):
         if count > MANY and count > MANY_OF_ALL * upstream.requests and not upstream.advice:
@@ -140,16 +139,7 @@ def find_notes(name: str, upstream: UpstreamStatus) -> Iterator[Trouble]:
     for number, unit in upstream.units.items():
         if unit.blocks and not unit.is_mute and (why := _forwarding_fault(unit)):
             yield note(f"{name}/{number}", why)
-        refused = [block for block in unit.blocks if _is_refused(block)]
+        refused = [block for block in unit.blocks if is_refused(block)]
         if len(refused) < len(unit.blocks):
             for block in refused:
                 yield note(f"{name}/{number}", _refusal(number, [block], True))
-
-
-def is_to_come(about: str, upstreams: Mapping[str, UpstreamStatus]) -> bool:
-    """Whether nothing of a unit has failed, and a block has no data yet."""
-    name, _, number = about.rpartition("/")
-    unit = upstreams[name].units.get(number) if name in upstreams else None
-    return unit is not None and not (unit.is_mute or unit.forwarded.is_failing) and all(
-        block.requests == block.answers for block in unit.blocks) and (
-        not unit.blocks or any(block.age is None for block in unit.blocks))
