@@ -82,7 +82,7 @@ TROUBLES = [
     Trouble("the gateway hangs up on who asks at once", hears_late(lambda sock: sock.shutdown(2)),
             "NAME: the gateway at tcp://PLACE needs a pause after connecting; set connect_delay = 1"),
     Trouble("the gateway loses the first requests", swallows_the_first,
-            "NAME: the first requests after connecting are lost; set connect_delay = 1"),
+            "NAME: the first requests after connecting are lost; set connect_delay = *"),
     Trouble("the old master holds the gateway which ignores others", accepts_and_is_silent,
             f"NAME: no unit answers; {HELD} Or the line is silent: {ARE_THEY}"),
     Trouble("nothing is on the serial line", only(), f"NAME: no unit answers; {ARE_THEY}"),
