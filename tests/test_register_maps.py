@@ -526,6 +526,13 @@ class Device:
         base = self.profile.base
         return self.profile.located(find_model(base.models, self.part)) if base else self.profile
 
+    def asked(self):
+        """The blocks that are asked for, also to find the others."""
+        blocks = [read.block for read in self.located.reads]
+        if base := self.profile.base:
+            find_model(base.models, lambda block: blocks.append(block) or self.part(block))
+        return blocks
+
     @property
     def answers(self):
         return [Answer(read.block, self.part(read.block), 5.0, 1.0) for read in self.located.reads]
@@ -604,14 +611,15 @@ def test_read_and_top_show_what_they_say(files):
 
 def test_what_was_recorded_is_played_back(files, tmp_path):
     recording = tmp_path / "all.jsonl"
+    wanted = {(unit, block) for unit, device in enumerate(DEVICES.values(), 1) for block in device.asked()}
     with gateway() as devices:
         upstream = upstream_of(devices.url, [f"{unit}={path}" for unit, path in files.items()], None, None, 1.0, Line())
         recorder, lines, seen = Recorder(upstream, print), [show_head(upstream)], set()
-        for answer in recorder.answers():
-            if (answer.unit, answer.block) in seen:  # everything was read once
-                break
+        for answer in recorder.answers(60.0):
             seen.add((answer.unit, answer.block))
             lines.append(show_answer(answer))
+            if wanted <= seen:
+                break
         recorder.close()
     recording.write_text("".join(lines))
     server = recorded_server(read_house(str(recording)), (), parse_url("tcp://127.0.0.1:0", ("tcp",), lowest_port=0), Faults())

@@ -42,7 +42,8 @@ def test_the_registers_of_each_number_come_back_from_what_they_say(name):
 @pytest.mark.parametrize("name", [name for name in values.TYPES if name not in NUMBERS])
 def test_what_is_no_number_comes_back_from_random_bytes_too(name):
     rng, row = random.Random(name), values.TYPES[name]
-    layouts = ("epoch", "epoch2000", "iec870", "hhmm", "y2000 m d h m s", "m/s d/h y2000/m", "bcd m/s d/h y2000/m") if name == "time" else ("",)
+    layouts = ("epoch", "epoch2000", "iec870", "hhmm", "y2000 m d h m s", "m/s d/h y2000/m", "bcd m/s d/h y2000/m",
+               "m/d y1900/h m/s", "y m/d -/h m s -") if name == "time" else ("",)
     for writing in [values.Writing(encoding, characters, layout) for encoding in values.ENCODINGS
                     for characters in ("", *values.CHARACTERS) for layout in layouts]:
         count = parse_layout(writing.layout).registers if name == "time" else row.registers or COUNT
@@ -96,7 +97,9 @@ def test_digits_that_are_none_are_no_number(name, data):
     ("m/s d/h y2000/m", "1e05 1e11 1a0b", "2026-11-30 17:30:05"), ("y m d", "07ea 000b 001e", "2026-11-30"), ("y m d", "07ea 000d 001e", None),
     ("y2000 mo d h mi s", "ffff 000b 001e 0011 001e 0005", None), ("epoch2000", "0000 0e10", "2000-01-01 01:00:00Z"),
     ("bcd m/s d/h y2000/m", "1920 1122 1701", "2017-01-11 22:19:20"), ("bcd m/s d/h y2000/m", "192a 1122 1701", None),
-    ("bcd y m d", "2026 0011 0030", "2026-11-30"),
+    ("bcd y m d", "2026 0011 0030", "2026-11-30"), ("m/d y1900/h m/s", "0b1e 7e11 1e05", "2026-11-30 17:30:05"),
+    ("y2000/m d/- h/m s/-", "1a0b 1e06 111e 05ff", "2026-11-30 17:30:05"),
+    ("bcd s/m h/- d/m y2000/-", "0530 17ff 3011 26ff", "2026-11-30 17:30:05"), ("y m d - h m s -", "07ea 000b 001e 0001 0011 001e 0005 03e7", "2026-11-30 17:30:05"),
 ])
 def test_a_time_is_what_its_maker_means(layout, data, text):
     found = parse_layout(layout)
@@ -104,7 +107,7 @@ def test_a_time_is_what_its_maker_means(layout, data, text):
     assert text is None or found.decode(found.encode(text)) == text
 
 
-@pytest.mark.parametrize("layout", ["", "epoc", "bcd", "y m bcd d", "y m", "m m", "y y m d", "h d m", "y2000/m/d", "d m h m y"])
+@pytest.mark.parametrize("layout", ["", "epoc", "bcd", "y m bcd d", "y m", "m m", "y y m d", "h d m", "y2000/m/d", "d m h m y", "-", "- -/-", "y y2000 m d", "y2000/- m/- d - h m s -"])
 def test_an_order_of_parts_that_makes_no_time_is_refused(layout):
     with pytest.raises(ConfigError, match="is no layout of a time; write it like layout = \"epoch\""):
         parse_layout(layout)

@@ -6,9 +6,10 @@ A layout says how one stands there:
     epoch2000          likewise since 2000, as SunSpec has it
     iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
     hhmm               hour and minute as one decimal number, as 1730
-    y2000 m d h m s    a register each, in that order: the year from 2000 on (or y, the whole year), month, day, hour,
-                       minute, second; two with a stroke between, as m/d, are the high and the low byte of one register.
-                       An m beside a y or a d is the month, one beside an h or an s the minute; else write mo, mi
+    y2000 m d h m s    a register each, in that order: the year from 2000 on (y1900 from 1900 on, y the whole year), month,
+                       day, hour, minute, second; two with a stroke between, as m/d, are the high and the low byte of one
+                       register. What is none of these, as the day of the week, is a -. An m beside a year or a d is the
+                       month, one beside an h or an s the minute; else write mo, mi
     bcd m/s d/h y2000/m    likewise, but each as two decimal digits of four bits
 
 Text is like "2026-11-30 17:30:00", the device's own time; of an epoch it ends in Z; what has no date or no
@@ -26,8 +27,10 @@ from softsplit.protocol.numbers import NUMBERS
 
 EXAMPLE = 'layout = "epoch", "iec870", "hhmm", or the order of its parts, as "y2000 m d h m s"'
 YEAR_2000 = 946_684_800  # s since 1970
-PARTS = ("y", "y2000", "mo", "d", "h", "mi", "s")
-DATE, CLOCK = ("y", "y2000", "d"), ("h", "s")  # what an m stands beside
+YEARS = {"y": 0, "y1900": 1900, "y2000": 2000}  # what is added to the number
+PARTS = (*YEARS, "mo", "d", "h", "mi", "s")
+OTHER = "-"  # what stands between them
+DATE, CLOCK = (*YEARS, "d"), ("h", "s")  # what an m stands beside
 TEXT = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))? ?(?:(\d\d):(\d\d)(?::(\d\d))?)?Z?", re.ASCII)
 
 
@@ -50,8 +53,9 @@ def parse_layout(text: str) -> Layout:
     is_bcd = stated[:1] == ["bcd"]
     places = [place.split("/") for place in stated[is_bcd:]]
     words = _told_apart([word for place in places for word in place])
-    if not words or len(words) > 8 or any(len(place) > 2 for place in places) or {*words} - {*PARTS} \
-            or len(set(words)) < len(words) or not _is_whole({*words}):
+    parts = [word for word in words if word != OTHER]
+    if len(words) > 8 or any(len(place) > 2 for place in places) or {*parts} - {*PARTS} \
+            or len(set(parts)) < len(parts) or not _is_whole({*parts}):
         raise ConfigError(f"{show(text)} is no layout of a time; write it like {EXAMPLE}", "layout")
     given = iter(words)
     return _parts([tuple(next(given) for _ in place) for place in places], is_bcd)
@@ -59,7 +63,7 @@ def parse_layout(text: str) -> Layout:
 
 def _is_whole(words: set[str]) -> bool:
     """Whether these parts are a date, or the time of a day, or both, of which nothing is missing in between."""
-    date, clock = words & {"y", "y2000", "mo", "d"}, words & {"h", "mi", "s"}
+    date, clock = words & {*YEARS, "mo", "d"}, words & {"h", "mi", "s"}
     return len(date) in (0, 3) and {"mo", "d"} <= (date or {"mo", "d"}) and bool(date or clock) and \
         clock in (set(), {"h", "mi"}, {"h", "mi", "s"})
 
@@ -84,10 +88,11 @@ def _parts(places: list[tuple[str, ...]], is_bcd: bool) -> Layout:
         said: dict[str, int] = {}
         for place, at in zip(places, range(0, len(data), 2)):
             numbers = data[at:at + 2] if len(place) == 2 else [int.from_bytes(data[at:at + 2], "big")]
-            decoded = [number.decode(each) for each in numbers]
-            if not all(isinstance(each, int) for each in decoded):
-                return None  # digits that are none
-            said |= dict(zip(place, map(int, decoded)))
+            for part, each in zip(place, numbers):
+                if part != OTHER:
+                    if not isinstance(decoded := number.decode(each), int):
+                        return None  # digits that are none
+                    said[part] = decoded
         return _written(said)
 
     def encode(text: str) -> bytes:
@@ -101,7 +106,7 @@ def _parts(places: list[tuple[str, ...]], is_bcd: bool) -> Layout:
 
 def _written(said: dict[str, int]) -> str | None:
     """The text of what stands in the registers, or None when there is no such time."""
-    year = said.get("y", said.get("y2000", 0) + 2000)
+    year = next((said[each] + since for each, since in YEARS.items() if each in said), 2000)
     try:
         time = datetime(year, said.get("mo", 1), said.get("d", 1), said.get("h", 0), said.get("mi", 0), said.get("s", 0))
     except (ValueError, OverflowError):
@@ -118,8 +123,8 @@ def _said(text: str) -> dict[str, int]:
         raise ValueError(f'{show(text)} is no time; write it like "2026-11-30 17:30:00"')
     year, month, day, hour, minute, second = (int(each or 0) for each in found.groups())
     datetime(year or 2000, month or 1, day or 1, hour, minute, second)  # there is such a time
-    return {"y": year or 2000, "y2000": (year or 2000) - 2000, "mo": month or 1, "d": day or 1,
-            "h": hour, "mi": minute, "s": second}
+    return {each: (year or 2000) - since for each, since in YEARS.items()} | {
+        "mo": month or 1, "d": day or 1, "h": hour, "mi": minute, "s": second, OTHER: 0}
 
 
 def _epoch(since: int) -> Layout:
