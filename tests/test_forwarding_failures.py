@@ -44,7 +44,7 @@ def test_the_reason_is_told_once_in_the_log_and_stands_in_the_status_until_the_u
     with house(wrong) as (splitter, master, faults):
         assert master.ask(1, OTHER)[0] == 3
         assert master.ask(1, ASKED) == master.ask(1, ASKED) == b"\x83\x0b"
-        told = f"meters: what a master asked is not answered: read holding registers 0x01F4+4: unit 1: {why}"
+        told = f"meters: a request of a master is not answered: read holding registers 0x01F4+4: unit 1: {why}"
         forwarded = until(lambda: (found := splitter.status().upstreams["meters"].units["1"].forwarded).last_error and found)
         assert why in forwarded.last_error and forwarded.is_failing and forwarded.age >= forwarded.last_error_age
         health = splitter.status().health
@@ -60,7 +60,7 @@ def test_beside_what_is_polled_it_is_a_note():
     with house(lambda transaction, unit: adu.tcp_frame(transaction, unit, b"\x83\x0b"), PROFILE_THAT_LEARNS) as (splitter, master, _):
         until(lambda: master.ask(1, read_request(0, 4))[0] == 3)
         assert master.ask(1, ASKED) == b"\x83\x0b"
-        assert any("what a master asked is not answered" in each for each in splitter.status().health.notes)
+        assert any("a request of a master is not answered" in each for each in splitter.status().health.notes)
 
 
 def test_a_refusal_of_the_unit_itself_is_an_answer(caplog):

@@ -137,7 +137,7 @@ def test_where_ids_are_ignored_an_exception_that_may_belong_to_something_earlier
 def test_who_babbles_instead_of_being_quiet_is_hung_up_on():
     with greeting(b"", babble=good(0, 1, read_request(300, 4))) as url:
         client = client_for(url, TIMEOUT, answers=IGNORE)
-        with pytest.raises(BadAnswer, match="sends what nobody has asked for"):
+        with pytest.raises(BadAnswer, match="sends bytes that nobody asked for"):
             client.read(1, ONE, TIMEOUT)
         client.close()
 

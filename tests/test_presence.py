@@ -362,7 +362,7 @@ def test_who_holds_the_lock_for_too_long_is_told_and_nobody_waits_for_ever(tmp_p
         until(lambda: subprocess.run(["flock", "-n", str(tmp_path / "run/lock"), "true"]).returncode == 1)
         with Instance(tmp_path / "a.toml") as instance:
             instance.attend(REPORT)
-            assert f"no state directory can be had ({tmp_path}/run/lock: another process holds it)" in caplog.text
+            assert f"there is no state directory ({tmp_path}/run/lock: another process holds it)" in caplog.text
 
 
 # Starting by cron, and ending.

@@ -96,7 +96,7 @@ def test_masters_are_served_over_tls_1_2_and_1_3_with_the_suites_that_are_demand
 
 @pytest.mark.parametrize("made, why", [
     (lambda: context(None), "it shows no certificate"),
-    (lambda: context("other/operator"), "its certificate is of no authority in authorities"),
+    (lambda: context("other/operator"), "its certificate is from no authority in authorities"),
     (lambda: context("expired"), "its certificate has expired"),
     (lambda: context("early"), "its certificate is not valid yet; are both clocks right?"),
     (lambda: context("number"), "its certificate: its role is no text"),
@@ -248,7 +248,7 @@ def test_what_one_splitter_serves_inside_tls_another_reads_there():
 
 
 @pytest.mark.parametrize("own, host, trusts, why", [
-    ("server", "localhost", "other/authority", "its certificate is of no authority in authorities"),
+    ("server", "localhost", "other/authority", "its certificate is from no authority in authorities"),
     ("elsewhere/server", "127.0.0.1", "authority", "its certificate is not accepted: IP address mismatch"),
     ("expired", "127.0.0.1", "authority", "its certificate has expired"),
 ])

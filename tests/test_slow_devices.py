@@ -74,7 +74,7 @@ def test_it_is_told_when_an_answer_takes_longer_than_polling_leaves(tmp_path, mo
         until(lambda: master.ask(1, read_request(0, 4))[0] == 3)
         bus.fault = lambda say, frame, unit, pdu: pdu == slow or say(frame(unit, good_answer(unit, pdu)))
         assert master.ask(1, slow) == b"\x83\x0b"
-        until(lambda: "s, which polling leaves of its time-out" in caplog.text)
+        until(lambda: "s, the part of its time-out that polling leaves" in caplog.text)
 
 
 def forward(master: str, at: float) -> Forward:

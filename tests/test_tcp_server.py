@@ -201,7 +201,7 @@ def test_a_port_that_is_taken_is_named_with_the_cure(server):
 
 
 @pytest.mark.parametrize("url, cause", [
-    ("tcp://192.0.2.1:0", "this machine has no such address; 0.0.0.0 stands for all it has"),
+    ("tcp://192.0.2.1:0", "this machine has no such address; 0.0.0.0 means all its addresses"),
     ("tcp://nowhere.invalid:0", "Name or service not known")])
 def test_an_address_that_is_not_there_yet_is_told_once_and_waited_for(url, cause, caplog):
     server = server_at(url)

@@ -57,7 +57,7 @@ TROUBLES = [
     Trouble("nobody listens for datagrams", at("udp://127.0.0.1:9"),
             "NAME: cannot reach udp://PLACE: Connection refused; is it on, at this address and port?"),
     Trouble("who gets datagrams is silent", silent_datagrams,
-            f"NAME: no unit answers; does what is there speak UDP, or is its url tcp://PLACE? Or the line is silent: {ARE_THEY}"),
+            f"NAME: no unit answers; does the other end speak UDP, or is its url tcp://PLACE? Or the line is silent: {ARE_THEY}"),
     Trouble("the gateway takes no more connections", full_gateway,
             f"NAME: cannot reach tcp://PLACE: timed out; is it on, at this address? {HELD}"),
     Trouble("the name of the gateway is wrong", at("tcp://gateway.invalid:502"), "NAME: cannot reach tcp://PLACE: *; is the name right, and known to the DNS server of this machine? An address needs none"),

@@ -29,9 +29,9 @@ from tests.support.house import PLACES, House, Trouble, said_by
 
 REQUEST = read_request(0x5B00, 2)
 UNIT_1 = "NAME: a master asks for unit 1, which is not served here; served are 100 and 2"
-SPEAKS_TCP = ("NAME: bytes without a request: does the master speak Modbus TCP? Then this is to be a tcp:// url; or is the "
+SPEAKS_TCP = ("NAME: bytes without a request: does the master speak Modbus TCP? Then make this a tcp:// url; or is the "
               "baud rate of its serial server wrong?")
-SPEAKS_RTU = ("NAME: bytes without a request: does the master speak Modbus RTU over TCP? Then this is to be a "
+SPEAKS_RTU = ("NAME: bytes without a request: does the master speak Modbus RTU over TCP? Then make this a "
               "rtuovertcp:// url")
 
 
@@ -110,7 +110,7 @@ TROUBLES = [
     Trouble("another program holds the adapter of the masters", held_adapter,
             "NAME: rtu://*: another program uses the device; stop it, or name another device"),
     Trouble("the machine does not have the address", away("tcp://192.0.2.7:1502"),
-            "NAME: tcp://192.0.2.7:1502: this machine has no such address; 0.0.0.0 stands for all it has"),
+            "NAME: tcp://192.0.2.7:1502: this machine has no such address; 0.0.0.0 means all its addresses"),
 ]
 
 

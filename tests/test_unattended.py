@@ -221,7 +221,7 @@ def test_a_state_directory_that_cannot_be_had_costs_the_status_only(box, tmp_pat
         instance.attend(REPORT)
         instance.attend(REPORT)
         assert [record.message for record in caplog.records] == [
-            "status.json cannot be written: no state directory can be had "
+            "status.json cannot be written: there is no state directory "
             f"({tmp_path}/file/run: Not a directory); all else goes on"]
         (tmp_path / "file").unlink()
         (tmp_path / "file").mkdir()

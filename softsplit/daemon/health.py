@@ -128,10 +128,10 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
 
 
 def _waits_for(unit: ServedStatus, upstreams: Upstreams, known: Collection[str]) -> Mapping[str, tuple[str, ...]]:
-    """Return the blocks for want of which something of a unit is stale, by unit.
+    """Return the stale blocks that make a unit stale, by unit.
 
-    Where inputs of a derived unit are only too far apart, that is because of the older ones if something is wrong
-    there: a trouble is `known`, or a read has failed.
+    When the inputs of a derived unit are only too far apart, the older ones are the cause if their unit has a `known`
+    trouble, or a read of them has failed.
     """
     late = {}
     for origin in unit.late if list(unit.waits_for) == [unit.origin] else ():

@@ -44,7 +44,7 @@ class Instance:
         except OSError as error:
             self._files.trouble(f"status.json cannot be written: {error.strerror}", "; all else goes on")
         except AlreadyRunning as error:
-            self._files.trouble(f"status.json cannot be written, as its place was lost: {error}")
+            self._files.trouble(f"status.json cannot be written: {error}")
         else:
             self._files.well("status.json is written again")
         self._presence.beats(self._presence.state is not None and self._status_in is self._presence.state)
@@ -54,7 +54,7 @@ class Instance:
     def _write(self, report: Status) -> None:
         self._presence.settle()
         if self._presence.state is None:
-            raise OSError(errno.ENOENT, f"no state directory can be had ({self._presence.cause})")
+            raise OSError(errno.ENOENT, f"there is no state directory ({self._presence.cause})")
         if self._topology and self._wiring_in is not self._presence.state:
             wiring.write(self._presence.state, self._topology)
             self._wiring_in = self._presence.state

@@ -70,7 +70,7 @@ def from_json(kind: Any, value: Any, where: str = "it") -> Any:
             pass
     elif _is_plain(kind, value):
         return value
-    raise ValueError(f"{where} is something else than it should be")
+    raise ValueError(f"{where} has a value of the wrong kind")
 
 
 def _is_plain(kind: Any, value: Any) -> bool:
@@ -85,7 +85,7 @@ def _name(kind: type, key: str, where: str) -> str | int:
         return key
     if key.isascii() and key.isdecimal() and len(key) < 10:
         return int(key)
-    raise ValueError(f"{where} has something else than numbers")
+    raise ValueError(f"{where} has a key that is no number")
 
 
 def _fields(kind: Any, value: dict, where: str) -> Any:

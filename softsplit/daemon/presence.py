@@ -24,9 +24,9 @@ of its user).
 **Whether it is alive.** Whoever connects is told how long ago the main thread called `beats()`. Before the
 first call the process is starting, and they wait. A process hangs when it takes, or tells, more than HUNG.
 
-**A check.** Who connects from an address "softsplit check PORT" and some hexadecimal digits, without a path
-(unix(7), abstract), says that it is about to ask a server of the process from that TCP or UDP port of this machine, and
-is no master. The answer comes when the servers know it. Only its owner and root can say so.
+**A check.** A connection from the abstract address (unix(7)) "softsplit check PORT" and some hexadecimal digits
+announces a check: "softsplit doctor", which is no master, will ask a server of the process from that TCP or UDP port of
+this machine. It is answered when the servers know. Only the owner of the socket and root can announce one.
 
 **Where.** The first usable one of `own_places`. A service, cron and a person have different ones; so all of
 them are searched, before and after one is taken. With systemd, softsplit@NAME has /run/softsplit-NAME; with
@@ -70,8 +70,8 @@ SHORT = 0.02  # s
 class Presence(Worker):
     """Listens on the socket of the process that runs `config`. Raises AlreadyRunning when another runs it.
 
-    `state` is its state directory, if it got one; `cause` says why not. `expect_check` is told from which port a
-    check is about to come.
+    `state` is its state directory, if it got one; `cause` says why not. `expect_check` gets the port of an announced
+    check.
     """
 
     def __init__(self, config: Path, expect_check: Callable[[int], None] = lambda port: None):

@@ -22,7 +22,7 @@ SOCKET = "socket"  # in a state directory
 HUNG = 30.0  # s without an answer, after which a process has hung
 ANSWER = re.compile(rb"(\d{1,9}\.\d) (status|-)\n")
 LONGEST_ANSWER = 64  # bytes
-CHECK = re.compile(rb"\0softsplit check (\d{1,5}) [0-9a-f]{16}")  # the address from which a check is told
+CHECK = re.compile(rb"\0softsplit check (\d{1,5}) [0-9a-f]{16}")  # the address from which doctor announces a check
 PEER = struct.Struct("3i")  # process, user, group: struct ucred of unix(7)
 SO_PEERPIDFD = 77  # Linux 6.5; <asm-generic/socket.h>
 
@@ -118,7 +118,7 @@ class Process:
         has ended meanwhile, OtherVersion.
         """
         if self._sock is None:
-            raise Hung(f"{self} takes no questions any more")
+            raise Hung(f"{self} does not accept connections any more")
         answer = ANSWER.fullmatch(self._receive(self._sock, patience))
         if not answer:
             raise OtherVersion(f"{self} is of another version of softsplit; restart it")
@@ -143,9 +143,9 @@ class Process:
         return data
 
     def expects_check(self, port: int, patience: float) -> bool:
-        """Tell it that a check, which is no master, is about to ask one of its servers from a port of this machine.
+        """Announce a check from a port of this machine; see `presence`.
 
-        Return whether it knows that now; it does not where only another user may tell, or an earlier version runs.
+        Return whether it expects the check: not if we may not use its socket, or it is of an earlier version.
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             try:
@@ -170,8 +170,8 @@ class Process:
     def end(self, patience: float) -> None:
         """End it, by SIGKILL if it takes longer than `patience` seconds. Raises SoftsplitError."""
         if self._pidfd is None:
-            raise SoftsplitError(f"{self} cannot be ended from here, where it is not known for certain which "
-                                 "one it is; end it yourself")
+            raise SoftsplitError(f"{self} cannot be ended from here, because its process id is not certain; end it "
+                                 "yourself")
         try:
             for how, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, HUNG)):
                 signal.pidfd_send_signal(self._pidfd, how)

@@ -70,12 +70,7 @@ class InputStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedStatus:
-    """A unit as a downstream serves it: how many of its blocks are fresh, or refused, and which are stale.
-
-    `also` are ids besides under which it answers. Of a derived unit `inputs` are what it is made from, `why` says why
-    something is stale though these are fresh, and `stated` are registers that say a number which the user wrote.
-    `late` are the units whose inputs are too old for the others, where that is why.
-    """
+    """A unit as a downstream serves it: how many of its blocks are fresh, or refused, and which are stale."""
 
     origin: str
     is_heard: bool
@@ -83,11 +78,11 @@ class ServedStatus:
     fresh: int
     refused: int
     stale: tuple[str, ...]
-    also: tuple[int, ...] = ()
-    inputs: tuple[InputStatus, ...] = ()
-    why: str = ""
-    stated: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()  # further ids to which it answers
+    inputs: tuple[InputStatus, ...] = ()  # the blocks that a derived unit is made from
+    why: str = ""  # why a derived unit is stale although its inputs are fresh
+    stated: tuple[str, ...] = ()  # registers of a derived unit with a number that the user wrote
+    late: tuple[str, ...] = ()  # units whose inputs are too old for the others, if that is why
 
     @property
     def waits_for(self) -> dict[str, tuple[str, ...]]:

@@ -102,7 +102,7 @@ def question_for(url: Url, line: Line | None) -> str:
     if url.kind.has_datagrams:
         return "bytes without a request: does the master speak Modbus RTU? Over UDP only Modbus UDP is served"
     if url.kind.has_mbap:
-        return ("bytes without a request: does the master speak Modbus RTU over TCP? Then this is to be a "
+        return ("bytes without a request: does the master speak Modbus RTU over TCP? Then make this a "
                 "rtuovertcp:// url")
-    return ("bytes without a request: does the master speak Modbus TCP? Then this is to be a tcp:// url; "
+    return ("bytes without a request: does the master speak Modbus TCP? Then make this a tcp:// url; "
             "or is the baud rate of its serial server wrong?")

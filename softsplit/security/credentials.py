@@ -142,7 +142,7 @@ def _read(path: Path, key: str) -> bytes:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", key) from error
     if len(data) > LARGEST:
-        raise ConfigError(f"{path} is too long for what it should be", key)
+        raise ConfigError(f"{path} has more than {LARGEST} bytes, so it is no certificate and no key", key)
     return data
 
 

@@ -24,10 +24,10 @@ REASONS = {  # of OpenSSL; "it" is the peer, whose name comes before the sentenc
 VERIFY = {  # errors of the verification of a certificate (openssl verify)
     "certificate has expired": "its certificate has expired",
     "certificate is not yet valid": "its certificate is not valid yet; are both clocks right?",
-    "unable to get local issuer certificate": "its certificate is of no authority in authorities",
-    "unable to verify the first certificate": "its certificate is of no authority in authorities",
-    "self-signed certificate": "its certificate is of no authority in authorities, but signed by itself",
-    "self-signed certificate in certificate chain": "its certificate is of no authority in authorities",
+    "unable to get local issuer certificate": "its certificate is from no authority in authorities",
+    "unable to verify the first certificate": "its certificate is from no authority in authorities",
+    "self-signed certificate": "its certificate is from no authority in authorities, but signed by itself",
+    "self-signed certificate in certificate chain": "its certificate is from no authority in authorities",
 }
 
 

@@ -44,7 +44,7 @@ class Adapter(serial.Serial):
             raise OSError(error.errno or errno.ENOTTY, str(error)) from error  # no errno: not even a terminal
         except (termios.error, ValueError) as error:
             what = f"{self._line.baudrate} {self._line.mode}{' with rs485' if self._line.rs485 else ''}"
-            raise OSError(f"the device does not take {what}; set it otherwise ({error})") from error
+            raise OSError(f"the device does not take {what}; choose other settings ({error})") from error
         with suppress(ValueError, OSError):  # most drivers have no such mode
             self.set_low_latency_mode(True)
 

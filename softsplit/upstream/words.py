@@ -19,7 +19,7 @@ def refuses(unit: object, what: str, exception: int, has_answered: bool) -> str:
 
 def fails(what: str) -> str:
     """Say that a request of a master failed; `what` is the request and its error."""
-    return f"what a master asked is not answered: {what}"
+    return f"a request of a master is not answered: {what}"
 
 
 def smaller(block: Block | None) -> str:

@@ -66,7 +66,7 @@ class HttpServer(ThreadingHTTPServer):
         self._open[request] = None
         try:
             super().process_request(request, client_address)
-        except RuntimeError:  # no thread can be had
+        except RuntimeError:  # the system gives no thread
             self._done(request)
             raise
 

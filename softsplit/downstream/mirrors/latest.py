@@ -1,4 +1,4 @@
-"""What a unit says at this moment to a master, block by block, with the time when that was taken."""
+"""The data that a master would get of a unit now."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,13 +9,13 @@ from softsplit.profiles import Answer
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.values import Value
 
-LOOKS = 5  # at values while they are being read anew
+LOOKS = 5  # at values whose parts are being read
 
 
 def latest_answers(mirror: Answering, reads: Iterable[Read]) -> list[Answer]:
-    """What a master would get of these blocks now, and since when it is so.
+    """Return these blocks as a master would get them now, with the times when they were asked for.
 
-    What changes while it is looked at, as by a write, is joined with nothing else.
+    If they change again and again meanwhile, as by writes, `every` is 0, so that no number is joined from two blocks.
     """
     reads = tuple(reads)
     seen = look_at((read.block for read in reads), mirror.seen)
@@ -25,7 +25,7 @@ def latest_answers(mirror: Answering, reads: Iterable[Read]) -> list[Answer]:
 
 
 def look_at(blocks: Iterable[Block], seen: Callable[[Block], Seen]) -> dict[Block, Seen] | None:
-    """Return how some blocks stand at one moment; None when they change as often as they are looked at."""
+    """Return some blocks as of one moment; None when they change with each look."""
     blocks = tuple(blocks)
     found = {block: seen(block) for block in blocks}
     for _ in range(LOOKS if len(blocks) > 1 else 0):
@@ -41,7 +41,7 @@ def _is_same(one: Seen, other: Seen) -> bool:
 
 
 def derived_values(mirror: Answering, derived: Derived) -> dict[str, Value | None]:
-    """What the registers of a derived unit say to a master, by name; what is stale is not there."""
+    """Return the values that a master would get of a derived unit, by name, without stale ones."""
     answers = [Answer(part, data) for made in derived.made for part in made.register.parts
                if (data := mirror.data(part)) is not None]
     return {register.name: said.value for register, said in derived.profile.said(answers).items()}

@@ -17,7 +17,7 @@ KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks wheth
 CURES = {
     errno.EADDRINUSE: 'the port is taken; stop the other program ("ss -ltunp" names it) or choose another',
     errno.EACCES: "forbidden; a port below 1024 needs root or CAP_NET_BIND_SERVICE; or choose a higher one",
-    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 stands for all it has",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 means all its addresses",
 }
 
 

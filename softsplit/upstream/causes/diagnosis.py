@@ -61,7 +61,7 @@ def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
     """Say what to check when nobody has ever answered on a wire, in either dialect."""
     look = look_at(line, are_many)
     if url.kind.has_datagrams:
-        return f"does what is there speak UDP, or is its url {replace(url, scheme='tcp')}? Or the line is silent: {look}"
+        return f"does the other end speak UDP, or is its url {replace(url, scheme='tcp')}? Or the line is silent: {look}"
     return look if url.is_serial else f"{HELD} Or the line is silent: {look}"
 
 

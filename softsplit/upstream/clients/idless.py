@@ -74,14 +74,14 @@ class IdlessClient(TcpClient):
                     self._is_new = False
                     return
             if clock.now() > end:
-                raise self._bad(f"{self._url} sends what nobody has asked for, and does not end it")
+                raise self._bad(f"{self._url} sends bytes that nobody asked for, without an end")
 
     def _take(self, frame: bytes) -> Sent | None:
         """Return the present request if this can be its answer; note any other frame."""
         unit, answer = frame[6], frame[7:]
         self._stray += 1
         if self._stray > MOST_STRAY:
-            raise self._bad(f"{self._url} sends what nobody has asked for")
+            raise self._bad(f"{self._url} sends bytes that nobody asked for")
         if self._ids_differ and frame[:2] == self._latest_id:
             self._is_twin = bool(self._transaction)
             return None
