@@ -1,4 +1,4 @@
-"""The house this began in: one meter bus, a Victron and a Maxem that both must be its only master.
+"""The first house: one meter bus, and a Victron and a Maxem that both need to be its only master.
 
 You have   two ABB B23/B24 meters (units 100 and 2) on one RS-485 line behind an Elfin EW-11,
            a Victron Cerbo GX on the network, a Maxem EV load balancer on a USB RS-485 adapter.

@@ -1,13 +1,13 @@
 """Another make: a charger that knows only an Eastron SDM630, and a house whose meter is an ABB.
 
 You have   an ABB meter behind an RS-485 gateway; a charger whose manual lists an SDM630 on its own serial line.
-You get    a meter that no bus has: to the charger it is an SDM630, and what it says is the ABB's.
+You get    a derived unit: to the charger it is an SDM630, with the values of the ABB.
 
     ABB 100 --- gateway --- softsplit --- /dev/ttyUSB0 (unit 1 is an SDM630) --- charger
 
-Change     the make, to any profile that names registers ("softsplit profile list"), and mode, to what the charger
-           speaks. "softsplit check" of a configuration file, or the chapter of the README, "A meter your charger
-           knows", says what is made from what, and what a master gets where there is nothing.
+Change     the make, to any profile that names registers ("softsplit profile list"), and the mode, to that of the
+           charger. "softsplit check" of a configuration file shows what each register is made from, and what a
+           master gets for the others; see the README, "A meter your charger knows".
 """
 
 from softsplit import Derived, Downstream, Splitter, Unit, Upstream

@@ -1,7 +1,7 @@
-"""A battery over Modbus TCP, for more readers than its management system likes.
+"""A battery over Modbus TCP, for more readers than its management system can serve.
 
 You have   an Anzen BMS at 192.168.1.160, and a screen, a data logger and an inverter that all want its values.
-You get    one connection to the battery and one read of each of its eight blocks per period, whoever asks.
+You get    one connection to the battery, and one read of each of its eight blocks per period, for any number of them.
 
     Anzen BMS 1 -- 192.168.1.160 -- softsplit -- tcp, port 502 -- screen, data logger, inverter
 

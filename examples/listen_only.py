@@ -1,13 +1,13 @@
 """A bus that keeps its master: listen to it, and serve copies.
 
-You have   a load balancer that polls an ABB B23 (unit 2) on RS-485, which nobody wants to touch, and a Victron that
-           wants the same meter.
-You get    a tap: whatever the load balancer asks and the meter answers is served to the Victron. Not a byte is sent to
-           the line. What the load balancer does not read cannot be served; "softsplit status" shows what it reads.
+You have   a load balancer that polls an ABB B23 (unit 2) on RS-485 and must not be changed, and a Victron that needs
+           the same meter.
+You get    a tap: softsplit serves the answers that the load balancer gets to the Victron, and sends nothing to the
+           line. It can serve only what the load balancer reads; "softsplit status" shows what that is.
 
-    ABB 2 --- RS-485 --+-- load balancer, which polls as ever
+    ABB 2 --- RS-485 --+-- load balancer, which polls as before
                        |
-                  /dev/ttyUSB0, only heard
+                  /dev/ttyUSB0, a tap
                        |
                    softsplit -- tcp, port 502 -- Victron
 

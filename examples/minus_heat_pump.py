@@ -2,8 +2,8 @@
 
 You have   a meter of the whole house and one of the heat pump, both ABB, on one bus; a Victron whose battery must not
            run the heat pump.
-You get    a third meter, unit 1: the house without the heat pump. Both are read within a second and a half of each
-           other, or the Victron is told that there is no answer. Units 100 and 2 are there as they are.
+You get    a third meter, unit 1: the house without the heat pump. If the two were not read within a second and a half
+           of each other, the Victron gets no value. Units 100 and 2 are served unchanged.
 
     ABB 100 house ----+                                +-- unit 1: 100 minus 2 ---+
                       +-- gateway --- softsplit -------+                          +-- Victron

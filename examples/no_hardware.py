@@ -1,15 +1,15 @@
-"""A wiring to rehearse at the desk: no meter, no adapter, two masters over TCP.
+"""A wiring to try at the desk: no meter, no adapter, two masters over TCP.
 
 You have   nothing but this machine. In another terminal, first, two simulated meters on a simulated line:
                softsplit simulate abb-b23 tcp://127.0.0.1:8899 --unit 100 --unit 2 --baudrate 19200
-You get    both meters at two ports, for two masters with different patience.
+You get    both meters at two ports, for two masters with different requirements.
 
-    simulated 100 --+                                +-- port 5020 -- wants 0x0B when data is too old
+    simulated 100 --+                                +-- port 5020 -- exception 0x0B if data is older than 5 s
                     +-- 127.0.0.1:8899 -- softsplit
-    simulated 2   --+                                +-- port 5021 -- wants silence then
+    simulated 2   --+                                +-- port 5021 -- silence if data is older than 20 s
 
 Try        softsplit read -a 127.0.0.1:5020 -u 100 0x5B00 8
-Change     end the simulation, and see both ports refuse what has become too old.
+Change     end the simulation, and see both ports refuse data that is too old.
 """
 
 from softsplit import Downstream, Splitter, Unit, Upstream

@@ -1,8 +1,8 @@
 """A device with a profile of your own, written here instead of in a file.
 
 You have   a boiler (unit 7) whose manual names two ranges of input registers worth reading.
-You get    both polled, the temperatures every 2 s, the counters once a minute; anything else it has is asked of it
-           when a master wants it.
+You get    both polled, the temperatures every 2 s, the counters once a minute; reads of other registers are forwarded
+           to the boiler.
 
     boiler 7 --- RS-485 -- gateway -- softsplit -- tcp, port 502 -- masters
 

@@ -1,13 +1,13 @@
 """A serial server that passes bytes through: Modbus RTU on a TCP connection.
 
-You have   an Eastron SDM630 (unit 1) behind a serial server (Elfin EW-11, USR-TCP232 and the like) that is set to
-           pass through, not to translate. "softsplit doctor" tells the two apart.
+You have   an Eastron SDM630 (unit 1) behind a serial server (such as Elfin EW-11 or USR-TCP232) that is set to pass
+           bytes through, not to translate to Modbus TCP. "softsplit doctor" shows which it does.
 You get    Modbus TCP, for as many masters as you like.
 
     SDM630 1 --- RS-485 -- serial server -- softsplit -- tcp, port 502 -- masters
                              port 8899
 
-Change     the address; baudrate, which is only for "softsplit check" to count whether the line carries it all.
+Change     the address, and the baud rate, by which "softsplit check" calculates the load of the line.
 """
 
 from softsplit import Downstream, Splitter, Unit, Upstream

@@ -1,13 +1,13 @@
 """A meter on a USB adapter, for the whole network: softsplit as the gateway.
 
 You have   an ABB B21 (unit 1) on a USB RS-485 adapter at this machine, 9600 8N1.
-You get    Modbus TCP for who speaks it, and RTU over TCP for who believes that there is a serial server.
+You get    Modbus TCP for one master, and RTU over TCP for another that expects a serial server.
 
                                                 +-- tcp, port 502 ----------- Victron
     ABB 1 --- RS-485 -- /dev/ttyUSB0 -- softsplit
                                                 +-- rtu over tcp, port 5021 - evcc
 
-Change     the name of the adapter, baudrate and mode (they stand in the meter's menu), the ports.
+Change     the name of the adapter, the baud rate and mode (see the meter's menu), and the ports.
 """
 
 from softsplit import Downstream, Splitter, Unit, Upstream

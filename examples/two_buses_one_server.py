@@ -1,7 +1,7 @@
 """Two buses that look like one: the units of both behind one port.
 
 You have   a meter (unit 1) on a gateway in the house, another (unit 3) on one in the barn.
-You get    one server with both. When the barn's gateway is down, the house's meter is served as ever.
+You get    one server with both. While the barn's gateway is down, the house's meter is still served.
 
     ABB 1 --- RS-485 -- gateway house --+
                                         +-- softsplit -- tcp, port 502 -- masters

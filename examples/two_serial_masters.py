@@ -1,7 +1,7 @@
-"""Two masters on serial lines of their own, and both want to be alone with one meter.
+"""Two serial masters that both need to be the only master of one meter.
 
 You have   an ABB B23 (unit 1) behind a Modbus TCP gateway, and two controllers that speak Modbus RTU only.
-You get    each of them on a USB RS-485 adapter of its own, with the baud rate and parity that it wants.
+You get    each of them on its own USB RS-485 adapter, with the baud rate and parity that it needs.
 
                                              +-- /dev/ttyUSB0, 19200 8E1 -- heat pump
     ABB 1 --- RS-485 -- gateway -- softsplit

@@ -1,8 +1,8 @@
-"""A device of which nothing is known, shared by two masters.
+"""An unknown device, shared by two masters.
 
-You have   something (unit 7) that speaks Modbus, and no idea which registers it has.
-You get    whatever your masters ask for is asked of it, once for all of them; what they ask for often is polled.
-           "softsplit status" then shows what that is, and with it what to write into a profile.
+You have   a device (unit 7) that speaks Modbus, whose registers you do not know.
+You get    softsplit forwards each read of your masters, once for all of them, and polls frequent ones. "softsplit
+           profile learned" then prints a profile of these.
 
     ? 7 --- RS-485 -- gateway -- softsplit -- tcp, port 502 -- two masters, or more
 

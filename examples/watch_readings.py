@@ -1,13 +1,13 @@
-"""Look at the readings yourself, in the process that splits the bus.
+"""Use the readings yourself, in the process that splits the bus.
 
-You have   the wiring of any other example, and something of your own to do with the values: print them here.
-You get    once a second the powers as the masters of a downstream get them; what is too old is not among them.
+You have   the wiring of any other example, and your own use for the values: here, printing them.
+You get    the power, once a second, as the masters of a downstream get it; stale values are missing.
 
     ABB 1 --- RS-485 -- gateway -- softsplit -- tcp, port 502 -- masters
                                        |
                                    your eyes
 
-Change     the last line. What it calls runs in the main thread, beside all the serving.
+Change     the last line. The function runs in the main thread and does not delay the masters.
 """
 
 from softsplit import Downstream, Splitter, Unit, Upstream
