@@ -27,10 +27,15 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60 * SLOWNESS)
 
 
-def test_the_command_line_imports_no_command_before_it_is_called():
-    said = python("-c", "import sys, softsplit.cli; print(*[each for each in sys.modules if 'softsplit' in each])").stdout
-    assert {each.split(".")[1] for each in said.split() if "." in each} <= {"cli", "commands", "errors", "printable", "logs", "version", "web"}
-    assert {each.split(".")[2] for each in said.split() if each.startswith("softsplit.commands.")} == {"shared"}
+def test_a_command_imports_what_it_needs_when_it_is_called():
+    said = python("-c", "import sys, softsplit.cli; print(*[each for each in sys.modules if 'softsplit' in each])\n"
+                        "import softsplit.splitter\n"
+                        "for each in 'run', 'check', 'doctor', 'read', 'status': softsplit.cli.main.get_command(None, each)\n"
+                        "print(*sys.modules)").stdout
+    first, later = (line.split() for line in said.splitlines())
+    assert {each.split(".")[1] for each in first if "." in each} <= {"cli", "commands", "errors", "printable", "logs", "version", "web"}
+    assert {each.split(".")[2] for each in first if each.startswith("softsplit.commands.")} == {"shared"}
+    assert "softsplit.splitter" in later and "ssl" not in later, "OpenSSL is for those who configure TLS"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

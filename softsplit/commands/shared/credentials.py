@@ -3,7 +3,6 @@
 from softsplit.config.downstream import Downstream
 from softsplit.config.upstream import Upstream
 from softsplit.errors import ConfigError
-from softsplit.security.credentials import Credentials, how_long
 
 
 def judge_identity(end: Upstream | Downstream) -> tuple[bool, str]:
@@ -13,6 +12,7 @@ def judge_identity(end: Upstream | Downstream) -> tuple[bool, str]:
     """
     if end.identity is None:
         return True, ""
+    from softsplit.security.credentials import Credentials, how_long  # with OpenSSL, which those without TLS do not wait for
     try:
         own = Credentials(end.identity, is_server=isinstance(end, Downstream)).certificate
     except ConfigError as error:

@@ -10,7 +10,6 @@ from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.servers.rtu import RtuServer
-from softsplit.downstream.servers.secure import SecureServer
 from softsplit.downstream.servers.server import Server
 from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
 from softsplit.downstream.servers.udp import UdpServer
@@ -36,6 +35,7 @@ def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = 
         return RtuServer(name, url, line or Line(), databank)
     access = access or access_to(url)
     if identity:
+        from softsplit.downstream.servers.secure import SecureServer  # with OpenSSL, which those without TLS do not wait for
         return SecureServer(name, url, databank, access, identity, roles or Roles())
     kind = UdpServer if url.kind.has_datagrams else TcpServer if url.kind.has_mbap else RtuOverTcpServer
     return kind(name, url, databank, access)

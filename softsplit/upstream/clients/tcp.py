@@ -9,7 +9,6 @@ from softsplit.errors import BadAnswer, NoAnswer, Stranger, WrongUnit
 from softsplit.protocol import pdu
 from softsplit.protocol.pdu import Question
 from softsplit.security.identity import Identity
-from softsplit.transport.securewire import SecureWire
 from softsplit.transport.wire import SocketWire, TellPort
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.clients.gatewaywait import GatewayWait
@@ -32,8 +31,7 @@ class TcpClient(Client, TcpMaster):
     def __init__(self, url: Url, timeout: float, answers: Answers = Answers(),
                  identity: Identity | None = None, tell_port: TellPort | None = None, **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
-        wire = SecureWire(url, timeout, identity) if identity else SocketWire(url, timeout, tell_port=tell_port)
-        Client.__init__(self, url, wire, **delays)
+        Client.__init__(self, url, _wire(url, timeout, identity, tell_port), **delays)
         self.gateway = GatewayWait(timeout)
         self._frames = Frames()
         self._answers = answers
@@ -198,3 +196,11 @@ class TcpClient(Client, TcpMaster):
         got, asked = (int.from_bytes(each, "big") for each in self._strange)
         self.wrong_ids = f'answers came with transaction id {got} instead of {asked}; set transaction_ids = "ignore"'
         return BadAnswer(f"{self._url}: {self.wrong_ids}")
+
+
+def _wire(url: Url, timeout: float, identity: Identity | None, tell_port: TellPort | None) -> SocketWire:
+    """The connection, not yet open; inside TLS for who has an identity."""
+    if identity is None:
+        return SocketWire(url, timeout, tell_port=tell_port)
+    from softsplit.transport.securewire import SecureWire  # with OpenSSL, which those without TLS do not wait for
+    return SecureWire(url, timeout, identity)
