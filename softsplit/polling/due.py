@@ -43,7 +43,7 @@ class Due:
     @property
     def next_at(self) -> float:
         """When to read it next."""
-        return min(self.at, *self.owed_at, float("inf"))
+        return min(self.at, *self.owed_at) if self.owed_at else self.at
 
     def was_written(self, blocks: Sequence[Block], at: float) -> None:
         """Note that a write changed these blocks by the time `at`: read them first after that.

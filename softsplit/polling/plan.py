@@ -57,7 +57,7 @@ class Plan:
         ready = [due for due in self._dues if self._ready_at(due) <= now]
         if not ready:
             return None
-        if owed := [due for due in ready if due.is_owed(now)]:
+        if owed := [due for due in ready if due.owed_at and due.is_owed(now)]:
             return owed[0].unit, owed[0].read
         if now < self._fair_until:
             ready = [due for due in ready if not self._patience[due.unit].is_doubtful] or ready
@@ -235,9 +235,9 @@ class Plan:
 
         After such a try, units that answer get the wire for as long as it took.
         """
-        at = due.next_at
-        if self.is_mute(due.unit):
-            at = self._patience[due.unit].not_before
+        at, backoff = due.next_at, self._patience[due.unit]
+        if backoff.is_mute:
+            at = backoff.not_before
             if not self._patience.are_all_mute:
                 at = max(at, self._tries_from)
         return max(at, self._free_at(due.unit, due.question))

@@ -1,5 +1,6 @@
 """The output of `softsplit check`: wiring, poll plan and bus load."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 
@@ -49,17 +50,16 @@ class Fit:
 
 def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
-    oldest = _oldest(topology) if topology.derived else None
-    parts = [[f"{name} is valid"], *(_upstream(each, _polled(topology, each)) for each in topology.upstreams),
-             *(draw_derived(topology, each, oldest) for each in topology.derived if oldest),
+    polled = {each.name: _polled(topology, each) for each in topology.upstreams}
+    costs = {each.name: _costs(each, polled[each.name]) for each in topology.upstreams}
+    parts = [[f"{name} is valid"], *(_upstream(each, polled[each.name], costs[each.name]) for each in topology.upstreams),
+             *(draw_derived(topology, each, _oldest(costs)) for each in topology.derived),
              *map(_downstream, topology.downstreams), *([_page(topology.status)] if topology.status else [])]
     return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)
 
 
-def _oldest(topology: Topology) -> Oldest:
-    """Return a function for the greatest age of an input, None if the line is unknown."""
-    costs = {upstream.name: _costs(upstream, _polled(topology, upstream)) for upstream in topology.upstreams}
-
+def _oldest(costs: Mapping[str, list[Cost]]) -> Oldest:
+    """Return a function for the greatest age of an input, None if the line is unknown; `costs` are by upstream."""
     def oldest(each: Input) -> float | None:
         return max((cost.oldest for cost in costs[each.upstream] if cost.unit == each.unit
                     and any(cost.read.block.contains(part) for part in each.register.needs)), default=None)
@@ -81,11 +81,10 @@ def _polled(topology: Topology, upstream: Upstream) -> list[Unit]:
     return [unit for unit in upstream.units if unit.unit in served]
 
 
-def _upstream(upstream: Upstream, polled: list[Unit]) -> list[str]:
+def _upstream(upstream: Upstream, polled: list[Unit], costs: list[Cost]) -> list[str]:
     line = f"  {upstream.line.baudrate} {upstream.line.mode}" if upstream.line else ""
     urls = " and ".join(map(str, upstream.urls))
     lines = [f"upstream {upstream.name}  {urls}{line}  timeout {upstream.timeout:g} s"]
-    costs = _costs(upstream, polled)
     for index, unit in enumerate(upstream.units):
         is_last = index == len(upstream.units) - 1
         title = f"  ({unit.profile.title})" if unit.profile.title else ""
