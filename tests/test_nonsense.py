@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 
@@ -36,7 +37,7 @@ def test_nonsense_in_a_file_or_on_the_command_line_is_one_line(seed, nowhere):
 
 def ends_well(words: list) -> None:
     """Run a command as a child process; one that has nothing to complain of is ended by Ctrl-C."""
-    with Child([*SOFTSPLIT, *words], stdout=subprocess.DEVNULL, most_data=LARGEST * 1024) as child:
+    with Child([*SOFTSPLIT, *words], stdout=subprocess.DEVNULL, limits={resource.RLIMIT_DATA: LARGEST * 1024}) as child:
         try:
             code = child.process.wait(2 * SLOWNESS)
         except subprocess.TimeoutExpired:

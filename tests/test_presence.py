@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -190,12 +190,10 @@ def test_every_command_of_root_says_in_one_line_that_wires_are_unknown(service, 
             ["read", "-a", gateway.url, "0x5B00", "2"], ["scan", gateway.url, "--units", "1"],
             ["record", gateway.url, "-u", "1", "-p", "abb-b23", "-o", tmp_path / "a.jsonl", "--for", "1s"],
             ["top", "-a", gateway.url, "-p", "abb-b23", "--once"])]
-        limit = (400 << 20, 400 << 20)  # bytes
-        children = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-                                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit)) for command in commands]
-        for child in children:
-            said = child.communicate(timeout=60 * SLOWNESS)[1]
-            assert child.returncode == 1 and said.count("\n") == 1 and "--force uses" in said, said
+        with ExitStack() as ends:
+            for child in [ends.enter_context(Child(command, limits={resource.RLIMIT_AS: 400 << 20})) for command in commands]:
+                assert child.process.wait(60 * SLOWNESS) == 1
+                assert child.log().count("\n") == 1 and "--force uses" in child.log(), child.log()
         assert not gateway.requests, "nobody was asked"
         assert call("read", "--force", "-a", gateway.url, "0x5B00", "2").returncode == 0
 

@@ -107,7 +107,7 @@ def test_a_process_that_hangs(tmp_path, monkeypatch):
 def test_a_status_that_cannot_be_written(tmp_path):
     config = tmp_path / "house.toml"
     config.write_text(METERS + VICTRON)
-    with House(config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))) as splitter:
+    with House(config, limits={resource.RLIMIT_FSIZE: 1000}) as splitter:
         until(lambda: "status.json cannot be written: File too large; all else goes on" in splitter.child.log(), 10)
         for command in (("status",), ("doctor",), ("top", "--once")):
             assert (f"process {splitter.child.process.pid} runs, but cannot write its status; see its log"

@@ -171,7 +171,7 @@ def test_files_that_may_not_be_opened_any_more_are_told(tmp_path):
         config = tmp_path / "house.toml"
         config.write_text(f'[upstream.meters]\nurl = "{gateway.url}"\nunits = {{ 100 = "abb-b23" }}\n'
                           f'[downstream.maxem]\nurl = "tcp://127.0.0.1:{port}"\n')
-        with House(config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))) as splitter:
+        with House(config, limits={resource.RLIMIT_NOFILE: 40}) as splitter:
             until(lambda: "serving maxem" in splitter.child.log(), 10)
             for _ in range(40):
                 masters.enter_context(socket.create_connection(("127.0.0.1", port), 5))

@@ -81,8 +81,8 @@ def become(order: dict) -> None:
             os.close(given)
     os.chdir(order["cwd"])
     os.umask(order["umask"])
-    if most := order["most_data"]:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    for what, most in order["limits"]:
+        resource.setrlimit(what, (most, most))
     os.environ.clear()
     os.environ.update(order["env"])
     signal.signal(signal.SIGINT, signal.default_int_handler)

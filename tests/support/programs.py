@@ -17,7 +17,7 @@ from tests.support.waiting import SLOWNESS
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 ROOT = Path(__file__).parent.parent.parent
 OF_PYTHON = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUTF8", "LC_", "LANG")  # what Python itself looks at when it starts
-ORDERED = {"stdin", "stdout", "stderr", "cwd", "env", "most_data"}  # the options of Popen that a prepared process follows
+ORDERED = {"stdin", "stdout", "stderr", "cwd", "env", "limits"}  # the options of Popen that a prepared process follows
 
 
 class Prepared:
@@ -52,16 +52,18 @@ class Prepared:
 class Forked:
     """A program that the prepared process has forked: what tests use of subprocess.Popen.
 
-    `most_data` is what it may take, in bytes, all that was imported included.
+    `limits` is how much it may have of what, as resource.setrlimit has it; of memory, all that was imported included.
+    As it imports nothing any more, no limit leaves half a file of bytecode to others.
     """
 
-    def __init__(self, command: list[str], stdin=None, stdout=None, stderr=None, cwd=None, env=None, most_data=None):
+    def __init__(self, command: list[str], stdin=None, stdout=None, stderr=None, cwd=None, env=None,
+            limits: dict[int, int] | None = None):
         self.args = command
         self.returncode: int | None = None
         umask = os.umask(0)
         os.umask(umask)
         order = {"words": list(map(os.fsdecode, command[1:])), "cwd": os.path.abspath(cwd or "."), "umask": umask,
-                 "most_data": most_data, "env": dict(os.environ if env is None else env)}
+                 "limits": list((limits or {}).items()), "env": dict(os.environ if env is None else env)}
         self._status, status = os.pipe()
         nowhere = os.open(os.devnull, os.O_RDWR)
         fds = [_fd(stdin, 0, nowhere), _fd(stdout, 1, nowhere), _fd(stderr, 2, nowhere)]
