@@ -3,22 +3,25 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from click.testing import CliRunner
 
 from softsplit.cli import main
 from tests.support.programs import SOFTSPLIT, Child
+from tests.support.waiting import until
 
-PLACES = "log", "status", "doctor", "top"
+PLACES = "log", "status", "top", "doctor"  # the last one asks all servers, too
 COMMANDS = {"status": ("status",), "doctor": ("doctor",), "top": ("top", "--once")}
 MARKS = re.compile(r"\S+ \S+ (?:WARNING|ERROR|CRITICAL) |(?:WRONG|note)  +|softsplit: |")  # before a sentence
 LASTING = re.compile(r", (?:for [0-9dhmins ]+|not once so far)(?=;|$)")
 AFTER = re.compile(r" \(that is .*\)$|"
                    r"; (?:stale: .*|it is tried again every few seconds|it is opened as soon as it can be|all else goes on)$")
-LOOK = 1.0  # s between two looks
+LOOK = 0.5  # s between two looks
+LONGEST = 30.0  # s until a trouble is told; a wire that is too full after 10 s
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,6 @@ class Trouble:
     name: str
     make: object
     says: str
-    told_in: tuple[str, ...] = PLACES
 
     @property
     def name_in_file(self) -> str:
@@ -69,7 +71,8 @@ class House:
         self.config = config
         self._command = [*SOFTSPLIT, "run", "-c", str(config), *options]
         self._child_options = child
-        self._texts: dict[str, tuple[float, str]] = {}
+        self._texts = dict.fromkeys(PLACES, "")  # as they were when somebody looked last
+        self._looked_at = dict.fromkeys(PLACES, 0.0)
 
     def __enter__(self):
         self.child = Child(self._command, **self._child_options).__enter__()
@@ -78,16 +81,38 @@ class House:
     def __exit__(self, *_):
         self.child.__exit__()
 
-    def text(self, where: str) -> str:
-        """What is said there now, or was a second ago."""
-        at, text = self._texts.get(where, (0.0, ""))
-        if time.monotonic() - at > LOOK:
-            text = self.child.log() if where == "log" else said_by(*COMMANDS[where], "-c", str(self.config))
-            self._texts[where] = time.monotonic(), text
-        return text
-
     def first(self, where: str, names: Iterable[str] = ("",)) -> str:
-        return first_sentence(self.text(where), names)
+        """The first sentence about one of these names that was said there when somebody looked last."""
+        return first_sentence(self._texts[where], names)
+
+    def look(self, where: str) -> None:
+        """See what is said there now, unless that was done just before."""
+        if where == "log":
+            self._texts[where] = self.child.log()
+        elif time.monotonic() - self._looked_at[where] > LOOK:
+            self._texts[where] = said_by(*COMMANDS[where], "-c", str(self.config))
+            self._looked_at[where] = time.monotonic()
+
+    def comes_to_say(self, is_right: Callable[[str], bool], names: Iterable[str], nudge: Callable[[], object] = int) -> None:
+        """Wait until the first sentence about one of these names is right in all places, and the same but for numbers.
+
+        Many wait for theirs, so one look serves all that is in it. `nudge` is called before each.
+        """
+        said = {}
+
+        def is_said(where: str) -> bool:
+            said[where] = self.first(where, names)
+            if is_right(said[where]):
+                return True
+            nudge()
+            self.look(where)
+            return False
+
+        for where in PLACES:
+            with contextlib.suppress(AssertionError):
+                until(partial(is_said, where), LONGEST)
+            assert is_right(said[where]), f"{where} says: {said[where]}"
+        assert len({re.sub(r"\d+(\.\d+)?", "0", each) for each in said.values()}) == 1, said
 
 
 def said_by(*arguments: str) -> str:

@@ -1,5 +1,6 @@
 """Real masters, on sockets and serial lines."""
 
+import secrets
 import socket
 import struct
 
@@ -7,6 +8,9 @@ import serial
 
 from softsplit.protocol import adu
 from tests.support.waiting import SLOWNESS
+
+PORTS = range(10_000, 32_768)  # below those of which the kernel chooses (ip_local_port_range)
+_names: list[socket.socket] = []  # of the ports that this process has been given
 
 
 def read_request(address: int, count: int, function: int = 3) -> bytes:
@@ -58,9 +62,20 @@ def connected(port: int) -> TcpMaster | None:
 
 
 def free_port() -> int:
-    """A TCP port which nobody has at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    """A port which nobody has, and which no other test gets while this process lives.
+
+    The kernel gives it to nobody who asks for any port; what keeps other tests off is a name that only one can have.
+    """
+    while True:
+        port, name = secrets.choice(PORTS), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f"\0softsplit test port {port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            name.close()
+        else:
+            _names.append(name)
+            return port
 
 
 class RtuMaster:

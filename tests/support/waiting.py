@@ -37,6 +37,6 @@ def until(predicate, timeout: float = 15.0):
     while not (found := predicate()):
         now = time.monotonic()
         assert now < deadline, f"waited {timeout * SLOWNESS:g} s in vain"
-        time.sleep(max(0.01, min(now - looked_at, 0.5)))  # what is looked at needs the processor, too
+        time.sleep(max(0.01, min(3 * (now - looked_at), 0.5)))  # what is looked at needs the processor, too
         looked_at = time.monotonic()
     return found
