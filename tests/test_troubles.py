@@ -146,6 +146,8 @@ TIME = [  # of some it is only sure after 10 s
             "NAME: what is heard at listen://PLACE is mostly noise; is the line 19200 8E1, are A and B the right way round?"),
 ]
 
+TROUBLES = [*UNREACHABLE, *STRANGERS, *GATEWAYS, *SILENCE, *ANSWERS, *TIME]
+
 
 def upstream(trouble: Trouble, found, directory) -> str:
     """The part of a configuration that has a trouble: what was made is the url, or keys, of an upstream."""
