@@ -47,7 +47,7 @@ class Prober:
         self._client = client_for(url, self._time(PROBE), line, request_gap=max(PAUSE, gap))
         self._client.lets_gateway_finish = True
         self.there: int | None = None  # a unit that answers
-        self.waited = inf  # s for the last unit, if it was silent
+        self.waited = inf  # s for the last unit, if it was silent and the gateway may be busy with it still
         self._usual = inf  # s, the fastest answer of the unit that answers
         self._held_up, self._was_held_up = 0.0, False  # s that silent units block a gateway; the last one did
 
@@ -69,8 +69,10 @@ class Prober:
         except Absent:
             return None
         except NoAnswer:
-            self.waited = clock.now() - self._client.asked_at
-            return self._late_word(unit, question)
+            waited = clock.now() - self._client.asked_at
+            if self.there is None and not self.has_heard_gateway:
+                self.waited = waited
+            return self._late_word(unit, question, waited)
         if self.there is None:
             self.there, self._usual = unit, clock.now() - self._client.asked_at
         return answer
@@ -87,7 +89,7 @@ class Prober:
         gateway = self._client.gateway
         return max(self._held_up, (gateway.says_off_after or 0.0) if gateway else 0.0)
 
-    def _late_word(self, unit: int, question: Question) -> bytes | None:
+    def _late_word(self, unit: int, question: Question, waited: float) -> bytes | None:
         """Wait until the gateway gives up on a silent unit; return a late answer of that unit.
 
         The gateway has given up when it says so, or when it answers for another unit.
@@ -97,14 +99,14 @@ class Prober:
         if self.has_heard_gateway:
             self._client.await_late(LONGEST_OFF * self._timeout)
         elif self.there is not None:
-            self._try_out(self.there)
+            self._try_out(self.there, waited)
         answers = self._client.take_late_answers()
         late = next((each for each in answers if each.question == question and each.unit == unit), None)
         if late is None or late.answer is not None:
             return late.answer if late else None
         return None if late.own_exception is None else pdu.exception_pdu(question.function, late.own_exception)
 
-    def _try_out(self, there: int) -> None:
+    def _try_out(self, there: int, waited: float) -> None:
         """Ask a unit that answers, to see whether the silent one before still blocks the gateway.
 
         If that happens twice in a row, silent units get that much time from then on.
@@ -115,7 +117,7 @@ class Prober:
         self._usual = min(self._usual, took)
         is_held_up = took > 2 * self._usual + JITTER
         if is_held_up and self._was_held_up:
-            self._held_up = max(self._held_up, HELD_MARGIN * (self.waited + took))
+            self._held_up = max(self._held_up, HELD_MARGIN * (waited + took))
         self._was_held_up = is_held_up
 
     def ask_otherwise(self, unit: int) -> str:
