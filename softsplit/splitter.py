@@ -119,9 +119,10 @@ class Splitter:
             if derived.unit == unit:
                 return derived_values(mirror, derived.derived)
         upstream, origin = next((each.upstream, each.origin) for each in chosen.served if each.unit == unit)
-        profile = origin.profile.located(self.upstreams[upstream.name].counters.places.get(origin.unit))
-        said = profile.said(latest_answers(mirror, origin.reads or profile.reads))
-        return {register.name: each.value for register, each in said.items()}
+        base = mirror.base
+        profile = origin.profile.located(base)
+        said = profile.said(latest_answers(mirror, profile.reads if upstream.is_heard else origin.reads_at(base)))
+        return {register.name: each.value for register, each in said.items()} if mirror.base == base else {}
 
     def expect_check(self, port: int) -> None:  # any thread
         """Who is about to ask a server from this port of this machine only looks whether that serves; it is no master."""

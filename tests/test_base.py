@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from softsplit import Downstream, Splitter, Unit, Upstream
+from softsplit import Derived, Downstream, Splitter, Unit, Upstream
 from softsplit.cli import main
 from softsplit.commands.check.wiring import draw
 from softsplit.commands.simulate.faults import Faults
@@ -21,7 +21,8 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from tests.support import ScriptedGateway, TcpMaster, until
+from softsplit.web.values import watched_units
+from tests.support import ScriptedGateway, TcpMaster, read_request, splitting, until
 
 TEXT = """
 title = "Any inverter"
@@ -148,3 +149,54 @@ def test_one_profile_describes_the_inverters_with_one_or_three_phases_whichever_
     with gateway_of(device(40000, (1, 66), (203, 105))) as gateway:
         ran = CliRunner().invoke(main, ["read", "-a", f"127.0.0.1:{gateway.url.port}", "-p", str(path)])
         assert ran.exit_code == 1 and "there is no SunSpec model 101 or 102 or 103" in ran.stderr + str(ran.exception)
+
+
+MAKE = parse_profile("""
+    block = [{ address = 0, count = 2 }]
+    register = [{ name = "power", address = 0, type = "s32", resolution = "0.1 W" }]""", "make")
+WITHOUT_HEAD = parse_profile(TEXT.replace("address = 0, count = 52", "address = 14, count = 4, every = 0.1"), "two.toml")
+WITH_HEAD = parse_profile(TEXT.replace("count = 52", "count = 52, every = 0.1"), "one.toml")
+
+
+def replaced(power: int) -> dict[int, int]:
+    """Another device, whose model 103 is elsewhere; in the place of the other's power it has something else."""
+    words = device(40000, (1, 65), (120, 120), (103, 50))
+    words |= {40069 + 14 + at: 7 for at in range(4)}
+    return words | {40191 + 14: power, 40191 + 15: 0}
+
+
+@pytest.mark.parametrize("profile", [WITH_HEAD, WITHOUT_HEAD], ids=["with the head", "without"])
+def test_nothing_is_named_from_the_base_of_a_device_that_was_replaced(profile):
+    words = device(40000, (1, 65), (103, 50))
+    with gateway_of(words) as gateway:
+        upstream = Upstream(str(gateway.url), [Unit(1, profile)], 0.5, name="pv", learn=False)
+        copy = Derived(MAKE, source=(upstream, 1), name="copy")
+        house = Downstream("tcp://127.0.0.1:0", units={1: (upstream, 1), 2: copy}, name="house")
+        with splitting(house) as splitter, TcpMaster(splitter.servers[0].url.port) as master:
+            page, = (each for each in watched_units([house], [splitter.servers[0].databank.mirrors]) if each.upstream == "pv")
+
+            def seen() -> list:
+                """What everybody says of the power."""
+                status = splitter.status()
+                top = {each.named.name: each.named.value for each in latest_values(Look(status, {("pv", "1"): Watched(profile, 5.0)}, 0.0), "pv", "1")}
+                shown = page.values(page.registers, status)[0]
+                answer = master.ask(2, read_request(0, 2))
+                return [splitter.values("house", 1).get("power"), top.get("power"), shown.named.value,
+                        int.from_bytes(answer[2:], "big") / 10 if answer[0] == 3 else None]
+
+            until(lambda: seen() == [123.4] * 4)
+            assert master.read(1, 40083, 2) == bytes.fromhex("04d2ffff"), "and it is served though nothing is learned"
+            assert master.ask(1, read_request(40000, 2)) == b"\x83\x02"
+            came: set = set()
+            for other, says in ((replaced(55), 55), (device(50000, (103, 50)), 123.4), (replaced(56), 56)):
+                words.clear()
+                words.update(other)
+                now = {None, says, *seen()}
+                until(lambda: came.update(said := seen()) or said == [says] * 4)
+                assert came <= now, f"{came - now} were said by no device"
+                came.clear()
+            words.clear()
+            words.update({at: 7 for at in range(40000, 40400)})
+            until(lambda: seen() == [None] * 4)
+            assert page.values(page.registers, splitter.status())[0].why == "SunSpec model 103 was not found yet"
+            assert splitter.status().upstreams["pv"].units["1"].base is None and master.ask(1, read_request(40083, 2))[0] == 0x83

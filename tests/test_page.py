@@ -375,5 +375,6 @@ def test_a_number_and_its_power_of_ten_are_never_of_two_readings():
 
     register = Register("power", Block(Table.HOLDING_REGISTERS, 0, 1), "u16", exponent=Register("", Block(Table.HOLDING_REGISTERS, 1, 1), "s16"))
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 2), "both", 1.0)
-    assert WatchedUnit("m", "1", None, [Changing(3)], [register], [read]).values([register])[0].named.value == 10
-    assert WatchedUnit("m", "1", None, [Changing(1000)], [register], [read]).values([register])[0].is_stale
+    profile = Profile("scaled", [read], registers=[register])
+    assert WatchedUnit("m", "1", profile, [Changing(3)], [register], lambda at: [read]).values([register])[0].named.value == 10
+    assert WatchedUnit("m", "1", profile, [Changing(1000)], [register], lambda at: [read]).values([register])[0].is_stale

@@ -50,6 +50,11 @@ class Unit:
         return tuple(replace(read, every=float(self.every.get(read.name, read.every))) for read in reads)
 
     @property
+    def stated(self) -> "Unit":
+        """The same with addresses that count from the base of its profile, if that has one."""
+        return replace(self, profile=self.profile.stated) if self.profile.base else self
+
+    @property
     def _any_block(self) -> str:
         return show(self.profile.reads[0].name) if self.profile.reads else "BLOCK"
 

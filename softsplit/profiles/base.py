@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from softsplit.protocol.blocks import ADDRESSES, Block
@@ -37,6 +37,12 @@ def find_model(models: Collection[int], read: Callable[[Block], bytes | None]) -
         if read(Block(Table.HOLDING_REGISTERS, start, 2)) == MARK:
             return _walk(models, start + 2, read)
     return None
+
+
+def from_base(block: Block, at: int) -> Block | None:
+    """Return the part of a block that is behind a base, with its address counted from there."""
+    start = max(block.address, at)
+    return replace(block, address=start - at, count=block.end - start) if start < block.end else None
 
 
 def _walk(models: Collection[int], address: int, read: Callable[[Block], bytes | None]) -> int | None:

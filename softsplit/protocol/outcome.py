@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from softsplit.errors import Refused, UpstreamError
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.pdu import OWN_EXCEPTIONS, Question, describe_exception, read_answer, read_question
 
 
@@ -125,10 +125,25 @@ class Invalidation:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where the registers of a unit begin whose profile has a `base`; None: they are not there any more.
+
+    `reads` are polled there from now on, and `names` are the blocks of the registers. What was taken from the
+    unit before is not to be found at these addresses.
+    """
+
+    upstream: str
+    unit: int
+    at: int | None
+    reads: tuple[Read, ...] = ()
+    names: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Barrier:
     """Calls `done` when every mirror has taken all news that was queued before it."""
 
     done: Callable[[], None]
 
 
-News = Reading | Invalidation | Barrier  # what goes through the queue of the sync thread
+News = Reading | Invalidation | Location | Barrier  # what goes through the queue of the sync thread

@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from queue import Queue
 
+from softsplit.config.upstream import Unit
 from softsplit.profiles import Register
 from softsplit.profiles.joining import touched
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Barrier, Invalidation, News, Outcome, Reading
+from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Barrier, Invalidation, Location, News, Outcome, Reading
 
 LONGEST_HANDOVER = 5.0  # s; a sync thread that is slower has failed
 LOOK_AGAIN = 0.1  # s
@@ -42,6 +43,12 @@ class HandOver:
     def touched(self, unit: int, blocks: Sequence[Block]) -> list[Block]:
         """Return what is not good any more when these blocks are written; see `joining.touched`."""
         return touched(self._registers_of(unit), blocks)
+
+    def located(self, unit: Unit, at: int | None) -> None:
+        """Hand over the address of a unit's SunSpec model, or that it is unknown."""
+        profile = unit.profile.located(at)
+        names = tuple(each.block for each in profile.registers)
+        self._put(Location(self._upstream, unit.unit, at, unit.reads_at(at), names))
 
     def has_not_written(self, unit: int, blocks: Sequence[Block]) -> None:
         """Take back `is_about_to_write`: the write was not sent."""

@@ -1,29 +1,38 @@
 """Find where the registers of a unit begin, for profiles whose registers each device has elsewhere; then poll them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from softsplit.config.upstream import Unit
-from softsplit.errors import Unreachable
+from softsplit.errors import BadAnswer, Unreachable
 from softsplit.polling.due import Due
 from softsplit.polling.plan import Plan
-from softsplit.profiles import Profile
+from softsplit.profiles import Answer, Profile
 from softsplit.profiles.base import find_model
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
+from softsplit.upstream.handover import HandOver
 
 LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no such registers
 
 
 class Locator:
-    """Looks for the registers of those units whose profile has a `base`, until each is found."""
+    """Looks for the registers of those units whose profile has a `base`, until each is found.
 
-    def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, timeout: float):
+    What is polled there counts only together with the head of the model: another device may answer at the same
+    unit id. Then its registers are looked for anew.
+    """
+
+    def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, hand_over: HandOver,
+                 timeout: float):
         self._missing = [unit for unit in units if unit.profile.base]
-        self._client, self._plan, self._counters, self._timeout = client, plan, counters, timeout
+        self._found: dict[int, tuple[Unit, tuple[Read, ...], Block, bytes]] = {}  # with the place and words of the head
+        self._client, self._plan, self._counters, self._hand_over = client, plan, counters, hand_over
+        self._timeout = timeout
         self._at = 0.0  # when to look again
 
     def look(self, now: float) -> Unreachable | None:
@@ -32,6 +41,45 @@ class Locator:
             return None
         self._at = now + LOOK_EVERY
         return next(filter(None, (self._find(unit, now) for unit in list(self._missing))), None)
+
+    def confirmed(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of a read that is polled, which has no data if the registers are not there any more."""
+        found = self._found.get(outcome.unit)
+        if found is None or not outcome.is_of_unit or not self._is_own(outcome):
+            return outcome
+        unit, _, head, words = found
+        said: bytes | None = None
+        if outcome.data is not None:
+            said = self._head_in(outcome)
+        if said is None:
+            asked = self._client.outcome(outcome.unit, read_question(head), self._timeout)
+            self._counters.count(asked)
+            if not asked.is_of_unit:
+                return replace(outcome, answer=None, error=asked.error)
+            said = asked.data
+        if said == words:
+            return outcome
+        self._lose(unit)
+        return replace(outcome, answer=None, error=BadAnswer(f"unit {outcome.unit}: its SunSpec model is not at "
+                                                             f"0x{head.address:04X} any more"))
+
+    def is_missing(self, unit: int) -> bool:
+        """Whether the registers of a unit are looked for."""
+        return any(each.unit == unit for each in self._missing)
+
+    def is_sure(self, outcome: Outcome) -> bool:
+        """Whether the data of an outcome shows by itself that the registers are still there."""
+        found = self._found.get(outcome.unit)
+        return found is None or not self._is_own(outcome) or self._head_in(outcome) == found[3]
+
+    def _is_own(self, outcome: Outcome) -> bool:
+        """Whether an outcome is of a block that is polled for the registers of a model."""
+        return any(read.block == outcome.block for read in self._found[outcome.unit][1])
+
+    def _head_in(self, outcome: Outcome) -> bytes | None:
+        head = self._found[outcome.unit][2]
+        block, data = outcome.block, outcome.data
+        return Answer(block, data).part(head) if block and data is not None and block.contains(head) else None
 
     def _find(self, unit: Unit, now: float) -> Unreachable | None:
         outcomes: list[Outcome] = []
@@ -44,14 +92,28 @@ class Locator:
         self._counters.places[unit.unit] = at
         if at is not None:
             self._missing.remove(unit)
-            for read in unit.reads_at(at):
+            head, reads = outcomes[-1], unit.reads_at(at)
+            self._found[unit.unit] = unit, reads, head.read, head.data or b""
+            self._hand_over.located(unit, at)
+            for read in reads:
                 self._plan.add(Due(unit.unit, read, now, period=read.every))
                 self._counters.learn(unit.unit, read.block, read.name, read.every)
         return None
 
+    def _lose(self, unit: Unit) -> None:
+        """Another device is there, or the same with other models: look for the registers anew, at once."""
+        _, reads, _, _ = self._found.pop(unit.unit)
+        self._missing.append(unit)
+        self._at = 0.0
+        self._counters.places[unit.unit] = None
+        self._hand_over.located(unit, None)
+        for read in reads:
+            self._plan.forget(unit.unit, read)
+            self._counters.forget(unit.unit, read.block)
+
     def _read(self, unit: int, outcomes: list[Outcome], block: Block) -> bytes | None:
-        """Return the data of a block, if it is answered; add the outcome to `outcomes`. Stop when unreachable."""
-        if outcomes and isinstance(outcomes[-1].error, Unreachable):
+        """Return the data of a block, if it is answered; add the outcome to `outcomes`. Stop where nobody answers."""
+        if outcomes and not outcomes[-1].is_of_unit:
             return None
         outcomes.append(self._client.outcome(unit, read_question(block), self._timeout))
         return outcomes[-1].data

@@ -64,12 +64,13 @@ class Poller(Worker):
         self._queue = RequestQueue(self._wake.set)
         self._shares = WireShares()
         self._learner = Learner(self._plan, self.counters, self._eventlog)
-        self._locator = Locator(units, self._client, self._plan, self.counters, upstream.timeout)
-        registers = {unit.unit: unit.profile.registers for unit in units}
-        hand_over = HandOver(upstream.name, readings, self.stopping.is_set, registers.__getitem__)
+        profiles, places = {unit.unit: unit.profile for unit in units}, self.counters.places
+        hand_over = HandOver(upstream.name, readings, self.stopping.is_set,
+                             lambda unit: profiles[unit].located(places.get(unit)).registers)
+        self._locator = Locator(units, self._client, self._plan, self.counters, hand_over, upstream.timeout)
         self._causes = Causes(upstream, self._client, self.counters, self._eventlog, self.pause)
         self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
-                                hand_over, self._causes)
+                                hand_over, self._causes, self._locator)
         self._forwarding = Forwarding(upstream, self._client, self._plan, self._queue, self._learner,
                                       hand_over, self._results)
 

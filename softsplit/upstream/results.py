@@ -15,6 +15,7 @@ from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.handover import HandOver
 from softsplit.upstream.latereadings import LateReadings
+from softsplit.upstream.locator import Locator
 from softsplit.upstream.othermaster import OtherMaster
 
 
@@ -22,16 +23,17 @@ class Results:
     """The results of one wire; for the thread that owns it."""
 
     def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, eventlog: EventLog, shares: WireShares,
-                 hand_over: HandOver, causes: Causes):
+                 hand_over: HandOver, causes: Causes, locator: Locator):
         self._client = client
         self._plan = plan
         self._counters = counters
         self.eventlog = eventlog
         self.shares = shares
         self._hand_over = hand_over
+        self._locator = locator
         self._causes = causes
         self._others = OtherMaster(upstream, counters, eventlog)
-        self.late = LateReadings(client, plan, counters, eventlog, hand_over)
+        self.late = LateReadings(client, plan, counters, eventlog, hand_over, locator)
         self._is_away = False  # the gateway or the adapter
 
     def count(self, outcome: Outcome) -> Outcome:
@@ -48,7 +50,9 @@ class Results:
 
     def take(self, read: Read, outcome: Outcome) -> None:
         """Use the outcome of a read of the plan."""
-        outcome = self.count(outcome)
+        outcome = self.count(self._locator.confirmed(outcome))
+        if self._locator.is_missing(outcome.unit):
+            return  # another device's; the read is not in the plan any more
         unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
         was_owed = self._plan.is_owed(unit, read, asked_at)
         if not self._plan.take(read, outcome, now):

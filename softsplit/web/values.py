@@ -1,6 +1,6 @@
 """The values of units as masters get them now; a stale one has a reason instead."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -59,7 +59,7 @@ class WatchedUnit:
     profile: Profile
     mirrors: Sequence[Answering]
     registers: Sequence[Register]
-    reads: Sequence[Read] = ()
+    reads_at: Callable[[int | None], Sequence[Read]] = lambda at: ()
 
     @property
     def key(self) -> Key:
@@ -81,14 +81,18 @@ class WatchedUnit:
 
     def _value(self, register: Register, status: Status | None) -> Shown:
         """Return a value; it is good when masters get all of it from every downstream."""
-        now = clock.now()
+        now, base = clock.now(), self._base()
+        placed = self._placed(register, base)
+        if placed is None:
+            return Shown(Named(register, None), None, 0.0, self._why_unknown() if status else "")
+        register, reads = placed, self.reads_at(base)
         seen = self._look(register)
         taken_at = min(each.taken_at for each in seen.values())
         age = None if taken_at == NEVER else round(max(0.0, now - taken_at), 3)
-        answers = [Answer(part, each.data, each.taken_at, self._every(part)) for part, each in seen.items()
-                   if each.data is not None]
+        answers = [Answer(part, each.data, each.taken_at, _every(part, reads)) for part, each in seen.items()
+                   if each.data is not None and self._base() == base]
         if len(answers) < len(seen):
-            part = next(part for part, each in seen.items() if each.data is None)
+            part = next((part for part, each in seen.items() if each.data is None), register.parts[0])
             why = self._why(part, seen[part].exception, status) if status else ""
             return Shown(Named(register, None), age, 0.0, why)
         home = next(each for each in answers if each.block == register.parts[0])
@@ -105,9 +109,21 @@ class WatchedUnit:
         """Return a part of a value as the worst of its mirrors has it."""
         return min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
 
-    def _every(self, part: Block) -> float:
-        """Return the seconds between reads of a part of a value, 0 when they are unknown."""
-        return next((read.every for read in self.reads if read.block.contains(part)), 0.0)
+    def _base(self) -> int | None:
+        """Where the SunSpec model of its profile begins; None if that is unknown, or there is none."""
+        bases = {mirror.base for mirror in self.mirrors} if self.profile.base else {None}
+        return bases.pop() if len(bases) == 1 else None
+
+    def _placed(self, register: Register, base: int | None) -> Register | None:
+        """Return a register at its address on this device; None while that is unknown."""
+        if not self.profile.base:
+            return register
+        found = self.profile.located(base)
+        return next((each for each in found.registers if each.name == register.name), None)
+
+    def _why_unknown(self) -> str:
+        base = self.profile.base
+        return f"{base} was not found yet" if base else ""
 
     def _why(self, block: Block, exception: int | None, status: Status) -> str:
         upstream = status.upstreams.get(self.upstream)
@@ -136,18 +152,28 @@ def watched_units(downstreams: Sequence[Downstream],
                   mirrors: Sequence[Mapping[int, Answering]]) -> list[WatchedUnit]:
     """Return every unit that is served, once; `mirrors` are those of each downstream, by unit."""
     found: dict[Key, list[Answering]] = {}
-    known: dict[Key, tuple[Profile, Sequence[Register], Sequence[Read]]] = {}
+    known: dict[Key, tuple[Profile, Sequence[Register], Callable[[int | None], Sequence[Read]]]] = {}
     for downstream, own in zip(downstreams, mirrors):
         for served in downstream.served:
             key, profile = (served.upstream.name, str(served.origin.unit)), served.origin.profile
-            known[key] = profile, profile.registers, () if served.upstream.is_heard else served.origin.reads
+            known[key] = profile, profile.stated.registers, _none_at if served.upstream.is_heard else served.origin.reads_at
             found.setdefault(key, []).append(own[served.unit])
         for each in downstream.derived:
             key, derived = (DERIVED, each.derived.name), each.derived
-            known[key] = derived.profile, [made.register for made in derived.made if made.has_source], ()
+            known[key] = derived.profile, [made.register for made in derived.made if made.has_source], _none_at
             found.setdefault(key, []).append(own[each.unit])
-    return [WatchedUnit(*key, profile, found[key], registers, reads)
-            for key, (profile, registers, reads) in known.items()]
+    return [WatchedUnit(*key, profile, found[key], registers, reads_at)
+            for key, (profile, registers, reads_at) in known.items()]
+
+
+def _none_at(at: int | None) -> Sequence[Read]:
+    """What is polled of a unit that is never polled."""
+    return ()
+
+
+def _every(part: Block, reads: Sequence[Read]) -> float:
+    """Return the seconds between reads of a part of a value, 0 when they are unknown."""
+    return next((read.every for read in reads if read.block.contains(part)), 0.0)
 
 
 def as_json(unit: WatchedUnit, status: Status) -> dict:

@@ -113,7 +113,7 @@ def _forwarding(upstream: Upstream, polled: list[Unit]) -> list[str]:
 
 def _costs(upstream: Upstream, polled: list[Unit]) -> list[Cost]:
     """The costs of the reads of these units; none if the line is unknown."""
-    reads = [(unit.unit, read) for unit in polled for read in unit.reads]
+    reads = [(unit.unit, read) for unit in polled for read in unit.stated.reads]
     if upstream.line is None or upstream.is_heard or not reads:
         return []
     durations = [_duration(upstream, read, upstream.line) for _, read in reads]

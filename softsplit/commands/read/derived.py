@@ -1,7 +1,7 @@
 """`softsplit read -c FILE derived/NAME`: the registers of a derived unit and their inputs."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from softsplit import clock
@@ -17,6 +17,8 @@ from softsplit.profiles import Answer, Register
 from softsplit.profiles.joining import said_by
 from softsplit.protocol.outcome import Outcome, Reading
 from softsplit.upstream.clients.choice import client_for
+from softsplit.upstream.clients.client import Client
+from softsplit.upstream.locator import locate
 
 Tell = Callable[[str], None]
 
@@ -32,10 +34,10 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
         begin = clock.now()
         status = read_status(config)
         readings = derivation.take_over(status) if status.process is not None else \
-            derivation.take(each for upstream, unit in derived.units for each in _read(upstream, unit, tell))
+            derivation.take([each for upstream, unit in derived.units for each in _read(upstream, unit, derivation, tell)])
         lines = derivation.lines()
         width = max(len(each.made.register.name) for each in lines)
-        for text in _trace(derived, lines, readings) if traces else (_shown(line, decodes, width) for line in lines):
+        for text in _trace(derived, lines, readings, derivation.source) if traces else (_shown(line, decodes, width) for line in lines):
             say(text)
         is_well = is_well and all(line.is_fresh for line in lines)
         if not every:
@@ -43,7 +45,7 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
         time.sleep(max(0.0, begin + every - clock.now()))
 
 
-def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
+def _read(upstream: Upstream, unit: Unit, derivation: Derivation, tell: Tell) -> Iterator[Reading]:
     """Read each block of a unit once."""
     if upstream.is_heard:
         tell(f"{upstream.name} is only heard; start the splitter to see its values")
@@ -53,7 +55,12 @@ def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
         tell(why)
     client = client_for(url, upstream.timeout, upstream.line, request_gap=upstream.request_gap)
     try:
-        for read in unit.reads:
+        at = _find_base(client, number, unit, upstream.timeout)
+        if unit.profile.base:
+            derivation.locate(upstream.name, unit.unit, at)
+        if unit.profile.base and at is None:
+            tell(f"{upstream.name}/{unit.unit}: there is no {unit.profile.base}, or it does not answer")
+        for read in unit.reads_at(at):
             outcome = read_patiently(client, number, read.block, upstream.timeout)
             if outcome.error:
                 tell(f"{upstream.name}/{unit.unit} {read.name}: {outcome.error}")
@@ -66,6 +73,11 @@ def _read(upstream: Upstream, unit: Unit, tell: Tell) -> Iterator[Reading]:
         client.close()
 
 
+def _find_base(client: Client, number: int, unit: Unit, timeout: float) -> int | None:
+    """Return where the SunSpec model of a unit begins; None if it has none, or does not answer."""
+    return locate(unit.profile, lambda block: read_patiently(client, number, block, timeout).data)
+
+
 def _shown(line: Shown, decodes: bool, width: int) -> str:
     """The line of a register: its value and its inputs."""
     made = line.made
@@ -75,13 +87,13 @@ def _shown(line: Shown, decodes: bool, width: int) -> str:
     return f"{made.register.name:{width}}  {line.text if decodes else words:>16}{how}" + (f"  ({ingredients})" if ingredients else "")
 
 
-def _trace(derived: Derived, lines: Iterable[Shown], readings: Iterable[Reading]) -> Iterator[str]:
+def _trace(derived: Derived, lines: Iterable[Shown], readings: Iterable[Reading],
+           registers: Mapping[str, Register]) -> Iterator[str]:
     """Yield the differences to the unit of `source`: in words for the same make, otherwise in values."""
     upstream, number = derived.source or (None, None)
     answers = [Answer(each.outcome.block, each.outcome.data) for each in readings if upstream
                and (each.upstream, str(each.outcome.unit)) == (upstream.name, str(number))
                and each.outcome.block and each.outcome.data is not None]
-    registers = {each.name: each for each in upstream.unit(number).profile.registers} if upstream and number is not None else {}
     told = said_by(registers.values(), answers)
     for line in lines:
         register = registers.get(line.made.register.name)

@@ -1,6 +1,6 @@
 """Make a derived unit in a command, from the readings of a running splitter or from own reads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from softsplit import clock
@@ -9,16 +9,16 @@ from softsplit.config.deriving.expression import Input
 from softsplit.config.deriving.made import Made
 from softsplit.config.downstream import Downstream
 from softsplit.config.topology import Topology
-from softsplit.config.upstream import Unit
+from softsplit.config.upstream import Unit, Upstream
 from softsplit.daemon.status import Status
 from softsplit.downstream.deriving.choice import Derivers
 from softsplit.errors import ConfigError
 from softsplit.profiles import Register
 from softsplit.profiles.display import Named
-from softsplit.protocol.blocks import Block
-from softsplit.protocol.functions import Table
-from softsplit.protocol.outcome import Outcome, Reading
+from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.outcome import Location, Outcome, Reading
 from softsplit.protocol.values import Value
+from softsplit.upstream.report import BlockStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,39 @@ class Derivation:
         self._served = next(each for each in served.derived if each.derived is derived)
         self._mirror, self._deriver = Derivers().one(served, self._served)
         self._stale: set[Input] = set()
+        self._located: dict[tuple[str, int], int | None] = {}  # where the models of units begin
 
     def take_over(self, status: Status) -> list[Reading]:
         """Take and return the readings of a running splitter; note which of them its masters do not get."""
+        for upstream, unit in self._derived.units:
+            if unit.profile.base:
+                self.locate(upstream.name, unit.unit, base_of(upstream, unit, status))
         readings = self.take(readings_of(self._derived, status))
         downstream = status.downstreams.get(self._downstream)
         served = downstream.units.get(str(self._served.unit)) if downstream else None
         stale = {(each.origin, each.block) for each in served.inputs if not each.is_fresh} if served else set()
-        blocks = [(upstream.name, unit.unit, read.block) for upstream, unit in self._derived.units for read in unit.reads
+        blocks = [(upstream.name, unit.unit, read.block) for upstream, unit in self._derived.units for read in unit.stated.reads
                   if (f"{upstream.name}/{unit.unit}", read.name) in stale]
         self._stale = {name for made in self._derived.made for name in made.inputs for upstream, unit, block in blocks
                        if (name.upstream, name.unit) == (upstream, unit)
                        and any(block.overlaps(part) for part in name.register.needs)}
         return readings
+
+    @property
+    def source(self) -> Mapping[str, Register]:
+        """The registers of the unit whose values it takes over, by name, at their addresses."""
+        if self._derived.source is None:
+            return {}
+        upstream, number = self._derived.source
+        unit = upstream.unit(number)
+        profile = unit.profile.located(self._located.get((upstream.name, unit.unit)))
+        return {each.name: each for each in profile.registers}
+
+    def locate(self, upstream: str, unit: int, at: int | None) -> None:
+        """Take over where the SunSpec model of a unit begins."""
+        if self._located.get((upstream, unit)) != at:
+            self._located[upstream, unit] = at
+            self._deriver.locate(Location(upstream, unit, at))
 
     def take(self, readings: Iterable[Reading]) -> list[Reading]:
         """Take the readings of its units, sorted by the time of their requests; return them."""
@@ -119,14 +139,21 @@ def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
     """Yield what a running splitter has read from the units of the inputs."""
     for upstream, unit in derived.units:
         report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
+        reads = unit.reads_at(report.base if report else None)
         for block in report.blocks if report else ():
-            whole = block.block if upstream.is_heard else _block(unit, block.table, block.address, block.count)
+            whole = block.block if upstream.is_heard else _block(reads, block)
             if block.data is not None and block.age is not None and whole:
                 asked_at = clock.now() - block.age - status.age
                 yield Reading(upstream.name, Outcome.of_read(unit.unit, whole, asked_at, 0.0, block.data), block.every or 0.0)
 
 
-def _block(unit: Unit, table: Table, address: int, count: int) -> Block | None:
+def base_of(upstream: Upstream, unit: Unit, status: Status) -> int | None:
+    """Where the SunSpec model of a unit begins, as far as a running splitter knows."""
+    report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
+    return report.base if report else None
+
+
+def _block(reads: Iterable[Read], status: BlockStatus) -> Block | None:
     """The polled block of a unit that a status names."""
-    return next((each.block for each in unit.reads if (each.block.table, each.block.address, each.block.count)
-                 == (table, address, count)), None)
+    return next((each.block for each in reads if (each.block.table, each.block.address, each.block.count)
+                 == (status.table, status.address, status.count)), None)

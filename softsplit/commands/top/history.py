@@ -91,10 +91,13 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
 
     Another master may read a register in two blocks: then the newer one counts.
     """
-    profile = look.watched[upstream, unit].profile.located(look.status.upstreams[upstream].units[unit].base)
+    bus = look.status.upstreams[upstream]
+    stated = look.watched[upstream, unit].profile
+    profile = stated.located(bus.units[unit].base)
+    sure = [read.block for read in profile.reads] if stated.base and not bus.is_heard else None  # of this device
     is_starting = look.status.health.is_starting(f"{upstream}/{unit}")
     found: dict[Register, Latest] = {}
-    in_order = sorted(ages(look, upstream, unit), key=_newness)
+    in_order = sorted((each for each in ages(look, upstream, unit) if sure is None or each[0].block in sure), key=_newness)
     answers = [Answer(_block(each, profile), each.data, -age, each.every or 0.0) for each, age, is_fresh in in_order
                if is_fresh and age is not None and each.data is not None]
     for each, age, is_fresh in in_order:

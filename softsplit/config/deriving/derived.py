@@ -49,6 +49,9 @@ class Derived:
         checks.settle(self, profile=profile, name=checks.require_name(self.name, "name") or profile.name)
         if self.max_skew is not None:
             checks.settle(self, max_skew=checks.require_seconds(self.max_skew, "max_skew"))
+        if profile.base:
+            raise ConfigError(f"{profile.name} does not say at which addresses its registers are; masters need one that does, "
+                              'such as "sunspec-inverter"', "profile")
         if not profile.registers:
             raise ConfigError(f"{profile.name} names no registers that could be made", "profile")
         others = checks.require_all(self.upstreams, Upstream, "upstreams") if self.upstreams else ()
@@ -95,7 +98,7 @@ class Derived:
 
     def _all_made(self, source: Unit | None) -> Iterable[Made]:
         """Yield how each register is made. Raises ConfigError."""
-        units = {f"{upstream.name}/{unit.unit}": inputs_of(upstream, unit)
+        units = {f"{upstream.name}/{unit.unit}": inputs_of(upstream, unit.stated)
                  for upstream in self.upstreams for unit in upstream.units}
         own = units[f"{self.source[0].name}/{source.unit}"] if self.source and source else {}
         names = Names(units, own)

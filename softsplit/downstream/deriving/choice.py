@@ -24,7 +24,7 @@ class Derivers:
         """Return a new mirror of a derived unit, and its deriver."""
         derived = served.derived
         deriver = self._derivers.setdefault(derived, Deriver(derived))
-        stores = {(upstream.name, unit.unit): store_for(upstream, unit, downstream.max_age)
+        stores = {(upstream.name, unit.unit): store_for(upstream, unit.stated, downstream.max_age)
                   for upstream, unit in derived.units}
         profile = derived.profile
         store = DerivedStore(deriver.layout, stores, downstream.max_age)

@@ -1,7 +1,7 @@
 """Compute derived units: once for each new reading of an input, before the mirrors take it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from softsplit.bounded import BoundedDict
@@ -15,9 +15,11 @@ from softsplit.downstream.mirrors.derivedmirror import DerivedMirror
 from softsplit.downstream.mirrors.derivedstore import Computed, Origin
 from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.logs.conditions import Condition, TokenBucket
+from softsplit.profiles.base import from_base
 from softsplit.profiles.joining import Answer, numbers_by
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.outcome import Reading
+from softsplit.protocol.outcome import Location, Outcome, Reading
+from softsplit.protocol.pdu import read_question
 
 MOST_BLOCKS = 500  # of one derived unit; another master may read any
 
@@ -68,7 +70,9 @@ class Deriver:
         self.layout = lay_out(derived)
         self._derived = derived
         self._mirrors: list[DerivedMirror] = []
-        self._units = {(upstream.name, unit.unit): (upstream, unit) for upstream, unit in derived.units}
+        self._units = {(upstream.name, unit.unit): (upstream, unit.stated) for upstream, unit in derived.units}
+        self._bases: dict[Origin, int | None] = {(upstream.name, unit.unit): None for upstream, unit in derived.units
+                                                 if unit.profile.base}
         self._made_from: dict[Input, list[Field]] = {}
         for field in self.layout.fields:
             for name in field.inputs:
@@ -92,6 +96,7 @@ class Deriver:
 
     def update(self, reading: Reading) -> None:
         """Compute the fields that a reading changes, if only in age."""
+        reading = self._from_base(reading)
         computed = {field: self._compute(field) for field in self._read(reading)}
         for mirror in self._mirrors:
             mirror.take(reading, computed)
@@ -99,8 +104,38 @@ class Deriver:
 
     def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:
         """A write changes these blocks of one of the units; see `Invalidation`."""
+        if origin in self._bases:
+            at = self._bases[origin]
+            blocks = [] if at is None else [own for block in blocks if (own := from_base(block, at))]
         for mirror in self._mirrors:
             mirror.doubt(origin, blocks, until)
+
+    def locate(self, location: Location) -> None:
+        """Take over where the registers of a unit begin, and forget what was read before."""
+        origin = location.upstream, location.unit
+        _, unit = self._units[origin]
+        self._bases[origin] = location.at
+        self._answers[origin].clear()
+        for name in [each for each in self.latest if (each.upstream, each.unit) == origin]:
+            del self.latest[name]
+        own = replace(location, reads=unit.reads, names=tuple(each.block for each in unit.profile.registers))
+        for mirror in self._mirrors:
+            mirror.locate(origin, own)
+
+    def _from_base(self, reading: Reading) -> Reading:
+        """Return a reading with addresses from the base of its unit, if that has one; without data outside."""
+        outcome, origin = reading.outcome, (reading.upstream, reading.outcome.unit)
+        if origin not in self._bases or outcome.block is None:
+            return reading
+        at, block = self._bases[origin], outcome.block
+        own = None if at is None else from_base(block, at)
+        if at is None or own is None:
+            return replace(reading, outcome=replace(outcome, question=None))
+        if outcome.data is None:
+            question = read_question(own) if own.count == block.count else None
+            return replace(reading, outcome=replace(outcome, question=question))
+        data = Answer(block, outcome.data).part(replace(own, address=own.address + at))
+        return replace(reading, outcome=Outcome.of_read(outcome.unit, own, outcome.asked_at, outcome.took, data))
 
     def _read(self, reading: Reading) -> Sequence[Field]:
         """Take the inputs in a reading; return the fields made from them."""
@@ -207,6 +242,9 @@ class UnitTaker:
 
     def update(self, reading: Reading) -> None:  # sync thread
         self.deriver.update(reading)
+
+    def locate(self, location: Location) -> None:  # sync thread
+        self.deriver.locate(location)
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:  # sync thread
         self.deriver.doubt(self.origin, blocks, until)

@@ -70,10 +70,18 @@ class Answering(Slave):
         self._when_stale = when_stale
         self._step = step
         self._nameplate = nameplate
-        for merged in store.merged:  # for modbus-tk's get_values; it numbers tables by function
+        self.base: int | None = None  # the address of its SunSpec model, if its profile has one and that is known
+        self._tell_modbus_tk()
+        self.known: dict[bytes, tuple[float, bytes, bytes]] = {}  # see KNOWN_ANSWERS
+
+    def _tell_modbus_tk(self) -> None:
+        """Let get_values of modbus-tk find the blocks of the store; it numbers tables by function."""
+        self._blocks.clear()
+        for memory in self._memory.values():
+            memory.clear()
+        for merged in self._answers.merged:
             self._blocks[str(merged.block)] = (merged.block.table.function, merged.block.address)
             self._memory[merged.block.table.function].append(merged)
-        self.known: dict[bytes, tuple[float, bytes, bytes]] = {}  # see KNOWN_ANSWERS
 
     def handle_request(self, request_pdu: bytes, broadcast: bool = False,
                        master: str = "") -> bytes | Future:  # server thread

@@ -9,7 +9,7 @@ from softsplit.downstream.mirrors.derivedstore import Computed, DerivedStore, Or
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.nameplate import Nameplate
-from softsplit.protocol.outcome import Reading
+from softsplit.protocol.outcome import Location, Reading
 
 
 class DerivedMirror(Answering):
@@ -31,6 +31,12 @@ class DerivedMirror(Answering):
         """Yield the store, in which nothing changes meanwhile."""
         with self._data_lock:
             yield self._store
+
+    def locate(self, origin: Origin, location: Location) -> None:  # sync thread
+        """Forget what was taken from one of its units, whose registers are elsewhere now."""
+        with self._data_lock:
+            self.known.clear()
+            self.store.locate(origin, location)
 
     def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:  # sync thread
         """A write changes these blocks of one of its units; see `Invalidation`."""

@@ -15,7 +15,7 @@ from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.store import BlockState, PolledStore
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, in_both_tables, merge
-from softsplit.protocol.outcome import Reading
+from softsplit.protocol.outcome import Location, Reading
 
 PICKS = 256  # requests whose spans are remembered
 
@@ -105,6 +105,12 @@ class DerivedStore:
         if outcome.is_of_unit and outcome.block is not None:
             store.take(outcome.block, reading)
         self._computed.update(computed)
+
+    def locate(self, origin: Origin, location: Location) -> None:
+        """Forget what was taken from one of its units, and what was computed from that."""
+        self._stores[origin].forget(location)
+        self._computed.update({field: NOTHING for field in self._layout.fields
+                               if origin in {(each.upstream, each.unit) for each in field.inputs}})
 
     def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:
         """A write changes these blocks of one of the units; see `Invalidation`."""

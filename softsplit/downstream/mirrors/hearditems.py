@@ -45,11 +45,16 @@ class HeardItems:
         self._items: dict[Table, dict[int, Brought]] = {table: {} for table in Table}  # by address
         self._doubtful: dict[Table, dict[int, float]] = {table: {} for table in Table}  # until when
         self._blocks: BoundedDict[Block, Brought] = BoundedDict(MOST_BLOCKS)
+        self._picks: dict[Block, list[tuple[Block, Brought]]] = {}
+        self.name(registers)
+        self.refused: dict[Block, tuple[int, float]] = {}  # by block asked for: exception code, until when
+
+    def name(self, registers: Iterable[Block]) -> None:
+        """Take over which registers there are."""
+        self._picks.clear()
         self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
         for register in sorted(registers, key=lambda each: each.count):  # where two overlap, the longer one counts
             self._registers[register.table].update(dict.fromkeys(addresses(register), register))
-        self._picks: dict[Block, list[tuple[Block, Brought]]] = {}
-        self.refused: dict[Block, tuple[int, float]] = {}  # by block asked for: exception code, until when
 
     def put(self, block: Block, data: bytes, taken_at: float, good_until: float) -> None:
         """Take a block, except the parts that may have been written since it was asked for.

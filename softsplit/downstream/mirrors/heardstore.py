@@ -10,7 +10,7 @@ from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness, good_un
 from softsplit.downstream.mirrors.hearditems import MOST_BLOCKS, HeardItems
 from softsplit.downstream.mirrors.store import BlockState
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.outcome import Reading
+from softsplit.protocol.outcome import Location, Reading
 
 FORGET = 600.0  # s after which a block that is not read any more is forgotten, while its unit is heard
 
@@ -52,6 +52,15 @@ class HeardStore:
         for known, reading in list(self._latest.items()):
             if reading.outcome.data is None or any(known.overlaps(block) for block in blocks):
                 del self._latest[known]
+
+    def locate(self, location: Location) -> None:
+        """Take over where the registers are that must not be put together from two transactions."""
+        self._heard.name(location.names)
+
+    def forget(self, location: Location) -> None:
+        """Forget all data."""
+        self._heard, self._heard_alone = HeardItems(location.names), HeardItems()
+        self._latest.clear()
 
     def find(self, asked: Block) -> HeardItems:
         """Return what holds a block."""

@@ -15,7 +15,7 @@ from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block, in_both_tables
 from softsplit.protocol.functions import READ_FILES, WRITING, Table
 from softsplit.protocol.nameplate import Nameplate
-from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Outcome, Reading
+from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Location, Outcome, Reading
 from softsplit.protocol.requests import Write, parse_file_read, parse_write
 
 MOST_KEPT = 300  # forwarded blocks of one unit
@@ -47,6 +47,15 @@ class Mirror(Answering):
             self._kept.pop(outcome.block, None)
             if outcome.answer is not None and outcome.asked_at >= self._written_until:
                 self._kept[outcome.block] = outcome
+
+    def locate(self, location: Location) -> None:  # sync thread
+        """Take over where its SunSpec model is; what was taken elsewhere, or from another device, is forgotten."""
+        with self._data_lock:
+            self.known.clear()
+            self._kept.clear()
+            self._store.locate(location)
+            self._tell_modbus_tk()
+            self.base = location.at
 
     def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
         """Forget these blocks, which a write changes, and all forwarded blocks and refusals; see `Invalidation`."""

@@ -9,7 +9,7 @@ from modbus_tk.modbus import ModbusBlock
 from softsplit.downstream.mirrors.freshness import NEVER, UnitFreshness, good_until
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Block, Read, merge
-from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Reading
+from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Location, Reading
 
 
 class PolledBlock:
@@ -125,8 +125,19 @@ class PolledStore:
     def __init__(self, reads: Sequence[Read], max_age: float, alone: Sequence[Block] = ()):
         self.unit = UnitFreshness(max_age)
         self._alone = frozenset(alone)
-        self._polled = {read.block: PolledBlock(read, max_age) for read in reads}
+        self._begin(reads)
+
+    def _begin(self, reads: Sequence[Read]) -> None:
+        self._polled = {read.block: PolledBlock(read, self.unit.max_age) for read in reads}
         self.merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
+
+    def locate(self, location: Location) -> None:
+        """Take over which blocks are polled from now on; nothing of them is known."""
+        self._begin(location.reads)
+
+    def forget(self, location: Location) -> None:
+        """Forget all data."""
+        self._begin(location.reads)
 
     @property
     def tells_silence(self) -> bool:

@@ -6,7 +6,7 @@ from queue import Empty, Full, Queue
 from typing import Protocol
 
 from softsplit.protocol.blocks import Block
-from softsplit.protocol.outcome import Barrier, Invalidation, News, Reading
+from softsplit.protocol.outcome import Barrier, Invalidation, Location, News, Reading
 from softsplit.worker import Worker
 
 QUEUE_SIZE = 1000  # readings
@@ -18,6 +18,9 @@ class Taker(Protocol):
 
     def update(self, reading: Reading) -> None:
         """Take a reading."""
+
+    def locate(self, location: Location) -> None:
+        """Take over where the registers of the unit begin, or that they are not there any more."""
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
         """Doubt these blocks, which a write changes; see `Invalidation`."""
@@ -43,6 +46,9 @@ class Sync(Worker):
         elif isinstance(news, Invalidation):
             for taker in self._takers[news.upstream, news.unit]:
                 taker.doubt(news.blocks, news.until)
+        elif isinstance(news, Location):
+            for taker in self._takers[news.upstream, news.unit]:
+                taker.locate(news)
         elif news:
             for taker in self._takers[news.upstream, news.outcome.unit]:
                 taker.update(news)
