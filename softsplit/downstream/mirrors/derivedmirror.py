@@ -36,7 +36,7 @@ class DerivedMirror(Answering):
         """Forget what was taken from one of its units, whose registers are elsewhere now."""
         with self._data_lock:
             self.known.clear()
-            self.store.locate(origin, location)
+            self._store.locate(origin, location)
 
     def doubt(self, origin: Origin, blocks: Sequence[Block], until: float) -> None:  # sync thread
         """A write changes these blocks of one of its units; see `Invalidation`."""
