@@ -195,7 +195,7 @@ victron: 50 bytes came that are no request: is the baud rate 19200 8E1?
  meters  wire busy 31 %                       victron  tcp://0.0.0.0:502
 >├ unit 100  42 ms  meter  ── 0.3 s ──>       ├ unit 100  2 of 2 fresh  = meter…
  └ unit 2  42 ms  meter    ── 0.3 s ──>       └ unit 2  2 of 2 fresh  = meters/2
-                                                nobody asks for what is served
+                                                no master asks for a served unit
 ─ unit 100 of meters: meter ────────────────────────────────────────────────────
 active_power_total                      1234 W  ██████████  █████
 voltage_l1_n                           230.0 V              ▅▅▅▅▅
@@ -210,7 +210,7 @@ victron: 50 bytes came that are no request: is the baud rate 19200 8E1?
  meters  wire busy 31 %  tcp://10.0.0.5:502                                       victron  tcp://0.0.0.0:502
 >├ unit 100  42 ms  meter                                      ── 0.3 s ──>       ├ unit 100  2 of 2 fresh  = meters/100
  └ unit 2  42 ms  meter                                        ── 0.3 s ──>       └ unit 2  2 of 2 fresh  = meters/2
-                                                                                    nobody asks for what is served
+                                                                                    no master asks for a served unit
 ─ unit 100 of meters: meter ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 active_power_total                      1234 W  ██████████  █████               voltage_l1_n                           230.0 V              ▅▅▅▅▅
 active_energy_import_total            4660 kWh              ▅▅▅▅▅""",

@@ -90,7 +90,7 @@ def _name(kind: type, key: str, where: str) -> str | int:
 
 def _fields(kind: Any, value: dict, where: str) -> Any:
     found = {}
-    for each, hint in _hints(kind):
+    for each, hint in fields_of(kind):
         key = key_of(each)
         if key in value:
             found[each.name] = from_json(hint, value[key], key)
@@ -110,12 +110,11 @@ def _agrees(made: Any) -> bool:
 
 
 @cache
-def _hints(kind: Any) -> list:
-    """The fields of a dataclass, each with its type hint."""
+def fields_of(kind: Any) -> list:
+    """Return the fields of a dataclass, each with its type hint."""
     hints = get_type_hints(kind)
     return [(each, hints[each.name]) for each in fields(kind)]
 
 
 def key_of(each: Any) -> str:
-    """The key of a field."""
     return each.metadata.get("key", each.name)

@@ -47,13 +47,7 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.daemon.atomicfile import is_temporary
-from softsplit.daemon.directories import (
-    Directory,
-    key_of,
-    make_place,
-    open_place,
-    own_places,
-)
+from softsplit.daemon.directories import Directory, key_of, make_place, open_place, own_places
 from softsplit.daemon.lock import locked
 from softsplit.daemon.process import CHECK, HUNG, SOCKET, Process
 from softsplit.daemon.status import STATUS

@@ -1,12 +1,12 @@
 """The schema of `status.json` in words, made from its dataclasses."""
 
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, is_dataclass
 from datetime import datetime
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 from softsplit.config.url import Url
-from softsplit.daemon.jsonform import FORMS, as_json, key_of
+from softsplit.daemon.jsonform import FORMS, as_json, fields_of, key_of
 from softsplit.daemon.status import Status
 from softsplit.protocol.functions import Table
 
@@ -31,11 +31,10 @@ def named(kind: Any) -> str:
 
 def _rows(kind: Any, known: dict[str, str]) -> dict[str, str]:
     """Return the row of a dataclass, and those of the dataclasses in it."""
-    hints = get_type_hints(kind)
-    keys = [f"{key_of(each)}{'' if each.default is each.default_factory is MISSING else '?'} {named(hints[each.name])}"
-            for each in fields(kind)]
+    keys = [f"{key_of(each)}{'' if each.default is each.default_factory is MISSING else '?'} {named(hint)}"
+            for each, hint in fields_of(kind)]
     known[named(kind)] = ", ".join(keys)
-    for hint in hints.values():
+    for _, hint in fields_of(kind):
         for inner in (hint, *get_args(hint)):
             if is_dataclass(inner) and inner not in FORMS and named(inner) not in known:
                 _rows(inner, known)

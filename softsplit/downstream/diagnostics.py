@@ -10,19 +10,8 @@ from dataclasses import dataclass
 from modbus_tk.modbus import Slave
 
 from softsplit import clock
-from softsplit.downstream.diagnostictable import (
-    PER_GROUP,
-    SUMMARY,
-    UNIT,
-    UNIT_0,
-    UNIT_TOO,
-    UNITS_TOO,
-    UPSTREAM,
-    UPSTREAMS,
-    VERSION,
-    pack,
-    short_name,
-)
+from softsplit.downstream.diagnostictable import (PER_GROUP, SUMMARY, UNIT, UNIT_0, UNIT_TOO, UNITS_TOO,
+    UPSTREAM, UPSTREAMS, VERSION, pack, short_name)
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.downstream.mirrors.store import BlockState

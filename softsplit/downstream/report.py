@@ -57,6 +57,10 @@ class MasterStatus:
     silences: int
     asked: tuple[AskedStatus, ...]
 
+    @property
+    def failed(self) -> int:
+        return sum(self.exceptions.values()) + self.silences
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputStatus:

@@ -5,12 +5,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from logging.handlers import (
-    QueueHandler,
-    QueueListener,
-    RotatingFileHandler,
-    SysLogHandler,
-)
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler, SysLogHandler
 from queue import Full, Queue
 
 from softsplit.logs.streams import DEGRADED, hold_descriptors

@@ -15,18 +15,8 @@ from datetime import datetime, timezone
 from ipaddress import ip_address
 
 from softsplit.printable import printable
-from softsplit.security.der import (
-    OBJECT_ID,
-    OCTETS,
-    SEQUENCE,
-    SET,
-    TIME,
-    UTC_TIME,
-    UTF8,
-    Element,
-    element,
-    object_id,
-)
+from softsplit.security.der import (OBJECT_ID, OCTETS, SEQUENCE, SET, TIME, UTC_TIME, UTF8, Element, element,
+                                    object_id)
 
 ROLE = "1.3.6.1.4.1.50316.802.1"  # MODBUS/TCP Security v36, R-21
 OTHER_NAMES = "2.5.29.17"  # of the subject; RFC 5280, 4.2.1.6

@@ -41,7 +41,6 @@ class Counts:
             self.answers += 1
 
     def add(self, other: "Counts") -> None:
-        """Add other counts."""
         self.requests += other.requests
         self.answers += other.answers
         self.exceptions.update(dict(other.exceptions))
@@ -57,7 +56,6 @@ class Counts:
 
 
 def total(counts: Iterable[Counts]) -> Counts:
-    """Return the sum."""
     found = Counts()
     for each in counts:
         found.add(each)

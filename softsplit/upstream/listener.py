@@ -87,7 +87,6 @@ class Listener(Worker):
         self._receiver.close()
 
     def report(self, now: float) -> UpstreamStatus:  # main thread
-        """Return the status of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
         return report(self._upstream, self.counters, busy, now, self._unlisted)
 
@@ -130,7 +129,6 @@ class Listener(Worker):
         self._eventlog.unreachable(Unreachable(why))
 
     def _take(self, heard: Transaction) -> None:
-        """Use a transaction."""
         size = len(heard.request or b"") + len(heard.reply or b"")
         self.counters.busy += size * self._character_time
         self._judge(size, heard.kind is Kind.DAMAGED)

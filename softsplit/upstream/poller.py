@@ -126,7 +126,6 @@ class Poller(Worker):
                 log.info("%s: unit %s: %s", name, unit, counters.describe(unit))
 
     def report(self, now: float) -> UpstreamStatus:  # main thread
-        """Return the status of this upstream."""
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
         return replace(report(self._upstream, self.counters, busy, now), certificate=self._client.certificate())
 
@@ -140,7 +139,6 @@ class Poller(Worker):
         self._wake.clear()
 
     def _read(self, unit: int, read: Read) -> None:
-        """Send a read of the plan."""
         self.pause(self._causes.pause_before(unit))
         tried_at = clock.now()
         self._forwarding.polls(unit, read)
@@ -152,7 +150,6 @@ class Poller(Worker):
             self._results.listen()
 
     def _forward(self, forward: Forward) -> None:
-        """Send a request of a master."""
         tried_at = clock.now()
         try:
             self._forwarding.send(forward)

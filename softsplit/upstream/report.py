@@ -10,14 +10,7 @@ from softsplit.polling.demand import LEARNED
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.upstream.clients.heard import Skipped
-from softsplit.upstream.counters import (
-    BlockCounters,
-    Counters,
-    Counts,
-    ForwardedCounters,
-    Latencies,
-    total,
-)
+from softsplit.upstream.counters import BlockCounters, Counters, Counts, ForwardedCounters, Latencies, total
 
 FOREIGNER_FOR = 600.0  # s for which another master is reported after it was heard
 
@@ -218,7 +211,6 @@ def _block(counters: BlockCounters, now: float) -> BlockStatus:
 
 
 def _counts(counts: Counts) -> dict:
-    """Return the fields of Counted."""
     errors = Errors(counts.no_answer, counts.damaged, dict(sorted(dict(counts.exceptions).items())))
     return {"requests": counts.requests, "answers": counts.answers, "errors": errors}
 

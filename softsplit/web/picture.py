@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.downstreams import describe_idle
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.logs.conditions import show_age, show_count
@@ -13,7 +14,6 @@ MOST_ROWS = 12  # units or masters of a box
 
 
 def draw_wiring(status: Status) -> Markup:
-    """Return the picture."""
     buses = join(_bus(status, name, each) for name, each in status.upstreams.items())
     servers = join(_server(status, name, each) for name, each in status.downstreams.items())
     return tag("section", tag("h2", "Wiring", id="wiring"),
@@ -63,13 +63,11 @@ def _latency(unit: UnitStatus) -> str:
 def _server(status: Status, name: str, downstream: DownstreamStatus) -> Markup:
     units = [_served(status, number, unit) for number, unit in downstream.units.items()]
     masters = [(True, tag("li", address, tag("span", "master", class_="dim"),
-                          tag("span", _failures(master.exceptions, master.silences), class_="dim"),
+                          tag("span", f"{master.failed} failed" if master.failed else "", class_="dim"),
                           tag("span", f"{master.rate:.2f} per s", class_="good" if master.rate else "dim")))
                for address, master in downstream.masters.items()]
     if not masters:
-        is_misled = downstream.unserved or downstream.garbled
-        said = "nobody asks for what is served" if is_misled else "no master has asked yet"
-        masters = [(True, tag("li", tag("span", said, class_="dim")))]
+        masters = [(True, tag("li", tag("span", describe_idle(downstream), class_="dim")))]
     where = str(downstream.url) if name != str(downstream.url) else ""
     return _box(name, where, "" if downstream.is_serving else downstream.state, downstream.is_serving,
                 [*_few(units, "unit"), *_few(masters, "master")])
@@ -81,11 +79,6 @@ def _served(status: Status, number: str, unit: ServedStatus) -> Row:
     origin = tag("span", f"= {unit.origin}", class_="dim")
     fresh = tag("span", f"{unit.fresh} of {unit.blocks} fresh", class_=kind)
     return kind != "bad", tag("li", f"unit {number}", origin, tag("span"), fresh)
-
-
-def _failures(exceptions: dict[int, int], silences: int) -> str:
-    failed = sum(exceptions.values()) + silences
-    return f"{failed} failed" if failed else ""
 
 
 def _few(rows: Sequence[Row], what: str) -> list[Markup]:

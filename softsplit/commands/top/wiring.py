@@ -8,6 +8,7 @@ from softsplit.commands.top.history import Look, ages
 from softsplit.commands.top.text import Line, beside, fit_row, line
 from softsplit.config.deriving.inputs import DERIVED
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.downstreams import describe_idle
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.logs.conditions import show_age
 from softsplit.downstream.report import DownstreamStatus, MasterStatus
@@ -138,12 +139,9 @@ def _server(status: Status, name: str) -> list[Row]:
         item = Item(True, DERIVED, report.origin.partition("/")[2]) if report.inputs else None
         rows.append(Row(item, f"{branch} unit {unit}", [state], f"= {report.origin}"))
     for address, master in masters.items():
-        failed = sum(master.exceptions.values()) + master.silences
-        figures: list[Part] = [(f"{failed} failed", "note")] if failed else []
+        figures: list[Part] = [(f"{master.failed} failed", "note")] if master.failed else []
         rows.append(Row(Item(False, name, address), f"{_branch(address, masters)} {address}",
                         [*figures, f"{master.rate:.2f} per s"]))
     if not masters:
-        is_misled = downstream.unserved or downstream.garbled
-        said = "nobody asks for what is served" if is_misled else "no master has asked yet"
-        rows.append(Row(None, (f"  {said}", "dim")))
+        rows.append(Row(None, (f"  {describe_idle(downstream)}", "dim")))
     return rows

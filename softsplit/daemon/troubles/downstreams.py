@@ -8,6 +8,12 @@ from softsplit.downstream.servers.addressfilter import may_not_connect
 from softsplit.downstream.unserved import RECENT, SURE, describe_unserved
 
 
+def describe_idle(downstream: DownstreamStatus) -> str:
+    """Say that no master has asked for a served unit."""
+    is_misled = downstream.unserved or downstream.garbled
+    return "no master asks for a served unit" if is_misled else "no master has asked yet"
+
+
 def find_troubles(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
     """Yield why a server cannot serve, and what it cannot answer; a note only, when masters get data all the same."""
     if not downstream.is_serving:

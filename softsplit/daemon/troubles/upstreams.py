@@ -103,7 +103,6 @@ def is_refused(block: BlockStatus) -> bool:
 
 
 def _refusal(number: str, blocks: Sequence[BlockStatus], has_answered: bool) -> str:
-    """Say what a unit refuses."""
     code = next(code for code in blocks[0].errors.exceptions if code in OWN_EXCEPTIONS)
     return refuses(number, show_some([block.name for block in blocks]), code, has_answered)
 

@@ -69,7 +69,6 @@ class Span:
         return min((self._computed[field].taken_at for field in self._fields), default=ALWAYS)
 
     def get(self, asked: Block) -> bytes:
-        """Return the data of an answer."""
         data = b"".join(self._data(each.of)[each.span] for each in self._pieces)
         return pdu.pack_bits(data) if asked.table.holds_bits else data
 

@@ -108,7 +108,6 @@ class HeardItems:
         return min((each.taken_at for _, each in self._parts(asked)), default=NEVER)
 
     def get(self, asked: Block) -> bytes:
-        """Return the data of an answer."""
         data = b"".join(brought.cut(part) for part, brought in self._parts(asked))
         return pdu.pack_bits(data) if asked.table.holds_bits else data
 

@@ -126,7 +126,6 @@ class Mirror(Answering):
         return kept.answer if kept and kept.answer else self._refuse(asked.table.function, code)
 
     def _read_files(self, way: Way, pdu: bytes, master: str) -> bytes | Future:
-        """Forward a read of file records."""
         if READ_FILES not in way.functions or not way.readable:
             return pdus.exception_pdu(pdu[0], pdus.ILLEGAL_FUNCTION)
         question = parse_file_read(pdu)

@@ -90,7 +90,6 @@ class MergedBlock(ModbusBlock):
         self._view[self._span(block)] = data if self._width == 2 else pdu.unpack_bits(data, block.count)
 
     def get(self, block: Block) -> bytes:
-        """Return the data of an answer."""
         data = bytes(self._view[self._span(block)])
         return data if self._width == 2 else pdu.pack_bits(data)
 

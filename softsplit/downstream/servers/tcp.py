@@ -24,12 +24,7 @@ from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
 from softsplit.downstream.servers.rtuovertcp import RtuConnection
 from softsplit.downstream.servers.server import TICK, Events, Server
-from softsplit.downstream.servers.sockets import (
-    listening_socket,
-    make_room,
-    no_room,
-    set_options,
-)
+from softsplit.downstream.servers.sockets import listening_socket, make_room, no_room, set_options
 from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")

@@ -148,7 +148,6 @@ class UdpServer(Server):
             answer.add_done_callback(lambda _: self._call(asked))
 
     def _look_up(self, datagram: Datagram, pdu: bytes, databank: Databank) -> bytes | Future:
-        """Return the answer PDU, or its future."""
         if len(self._awaited) >= MOST_AWAITED:
             return exception_pdu(pdu[0], BUSY[-1])
         return databank.answer(datagram.data[6], pdu, show_address(*datagram.peer[:2]))
@@ -159,7 +158,6 @@ class UdpServer(Server):
         self.wake()
 
     def _resume(self, asked: Asked) -> None:
-        """Send an awaited answer that has come."""
         self._reply(asked, self._awaited.pop(asked).result(), asked.came_at)
 
     def _reply(self, asked: Asked, answer: bytes, made_at: float) -> None:

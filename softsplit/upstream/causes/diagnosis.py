@@ -9,18 +9,8 @@ from dataclasses import replace
 
 from softsplit.config.line import Line
 from softsplit.config.url import Url
-from softsplit.errors import (
-    BadAnswer,
-    Garbage,
-    NoAnswer,
-    NothingAnswers,
-    NotSent,
-    Refused,
-    Stranger,
-    Unreachable,
-    UpstreamError,
-    WrongUnit,
-)
+from softsplit.errors import (BadAnswer, Garbage, NoAnswer, NothingAnswers, NotSent, Refused, Stranger,
+                              Unreachable, UpstreamError, WrongUnit)
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.firstrequests import FirstRequests

@@ -17,11 +17,7 @@ from softsplit.errors import Refused, Stranger, UpstreamError
 from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
 from softsplit.upstream.causes.diagnosis import CONNECT_DELAY, needs_pause
-from softsplit.upstream.causes.strangers import (
-    IS_PORT_RIGHT,
-    answers_otherwise,
-    other_url,
-)
+from softsplit.upstream.causes.strangers import IS_PORT_RIGHT, answers_otherwise, other_url
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.client import Client
 

@@ -1,5 +1,7 @@
 """Modbus TCP client for a gateway or a device: the transaction id identifies an answer."""
 
+from contextlib import suppress
+
 from modbus_tk.modbus_tcp import TcpMaster
 
 from softsplit import clock, standstill
@@ -47,11 +49,9 @@ class TcpClient(Client, TcpMaster):
 
     def await_late(self, timeout: float) -> bool:
         self._deadline = clock.now() + timeout
-        try:
+        with suppress(BadAnswer, OSError):  # then nothing more comes
             while self._is_opened and self._sent.may_come:
                 self._take(self._next_frame())
-        except (BadAnswer, OSError):
-            pass  # nothing more comes
         return bool(self.late)
 
     def _ask(self, unit: int, question: Question, timeout: float) -> bytes:

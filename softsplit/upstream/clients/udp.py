@@ -4,6 +4,7 @@ Datagrams get lost, and arrive twice, late or in another order. The transaction 
 belongs; no id is used again for a long time.
 """
 
+from contextlib import suppress
 from random import randrange
 
 from modbus_tk.modbus_tcp import TcpMaster
@@ -50,11 +51,9 @@ class UdpClient(Client, TcpMaster):
 
     def await_late(self, timeout: float) -> bool:
         end = clock.now() + timeout
-        try:
+        with suppress(BadAnswer, OSError):  # then nothing more comes
             while self._is_opened and self._unanswered:
                 self._take(self._next(end))
-        except (BadAnswer, OSError):
-            pass  # nothing more comes
         return bool(self.late)
 
     def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
