@@ -22,8 +22,9 @@ from softsplit.downstream.servers import rtuovertcp as rtuconnection_module
 from softsplit.downstream.servers import server as server_module
 from softsplit.downstream.servers import tcp as tcp_module
 from softsplit.downstream.servers.addressfilter import AddressFilter
+from softsplit.downstream.servers.rtuovertcp import RtuOverTcpServer
 from softsplit.downstream.servers.server import Events
-from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.servers.tcp import TcpServer
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
@@ -402,14 +403,14 @@ def test_nobody_is_forgotten_while_another_asks_again_at_once(monkeypatch):
             assert other.ask(100, REQUEST[7:]) == master.ask(100, REQUEST[7:]) == b"\x83\x0b"
 
 
-def test_no_more_than_256_answers_are_kept():
+def test_no_more_than_1000_answers_are_kept():
     read = Read(Block(Table.HOLDING_REGISTERS, 0, 125), "all")
     mirror = Mirror(1, PolledStore((read,), 10.0), frozenset({Table.HOLDING_REGISTERS}))
     mirror.update(reading(1, read.block, clock.now(), bytes(250)))
     for address in range(100):
         for count in range(1, 25):
             assert mirror.handle_request(read_request(address, count))[0] == 3
-    assert len(mirror.known) == KNOWN_ANSWERS == 256
+    assert len(mirror.known) == KNOWN_ANSWERS == 1000
 
 
 def news(data: bytes, taken_at: float | None = None):

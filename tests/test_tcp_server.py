@@ -8,14 +8,17 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from selectors import EVENT_READ
 
 import pytest
 
+from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.config.url import parse_url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.mirrors.mirror import Mirror
 from softsplit.downstream.mirrors.store import PolledStore
+from softsplit.downstream.servers import sockets
 from softsplit.downstream.servers.tcp import Connection, TcpServer
 from softsplit.errors import DownstreamError
 from softsplit.protocol.blocks import Block, Read
@@ -133,6 +136,30 @@ def test_a_master_that_never_reads_is_not_listened_to_and_costs_the_others_nothi
     with TcpMaster(server.url.port) as other:
         for _ in range(50):
             assert other.ask(100, REQUEST[7:]) == ANSWER[7:]
+
+
+def test_a_master_that_takes_answers_late_gets_all_of_them_remembered_ones_too(monkeypatch):
+    """The server runs step by step, so that each request comes alone."""
+    monkeypatch.setattr(sockets, "SEND_BUFFER", 4096)
+    server, asked = server_at("tcp://127.0.0.1:0"), 0
+    server.open()
+    with socket.socket() as master:
+        master.settimeout(5)
+        master.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        master.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        master.connect(("127.0.0.1", server.url.port))
+        server.step()
+        connection, = server.connections
+        connection.too_late = 0.05
+        until(lambda: clock.now() > connection.opened_at + connection.too_late)
+        while connection.events == EVENT_READ:
+            master.sendall(asked.to_bytes(2, "big") + REQUEST[2:])
+            server.step()
+            asked += 1
+        answers = master.makefile("rb")
+        with running(server):
+            for number in range(asked):
+                assert answers.read(len(ANSWER)) == number.to_bytes(2, "big") + ANSWER[2:]
 
 
 def test_a_bug_costs_one_connection_and_is_logged_once(server, caplog, monkeypatch):

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 from modbus_tk import modbus
 
-from softsplit.downstream.mirrors.answering import Answering
+from softsplit.downstream.mirrors.answering import Answering, Known
 from softsplit.downstream.unserved import Unserved
 from softsplit.logs.conditions import ClosedBucket, TokenBucket
 from softsplit.protocol import pdu as pdus
@@ -32,6 +32,10 @@ class Databank(modbus.Databank):
         super().__init__()
         self._name = name
         self._slaves: dict[int, Answering] = {mirror.unit: mirror for mirror in mirrors}
+        self.known: dict[bytes, Known] = {}  # what the mirrors remember, in one dict for all
+        for mirror in mirrors:
+            if isinstance(mirror, Answering):  # nobody else remembers anything
+                mirror.known = self.known
         self._also = {other: self._slaves[unit] for other, unit in (also or {}).items()}
         self._unknown_unit = unknown_unit
         self.unserved = Unserved(name, self._slaves, question)

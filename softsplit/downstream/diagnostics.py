@@ -67,7 +67,6 @@ class Diagnostics(Slave):
     def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Mapping[str, Callable[[float], WireFacts]] = {}):
         super().__init__(unit)
         self.unit = unit
-        self.known: dict = {}  # none: its answers change all the time
         self._watched = watched
         self._wires = wires
         self._started_at = clock.now()

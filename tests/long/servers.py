@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from softsplit.commands.simulate.pty import Cable
-from softsplit.downstream.servers.tcp import RtuOverTcpServer
+from softsplit.downstream.servers.rtuovertcp import RtuOverTcpServer
 from softsplit.protocol import adu
 from tests.bench.downstream import OURS, Peer, beside_hostile, turnaround
 from tests.support import RtuMaster, read_request, running, until

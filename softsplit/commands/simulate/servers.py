@@ -16,9 +16,9 @@ from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.servers.connection import Connection
 from softsplit.downstream.servers.rtu import RtuServer
-from softsplit.downstream.servers.rtuovertcp import RtuConnection
+from softsplit.downstream.servers.rtuovertcp import RtuConnection, RtuOverTcpServer
 from softsplit.downstream.servers.server import Server
-from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.servers.tcp import TcpServer
 from softsplit.downstream.servers.udp import UdpServer
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
@@ -65,7 +65,6 @@ class FaultyUnit(Slave):
     def __init__(self, unit: int, faults: Faults, wire_time: Callable[[int], float] = lambda size: 0.0):
         super().__init__(unit)
         self.unit = unit
-        self.known: dict = {}  # no remembered answers: they change all the time
         self._faults = faults
         self._wire_time = wire_time
 

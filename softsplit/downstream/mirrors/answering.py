@@ -20,9 +20,11 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.pdu import SILENCE
 
-# Answers that are kept ready to send until the next reading. By request, a frame of Modbus TCP without transaction
-# id: until when the answer is good, the answer likewise, and what the request counts as.
-KNOWN_ANSWERS = 256
+KNOWN_ANSWERS = 1000  # of one server that are kept ready to send until the next reading
+
+# Such an answer: until when it is good, its frame of Modbus TCP without transaction id, and what its request counts as.
+# It is found by the frame of the request, likewise without transaction id.
+Known = tuple[float, bytes, bytes]
 
 
 class Found(Protocol):
@@ -72,7 +74,7 @@ class Answering(Slave):
         self._nameplate = nameplate
         self.base: int | None = None  # the address of its SunSpec model, if its profile has one and that is known
         self._tell_modbus_tk()
-        self.known: dict[bytes, tuple[float, bytes, bytes]] = {}  # see KNOWN_ANSWERS
+        self.known: dict[bytes, Known] = {}  # in a databank, one for all its mirrors: news of any clears it
 
     def _tell_modbus_tk(self) -> None:
         """Let get_values of modbus-tk find the blocks of the store; it numbers tables by function."""

@@ -10,8 +10,9 @@ from softsplit.config.line import Line
 from softsplit.config.url import Url
 from softsplit.downstream.databank import Databank
 from softsplit.downstream.servers.rtu import RtuServer
+from softsplit.downstream.servers.rtuovertcp import RtuOverTcpServer
 from softsplit.downstream.servers.server import Server
-from softsplit.downstream.servers.tcp import RtuOverTcpServer, TcpServer
+from softsplit.downstream.servers.tcp import TcpServer
 from softsplit.downstream.servers.udp import UdpServer
 from softsplit.downstream.unserved import question_for
 from softsplit.protocol.pdu import GATEWAY_NO_PATH

@@ -3,10 +3,11 @@
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
-from selectors import EVENT_READ, EVENT_WRITE
+from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 
 from softsplit import clock
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.report import ConnectionStatus
 from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.protocol import adu
 from softsplit.protocol.functions import PLAIN_READS, WRITING
@@ -14,7 +15,6 @@ from softsplit.protocol.functions import PLAIN_READS, WRITING
 HANGING = 5.0  # s that half a request may stay half, and answers untaken
 LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
 STOOD_STILL = 0.5  # s from the making of an answer to its sending, if the process was stopped between
-READ_SIZE = 12  # bytes of a read request
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
 
@@ -42,8 +42,8 @@ class Connection:
         self.is_check = False  # of our own, and no master
         self.asked_at = clock.now()  # when its latest whole request came; at first: when it connected
         self._databank = databank
-        self._mirrors = databank.mirrors
         self._on_later = on_later
+        self._watched = NOTHING  # what the selector watches for
         self._inbox = b""  # half a request, or what follows one whose answer is awaited
         self._outbox = b""  # answers not yet taken
         self._hangs_since: float | None = None
@@ -57,53 +57,59 @@ class Connection:
         """Whether it has made one whole request."""
         return self.requests > 0
 
+    def report(self, now: float) -> ConnectionStatus:  # main thread
+        return ConnectionStatus(peer=self.peer, open_for=round(now - self.opened_at, 1),
+                                idle_for=round(now - self.asked_at, 1), requests=self.requests)
+
     def is_due(self, now: float, idle_timeout: float) -> bool:
         """Whether it has hung, or been idle, for too long."""
         if self._hangs_since is not None and now - self._hangs_since > HANGING:
             return True
         return not self._awaited and now - max(self.asked_at, self._answered_at) > idle_timeout
 
-    def receive(self) -> bool | None:
-        """Take what has come, and answer it; return true when there is nothing else to watch for than before.
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all that came is answered and sent, so that the next request may get a remembered answer at once."""
+        return self.events == EVENT_READ and not (self._inbox or self._outbox or self._awaited)
 
-        Raises OSError when the connection is lost.
-        """
+    def watch(self, selector: BaseSelector) -> None:
+        """Have the selector watch for `events` from now on. Raises OSError."""
+        if self.events in (self._watched, OVER):
+            return
+        if self.events == NOTHING:
+            selector.unregister(self.sock)
+        elif self._watched == NOTHING:
+            selector.register(self.sock, self.events, self)
+        else:
+            selector.modify(self.sock, self.events, self)
+        self._watched = self.events
+
+    def close(self, selector: BaseSelector) -> None:
+        if self._watched != NOTHING:
+            selector.unregister(self.sock)
+        self.sock.close()
+
+    def receive(self) -> None:
+        """Take what has come, and answer it. Raises OSError when the connection is lost."""
         try:
             data = self.sock.recv(self.piece)
         except BlockingIOError:
-            return True
-        if len(data) == READ_SIZE and not self._inbox and not self._awaited and self._answer_at_once(data):
-            return not self._outbox
+            return
+        self.take(data)
+
+    def keep(self, answer: bytes, made_at: float) -> None:
+        """Send what the master did not take of an answer as soon as it takes more. Raises OSError."""
+        self._outbox, self._made_at = answer, made_at
+        self.send()
+
+    def take(self, data: bytes) -> None:
+        """Answer the requests in what has come; no bytes are the end. Raises OSError when the connection is lost."""
         if not data:
             self._has_ended = True
             if clock.now() - self.asked_at > LAST_WORD:
                 self.withdraw()
         self._inbox = self._answer(self._inbox + data)
         self.send()
-        return False
-
-    def _answer_at_once(self, data: bytes) -> bool:
-        """The short cut: answer one whole request that was seen before; return whether it was that."""
-        mirror = self._mirrors.get(data[6])
-        known = mirror is not None and mirror.known.get(data[2:])
-        if not known:
-            return False
-        good_until, frame, asked = known
-        now = clock.now()
-        if now > good_until:
-            return False
-        answer = data[:2] + frame
-        try:
-            sent = self.sock.send(answer)  # at once: the process may be stopped at any time
-        except BlockingIOError:
-            sent = 0
-        self.asked_at = now
-        self.requests += 1
-        self.counters.count_known(asked)
-        if sent < len(answer):
-            self._outbox = answer[sent:]
-            self.send()
-        return True
 
     def resume(self) -> None:
         """The awaited answer is there; go on with what has come since. Raises OSError."""

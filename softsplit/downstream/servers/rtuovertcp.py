@@ -8,6 +8,7 @@ from softsplit.downstream.servers.connection import Connection
 from softsplit.downstream.servers.echo import Echo
 from softsplit.downstream.servers.framing import Framer
 from softsplit.downstream.servers.lateanswers import ANSWER_WITHIN
+from softsplit.downstream.servers.tcp import TcpServer
 from softsplit.protocol import adu
 from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
@@ -27,6 +28,10 @@ class RtuConnection(Connection):
         super().__init__(sock, databank, *others)
         self._framer = Framer(databank.unserved, adu.STREAM_JOIN)
         self._echo = Echo(None, self._framer.size, adu.STREAM_JOIN)
+
+    @property
+    def is_at_rest(self) -> bool:
+        return False  # remembered answers are frames of Modbus TCP
 
     @property
     def expires_at(self) -> float | None:
@@ -86,9 +91,6 @@ class RtuConnection(Connection):
             self._ask_frame(self._framer.segment(data, now, now) if data else self._framer.expire())
         return b""
 
-    def _answer_at_once(self, data: bytes) -> bool:
-        return False  # the short cut knows Modbus TCP only
-
     def _ask_frame(self, frame: bytes | None) -> None:
         if frame and not self._echo.is_own(frame):
             self._ask(frame, *adu.take_apart(frame, self._framer.size))
@@ -101,3 +103,9 @@ class RtuConnection(Connection):
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:
         return adu.rtu_frame(unit_of(request, self._framer.size), answer)
+
+
+class RtuOverTcpServer(TcpServer):
+    """Serves a databank to masters that speak Modbus RTU on a TCP connection, as behind a serial server."""
+
+    connection_class = RtuConnection

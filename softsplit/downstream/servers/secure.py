@@ -51,32 +51,34 @@ class SecureConnection(Connection):
         self.is_trusted = False
         self.master = NOBODY
         self._rights = server.roles.rights("")
-        self._may_read = False
 
     @property
     def host(self) -> str:
         """The address of the master, without its port."""
         return self.peer.rpartition(":")[0].strip("[]")
 
+    @property
+    def is_at_rest(self) -> bool:
+        return self.is_trusted and "read" in self._rights and super().is_at_rest  # reads are remembered, nothing else
+
     def receive(self) -> None:
-        if not self.is_trusted:
+        if self.is_trusted:
+            super().receive()
+        else:
             self._shake_hands()
-            return
-        super().receive()
-        if self._secure.may_have_more:
-            self._take_more()
 
     def resume(self) -> None:
-        if not self._awaited or self._awaited[1].done():
+        if self._awaited and self._awaited[1].done():
             super().resume()
-        if self.is_trusted and self.events == EVENT_READ and self._secure.has_more:
+        elif self.is_trusted and self.events == EVENT_READ and self._secure.has_more:
             self.receive()
 
     def send(self) -> None:
-        if self.is_trusted:
-            super().send()
-        else:
+        if not self.is_trusted:
             self._shake_hands()
+            return
+        super().send()
+        self._take_more()
 
     def withdraw(self) -> None:
         if self.is_trusted:
@@ -96,7 +98,6 @@ class SecureConnection(Connection):
             self.events = OVER
             return
         self._rights = self._server.roles.rights(self.master.role)
-        self._may_read = "read" in self._rights
         self.is_trusted = True
         self._server.handshakes.pop(self, None)
         self._hangs_since, self.events = None, EVENT_READ
@@ -106,9 +107,6 @@ class SecureConnection(Connection):
         """Let the server resume this connection, after the others, for bytes that are decrypted already."""
         if self.events == EVENT_READ and self._secure.has_more:
             self._on_later(self)
-
-    def _answer_at_once(self, data: bytes) -> bool:
-        return self._may_read and super()._answer_at_once(data)  # which knows reads only
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
         if right_for(pdu) in self._rights or pdu[0] >= 0x80:

@@ -4,14 +4,18 @@ import errno
 import logging
 import resource
 import socket
+from selectors import EVENT_READ, BaseSelector
 
+from softsplit import clock
 from softsplit.config.url import Url
+from softsplit.logs.conditions import Condition, TokenBucket
 from softsplit.transport import names
 
 log = logging.getLogger("softsplit")
 
 SEND_BUFFER = 65536  # bytes of answers that the kernel keeps for one master, some 250 of the longest
 LOOK_UP = 1.0  # s for the name of an address to listen on; a longer look-up goes on meanwhile
+ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 SPARE = 256  # descriptors besides those of connections
 KEEPALIVE, PROBE_EVERY, PROBES = 60, 10, 3  # s, s, count: the kernel asks whether a silent master is there
 CURES = {
@@ -69,6 +73,41 @@ def set_options(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+
+
+class Acceptance:
+    """Accepts connections. When descriptors have run out, it does not for a second, and the log says so."""
+
+    def __init__(self, label: str, selector: BaseSelector, bucket: TokenBucket):
+        self._label = label
+        self._selector = selector
+        self._condition = Condition(bucket, well_at_first=True)
+        self._again_at: float | None = None
+
+    @property
+    def cause(self) -> str:
+        """Why none can be accepted; or nothing."""
+        return self._condition.cause
+
+    def accept(self, listening: socket.socket) -> tuple[socket.socket, tuple] | None:
+        """Return a new connection, and the address of its master."""
+        try:
+            accepted = listening.accept()
+        except (BlockingIOError, ConnectionError):
+            return None  # it has gone again
+        except OSError as error:
+            self._selector.unregister(listening)
+            self._again_at = clock.now() + ACCEPT_AGAIN
+            self._condition.trouble(f"{self._label}: cannot accept a connection: {no_room(error)}")
+            return None
+        self._condition.well(f"{self._label}: connections are accepted again")
+        return accepted
+
+    def go_on(self, listening: socket.socket, now: float) -> None:
+        """Have the selector watch for connections again, if it is time."""
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+            self._selector.register(listening, EVENT_READ)
 
 
 def no_room(error: OSError) -> str:

@@ -8,9 +8,9 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import replace
-from select import EPOLLOUT
+from functools import partial
+from select import EPOLLIN, EPOLLOUT
 from selectors import EVENT_READ
 
 from modbus_tk.modbus_tcp import TcpServer as ModbusTkTcpServer
@@ -19,18 +19,16 @@ from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.config.url import Url, show_address
 from softsplit.downstream.databank import Databank
-from softsplit.downstream.report import ConnectionStatus, DownstreamStatus, ServedStatus
+from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.downstream.servers.addressfilter import AddressFilter
-from softsplit.downstream.servers.connection import NOTHING, OVER, Connection
-from softsplit.downstream.servers.rtuovertcp import RtuConnection
+from softsplit.downstream.servers.connection import OVER, Connection
 from softsplit.downstream.servers.server import TICK, Events, Server
-from softsplit.downstream.servers.sockets import listening_socket, make_room, no_room, set_options
+from softsplit.downstream.servers.sockets import Acceptance, listening_socket, make_room, set_options
 from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")
 
 BACKLOG = 1024  # connections not yet accepted
-ACCEPT_AGAIN = 1.0  # s without accepting, after descriptors ran out
 
 
 class TcpServer(Server, ModbusTkTcpServer):
@@ -42,12 +40,12 @@ class TcpServer(Server, ModbusTkTcpServer):
         ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
         Server.__init__(self, name, url, databank)
         self._connections: dict[int, Connection] = {}  # by descriptor
+        self._at_rest: dict[int, Connection] = {}  # those whose next request may get a remembered answer at once
         self._events = Events(self.selector.fileno())
         self._door = AddressFilter(name, access)
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
-        self._accept_at: float | None = None  # when accepting goes on
-        self._acceptance = Condition(self.bucket, well_at_first=True)
+        self._acceptance = Acceptance(name, self.selector, self.bucket)
         self._crowd = Condition(self.bucket, tries="times")
         self._resumable: deque[Connection] = deque()  # filled by any thread
         self._expiring: set[Connection] = set()
@@ -69,23 +67,60 @@ class TcpServer(Server, ModbusTkTcpServer):
             return
         for ready in self._events.wait(self._pause()):
             self._attend_all(ready)
+            while self._resumable:
+                connection = self._resumable.popleft()
+                if connection.events != OVER:
+                    self._attend(connection, connection.resume)
         now = clock.now()
         if self._expiring or now >= self._sweep_at:
             self._look_around(now)
 
     def _attend_all(self, ready: list[tuple[int, int]]) -> None:
+        """Attend, in turn, everything on which something has happened.
+
+        A remembered answer is sent from here: calls would take as long as all the rest of it. Whether it is fresh
+        is looked at immediately before it is sent.
+        """
+        at_rest, answers = self._at_rest, self.databank.known
         for fd, events in ready:
-            connection = self._connections.get(fd)
-            if connection is not None:
-                self._attend(connection, connection.send if events == EPOLLOUT else connection.receive)
-            elif fd == self._sock.fileno():
-                self._accept()
-            elif fd == self._alarm.fileno():  # else it was dropped since poll() returned
-                self.hear()
-        while self._resumable:
-            connection = self._resumable.popleft()
-            if connection.events != OVER:
-                self._attend(connection, connection.resume)
+            connection = at_rest.get(fd)
+            if connection is None or events != EPOLLIN:
+                self._attend_other(fd, events)
+                continue
+            try:
+                sock = connection.sock
+                data = sock.recv(connection.piece)
+                known = answers.get(data[2:])
+                if not known or (now := clock.now()) > known[0]:
+                    self._attend(connection, partial(connection.take, data))
+                    continue
+                answer = data[:2] + known[1]
+                try:
+                    sent = sock.send(answer)
+                except BlockingIOError:
+                    sent = 0
+                connection.asked_at = now
+                connection.requests += 1
+                try:
+                    connection.counters.asked[known[2]] += 1
+                except KeyError:
+                    connection.counters.count_known(known[2])
+                if sent < len(answer):
+                    self._attend(connection, partial(connection.keep, answer[sent:], now))
+            except BlockingIOError:
+                continue  # there is nothing to receive
+            except Exception as error:
+                self._fail(connection, error)
+
+    def _attend_other(self, fd: int, events: int) -> None:
+        """Attend anything else than a master who is at rest and asks."""
+        connection = self._connections.get(fd)
+        if connection is not None:
+            self._attend(connection, connection.send if events == EPOLLOUT else connection.receive)
+        elif fd == self._sock.fileno():
+            self._accept()
+        elif fd == self._alarm.fileno():  # else it was dropped since poll() returned
+            self.hear()
 
     def close(self) -> None:
         for connection in self.connections:
@@ -100,10 +135,8 @@ class TcpServer(Server, ModbusTkTcpServer):
         return self._connections.values()
 
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
-        connections = (ConnectionStatus(peer=each.peer, open_for=round(now - each.opened_at, 1),
-                                        idle_for=round(now - each.asked_at, 1), requests=each.requests)
-                       for each in tuple(self.connections) if not each.is_check)
-        return replace(super().report(units, now), connections=tuple(connections),
+        connections = tuple(each.report(now) for each in tuple(self.connections) if not each.is_check)
+        return replace(super().report(units, now), connections=connections,
                        refused_peers=dict(self._door.refused), crowded=self._crowded)
 
     @property
@@ -130,61 +163,49 @@ class TcpServer(Server, ModbusTkTcpServer):
         self.bucket.catch_up()
         for connection in [each for each in self.connections if each.is_due(now, self._idle_timeout)]:
             self._drop(connection)
-        if self._accept_at is not None and now >= self._accept_at:
-            self._accept_at = None
-            self.selector.register(self._sock, EVENT_READ)
+        self._acceptance.go_on(self._sock, now)
 
-    def _attend(self, connection: Connection, act: Callable[[], bool | None]) -> None:
+    def _attend(self, connection: Connection, act: Callable[[], object]) -> None:
         """Let a connection act, then watch it for what it wants; what breaks there costs only itself."""
-        watched = connection.events
         try:
-            if act():
-                return
-        except OSError as error:
-            log.debug("%s: connection lost: %s", self.label, error)
-            connection.events = OVER
+            act()
+            connection.watch(self.selector)
         except Exception as error:
-            self.bugs.report(error)
-            connection.events = OVER
+            self._fail(connection, error)
+            return
         if connection.events == OVER:
             self._drop(connection)
             return
-        if connection.events != watched:
-            self._watch(connection, watched)
+        fd = connection.sock.fileno()
+        if connection.is_at_rest:
+            self._at_rest[fd] = connection
+        else:
+            self._at_rest.pop(fd, None)
         if connection.expires_at is not None:
             self._expiring.add(connection)
         elif self._expiring:
             self._expiring.discard(connection)
 
-    def _watch(self, connection: Connection, watched: int) -> None:
-        if connection.events == NOTHING:
-            self.selector.unregister(connection.sock)
-        elif watched == NOTHING:
-            self.selector.register(connection.sock, connection.events, connection)
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        if isinstance(error, OSError):
+            log.debug("%s: connection lost: %s", self.label, error)
         else:
-            self.selector.modify(connection.sock, connection.events, connection)
+            self.bugs.report(error)
+        self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
         connection.events = OVER
         connection.withdraw()
         connection.counters.connections -= 1
         del self._connections[connection.sock.fileno()]
+        self._at_rest.pop(connection.sock.fileno(), None)
         self._expiring.discard(connection)
-        with suppress(KeyError):  # while an answer is awaited it is not watched
-            self.selector.unregister(connection.sock)
-        connection.sock.close()
+        connection.close(self.selector)
 
     def _accept(self) -> None:
-        try:
-            sock, peer = self._sock.accept()
-        except (BlockingIOError, ConnectionError):
-            return  # it has gone again
-        except OSError as error:
-            self.selector.unregister(self._sock)
-            self._accept_at = clock.now() + ACCEPT_AGAIN
-            self._acceptance.trouble(f"{self.label}: cannot accept a connection: {no_room(error)}")
+        if not (accepted := self._acceptance.accept(self._sock)):
             return
-        self._acceptance.well(f"{self.label}: connections are accepted again")
+        sock, peer = accepted
         if self._door.admits(peer[0]) and self._is_room():
             self._welcome(sock, peer)
         else:
@@ -216,11 +237,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         if not is_check:
             connection.counters = self.masters.meet(host)
         self._connections[connection.sock.fileno()] = connection
-        try:
-            self.selector.register(connection.sock, connection.events, connection)
-        except OSError as error:
-            log.debug("%s: connection lost: %s", self.label, error)
-            self._drop(connection)
+        self._attend(connection, connection.send)
 
     def connect(self, sock: socket.socket, peer: str, databank: Databank) -> Connection:
         """Return what serves a master on this socket. Raises OSError when it has gone again."""
@@ -229,9 +246,3 @@ class TcpServer(Server, ModbusTkTcpServer):
     def _resume(self, connection: Connection) -> None:  # any thread
         self._resumable.append(connection)
         self.wake()
-
-
-class RtuOverTcpServer(TcpServer):
-    """Serves a databank to masters that speak Modbus RTU on a TCP connection, as behind a serial server."""
-
-    connection_class = RtuConnection
