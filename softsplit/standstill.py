@@ -1,19 +1,20 @@
-"""When this process did not run: somebody stopped it, or the machine slept.
+"""Detect when this process did not run, because it was stopped or the machine slept.
 
-What took long meanwhile tells nothing of whoever was asked, so no statistic counts it. A thread `beat`s all the
-time; when a beat comes late, all threads stood still, for all that anybody knows. Where none beats, none is missed.
+Times measured meanwhile say nothing about a unit, so no statistic counts them. One thread calls `beat`
+regularly; a late beat means that all threads may have stood still. In a process without that thread, nothing
+is detected.
 """
 
 from softsplit import clock
 
-LONGEST = 0.25  # s from beat to beat while the process runs, as long as a busy machine keeps a thread waiting
+LONGEST = 0.25  # s between beats; a busy machine may delay a thread as long
 NEVER, NONE = float("-inf"), float("inf")
 
 _beat_at, _ended_at = NONE, NEVER
 
 
 def beat() -> None:  # the one thread that beats
-    """Run at this moment."""
+    """Note that the process runs now."""
     global _beat_at, _ended_at
     now = clock.now()
     if now - _beat_at > LONGEST:
@@ -22,16 +23,16 @@ def beat() -> None:  # the one thread that beats
 
 
 def end() -> None:  # the one thread that beats
-    """Beat no more."""
+    """Stop beating."""
     global _beat_at
     _beat_at = NONE
 
 
 def seconds(begin: float, end: float) -> float:  # any thread
-    """From one time to another, which is now or just was; 0 if that tells nothing, as the process has stood still."""
+    """Seconds from `begin` to `end`, which is about now; 0 if the process has stood still in between."""
     return 0.0 if any_since(begin) else end - begin
 
 
 def any_since(at: float) -> bool:  # any thread
-    """Whether the process has stood still since then, and be it that nothing but this thread has run again."""
+    """Whether the process has stood still since `at`, also if only this thread has run again."""
     return _ended_at >= at or clock.now() - _beat_at > LONGEST

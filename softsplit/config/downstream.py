@@ -11,15 +11,8 @@ from softsplit.config import schemes
 from softsplit.config.access import Access, access_to
 from softsplit.config.deriving.derived import Derived
 from softsplit.config.line import Line
-from softsplit.config.permission import (
-    EXAMPLE,
-    FUNCTION_EXAMPLE,
-    FunctionPermission,
-    Permission,
-    parse_function,
-    parse_permission,
-    permitted,
-)
+from softsplit.config.permission import (EXAMPLE, FUNCTION_EXAMPLE, FunctionPermission, Permission,
+                                         parse_function, parse_permission, permitted)
 from softsplit.config.upstream import Unit, Upstream, require_unit
 from softsplit.config.url import Url, as_url
 from softsplit.errors import ConfigError, show

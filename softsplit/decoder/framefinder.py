@@ -11,14 +11,8 @@ from collections.abc import Iterator
 from softsplit.decoder.arrival import Clock
 from softsplit.decoder.crcwindows import LEAST, Bytes
 from softsplit.decoder.damage import STRAY
-from softsplit.decoder.lengths import (
-    answer_length,
-    answers,
-    is_known,
-    is_same_function,
-    reply_length,
-    request_length,
-)
+from softsplit.decoder.lengths import (answer_length, answers, is_known, is_same_function, reply_length,
+                                       request_length)
 from softsplit.decoder.pairing import Pairing
 from softsplit.decoder.twotaps import Side
 from softsplit.protocol import adu

@@ -9,20 +9,9 @@ from collections.abc import Callable
 from softsplit.protocol import adu
 from softsplit.protocol.adu import EXCEPTION_LENGTH, MAX_RTU_FRAME, Bytes
 from softsplit.protocol.blocks import ADDRESSES
-from softsplit.protocol.functions import (
-    BROADCAST,
-    DIAGNOSTICS,
-    ECHOING,
-    FUNCTIONS,
-    READ_DEVICE,
-    READ_FIFO,
-    READING_BITS,
-    READING_REGISTERS,
-    REPORT_SERVER,
-    WRITE_COILS,
-    WRITE_REGISTERS,
-    Function,
-)
+from softsplit.protocol.functions import (BROADCAST, DIAGNOSTICS, ECHOING, FUNCTIONS, READ_DEVICE, READ_FIFO,
+                                          READING_BITS, READING_REGISTERS, REPORT_SERVER, WRITE_COILS,
+                                          WRITE_REGISTERS, Function)
 
 MOST_IN_FIFO = 31  # MAP 6.18
 EXCEPTION_CODES = range(1, 12)

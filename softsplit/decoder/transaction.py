@@ -5,18 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from softsplit.protocol import pdu
-from softsplit.protocol.functions import (
-    FUNCTIONS,
-    READ_FIFO,
-    READING_BITS,
-    READING_REGISTERS,
-    READ_AND_WRITE,
-    WRITE_COIL,
-    WRITE_COILS,
-    WRITE_REGISTER,
-    WRITE_REGISTERS,
-    Function,
-)
+from softsplit.protocol.functions import (FUNCTIONS, READ_FIFO, READING_BITS, READING_REGISTERS,
+                                          READ_AND_WRITE, WRITE_COIL, WRITE_COILS, WRITE_REGISTER,
+                                          WRITE_REGISTERS, Function)
 
 
 class Kind(StrEnum):

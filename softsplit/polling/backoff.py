@@ -48,7 +48,7 @@ class Backoff:
         return min(self.timeout, usual, LONGEST_TRY)
 
     def answered(self, took: float | None) -> None:
-        """Note that it answered after `took` seconds; None if nobody knows."""
+        """Note that it answered after `took` seconds; None if unknown."""
         self._silence.note(True)
         self._may_take_long, self._long_try_after = False, 0.0
         if took is not None:

@@ -90,7 +90,7 @@ class Plan:
 
     def answered(self, unit: int, read: Read, sent_at: float, now: float, is_refused: bool = False,
                  stood_still: bool = False) -> None:
-        """Note that the unit answered this read; nobody knows how soon if softsplit `stood_still` meanwhile."""
+        """Note that the unit answered this read; if softsplit `stood_still`, its latency is unknown."""
         if self._patience.are_all_mute:
             self.restart(now)
         elif self.is_mute(unit):

@@ -10,18 +10,8 @@ from softsplit import checks
 from softsplit.errors import ConfigError
 from softsplit.profiles import hints
 from softsplit.profiles.base import LAST, MOST_MODELS, Base
-from softsplit.profiles.entries import (
-    BLOCK_KEYS,
-    ORDER_KEYS,
-    VALUE_KEYS,
-    Entry,
-    Habits,
-    block_of,
-    orders_of,
-    register_of,
-    registers_of,
-    where_of,
-)
+from softsplit.profiles.entries import (BLOCK_KEYS, ORDER_KEYS, VALUE_KEYS, Entry, Habits, block_of,
+                                        orders_of, register_of, registers_of, where_of)
 from softsplit.profiles.identify import Identify, Named
 from softsplit.profiles.profile import MOST_REGISTERS, Profile
 from softsplit.profiles.register import Register

@@ -75,9 +75,9 @@ class _Joined:
 
 
 def touched(registers: Iterable[Register], blocks: Sequence[Block]) -> list[Block]:
-    """Return these blocks, which are written, and all numbers in whose value something of them has a say.
+    """Return these blocks, which are written, and the blocks of all numbers that depend on them.
 
-    A number that was read before its power of ten was written makes a wrong one with the new power.
+    A number that was read before its power of ten was written would be wrong with the new power.
     """
     written = in_both_tables(blocks)
     numbers = [part for register in registers if len(register.needs) > 1 for part in register.parts

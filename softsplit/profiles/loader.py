@@ -35,12 +35,7 @@ def load_profile(name: str, directory: Path | str = ".") -> Profile:
 
 @cache
 def _shipped(name: str) -> Profile:
-    return parse_profile(text_of_shipped(name), name)
-
-
-def text_of_shipped(name: str) -> str:
-    """Return the file of a shipped profile, with its comments."""
-    return (HERE / f"{name}.toml").read_text(encoding="utf-8")
+    return parse_profile((HERE / f"{name}.toml").read_text(encoding="utf-8"), name)
 
 
 def parse_profile(text: str, name: str) -> Profile:

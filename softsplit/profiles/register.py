@@ -106,7 +106,7 @@ class Register:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """Which bits of which registers it is."""
+        """The identity of its bits."""
         return self.parts, self.mask, self.byte
 
     @property

@@ -1,4 +1,4 @@
-"""What other registers make of a number: times a power of ten and ratios, plus what stands in others. Pure."""
+"""How other registers change a number: a power of ten and ratios multiply it, others are added. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +8,21 @@ from typing import Any
 from softsplit.profiles.register import ONE, ZERO, Register
 from softsplit.protocol.values import EXACT
 
-LARGEST_EXPONENT = 30  # of ten; what says more is no exponent
+LARGEST_EXPONENT = 30  # of ten; more than that is no exponent
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What counts are multiplied by besides their resolution, and what is added to them before."""
+    """The factor of counts beside their resolution, and the number that is added to them before."""
 
     factor: Decimal = ONE
     addend: Decimal = ZERO
 
 
 def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
-    """Return what its other registers make of a register, from what they say; None when one has no value, or
-    says that this is no value of the device.
+    """Return the scale of a register from the values of its other registers.
+
+    None if one of these has no value, or if a condition (`where`) does not hold.
     """
     if any(said.get(each.register) not in each.equals for each in register.where):
         return None

@@ -6,13 +6,8 @@ MAP is the MODBUS Application Protocol Specification V1.1b3.
 from dataclasses import dataclass
 
 from softsplit.protocol.functions import READ_DEVICE, REPORT_SERVER
-from softsplit.protocol.pdu import (
-    ILLEGAL_ADDRESS,
-    ILLEGAL_FUNCTION,
-    ILLEGAL_VALUE,
-    MEI_IDENTIFICATION,
-    exception_pdu,
-)
+from softsplit.protocol.pdu import (ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, MEI_IDENTIFICATION,
+                                    exception_pdu)
 
 CONFORMITY = 0x81  # basic identification, as a stream or one object; MAP 6.21
 STREAMS, ONE_OBJECT = (1, 2, 3), 4  # what a request may ask for; MAP 6.21

@@ -1,6 +1,6 @@
-"""The types of numbers that stand in registers: one row says all of each. Pure.
+"""The types of numbers in registers, a row for each. Pure.
 
-What the names mean, where the specification says nothing (MAP 4.2 knows bits and registers alone):
+The specification defines only bits and registers (MAP 4.2); the types are:
 
     u8 u16 u24 u32 u48 u64    whole and not negative; u8 is one byte of a register
     s8 s16 s24 s32 s48 s64    whole, as two's complement
@@ -10,7 +10,7 @@ What the names mean, where the specification says nothing (MAP 4.2 knows bits an
     mod10                     up to four registers of -9999 to 9999 each, in powers of 10000
     e8s24 e8u24               a power of ten in the top byte, and a number of 24 bits, with a sign or without
 
-What is none of these numbers, as the digit A of a bcd16, is decoded as nan.
+Anything else, such as the digit A in a bcd16, decodes to nan.
 """
 
 import struct
@@ -23,17 +23,17 @@ from math import nan
 
 Number = int | float
 
-DIGITS = 9999  # the most that one register of a mod10 says
+DIGITS = 9999  # the most in one register of a mod10
 MOST_MOD10 = 4  # registers
 EXPONENTS = -128, 127  # of ten, in the top byte of an e8s24
 
 
 @dataclass(frozen=True, slots=True)
 class NumberType:
-    """A type of number. `decode` and `encode` go from and to its bits, as an unsigned number; `encode`
-    raises OverflowError for what does not fit, and ValueError for a fraction of what is whole; `nearest` is
-    what does fit. One without `bits` has a count
-    of registers.
+    """A type of number. `decode` and `encode` convert from and to its bits, as an unsigned number.
+
+    `encode` raises OverflowError for a number that does not fit, and ValueError for a fraction in a whole
+    type; `nearest` returns a number that fits. A type without `bits` has a count of registers.
     """
 
     name: str
@@ -42,8 +42,8 @@ class NumberType:
     encode: Callable[[Number], int]
     nearest: Callable[[float], Number]
     is_whole: bool = True
-    is_plain: bool = False  # two's complement or without a sign, so that a part of its bits is such a number, too
-    written: Callable[[Number], str] = repr  # the shortest decimal that is the same number of this type
+    is_plain: bool = False  # unsigned or two's complement, so that some of its bits are such a number, too
+    written: Callable[[Number], str] = repr  # the shortest decimal that is the same number in this type
 
     @property
     def registers(self) -> int:
@@ -63,7 +63,7 @@ def _clamp(lowest: int, highest: int) -> Callable[[float], Number]:
 
 @cache
 def whole(name: str, bits: int, is_signed: bool) -> NumberType:
-    """A whole number. One that is below zero fills up all of its registers."""
+    """A whole number; a negative one is extended to all of its registers."""
     lowest, highest = (-1 << bits - 1, (1 << bits - 1) - 1) if is_signed else (0, (1 << bits) - 1)
     width = 1 << (bits if bits < 16 else 16 * ((bits + 15) // 16))
 
@@ -76,7 +76,7 @@ def whole(name: str, bits: int, is_signed: bool) -> NumberType:
 
 
 def _float(name: str, bits: int, form: str, digits: range) -> NumberType:
-    """A floating-point number of IEEE 754; `form` is for struct, and `digits` tell it from all others."""
+    """A floating-point number of IEEE 754; `form` is for struct, `digits` decimal digits identify it."""
     def decode(pattern: int) -> float:
         number: float = struct.unpack(form, pattern.to_bytes(bits // 8, "big"))[0]
         return number
@@ -96,7 +96,7 @@ def _float(name: str, bits: int, form: str, digits: range) -> NumberType:
 
 
 def _magnitude(name: str, bits: int) -> NumberType:
-    """A sign, which is the highest bit, and a magnitude."""
+    """A sign in the highest bit, and a magnitude."""
     sign = 1 << bits - 1
 
     def encode(number: Number) -> int:
@@ -124,7 +124,7 @@ def _bcd(name: str, bits: int) -> NumberType:
 
 @cache
 def mod10(registers: int) -> NumberType:
-    """So many registers of four decimal digits each, all of which have the sign."""
+    """Registers of four decimal digits each, all with the sign."""
     most = (DIGITS + 1) ** registers - 1
 
     def decode(pattern: int) -> Number:
@@ -148,7 +148,7 @@ def mod10(registers: int) -> NumberType:
 
 
 def _with_exponent(name: str, is_signed: bool) -> NumberType:
-    """A whole number of 24 bits, times a power of ten, which stands in the byte before it."""
+    """A whole number of 24 bits, times a power of ten in the byte before it."""
     mantissa = whole(name, 24, is_signed)
     lowest, highest = int(mantissa.nearest(-1e9)), int(mantissa.nearest(1e9))
 

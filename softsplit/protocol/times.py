@@ -1,19 +1,19 @@
 """Dates and times in registers, and as text. Pure.
 
-A layout says how one stands there:
+The layouts:
 
     epoch              seconds since 1970 (UTC), in two registers
-    epoch2000          likewise since 2000, as SunSpec has it
+    epoch2000          likewise since 2000, as in SunSpec
     iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
-    hhmm               hour and minute as one decimal number, as 1730
-    y2000 m d h m s    a register each, in that order: the year from 2000 on (y1900 from 1900 on, y the whole year), month,
-                       day, hour, minute, second; two with a stroke between, as m/d, are the high and the low byte of one
-                       register. What is none of these, as the day of the week, is a -. An m beside a year or a d is the
-                       month, one beside an h or an s the minute; else write mo, mi
-    bcd m/s d/h y2000/m    likewise, but each as two decimal digits of four bits
+    hhmm               hour and minute as one decimal number, such as 1730
+    y2000 m d h m s    a register each, in that order: the year since 2000 (y1900: since 1900, y: the whole year),
+                       month, day, hour, minute, second. m/d are the high and the low byte of one register. A
+                       - is anything else, such as the day of the week. An m beside a year or a d is the
+                       month, one beside an h or an s the minute; otherwise write mo, mi
+    bcd m/s d/h y2000/m    likewise, each part as two decimal digits of four bits
 
-Text is like "2026-11-30 17:30:00", the device's own time; of an epoch it ends in Z; what has no date or no
-second, is "17:30" or "17:30:05". What is no date is None.
+The text is like "2026-11-30 17:30:00", in the device's own time; that of an epoch ends in Z. Without a date
+it is "17:30" or "17:30:05". An impossible time decodes to None.
 """
 
 import re
@@ -27,26 +27,26 @@ from softsplit.protocol.numbers import NUMBERS
 
 EXAMPLE = 'layout = "epoch", "iec870", "hhmm", or the order of its parts, as "y2000 m d h m s"'
 YEAR_2000 = 946_684_800  # s since 1970
-YEARS = {"y": 0, "y1900": 1900, "y2000": 2000}  # what is added to the number
+YEARS = {"y": 0, "y1900": 1900, "y2000": 2000}  # added to the number
 PARTS = (*YEARS, "mo", "d", "h", "mi", "s")
-OTHER = "-"  # what stands between them
-DATE, CLOCK = (*YEARS, "d"), ("h", "s")  # what an m stands beside
+OTHER = "-"  # anything else
+DATE, CLOCK = (*YEARS, "d"), ("h", "s")  # neighbours of an m
 TEXT = re.compile(r"(?:(\d{4})-(\d\d)-(\d\d))? ?(?:(\d\d):(\d\d)(?::(\d\d))?)?Z?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a time stands in so many registers. `encode` raises ValueError or OverflowError."""
+    """How a time is stored in `registers` registers. `encode` raises ValueError or OverflowError."""
 
     registers: int
     decode: Callable[[bytes], str | None]
     encode: Callable[[str], bytes]
-    is_number: bool = False  # whose registers have an order
+    is_number: bool = False  # a single number, to which word_order applies
 
 
 @lru_cache(256)
 def parse_layout(text: str) -> Layout:
-    """Return the layout that a text names. Raises ConfigError."""
+    """Parse the name of a layout. Raises ConfigError."""
     if text in NAMED:
         return NAMED[text]
     stated = text.split()
@@ -62,14 +62,14 @@ def parse_layout(text: str) -> Layout:
 
 
 def _is_whole(words: set[str]) -> bool:
-    """Whether these parts are a date, or the time of a day, or both, of which nothing is missing in between."""
+    """Whether these parts are a complete date, a complete time of day, or both."""
     date, clock = words & {*YEARS, "mo", "d"}, words & {"h", "mi", "s"}
     return len(date) in (0, 3) and {"mo", "d"} <= (date or {"mo", "d"}) and bool(date or clock) and \
         clock in (set(), {"h", "mi"}, {"h", "mi", "s"})
 
 
 def _told_apart(words: list[str]) -> list[str]:
-    """Say of each m whether it is the month or the minute, by what stands beside it."""
+    """Replace each m by mo or mi, according to its neighbours."""
     found = []
     for number, word in enumerate(words):
         if word == "m":
@@ -81,7 +81,7 @@ def _told_apart(words: list[str]) -> list[str]:
 
 
 def _parts(places: list[tuple[str, ...]], is_bcd: bool) -> Layout:
-    """One register after another, each of which holds one part or two."""
+    """The layout with one or two parts in each register."""
     number = NUMBERS["bcd16" if is_bcd else "u16"]
 
     def decode(data: bytes) -> str | None:
@@ -91,7 +91,7 @@ def _parts(places: list[tuple[str, ...]], is_bcd: bool) -> Layout:
             for part, each in zip(place, numbers):
                 if part != OTHER:
                     if not isinstance(decoded := number.decode(each), int):
-                        return None  # digits that are none
+                        return None  # no decimal digit
                     said[part] = decoded
         return _written(said)
 
@@ -105,7 +105,7 @@ def _parts(places: list[tuple[str, ...]], is_bcd: bool) -> Layout:
 
 
 def _written(said: dict[str, int]) -> str | None:
-    """The text of what stands in the registers, or None when there is no such time."""
+    """Return the text of these parts, or None if there is no such time."""
     year = next((said[each] + since for each, since in YEARS.items() if each in said), 2000)
     try:
         time = datetime(year, said.get("mo", 1), said.get("d", 1), said.get("h", 0), said.get("mi", 0), said.get("s", 0))
@@ -117,18 +117,18 @@ def _written(said: dict[str, int]) -> str | None:
 
 
 def _said(text: str) -> dict[str, int]:
-    """The parts of a written time; those that are not there are the first possible. Raises ValueError."""
+    """Parse a text into parts; missing ones get their lowest value. Raises ValueError."""
     found = TEXT.fullmatch(text)
     if not found or not text:
         raise ValueError(f'{show(text)} is no time; write it like "2026-11-30 17:30:00"')
     year, month, day, hour, minute, second = (int(each or 0) for each in found.groups())
-    datetime(year or 2000, month or 1, day or 1, hour, minute, second)  # there is such a time
+    datetime(year or 2000, month or 1, day or 1, hour, minute, second)  # raises if there is no such time
     return {each: (year or 2000) - since for each, since in YEARS.items()} | {
         "mo": month or 1, "d": day or 1, "h": hour, "mi": minute, "s": second, OTHER: 0}
 
 
 def _epoch(since: int) -> Layout:
-    """Seconds since a moment, which is itself in seconds since 1970."""
+    """The layout of seconds since `since`, which is in seconds since 1970."""
     def decode(data: bytes) -> str:
         return f"{datetime.fromtimestamp(since + int.from_bytes(data, 'big'), UTC):%Y-%m-%d %H:%M:%S}Z"
 
@@ -142,7 +142,7 @@ def _epoch(since: int) -> Layout:
 
 def _from_iec870(data: bytes) -> str | None:
     """Four registers: year since 2000 (7 bits); month, weekday, day; hour, invalid, minute; milliseconds."""
-    if data[5] & 0x80:  # the device says so itself
+    if data[5] & 0x80:  # the device marks it as invalid
         return None
     seconds = int.from_bytes(data[6:8], "big") // 1000
     return _written({"y2000": data[1] & 0x7F, "mo": data[2] & 0x0F, "d": data[3] & 0x1F, "h": data[4] & 0x1F,

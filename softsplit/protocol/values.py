@@ -1,8 +1,8 @@
 """Convert registers to values and back: the value types of profiles and their byte orders. Pure.
 
-A register is two bytes, the high one first (MAP 4.2); how wider values stand in several of them, and floats
-in any, the specification does not say. Which end of a value comes first is a word of two: `word_order` of
-the registers of a number, `byte_order` of the two bytes of each. So 0x01020304 is
+A register is two bytes, the high one first (MAP 4.2); the specification defines neither wider values nor
+floats. `word_order` says which register of a number comes first, `byte_order` which byte of each register. So
+0x01020304 is
 
     word_order  byte_order  on the wire    elsewhere called
     big         big         01 02 03 04    ABCD, what the specification suggests and most devices do
@@ -10,8 +10,8 @@ the registers of a number, `byte_order` of the two bytes of each. So 0x01020304 
     little      big         03 04 01 02    CDAB, swapped words
     little      little      04 03 02 01    DCBA
 
-and of 64 bits all four registers change places. A number of 24 bits takes two registers, as one of 32 does,
-of which the highest byte says nothing (zero, or the sign once more) and is not looked at.
+and in 64 bits all four registers change places. A number of 24 bits takes two registers, as one of 32 bits;
+its highest byte (zero, or the sign repeated) is ignored.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,11 @@ from softsplit.protocol.times import parse_layout
 
 ORDERS = ("big", "little")  # which end comes first
 WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
-               "dcba": ("little", "little")}  # word_order and byte_order, as others write them
+               "dcba": ("little", "little")}  # other names for word_order and byte_order
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])  # digits
 SMALLEST_WORTH, LARGEST_WORTH = Decimal("1e-18"), Decimal("1e18")
 ENCODINGS = ("ascii", "utf-8", "latin-1")
-CHARACTERS = ("low", "high")  # the byte of a register in which a character stands, where each has one alone
+CHARACTERS = ("low", "high")  # the byte with the character, if each register has only one
 
 Value = int | float | str | bytes | tuple[bool, ...] | tuple[str, ...]
 
@@ -45,9 +45,10 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """A type of value: which `keys` of a profile say something of it, and how many registers it takes; None
-    where a count says so. What is no `number` has `decode` and `encode`, from and to bytes, big end first;
-    `encode` raises ValueError or OverflowError.
+    """A type of value: the `keys` of a profile that apply to it, and its `registers`; None if a count says so.
+
+    Types without a `number` have `decode` and `encode`, from and to bytes, big end first; `encode` raises
+    ValueError or OverflowError.
     """
 
     name: str
@@ -142,10 +143,10 @@ PLAIN = Writing()
 
 @lru_cache(1000)
 def parse_resolution(text: str) -> tuple[Decimal, str]:
-    """Split a resolution as "0.1 V" into what one count is worth and the unit of measure (may be empty).
+    """Split a resolution such as "0.1 V" into the worth of one count and the unit of measure (may be empty).
 
-    It is below zero where the device counts the other way round. Raises ConfigError when it does not start
-    with a number, or one that no count is worth.
+    The worth is negative if the device has the opposite sign. Raises ConfigError if it does not start with a
+    sensible number.
     """
     number, _, measure = text.strip().partition(" ")
     try:
@@ -159,9 +160,7 @@ def parse_resolution(text: str) -> tuple[Decimal, str]:
 
 
 def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> bytes:
-    """The bytes of a value, from the wire put big end first, or back again; each type as far as it has
-    orders.
-    """
+    """Convert the bytes of a value between the wire and big end first; types without an order stay as they are."""
     keys = TYPES[type_name].keys
     if byte_order == "little" and "byte_order" in keys:
         data = b"".join(data[at:at + 2][::-1] for at in range(0, len(data), 2))
@@ -171,21 +170,21 @@ def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> 
 
 
 def pattern(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> int:
-    """The bits of a value as an unsigned number, as `not_available` states them."""
+    """The bits of a value as an unsigned number, as in `not_available`."""
     number = int.from_bytes(rearrange(type_name, data, word_order, byte_order), "big")
     row = NUMBERS.get(type_name)
     return number & (1 << row.bits) - 1 if row and row.bits else number
 
 
 def decode_number(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big") -> Number:
-    """The number, in counts, in the bytes of its registers; nan where they hold none."""
+    """Decode the number, in counts, in the bytes of its registers; nan if they hold none."""
     return NUMBERS[type_name].decode(pattern(type_name, data, word_order, byte_order))
 
 
 def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str = "big",
            writing: Writing = PLAIN) -> Value | None:
-    """The value in the bytes of registers: a number, in counts; or text, without the zeros and spaces that
-    fill it up; or bits, the lowest first; or the raw bytes; or a time as text. None when there is none.
+    """Decode the bytes of registers: a number, in counts; text, without zeros and spaces at its end; bits, the
+    lowest first; raw bytes; or a time as text. None if there is no value.
     """
     if type_name in NUMBERS:
         return decode_number(type_name, data, word_order, byte_order)
@@ -194,8 +193,9 @@ def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str
 
 def encode(type_name: str, value: Value, word_order: str = "big", byte_order: str = "big", count: int = 0,
            writing: Writing = PLAIN) -> bytes:
-    """A value, numbers in counts, as the bytes of its registers, of which a `count` says the number where
-    the type does not. Raises OverflowError or ValueError when it does not fit, or is none of this type.
+    """Encode a value, numbers in counts, into the bytes of its registers, `count` of them if the type does not say.
+
+    Raises OverflowError or ValueError if it does not fit, or is not of this type.
     """
     row = TYPES[type_name]
     size = 2 * (row.registers or count)

@@ -4,7 +4,7 @@ Overlapping requests become one block, as far as one read can carry it. So every
 is polled, and only new requests are forwarded.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from softsplit import checks
@@ -15,7 +15,7 @@ from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles.content import profile_of
 from softsplit.profiles.tomltext import toml_of
 from softsplit.protocol.blocks import ADDRESSES, Block
-from softsplit.protocol.functions import Table, writing
+from softsplit.protocol.functions import writing
 
 ANY = "any"  # the profile of an unknown device
 FASTEST, SLOWEST = 1.0, 600.0  # s, the periods of frequent reads, and of reads at the start only
@@ -68,7 +68,7 @@ def _profile(unit: str, asked: list[AskedStatus], uptime: float) -> str:
     tables = sorted({block.table for block, _ in blocks}, key=lambda table: table.function)
     content = {
         "title": f"device at {unit}", "source": "what masters asked for; its meaning is unknown",
-        "functions": sorted({table.function for table in tables} | _other_functions(tables)),
+        "functions": sorted({code for table in tables for code in (table.function, *writing(table, plainly=True))}),
         "readable": [{"table": table.value, "address": 0, "count": ADDRESSES} for table in tables],
         "block": [{"name": f"{block}", "table": block.table.value, "address": block.address, "count": block.count,
                    "every": every} for block, every in blocks],
@@ -106,8 +106,3 @@ def _cut(block: Block, every: float) -> Iterator[tuple[Block, float]]:
     most = block.table.max_count
     for address in range(block.address, block.end, most):
         yield replace(block, address=address, count=min(most, block.end - address)), every
-
-
-def _other_functions(tables: Collection[Table]) -> set[int]:
-    """The functions that write these tables; the configuration decides whether masters may."""
-    return {code for table in tables for code in writing(table, plainly=True)}

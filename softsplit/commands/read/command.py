@@ -8,20 +8,9 @@ from softsplit.commands.read.derived import run_derived
 from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
 from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.messages import complain
-from softsplit.commands.shared.options import (
-    PLACE,
-    UNIT,
-    Number,
-    baudrate_option,
-    chosen,
-    config_option,
-    force_option,
-    is_given,
-    mode_option,
-    refuse_with,
-    refuse_without,
-    timeout_option,
-)
+from softsplit.commands.shared.options import (PLACE, UNIT, Number, baudrate_option, chosen, config_option,
+                                               force_option, is_given, mode_option, refuse_with,
+                                               refuse_without, timeout_option)
 from softsplit.commands.shared.output import say
 from softsplit.config import line
 from softsplit.protocol.functions import Table

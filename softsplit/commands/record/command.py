@@ -6,16 +6,8 @@ import click
 
 from softsplit.commands.record.record import run_record, upstream_of
 from softsplit.commands.shared.messages import complain
-from softsplit.commands.shared.options import (
-    DURATION,
-    FILE,
-    PLACE,
-    SIZE,
-    baudrate_option,
-    force_option,
-    mode_option,
-    timeout_option,
-)
+from softsplit.commands.shared.options import (DURATION, FILE, PLACE, SIZE, baudrate_option, force_option,
+                                               mode_option, timeout_option)
 from softsplit.config import line
 
 

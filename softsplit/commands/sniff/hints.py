@@ -27,19 +27,14 @@ class Hints:
         self._ascii: tuple[int, str] = 0, ""  # the number of frames, and the content of the first
         self._swapped: tuple[int, str] = 0, ""
         self._foreign = 0  # bytes
-        self._disturbed = 0  # replies after such bytes
-
-    @property
-    def disturbed(self) -> int:
-        """How many replies are uncertain because of bytes of no frame before them."""
-        return self._disturbed
+        self.disturbed = 0  # replies that are uncertain because of such bytes before them
 
     def take(self, transaction: Transaction) -> None:
         if transaction.kind is Kind.DAMAGED and transaction.request is None and transaction.reply:
             self._noise = (self._noise + transaction.reply)[-KEPT:]
             return
         if transaction.kind is Kind.SUSPECT and len(self._noise) >= FOREIGN:
-            self._disturbed += 1
+            self.disturbed += 1
         self._settle()
 
     def _settle(self) -> None:

@@ -5,16 +5,8 @@ import sys
 import click
 
 from softsplit.commands.shared.configuration import find_config
-from softsplit.commands.shared.options import (
-    PLACE,
-    UNIT,
-    baudrate_option,
-    config_option,
-    force_option,
-    mode_option,
-    refuse_without,
-    timeout_option,
-)
+from softsplit.commands.shared.options import (PLACE, UNIT, baudrate_option, config_option, force_option,
+                                               mode_option, refuse_without, timeout_option)
 from softsplit.commands.shared.output import say
 from softsplit.commands.top.top import watch_splitter, watch_unit
 from softsplit.config import line

@@ -29,7 +29,8 @@ def draw_unit(look: Look, item: Item, history: History, width: int, is_tall: boo
     lines = list(_troubles(look, item))
     if not latest:
         lines.append(line("the profile names none of the polled registers"))
-    for is_single, groups in groupby(sorted(_grouped(latest), key=_rank), lambda group: len(group) == 1):
+    ranked = sorted(_grouped(latest), key=lambda group: rank(group[0].named.name))
+    for is_single, groups in groupby(ranked, lambda group: len(group) == 1):
         if is_single:
             lines += _singles([group[0] for group in groups], kept, _scales(latest, kept), width)
         else:
@@ -62,10 +63,6 @@ def _grouped(latest: Sequence[Latest]) -> list[Group]:
 def _number(latest: Latest) -> str:
     name = latest.named.name
     return name[len(name.rstrip("0123456789")):]
-
-
-def _rank(group: Group) -> int:
-    return rank(group[0].named.name)
 
 
 def _scales(latest: Sequence[Latest], kept: dict[str, list]) -> dict[str, float]:

@@ -15,16 +15,8 @@ from keyword import iskeyword
 from softsplit import checks
 from softsplit.config.deriving.expression import Expression, Input
 from softsplit.config.deriving.inputs import Names, first
-from softsplit.config.deriving.typed import (
-    COUNTS,
-    Typed,
-    called,
-    combined,
-    given_in,
-    negative,
-    of_input,
-    of_number,
-)
+from softsplit.config.deriving.typed import (COUNTS, Typed, called, combined, given_in, negative, of_input,
+                                             of_number)
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import Register
 
