@@ -160,7 +160,7 @@ def parse_resolution(text: str) -> tuple[Decimal, str]:
 
 
 def rearrange(type_name: str, data: bytes, word_order: str, byte_order: str) -> bytes:
-    """Convert the bytes of a value between the wire and big end first; types without an order stay as they are."""
+    """Convert the bytes of a value between the wire and big end first; only types with an order change."""
     keys = TYPES[type_name].keys
     if byte_order == "little" and "byte_order" in keys:
         data = b"".join(data[at:at + 2][::-1] for at in range(0, len(data), 2))
@@ -193,7 +193,7 @@ def decode(type_name: str, data: bytes, word_order: str = "big", byte_order: str
 
 def encode(type_name: str, value: Value, word_order: str = "big", byte_order: str = "big", count: int = 0,
            writing: Writing = PLAIN) -> bytes:
-    """Encode a value, numbers in counts, into the bytes of its registers, `count` of them if the type does not say.
+    """Encode a value, numbers in counts, into the bytes of its registers; `count` for types without their own.
 
     Raises OverflowError or ValueError if it does not fit, or is not of this type.
     """

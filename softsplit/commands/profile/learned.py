@@ -68,7 +68,7 @@ def _profile(unit: str, asked: list[AskedStatus], uptime: float) -> str:
     tables = sorted({block.table for block, _ in blocks}, key=lambda table: table.function)
     content = {
         "title": f"device at {unit}", "source": "what masters asked for; its meaning is unknown",
-        "functions": sorted({code for table in tables for code in (table.function, *writing(table, plainly=True))}),
+        "functions": sorted({code for each in tables for code in (each.function, *writing(each, plainly=True))}),
         "readable": [{"table": table.value, "address": 0, "count": ADDRESSES} for table in tables],
         "block": [{"name": f"{block}", "table": block.table.value, "address": block.address, "count": block.count,
                    "every": every} for block, every in blocks],
