@@ -9,12 +9,7 @@ import pytest
 from softsplit.commands.record.recording import LONGEST_LINE as LONGEST_OF_HOUSE
 from softsplit.commands.record.recording import read_house
 from softsplit.commands.shared.inputfile import bounded_lines
-from softsplit.commands.sniff.capturefile import (
-    EXACT,
-    LONGEST_LINE,
-    Recording,
-    show_head,
-)
+from softsplit.commands.sniff.capturefile import EXACT, LONGEST_LINE, Recording, show_head
 from softsplit.config.line import Line
 from softsplit.protocol import adu
 from softsplit.transport.tap import SerialTap

@@ -12,12 +12,7 @@ import pytest
 from softsplit.config import access
 from softsplit.errors import ConfigError
 from softsplit.security import der
-from softsplit.security.certificate import (
-    ROLE,
-    RoleError,
-    parse_certificate,
-    parse_certificates,
-)
+from softsplit.security.certificate import ROLE, RoleError, parse_certificate, parse_certificates
 from softsplit.security.credentials import how_long, load_certificates
 from softsplit.security.identity import Roles, right_for
 from tests.long.__main__ import all_checks

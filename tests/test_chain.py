@@ -16,20 +16,8 @@ from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from tests.support import (
-    SLOWNESS,
-    RtuMaster,
-    ScriptedGateway,
-    TcpMaster,
-    brisk_profile,
-    good_answer,
-    read_request,
-    running,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import (SLOWNESS, RtuMaster, ScriptedGateway, TcpMaster, brisk_profile, good_answer,
+                           read_request, running, simulated_gateway, splitting, until, upstream_of)
 from tests.support.recordeddevice import ANZEN, Device, encoded
 
 POWERS = read_request(0x5B00, 62)

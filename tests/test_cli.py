@@ -14,17 +14,8 @@ import pytest
 from softsplit.commands.simulate.pty import Cable
 from softsplit.profiles import load_profile
 from softsplit.version import VERSION
-from tests.support import (
-    SLOWNESS,
-    Child,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    run_program,
-    running,
-    simulated_gateway,
-    until,
-)
+from tests.support import (SLOWNESS, Child, RtuMaster, TcpMaster, read_request, run_program, running,
+                           simulated_gateway, until)
 
 COMMAND = [sys.executable, "-m", "softsplit"]
 MODEL = """\

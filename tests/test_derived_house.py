@@ -21,17 +21,8 @@ from softsplit.downstream.diagnostictable import PER_GROUP
 from softsplit.profiles import load_profile
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from tests.support import (
-    RtuMaster,
-    TcpMaster,
-    brisk_profile,
-    read_request,
-    running,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import (RtuMaster, TcpMaster, brisk_profile, read_request, running, simulated_gateway,
+                           splitting, until, upstream_of)
 from tests.support.outcomes import reading
 
 POWER = read_request(0x34, 2, 4)  # of an SDM630

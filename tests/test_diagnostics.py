@@ -9,25 +9,10 @@ import pytest
 from softsplit import Downstream, Unit, Upstream
 from softsplit.config.topology import Topology
 from softsplit.downstream.diagnostics import Diagnostics, Watched, WireFacts
-from softsplit.downstream.diagnostictable import (
-    GROUPS,
-    PER_GROUP,
-    UNIT_0,
-    UNITS_TOO,
-    UPSTREAMS,
-    in_words,
-    short_name,
-)
-from tests.support import (
-    Clock,
-    ScriptedGateway,
-    TcpMaster,
-    brisk_profile,
-    good_answer,
-    read_request,
-    splitting,
-    until,
-)
+from softsplit.downstream.diagnostictable import (GROUPS, PER_GROUP, UNIT_0, UNITS_TOO, UPSTREAMS, in_words,
+                                                  short_name)
+from tests.support import (Clock, ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request,
+                           splitting, until)
 
 
 

@@ -20,25 +20,14 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.config.access import Access
 from softsplit.config.line import Line
-from softsplit.config.loader import (
-    DERIVED_KEYS,
-    DIAGNOSTICS_KEYS,
-    DOWNSTREAM_KEYS,
-    STATUS_KEYS,
-    UPSTREAM_KEYS,
-    load_config,
-    parse_config,
-)
+from softsplit.config.loader import (DERIVED_KEYS, DIAGNOSTICS_KEYS, DOWNSTREAM_KEYS, STATUS_KEYS,
+                                     UPSTREAM_KEYS, load_config, parse_config)
 from softsplit.config.schemes import SCHEMES
 from softsplit.config.topology import Topology
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers.choice import server_for
 from softsplit.profiles import load_profile, shipped_profiles
-from softsplit.profiles.content import (
-    IDENTIFY_KEYS,
-    PROFILE_KEYS,
-    READ_KEYS,
-)
+from softsplit.profiles.content import IDENTIFY_KEYS, PROFILE_KEYS, READ_KEYS
 from softsplit.profiles.entries import REGISTER_KEYS
 from softsplit.protocol import pdu
 from softsplit.protocol.values import TYPES

@@ -36,18 +36,8 @@ from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.transport.serialport import Adapter
-from tests.support import (
-    SLOWNESS,
-    Child,
-    ScriptedGateway,
-    TcpMaster,
-    good_answer,
-    read_request,
-    run_program,
-    running,
-    simulated_gateway,
-    until,
-)
+from tests.support import (SLOWNESS, Child, ScriptedGateway, TcpMaster, good_answer, read_request,
+                           run_program, running, simulated_gateway, until)
 from softsplit.upstream.clients.choice import client_for
 from tests.support.bus import Bus, HangUp
 from tests.support.waiting import Clock

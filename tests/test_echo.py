@@ -14,15 +14,7 @@ from softsplit.downstream.servers.echo import Echo
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from tests.support import (
-    SOFTSPLIT,
-    Child,
-    free_port,
-    read_request,
-    running,
-    splitting,
-    until,
-)
+from tests.support import SOFTSPLIT, Child, free_port, read_request, running, splitting, until
 from tests.support.bus import Bus
 from tests.test_forwarding import Device
 

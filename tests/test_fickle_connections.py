@@ -16,16 +16,8 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from tests.support import (
-    SLOWNESS,
-    RtuMaster,
-    ScriptedGateway,
-    TcpMaster,
-    read_request,
-    running,
-    splitting,
-    until,
-)
+from tests.support import (SLOWNESS, RtuMaster, ScriptedGateway, TcpMaster, read_request, running, splitting,
+                           until)
 from tests.support.bus import Bus, HangUp, good_answer
 from tests.test_upstreams import Copy
 

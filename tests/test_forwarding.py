@@ -33,18 +33,8 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.requests import parse_file_read, parse_write
 from softsplit.upstream import learner as learner_module
 from softsplit.upstream import queue as forwards_module
-from tests.support import (
-    SLOWNESS,
-    Clock,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    running,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import (SLOWNESS, Clock, RtuMaster, TcpMaster, read_request, running, simulated_gateway,
+                           splitting, until, upstream_of)
 from tests.support.bus import KINDS, Bus, HangUp
 from tests.support.outcomes import reading
 

@@ -2,13 +2,7 @@
 
 import pytest
 
-from softsplit.downstream.mirrors.freshness import (
-    ALWAYS,
-    NEVER,
-    UnitFreshness,
-    good_until,
-    unit_good_until,
-)
+from softsplit.downstream.mirrors.freshness import ALWAYS, NEVER, UnitFreshness, good_until, unit_good_until
 
 
 @pytest.mark.parametrize("taken_at, max_age, every, until", [

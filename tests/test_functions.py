@@ -3,17 +3,8 @@
 import pytest
 
 from softsplit.protocol import adu
-from softsplit.protocol.functions import (
-    ECHOING,
-    FUNCTIONS,
-    READ_AND_WRITE,
-    READ_FUNCTIONS,
-    WRITING,
-    Table,
-    describe,
-    describe_pdu,
-    writing,
-)
+from softsplit.protocol.functions import (ECHOING, FUNCTIONS, READ_AND_WRITE, READ_FUNCTIONS, WRITING, Table,
+                                          describe, describe_pdu, writing)
 
 
 def test_each_table_is_read_by_its_own_function():

@@ -2,14 +2,7 @@
 
 import pytest
 
-from softsplit.daemon.health import (
-    DEGRADED,
-    FRESH,
-    NOTHING_SERVED,
-    Health,
-    figures,
-    judge,
-)
+from softsplit.daemon.health import DEGRADED, FRESH, NOTHING_SERVED, Health, figures, judge
 from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import InputStatus

@@ -7,16 +7,7 @@ import pytest
 
 from softsplit import clock
 from softsplit.protocol import adu
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    running,
-    until,
-)
+from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, read_request, running, until
 from tests.test_listener import REFUSED, Line, listening
 
 REGISTER = read_request(0, 1)

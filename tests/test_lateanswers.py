@@ -13,15 +13,7 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.downstream.servers import tcp as tcp_module
 from softsplit.protocol import adu
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER
-from tests.support import (
-    SLOWNESS,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    running,
-    splitting,
-    until,
-)
+from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, splitting, until
 from tests.support.bus import Bus
 from tests.test_forwarding import PROFILE, Device
 

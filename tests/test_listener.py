@@ -13,15 +13,7 @@ from softsplit.config.loader import parse_config
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.upstream import listener as listener_module
-from tests.support import (
-    SLOWNESS,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    running,
-    splitting,
-    until,
-)
+from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, running, splitting, until
 from tests.support.bus import Bus, good_answer
 from tests.support.tappedcable import TappedCable
 from tests.test_forwarding import Device

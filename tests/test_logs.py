@@ -13,16 +13,7 @@ import pytest
 
 from softsplit.logs import setup
 from softsplit.logs.setup import Logbook, LogFile, Logs, Stderr, chosen_level
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    connected,
-    free_port,
-    read_request,
-    run_program,
-    until,
-)
+from tests.support import SLOWNESS, SOFTSPLIT, Child, connected, free_port, read_request, run_program, until
 
 
 @pytest.fixture

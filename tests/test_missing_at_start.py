@@ -16,18 +16,8 @@ from softsplit.commands.simulate.pty import Cable
 from softsplit.config.url import parse_url
 from softsplit.downstream.servers.choice import server_for
 from softsplit.worker import stop_all
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    RtuMaster,
-    TcpMaster,
-    free_port,
-    read_request,
-    run_program,
-    running,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, free_port, read_request,
+                           run_program, running, until)
 
 POWERS = read_request(0x5B14, 2)
 needs_namespaces = pytest.mark.skipif(

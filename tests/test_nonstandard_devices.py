@@ -22,15 +22,7 @@ from softsplit.protocol.numbers import NUMBERS
 from softsplit.protocol.pdu import asked_block, read_question
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
-from tests.support import (
-    SLOWNESS,
-    TcpMaster,
-    read_request,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import SLOWNESS, TcpMaster, read_request, simulated_gateway, splitting, until, upstream_of
 from tests.support.bus import KINDS, Bus, good_answer
 
 HOLDING = Table.HOLDING_REGISTERS

@@ -23,14 +23,7 @@ from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.clients.peer import Peer
 from softsplit.upstream.clients.tcpframes import Frames
-from tests.support import (
-    SLOWNESS,
-    ScriptedGateway,
-    TcpMaster,
-    read_request,
-    splitting,
-    until,
-)
+from tests.support import SLOWNESS, ScriptedGateway, TcpMaster, read_request, splitting, until
 from tests.support.bus import good_answer
 from tests.support.oddgateway import KINDS, OddGateway, read_at_random
 

@@ -32,25 +32,10 @@ from softsplit.web.site import Site
 from softsplit.web.tiles import FEW
 from softsplit.web.values import WatchedUnit
 from softsplit.web.verdict import headline, kind_of
-from tests.support import (
-    SLOWNESS,
-    Clock,
-    ScriptedGateway,
-    brisk_profile,
-    good_answer,
-    splitting,
-    until,
-)
+from tests.support import SLOWNESS, Clock, ScriptedGateway, brisk_profile, good_answer, splitting, until
 from tests.support.browser import ask
 from tests.support.chromium import CHROMIUM, browsing
-from tests.support.statuses import (
-    block,
-    downstream,
-    errors,
-    served,
-    unit,
-    upstream,
-)
+from tests.support.statuses import block, downstream, errors, served, unit, upstream
 
 ODD = '<script>alert("1")</script>'
 

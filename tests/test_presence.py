@@ -29,16 +29,8 @@ from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Process
 from softsplit.daemon.status import Status
 from softsplit.errors import AlreadyRunning, SoftsplitError
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    ScriptedGateway,
-    free_port,
-    good_answer,
-    run_program,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, free_port, good_answer, run_program,
+                           until)
 from tests.support.attacker import NOBODY, SQUATTED, as_nobody, attack, serve
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")

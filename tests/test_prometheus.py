@@ -15,16 +15,8 @@ from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.profiles import Profile
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from tests.support import (
-    SLOWNESS,
-    ScriptedGateway,
-    TcpMaster,
-    brisk_profile,
-    good_answer,
-    read_request,
-    splitting,
-    until,
-)
+from tests.support import (SLOWNESS, ScriptedGateway, TcpMaster, brisk_profile, good_answer, read_request,
+                           splitting, until)
 
 ODD = Profile('odd "\\ profile', tuple(Read(Block(table, 0, 2), 'x"\\ ü', 0.05)
                                        for table in (Table.HOLDING_REGISTERS, Table.INPUT_REGISTERS)))

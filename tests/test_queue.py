@@ -13,13 +13,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import read_question
 from softsplit.protocol.requests import parse_write
 from softsplit.upstream import queue as queue_module
-from softsplit.upstream.queue import (
-    MOST_OF_HOST,
-    MOST_OF_MASTER,
-    MOST_WAITING,
-    Forward,
-    RequestQueue,
-)
+from softsplit.upstream.queue import MOST_OF_HOST, MOST_OF_MASTER, MOST_WAITING, Forward, RequestQueue
 from tests.support import SLOWNESS, RtuMaster, TcpMaster, read_request, splitting, until
 from tests.support.bus import Bus
 from tests.test_forwarding import HOLDING, OTHER, PROFILE, Device, house

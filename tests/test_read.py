@@ -27,18 +27,8 @@ from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import asked_block, read_question
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    ScriptedGateway,
-    TcpMaster,
-    free_port,
-    read_request,
-    run_program,
-    running,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, TcpMaster, free_port, read_request,
+                           run_program, running, until)
 from tests.support.bus import Bus, good_answer
 from tests.support.recordeddevice import ANZEN, Device
 

@@ -14,12 +14,7 @@ from softsplit import Downstream, Unit, Upstream
 from softsplit.commands.record import recorder
 from softsplit.commands.record.record import upstream_of
 from softsplit.commands.record.recorder import Recorder
-from softsplit.commands.record.recording import (
-    House,
-    parse_answer,
-    read_house,
-    show_answer,
-)
+from softsplit.commands.record.recording import House, parse_answer, read_house, show_answer
 from softsplit.commands.shared.options import parse_place
 from softsplit.commands.shared.quantities import parse_duration, parse_size, show_size
 from softsplit.commands.simulate.faults import Fault, Faults
@@ -33,24 +28,9 @@ from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    Clock,
-    ScriptedGateway,
-    TcpMaster,
-    brisk_profile,
-    bus,
-    connected,
-    free_port,
-    read_request,
-    run_program,
-    running,
-    simulated_gateway,
-    splitting,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, Clock, ScriptedGateway, TcpMaster, brisk_profile, bus,
+                           connected, free_port, read_request, run_program, running, simulated_gateway,
+                           splitting, until)
 from tests.support import upstream_of as upstream_at
 from tests.support.outcomes import outcome
 

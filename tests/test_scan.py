@@ -28,20 +28,8 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    ScriptedGateway,
-    TcpMaster,
-    connected,
-    free_port,
-    read_request,
-    run_program,
-    running,
-    simulated_gateway,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, TcpMaster, connected, free_port,
+                           read_request, run_program, running, simulated_gateway, until)
 from tests.support.bus import Bus, good_answer
 from tests.support.queueinggateway import QueueingGateway
 

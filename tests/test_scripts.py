@@ -11,16 +11,8 @@ import pytest
 
 from softsplit import Downstream, Topology, Unit, Upstream
 from softsplit.commands.simulate.pty import Cable
-from tests.support import (
-    SOFTSPLIT,
-    Child,
-    ScriptedGateway,
-    free_port,
-    good_answer,
-    run_program,
-    running,
-    until,
-)
+from tests.support import (SOFTSPLIT, Child, ScriptedGateway, free_port, good_answer, run_program, running,
+                           until)
 
 SCRIPT = """
 import threading

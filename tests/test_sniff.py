@@ -28,16 +28,7 @@ from softsplit.profiles import load_profile
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.transport.receiver import Heard
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    RtuMaster,
-    read_request,
-    run_program,
-    running,
-    until,
-)
+from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, read_request, run_program, running, until
 from tests.support.tappedcable import TappedCable
 
 POWERS = read_request(0x5B00, 6)

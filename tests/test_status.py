@@ -23,24 +23,9 @@ from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.rates import Rates
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    RtuMaster,
-    ScriptedGateway,
-    TcpMaster,
-    brisk_profile,
-    free_port,
-    good_answer,
-    read_request,
-    run_program,
-    running,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, RtuMaster, ScriptedGateway, TcpMaster, brisk_profile,
+                           free_port, good_answer, read_request, run_program, running, simulated_gateway,
+                           splitting, until, upstream_of)
 
 POWERS, ENERGIES = read_request(0x5B00, 62), read_request(0x5000, 8)
 PROFILE = """

@@ -13,15 +13,7 @@ from softsplit.daemon.jsonform import as_json, from_json
 from softsplit.daemon.schema import schema
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.protocol.functions import Table
-from tests.support.statuses import (
-    asked,
-    block,
-    downstream,
-    errors,
-    master,
-    unit,
-    upstream,
-)
+from tests.support.statuses import asked, block, downstream, errors, master, unit, upstream
 
 def test_the_schema_names_every_object_and_key():
     said = {line.split()[0]: line for line in schema().splitlines()}

@@ -31,17 +31,8 @@ from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.report import BlockStatus
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    TcpMaster,
-    free_port,
-    run_program,
-    simulated_gateway,
-    statuses,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, TcpMaster, free_port, run_program, simulated_gateway,
+                           statuses, until)
 
 METER = """
     block = [{ name = "powers", address = 0, count = 10, every = 0.2 }, { name = "alarms", table = "coils", address = 0, count = 5, every = 0.2 }]

@@ -12,34 +12,11 @@ from softsplit.protocol import adu
 from tests.support import until
 from tests.support.bus import good_answer
 from tests.support.house import LONGEST, House, Trouble, first_sentence
-from tests.support.troublemakers import (
-    TIMEOUT,
-    accepts_and_is_silent,
-    answers_late,
-    answers_slowly,
-    at,
-    banner,
-    faulty,
-    full_gateway,
-    gateway,
-    goes_off,
-    good,
-    hangs_up,
-    hears_late,
-    held_adapter,
-    needs_a_gap,
-    nobody,
-    noise,
-    only,
-    other_dialect,
-    refusal,
-    says_more,
-    scripted,
-    silent_datagrams,
-    swallows_the_first,
-    twice,
-    web_server,
-)
+from tests.support.troublemakers import (TIMEOUT, accepts_and_is_silent, answers_late, answers_slowly, at,
+                                         banner, faulty, full_gateway, gateway, goes_off, good, hangs_up,
+                                         hears_late, held_adapter, needs_a_gap, nobody, noise, only,
+                                         other_dialect, refusal, says_more, scripted, silent_datagrams,
+                                         swallows_the_first, twice, web_server)
 
 METER = '[[block]]\nname = "powers"\naddress = 100\ncount = 4\nevery = 0.5\n'
 HELD = "something else may hold the gateway's only connection (the old master, a Cerbo, evcc?)"

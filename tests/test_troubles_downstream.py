@@ -17,14 +17,7 @@ import serial
 from softsplit.commands.simulate.pty import Cable
 from softsplit.profiles import load_profile
 from softsplit.protocol.adu import rtu_frame, tcp_frame
-from tests.support import (
-    TcpMaster,
-    free_port,
-    read_request,
-    running,
-    simulated_gateway,
-    until,
-)
+from tests.support import TcpMaster, free_port, read_request, running, simulated_gateway, until
 from tests.support.house import House, Trouble, said_by
 
 REQUEST = read_request(0x5B00, 2)

@@ -20,17 +20,8 @@ from softsplit.daemon.instance import Instance
 from softsplit.daemon.process import Process
 from softsplit.daemon.status import Status
 from softsplit.errors import AlreadyRunning
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    ScriptedGateway,
-    connected,
-    free_port,
-    good_answer,
-    read_request,
-    until,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, connected, free_port, good_answer,
+                           read_request, until)
 
 POWERS = read_request(0x5B00, 62)
 

@@ -27,17 +27,8 @@ from softsplit.protocol import adu
 from softsplit.protocol.addresses import LongUnit
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from tests.support import (
-    SLOWNESS,
-    RtuMaster,
-    TcpMaster,
-    free_port,
-    read_request,
-    running,
-    simulated_gateway,
-    splitting,
-    until,
-)
+from tests.support import (SLOWNESS, RtuMaster, TcpMaster, free_port, read_request, running,
+                           simulated_gateway, splitting, until)
 from tests.support.bus import Bus, good_answer
 
 HOLDING = Table.HOLDING_REGISTERS

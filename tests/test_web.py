@@ -23,16 +23,8 @@ from softsplit.logs.conditions import TokenBucket
 from softsplit.web import handler
 from softsplit.web.hostnames import HostNames
 from softsplit.web.site import healthz
-from tests.support import (
-    SLOWNESS,
-    ScriptedGateway,
-    brisk_profile,
-    connected,
-    free_port,
-    good_answer,
-    splitting,
-    until,
-)
+from tests.support import (SLOWNESS, ScriptedGateway, brisk_profile, connected, free_port, good_answer,
+                           splitting, until)
 from tests.support.browser import ask, send
 from tests.support.httpfuzz import fuzz_http
 from tests.support.statuses import downstream, served, upstream

@@ -17,17 +17,8 @@ from pathlib import Path
 from softsplit import Derived, Downstream, clock
 from softsplit.profiles import load_profile
 from tests.long.house import cpu_seconds
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    TcpMaster,
-    read_request,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import (SLOWNESS, SOFTSPLIT, Child, TcpMaster, read_request, simulated_gateway, splitting,
+                           until, upstream_of)
 from tests.support.bus import Bus
 from tests.test_derived_property import Clock, run
 

@@ -11,17 +11,8 @@ from pathlib import Path
 
 from softsplit import clock
 from softsplit.protocol import adu
-from tests.support import (
-    SOFTSPLIT,
-    Child,
-    ScriptedGateway,
-    connected,
-    free_port,
-    good_answer,
-    read_request,
-    running,
-    until,
-)
+from tests.support import (SOFTSPLIT, Child, ScriptedGateway, connected, free_port, good_answer, read_request,
+                           running, until)
 from tests.support.bus import Bus
 from tests.support.bus import good_answer as answer_of
 from tests.support.datagramdevice import DatagramDevice

@@ -17,15 +17,7 @@ from softsplit.commands.simulate.simulate import SimulatedUnit
 from softsplit.profiles import load_profile
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
-from tests.support import (
-    SOFTSPLIT,
-    Child,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    running,
-    until,
-)
+from tests.support import SOFTSPLIT, Child, RtuMaster, TcpMaster, read_request, running, until
 
 UNITS = (100, 2)
 POWERS = read_request(0x5B00, 62)

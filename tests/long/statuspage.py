@@ -17,16 +17,8 @@ from softsplit import Downstream, clock
 from softsplit.config.topology import Topology
 from softsplit.logs.conditions import TokenBucket
 from tests.long.house import POWERS, UNITS, Gateway, age_of, cpu_seconds
-from tests.support import (
-    SOFTSPLIT,
-    Child,
-    TcpMaster,
-    brisk_profile,
-    simulated_gateway,
-    splitting,
-    until,
-    upstream_of,
-)
+from tests.support import (SOFTSPLIT, Child, TcpMaster, brisk_profile, simulated_gateway, splitting, until,
+                           upstream_of)
 from tests.support.browser import ask
 from tests.support.httpfuzz import fuzz_http, odd_request
 

@@ -11,15 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from softsplit.daemon.process import Process
-from tests.support import (
-    SOFTSPLIT,
-    ScriptedGateway,
-    connected,
-    free_port,
-    good_answer,
-    read_request,
-    until,
-)
+from tests.support import SOFTSPLIT, ScriptedGateway, connected, free_port, good_answer, read_request, until
 
 POWERS = read_request(0x5B00, 62)
 CRON = {"PATH": "/usr/bin:/bin", "HOME": "/", "SHELL": "/bin/sh"}

@@ -1,21 +1,10 @@
 """Statuses for tests, with defaults: a house in which all is well; whatever matters to a test is told by name."""
 
 from softsplit.config.url import Url
-from softsplit.downstream.report import (
-    AskedStatus,
-    DownstreamStatus,
-    MasterStatus,
-    ServedStatus,
-)
+from softsplit.downstream.report import AskedStatus, DownstreamStatus, MasterStatus, ServedStatus
 from softsplit.protocol.functions import Table
-from softsplit.upstream.report import (
-    BlockStatus,
-    Errors,
-    ForwardedStatus,
-    Latency,
-    UnitStatus,
-    UpstreamStatus,
-)
+from softsplit.upstream.report import (BlockStatus, Errors, ForwardedStatus, Latency, UnitStatus,
+                                       UpstreamStatus)
 
 
 def errors(no_answer: int = 0, damaged: int = 0, **exceptions: int) -> Errors:

@@ -11,16 +11,7 @@ from pathlib import Path
 from softsplit import clock
 from softsplit.commands.simulate.pty import Cable
 from softsplit.upstream.queue import LONGEST_WAIT, STOOD_STILL
-from tests.support import (
-    SLOWNESS,
-    SOFTSPLIT,
-    Child,
-    RtuMaster,
-    TcpMaster,
-    read_request,
-    running,
-    until,
-)
+from tests.support import SLOWNESS, SOFTSPLIT, Child, RtuMaster, TcpMaster, read_request, running, until
 from tests.support.bus import Bus
 
 MAX_AGE = 0.6  # s
