@@ -249,50 +249,50 @@ def test_read_and_doctor_get_the_answer_that_a_busy_gateway_holds_up(silent):
 def test_what_a_gateway_says_of_a_unit_that_is_off_tells_how_long_it_waits():
     wait = GatewayWait(1.0)
     assert wait.patience(0.5) == 0.5 and wait.known is None
-    wait.answered(2.0, 0.0, is_gateway=True)
+    wait.note_answer(2.0, 0.0, is_gateway=True)
     assert wait.known == wait.says_off_after == 2.0 and 2.0 < wait.patience(0.5) < 3.0
-    wait.answered(5.0, 4.9, is_gateway=False)
+    wait.note_answer(5.0, 4.9, is_gateway=False)
     assert wait.patience(0.5) > 2.0
 
 
 def test_requests_that_wait_in_a_queue_do_not_make_a_gateway_seem_slower():
     wait = GatewayWait(1.0)
     for now in (2.0, 4.0, 6.0):
-        wait.answered(now, 0.1, is_gateway=True)
+        wait.note_answer(now, 0.1, is_gateway=True)
     assert wait.known == 2.0
 
 
 def test_a_silent_gateway_is_given_ever_more_time_up_to_a_bound():
     wait, times = GatewayWait(1.0), []
     for _ in range(10):
-        wait.is_silent()
+        wait.note_silence()
         times.append(wait.patience(0.5))
     assert times[0] == 0.5 and times == sorted(times) and 3.0 < times[-1] < 4.0
-    wait.answered(20.0, 19.9, is_gateway=False)
+    wait.note_answer(20.0, 19.9, is_gateway=False)
     assert wait.patience(0.5) == 0.5
 
 
 def test_what_holds_up_the_next_answer_is_how_long_a_silent_gateway_waits():
     wait, now = GatewayWait(1.0), 0.0
     for _ in range(5):
-        wait.answered(now + 0.06, now, is_gateway=False)
+        wait.note_answer(now + 0.06, now, is_gateway=False)
         asked_at = now + 1.0
         tried = wait.patience(0.5)
-        wait.is_silent()
+        wait.note_silence()
         next_at = asked_at + tried
         now = max(asked_at + 3.0, next_at)
-        wait.answered(now + 0.06, next_at, is_gateway=False, silent=[asked_at])
+        wait.note_answer(now + 0.06, next_at, is_gateway=False, silent=[asked_at])
         now += 0.1
     assert 2.5 < wait.known < 3.5 and wait.says_off_after is None
     for _ in range(40):
-        wait.answered(now + 0.06, now, is_gateway=False, silent=[now - 1.0])
+        wait.note_answer(now + 0.06, now, is_gateway=False, silent=[now - 1.0])
         now += 1.0
     assert wait.known is None, "it does not wait any more"
 
 
 def test_a_stall_does_not_make_everybody_wait():
     wait = GatewayWait(1.0)
-    wait.answered(30.0, 0.0, is_gateway=False)
+    wait.note_answer(30.0, 0.0, is_gateway=False)
     assert wait.patience(1.0) == 1.0
-    wait.answered(60.0, 31.0, is_gateway=False, silent=[30.5])
+    wait.note_answer(60.0, 31.0, is_gateway=False, silent=[30.5])
     assert wait.patience(1.0) < 3.0, "not before it happens again"

@@ -212,7 +212,7 @@ def test_all_that_has_piled_up_meanwhile_is_dropped(tmp_path, monkeypatch):
         with splitting(Downstream("tcp://127.0.0.1:0", [tap])) as splitter, TcpMaster(splitter.servers[0].url.port) as other:
             until(lambda: len(bus._ends) == 2)
             listener, stands, goes_on = splitter.upstreams["tap"], threading.Event(), threading.Event()
-            monkeypatch.setattr(listener, "_say_how_it_is", lambda now: stands.set() or goes_on.wait(10))
+            monkeypatch.setattr(listener, "_report_health", lambda now: stands.set() or goes_on.wait(10))
             stands.wait()
             stood_since = listener._looked_at
             said = adu.rtu_frame(1, read_request(0, 125)) + adu.rtu_frame(1, b"\x03\xfa" + bytes(250))

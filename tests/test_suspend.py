@@ -117,8 +117,8 @@ def test_a_connection_that_began_while_the_process_stood_still_says_nothing_of_t
 def test_a_gateway_that_answers_after_the_process_stood_still_is_not_slow():
     wait = GatewayWait(1.0)
     for at in range(0, 100, 10):
-        wait.answered(at + 8.0, at, is_gateway=True, stood_still=True)
-        wait.answered(at + 9.0, at, is_gateway=False, silent=[at - 5.0], stood_still=True)
+        wait.note_answer(at + 8.0, at, is_gateway=True, stood_still=True)
+        wait.note_answer(at + 9.0, at, is_gateway=False, silent=[at - 5.0], stood_still=True)
     assert wait.known is None and wait.patience(1.0) == 1.0
 
 

@@ -61,7 +61,7 @@ class EventLog:
     def unreachable(self, error: UpstreamError) -> None:
         self._gateway.trouble(f"{self._name}: {error}", f"{self._stale(*self._units)}{self._outlook}")
 
-    def gateway_waits(self, unit: int, gateway: GatewayWait | None) -> None:
+    def gateway_wait(self, unit: int, gateway: GatewayWait | None) -> None:
         """Log how long the gateway takes to report a unit as off; log it again when that time has doubled."""
         wait = gateway.says_off_after if gateway else None
         if wait and wait > 2 * self._told_wait and self._bucket.take():
@@ -89,12 +89,12 @@ class EventLog:
         self._busy_since.pop(unit, None)
         self._units[unit].well(f"{self._name}: unit {unit} answers")
 
-    def is_mute(self, outcome: Outcome) -> None:
+    def mute(self, outcome: Outcome) -> None:
         nobody = isinstance(outcome.error, NothingAnswers)
         condition = self._nobody if nobody else self._units[outcome.unit]
         condition.trouble(f"{self._name}: {outcome.error}", f"{self._stale(outcome.unit)}{self._outlook}")
 
-    def is_busy(self, outcome: Outcome) -> None:
+    def busy(self, outcome: Outcome) -> None:
         """Log a unit that only says that it is busy, once that lasts."""
         unit, now = outcome.unit, clock.now()
         if now - self._busy_since.setdefault(unit, now) > LASTING:
@@ -123,7 +123,7 @@ class EventLog:
         elif key in self._forwarded:
             self._forwarded[key].well(f"{self._name}: unit {outcome.unit} answers again: {what}")
 
-    def forgets_block(self, unit: int, block: Block) -> None:
+    def forget_block(self, unit: int, block: Block) -> None:
         if condition := self._blocks.pop((unit, block), None):
             condition.forget()
 
@@ -131,7 +131,7 @@ class EventLog:
         """Log lasting states that exceeded the limit when they began; call it about once a second."""
         self._bucket.catch_up()
 
-    def does_not_say(self, outcome: Outcome) -> None:
+    def unclear_write(self, outcome: Outcome) -> None:
         """Log a write of which nobody knows whether it was done."""
         what = describe_pdu(outcome.question.pdu) if outcome.question else "a write"
         self._blocks_that_are_written.trouble(
@@ -151,11 +151,11 @@ class EventLog:
             self._load.well(f"{self._name}: the wire carries all reads at their periods again")
         return not self._load.is_well
 
-    def is_there_too(self, unit: int) -> None:
+    def unlisted(self, unit: int) -> None:
         if self._bucket.take():
             log.info("%s: unit %s is also on this line; add it to units to serve it", self._name, unit)
 
-    def is_not_alone(self, what: str) -> None:
+    def other_master(self, what: str) -> None:
         self._line.trouble(what)
 
     def skipped(self, skipped: Skipped) -> None:

@@ -54,7 +54,7 @@ class Forwarding:
         error = outcome.error
         if isinstance(error, (Unreachable, NotSent)):
             if forward.is_write:
-                self._hand_over.has_not_written(forward.unit, forward.changes)
+                self._hand_over.withdraw_write(forward.unit, forward.changes)
             self._queue.answered(forward, error)
             if isinstance(error, Unreachable):
                 raise error
@@ -62,14 +62,14 @@ class Forwarding:
         explained = self._results.count(outcome)
         if not (forward.is_write or self._plan.is_mute(forward.unit)):
             self._results.eventlog.forwarded(explained)
-        self._take_home(forward, outcome)
+        self._use_outcome(forward, outcome)
         self._queue.answered(forward, _result(forward, outcome))
         if not outcome.stood_still:
             self._results.shares.forwarded(clock.now() - outcome.asked_at)
 
     def _ask(self, forward: Forward) -> Outcome:
         """Ask the unit; the blocks that a write changes are stale from now on."""
-        if forward.is_write and not self._hand_over.is_about_to_write(forward.unit, forward.changes):
+        if forward.is_write and not self._hand_over.announce_write(forward.unit, forward.changes):
             return Outcome(forward.unit, forward.question, clock.now(), 0.0, error=NotSent("softsplit stops"))
         timeout = self._plan.forward_timeout(forward.unit, forward.is_write)
         outcome = self._client.outcome(forward.unit, forward.question, timeout, not forward.is_write)
@@ -79,13 +79,13 @@ class Forwarding:
             return replace(outcome, error=error)
         return outcome
 
-    def _take_home(self, forward: Forward, outcome: Outcome) -> None:
+    def _use_outcome(self, forward: Forward, outcome: Outcome) -> None:
         """Update plan, log and mirrors from a forwarded request."""
         unit, block, now, asked_at = forward.unit, outcome.block, clock.now(), outcome.asked_at
         has_answered = outcome.is_of_unit
         is_known = block is not None and self._learner.is_known(unit, block)
         self._plan.forwarded(outcome, now, is_known)
-        self._results.unit_stands(outcome)
+        self._results.note_unit(outcome)
         if has_answered or not self._plan.has_reads(unit) and self._plan.is_mute(unit):
             self._hand_over.reading(outcome)
         if block is not None and outcome.answer is not None:
@@ -96,13 +96,13 @@ class Forwarding:
             longest = LATE_WRITE * self._client.patience(self._timeout)
             self._wrote(forward, now if has_answered else asked_at + longest)
             if not has_answered:
-                self._results.eventlog.does_not_say(outcome)
+                self._results.eventlog.unclear_write(outcome)
 
     def _wrote(self, write: Forward, until: float) -> None:
         """Note that a write is over at the time `until`; the blocks it changes are read after that."""
         self._results.late.wrote(write.unit)
         self._queue.forget(write.unit, until)
-        self._hand_over.has_written(write.unit, write.changes, until)
+        self._hand_over.doubt(write.unit, write.changes, until)
         touched = self._hand_over.touched(write.unit, write.changes)
         self._plan.hurry(write.unit, in_both_tables(touched), until)
         self._results.wrote(write.unit, in_both_tables(touched), until)

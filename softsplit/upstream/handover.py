@@ -31,12 +31,12 @@ class HandOver:
         """Hand over an outcome; see `Reading`."""
         self._put(Reading(self._upstream, outcome, every, beat, slack))
 
-    def is_about_to_write(self, unit: int, blocks: Sequence[Block]) -> bool:
+    def announce_write(self, unit: int, blocks: Sequence[Block]) -> bool:
         """Let no master get these blocks, which a write is about to change; return false when the thread is to stop."""
-        self.has_written(unit, blocks, UNDER_WAY)
+        self.doubt(unit, blocks, UNDER_WAY)
         return self.wait()
 
-    def has_written(self, unit: int, blocks: Sequence[Block], until: float) -> None:
+    def doubt(self, unit: int, blocks: Sequence[Block], until: float) -> None:
         """Let no master get these blocks, nor numbers that they scale, until a request after `until` has read them."""
         self._put(Invalidation(self._upstream, unit, tuple(self.touched(unit, blocks)), until))
 
@@ -50,9 +50,9 @@ class HandOver:
         names = tuple(each.block for each in profile.registers)
         self._put(Location(self._upstream, unit.unit, at, unit.reads_at(at), names))
 
-    def has_not_written(self, unit: int, blocks: Sequence[Block]) -> None:
-        """Take back `is_about_to_write`: the write was not sent."""
-        self.has_written(unit, blocks, NOT_SENT)
+    def withdraw_write(self, unit: int, blocks: Sequence[Block]) -> None:
+        """Take back `announce_write`: the write was not sent."""
+        self.doubt(unit, blocks, NOT_SENT)
 
     def wait(self) -> bool:
         """Wait until the mirrors have all that was handed over; return false when the thread is to stop."""

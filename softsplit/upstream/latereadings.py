@@ -33,7 +33,7 @@ class LateReadings:
         for outcome in self._client.take_late_answers():
             self._take_answer(outcome)
             if outcome.exception in GATEWAY_EXCEPTIONS:
-                self._eventlog.gateway_waits(outcome.unit, self._client.gateway)
+                self._eventlog.gateway_wait(outcome.unit, self._client.gateway)
         units = self._client.take_late()
         for unit in units:
             self._plan.heard(unit, clock.now())

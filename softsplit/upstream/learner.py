@@ -53,7 +53,7 @@ class Learner:
         for unit, block in self._learned.keys() - wanted.keys():
             self._plan.forget(unit, self._learned.pop((unit, block)))
             self._counters.forget(unit, block)
-            self._eventlog.forgets_block(unit, block)
+            self._eventlog.forget_block(unit, block)
         for whose in wanted.keys() & self._took.keys() - self._learned.keys():
             self._learn(*whose, wanted[whose], now)
 

@@ -78,10 +78,10 @@ class Listener(Worker):
                     else self._pairing.idle(_known(each.time))
                 for transaction in found:
                     self._take(transaction)
-            self._doubt_what_is_asked()
+            self._doubt_open_requests()
         else:
             self._pairing, self._heard_at, self._doubted = self._begin(), now, 0
-        self._say_how_it_is(now)
+        self._report_health(now)
 
     def close(self) -> None:
         self._receiver.close()
@@ -99,7 +99,7 @@ class Listener(Worker):
             self._receiver.open()
         except Unreachable as error:
             self._receiver.close()
-            self._ail(str(error))
+            self._trouble(str(error))
             return False
         self._is_open = True
         self._looked_at = self._heard_at = clock.now()
@@ -109,21 +109,21 @@ class Listener(Worker):
         """Note that a tap is lost, or back."""
         self._lost = text
 
-    def _say_how_it_is(self, now: float) -> None:
+    def _report_health(self, now: float) -> None:
         """Log and count whether the line brings readings, or why not."""
         if not self._receiver.are_open:
-            self._ail(self._lost)
+            self._trouble(self._lost)
         elif now - self._heard_at > SILENCE_TIMEOUT:
-            self._ail(f"nothing is heard at {self._upstream.url}; is the other master on, and the tap "
+            self._trouble(f"nothing is heard at {self._upstream.url}; is the other master on, and the tap "
                       "connected?")
         elif self._bad > NOISE * (self._good + self._bad) and self._good + self._bad > JUDGED_BYTES / 4:
-            self._ail(f"what is heard at {self._upstream.url} is mostly noise; is the line "
+            self._trouble(f"what is heard at {self._upstream.url} is mostly noise; is the line "
                       f"{self._line.baudrate} {self._line.mode}, are A and B the right way round?")
         elif self.counters.asked_at is not None:
             self.counters.unreachable = ""
             self._eventlog.reached()
 
-    def _ail(self, why: str) -> None:
+    def _trouble(self, why: str) -> None:
         if self.counters.unreachable != why:
             self.counters.miss(Unreachable(why))
         self._eventlog.unreachable(Unreachable(why))
@@ -136,21 +136,21 @@ class Listener(Worker):
             for unit, step in self._steps.items():
                 self._doubt(unit, written(heard, step), self._done_at(heard))
         elif heard.unit in self._steps:
-            self._take_of(heard.unit, heard)
+            self._use_of_unit(heard.unit, heard)
         elif heard.unit is not None and heard.kind in (Kind.OK, Kind.EXCEPTION):
             self._note_unlisted(heard.unit)
 
     def _note_unlisted(self, unit: int) -> None:
         if unit not in self._unlisted:
             self._unlisted.add(unit)
-            self._eventlog.is_there_too(unit)
+            self._eventlog.unlisted(unit)
 
     def _judge(self, size: int, is_noise: bool) -> None:
         self._good, self._bad = self._good + size * (not is_noise), self._bad + size * is_noise
         if self._good + self._bad > JUDGED_BYTES:
             self._good, self._bad = self._good // 2, self._bad // 2
 
-    def _take_of(self, unit: int, heard: Transaction) -> None:
+    def _use_of_unit(self, unit: int, heard: Transaction) -> None:
         """Use a transaction of one of our units."""
         step = self._steps[unit]
         outcome = outcome_of(heard, unit, step, self._asked_at(unit, heard))
@@ -193,9 +193,9 @@ class Listener(Worker):
             self._eventlog.answers(unit)
         elif self._silences[unit].is_mute:
             self.counters.mute.add(unit)
-            self._eventlog.is_mute(outcome)
+            self._eventlog.mute(outcome)
 
-    def _doubt_what_is_asked(self) -> None:
+    def _doubt_open_requests(self) -> None:
         """Let no master get the blocks of a write from its request on.
 
         A read from before does not end that, although with two taps it may be decoded later.
@@ -213,7 +213,7 @@ class Listener(Worker):
     def _doubt(self, unit: int, blocks: list[Block], until: float = 0.0) -> None:
         """Let no master get these blocks until a request sent after `until` has read them."""
         if blocks:
-            self._hand_over.has_written(unit, blocks, until)
+            self._hand_over.doubt(unit, blocks, until)
             self.counters.wrote(unit, in_both_tables(self._hand_over.touched(unit, blocks)), until)
 
 

@@ -28,5 +28,5 @@ class OtherMaster:
             "only one")
         is_often = len(self._heard_at) == FOREIGN_FRAMES and self._heard_at[-1] - self._heard_at[0] < FOREIGN_WITHIN
         if is_sure or is_often:
-            self._eventlog.is_not_alone(self._proof)
+            self._eventlog.other_master(self._proof)
             self._counters.foreigner, self._counters.foreigner_at = self._proof, self._heard_at[-1]

@@ -56,15 +56,15 @@ class Results:
         unit, now, asked_at = outcome.unit, clock.now(), outcome.asked_at
         was_owed = self._plan.is_owed(unit, read, asked_at)
         if not self._plan.take(read, outcome, now):
-            self.eventlog.is_busy(outcome)
+            self.eventlog.busy(outcome)
             return
         if outcome.is_of_unit and not outcome.stood_still:  # a read that a write made necessary counts as forwarded
             (self.shares.forwarded if was_owed else self.shares.polled)(now - asked_at)
             self._counters.is_overloaded = self.eventlog.weigh(self._plan.demand)
         elif outcome.exception in GATEWAY_EXCEPTIONS:
-            self.eventlog.gateway_waits(unit, self._client.gateway)
+            self.eventlog.gateway_wait(unit, self._client.gateway)
         self._hand_over.reading(outcome)
-        self.unit_stands(outcome)
+        self.note_unit(outcome)
         if outcome.is_of_unit or self._plan.is_failing(unit, read):
             self.eventlog.block(outcome, read.name, self._counters.unit(unit).answers > 0)
 
@@ -81,7 +81,7 @@ class Results:
         """Note a write to these blocks, executed by `until`: what was read before is shown to nobody."""
         self._counters.wrote(unit, blocks, until)
 
-    def unit_stands(self, outcome: Outcome) -> None:
+    def note_unit(self, outcome: Outcome) -> None:
         """Note whether a unit answers."""
         unit = outcome.unit
         if outcome.is_of_unit:
@@ -89,7 +89,7 @@ class Results:
             self.eventlog.answers(unit)
         elif self._plan.is_mute(unit):
             self._counters.mute.add(unit)
-            self.eventlog.is_mute(outcome)
+            self.eventlog.mute(outcome)
 
     def listen(self) -> None:
         """Note what else came: late answers, frames of other masters."""
@@ -102,7 +102,7 @@ class Results:
         if mistaken := self._client.others.take_mistaken():
             for unit, question in mistaken:
                 if block := question.block:  # what was served last may be another master's
-                    self._hand_over.has_written(unit, [block], clock.now())
+                    self._hand_over.doubt(unit, [block], clock.now())
                     self._plan.hurry(unit, self._hand_over.touched(unit, [block]), clock.now())
             self._hand_over.wait()  # before the log names the other master
         for what in self._client.others.take_said():

@@ -54,12 +54,12 @@ class GatewayWait:
             waits.append(self._timeout * min(GROWTH ** (self._silent - 1), GROWN))
         return max(timeout, min(max(waits, default=0.0), LONGEST_WAIT))
 
-    def is_silent(self) -> None:
+    def note_silence(self) -> None:
         """A request was not answered in its time."""
         self._silent += 1
 
-    def answered(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = (),
-                 stood_still: bool = False) -> float:
+    def note_answer(self, now: float, asked_at: float, is_gateway: bool, silent: Sequence[float] = (),
+                    stood_still: bool = False) -> float:
         """Note an answer to the request of `asked_at`, from the unit or, if `is_gateway`, from the gateway.
 
         `silent` has the times of earlier requests without an answer. Return the seconds for which the gateway

@@ -60,7 +60,7 @@ class TcpClient(Client, TcpMaster):
             return super()._ask(unit, question, timeout)
         except NoAnswer:
             if not standstill.any_since(self.asked_at):
-                self.gateway.is_silent()
+                self.gateway.note_silence()
             raise
         finally:
             self._transaction = b""
@@ -91,7 +91,7 @@ class TcpClient(Client, TcpMaster):
         is_exception = frame[7] >= 0x80
         is_gateways = is_exception and frame[8:9] in map(int.to_bytes, pdu.GATEWAY_EXCEPTIONS)
         stood_still = standstill.any_since(min([sent.asked_at, *silent]))
-        took = self.gateway.answered(now, sent.asked_at, is_gateways, silent, stood_still)
+        took = self.gateway.note_answer(now, sent.asked_at, is_gateways, silent, stood_still)
         if not is_late:
             return sent
         self.skipped.late += not stood_still
