@@ -222,6 +222,18 @@ def test_the_screen_of_each_state(state, width, height):
     assert rows_of(STATES[state], width, height) == SCREENS[state, width, height].splitlines()
 
 
+@pytest.mark.parametrize("state, said, value", [
+    ("well", "all is well: 4 of 4 blocks fresh, 1 …", "active_power_total                1234 W"),
+    ("mute", "meters: unit 2 does not answer, for 1 …", "STALE 1 min  powers: unit 2 does not an…"),
+    ("starting", "starting: meters: unit 2 has not been …", "active_power_total          not read yet"),
+])
+def test_on_a_very_small_terminal_a_value_is_not_cut_and_what_is_cut_says_so(state, said, value):
+    rows = rows_of(STATES[state], 40, 10)
+    assert rows[0] == said and value in rows and all(len(row) <= 40 for row in rows)
+    wide = rows_of(STATES["well"], 58, 24)  # without room for a graph
+    assert any(row.split() == ["active_power_total", "1234", "W"] for row in wide), wide
+
+
 def test_only_what_is_wrong_is_red():
     def bad(state: str) -> list[str]:
         return [text for each in draw(STATES[state], 80, 24) for text, style in each if style == "bad"]

@@ -2,12 +2,9 @@
 
 from softsplit.commands.shared.derivation import Derivation, Shown, find_derived
 from softsplit.commands.top.history import Look
-from softsplit.commands.top.text import Line, fit, line
+from softsplit.commands.top.text import VALUE, Line, fit, line, value_name
 from softsplit.config.deriving.inputs import DERIVED
 from softsplit.config.topology import Topology
-
-NAME, VALUE = 30, 16  # columns
-
 
 def title_of(topology: Topology, name: str) -> Line:
     """Name a derived unit and the units that it is made from."""
@@ -21,13 +18,13 @@ def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[
     derived, downstream = find_derived(topology, f"{DERIVED}/{name}")
     derivation = Derivation(derived, downstream)
     derivation.take_over(look.status)
-    return [fit(_row(each), width) for each in derivation.lines()]
+    return [fit(_row(each, width), width) for each in derivation.lines()]
 
 
-def _row(shown: Shown) -> Line:
+def _row(shown: Shown, width: int) -> Line:
     style = "title" if shown.is_fresh else "bad"
     value = f"{shown.text if shown.is_fresh else 'STALE':>{VALUE}}", style
     inputs = "; ".join(f"{each} {'' if each.age is None else f'{each.age:.1f} s'}".rstrip() for each in shown.ingredients)
     how = "your own" if shown.made.is_stated else inputs or "of the make"
     why = "" if shown.is_fresh else f"{shown.text}: " if shown.text != "STALE" else ""
-    return line(*fit(line(shown.made.register.name), NAME), value, f"  {why}{how}")
+    return line(*value_name(shown.made.register.name, width), value, f"  {why}{how}")

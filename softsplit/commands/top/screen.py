@@ -143,7 +143,7 @@ def _head(view: View, width: int, clock: str, rows: int | None) -> list[Line]:
     found = _health(status.health, width)
     if rows is None:
         return lines + [row for sentence in found for row in sentence]
-    return lines + _within(found, rows, _all_shown_by(status))
+    return lines + _within(found, rows, _all_shown_by(status), width)
 
 
 def _health(health: Health, width: int) -> list[list[Line]]:
@@ -155,14 +155,15 @@ def _health(health: Health, width: int) -> list[list[Line]]:
             for words, style in [*said, *((each, "note") for each in health.notes)]]
 
 
-def _within(found: list[list[Line]], rows: int, all_shown_by: str) -> list[Line]:
+def _within(found: list[list[Line]], rows: int, all_shown_by: str, width: int) -> list[Line]:
     """Return exactly `rows` rows; the last one says how many sentences do not fit, and where to see them."""
     lines = [row for sentence in found for row in sentence]
     if len(lines) <= rows:
         return lines + [line()] * (rows - len(lines))
     whole = sum(sum(map(len, found[:number])) <= rows - 1 for number in range(1, len(found) + 1))
     more = f"{len(found) - whole} not shown in full"
-    return [*lines[:rows - 1], line((f"… {more}{all_shown_by}", lines[rows - 1][0][1]))] if rows > 1 else lines[:1]
+    return [*lines[:rows - 1], line((f"… {more}{all_shown_by}", lines[rows - 1][0][1]))] if rows > 1 else [
+        fit((*lines[0], *line(" …")), width)]
 
 
 def _all_shown_by(status: Status) -> str:

@@ -6,6 +6,7 @@ from softsplit.printable import printable
 
 Line = tuple[tuple[str, str], ...]  # texts with style: title, dim, well, note, bad, chosen, mark, or none
 HEIGHTS = "▁▂▃▄▅▆▇█"
+NAME, VALUE = 30, 16  # columns of a value and its name
 LEAST_NAME, LEAST_ORNAMENT = 8, 8  # columns left of a shortened name, or of an ornament
 
 
@@ -50,6 +51,11 @@ def fit_row(name: str | tuple[str, str], figures: Sequence[str | tuple[str, str]
     if ornament and width - len(plain(row)) - 2 >= min(LEAST_ORNAMENT, len(ornament)):
         row = (*row, *line(f"  {ornament}"))
     return fit(row, width)
+
+
+def value_name(name: str, width: int) -> Line:
+    """Return the name of a value, in so few columns that the value has room behind it: on a narrow screen it is cut."""
+    return fit(line(name), min(NAME, max(width - VALUE, LEAST_NAME)))
 
 
 def shorten(text: str, width: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from softsplit.commands.top.history import History, Latest, Look, ages, latest_values
-from softsplit.commands.top.text import Line, bar, beside, fit, heights, line
+from softsplit.commands.top.text import NAME, VALUE, Line, bar, beside, heights, line, value_name
 from softsplit.commands.top.wiring import Item
 from softsplit.logs.conditions import show_age
 from softsplit.profiles.importance import rank
@@ -13,7 +13,7 @@ from softsplit.profiles.importance import rank
 ALARMING = re.compile("(alarm|error).*")  # names of bits that should be off
 LEAST = 4  # numbered registers that form a group
 BARRED = ("%", "W", "kW", "var", "VA", "A")  # units of measure for which a bar makes sense
-NAME, VALUE, BAR = 30, 16, 10  # columns
+BAR = 10  # columns
 WIDE = 150  # columns, from which a line has two values
 LEAST_SPAN = 0.1  # of a value; a graph without a bar spans at least that
 CELL = 12  # columns of a number in a group
@@ -87,18 +87,18 @@ def _singles(latest: Sequence[Latest], kept: dict[str, list], scales: dict[str, 
 
 
 def _single(latest: Latest, kept: dict[str, list], scales: dict[str, float], width: int) -> Line:
-    name = fit(line(latest.named.name), NAME)
+    name = value_name(latest.named.name, width)
     if not latest.is_fresh:
         return line(*name, (f"{latest.text:>{VALUE}}", latest.style))
     is_alarm = (ALARMING.fullmatch(latest.named.name) and isinstance(latest.named.value, tuple)
                 and any(latest.named.value))
     value = f"{latest.text:>{VALUE}}", "bad" if is_alarm else "title"
-    if latest.number is None:
+    room = width - NAME - VALUE - BAR - 4
+    if latest.number is None or room < 0:
         return line(*name, value)
     scale = scales.get(latest.named.measure)
     drawn = bar(abs(latest.number) / scale, BAR) if scale else " " * BAR
-    room = width - NAME - VALUE - BAR - 4
-    past = kept[latest.named.name][-room:]
+    past = kept[latest.named.name][-max(room, 1):]
     return line(*name, value, "  ", drawn, "  ", heights(past, *_span(past, scale)) if len(past) > 1 else "")
 
 
@@ -115,7 +115,7 @@ def _span(past: Sequence[float | None], scale: float | None) -> tuple[float, flo
 def _group(group: Group, width: int, is_tall: bool) -> list[Line]:
     """A line for the whole group, then bars, or numbers if there is room; the highest is marked."""
     first = group[0].named.name
-    name = fit(line(f"{first}..{_number(group[-1])}"), NAME)
+    name = value_name(f"{first}..{_number(group[-1])}", width)
     stale = [each for each in group if not each.is_fresh]
     if stale:
         oldest = max(stale, key=lambda each: float("inf") if each.age is None else each.age)
