@@ -701,6 +701,9 @@ def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
             del house.faults[100]
             until(lambda: house.unit(2).state == "mute" and house.unit(100).answers)
             lines = told(house.config)
+            house.faults[100] = lambda *asked: b""
+            until(lambda: house.unit(100).state == "mute")
+            silent = told(house.config)
             house.gateway.close()
             until(lambda: house.status().upstreams["meters"].state == "unreachable")
             later = told(house.config)
@@ -710,5 +713,6 @@ def test_what_ails_a_running_splitter_is_told_with_what_to_look_at(tmp_path):
     assert not any("0x0B" in line for line in lines), "that is why, and no trouble of its own"
     assert line_of(lines, f"victron: tcp://127.0.0.1:{house.port} serves 1 unit,").startswith("well")
     assert "answers were damaged; look at termination, shield, 115200 8E1" in line_of(lines, "wrong meters: unit 100")
+    assert [line for line in silent if "unit 100 does not answer" in line] and not [line for line in silent if "is connected" in line]
     assert line_of(later, "cannot reach").startswith("wrong meters: cannot reach tcp://")
     assert "is it on, at this address and port?" in line_of(later, "cannot reach")

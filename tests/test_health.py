@@ -154,6 +154,8 @@ def test_what_is_worth_knowing_is_a_note(told, notes):
 def test_a_bus_on_which_no_unit_answers_is_not_busy():
     assert describe_load(upstream()) == "wire busy 31 %"
     assert describe_load(upstream({"1": MUTE}, utilisation=0.86)) == "no unit answers"
+    never = unit(state="never heard", requests=0, blocks=())
+    assert describe_load(upstream({"1": never}, requests=0, utilisation=0.0)) == "wire busy 0 %", "nobody was asked so far"
     assert describe_load(upstream({"1": MUTE, "2": unit()}, utilisation=0.86)) == "wire busy 86 %"
 
 

@@ -140,6 +140,11 @@ class UpstreamStatus(Counted):
     def is_reachable(self) -> bool:
         return self.state != "unreachable"
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether units were asked, and none answers."""
+        return self.requests > 0 and not any(unit.answers_now for unit in self.units.values())
+
 
 def report(upstream: Upstream, counters: Counters, utilisation: float, now: float,
            unlisted: Collection[int] = ()) -> UpstreamStatus:

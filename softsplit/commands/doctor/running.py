@@ -91,7 +91,7 @@ def examine_downstreams(topology: Topology, status: Status, troubles: Troubles, 
 
 
 def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
-    if not report.is_reachable:
+    if not report.is_reachable or report.is_silent:
         return  # the troubles say why
     yield well(f"{upstream.name}: {upstream.url} is {report.state}, {describe_load(report)}")
     for unit in upstream.units:

@@ -35,15 +35,15 @@ def _upstream(name: str, upstream: UpstreamStatus, health: Health) -> list[str]:
     latency = upstream.latency
     title = [f"upstream {name}", str(upstream.url), _flagged(upstream.state, upstream.is_reachable)]
     title += [describe_load(upstream)] if upstream.is_reachable else []
-    if latency.p50 is not None and latency.p99 is not None:
+    if latency.p50 is not None and latency.p99 is not None and not upstream.is_silent:
         title.append(f"answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
-    rows = [["unit", "profile", "state", "newest", "oldest", "requests", "no answer", "damaged", "refused"]]
+    rows = [["unit", "state", "newest", "oldest", "requests", "no answer", "damaged", "refused", "profile"]]
     for number, unit in upstream.units.items():
         span = [show_age(min(unit.ages)), show_age(max(unit.ages))] if unit.ages else ["never", "never"]
         errors = unit.errors
-        rows.append([number, unit.profile, _flagged(unit.state, unit.answers_now or health.is_starting(f"{name}/{number}")),
+        rows.append([number, _flagged(unit.state, unit.answers_now or health.is_starting(f"{name}/{number}")),
                      *span, str(unit.requests), str(errors.no_answer), str(errors.damaged),
-                     str(sum(errors.exceptions.values()))])
+                     str(sum(errors.exceptions.values())), unit.profile])  # last: where a row is too long, it may wrap
     return ["  ".join(title), *columns(rows), *(_heard(upstream) if upstream.is_heard else ())]
 
 

@@ -21,7 +21,7 @@ LONG_WAIT = 0.5  # s for a unit that is off, above which the wait of the gateway
 
 def describe_load(upstream: UpstreamStatus) -> str:
     """Say how busy a wire is; while no unit answers, that is no load but waiting, so say that."""
-    if upstream.units and not any(unit.answers_now for unit in upstream.units.values()):
+    if upstream.is_silent:
         return "no unit answers"
     return f"wire busy {100 * upstream.utilisation:.0f} %"
 
