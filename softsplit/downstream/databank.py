@@ -34,7 +34,7 @@ class Databank(modbus.Databank):
         self._slaves: dict[int, Answering] = {mirror.unit: mirror for mirror in mirrors}
         self.known: dict[bytes, Known] = {}  # what the mirrors remember, in one dict for all
         for mirror in mirrors:
-            if isinstance(mirror, Answering):  # nobody else remembers anything
+            if isinstance(mirror, Answering):  # the diagnostics unit remembers nothing
                 mirror.known = self.known
         self._also = {other: self._slaves[unit] for other, unit in (also or {}).items()}
         self._unknown_unit = unknown_unit
@@ -43,7 +43,7 @@ class Databank(modbus.Databank):
         self._bucket = TokenBucket(burst=20)
 
     def unseen(self) -> "Databank":
-        """The same for a check of our own: of what that asks nothing is counted or logged."""
+        """Return this databank for a check of our own, whose requests are neither counted nor logged."""
         found = copy(self)
         found._bucket = ClosedBucket()
         found.unserved = Unserved(self._name, self._slaves, bucket=found._bucket)

@@ -17,7 +17,7 @@ LOOK_AGAIN = 0.1  # s
 class HandOver:
     """Puts the outcomes of requests to one upstream into `readings`, until the thread `is_stopping()`.
 
-    `registers_of` returns what the profile of a unit names.
+    `registers_of` returns the registers of the profile of a unit.
     """
 
     def __init__(self, upstream: str, readings: Queue, is_stopping: Callable[[], bool],
@@ -41,7 +41,7 @@ class HandOver:
         self._put(Invalidation(self._upstream, unit, tuple(self.touched(unit, blocks)), until))
 
     def touched(self, unit: int, blocks: Sequence[Block]) -> list[Block]:
-        """Return what is not good any more when these blocks are written; see `joining.touched`."""
+        """Return the blocks that a write to these blocks makes doubtful; see `joining.touched`."""
         return touched(self._registers_of(unit), blocks)
 
     def located(self, unit: Unit, at: int | None) -> None:

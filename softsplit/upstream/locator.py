@@ -23,8 +23,8 @@ LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no s
 class Locator:
     """Looks for the registers of those units whose profile has a `base`, until each is found.
 
-    What is polled there counts only together with the head of the model: another device may answer at the same
-    unit id. Then its registers are looked for anew.
+    A read there only counts if the head of the model is still the same, because another device may answer at this unit
+    id. If it is not, the locator looks again.
     """
 
     def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, hand_over: HandOver,
@@ -43,7 +43,7 @@ class Locator:
         return next(filter(None, (self._find(unit, now) for unit in list(self._missing))), None)
 
     def confirmed(self, outcome: Outcome) -> Outcome:
-        """Return the outcome of a read that is polled, which has no data if the registers are not there any more."""
+        """Return the outcome of a polled read, without data if the registers are not there any more."""
         found = self._found.get(outcome.unit)
         if found is None or not outcome.is_of_unit or not self._is_own(outcome):
             return outcome
@@ -64,7 +64,7 @@ class Locator:
                                                              f"0x{head.address:04X} any more"))
 
     def is_missing(self, unit: int) -> bool:
-        """Whether the registers of a unit are looked for."""
+        """Whether the registers of a unit are not found yet."""
         return any(each.unit == unit for each in self._missing)
 
     def is_sure(self, outcome: Outcome) -> bool:
@@ -101,7 +101,7 @@ class Locator:
         return None
 
     def _lose(self, unit: Unit) -> None:
-        """Another device is there, or the same with other models: look for the registers anew, at once."""
+        """Forget the place of the registers, because there is another device or model now, and look again."""
         _, reads, _, _ = self._found.pop(unit.unit)
         self._missing.append(unit)
         self._at = 0.0
@@ -112,7 +112,7 @@ class Locator:
             self._counters.forget(unit.unit, read.block)
 
     def _read(self, unit: int, outcomes: list[Outcome], block: Block) -> bytes | None:
-        """Return the data of a block, if it is answered; add the outcome to `outcomes`. Stop where nobody answers."""
+        """Return the data of a block, and add the outcome to `outcomes`; None once the unit does not answer."""
         if outcomes and not outcomes[-1].is_of_unit:
             return None
         outcomes.append(self._client.outcome(unit, read_question(block), self._timeout))

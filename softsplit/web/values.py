@@ -110,7 +110,7 @@ class WatchedUnit:
         return min((mirror.seen(part) for mirror in self.mirrors), key=lambda each: each.good_until)
 
     def _base(self) -> int | None:
-        """Where the SunSpec model of its profile begins; None if that is unknown, or there is none."""
+        """Return the address of the SunSpec model of its profile; None if unknown, or without one."""
         bases = {mirror.base for mirror in self.mirrors} if self.profile.base else {None}
         return bases.pop() if len(bases) == 1 else None
 
@@ -167,7 +167,7 @@ def watched_units(downstreams: Sequence[Downstream],
 
 
 def _none_at(at: int | None) -> Sequence[Read]:
-    """What is polled of a unit that is never polled."""
+    """Return the reads of a unit that is not polled."""
     return ()
 
 

@@ -111,7 +111,7 @@ class Deriver:
             mirror.doubt(origin, blocks, until)
 
     def locate(self, location: Location) -> None:
-        """Take over where the registers of a unit begin, and forget what was read before."""
+        """Take the address where the registers of a unit begin, and forget what was read before."""
         origin = location.upstream, location.unit
         _, unit = self._units[origin]
         self._bases[origin] = location.at

@@ -33,7 +33,7 @@ class DerivedMirror(Answering):
             yield self._store
 
     def locate(self, origin: Origin, location: Location) -> None:  # sync thread
-        """Forget what was taken from one of its units, whose registers are elsewhere now."""
+        """Forget the data of one of its units, whose registers are elsewhere now."""
         with self._data_lock:
             self.known.clear()
             self._store.locate(origin, location)

@@ -106,7 +106,7 @@ class DerivedStore:
         self._computed.update(computed)
 
     def locate(self, origin: Origin, location: Location) -> None:
-        """Forget what was taken from one of its units, and what was computed from that."""
+        """Forget the data of one of its units, and what was computed from it."""
         self._stores[origin].forget(location)
         self._computed.update({field: NOTHING for field in self._layout.fields
                                if origin in {(each.upstream, each.unit) for each in field.inputs}})

@@ -50,7 +50,7 @@ class HeardItems:
         self.refused: dict[Block, tuple[int, float]] = {}  # by block asked for: exception code, until when
 
     def name(self, registers: Iterable[Block]) -> None:
-        """Take over which registers there are."""
+        """Set the registers that the profile names."""
         self._picks.clear()
         self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
         for register in sorted(registers, key=lambda each: each.count):  # where two overlap, the longer one counts

@@ -54,7 +54,7 @@ class HeardStore:
                 del self._latest[known]
 
     def locate(self, location: Location) -> None:
-        """Take over where the registers are that must not be put together from two transactions."""
+        """Set the registers that the profile names, at their addresses on this device."""
         self._heard.name(location.names)
 
     def forget(self, location: Location) -> None:

@@ -49,7 +49,7 @@ class Mirror(Answering):
                 self._kept[outcome.block] = outcome
 
     def locate(self, location: Location) -> None:  # sync thread
-        """Take over where its SunSpec model is; what was taken elsewhere, or from another device, is forgotten."""
+        """Take the address of its SunSpec model, and forget data from elsewhere, or from another device."""
         with self._data_lock:
             self.known.clear()
             self._kept.clear()

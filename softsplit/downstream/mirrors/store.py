@@ -131,7 +131,7 @@ class PolledStore:
         self.merged = [MergedBlock(block, list(self._polled.values())) for block in merge(self._polled)]
 
     def locate(self, location: Location) -> None:
-        """Take over which blocks are polled from now on; nothing of them is known."""
+        """Set the blocks that are polled from now on, without data."""
         self._begin(location.reads)
 
     def forget(self, location: Location) -> None:

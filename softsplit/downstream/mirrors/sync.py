@@ -20,7 +20,7 @@ class Taker(Protocol):
         """Take a reading."""
 
     def locate(self, location: Location) -> None:
-        """Take over where the registers of the unit begin, or that they are not there any more."""
+        """Take the address where the registers of the unit begin, or that they are not there any more."""
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
         """Doubt these blocks, which a write changes; see `Invalidation`."""

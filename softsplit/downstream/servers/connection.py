@@ -12,22 +12,21 @@ from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.protocol import adu
 from softsplit.protocol.functions import PLAIN_READS, WRITING
 
-HANGING = 5.0  # s that half a request may stay half, and answers untaken
-LAST_WORD = 0.25  # s after a request: who ends its side so soon still listens (nc -N); later, it has given up
-STOOD_STILL = 0.5  # s from the making of an answer to its sending, if the process was stopped between
+HANGING = 5.0  # s that a request may be incomplete, or answers untaken
+LAST_WORD = 0.25  # s after a request: a master that ends its side sooner still listens (nc -N); later it has given up
+STOOD_STILL = 0.5  # s from making an answer to sending it, after which the process must have stood still
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
 
 class Connection:
-    """Modbus TCP with one master, on a socket that does not block.
+    """Modbus TCP with one master, on a non-blocking socket.
 
-    `events` says what the selector is to watch for: a request; room for answers, while the master does not
-    take them; NOTHING, while an answer is awaited and enough has come since; OVER when the connection is to
-    be closed.
-    `on_later(connection)` is called, in any thread, when the awaited answer is there.
+    `events` says what to watch for: EVENT_READ for requests; EVENT_WRITE while the master does not take answers;
+    NOTHING while an answer is awaited and enough requests wait; OVER when the connection has to be closed.
+    `on_later(connection)` is called, in any thread, when the awaited answer has come.
     """
 
-    piece = 256  # bytes taken at a time, some 20 requests, so that nobody keeps the others waiting
+    piece = 256  # bytes of one read, some 20 requests, so that no master delays the others
     too_late = STOOD_STILL
 
     def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[["Connection"], None],
@@ -36,21 +35,21 @@ class Connection:
         self.peer = peer  # its address and port
         self.requests = 0
         self.opened_at = clock.now()
-        self.counters = MasterCounters()  # of its master, which may have other connections
+        self.counters = MasterCounters()  # of the master, which may have other connections
         self.events = EVENT_READ
         self.is_preferred = False
-        self.is_check = False  # of our own, and no master
-        self.asked_at = clock.now()  # when its latest whole request came; at first: when it connected
+        self.is_check = False  # a check of our own, and no master
+        self.asked_at = clock.now()  # when the latest whole request came; at first, when the master connected
         self._databank = databank
         self._on_later = on_later
         self._watched = NOTHING  # what the selector watches for
-        self._inbox = b""  # half a request, or what follows one whose answer is awaited
-        self._outbox = b""  # answers not yet taken
+        self._inbox = b""  # part of a request, or what follows one whose answer is awaited
+        self._outbox = b""  # answers that are not sent yet
         self._hangs_since: float | None = None
-        self._awaited: tuple[bytes, Future] | None = None  # a request, and its answer to come
-        self._has_ended = False  # the master says no more
+        self._awaited: tuple[bytes, Future] | None = None  # a request, and its future answer
+        self._has_ended = False  # the master sends no more
         self._came_at = self._answered_at = self.asked_at  # when the latest awaited answer came, and was taken
-        self._made_at = self.asked_at  # when the oldest answer was made that is not sent
+        self._made_at = self.asked_at  # when the oldest answer in the outbox was made
 
     @property
     def is_served(self) -> bool:
@@ -69,11 +68,11 @@ class Connection:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether all that came is answered and sent, so that the next request may get a remembered answer at once."""
+        """Whether all requests are answered, so that the next one may get a remembered answer at once."""
         return self.events == EVENT_READ and not (self._inbox or self._outbox or self._awaited)
 
     def watch(self, selector: BaseSelector) -> None:
-        """Have the selector watch for `events` from now on. Raises OSError."""
+        """Let the selector watch for `events`. Raises OSError."""
         if self.events in (self._watched, OVER):
             return
         if self.events == NOTHING:
@@ -90,7 +89,7 @@ class Connection:
         self.sock.close()
 
     def receive(self) -> None:
-        """Take what has come, and answer it. Raises OSError when the connection is lost."""
+        """Read and answer requests. Raises OSError when the connection is lost."""
         try:
             data = self.sock.recv(self.piece)
         except BlockingIOError:
@@ -98,12 +97,12 @@ class Connection:
         self.take(data)
 
     def keep(self, answer: bytes, made_at: float) -> None:
-        """Send what the master did not take of an answer as soon as it takes more. Raises OSError."""
+        """Send the rest of an answer as soon as the master takes more. Raises OSError."""
         self._outbox, self._made_at = answer, made_at
         self.send()
 
     def take(self, data: bytes) -> None:
-        """Answer the requests in what has come; no bytes are the end. Raises OSError when the connection is lost."""
+        """Answer the requests in `data`; no bytes are the end. Raises OSError when the connection is lost."""
         if not data:
             self._has_ended = True
             if clock.now() - self.asked_at > LAST_WORD:
@@ -112,7 +111,7 @@ class Connection:
         self.send()
 
     def resume(self) -> None:
-        """The awaited answer is there; go on with what has come since. Raises OSError."""
+        """Send the awaited answer, which has come, and answer the requests after it. Raises OSError."""
         if self._awaited is None:
             return
         (request, future), self._awaited = self._awaited, None
@@ -129,22 +128,22 @@ class Connection:
 
     @property
     def expires_at(self) -> float | None:
-        """When `expire()` is to be called; only RtuConnection has a use for it."""
+        """When to call `expire()`; only RtuConnection needs that."""
         return None
 
     def expire(self) -> None:
         raise NotImplementedError
 
     def withdraw(self) -> None:
-        """The master does not wait any more: what it wanted written is not sent, if it was not sent yet."""
+        """Cancel a write that was not sent yet, because the master does not wait any more."""
         if self._awaited and self._awaited[0][7] not in PLAIN_READS:
             self._awaited[1].cancel()
-        elif self._inbox and not self._awaited:  # no whole request came of it
+        elif self._inbox and not self._awaited:  # a request that will stay incomplete
             self._databank.unserved.stray(len(self._inbox))
             self._inbox = b""
 
     def send(self) -> None:
-        """Send as much as the master takes, and see what is to be done next. Raises OSError."""
+        """Send as much as the master takes, and set `events`. Raises OSError."""
         if self._outbox:
             if self._hangs_since is None and clock.now() - self._made_at > self.too_late:
                 raise ConnectionAbortedError("the process stood still; the answers are too old")
@@ -164,7 +163,7 @@ class Connection:
             self.events = EVENT_READ if len(self._inbox) < self.piece or not self._awaited else NOTHING
 
     def _answer(self, data: bytes) -> bytes:
-        """Answer the requests in `data`, up to one whose answer is not there yet; return the rest."""
+        """Answer the requests in `data` up to one that has to wait for its answer; return the rest."""
         begin = 0
         while len(data) - begin >= 6 and self._awaited is None:
             length = data[begin + 4] << 8 | data[begin + 5]
@@ -199,16 +198,13 @@ class Connection:
             answer.add_done_callback(self._call)
 
     def _look_up(self, request: bytes, unit: int, pdu: bytes) -> bytes | Future:
-        """Return the answer PDU, or its future."""
         return self._databank.answer(unit, pdu, self.peer)
 
     def _call(self, answer: Future) -> None:  # any thread
-        """An answer has come."""
         self._came_at = clock.now()
         self._on_later(self)
 
     def _reply(self, request: bytes, answer: bytes) -> None:
-        """Queue the answer to a request."""
         if answer:
             self._outbox += self._frame(request, answer)
 

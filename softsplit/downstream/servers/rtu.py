@@ -97,7 +97,7 @@ class RtuServer(Server, ModbusTkRtuServer):
     def _receive(self, timeout: float) -> bytes:
         for key, _ in self.selector.select(timeout):
             if key.fd != self._serial.fd:
-                self.hear()
+                self.clear_wake()
             else:
                 return self._serial.receive()
         return b""
@@ -133,7 +133,7 @@ class RtuServer(Server, ModbusTkRtuServer):
                 self._master.undelivered.keep(request, answer)
                 return SILENCE
             if events:
-                self.hear()
+                self.clear_wake()
         return answer.result() if answer.done() else SILENCE
 
     def _frame(self, request: bytes, answer: bytes) -> bytes:

@@ -142,16 +142,16 @@ class Server(Opening):
         self._is_named = name != str(url)
         self.bugs = BugLog(f"{name}: a master could not be served")
         self.selector = selectors.DefaultSelector()
-        self._alarm, self._wake = socket.socketpair()  # wake() writes to the second, the selector watches the first
-        self._wake.setblocking(False)  # a full buffer will wake the selector, too
-        self.selector.register(self._alarm, selectors.EVENT_READ)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_writer.setblocking(False)  # a full buffer will wake the selector, too
+        self.selector.register(self._wake_reader, selectors.EVENT_READ)
 
     def open_again(self) -> None:
         """Wait until it is time to try again, then try to open the port or device."""
         pause = self._open_at - clock.now()
         if pause > 0:
             if self.selector.select(pause):
-                self.hear()
+                self.clear_wake()
             return
         self.try_to_open()
 
@@ -173,13 +173,13 @@ class Server(Opening):
 
     def wake(self) -> None:  # any thread
         with suppress(OSError):  # of a thread that has ended
-            self._wake.send(b"!")
+            self._wake_writer.send(b"!")
 
-    def hear(self) -> None:
+    def clear_wake(self) -> None:
         """Clear the wake-ups of `wake()`."""
-        self._alarm.recv(4096)
+        self._wake_reader.recv(4096)
 
     def close(self) -> None:
         self.selector.close()
-        self._alarm.close()
-        self._wake.close()
+        self._wake_reader.close()
+        self._wake_writer.close()

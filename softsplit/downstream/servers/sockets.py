@@ -76,7 +76,7 @@ def set_options(sock: socket.socket) -> None:
 
 
 class Acceptance:
-    """Accepts connections. When descriptors have run out, it does not for a second, and the log says so."""
+    """Accepts connections. When there are no more descriptors, it logs that, and pauses for ACCEPT_AGAIN."""
 
     def __init__(self, label: str, selector: BaseSelector, bucket: TokenBucket):
         self._label = label
@@ -86,15 +86,15 @@ class Acceptance:
 
     @property
     def cause(self) -> str:
-        """Why none can be accepted; or nothing."""
+        """Why no connection can be accepted, "" if one can."""
         return self._condition.cause
 
     def accept(self, listening: socket.socket) -> tuple[socket.socket, tuple] | None:
-        """Return a new connection, and the address of its master."""
+        """Return a new connection and the address of its master; None if it has gone again, or cannot be accepted."""
         try:
             accepted = listening.accept()
         except (BlockingIOError, ConnectionError):
-            return None  # it has gone again
+            return None
         except OSError as error:
             self._selector.unregister(listening)
             self._again_at = clock.now() + ACCEPT_AGAIN
@@ -104,7 +104,7 @@ class Acceptance:
         return accepted
 
     def go_on(self, listening: socket.socket, now: float) -> None:
-        """Have the selector watch for connections again, if it is time."""
+        """Let the selector watch for connections again, after the pause."""
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             self._selector.register(listening, EVENT_READ)

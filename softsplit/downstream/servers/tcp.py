@@ -1,7 +1,7 @@
-"""Modbus TCP servers: modbus-tk's, with an event loop of their own.
+"""Modbus TCP server: modbus-tk's, with its own event loop.
 
-modbus-tk's loop reads byte by byte, makes all masters wait a second for the rest of one's frame, and binds in
-its own thread. Here nothing waits for one master, and `open()` tells at once when the port is taken.
+modbus-tk's loop reads byte by byte, lets all masters wait a second for the rest of one frame, and binds in its own
+thread. Here no master waits for another, and `open()` raises an error at once when the port is taken.
 """
 
 import logging
@@ -32,7 +32,7 @@ BACKLOG = 1024  # connections not yet accepted
 
 
 class TcpServer(Server, ModbusTkTcpServer):
-    """Serves a databank over Modbus TCP, to those whom `access` lets in."""
+    """Serves a databank over Modbus TCP, to the addresses that `access` allows."""
 
     connection_class = Connection
 
@@ -42,7 +42,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._connections: dict[int, Connection] = {}  # by descriptor
         self._at_rest: dict[int, Connection] = {}  # those whose next request may get a remembered answer at once
         self._events = Events(self.selector.fileno())
-        self._door = AddressFilter(name, access)
+        self._addresses = AddressFilter(name, access)
         self._idle_timeout = access.idle_timeout
         self._max_connections = access.max_connections
         self._acceptance = Acceptance(name, self.selector, self.bucket)
@@ -76,10 +76,10 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._look_around(now)
 
     def _attend_all(self, ready: list[tuple[int, int]]) -> None:
-        """Attend, in turn, everything on which something has happened.
+        """Attend each descriptor with an event.
 
-        A remembered answer is sent from here: calls would take as long as all the rest of it. Whether it is fresh
-        is looked at immediately before it is sent.
+        This sends remembered answers itself: calls would take as long as all the rest of it. It checks that an
+        answer is fresh immediately before sending it.
         """
         at_rest, answers = self._at_rest, self.databank.known
         for fd, events in ready:
@@ -108,19 +108,19 @@ class TcpServer(Server, ModbusTkTcpServer):
                 if sent < len(answer):
                     self._attend(connection, partial(connection.keep, answer[sent:], now))
             except BlockingIOError:
-                continue  # there is nothing to receive
+                continue  # nothing has come after all
             except Exception as error:
                 self._fail(connection, error)
 
     def _attend_other(self, fd: int, events: int) -> None:
-        """Attend anything else than a master who is at rest and asks."""
+        """Attend any descriptor but that of a connection at rest with a request."""
         connection = self._connections.get(fd)
         if connection is not None:
             self._attend(connection, connection.send if events == EPOLLOUT else connection.receive)
         elif fd == self._sock.fileno():
             self._accept()
-        elif fd == self._alarm.fileno():  # else it was dropped since poll() returned
-            self.hear()
+        elif fd == self._wake_reader.fileno():  # else the connection was dropped since poll() returned
+            self.clear_wake()
 
     def close(self) -> None:
         for connection in self.connections:
@@ -137,11 +137,11 @@ class TcpServer(Server, ModbusTkTcpServer):
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
         connections = tuple(each.report(now) for each in tuple(self.connections) if not each.is_check)
         return replace(super().report(units, now), connections=connections,
-                       refused_peers=dict(self._door.refused), crowded=self._crowded)
+                       refused_peers=dict(self._addresses.refused), crowded=self._crowded)
 
     @property
     def _crowded(self) -> str:  # main thread
-        """Why there is no room for more masters; or nothing."""
+        """Why there is no room for more masters, "" if there is."""
         is_full = len(self.connections) >= self._max_connections
         why = self._acceptance.cause or (self._crowd.cause if is_full else "")
         return why.removeprefix(f"{self.label}: ")
@@ -153,7 +153,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         return min(TICK, max(0.0, first - clock.now()))
 
     def _look_around(self, now: float) -> None:
-        """Do what no event of a connection tells to do."""
+        """Do what is due by time, not by an event."""
         if self._expiring:
             for connection in [each for each in self._expiring if (each.expires_at or now + TICK) <= now]:
                 self._attend(connection, connection.expire)
@@ -166,7 +166,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._acceptance.go_on(self._sock, now)
 
     def _attend(self, connection: Connection, act: Callable[[], object]) -> None:
-        """Let a connection act, then watch it for what it wants; what breaks there costs only itself."""
+        """Let a connection act, then watch for its events; an error costs only this connection."""
         try:
             act()
             connection.watch(self.selector)
@@ -206,13 +206,13 @@ class TcpServer(Server, ModbusTkTcpServer):
         if not (accepted := self._acceptance.accept(self._sock)):
             return
         sock, peer = accepted
-        if self._door.admits(peer[0]) and self._is_room():
+        if self._addresses.admits(peer[0]) and self._is_room():
             self._welcome(sock, peer)
         else:
             sock.close()
 
     def _is_room(self) -> bool:
-        """Return whether there is room for a connection; the longest-idle one is closed for it (MTI 4.2.1.1)."""
+        """Return whether there is room for a connection; close the longest-idle one if need be (MTI 4.2.1.1)."""
         if len(self.connections) < self._max_connections:
             return True
         self._crowd.trouble(f"{self.label}: all {self._max_connections} connections are in use; the "
@@ -233,14 +233,14 @@ class TcpServer(Server, ModbusTkTcpServer):
             log.debug("%s: connection lost: %s", self.label, error)
             sock.close()
             return
-        connection.is_preferred, connection.is_check = self._door.prefers(host), is_check
+        connection.is_preferred, connection.is_check = self._addresses.prefers(host), is_check
         if not is_check:
             connection.counters = self.masters.meet(host)
         self._connections[connection.sock.fileno()] = connection
         self._attend(connection, connection.send)
 
     def connect(self, sock: socket.socket, peer: str, databank: Databank) -> Connection:
-        """Return what serves a master on this socket. Raises OSError when it has gone again."""
+        """Return a connection for a master on this socket. Raises OSError when the master has gone again."""
         return self.connection_class(sock, databank, self._resume, peer)
 
     def _resume(self, connection: Connection) -> None:  # any thread

@@ -58,7 +58,7 @@ class UdpServer(Server):
 
     def __init__(self, name: str, url: Url, databank: Databank, access: Access):
         super().__init__(name, url, databank)
-        self._door = AddressFilter(name, access)
+        self._addresses = AddressFilter(name, access)
         self._limit = RateLimit()
         self._flood = Condition(self.bucket, well_at_first=True, tries="datagrams")
         self._known: BoundedDict[tuple, Asked] = BoundedDict(MOST_KNOWN)  # writes, by peer and content
@@ -79,7 +79,7 @@ class UdpServer(Server):
             if key.fileobj is self._sock:
                 self._take()
             else:
-                self.hear()
+                self.clear_wake()
         while self._done:
             self._attend(self._resume, self._done.popleft())
 
@@ -89,7 +89,7 @@ class UdpServer(Server):
         super().close()
 
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
-        return replace(super().report(units, now), refused_peers=dict(self._door.refused))
+        return replace(super().report(units, now), refused_peers=dict(self._addresses.refused))
 
     def _take(self) -> None:
         """Answer the datagrams that have come."""
@@ -106,7 +106,7 @@ class UdpServer(Server):
 
     def _is_let_in(self, datagram: Datagram) -> bool:
         """Whether its sender may get an answer, by address and rate."""
-        if datagram.is_for_everybody or not self._door.admits(datagram.host):
+        if datagram.is_for_everybody or not self._addresses.admits(datagram.host):
             return False
         if self._limit.allows(datagram.host, clock.now()):
             self._flood.well(f"{self.label}: all datagrams are answered again")

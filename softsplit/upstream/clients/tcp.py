@@ -199,8 +199,8 @@ class TcpClient(Client, TcpMaster):
 
 
 def _wire(url: Url, timeout: float, identity: Identity | None, tell_port: TellPort | None) -> SocketWire:
-    """The connection, not yet open; inside TLS for who has an identity."""
+    """Return the connection, not yet open; inside TLS with an identity."""
     if identity is None:
         return SocketWire(url, timeout, tell_port=tell_port)
-    from softsplit.transport.securewire import SecureWire  # with OpenSSL, which those without TLS do not wait for
+    from softsplit.transport.securewire import SecureWire  # takes long to import, because of OpenSSL
     return SecureWire(url, timeout, identity)
