@@ -84,6 +84,8 @@ def test_foreign_packages_stay_in_their_rooms():
             if not is_at_home(module, name.split(".")[0])] == []
 
 
+EVERY_ERROR = {"Exception", "BaseException"}
+CATCHES_ALL = {"worker", "logs/bugs", "downstream/servers/tcp", "downstream/servers/rtu", "downstream/servers/udp"}
 OTHER_CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "clock_gettime", "clock_gettime_ns"}
 
 
@@ -102,6 +104,13 @@ def test_the_programs_clock_goes_on_while_the_machine_sleeps():
 def test_hooks_of_modbus_tk_are_used_nowhere():
     for module in MODULES:
         assert not [name for name in imports(module) if name.startswith("modbus_tk.hooks")], module
+
+
+def test_only_a_thread_and_a_server_loop_catch_every_error():
+    for module in MODULES:
+        for node in nodes(module):
+            if isinstance(node, ast.ExceptHandler) and getattr(node.type, "id", "BaseException") in EVERY_ERROR:
+                assert module in CATCHES_ALL or isinstance(node.body[-1], ast.Raise), f"{module}, line {node.lineno}"
 
 
 def test_no_function_is_longer_than_forty_lines():
