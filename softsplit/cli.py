@@ -117,5 +117,11 @@ def main():
     them to any number of masters over Modbus TCP and Modbus RTU.
 
     \b
+    Try it:  softsplit run --demo
+    Set up:  softsplit scan tcp://192.168.1.140 >> softsplit.toml
+             softsplit example     (shows every key)
+             softsplit check
+             softsplit run
+
     Exit codes: 0 success, 1 failure, 2 error in the configuration or the command line.
     """

@@ -8,9 +8,9 @@ from softsplit.commands.read.derived import run_derived
 from softsplit.commands.read.read import Whom, profile_form, raw_form, run_read
 from softsplit.commands.shared.configuration import find_config
 from softsplit.commands.shared.messages import complain
-from softsplit.commands.shared.options import (PLACE, UNIT, Number, baudrate_option, chosen, config_option,
+from softsplit.commands.shared.options import (PLACE, Number, baudrate_option, chosen, config_option,
                                                force_option, is_given, mode_option, refuse_with,
-                                               refuse_without, timeout_option)
+                                               refuse_without, timeout_option, unit_option)
 from softsplit.commands.shared.output import say
 from softsplit.config import line
 from softsplit.protocol.functions import Table
@@ -20,7 +20,7 @@ from softsplit.protocol.values import WORD_ORDERS
 @click.command()
 @click.option("-a", "--at", "where", type=PLACE, default="localhost:502", metavar="HOST[:PORT]|URL", show_default=True,
               help="Device or gateway to read from.")
-@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 0 to 255.")
+@unit_option
 @click.option("-p", "--profile", metavar="PROFILE", help="Read all blocks that this profile polls.")
 @click.option("-d", "--decode", is_flag=True, help="Show each value with its name and unit of measure.")
 @click.option("-t", "--table", type=click.Choice([table.value for table in Table]),

@@ -22,7 +22,7 @@ PORT = 5020  # of the demo
 @click.option("-v", "--verbose", count=True, help="Log at level DEBUG.")
 @click.option("-q", "--quiet", count=True, help="Log warnings and errors only; -qq errors only.")
 @click.option("--demo", is_flag=True, help="Run with two simulated meters; needs no hardware.")
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="PORT",
               help="TCP port of the demo; 0 takes any free port.")
 def run(path, if_needed, log_file, syslog, verbose, quiet, demo, port):
     """Run the splitter in the foreground until Ctrl-C, SIGTERM or SIGHUP.

@@ -16,7 +16,7 @@ from softsplit.config.url import parse_url
 @click.argument("url", type=Parsed("url", partial(parse_url, schemes=ASKED)))
 @click.option("--units", type=Parsed("units", parse_units), metavar="UNITS",
               help="Unit ids to try, such as 1-32,100.  [default: 1-247; over tcp:// 255, too]")
-@click.option("--baudrate", "baudrates", type=BAUDRATE, multiple=True,
+@click.option("--baudrate", "baudrates", type=BAUDRATE, multiple=True, metavar="BAUD",
               help="Baud rate to try on a serial line; can be repeated. Default: all common ones.")
 @click.option("--mode", "modes", type=click.Choice(line.MODES, case_sensitive=False), multiple=True,
               metavar="MODE", help="Data bits, parity and stop bits to try; can be repeated.")
@@ -36,7 +36,7 @@ def scan(url, units, baudrates, modes, timeout, profiles, gap, wants_json, force
 
     \b
     Examples: softsplit scan rtu:///dev/ttyUSB0
-              softsplit scan tcp://192.168.1.140 --units 1-32,100 >> softsplit.toml
+              softsplit scan tcp://192.168.1.140 --units 1-32 >> softsplit.toml
 
     Exit codes: 1 if no unit answers, 130 after Ctrl-C, 143 after SIGTERM; otherwise those of "softsplit --help".
     """

@@ -21,7 +21,7 @@ DOCS = "docs"
 @click.option("--root", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
               help="Install into the system image at DIR, and start nothing.")
 @click.option("--template", is_flag=True, help="systemd: one process for each /etc/softsplit/NAME.toml.")
-@click.option("--user", help="cron: user who runs the process; default root.")
+@click.option("--user", metavar="USER", help="cron: user who runs the process; default root.")
 def service(kind, path, install, uninstall, force, root, template, user):
     """Print or install the systemd unit, cron entry, udev rules or manual page.
 

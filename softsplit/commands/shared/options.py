@@ -104,9 +104,11 @@ config_option = click.option(
 mode_option = click.option(
     "--mode", type=click.Choice(line.MODES, case_sensitive=False), default="8E1", show_default=True,
     metavar="MODE", help="Data bits, parity and stop bits of a serial line: 8E1, 8N1, ...")
-timeout_option = click.option("--timeout", type=float, default=1.0, show_default=True,
+timeout_option = click.option("--timeout", type=float, default=1.0, show_default=True, metavar="S",
                               help="Seconds to wait for an answer.")
-baudrate_option = click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True,
+baudrate_option = click.option("--baudrate", type=BAUDRATE, default=19200, show_default=True, metavar="BAUD",
                                help="Baud rate of a serial line.")
+unit_option = click.option("-u", "--unit", type=UNIT, default=1, show_default=True, metavar="UNIT",
+                           help="Unit id.")
 force_option = click.option("--force", is_flag=True,
                             help="Use the wire even if a running splitter owns it.")

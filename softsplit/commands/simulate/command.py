@@ -18,7 +18,7 @@ from softsplit.config.url import parse_url
 @click.option("--unit", "units", multiple=True, metavar="UNIT",
               help="Unit id, or the eight hex digits of a four-byte address; can be repeated. "
               "Default for a recording: all its units.")
-@click.option("--baudrate", type=BAUDRATE,
+@click.option("--baudrate", type=BAUDRATE, metavar="BAUD",
               help="Baud rate of the serial line; over TCP, answers take as long as on such a line.")
 @mode_option
 @click.option("--mute", type=Parsed("mute", parse_mute), multiple=True, metavar="UNIT[@FROM[-TO]]",

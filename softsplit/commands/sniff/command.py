@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000  # bytes
 @click.argument("where", required=False)
 @click.option("--request-port", metavar="URL", help="With two taps: the tap on the master's side.")
 @click.option("--reply-port", metavar="URL", help="With two taps: the tap on the units' side.")
-@click.option("--baudrate", type=BAUDRATE,
+@click.option("--baudrate", type=BAUDRATE, metavar="BAUD",
               help="Baud rate of the line.  [default: 19200, or that of the recording]")
 @click.option("--mode", "modes", type=click.Choice((*MODES, *PAIRINGS), False), multiple=True, metavar="MODE",
               help="Data bits, parity and stop bits of the line: 8E1, 8N1, ... A second --mode says how to tell "
@@ -27,13 +27,14 @@ MEGABYTE = 1_000_000  # bytes
 @click.option("--half-duplex-timeout", type=Finite(0.001, 3600), default=2.0, show_default=True,
               metavar="SECONDS", help="With alternating: the next frame after this silence is a request.")
 @click.option("--exact", is_flag=True, help="The times of a recording are exact, as of a logic analyser.")
-@click.option("-u", "--unit", "units", type=UNIT, multiple=True, help="Show only this unit; can be repeated.")
-@click.option("--function", "functions", type=click.IntRange(1, 127), multiple=True,
+@click.option("-u", "--unit", "units", type=UNIT, multiple=True, metavar="UNIT",
+              help="Show only this unit; can be repeated.")
+@click.option("--function", "functions", type=click.IntRange(1, 127), multiple=True, metavar="CODE",
               help="Show only this function; can be repeated.")
 @click.option("--address", "addresses", type=Parsed("addresses", parse_addresses), multiple=True,
               metavar="FIRST[-LAST]", help="Show only transactions with these addresses; can be repeated.")
 @click.option("--errors", is_flag=True, help="Show only errors.")
-@click.option("-p", "--profile", help="Decode values with this profile.")
+@click.option("-p", "--profile", metavar="PROFILE", help="Decode values with this profile.")
 @click.option("-x", "--raw", is_flag=True, help="Show the bytes too.")
 @click.option("--json", "wants_json", is_flag=True, help="Print a JSON object per line.")
 @click.option("--csv", "wants_csv", is_flag=True, help="Print comma-separated values.")

@@ -46,7 +46,7 @@ def tls():
               help="Name or address by which masters reach this machine; default its host name and localhost.")
 @click.option("--master", "masters", multiple=True, metavar="NAME[:ROLE]",
               help='A master, and its role; by default one named "master", without a role.')
-@click.option("--days", type=click.IntRange(1, 36500), default=3650, show_default=True,
+@click.option("--days", type=click.IntRange(1, 36500), default=3650, show_default=True, metavar="DAYS",
               help="How long the certificates are valid.")
 def init(directory: Path, hosts: tuple[str, ...], masters: tuple[str, ...], days: int):
     """Make an authority in DIR, and certificates for the server and for masters.

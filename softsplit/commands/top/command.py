@@ -5,8 +5,8 @@ import sys
 import click
 
 from softsplit.commands.shared.configuration import find_config
-from softsplit.commands.shared.options import (PLACE, UNIT, baudrate_option, config_option, force_option,
-                                               mode_option, refuse_without, timeout_option)
+from softsplit.commands.shared.options import (PLACE, baudrate_option, config_option, force_option,
+                                               mode_option, refuse_without, timeout_option, unit_option)
 from softsplit.commands.shared.output import say
 from softsplit.commands.top.top import watch_splitter, watch_unit
 from softsplit.config import line
@@ -17,7 +17,7 @@ from softsplit.config.upstream import Unit
 @config_option
 @click.option("-a", "--at", "where", type=PLACE, metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Profile of that unit.")
-@click.option("-u", "--unit", type=UNIT, default=1, show_default=True, help="Unit id, 0 to 255.")
+@unit_option
 @click.option("--once", is_flag=True, help="Print the view once as plain text, and exit.")
 @timeout_option
 @baudrate_option
