@@ -10,8 +10,11 @@ from softsplit.cli import main
 from softsplit.commands.check.wiring import draw
 from softsplit.commands.simulate.faults import Faults
 from softsplit.commands.simulate.simulate import SimulatedUnit
+from softsplit.commands.sniff.format import Names
+from softsplit.commands.sniff.format import draw as draw_line
 from softsplit.commands.top.history import Look, Watched, latest_values
 from softsplit.config.topology import Topology
+from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError
 from softsplit.profiles.base import find_model
 from softsplit.profiles.content import profile_of
@@ -21,8 +24,10 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.upstream.locator import HeardBase
 from softsplit.web.values import watched_units
 from tests.support import ScriptedGateway, TcpMaster, read_request, splitting, until
+from tests.test_listener import listening
 
 TEXT = """
 title = "Any inverter"
@@ -200,3 +205,67 @@ def test_nothing_is_named_from_the_base_of_a_device_that_was_replaced(profile):
             until(lambda: seen() == [None] * 4)
             assert page.values(page.registers, splitter.status())[0].why == "SunSpec model 103 was not found yet"
             assert splitter.status().upstreams["pv"].units["1"].base is None and master.ask(1, read_request(40083, 2))[0] == 0x83
+
+
+# Where another master asks
+
+
+def answer(words: dict[int, int], address: int, count: int) -> bytes:
+    return b"".join(words.get(each, 0).to_bytes(2, "big") for each in range(address, address + count))
+
+
+def test_a_base_is_learned_from_what_another_master_reads_and_forgotten_with_the_device():
+    words, base = device(40000, (1, 65), (103, 50)), HeardBase([103])
+
+    def hear(address: int, count: int, now: float = 0.0) -> int | None:
+        base.note(True, now)
+        base.hear(Block(Table.HOLDING_REGISTERS, address, count), answer(words, address, count))
+        return base.at
+
+    assert [hear(40069, 2), hear(40000, 2), hear(40002, 2), hear(40069, 2)] == [None, None, None, 40069]
+    assert hear(40083, 2) == 40069 and hear(40071, 50) == 40069
+    base.hear(Block(Table.INPUT_REGISTERS, 40000, 2), b"\0\0\0\0")
+    base.note(False, 1.0)
+    assert hear(40083, 2, 2.0) == 40069, "one request may be lost"
+    words = device(40000, (1, 65), (120, 26), (103, 50))
+    assert [hear(40069, 2, 3.0), hear(40069, 125, 4.0)] == [None, 40097]
+    base.note(False, 5.0)
+    base.note(False, 6.0)
+    assert base.at is None and hear(40097, 2, 7.0) is None and hear(40000, 125, 8.0) == 40097
+    assert hear(40111, 2, 39.0) is None, "it may have been replaced meanwhile"
+
+
+def test_sniff_names_what_it_has_heard_the_place_of_and_says_when_it_has_not():
+    words, names = device(40000, (1, 65), (103, 50)), Names(PROFILE)
+
+    def told(address: int, count: int, kind: Kind = Kind.OK) -> str:
+        reply = adu.rtu_frame(1, bytes((3, 2 * count)) + answer(words, address, count))
+        heard = Transaction(kind, 1.0, adu.rtu_frame(1, read_request(address, count)), reply if kind is Kind.OK else None, 0.01)
+        names.hear(heard)
+        return draw_line(heard, names)
+
+    assert "(SunSpec model 103 was not heard yet) 1234 65535" in told(40083, 2)
+    assert told(40000, 2) and told(40002, 2) and told(40069, 2)
+    assert told(40083, 4).endswith("  power 123.4 W, frequency 50.01 Hz\n")
+    for _ in range(2):
+        told(40083, 4, Kind.NO_REPLY)
+    assert "was not heard yet" in told(40083, 4), "another device may be there now"
+
+
+def test_what_another_master_reads_is_named_too_and_derived_from(tmp_path):
+    with listening(tmp_path, profile=PROFILE) as (line, master, other, splitter):
+        words = device(40000, (1, 65), (103, 50))
+        line.device = lambda unit, pdu: bytes((3, 2 * pdu[4])) + answer(words, int.from_bytes(pdu[1:3], "big"), pdu[4])
+        mirror = splitter.servers[0].databank.mirrors[1]
+        until(lambda: master.ask(1, read_request(40069, 52)) and other.ask(1, read_request(40083, 2))[0] == 3)
+        assert mirror.base is None and splitter.values("copy", 1) == {}
+        until(lambda: master.ask(1, read_request(40000, 71)) and mirror.base == 40069)
+        until(lambda: master.ask(1, read_request(40069, 52)) and splitter.values("copy", 1) == {"power": 123.4, "frequency": 50.01})
+        words.clear()
+        words.update(device(40000, (1, 65), (120, 26), (103, 50)))
+        until(lambda: master.ask(1, read_request(40069, 52)) and mirror.base == 40097)
+        assert splitter.values("copy", 1) == {}, "that was not read from this one yet"
+        until(lambda: master.ask(1, read_request(40097, 52)) and splitter.values("copy", 1) == {"power": 123.4, "frequency": 50.01})
+        words.clear()
+        until(lambda: master.ask(1, read_request(40069, 52)) and mirror.base is None)
+        assert splitter.values("copy", 1) == {} and splitter.status().upstreams["tap"].units["1"].base is None

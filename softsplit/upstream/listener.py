@@ -20,6 +20,7 @@ from softsplit.transport.receiver import Receiver, TapReader
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.handover import HandOver
+from softsplit.upstream.locator import HeardBases
 from softsplit.upstream.report import UpstreamStatus, report
 from softsplit.worker import Worker
 
@@ -40,8 +41,6 @@ class Listener(Worker):
                  served_as: Mapping[int, tuple[str, ...]] = {}):
         super().__init__(f"listener {upstream.name}")
         self._upstream = upstream
-        registers = {unit.unit: unit.profile.registers for unit in units}
-        self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set, registers.__getitem__)
         self._steps = {unit.unit: unit.profile.step for unit in units}
         self._receiver = receiver_for(upstream, self._hear_of_tap)
         self._line = upstream.own_line
@@ -54,6 +53,8 @@ class Listener(Worker):
         self._silences = {unit: Silence() for unit in self._steps}
         self._tries: dict[int, float] = {}  # by unit: when the request just before was sent, if nobody answered it
         self.counters = Counters({unit: () for unit in self._steps})
+        self._bases = HeardBases(units, self.counters)
+        self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set, self._bases.registers_of)
         self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False, served_as=served_as)
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
@@ -162,6 +163,8 @@ class Listener(Worker):
             self.counters.count(outcome)
             self._note_answer(outcome)
         self._doubt(unit, written(heard, step), self._done_at(heard))
+        if is_counted and (placed := self._bases.hear(outcome, read)):
+            self._hand_over.located(placed, self.counters.places[unit])
         if read and read.block:
             periods = self._periods[unit]
             self._hand_over.reading(read, periods.every(read.block), periods.beat(read.asked_at + STALLED),

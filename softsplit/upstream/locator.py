@@ -1,6 +1,6 @@
 """Find where the registers of a unit begin, for profiles whose registers each device has elsewhere; then poll them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,15 +8,18 @@ from softsplit.config.upstream import Unit
 from softsplit.errors import BadAnswer, Unreachable
 from softsplit.polling.due import Due
 from softsplit.polling.plan import Plan
-from softsplit.profiles import Answer, Profile
+from softsplit.polling.silence import Silence
+from softsplit.profiles import Answer, Profile, Register
 from softsplit.profiles.base import find_model
 from softsplit.protocol.blocks import Block, Read
+from softsplit.protocol.functions import Table
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
 from softsplit.upstream.handover import HandOver
 
+LONGEST_PAUSE = 30.0  # s in which nobody replaces a device without a request that it leaves unanswered
 LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no such registers
 
 
@@ -122,3 +125,67 @@ class Locator:
 def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | None:
     """Return the address where the registers of a profile begin on a device; `read` returns data or None."""
     return find_model(profile.base.models, read) if profile.base else None
+
+
+class HeardBase:
+    """Learns where a SunSpec model of one unit begins from what another master reads: the mark, then each head.
+
+    That is forgotten when the unit may have been replaced: it was silent, or nobody has asked it for long.
+    """
+
+    def __init__(self, models: Collection[int]):
+        self.at: int | None = None
+        self._models = models
+        self._words: dict[int, bytes] = {}  # mark and heads, by address
+        self._silence = Silence()
+        self._heard_at: float | None = None
+
+    def note(self, has_answered: bool, now: float | None) -> None:
+        """Note whether a request was answered; `now` is in seconds, None if unknown."""
+        self._silence.note(has_answered)
+        is_pause = now is not None and self._heard_at is not None and now - self._heard_at > LONGEST_PAUSE
+        if self._silence.is_mute or is_pause:
+            self.at, self._words = None, {}
+        if has_answered:
+            self._heard_at = now
+
+    def hear(self, block: Block, data: bytes) -> None:
+        """Use the data that was read from a block."""
+        known: dict[int, bytes] = {}
+
+        def read(part: Block) -> bytes | None:
+            start = 2 * (part.address - block.address)
+            words = data[start:start + 4] if block.contains(part) else self._words.get(part.address)
+            known.update({part.address: words} if words else {})
+            return words
+
+        if block.table is Table.HOLDING_REGISTERS:
+            self.at = find_model(self._models, read)
+            self._words = known
+
+
+class HeardBases:
+    """The places that are learned so of the units of one upstream; they are noted in its counters."""
+
+    def __init__(self, units: Sequence[Unit], counters: Counters):
+        self._units = {unit.unit: unit for unit in units}
+        self._bases = {unit.unit: HeardBase(unit.profile.base.models) for unit in units if unit.profile.base}
+        self._places = counters.places
+
+    def registers_of(self, unit: int) -> Sequence[Register]:
+        """Return the registers that the profile of a unit names, as far as it is known where they are."""
+        return self._units[unit].profile.located(self._places.get(unit)).registers
+
+    def hear(self, outcome: Outcome, read: Outcome | None) -> Unit | None:
+        """Use the outcome of a request, and of what it reads if that is beyond doubt; return the unit if it is placed anew."""
+        unit = outcome.unit
+        if unit not in self._bases:
+            return None
+        base = self._bases[unit]
+        base.note(outcome.is_of_unit, outcome.asked_at)
+        if read and read.block and read.data is not None:
+            base.hear(read.block, read.data)
+        if base.at == self._places.get(unit):
+            return None
+        self._places[unit] = base.at
+        return self._units[unit]

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 
 import click
 
+from softsplit.bounded import BoundedDict
 from softsplit.commands.shared.answers import Answers
 from softsplit.commands.shared.output import csv_row, to_json
+from softsplit.decoder.outcomes import COUNTED
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, show
 from softsplit.printable import printable
 from softsplit.profiles import Profile
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import ADDRESSES, Block
-from softsplit.protocol.functions import FUNCTIONS, describe
+from softsplit.protocol.functions import FUNCTIONS, Table, describe
+from softsplit.upstream.locator import HeardBase
 
 COLOURS = {Kind.EXCEPTION: "yellow", Kind.NO_REPLY: "red", Kind.DAMAGED: "bright_black", Kind.LATE: "magenta",
            Kind.SUSPECT: "magenta", Kind.ORPHAN: "magenta", Kind.BROADCAST: "cyan"}
 LONGEST = 20  # characters of an address
+MOST_UNITS = 256  # whose registers have to be found
+READ_HOLDING = Table.HOLDING_REGISTERS.function
 GOOD = (Kind.OK, Kind.BROADCAST)
 FIELDS = ("time", "kind", "unit", "function", "address", "count", "values", "exception", "latency", "retry",
           "damage", "request", "reply", "written")
@@ -154,21 +159,56 @@ class Names:
 
     def __init__(self, profile: Profile):
         self._profile = profile
-        self._answers = Answers(profile)
+        self._answers = Answers(profile)  # of all units; with a base, see _located
+        self._bases: BoundedDict[int, HeardBase] = BoundedDict(MOST_UNITS)
+        self._located: BoundedDict[int, tuple[int, Answers]] = BoundedDict(MOST_UNITS)  # at which base
+
+    def hear(self, transaction: Transaction) -> None:
+        """Learn where the registers are, from every transaction; also from those that nobody wants to see."""
+        base, unit = self._profile.base, transaction.unit
+        if base is None or unit is None or transaction.kind not in COUNTED:
+            return
+        if unit not in self._bases:
+            self._bases[unit] = HeardBase(base.models)
+        self._bases[unit].note(transaction.kind is not Kind.NO_REPLY, transaction.time)
+        read = self._read(transaction) if transaction.kind is Kind.OK else None
+        if read and transaction.function == READ_HOLDING:
+            self._bases[unit].hear(*read)
 
     def of(self, transaction: Transaction) -> Iterator[str]:
         """Yield the registers that were read or written, like "power 230 W"."""
+        read, unit = self._read(transaction), transaction.unit
+        if read is None or unit is None:
+            return
+        row, answers = FUNCTIONS[transaction.function or 0], self._answers_of(unit)
+        if answers is None:
+            yield f"({self._profile.base} was not heard yet) {' '.join(map(str, transaction.values or ()))}"
+            return
+        if row.reads and not row.writes and transaction.time is not None:
+            answers.take(unit, *read, transaction.time)
+        for named in answers.named(unit, *read):
+            yield f"{named.name} {named}"
+
+    def _read(self, transaction: Transaction) -> tuple[Block, bytes] | None:
+        """Return the block that was read or written, and its data."""
         row = FUNCTIONS.get(transaction.function or 0)
         items, address = transaction.values, transaction.address
-        if row is None or row.table is None or address is None or not items or transaction.unit is None:
-            return
+        if row is None or row.table is None or address is None or not items:
+            return None
         table = row.table
         step = 1 if table.holds_bits else self._profile.step
         if address + len(items) * step > ADDRESSES:  # some devices accept that
-            return
-        block = Block(table, address, len(items), step)
+            return None
         data = pdu.pack_bits(items) if table.holds_bits else struct.pack(f">{len(items)}H", *items)
-        if row.reads and not row.writes and transaction.time is not None:
-            self._answers.take(transaction.unit, block, data, transaction.time)
-        for named in self._answers.named(transaction.unit, block, data):
-            yield f"{named.name} {named}"
+        return Block(table, address, len(items), step), data
+
+    def _answers_of(self, unit: int) -> Answers | None:
+        """Return what names the registers of a unit; None while nobody knows where they are."""
+        if self._profile.base is None:
+            return self._answers
+        at = self._bases[unit].at if unit in self._bases else None
+        if at is None:
+            return None
+        if unit not in self._located or self._located[unit][0] != at:  # nothing is joined with another device's
+            self._located[unit] = at, Answers(self._profile.located(at))
+        return self._located[unit][1]

@@ -142,7 +142,8 @@ class Sniffer:
         self._statistics = Statistics(self._character_time)
         self._record = order.record and OutputFile(
             order.record, order.max_size, show_head(line, self._source.jitter).encode())
-        self._outputs = list(outputs(order))
+        self._names = format.Names(order.profile) if order.profile else None
+        self._outputs = list(outputs(order, self._names))
         self._drawn_at = 0.0
         self._is_live_table = order.stats and os.isatty(1)
 
@@ -173,6 +174,8 @@ class Sniffer:
     def _deliver(self, found: Iterable[Transaction]) -> None:
         for transaction in found:
             self._statistics.count(transaction)
+            if self._names:
+                self._names.hear(transaction)
             if self._order.selection.takes(transaction):
                 for write in self._outputs:
                     write(transaction)
@@ -198,7 +201,7 @@ def source_for(order: Order) -> Recording | Stdin | Live:
     return Live(Receiver(*readers, now=Clock().now), order.line())
 
 
-def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
+def outputs(order: Order, names: format.Names | None = None) -> Iterator[Callable[[Transaction], None]]:
     """Open the outputs; yield functions that take a transaction. Raises SoftsplitError."""
     if order.pcap:
         capture = TcpCapture() if order.pcap_as == "tcp" else RtuCapture()
@@ -209,8 +212,6 @@ def outputs(order: Order) -> Iterator[Callable[[Transaction], None]]:
     head = format.CSV_HEAD if order.form == "csv" else ""
     lines = OutputFile(order.output, order.max_size, head.encode())
     is_plain = order.output != STDOUT or not os.isatty(1)
-    names = format.Names(order.profile) if order.profile else None
-
     def draw(transaction: Transaction) -> str:
         text = format.draw(transaction, names, order.raw)
         return click.unstyle(text) if is_plain else text
