@@ -79,8 +79,8 @@ class Directory:
 def own_places() -> list[tuple[Path, int]]:
     """Return the runtime directories that this process may use, the best first, and their modes.
 
-    They are $RUNTIME_DIRECTORY, which systemd sets, /run/softsplit, the user's own runtime directory, /tmp and
-    the home. Root has a second one, because systemd may have given /run/softsplit to a service.
+    They are $RUNTIME_DIRECTORY, which systemd sets, /run/softsplit, the user's own runtime directory, /tmp
+    and the home. Root has a second one, because systemd may have given /run/softsplit to a service.
     """
     user = os.geteuid()
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]

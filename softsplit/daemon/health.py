@@ -28,7 +28,7 @@ Downstreams = Mapping[str, DownstreamStatus]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The exit code of `softsplit status`, a `summary` in one line, and the sentences of `troubles` and `notes`.
+    """The exit code of `softsplit status`, a `summary` in one line, sentences of `troubles` and `notes`.
 
     `found` has the same as values, and what is still `starting`. Notes do not change the code.
     """
@@ -95,14 +95,14 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
 
 
 def _is_forwarded(unit: ServedStatus, upstreams: Upstreams) -> bool:
-    """Whether masters get answers of the unit itself: it is not polled, or it also has blocks learned from them."""
+    """Whether masters get answers of the unit itself: it is not polled, or has learned blocks."""
     name, _, number = unit.origin.rpartition("/")
     blocks = upstreams[name].units[number].blocks if name in upstreams else ()
     return not (unit.blocks or unit.is_heard) or any(each.is_learned and each.data is not None for each in blocks)
 
 
 def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> list[Trouble]:
-    """Return the troubles of upstreams and their units, those of downstreams, and stale units without such a cause.
+    """Return the troubles of upstreams, units and downstreams, and stale units without such a cause.
 
     Until START seconds of `uptime`, a unit that was not asked or heard yet counts as starting.
     """
@@ -130,8 +130,8 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
 def _waits_for(unit: ServedStatus, upstreams: Upstreams, known: Collection[str]) -> Mapping[str, tuple[str, ...]]:
     """Return the stale blocks that make a unit stale, by unit.
 
-    When the inputs of a derived unit are only too far apart, the older ones are the cause if their unit has a `known`
-    trouble, or a read of them has failed.
+    When the inputs of a derived unit are only too far apart, the older ones are the cause if their unit has a
+    `known` trouble, or a read of them has failed.
     """
     late = {}
     for origin in unit.late if list(unit.waits_for) == [unit.origin] else ():

@@ -38,7 +38,7 @@ class Instance:
         self._presence = Presence(self._config, expect_check)
 
     def attend(self, report: Status) -> None:
-        """Check that the state directory is still ours, write `status.json`, and beat. For the main thread."""
+        """Check our state directory, write `status.json`, and beat. For the main thread."""
         try:
             self._write(report)
         except OSError as error:

@@ -37,7 +37,7 @@ def _data(text: str) -> bytes:
     return data
 
 
-FORMS: dict[type, tuple[Callable[[Any], str], Callable[[str], Any]]] = {  # types that JSON has as text: write, read
+FORMS: dict[type, tuple[Callable[[Any], str], Callable[[str], Any]]] = {  # text in JSON
     Table: (str, Table),
     Url: (str, lambda text: parse_url(text, SCHEMES)),
     bytes: (bytes.hex, _data),

@@ -32,7 +32,7 @@ def keep_running(config: Path, logs: Logs) -> None:
 
 
 def is_well(config: Path) -> bool:
-    """Whether a healthy process runs. One that has not answered for HUNG seconds is ended. Raises SoftsplitError."""
+    """Whether a healthy process runs. One that hangs is ended. Raises SoftsplitError."""
     process = Process.that_runs(config)
     if process is None:
         return False

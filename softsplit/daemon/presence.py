@@ -24,9 +24,10 @@ of its user).
 **Whether it is alive.** Whoever connects is told how long ago the main thread called `beats()`. Before the
 first call the process is starting, and they wait. A process hangs when it takes, or tells, more than HUNG.
 
-**A check.** A connection from the abstract address (unix(7)) "softsplit check PORT" and some hexadecimal digits
-announces a check: "softsplit doctor", which is no master, will ask a server of the process from that TCP or UDP port of
-this machine. It is answered when the servers know. Only the owner of the socket and root can announce one.
+**A check.** A connection from the abstract address (unix(7)) "softsplit check PORT" and some hexadecimal
+digits announces a check: "softsplit doctor", which is no master, will ask a server of the process from that
+TCP or UDP port of this machine. It is answered when the servers know. Only the owner of the socket and root
+can announce one.
 
 **Where.** The first usable one of `own_places`. A service, cron and a person have different ones; so all of
 them are searched, before and after one is taken. With systemd, softsplit@NAME has /run/softsplit-NAME; with
@@ -64,8 +65,8 @@ SHORT = 0.02  # s
 class Presence(Worker):
     """Listens on the socket of the process that runs `config`. Raises AlreadyRunning when another runs it.
 
-    `state` is its state directory, if it got one; `cause` says why not. `expect_check` gets the port of an announced
-    check.
+    `state` is its state directory, if it got one; `cause` says why not. `expect_check` gets the port of an
+    announced check.
     """
 
     def __init__(self, config: Path, expect_check: Callable[[int], None] = lambda port: None):
@@ -166,7 +167,7 @@ class Presence(Worker):
             peer.send(f"{age:.1f} {'status' if has_status else '-'}\n".encode())
 
     def _note_sleep(self) -> None:
-        """Note when this thread stood still, too: then the machine slept, and the main thread does not hang."""
+        """Note when this thread stood still, too: then the machine slept, and the main thread is fine."""
         now = clock.now()
         if now - self._looked_at > HUNG / 2:
             self._awake_since = now

@@ -22,7 +22,7 @@ SOCKET = "socket"  # in a state directory
 HUNG = 30.0  # s without an answer, after which a process has hung
 ANSWER = re.compile(rb"(\d{1,9}\.\d) (status|-)\n")
 LONGEST_ANSWER = 64  # bytes
-CHECK = re.compile(rb"\0softsplit check (\d{1,5}) [0-9a-f]{16}")  # the address from which doctor announces a check
+CHECK = re.compile(rb"\0softsplit check (\d{1,5}) [0-9a-f]{16}")  # address of a check; see `presence`
 PEER = struct.Struct("3i")  # process, user, group: struct ucred of unix(7)
 SO_PEERPIDFD = 77  # Linux 6.5; <asm-generic/socket.h>
 

@@ -23,8 +23,8 @@ MOST_REFUSED = 500  # distinct refused requests of one server; no more are logge
 class Databank(modbus.Databank):
     """modbus-tk's databank with mirrors for slaves.
 
-    `unknown_unit` is the exception for a unit that is not served: 0x0A over TCP, none (silence) on a serial line.
-    `question` is for `Unserved`. `also` are further ids of units that are served.
+    `unknown_unit` is the exception for a unit that is not served: 0x0A over TCP, none (silence) on a serial
+    line. `question` is for `Unserved`. `also` are further ids of units that are served.
     """
 
     def __init__(self, name: str, mirrors, unknown_unit: int | None, question: str = "",

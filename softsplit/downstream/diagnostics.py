@@ -31,7 +31,7 @@ Counts = Callable[[], tuple[int, int, int, int, int]]  # requests, answers, exce
 
 @dataclass(frozen=True, slots=True)
 class UnitFacts:
-    """State and last error of a unit, the seconds it has been in error, when its last good answer was asked for."""
+    """State and last error of a unit, its seconds in error, when its last good answer was asked for."""
 
     standing: int
     error: int = 0
@@ -41,7 +41,7 @@ class UnitFacts:
 
 @dataclass(frozen=True, slots=True)
 class WireFacts:
-    """State of an upstream, seconds its wire was busy, reconnects, seconds it has been away, units, mute units."""
+    """State of an upstream: seconds busy, reconnects, seconds away, units, mute units."""
 
     state: int
     busy: float
@@ -62,7 +62,7 @@ class Watched:
 
 
 class Diagnostics(Slave):
-    """The unit with the status of the others, by unit id, and of the upstreams: `wires` return their facts by name."""
+    """The unit with the status of the others and of the upstreams: `wires` return their facts by name."""
 
     def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Mapping[str, Callable[[float], WireFacts]] = {}):
         super().__init__(unit)

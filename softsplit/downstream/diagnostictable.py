@@ -1,7 +1,7 @@
 """The table of the diagnostics unit: the meaning of each register. Pure.
 
-The unit serves these rows, and "softsplit status --registers" prints them. Rows may be added, at the end of a group
-or in a new one, with a new VERSION; none may move, because PLCs have their addresses.
+The unit serves these rows, and "softsplit status --registers" prints them. Rows may be added, at the end of a
+group or in a new one, with a new VERSION; none may move, because PLCs have their addresses.
 """
 
 import struct

@@ -33,7 +33,7 @@ class ConnectionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedStatus:
-    """A request that a master repeats, and how often in a second; all fields are None for other requests together."""
+    """A request that a master repeats, and its rate per second; the fields are None for all other requests."""
 
     unit: int | None
     function: int | None

@@ -21,7 +21,7 @@ RECENT = 600.0  # s for which they count
 
 
 class Unserved:
-    """Counts requests for units that are not served, and bytes that are no frame; `question` asks why these come."""
+    """Counts requests for units not served, and bytes that are no frame; `question` asks why these come."""
 
     def __init__(self, name: str, units: Collection[int], question: str = "", bucket: TokenBucket | None = None):
         self.units = units

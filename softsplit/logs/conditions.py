@@ -1,4 +1,4 @@
-"""Conditions: log each change of a state once, then summaries at growing intervals, within a limit of lines."""
+"""Conditions: log each change of state once, then summaries at growing intervals, within a limit."""
 
 import logging
 from collections.abc import Sequence

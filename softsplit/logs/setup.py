@@ -50,7 +50,7 @@ def chosen_level(verbose: int, quiet: int) -> int:
 
 
 def set_up_logging(logs: Logs = Logs()) -> None:
-    """Set up the root logger, unless the program has done so. If the file or syslog fails, stderr gets the log."""
+    """Set up the root logger, unless the program has. If file or syslog fail, stderr gets the log."""
     hold_descriptors()
     if logging.getLogger().handlers:
         return

@@ -27,7 +27,7 @@ LONGEST = 200  # characters of a role or subject
 
 
 class RoleError(ValueError):
-    """A certificate has more than one role, or a role that is no text (MODBUS/TCP Security v36, R-22, R-65)."""
+    """A certificate has two roles, or a role that is no text (MODBUS/TCP Security v36, R-22, R-65)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The TLS contexts of our servers and clients, made from files, and made again when these change.
 
-They follow MODBUS/TCP Security v36: versions (R-01, R-32 to R-35), certificates on both sides (R-02, R-06 to R-08,
-R-41), cipher suites (R-12, R-14, R-36 to R-39, R-50 to R-54, R-61, R-62), no compression (R-59), no renegotiation
-(R-60). The suite without encryption (R-48, R-49, R-66, R-67) is left out: everybody on the line could read it, and
-current OpenSSL only offers it with all safety checks off.
+They follow MODBUS/TCP Security v36: versions (R-01, R-32 to R-35), certificates on both sides (R-02, R-06 to
+R-08, R-41), cipher suites (R-12, R-14, R-36 to R-39, R-50 to R-54, R-61, R-62), no compression (R-59), no
+renegotiation (R-60). The suite without encryption (R-48, R-49, R-66, R-67) is left out: everybody on the line
+could read it, and current OpenSSL only offers it with all safety checks off.
 """
 
 import os
@@ -30,8 +30,8 @@ EXPIRES_SOON = 30  # days before the end of a certificate, from which on we warn
 class Credentials:
     """Our certificate and key for Modbus/TCP Security, and the authorities we trust. For one thread.
 
-    `error` says why changed files cannot be used; then the earlier content is used on. Raises ConfigError, which
-    names the file and the cure.
+    `error` says why changed files cannot be used; then the earlier content is used on. Raises ConfigError,
+    which names the file and the cure.
     """
 
     def __init__(self, identity: Identity, is_server: bool):

@@ -21,7 +21,7 @@ LONGEST = 4096  # characters of a path
 
 @dataclass(frozen=True)
 class Identity:
-    """PEM files: our certificate with its chain, its key, and the certificates of the authorities that we trust.
+    """PEM files: our certificate with its chain, its key, the certificates of authorities that we trust.
 
     Paths are relative to the configuration, in a script to the working directory.
     """
@@ -42,7 +42,7 @@ KEYS = ("certificate", "key", "authorities")
 
 
 def identity_of(is_secure: bool, given: Mapping[str, str | Path]) -> Identity | None:
-    """Return the identity of an upstream or downstream from its keys, None without TLS. Raises ConfigError."""
+    """Return the identity of an upstream or downstream, None without TLS. Raises ConfigError."""
     if not is_secure:
         for name in given:
             raise ConfigError("only mbaps:// has one", name)

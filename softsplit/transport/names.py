@@ -28,7 +28,7 @@ class _LookUp:
         self._host, self._port = host, port
         self._answered_at: float | None = None
         self.answer: Future = Future()
-        earlier = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the new thread inherits it
+        earlier = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # inherited
         threading.Thread(target=self._run, name=f"look-up of {host}", daemon=True).start()
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
@@ -78,7 +78,8 @@ def bind_and_tell(sock: socket.socket, tell_port: TellPort | None) -> None:
 def connect(host: str, port: int, timeout: float, tell_port: TellPort | None = None) -> socket.socket:
     """Return a TCP connection to a host. Raises OSError.
 
-    The look-up takes up to `timeout` seconds; then connecting takes up to as long, for all addresses together.
+    The look-up takes up to `timeout` seconds; then connecting takes up to as long, for all addresses
+    together.
     """
     found = addresses(host, port, timeout)
     end = clock.now() + timeout

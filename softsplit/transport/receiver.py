@@ -15,7 +15,7 @@ RETRY = 1.0  # s between tries to open a tap that is lost
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The bytes of one read, or silence up to `time` in seconds, None if unknown; `role`: "request", "reply", None."""
+    """Bytes, or silence, up to `time` in s, None if unknown; `role` is "request", "reply" or None."""
 
     time: float | None
     data: bytes = b""

@@ -13,7 +13,7 @@ RECORD = 16384  # bytes, the most that a record of TLS holds (RFC 8446, 5.1)
 
 
 class SecureWire(SocketWire):
-    """One TLS connection to a device whose certificate names its host. Its methods raise OSError when it is lost.
+    """A TLS connection to a device whose certificate names its host. Its methods raise OSError.
 
     It resumes the session of the connection before, if the device can do that (R-42).
     """

@@ -96,8 +96,8 @@ def require_free(fd: int) -> None:
 def unsettle(fd: int) -> None:
     """Change a setting of a device, so that the next tcsetattr() changes something for its driver, too.
 
-    A pseudo-terminal has no parity. Setting one is an error for the C library if nothing else changes with it,
-    so without this a pseudo-terminal could be opened once and never again.
+    A pseudo-terminal has no parity. Setting one is an error for the C library if nothing else changes with
+    it, so without this a pseudo-terminal could be opened once and never again.
     """
     settings = termios.tcgetattr(fd)
     settings[0] |= termios.IGNBRK

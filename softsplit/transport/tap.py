@@ -1,9 +1,9 @@
 """Taps: receive a line without being able to send on it.
 
-A serial device is opened for reading only, so that the kernel refuses every write. Its output lines RTS and DTR
-are lowered at once and stay low; but most drivers raise both for well below a millisecond when the device is
-opened. An adapter that drives the line while RTS is up may then disturb one frame; one that switches by itself
-does not. Nothing is ever sent on a TCP connection.
+A serial device is opened for reading only, so that the kernel refuses every write. Its output lines RTS and
+DTR are lowered at once and stay low; but most drivers raise both for well below a millisecond when the device
+is opened. An adapter that drives the line while RTS is up may then disturb one frame; one that switches by
+itself does not. Nothing is ever sent on a TCP connection.
 """
 
 import errno

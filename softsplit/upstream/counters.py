@@ -122,13 +122,13 @@ class Counters:
         for unit, each in reads.items():
             for read in each:
                 self.learn(unit, read.block, read.name, read.every)
-        self.forwarded = {unit: ForwardedCounters() for unit in reads}  # and blocks that are not learned any more
+        self.forwarded = {unit: ForwardedCounters() for unit in reads}  # and forgotten blocks
         self.latencies = {unit: Latencies(maxlen=MOST_LATENCIES) for unit in reads}
         self.wire_latencies = Latencies(maxlen=MOST_LATENCIES)
         self.asked_at: float | None = None
         self.mute: set[int] = set()  # units that do not answer
         self.faults = {unit: UnitFault() for unit in reads}
-        self.places: dict[int, int | None] = {}  # addresses where the registers of units begin; None if not found
+        self.places: dict[int, int | None] = {}  # where registers begin; None: not found
         self.missed = 0  # failed attempts to reach the gateway or the adapter
         self.connections, self._connected_at = 0, 0.0  # to the gateway, or of the adapter
         self.unreachable, self.unreachable_since = "", 0.0  # why the gateway or the adapter is away
@@ -164,7 +164,7 @@ class Counters:
         self.forwarded[unit].add(self.blocks[unit].pop(block))
 
     def wrote(self, unit: int, blocks: Iterable[Block], until: float) -> None:  # poller thread
-        """These blocks may have been written, up to `until`: their data is no good before they are read again."""
+        """Drop the data of these blocks, which may have been written, until a request after `until`."""
         for known in self.blocks[unit].values():
             if any(known.block.overlaps(block) for block in blocks):
                 known.written_until = max(until, known.written_until)
@@ -202,7 +202,7 @@ class Counters:
         return total((*tuple(self.blocks[unit].values()), self.forwarded[unit]))
 
     def snapshot(self, unit: int) -> tuple[int, int, int, int, int]:
-        """Return requests to a unit, answers, exceptions, requests without an answer and with a damaged one."""
+        """Return requests to a unit, answers, exceptions, and requests without or with a damaged answer."""
         found = self.unit(unit)
         return found.requests, found.answers, found.exceptions.total(), found.no_answer, found.damaged
 

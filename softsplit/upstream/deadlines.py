@@ -10,7 +10,7 @@ LOOK_AGAIN = 0.1  # s
 
 
 class Deadlines(Worker):
-    """Fails requests that have waited long enough; a poller may itself be waiting, for a connection or an answer.
+    """Fails requests that have waited long enough; a poller may itself be waiting for an answer.
 
     It also beats, so that pollers know when the whole process stood still.
     """

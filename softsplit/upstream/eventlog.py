@@ -101,7 +101,7 @@ class EventLog:
             self._units[unit].trouble(f"{self._name}: {outcome.error}", f"{self._stale(unit)}{self._outlook}")
 
     def block(self, outcome: Outcome, name: str, has_answered: bool) -> None:
-        """Log when a unit refuses a block of this name or does not answer it, and when it answers it again."""
+        """Log when a unit refuses or does not answer a block of this name, and when it answers again."""
         unit, block = outcome.unit, outcome.block
         if outcome.answer is None:
             code = outcome.own_exception

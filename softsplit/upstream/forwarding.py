@@ -108,7 +108,7 @@ class Forwarding:
         self._results.wrote(write.unit, in_both_tables(touched), until)
 
     def _is_free(self, forward: Forward) -> bool:
-        """Whether no late answer can be taken for that to this request, and no polled block of its shape waits longer."""
+        """Whether no late answer can be taken for this one, and no polled block of its shape waits longer."""
         if self._client.tells_late:
             return True
         now, unit, shape = clock.now(), forward.unit, replies.shape(forward.unit, forward.question)

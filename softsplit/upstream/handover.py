@@ -32,12 +32,12 @@ class HandOver:
         self._put(Reading(self._upstream, outcome, every, beat, slack))
 
     def announce_write(self, unit: int, blocks: Sequence[Block]) -> bool:
-        """Let no master get these blocks, which a write is about to change; return false when the thread is to stop."""
+        """Let no master get these blocks, which a write will change; return false when the thread is to stop."""
         self.doubt(unit, blocks, UNDER_WAY)
         return self.wait()
 
     def doubt(self, unit: int, blocks: Sequence[Block], until: float) -> None:
-        """Let no master get these blocks, nor numbers that they scale, until a request after `until` has read them."""
+        """Let no master get these blocks, nor what they scale, until a request after `until` has read them."""
         self._put(Invalidation(self._upstream, unit, tuple(self.touched(unit, blocks)), until))
 
     def touched(self, unit: int, blocks: Sequence[Block]) -> list[Block]:

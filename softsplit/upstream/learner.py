@@ -25,7 +25,7 @@ class Learner:
         self._noted: deque[tuple[int, Block, float]] = deque(maxlen=MOST_NOTES)  # filled by any thread
         self._learning = Demand()
         self._learned: dict[tuple[int, Block], Read] = {}
-        self._took: BoundedDict[tuple[int, Block], float] = BoundedDict(MOST_BLOCKS)  # s that a forwarded read took
+        self._took: BoundedDict[tuple[int, Block], float] = BoundedDict(MOST_BLOCKS)  # s, of forwarded reads
         self._at = 0.0  # when to look again
         self.has_room = False  # whether the wire can carry more than the plan
 

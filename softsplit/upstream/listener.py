@@ -51,7 +51,7 @@ class Listener(Worker):
         self._pairing = self._begin()
         self._periods = {unit: Periods() for unit in self._steps}
         self._silences = {unit: Silence() for unit in self._steps}
-        self._tries: dict[int, float] = {}  # by unit: when the request just before was sent, if nobody answered it
+        self._tries: dict[int, float] = {}  # by unit: when the unanswered request before was sent
         self.counters = Counters({unit: () for unit in self._steps})
         self._bases = HeardBases(units, self.counters)
         self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set, self._bases.registers_of)

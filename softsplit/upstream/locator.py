@@ -1,4 +1,4 @@
-"""Find where the registers of a unit begin, for profiles whose registers each device has elsewhere; then poll them."""
+"""Find where the registers of a unit begin, if each device has them elsewhere; then poll them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -26,14 +26,14 @@ LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no s
 class Locator:
     """Looks for the registers of those units whose profile has a `base`, until each is found.
 
-    A read there only counts if the head of the model is still the same, because another device may answer at this unit
-    id. If it is not, the locator looks again.
+    A read there only counts if the head of the model is still the same, because another device may answer at
+    this unit id. If it is not, the locator looks again.
     """
 
     def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, hand_over: HandOver,
                  timeout: float):
         self._missing = [unit for unit in units if unit.profile.base]
-        self._found: dict[int, tuple[Unit, tuple[Read, ...], Block, bytes]] = {}  # with the place and words of the head
+        self._found: dict[int, tuple[Unit, tuple[Read, ...], Block, bytes]] = {}  # place, words of the head
         self._client, self._plan, self._counters, self._hand_over = client, plan, counters, hand_over
         self._timeout = timeout
         self._at = 0.0  # when to look again
@@ -115,7 +115,7 @@ class Locator:
             self._counters.forget(unit.unit, read.block)
 
     def _read(self, unit: int, outcomes: list[Outcome], block: Block) -> bytes | None:
-        """Return the data of a block, and add the outcome to `outcomes`; None once the unit does not answer."""
+        """Return the data of a block, and add its outcome; None once the unit does not answer."""
         if outcomes and not outcomes[-1].is_of_unit:
             return None
         outcomes.append(self._client.outcome(unit, read_question(block), self._timeout))
@@ -128,7 +128,7 @@ def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | Non
 
 
 class HeardBase:
-    """Learns where a SunSpec model of one unit begins from what another master reads: the mark, then each head.
+    """Learns where a SunSpec model begins from what another master reads: the mark, then each head.
 
     That is forgotten when the unit may have been replaced: it was silent, or nobody has asked it for long.
     """
@@ -177,7 +177,7 @@ class HeardBases:
         return self._units[unit].profile.located(self._places.get(unit)).registers
 
     def hear(self, outcome: Outcome, read: Outcome | None) -> Unit | None:
-        """Use the outcome of a request, and of what it reads if that is beyond doubt; return the unit if it is placed anew."""
+        """Use the outcome of a request, and its data if that is certain; return the unit if its place is new."""
         unit = outcome.unit
         if unit not in self._bases:
             return None

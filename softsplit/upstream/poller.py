@@ -37,8 +37,8 @@ LOOK_AFTER = 0.15  # s of a pause after which we look for frames of another mast
 class Poller(Worker):
     """Polls these units of one upstream, and puts the outcome of each read into `readings`.
 
-    Servers hand in requests of masters by `forward` and `note`; `served_as` names the downstream units that serve
-    each unit.
+    Servers hand in requests of masters by `forward` and `note`; `served_as` names the downstream units that
+    serve each unit.
     """
 
     def __init__(self, upstream: Upstream, units: Sequence[Unit], readings: Queue,
@@ -83,7 +83,7 @@ class Poller(Worker):
         self._queue.give_up_late(now)
 
     def note(self, unit: int, block: Block) -> None:  # server thread
-        """Note that a master has asked for a block that is not polled; it is learned if that happens often."""
+        """Note that a master has asked for a block that is not polled, to learn it if that happens often."""
         self._learner.note(unit, block)
 
     def is_idle(self) -> bool:  # server thread

@@ -48,7 +48,7 @@ def _is_failing(status: "BlockStatus | ForwardedStatus") -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockStatus(Counted):
-    """A block: its period, None if unknown, the age of its latest data, that data, its last error and that's age."""
+    """A block: its period, None if unknown, its latest data and last error, and the ages of these."""
 
     name: str
     table: Table

@@ -58,7 +58,7 @@ class Results:
         if not self._plan.take(read, outcome, now):
             self.eventlog.busy(outcome)
             return
-        if outcome.is_of_unit and not outcome.stood_still:  # a read that a write made necessary counts as forwarded
+        if outcome.is_of_unit and not outcome.stood_still:  # a read after a write counts as forwarded
             (self.shares.forwarded if was_owed else self.shares.polled)(now - asked_at)
             self._counters.is_overloaded = self.eventlog.weigh(self._plan.demand)
         elif outcome.exception in GATEWAY_EXCEPTIONS:
@@ -78,7 +78,7 @@ class Results:
             self._hand_over.reading(Outcome(unit, None, self._client.asked_at, 0.0, error=error))
 
     def wrote(self, unit: int, blocks: Sequence[Block], until: float) -> None:
-        """Note a write to these blocks, executed by `until`: what was read before is shown to nobody."""
+        """Note a write to these blocks, done by `until`: nobody sees data from before."""
         self._counters.wrote(unit, blocks, until)
 
     def note_unit(self, outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""One HTTP connection with one request. Its head is read whole, in bounded time and size, before it is parsed."""
+"""One HTTP connection with one request, whose head is read whole, in bounded time and size."""
 
 import io
 import socket

@@ -1,7 +1,8 @@
 """The host names under which this machine answers a browser.
 
-The owner of any name can let it lead to our address (DNS rebinding), and a browser then lets that owner's page
-read ours. So a request has to name an address, this machine by its own name, or a name of the configuration.
+The owner of any name can let it lead to our address (DNS rebinding), and a browser then lets that owner's
+page read ours. So a request has to name an address, this machine by its own name, or a name of the
+configuration.
 """
 
 import socket

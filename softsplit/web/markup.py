@@ -27,7 +27,7 @@ def join(parts, between: str = "") -> Markup:
 
 
 def tag(name: str, *parts: object, **attributes: object) -> Markup:
-    """Return an element. `aria_label=` is its aria-label, `class_=` its class; True writes no value, None nothing."""
+    """Return an element. `aria_label=` is aria-label, `class_=` class; True has no value, None is left out."""
     said = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
     if name in VOID:
         return Markup(f"<{name}{said}>" if name in ("br", "hr", "meta") else f"<{name}{said}/>")

@@ -18,7 +18,7 @@ def draw_plot(series: Series, now: float, measure: str) -> Markup:
     if len(known) < 2:
         return tag("span", tag("svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", aria_hidden="true"),
                    tag("small", ""), tag("small", ""), class_="plot")
-    low, high = _scale(known, 0.0 if measure.endswith("h") else LEAST_SPAN)  # energy (kWh, kvarh) only counts up
+    low, high = _scale(known, 0.0 if measure.endswith("h") else LEAST_SPAN)  # energy has no noise
     decimals = max(0, 1 - floor(log10(high - low)))
     said = f"{MINUTES}: {min(known):.{decimals}f} to {max(known):.{decimals}f} {measure}".rstrip()
     lines = "".join(_line(run, low, high, now) for run in _runs(recent))

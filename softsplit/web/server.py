@@ -1,8 +1,8 @@
 """The thread that accepts HTTP connections; each is served in a thread of its own, for one request.
 
 However many connections come and whatever they send, the rest of the program goes on: at most CONNECTIONS are
-open, the oldest is closed for a new one, few are accepted in a second, and each has TIME_OUT seconds. A bug while
-one is served costs that connection only.
+open, the oldest is closed for a new one, few are accepted in a second, and each has TIME_OUT seconds. A bug
+while one is served costs that connection only.
 """
 
 import logging

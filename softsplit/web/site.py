@@ -27,7 +27,7 @@ from softsplit.web.tiles import MARGIN
 from softsplit.web.values import WatchedUnit
 from softsplit.web.values import as_json as values_of
 
-KEPT = {("",), ("metrics",), ("status.json",)}  # paths whose answers are kept for MARGIN seconds; values are not
+KEPT = {("",), ("metrics",), ("status.json",)}  # paths whose answers are kept for MARGIN s
 WRONG_HOST = "call this machine by its address, or list the name under hosts in [status]"
 PATHS = "there are /, /healthz, /metrics, /status.json, /units/UPSTREAM/UNIT, and the same with .json"
 

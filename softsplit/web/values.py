@@ -177,7 +177,7 @@ def _every(part: Block, reads: Sequence[Read]) -> float:
 
 
 def as_json(unit: WatchedUnit, status: Status) -> dict:
-    """Return each value of a unit by name, with unit of measure and age; a stale one is null, with its reason."""
+    """Return each value of a unit by name, with measure and age; a stale one is null, with its reason."""
     return {"upstream": unit.upstream, "unit": unit.unit, "profile": unit.profile.name,
             "values": {each.named.name: _entry(each) for each in unit.values(unit.registers, status)}}
 

@@ -15,7 +15,7 @@ def describe_idle(downstream: DownstreamStatus) -> str:
 
 
 def find_troubles(name: str, downstream: DownstreamStatus) -> Iterator[Trouble]:
-    """Yield why a server cannot serve, and what it cannot answer; a note only, when masters get data all the same."""
+    """Yield why a server cannot serve, and what it cannot answer; only a note if masters get data."""
     if not downstream.is_serving:
         yield Trouble(cause=f"{name}: {downstream.url}: {downstream.state.removeprefix('away: ')}", about=name)
     severity = NOTE if downstream.is_asked else TROUBLE

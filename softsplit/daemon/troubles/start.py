@@ -13,7 +13,7 @@ PROVES_NOTHING = 1  # reads without an answer: a unit of which nothing is known 
 
 
 def of_start(trouble: Trouble, upstreams: Mapping[str, UpstreamStatus]) -> Trouble:
-    """Return a trouble as one of the start, if nothing of its unit is known to be wrong, and a block has no data yet."""
+    """Return a trouble as one of the start, if nothing is known to be wrong and a block has no data yet."""
     name, _, number = trouble.about.rpartition("/")
     upstream = upstreams.get(name)
     unit = upstream.units.get(number) if upstream else None

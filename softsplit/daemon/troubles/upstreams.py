@@ -15,7 +15,7 @@ from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, re
 
 RECENT = 600.0  # s in which the error of a forwarded request is worth a note
 FULL = 0.95  # utilisation of a wire above which it is worth a note
-MANY, MANY_OF_ALL = 3, 0.01  # skipped answers that are worth a note: more than so many, and than this share of requests
+MANY, MANY_OF_ALL = 3, 0.01  # more skipped answers, and share of requests, are worth a note
 LONG_WAIT = 0.5  # s for a unit that is off, above which the wait of the gateway is worth a note
 
 
@@ -120,7 +120,7 @@ def _forwarding_fault(unit: UnitStatus) -> str:
 
 
 def find_notes(name: str, upstream: UpstreamStatus, is_start: bool = False) -> Iterator[Trouble]:
-    """Yield the notes about an upstream and its units; at the start a wire is full because all is read at once."""
+    """Yield the notes about an upstream and its units; at the start a full wire is worth none."""
     if upstream.certificate:
         yield of_certificate(name, upstream.certificate)
     if (upstream.gateway_wait or 0.0) > LONG_WAIT:

@@ -1,4 +1,4 @@
-"""Log when a sum of energy counters steps back because one of them was reset; the sum is served all the same."""
+"""Log when a sum of energy counters steps back because one was reset; it is served all the same."""
 
 import logging
 from collections.abc import Iterable

@@ -60,7 +60,7 @@ class Contents:
 
 
 class Deriver:
-    """Computes one derived unit for all its mirrors. For the sync thread. `latest` has the readings of its inputs.
+    """Computes one derived unit for all its mirrors. For the sync thread. `latest` has its inputs.
 
     It takes the same blocks as mirrors do: only polled ones where softsplit asks, any where it listens.
     """
@@ -123,7 +123,7 @@ class Deriver:
             mirror.locate(origin, own)
 
     def _from_base(self, reading: Reading) -> Reading:
-        """Return a reading with addresses from the base of its unit, if that has one; without data outside."""
+        """Return a reading with addresses from the base of its unit; without data if it is outside."""
         outcome, origin = reading.outcome, (reading.upstream, reading.outcome.unit)
         if origin not in self._bases or outcome.block is None:
             return reading
@@ -170,7 +170,7 @@ class Deriver:
             upstream, unit = self._units[origin]
             polled = [read.every for read in unit.reads if read.block == block]
             is_taken = block not in unit.profile.alone if upstream.is_heard else bool(polled)
-            every = polled[0] if polled and not upstream.is_heard else 0.0  # another master has periods of its own
+            every = polled[0] if polled and not upstream.is_heard else 0.0  # others have own periods
             self._brought[origin, block] = Contents.of(block, every, [
                 name for name in self._made_from if (name.upstream, name.unit) == origin and is_taken
                 and any(block.contains(part) for part in name.register.needs)], self._made_from, self._copied)

@@ -1,1 +1,1 @@
-"""Mirrors: the units of the bus as masters see them, with the ages of their data; and the thread that writes them."""
+"""Mirrors: the units of the bus as masters see them, with ages; and the thread that writes them."""

@@ -1,7 +1,7 @@
 """Answer masters for a unit: a modbus-tk slave whose data has an age.
 
-Whether data is fresh is decided at the moment a master asks: a number that no meter sent, or that is too old, is
-never served as good.
+Whether data is fresh is decided at the moment a master asks: a number that no meter sent, or that is too old,
+is never served as good.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from softsplit.protocol.pdu import SILENCE
 
 KNOWN_ANSWERS = 1000  # of one server that are kept ready to send until the next reading
 
-# Such an answer: until when it is good, its frame of Modbus TCP without transaction id, and what its request counts as.
-# It is found by the frame of the request, likewise without transaction id.
+# Such an answer: until when it is good, its frame of Modbus TCP without transaction id, and what its request counts
+# as. It is found by the frame of the request, likewise without transaction id.
 Known = tuple[float, bytes, bytes]
 
 
@@ -59,8 +59,8 @@ class Store(Protocol):
 class Answering(Slave):
     """A unit that answers from a store.
 
-    `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes `step`
-    addresses; `nameplate` has its identification, if that is known.
+    `tables` are those the unit has; `when_stale` is "exception" (0x0B) or "silent"; each register takes
+    `step` addresses; `nameplate` has its identification, if that is known.
     """
 
     def __init__(self, unit: int, store: Store, tables: frozenset[Table], when_stale: str = "exception",
@@ -72,7 +72,7 @@ class Answering(Slave):
         self._when_stale = when_stale
         self._step = step
         self._nameplate = nameplate
-        self.base: int | None = None  # the address of its SunSpec model, if its profile has one and that is known
+        self.base: int | None = None  # the address of its SunSpec model, if it has one and that is known
         self._tell_modbus_tk()
         self.known: dict[bytes, Known] = {}  # in a databank, one for all its mirrors: news of any clears it
 

@@ -40,8 +40,8 @@ class Piece:
 class Layout:
     """The places of registers: `fields` are computed, `fixed` has constant words by blocks.
 
-    A block of `alone` has its words only when it is asked for alone. `blocks` are the names of the polled blocks
-    that fields are made from, by unit.
+    A block of `alone` has its words only when it is asked for alone. `blocks` are the names of the polled
+    blocks that fields are made from, by unit.
     """
 
     def __init__(self, profile: Profile, fields: Sequence[Field], fixed: Mapping[tuple[Block, ...], bytes],
@@ -61,7 +61,7 @@ class Layout:
                     self._words[place.table][place.address] = of, index
 
     def reads(self) -> list[tuple[str, list[Field]]]:
-        """Return the fields in each block that the profile reads; without such blocks, all fields together."""
+        """Return the fields in each block that the profile reads; without such blocks, all of them."""
         found = [(read.name, [field for field in self.fields if read.block.overlaps(field.parts[0])])
                  for read in self.profile.reads] or [("registers", list(self.fields))]
         return [(name, fields) for name, fields in found if fields]
@@ -87,7 +87,7 @@ class Layout:
         return in_both_tables(blocks) if self.profile.same_tables else blocks
 
     def _filler(self, word: Block) -> tuple[bytes, int] | None:
-        """Return the word that the make has at a readable address without a register; None at any other address."""
+        """Return the word that the make has at a readable address without a register, else None."""
         if not self._unused or word.table.holds_bits or (word.table, word.address) in self._described:
             return None
         return (self._unused, 0) if any(block.contains(word) for block in self.profile.readable) else None

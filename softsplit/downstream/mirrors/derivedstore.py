@@ -1,7 +1,7 @@
 """The data of a derived unit: its computed registers, each as old as its oldest input.
 
-The deriver computes them once for all mirrors; how old they may be differs by mirror. So this has a store for each
-unit that the registers are made from, like a mirror of that unit, and with the same rules.
+The deriver computes them once for all mirrors; how old they may be differs by mirror. So this has a store for
+each unit that the registers are made from, like a mirror of that unit, and with the same rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,7 +83,7 @@ def _blocks(inputs: Sequence[Input], origin: Origin, store: PolledStore | HeardS
 
 
 class DerivedStore:
-    """The registers of one derived unit, and `stores` of the units that it is made from; guarded by its mirror's lock."""
+    """The registers of one derived unit, and `stores` of its source units; guarded by its mirror's lock."""
 
     merged = ()  # for modbus-tk
 

@@ -11,7 +11,7 @@ from softsplit.protocol.functions import MAX_REGISTERS
 from softsplit.protocol.pdu import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Question
 from softsplit.protocol.requests import Write
 
-FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions of a gateway that got no answer of the unit; MAP 7
+FROM_GATEWAY = (GATEWAY_NO_PATH, GATEWAY_NO_ANSWER)  # exceptions of a gateway, for a silent unit; MAP 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Way:
     """The way from a mirror to its unit.
 
     `ask(question, write, master)` sends a request of a master and returns the future of its answer PDU;
-    `note(block)` tells that a master wants a block which is not polled; `is_idle()` says whether the wire has time
-    for reads that are not necessary. Reads are forwarded inside `readable`, writes inside `writable` and to files
-    in `files`, and other requests if one of `others` allows them.
+    `note(block)` tells that a master wants a block which is not polled; `is_idle()` says whether the wire has
+    time for reads that are not necessary. Reads are forwarded inside `readable`, writes inside `writable` and
+    to files in `files`, and other requests if one of `others` allows them.
     """
 
     ask: Callable[[Question, Write | None, str], Future]
@@ -58,7 +58,8 @@ class Way:
 def outcome(future: Future, refuse: Callable[[int], bytes]) -> bytes | Future:
     """Return the answer PDU, or its future; `refuse(code)` makes the answer to a request that has failed.
 
-    An exception of a gateway counts as a failure. Cancelling the future takes the request back if it was not sent.
+    An exception of a gateway counts as a failure. Cancelling the future takes the request back if it was not
+    sent.
     """
     answer: Future = Future()
     setattr(answer, "cancel", future.cancel)

@@ -1,7 +1,7 @@
 """Registers and bits that were heard, each with its transaction, and until when it is fresh.
 
-The words of one number are served only from one transaction: all words of a register that the profile names, and
-any two neighbours without a name that came together.
+The words of one number are served only from one transaction: all words of a register that the profile names,
+and any two neighbours without a name that came together.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,7 +53,7 @@ class HeardItems:
         """Set the registers that the profile names."""
         self._picks.clear()
         self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
-        for register in sorted(registers, key=lambda each: each.count):  # where two overlap, the longer one counts
+        for register in sorted(registers, key=lambda each: each.count):  # of two, the longer counts
             self._registers[register.table].update(dict.fromkeys(addresses(register), register))
 
     def put(self, block: Block, data: bytes, taken_at: float, good_until: float) -> None:
@@ -84,7 +84,7 @@ class HeardItems:
         self.refused[block] = exception, good_until
 
     def drop(self, blocks: Sequence[Block], until: float) -> None:
-        """Forget these blocks; data asked for before `until` does not count, because a write may still change them."""
+        """Forget these blocks, and ignore data asked for before `until`: a write may still change them."""
         self._picks.clear()
         self.refused.clear()
         for block in blocks:
@@ -96,7 +96,7 @@ class HeardItems:
             del self._blocks[known]
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
-        """Return why `asked` cannot be served now, as an exception code or None, and until when it is good."""
+        """Return why `asked` cannot be served now, an exception code or None, and until when it is good."""
         exception, until = self.refused.get(asked, (None, NEVER))
         if now <= until:
             return exception, now

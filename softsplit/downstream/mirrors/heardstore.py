@@ -1,7 +1,7 @@
 """The data of a unit that another master asks, and that softsplit only hears.
 
-Its blocks are not known in advance: each register has its own age, and is good for as long as the block in which it
-was heard last. When the other master falls silent, all goes stale.
+Its blocks are not known in advance: each register has its own age, and is good for as long as the block in
+which it was heard last. When the other master falls silent, all goes stale.
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ class HeardStore:
         return True
 
     def doubt(self, blocks: Sequence[Block], until: float) -> None:
-        """Forget these blocks, which a write may change up to `until`, and what the unit refused before it."""
+        """Forget these blocks, which a write may change up to `until`, and earlier refusals."""
         self._written_until = max(self._written_until, until)
         for heard in (self._heard, self._heard_alone):
             heard.drop(blocks, until)

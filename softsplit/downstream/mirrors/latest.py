@@ -15,7 +15,8 @@ LOOKS = 5  # at values whose parts are being read
 def latest_answers(mirror: Answering, reads: Iterable[Read]) -> list[Answer]:
     """Return these blocks as a master would get them now, with the times when they were asked for.
 
-    If they change again and again meanwhile, as by writes, `every` is 0, so that no number is joined from two blocks.
+    If they change again and again meanwhile, as by writes, `every` is 0, so that no number is joined from two
+    blocks.
     """
     reads = tuple(reads)
     seen = look_at((read.block for read in reads), mirror.seen)

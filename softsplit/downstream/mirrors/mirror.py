@@ -58,7 +58,7 @@ class Mirror(Answering):
             self.base = location.at
 
     def doubt(self, blocks: Sequence[Block], until: float = UNDER_WAY) -> None:  # sync thread
-        """Forget these blocks, which a write changes, and all forwarded blocks and refusals; see `Invalidation`."""
+        """Forget these blocks, which a write changes, forwarded blocks and refusals; see `Invalidation`."""
         with self._data_lock:
             self.known.clear()
             self._kept.clear()

@@ -37,7 +37,7 @@ class PolledBlock:
         return any(each.overlaps(asked) for each in (*self._being_written, *self._written))
 
     def was_read(self, taken_at: float) -> None:
-        """Note data that was asked for at `taken_at`; parts that may have been written later stay in doubt."""
+        """Note data that was asked for at `taken_at`; parts that were written later stay in doubt."""
         self.taken_at, self.good_until = taken_at, good_until(taken_at, self._max_age, self._every)
         self._written = {each: until for each, until in self._written.items() if until > taken_at}
 
@@ -61,7 +61,8 @@ class BlockState:
 class Seen:
     """A block as a master would get it: data, when that was asked for, until when it is good.
 
-    `data` is None when a master gets none, and `exception` the code that it gets instead, if the unit refuses it.
+    `data` is None when a master gets none, and `exception` the code that it gets instead, if the unit refuses
+    it.
     """
 
     data: bytes | None
@@ -98,7 +99,7 @@ class MergedBlock(ModbusBlock):
         return min(each.taken_at for each in self.polled if each.block.overlaps(asked))
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
-        """Return why `asked` cannot be served now, as an exception code or None, and until when it is good."""
+        """Return why `asked` cannot be served now, an exception code or None, and until when it is good."""
         touched = [each for each in self.polled if each.block.overlaps(asked)]
         for polled in touched:
             if polled.exception is not None:
@@ -116,7 +117,7 @@ class MergedBlock(ModbusBlock):
 
 
 class PolledStore:
-    """The polled blocks of one unit; a master gets any part of blocks that touch. Guarded by the lock of its mirror.
+    """The polled blocks of one unit; a master gets any part of touching blocks. Guarded by its mirror's lock.
 
     A block of `alone` has other data when it is asked for alone, and so is not taken from a longer one.
     """

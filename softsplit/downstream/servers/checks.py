@@ -1,7 +1,7 @@
 """Recognise requests of "softsplit doctor", which is a check and no master.
 
-The check first tells the presence of the process, which only its user and root can use, from which port of this machine
-it will ask. Nobody else can have that port meanwhile.
+The check first tells the presence of the process, which only its user and root can use, from which port of
+this machine it will ask. Nobody else can have that port meanwhile.
 """
 
 from softsplit import clock

@@ -36,7 +36,7 @@ def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = 
         return RtuServer(name, url, line or Line(), databank)
     access = access or access_to(url)
     if identity:
-        from softsplit.downstream.servers.secure import SecureServer  # with OpenSSL, which those without TLS do not wait for
+        from softsplit.downstream.servers.secure import SecureServer  # slow to import
         return SecureServer(name, url, databank, access, identity, roles or Roles())
     kind = UdpServer if url.kind.has_datagrams else TcpServer if url.kind.has_mbap else RtuOverTcpServer
     return kind(name, url, databank, access)

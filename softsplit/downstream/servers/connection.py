@@ -13,7 +13,7 @@ from softsplit.protocol import adu
 from softsplit.protocol.functions import PLAIN_READS, WRITING
 
 HANGING = 5.0  # s that a request may be incomplete, or answers untaken
-LAST_WORD = 0.25  # s after a request: a master that ends its side sooner still listens (nc -N); later it has given up
+LAST_WORD = 0.25  # s after a request: a master that ends its side sooner still listens (nc -N)
 STOOD_STILL = 0.5  # s from making an answer to sending it, after which the process must have stood still
 NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 
@@ -21,9 +21,9 @@ NOTHING, OVER = 0, -1  # besides EVENT_READ and EVENT_WRITE
 class Connection:
     """Modbus TCP with one master, on a non-blocking socket.
 
-    `events` says what to watch for: EVENT_READ for requests; EVENT_WRITE while the master does not take answers;
-    NOTHING while an answer is awaited and enough requests wait; OVER when the connection has to be closed.
-    `on_later(connection)` is called, in any thread, when the awaited answer has come.
+    `events` says what to watch for: EVENT_READ for requests; EVENT_WRITE while the master does not take
+    answers; NOTHING while an answer is awaited and enough requests wait; OVER when the connection has to be
+    closed. `on_later(connection)` is called, in any thread, when the awaited answer has come.
     """
 
     piece = 256  # bytes of one read, some 20 requests, so that no master delays the others
@@ -48,7 +48,7 @@ class Connection:
         self._hangs_since: float | None = None
         self._awaited: tuple[bytes, Future] | None = None  # a request, and its future answer
         self._has_ended = False  # the master sends no more
-        self._came_at = self._answered_at = self.asked_at  # when the latest awaited answer came, and was taken
+        self._came_at = self._answered_at = self.asked_at  # when an awaited answer came, was taken
         self._made_at = self.asked_at  # when the oldest answer in the outbox was made
 
     @property
@@ -213,5 +213,5 @@ class Connection:
 
 
 def answer_frame(request: bytes, answer: bytes) -> bytes:
-    """Return the frame of an answer PDU; transaction id, protocol id and unit are those of the request (MTI 3.1.3)."""
+    """Return the frame of an answer PDU, with the ids and the unit of the request (MTI 3.1.3)."""
     return request[:5] + bytes((len(answer) + 1, request[6])) + answer

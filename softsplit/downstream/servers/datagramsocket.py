@@ -15,7 +15,7 @@ IPV4, IPV6 = struct.Struct("=i4s4s"), struct.Struct("=16si")  # ipv6(7): the add
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """The bytes of a datagram, its sender, and the ancillary data that makes the answer come from the address asked."""
+    """The bytes of a datagram, its sender, and the ancillary data to answer from the address asked."""
 
     data: bytes
     peer: tuple

@@ -1,8 +1,9 @@
 """Recognise the echo of our own answers on a line whose adapter or serial server receives what it sends.
 
-Most answers cannot be taken for a request. But the answer to some writes is the request itself (MAP 6.5, 6.6, 6.16;
-MODBUS Application Protocol Specification V1.1b3), and the answer to a read may look like one by chance: a server that
-executes such an echo answers it, hears that, and so on for ever. An echo comes before the next request of a master.
+Most answers cannot be taken for a request. But the answer to some writes is the request itself (MAP 6.5, 6.6,
+6.16; MODBUS Application Protocol Specification V1.1b3), and the answer to a read may look like one by chance:
+a server that executes such an echo answers it, hears that, and so on for ever. An echo comes before the next
+request of a master.
 """
 
 from softsplit.protocol import adu
@@ -14,10 +15,10 @@ NOISE = b"\x00\xff"  # bytes that may appear on a line before an echo
 
 
 class Echo:
-    """The latest frame that we sent, while its echo may still come: `delay` seconds after it has left the wire.
+    """The latest frame that we sent, while its echo may come: `delay` seconds after it has left the wire.
 
-    `is_heard` is whether the line echoes, None while unknown; times are seconds of the clock. `size` is that of a unit
-    address, in bytes.
+    `is_heard` is whether the line echoes, None while unknown; times are seconds of the clock. `size` is that
+    of a unit address, in bytes.
     """
 
     def __init__(self, is_heard: bool | None = None, size: int = 1, delay: float = ECHO_DELAY):

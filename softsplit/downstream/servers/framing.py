@@ -9,10 +9,10 @@ from softsplit.protocol.addresses import size_of, unit_of
 class Framer:
     """Finds the requests to answer: those for our units that are followed by silence.
 
-    Bytes up to a silence are a segment. The framer skips known frames from its front, and returns a request at its
-    end. After noise, it returns the longest suffix that is a request. Bytes that may begin a frame wait for the next
-    segment for `join` seconds, until `expires_at`. `size` is that of the addresses of our units. All other traffic
-    is counted in `unserved`.
+    Bytes up to a silence are a segment. The framer skips known frames from its front, and returns a request
+    at its end. After noise, it returns the longest suffix that is a request. Bytes that may begin a frame
+    wait for the next segment for `join` seconds, until `expires_at`. `size` is that of the addresses of our
+    units. All other traffic is counted in `unserved`.
     """
 
     def __init__(self, unserved: Unserved, join: float = adu.JOIN):

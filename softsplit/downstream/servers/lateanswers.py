@@ -12,8 +12,8 @@ KEEP = 1.0  # s in which the retry comes; the same write after that is another o
 class LateAnswers:
     """The undelivered answer to the latest write of a master: the retry gets it, and is not written again.
 
-    Reads are not kept: their data is in the mirror. The answer to a write that also reads (MAP 6.17) or to any other
-    function is shared while it is on its way, but not kept, because it would grow too old.
+    Reads are not kept: their data is in the mirror. The answer to a write that also reads (MAP 6.17) or to
+    any other function is shared while it is on its way, but not kept, because it would grow too old.
     """
 
     def __init__(self):

@@ -54,7 +54,7 @@ class MasterCounters:
 
 
 class Masters(dict):
-    """The counters of the masters of one server by address; beyond MASTERS, those that have gone become `others`."""
+    """The counters of the masters of one server by address; beyond MASTERS, old ones become `others`."""
 
     def __init__(self):
         super().__init__()

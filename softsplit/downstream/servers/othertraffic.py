@@ -10,7 +10,7 @@ BROADCAST = 0  # a unit id that nobody answers
 
 
 class OtherTraffic:
-    """The traffic of one line besides requests for our units; requests that nobody answers go to `unserved`."""
+    """The other traffic of one line; requests that nobody answers go to `unserved`."""
 
     def __init__(self, unserved: Unserved):
         self._unserved = unserved

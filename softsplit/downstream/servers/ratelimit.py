@@ -2,7 +2,7 @@
 
 from softsplit.bounded import BoundedDict
 
-RATE, BURST = 250.0, 500.0  # answers to one address: in a second, and at once; a charger asks 50 times a second
+RATE, BURST = 250.0, 500.0  # answers to one address: per second, at once; a charger asks 50 times a second
 MOST_ADDRESSES = 1000  # counted addresses
 
 
@@ -12,7 +12,7 @@ class RateLimit:
     def __init__(self, rate: float = RATE, burst: float = BURST):
         self._rate = rate
         self._burst = burst
-        self._left: BoundedDict[str, tuple[float, float]] = BoundedDict(MOST_ADDRESSES)  # answers left, at which time
+        self._left: BoundedDict[str, tuple[float, float]] = BoundedDict(MOST_ADDRESSES)  # answers left, when
 
     def allows(self, address: str, now: float) -> bool:
         """Return whether this address gets an answer at the time `now`, and count it."""

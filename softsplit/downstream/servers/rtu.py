@@ -1,4 +1,4 @@
-"""Modbus RTU server on a serial device, with its own loop: modbus-tk's spins for ever once the adapter is pulled."""
+"""Modbus RTU server on a serial device, with its own loop: modbus-tk's spins once the adapter is pulled."""
 
 import selectors
 from concurrent.futures import Future
@@ -18,7 +18,7 @@ from softsplit.protocol.addresses import unit_of
 from softsplit.protocol.pdu import SILENCE
 from softsplit.transport.serialport import Adapter, cause
 
-STOOD_STILL = 2 * ANSWER_WITHIN  # s from a request to its answer, after which the process must have stood still
+STOOD_STILL = 2 * ANSWER_WITHIN  # s from a request to its answer; longer if the process stood still
 LONGEST_SEGMENT = 4096  # bytes without a silence that are kept; more is noise
 
 
@@ -78,7 +78,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         return None if request and self._echo.is_own(request) else request
 
     def _segment(self) -> tuple[bytes, float]:
-        """Return the bytes that come up to a silence, and when they began; no bytes if none come for a while."""
+        """Return the bytes up to a silence, and when they began; b"" if none come for a while."""
         expires_at = self._framer.expires_at or self._echo.expires_at
         segment = self._receive(TICK if expires_at is None else min(TICK, max(0.0, expires_at - clock.now())))
         began = self.beat = clock.now()
@@ -140,7 +140,7 @@ class RtuServer(Server, ModbusTkRtuServer):
         return adu.rtu_frame(unit_of(request, self._framer.size), answer)
 
     def _send(self, frame: bytes, latest: float) -> None:
-        """Send a frame before `latest`; that is checked last, because the process may stand still anywhere."""
+        """Send a frame before `latest`; the time is checked last, as the process may stand still anywhere."""
         now = clock.now()
         if now < latest:
             self._serial.send(frame)

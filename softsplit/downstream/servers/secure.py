@@ -1,7 +1,7 @@
 """Modbus/TCP Security (mbaps): Modbus TCP inside TLS, with masters that show a certificate (R-05).
 
-A master is served after its certificate was checked (R-10, R-44), within the rights of the role in it (R-04, R-16 to
-R-31 of MODBUS/TCP Security v36).
+A master is served after its certificate was checked (R-10, R-44), within the rights of the role in it (R-04,
+R-16 to R-31 of MODBUS/TCP Security v36).
 """
 
 import logging
@@ -59,7 +59,7 @@ class SecureConnection(Connection):
 
     @property
     def is_at_rest(self) -> bool:
-        return self.is_trusted and "read" in self._rights and super().is_at_rest  # reads are remembered, nothing else
+        return self.is_trusted and "read" in self._rights and super().is_at_rest  # only reads are kept
 
     def receive(self) -> None:
         if self.is_trusted:

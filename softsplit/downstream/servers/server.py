@@ -38,8 +38,8 @@ LOOKS = 100  # polls meanwhile, which take some 0.1 ms
 class Events:
     """Waits for events on the descriptors of an epoll.
 
-    Waking up takes longer than answering. So while a master asks again and again at once, this polls for a moment
-    instead of sleeping.
+    Waking up takes longer than answering. So while a master asks again and again at once, this polls for a
+    moment instead of sleeping.
     """
 
     def __init__(self, fd: int):
@@ -80,11 +80,11 @@ class Opening(Worker):
     def open(self) -> None:  # main thread
         """Open the port or device before anything starts. Raises DownstreamError when a person has to help.
 
-        Some errors may end by themselves: an adapter is not plugged in or is held by another program, this machine
-        does not have an address yet, a name cannot be looked up. They are logged, and the thread tries every
-        second. All other errors end the start, so that the person at the terminal sees them: a port in use, a
-        permission, a path that is no serial device, a setting that the adapter does not take. After the start no
-        error ends the thread; all are tried again.
+        Some errors may end by themselves: an adapter is not plugged in or is held by another program, this
+        machine does not have an address yet, a name cannot be looked up. They are logged, and the thread
+        tries every second. All other errors end the start, so that the person at the terminal sees them: a
+        port in use, a permission, a path that is no serial device, a setting that the adapter does not take.
+        After the start no error ends the thread; all are tried again.
         """
         try:
             self.acquire()

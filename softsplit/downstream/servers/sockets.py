@@ -90,7 +90,7 @@ class Acceptance:
         return self._condition.cause
 
     def accept(self, listening: socket.socket) -> tuple[socket.socket, tuple] | None:
-        """Return a new connection and the address of its master; None if it has gone again, or cannot be accepted."""
+        """Return a new connection and the address of its master; None if there is none any more."""
         try:
             accepted = listening.accept()
         except (BlockingIOError, ConnectionError):

@@ -1,7 +1,7 @@
 """Modbus TCP server: modbus-tk's, with its own event loop.
 
-modbus-tk's loop reads byte by byte, lets all masters wait a second for the rest of one frame, and binds in its own
-thread. Here no master waits for another, and `open()` raises an error at once when the port is taken.
+modbus-tk's loop reads byte by byte, lets all masters wait a second for the rest of one frame, and binds in
+its own thread. Here no master waits for another, and `open()` raises an error at once when the port is taken.
 """
 
 import logging
@@ -40,7 +40,7 @@ class TcpServer(Server, ModbusTkTcpServer):
         ModbusTkTcpServer.__init__(self, url.port, url.host, databank=databank)
         Server.__init__(self, name, url, databank)
         self._connections: dict[int, Connection] = {}  # by descriptor
-        self._at_rest: dict[int, Connection] = {}  # those whose next request may get a remembered answer at once
+        self._at_rest: dict[int, Connection] = {}  # see Connection.is_at_rest
         self._events = Events(self.selector.fileno())
         self._addresses = AddressFilter(name, access)
         self._idle_timeout = access.idle_timeout
@@ -78,8 +78,8 @@ class TcpServer(Server, ModbusTkTcpServer):
     def _attend_all(self, ready: list[tuple[int, int]]) -> None:
         """Attend each descriptor with an event.
 
-        This sends remembered answers itself: calls would take as long as all the rest of it. It checks that an
-        answer is fresh immediately before sending it.
+        This sends remembered answers itself: calls would take as long as all the rest of it. It checks that
+        an answer is fresh immediately before sending it.
         """
         at_rest, answers = self._at_rest, self.databank.known
         for fd, events in ready:
@@ -212,7 +212,7 @@ class TcpServer(Server, ModbusTkTcpServer):
             sock.close()
 
     def _is_room(self) -> bool:
-        """Return whether there is room for a connection; close the longest-idle one if need be (MTI 4.2.1.1)."""
+        """Return whether there is room for a connection; the longest-idle one may be closed (MTI 4.2.1.1)."""
         if len(self.connections) < self._max_connections:
             return True
         self._crowd.trouble(f"{self.label}: all {self._max_connections} connections are in use; the "

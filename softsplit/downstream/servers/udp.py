@@ -1,7 +1,7 @@
 """Modbus UDP server: one datagram, one answer.
 
-A sender can forge its address, so that the answer goes to somebody else. So only addresses in `allow` get answers,
-each only so many in a second, and broadcasts get none.
+A sender can forge its address, so that the answer goes to somebody else. So only addresses in `allow` get
+answers, each only so many in a second, and broadcasts get none.
 """
 
 import logging
@@ -168,7 +168,7 @@ class UdpServer(Server):
             self._sock.send(self._frame(asked.datagram.data, answer), asked.datagram)
 
     def _repeat(self, known: Asked) -> None:
-        """Answer a write that came twice, because its answer may be lost; once only, because it may be an echo."""
+        """Answer a write that came twice, as the answer may be lost; but only once, as it may be an echo."""
         if known.answer and not known.is_repeated:
             known.is_repeated = True
             self._sock.send(self._frame(known.datagram.data, known.answer), known.datagram)

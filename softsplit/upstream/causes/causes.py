@@ -16,7 +16,7 @@ from softsplit.upstream.eventlog import EventLog
 
 
 class Causes:
-    """The causes of one upstream; for the thread that owns the wire. `pause` returns true when that is to stop."""
+    """The causes of one upstream; for the thread of the wire. `pause` returns true when that is to stop."""
 
     def __init__(self, upstream: Upstream, client: Client, counters: Counters, events: EventLog,
                  pause: Callable[[float], object]):

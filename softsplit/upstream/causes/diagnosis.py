@@ -1,6 +1,7 @@
 """Conclude from the failures of one wire on their cause, or on what to check. Pure.
 
-An error says what happened; the cause or the checks follow a semicolon, so that "for 10 min" can stand between.
+An error says what happened; the cause or the checks follow a semicolon, so that "for 10 min" can stand
+between.
 """
 
 from collections import deque
@@ -86,7 +87,7 @@ class Diagnosis:
         self._silent = 0  # unanswered requests in a row
         self._first = FirstRequests(timeout, connect_delay)
         self._are_many = len(units) > 1
-        self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, what they took
+        self._late: dict[int, deque[tuple[float, float]]] = {}  # by unit: when late answers came, seconds
 
     @property
     def is_mute(self) -> bool:
@@ -94,7 +95,7 @@ class Diagnosis:
         return self._silent > 1 and not self._answering and not self._is_alive
 
     def count(self, outcome: Outcome, connected_at: float = 0.0, stood_still: bool = False) -> None:
-        """Note an outcome on the connection of this time; `stood_still` is whether softsplit did since then."""
+        """Note an outcome on the connection of this time; softsplit may have `stood_still` since."""
         unit, error = outcome.unit, outcome.error
         if outcome.is_of_unit or isinstance(error, NoAnswer):
             self._first.count(connected_at, unit, outcome.asked_at, outcome.is_of_unit, stood_still)
@@ -154,7 +155,7 @@ class Diagnosis:
         return self._gaps.pause_before(unit, now) if self._has_no_gap else 0.0
 
     def _late_times(self, unit: int, now: float) -> list[float]:
-        """Return the seconds of the latest late answers of a unit, without requests that had a shorter time-out."""
+        """Return the seconds of late answers of a unit, but of requests with the full time-out only."""
         return [took for at, took in self._late.get(unit, ()) if now - at < KEEP_LATE and took > self._timeout]
 
     def _explain_silence(self, unit: int, error: NoAnswer, connected_for: float, other_dialect: str,

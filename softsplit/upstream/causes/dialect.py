@@ -1,9 +1,10 @@
 """When nobody answers, ask in the other dialect of Modbus, then in the right one after a pause.
 
-A gateway that passes bytes through and one that translates look alike until they are asked. So the same read of
-one register is sent in the other dialect on another connection, but never to a gateway that answers. Only reads
-are sent, because the line behind a gateway may have other devices. If the pause helps, the read is repeated
-without it, so that a gateway which was only slow or starting is not taken for one that needs a pause.
+A gateway that passes bytes through and one that translates look alike until they are asked. So the same read
+of one register is sent in the other dialect on another connection, but never to a gateway that answers. Only
+reads are sent, because the line behind a gateway may have other devices. If the pause helps, the read is
+repeated without it, so that a gateway which was only slow or starting is not taken for one that needs a
+pause.
 """
 
 import time
@@ -30,7 +31,8 @@ def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
                   pause: Callable[[float], object] = time.sleep, connect_delay: float = 0.0) -> str:
     """Ask a unit in the other dialect, and in the right one after a pause; say who answers, or what to set.
 
-    Return "" when neither helps. No other connection should be open there; `connect_delay` is the present pause.
+    Return "" when neither helps. No other connection should be open there; `connect_delay` is the present
+    pause.
     """
     other = other_url(url)
     if other is None or isinstance(unit, LongUnit):  # the other dialect has no long unit ids
@@ -61,7 +63,7 @@ def _ask(client: Client, unit: int, block: Block, timeout: float) -> str | None:
 
 
 class OtherDialect:
-    """Asks in the other dialect now and then, while nobody has ever answered. For the thread that owns the wire.
+    """Asks in the other dialect now and then, while nobody has answered. For the thread of the wire.
 
     `said` says who answered, or what to set.
     """

@@ -9,8 +9,8 @@ DELAYS = (1, 2, 3, 5)  # s, values to advise
 class FirstRequests:
     """The beginnings of the latest connections; times are seconds of the clock.
 
-    The first request is usually sent `connect_delay` seconds after connecting; one that was sent half a time-out
-    later must have been repeated.
+    The first request is usually sent `connect_delay` seconds after connecting; one that was sent half a
+    time-out later must have been repeated.
     """
 
     def __init__(self, timeout: float, connect_delay: float):
@@ -25,8 +25,8 @@ class FirstRequests:
               stood_still: bool = False) -> None:
         """Note a request on the connection of this time, and whether it was answered.
 
-        Lost requests only count if the same unit answers later. Nothing is learned from a connection if softsplit
-        itself `stood_still` since then.
+        Lost requests only count if the same unit answers later. Nothing is learned from a connection if
+        softsplit itself `stood_still` since then.
         """
         if connected_at != self._connected_at:
             self._connected_at, self._lost, self._heard_after, self._is_over = connected_at, None, 0.0, False

@@ -5,7 +5,7 @@ from functools import partial
 
 QUICK, REQUEST_GAP = 0.08, 0.1  # s after an answer that count as at once; s to set as request_gap
 MOST = 20  # latest requests that count
-LEAST_CURED, CURED_SHARE = 3, 0.8  # losses after which the next request, after a pause, was answered: count, share
+LEAST_CURED, CURED_SHARE = 3, 0.8  # losses that a pause before the next request cured
 LOST_SHARE = 0.2  # of the requests that came at once
 
 
@@ -22,7 +22,7 @@ class Gaps:
     def __init__(self) -> None:
         self._answered_at = float("-inf")  # the latest request on this wire, if it was answered
         self._lost_soon = _latest()  # by unit: whether requests at once after an answer were lost
-        self._cured = _latest()  # by unit: whether the next request after such a loss and a pause was answered
+        self._cured = _latest()  # by unit: whether a pause after such a loss helped
         self._to_be_cured: set[int] = set()
 
     def count(self, unit: int, asked_at: float, took: float, is_answered: bool, is_lost: bool) -> None:

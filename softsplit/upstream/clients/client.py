@@ -1,9 +1,9 @@
 """Base class of the Modbus clients: one request at a time, with one deadline for the whole answer.
 
-A client is one of modbus-tk's masters and inherits `open`, `close` and `execute`, which frames a request with a
-query of the transport, sends it, receives and unpacks the answer, and raises exceptions. We override each step in
-which bytes go in or out: modbus-tk's own ones read byte by byte with a time-out for each, take late answers for
-errors or for right ones, and hold one lock for the whole process.
+A client is one of modbus-tk's masters and inherits `open`, `close` and `execute`, which frames a request with
+a query of the transport, sends it, receives and unpacks the answer, and raises exceptions. We override each
+step in which bytes go in or out: modbus-tk's own ones read byte by byte with a time-out for each, take late
+answers for errors or for right ones, and hold one lock for the whole process.
 """
 
 import time
@@ -33,16 +33,17 @@ SLICE = 0.3  # s of waiting, after which a stop is noticed
 class Client(Master):
     """The wire to real devices, opened when it is needed. One thread, one client, one wire.
 
-    A subclass has it before one of modbus-tk's masters. `asked_at` is the time just before the latest request.
-    `connect_delay` passes between connecting and the first request, `request_gap` between an answer and the next
-    request, both in seconds; `pause` waits for so long, and returns true when the thread is to stop.
+    A subclass has it before one of modbus-tk's masters. `asked_at` is the time just before the latest
+    request. `connect_delay` passes between connecting and the first request, `request_gap` between an answer
+    and the next request, both in seconds; `pause` waits for so long, and returns true when the thread is to
+    stop.
     """
 
     tells_late = True  # whether the client can tell the answer to an earlier request from the right one
     silent_timeouts = 0  # time-outs for which a connection may be silent, however many requests that were
     wrong_ids = ""  # what is wrong with the transaction ids of answers, and what to set
     gateway: GatewayWait | None = None  # how long a gateway takes
-    lets_gateway_finish = False  # whether to wait for it even before that is known, so that no requests pile up in it
+    lets_gateway_finish = False  # whether to wait for it before that is known
 
     def __init__(self, url: Url, wire: Wire, connect_delay: float = 0.0,
                  request_gap: float = 0.0, pause: Callable[[float], object] = time.sleep):
@@ -52,7 +53,7 @@ class Client(Master):
         self._connect_delay = connect_delay
         self.request_gap = request_gap
         self._pause = pause
-        self._free_at, self._deadline = 0.0, 0.0  # when the next request may be sent; when an answer has to be there
+        self._free_at, self._deadline = 0.0, 0.0  # of the next request; of the answer
         self._question: Question  # the present or latest one
         self._peer = Peer()
         self.skipped = Skipped()
@@ -79,9 +80,10 @@ class Client(Master):
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.
 
-        The answer has `timeout` seconds (but see `patience`), not counting the time to connect. If the question
-        `may_repeat`, it is sent again when the peer has closed the idle connection, or is known to lose the first
-        request on a new one. Raises NoAnswer, BadAnswer, Refused, or Unreachable if nothing was sent.
+        The answer has `timeout` seconds (but see `patience`), not counting the time to connect. If the
+        question `may_repeat`, it is sent again when the peer has closed the idle connection, or is known to
+        lose the first request on a new one. Raises NoAnswer, BadAnswer, Refused, or Unreachable if nothing
+        was sent.
         """
         self._heard.begin()
         try:
@@ -188,7 +190,7 @@ class Client(Master):
             self._free_at = clock.now() + self.request_gap
 
     def _receive(self, timeout: float) -> bytes:
-        """Return what comes within `timeout`. Raises TimeoutError when nothing does, or the thread is to stop."""
+        """Return what comes within `timeout`. Raises TimeoutError when nothing does, or to stop the thread."""
         end = clock.now() + timeout
         while True:
             left = end - clock.now()

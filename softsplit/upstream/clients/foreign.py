@@ -15,7 +15,7 @@ LATER = 1.5  # times of the soonest answer, within which the right one comes
 
 
 class Foreign:
-    """The shapes of the answers that other masters may cause, forgotten `lasts` seconds after their last frame."""
+    """The shapes of the answers to other masters, forgotten `lasts` seconds after their last frame."""
 
     def __init__(self, lasts: float = QUIET_FOR):
         self._lasts = lasts
@@ -106,8 +106,8 @@ class ForeignTraffic:
     def hear(self, unit: int, pdu: bytes, is_request: bool, now: float, asked: int | None = None) -> None:
         """Note a frame that is not for us.
 
-        It proves another master, unless it may be a wrong answer of the `asked` unit. All our answers of a shape
-        that another master asks for become doubtful: it may have asked before it was noticed.
+        It proves another master, unless it may be a wrong answer of the `asked` unit. All our answers of a
+        shape that another master asks for become doubtful: it may have asked before it was noticed.
         """
         said = self._shapes.hear(unit, pdu, is_request, now, asked)
         if said and len(self._said) < MOST_FOREIGN:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 LONGEST_WAIT = 10.0  # s
-MARGIN, SILENT_MARGIN = 1.25, 1.05  # of measured times; the first for a gateway that answers for a unit that is off
+MARGIN, SILENT_MARGIN = 1.25, 1.05  # of measured times; the first if the gateway answers 0x0B
 SHORT_WAIT = 0.1  # s
 GROWTH, GROWN = 1.5, 3.4  # a wait grows with each silent request, up to so many time-outs; usual are 1 to 3 s
 SILENT_BEFORE_GROWTH = 2  # silent requests in a row after which waits grow
@@ -19,7 +19,7 @@ MOST_TIMES = 16  # latest answers whose times count
 
 
 class GatewayWait:
-    """Learns from the answers of one gateway how long it needs; `timeout` in seconds is that of usual answers."""
+    """Learns from its answers how long a gateway needs; `timeout` in seconds is for usual answers."""
 
     def __init__(self, timeout: float):
         self._timeout = timeout
@@ -43,7 +43,8 @@ class GatewayWait:
     def patience(self, timeout: float, lets_finish: bool = False) -> float:
         """Return the seconds after which the gateway has surely done a request, at least `timeout`.
 
-        Before its first answer they are unknown; with `lets_finish` it then gets as long as usual gateways need.
+        Before its first answer they are unknown; with `lets_finish` it then gets as long as usual gateways
+        need.
         """
         waits = [MARGIN * max(self._said) + SHORT_WAIT] if self._said else []
         if lets_finish and not self._has_answered:

@@ -1,8 +1,8 @@
-"""Modbus TCP client for a gateway whose transaction ids mean nothing: only the shape of an answer identifies it.
+"""Modbus TCP client for a gateway whose transaction ids mean nothing: the shape identifies an answer.
 
-As on a line (see `rtu.py`), a request that was not answered is repeated only when another answer of the unit shows
-that the missing one cannot come any more. Before each request nothing may come for a while, so that an answer which
-comes twice is not taken for the next one.
+As on a line (see `rtu.py`), a request that was not answered is repeated only when another answer of the unit
+shows that the missing one cannot come any more. Before each request nothing may come for a while, so that an
+answer which comes twice is not taken for the next one.
 """
 
 from contextlib import suppress
@@ -123,7 +123,7 @@ class IdlessClient(TcpClient):
             while not (sent := self._take(frame := self._next_frame())):
                 pass
         except TimeoutError as error:
-            self._ids_differ = self._ids_differ and not self._is_twin  # or all later answers would be dropped, too
+            self._ids_differ = self._ids_differ and not self._is_twin  # or all later answers would be dropped
             if self._fault:
                 raise self._fault from error
             raise

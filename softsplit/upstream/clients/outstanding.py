@@ -1,8 +1,8 @@
 """Track answers that may still arrive on a serial line, where only their shape identifies them. Pure.
 
 A unit answers questions in their order, each once or never. So an answer shows that none can come any more to
-earlier questions. Time alone does not show it: a gateway or an adapter that stalls may hold everything back for a
-while, and then let it through in order.
+earlier questions. Time alone does not show it: a gateway or an adapter that stalls may hold everything back
+for a while, and then let it through in order.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,7 +55,8 @@ class Outstanding:
     def outrun(self, unit: int, question: Question, ask: Callable[[Question], object]) -> None:
         """Have another question answered, so that no late answer of the shape of this one can come any more.
 
-        `ask` asks the unit, and calls `ask` and `answered` here. Raises NoAnswer or BadAnswer if one still can.
+        `ask` asks the unit, and calls `ask` and `answered` here. Raises NoAnswer or BadAnswer if one still
+        can.
         """
         asked = shape(unit, question)
         for probe in self.probes(unit, question):

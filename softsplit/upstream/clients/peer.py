@@ -7,8 +7,8 @@ MOST_SILENT = 24  # the same after connections that were no better
 class Peer:
     """The silence of a peer; times are seconds of the clock.
 
-    `loses_first` is true when the first request on the latest connection was lost, and the next one to the same
-    unit was answered.
+    `loses_first` is true when the first request on the latest connection was lost, and the next one to the
+    same unit was answered.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The queries with which modbus-tk's masters frame requests and unpack answers; the clients have checked these."""
+"""The queries with which modbus-tk's masters frame requests and unpack answers, already checked."""
 
 from modbus_tk.modbus_rtu import RtuQuery
 from modbus_tk.modbus_tcp import TcpQuery

@@ -26,8 +26,9 @@ def find_reply(heard: bytes, request: bytes, question: Question,
                hears_itself: bool | None = True) -> tuple[int, bytes] | None:
     """Return where the reply begins in `heard`, and its frame; None while there is none.
 
-    Unless the adapter is known to have no echo (`hears_itself` is False), nothing in our own echo is the reply: the
-    answer to some writes equals the request, and other requests may begin like an answer by chance.
+    Unless the adapter is known to have no echo (`hears_itself` is False), nothing in our own echo is the
+    reply: the answer to some writes equals the request, and other requests may begin like an answer by
+    chance.
     """
     size = _unit_size(request, question)
     replies = sorted((at, heard[at:at + _length(heard[at + size:], told, size)])

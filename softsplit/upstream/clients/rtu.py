@@ -1,8 +1,9 @@
 """Modbus RTU client, on a serial device or over a TCP connection.
 
-Only its content identifies a reply: a late one of the same shape looks like the right one. So the line has to be
-ours alone, and a request that was not answered is repeated only when another answer of the unit shows that the
-missing one cannot come any more. Callers have to wait until `free_at`, before which such an answer may still come.
+Only its content identifies a reply: a late one of the same shape looks like the right one. So the line has to
+be ours alone, and a request that was not answered is repeated only when another answer of the unit shows that
+the missing one cannot come any more. Callers have to wait until `free_at`, before which such an answer may
+still come.
 """
 
 from contextlib import suppress
@@ -36,8 +37,8 @@ LISTEN = 0.2  # s
 class RtuClient(Client, RtuMaster):
     """One line with Modbus RTU; `timeout` is in seconds, for a whole answer, and for connecting.
 
-    `line` has the settings of a serial device; without it the line is behind a TCP connection. `unit_bytes` is
-    the size of a unit address.
+    `line` has the settings of a serial device; without it the line is behind a TCP connection. `unit_bytes`
+    is the size of a unit address.
     """
 
     tells_late = False
@@ -81,7 +82,7 @@ class RtuClient(Client, RtuMaster):
         return ask(unit, question, timeout)
 
     def _ask_wider(self, unit: int, question: Question, timeout: float) -> bytes:
-        """Read more than asked for, because answers of this shape may be for another master. Raises BadAnswer."""
+        """Read more than asked, because answers of this shape may be another master's. Raises BadAnswer."""
         for read in wider(question) if (unit, question.pdu) not in self.keep_shape else ():
             if not self.others.has_asked(replies.shape(unit, read), clock.now()):
                 try:
@@ -120,10 +121,10 @@ class RtuClient(Client, RtuMaster):
         self._stray += data
 
     def _sort(self, is_idle: bool = False, is_instead: bool = False) -> list[tuple[int, bytes]]:
-        """Sort the stray bytes into our echo, late replies and foreign frames; return the latter as unit and PDU.
+        """Sort the stray bytes into our echo, late replies and foreign frames; return these as unit and PDU.
 
-        `is_instead` says that they came instead of the reply. While the line `is_idle`, a frame of a unit whose
-        answer nobody waits for proves another master.
+        `is_instead` says that they came instead of the reply. While the line `is_idle`, a frame of a unit
+        whose answer nobody waits for proves another master.
         """
         data, self._stray = self._stray[-2 * adu.MAX_RTU_FRAME:], b""
         foreign, size = [], self._unit_bytes
@@ -139,7 +140,7 @@ class RtuClient(Client, RtuMaster):
                 self.skipped.double += (is_double := self.others.is_twice(unit, pdu))
                 is_proof = is_idle and not self._awaited.has(unit) and not is_double
                 is_ours = is_instead and unit not in self._ours and not pdus.reply_fault(self._question, pdu)
-                asked = None if is_proof else unit if is_ours else self._unit  # `is_ours`: it answers with another id
+                asked = None if is_proof else unit if is_ours else self._unit  # ours: with another id
                 self.others.hear(unit, pdu, adu.request_length(frame, size) == len(frame), clock.now(), asked)
         return foreign
 
@@ -183,7 +184,7 @@ class RtuClient(Client, RtuMaster):
                 self._stray += self._receive(left)
 
     def _heard_besides(self, data: bytes) -> None:
-        """Conclude that the adapter has no echo, if nothing came before a reply; silence alone proves nothing."""
+        """Conclude that the adapter has no echo if nothing came before a reply; silence proves nothing."""
         if self._hears_itself is None and not data.strip(GLITCHES):
             self._hears_itself = False
 

@@ -29,8 +29,8 @@ class Sent:
 class SentRequests:
     """The unanswered requests of one connection by transaction id, in their order.
 
-    A gateway handles one after another. So an answer shows that it is done with all earlier requests, and not yet
-    with the later ones.
+    A gateway handles one after another. So an answer shows that it is done with all earlier requests, and not
+    yet with the later ones.
     """
 
     def __init__(self, ids: Iterable[bytes] = ()):
@@ -58,7 +58,7 @@ class SentRequests:
             self._forget(next(iter(self._open)))
 
     def answered(self, transaction: bytes, is_late: bool) -> tuple[Sent, list[float]] | None:
-        """Return the request of an answer, and the times of earlier ones that stay unanswered; None if unknown."""
+        """Return the request of an answer, and the times of earlier unanswered ones; None if unknown."""
         sent = self._open.get(transaction)
         if sent is None:
             return None

@@ -22,9 +22,9 @@ from softsplit.upstream.clients.tcpframes import CODE_WITHIN, Frames
 class TcpClient(Client, TcpMaster):
     """One connection to a Modbus TCP gateway or device; `timeout` is in seconds, for connecting.
 
-    At most one request is inside a gateway, until it was answered, or the gateway was silent for as long as it
-    takes for a unit that is off. That time is learned from late answers, which are lost with their connection; so
-    a silent connection is kept for long.
+    At most one request is inside a gateway, until it was answered, or the gateway was silent for as long as
+    it takes for a unit that is off. That time is learned from late answers, which are lost with their
+    connection; so a silent connection is kept for long.
     """
 
     silent_timeouts = 8  # at time-outs of 1 s, two units that are off for which a gateway waits 3 s each
@@ -95,7 +95,7 @@ class TcpClient(Client, TcpMaster):
         if not is_late:
             return sent
         self.skipped.late += not stood_still
-        self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins the present one now
+        self._deadline = max(self._deadline, now + self.patience(self._timeout))  # it begins ours now
         if self._answers.are_by(frame[6], sent.unit) and not pdu.reply_fault(sent.question, frame[7:]):
             self._late_answers.append(sent.outcome(frame[7:], now, stood_still))
             if not is_exception or frame[8] in pdu.OWN_EXCEPTIONS:
@@ -103,7 +103,7 @@ class TcpClient(Client, TcpMaster):
         return None
 
     def _note_unknown(self, frame: bytes) -> None:
-        """Note an answer without an open request: nobody asked, or it comes twice, or ids mean nothing here."""
+        """Note an answer without an open request: it comes twice or unasked, or ids mean nothing here."""
         is_double = self._sent.is_known(frame[:2])
         self.skipped.double += is_double
         self.skipped.unknown += not is_double

@@ -2,8 +2,9 @@
 
     transaction id (2)   protocol id (2)   length of what follows (2)   unit (1)   PDU
 
-Exceptions are accepted even if their length is one too many or too few, or their code is missing: some devices,
-good otherwise, count wrong there and nowhere else, and an exception carries no number that could be wrong.
+Exceptions are accepted even if their length is one too many or too few, or their code is missing: some
+devices, good otherwise, count wrong there and nowhere else, and an exception carries no number that could be
+wrong.
 """
 
 from softsplit.protocol import adu

@@ -1,7 +1,7 @@
 """Modbus UDP client, for a device or a gateway: one datagram, one request or answer.
 
-Datagrams get lost, and arrive twice, late or in another order. The transaction id tells to which request an answer
-belongs; no id is used again for a long time.
+Datagrams get lost, and arrive twice, late or in another order. The transaction id tells to which request an
+answer belongs; no id is used again for a long time.
 """
 
 from contextlib import suppress
