@@ -40,6 +40,7 @@ from tests.support import (SLOWNESS, Child, ScriptedGateway, TcpMaster, good_ans
                            run_program, running, simulated_gateway, until)
 from softsplit.upstream.clients.choice import client_for
 from tests.support.bus import Bus, HangUp
+from tests.support.tappedcable import Tap
 from tests.support.waiting import Clock
 
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
@@ -658,6 +659,28 @@ def test_what_doctor_asks_a_running_splitter_counts_as_no_master(tmp_path, kind)
             found = until(lambda: (own := status.read_status(config).downstreams["own"]).requests and own)
             assert {name: each.requests for name, each in found.masters.items()} == {"127.0.0.1": 1} and not found.unserved
             assert not status.read_status(config).health.found and "a master" not in child.log()
+
+
+def test_of_a_unit_that_is_only_heard_doctor_asks_for_what_was_heard(tmp_path):
+    tap, is_over = Tap(tmp_path / "tap"), threading.Event()
+    asked = read_request(0x5B10, 4)  # not as a profile would read it
+
+    def talk():
+        while not is_over.wait(0.05):
+            tap.hear(adu.rtu_frame(100, asked))
+            tap.hear(adu.rtu_frame(100, good_answer(0, 100, asked)[7:]))
+
+    config = configured(tmp_path, f"listen://{tap.path}", "mode = '8N1'", units=(100,))
+    master = threading.Thread(target=talk)
+    master.start()
+    try:
+        with Child([*SOFTSPLIT, "run", "-c", str(config)]):
+            until(lambda: [each for each in status.read_status(config).downstreams.values() if each.units["100"].fresh])
+            lines = told(config)
+    finally:
+        is_over.set()
+        master.join()
+    assert line_of(lines, "serves 1 unit") and not [line for line in lines if line.startswith("wrong")], lines
 
 
 def test_only_who_asks_from_this_machine_and_from_the_port_that_was_told_is_a_check(clock_that_stands):

@@ -1,6 +1,6 @@
 """Check a running splitter by its status and its servers, without touching a wire."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.logs.conditions import show_count, show_duration
+from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
@@ -87,7 +88,7 @@ def examine_downstreams(topology: Topology, status: Status, troubles: Troubles, 
             if server := status.downstreams.get(downstream.name):
                 yield from _downstream(downstream, server)
                 if server.is_serving and downstream.access and not server.url.is_serial:
-                    yield from _ask_server(downstream, server, process)
+                    yield from _ask_server(downstream, server, process, status)
 
 
 def _upstream(upstream: Upstream, report: UpstreamStatus) -> Iterator[Finding]:
@@ -130,14 +131,15 @@ def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Fi
         others = f" and {len(masters) - MASTERS_NAMED} others" if len(masters) > MASTERS_NAMED else ""
         yield well(f"{who} was asked {show_count(report.requests, 'time')}, by "
                    f"{', '.join(masters[:MASTERS_NAMED])}{others}")
-    elif not (report.garbled or report.unserved):  # these are troubles
+    elif not (report.garbled or report.unserved or report.refused_peers):  # these are troubles
         line = downstream.line
         cure = (f"are they set to these unit ids and {line.baudrate} {line.mode}, are A and B the right way "
                 "round?" if line else "are they set to this machine's address, and to this port?")
         yield note(f"{who}: no master has asked yet; {cure}")
 
 
-def _ask_server(downstream: Downstream, report: DownstreamStatus, process: Process | None) -> Iterator[Finding]:
+def _ask_server(downstream: Downstream, report: DownstreamStatus, process: Process | None,
+                status: Status) -> Iterator[Finding]:
     """Ask a server as a master does, unless that would take a connection from a master, or count as one."""
     url = here(report.url)
     stale = {number for number, unit in report.units.items() if unit.stale}
@@ -147,17 +149,26 @@ def _ask_server(downstream: Downstream, report: DownstreamStatus, process: Proce
     elif obstacle := obstacle_at(downstream, url, len(report.connections)):
         yield note(f"{downstream.name}: {obstacle}")
     else:
-        yield from _ask_units(downstream, url, stale, process)
+        yield from _ask_units(downstream, url, stale, process, dict(_probes(downstream, status)))
 
 
-def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Process) -> Iterator[Finding]:
+def _probes(downstream: Downstream, status: Status) -> Iterator[tuple[int, Block]]:
+    """Give what to read of each unit: where softsplit only listens, what was heard, if anything was."""
+    for served in downstream.served:
+        upstream = status.upstreams.get(served.upstream.name)
+        if not served.upstream.is_heard:
+            yield served.unit, served.origin.probe
+        elif upstream and (unit := upstream.units.get(str(served.origin.unit))):
+            yield from ((served.unit, block.block) for block in unit.blocks if block.data and block.every)
+    yield from ((served.unit, served.derived.probe) for served in downstream.derived)
+
+
+def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Process, probes: Mapping[int, Block]) -> Iterator[Finding]:
     """Read each unit; for a `stale` one the troubles already say why it fails."""
     latencies = []
     client = client_for(url, SERVER_TIMEOUT, tell_port=partial(process.expects_check, patience=SERVER_TIMEOUT))
     try:
-        probes = [(served.unit, served.origin.probe) for served in downstream.served]
-        probes += [(served.unit, served.derived.probe) for served in downstream.derived]
-        for unit, probe in probes:
+        for unit, probe in probes.items():
             try:
                 client.read(unit, probe, SERVER_TIMEOUT)
             except Unreachable as error:

@@ -70,10 +70,10 @@ def _downstream(name: str, downstream: DownstreamStatus, health: Health) -> list
         title.append(f"{show_count(unserved, 'request')} for units that are not served")
     if downstream.stray_bytes:
         title.append(f"{show_count(downstream.stray_bytes, 'byte')} without a request")
-    units = [["unit", "from", "fresh"]]
+    units = [["unit", "fresh", "from"]]
     for number, unit in downstream.units.items():
         fresh = f"{unit.fresh} of {unit.blocks} blocks"
-        units.append([number, _origin(unit), _flagged(fresh, not unit.stale or health.is_starting_for(unit))])
+        units.append([number, _flagged(fresh, not unit.stale or health.is_starting_for(unit)), _origin(unit)])
     return ["  ".join(title), *columns(units), *_masters(downstream)]
 
 
