@@ -2,7 +2,9 @@
 
 After collection the process forks workers. Each takes pieces (a few tests of one module, or all that share a fixture
 of it, in their order) from a pipe and sends its reports back, so that what pytest prints and its exit code are the usual
-ones. Tests run in one process when they are few, or when somebody wants to watch (-s, --pdb, -x).
+ones. Those that wait longest come first; as many workers as there are cores begin at the other end, so that the cores
+have something to do meanwhile, and what is left in the end is short. Tests run in one process when they are few, or
+when somebody wants to watch (-s, --pdb, -x).
 
 `--shuffle SEED` runs pieces and tests in another order, to show that none needs another.
 
@@ -18,13 +20,18 @@ import selectors
 import signal
 import struct
 import sys
+from collections import deque
 from pathlib import Path
 
 import pytest
 
-WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 1 + 2 * (os.cpu_count() or 1)))  # most of them wait
-PIECE, SMALL_PIECE = 8, 2  # tests that a worker takes at a time
-LAST = 400  # tests of which it takes fewer, so that all workers end at about the same time
+CORES = os.cpu_count() or 1
+WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 4 * CORES))  # most of them wait
+PIECE = 4  # tests that a worker takes at a time
+LONG = ("troubles", "unattended", "top", "heard_writes", "gateways", "cli", "presence", "page", "missing_at_start", "poller",
+        "scan", "status", "doctor", "troubles_at_start", "troubles_downstream", "read", "forwarding", "nonsense", "listener",
+        "odd_gateways", "rtu_client", "fairness", "host_names", "echo", "connections", "record", "example", "locales",
+        "other_master", "suspend")  # modules whose tests wait or work long, the longest first
 FEW = 12  # tests that are not worth a second process
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000  # <linux/sched.h>, <linux/mount.h>
 BYTECODE = Path(__file__).parent.parent / ".pytest_cache" / "bytecode"
@@ -80,18 +87,18 @@ def shared_by(item) -> frozenset[str]:
 
 
 def pieces_of(items: list) -> list[list]:
-    """Cut tests into pieces, of one module each; all that share a fixture are one piece, and those come first."""
+    """Cut tests into pieces, of one module each; all that share a fixture of it are one piece."""
     groups: dict[tuple, list] = {}
     for item in items:
         groups.setdefault((item.path, shared_by(item)), []).append(item)
-    pieces = [tests for (_, shared), tests in groups.items() if shared]
-    alone = [tests for (_, shared), tests in groups.items() if not shared]
-    left = sum(map(len, alone))
-    for tests in alone:
-        size = PIECE if left > LAST else SMALL_PIECE
-        pieces += [tests[at:at + size] for at in range(0, len(tests), size)]
-        left -= len(tests)
-    return pieces
+    return [tests[at:at + size] for (_, shared), tests in groups.items()
+            for size in [len(tests) if shared else PIECE] for at in range(0, len(tests), size)]
+
+
+def is_short(piece: list) -> tuple[int, bool]:
+    """What comes later among the pieces: shorter ones."""
+    name = piece[0].path.stem.removeprefix("test_")
+    return LONG.index(name) if name in LONG else len(LONG), not shared_by(piece[0])
 
 
 class Worker:
@@ -101,6 +108,7 @@ class Worker:
         orders, self.orders = os.pipe()
         self.reports, reports = os.pipe()
         self.piece: int | None = None
+        self.takes_short = len(others) < CORES
         self._buffer = b""
         self.process = os.fork()
         if not self.process:
@@ -150,7 +158,9 @@ class SideBySide:
         self._session = session
         self._hook = session.config.hook
         self._pieces = pieces_of(session.items)
-        self._left = list(reversed(range(len(self._pieces))))
+        if session.config.getoption("--shuffle") is None:
+            self._pieces.sort(key=is_short)
+        self._left = deque(range(len(self._pieces)))
         self._started: dict[int, list[str]] = {}  # node ids, by piece
         self._selector = selectors.DefaultSelector()
         self._workers: list[Worker] = []
@@ -167,7 +177,13 @@ class SideBySide:
         worker = Worker(self._session, self._pieces, self._workers)
         self._workers.append(worker)
         self._selector.register(worker.reports, selectors.EVENT_READ, worker)
-        worker.give(self._left.pop() if self._left else None)
+        worker.give(self._next(worker))
+
+    def _next(self, worker: Worker) -> int | None:
+        """The piece that a worker is to do next, if any."""
+        if not self._left:
+            return None
+        return self._left.pop() if worker.takes_short else self._left.popleft()
 
     def _attend(self, worker: Worker) -> None:
         """Take in what a worker has to say; it may be that it has ended."""
@@ -182,7 +198,7 @@ class SideBySide:
             return
         for kind, what in messages:
             if kind == "done":
-                worker.give(self._left.pop() if self._left else None)
+                worker.give(self._next(worker))
             elif kind == "started":
                 self._started.setdefault(worker.piece, []).append(what["nodeid"])
                 self._hook.pytest_runtest_logstart(**what)
