@@ -27,7 +27,7 @@ import pytest
 
 CORES = os.cpu_count() or 1
 WORKERS = int(os.environ.get("SOFTSPLIT_TEST_WORKERS", 4 * CORES))  # most of them wait
-PIECE = 4  # tests that a worker takes at a time
+PIECE, LONG_PIECE = 12, 3  # tests that a worker takes at a time
 LONG = ("troubles", "unattended", "top", "heard_writes", "gateways", "cli", "presence", "page", "missing_at_start", "poller",
         "scan", "status", "doctor", "troubles_at_start", "troubles_downstream", "read", "forwarding", "nonsense", "listener",
         "odd_gateways", "rtu_client", "fairness", "host_names", "echo", "connections", "record", "example", "locales",
@@ -91,14 +91,15 @@ def pieces_of(items: list) -> list[list]:
     groups: dict[tuple, list] = {}
     for item in items:
         groups.setdefault((item.path, shared_by(item)), []).append(item)
-    return [tests[at:at + size] for (_, shared), tests in groups.items()
-            for size in [len(tests) if shared else PIECE] for at in range(0, len(tests), size)]
+    return [tests[at:at + size] for (path, shared), tests in groups.items()
+            for size in [len(tests) if shared else PIECE if rank(path) == len(LONG) else LONG_PIECE]
+            for at in range(0, len(tests), size)]
 
 
-def is_short(piece: list) -> tuple[int, bool]:
-    """What comes later among the pieces: shorter ones."""
-    name = piece[0].path.stem.removeprefix("test_")
-    return LONG.index(name) if name in LONG else len(LONG), not shared_by(piece[0])
+def rank(path: Path) -> int:
+    """When a module's turn is: the longest ones are first."""
+    name = path.stem.removeprefix("test_")
+    return LONG.index(name) if name in LONG else len(LONG)
 
 
 class Worker:
@@ -159,7 +160,7 @@ class SideBySide:
         self._hook = session.config.hook
         self._pieces = pieces_of(session.items)
         if session.config.getoption("--shuffle") is None:
-            self._pieces.sort(key=is_short)
+            self._pieces.sort(key=lambda piece: (rank(piece[0].path), not shared_by(piece[0])))
         self._left = deque(range(len(self._pieces)))
         self._started: dict[int, list[str]] = {}  # node ids, by piece
         self._selector = selectors.DefaultSelector()

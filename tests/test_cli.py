@@ -293,7 +293,7 @@ def test_the_demo_prints_commands_that_work_and_show_its_wiring(demo, tmp_path):
     for line in lines:
         assert "-c" not in line.split()
         once = ["--once"] if line.endswith("top") else []
-        shown = subprocess.run([*line.split(), *once], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        shown = run_program([*line.split(), *once], capture_output=True, text=True, timeout=60 * SLOWNESS, cwd=tmp_path)
         assert shown.returncode == 0, shown.stdout + shown.stderr
         names = ["voltage_l1_n"] if "read" in line else ["meters", "victron", "maxem"]
         assert all(name in shown.stdout for name in names), shown.stdout

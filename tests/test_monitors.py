@@ -15,7 +15,7 @@ from softsplit.daemon.health import FRESH, NOT_RUNNING, Health, judge
 from softsplit.daemon.prometheus import HELP
 from softsplit.daemon.status import ProcessStatus, Status
 from softsplit.daemon.troubles.trouble import Trouble
-from tests.support import SLOWNESS, SOFTSPLIT
+from tests.support import SLOWNESS, SOFTSPLIT, run_program
 from tests.test_page import STATES
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +46,7 @@ def test_no_text_of_others_divides_the_line():
 
 
 def nagios_of(*options: str) -> subprocess.CompletedProcess:
-    return subprocess.run([*SOFTSPLIT, "status", "--nagios", *options], capture_output=True, text=True, timeout=60 * SLOWNESS)
+    return run_program([*SOFTSPLIT, "status", "--nagios", *options], capture_output=True, text=True, timeout=60 * SLOWNESS)
 
 
 def test_whatever_happens_it_is_one_of_the_codes_and_a_line_on_standard_output(tmp_path):

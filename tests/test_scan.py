@@ -305,7 +305,8 @@ def test_a_second_scan_makes_no_second_section_of_the_same_name(tmp_path):
     with simulated_gateway(B23, units=[1]) as gateway:
         for _ in range(2):
             with open(path, "a") as file:
-                subprocess.run([*SOFTSPLIT, "scan", str(gateway.url), "--units", "1"], stdout=file, stderr=subprocess.DEVNULL, check=True, timeout=60)
+                done = run_program([*SOFTSPLIT, "scan", str(gateway.url), "--units", "1"], stdout=file, stderr=subprocess.DEVNULL, timeout=60 * SLOWNESS)
+            assert done.returncode == 0
     text = path.read_text()
     assert "[upstream.meters]" in text and "[upstream.meters2.units]" in text
     assert free_name('[upstream."meters"]\n[upstream.meters2.units]') == "meters3" and free_name("upstream.'meters' = {}") == "meters2" and free_name("") == "meters"

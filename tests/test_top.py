@@ -415,7 +415,7 @@ def test_it_never_clears_the_screen_and_leaves_the_terminal_as_it_was(house, end
     master, slave = os.openpty()
     said = b""
     with Child([*SOFTSPLIT, "top", "-c", str(house[0])], stdin=slave, stdout=slave,
-               env=os.environ | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}) as child:
+               env=os.environ | {"TERM": "xterm-256color"}) as child:
         os.close(slave)
         os.set_blocking(master, False)
 

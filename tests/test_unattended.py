@@ -21,7 +21,7 @@ from softsplit.daemon.process import Process
 from softsplit.daemon.status import Status
 from softsplit.errors import AlreadyRunning
 from tests.support import (SLOWNESS, SOFTSPLIT, Child, ScriptedGateway, connected, free_port, good_answer,
-                           read_request, until)
+                           read_request, run_program, until)
 
 POWERS = read_request(0x5B00, 62)
 
@@ -56,10 +56,10 @@ class Box:
         return [*SOFTSPLIT, "run", "-c", str(self.config), *options]
 
     def keep(self, **options) -> subprocess.CompletedProcess:
-        """What cron does every minute, without an environment."""
-        state = {"RUNTIME_DIRECTORY": os.environ["RUNTIME_DIRECTORY"]}
-        return subprocess.run(self.command("--if-needed", "--log-file", str(self.log)), capture_output=True, text=True,
-                              timeout=60 * SLOWNESS, env=state, stdin=subprocess.DEVNULL, **options)
+        """What cron does every minute, with hardly any environment."""
+        state = {name: os.environ[name] for name in ("RUNTIME_DIRECTORY", "LANG", "LC_ALL") if name in os.environ}
+        return run_program(self.command("--if-needed", "--log-file", str(self.log)), capture_output=True, text=True,
+                           timeout=60 * SLOWNESS, env=state, stdin=subprocess.DEVNULL, **options)
 
     def pid(self) -> int | None:
         process = Process.that_runs(self.config)
@@ -81,7 +81,7 @@ class Box:
 def test_a_second_process_says_which_one_runs_and_exits_3(box):
     with Child(box.command()) as child:
         until(box.serves)
-        second = subprocess.run(box.command(), capture_output=True, text=True, timeout=30 * SLOWNESS)
+        second = run_program(box.command(), capture_output=True, text=True, timeout=30 * SLOWNESS)
         assert second.returncode == 3 and "Traceback" not in second.stderr
         assert second.stderr.startswith(f"softsplit: process {child.process.pid} already runs {box.config}")
         assert box.serves() and child.end(signal.SIGTERM) == 0
@@ -132,7 +132,7 @@ def test_a_deleted_state_directory_leaves_one_process_and_comes_back(box):
     for _ in range(2):
         shutil.rmtree(box.place / "run")
         until(lambda: box.state_file("status.json"))
-        assert subprocess.run(box.command(), capture_output=True, timeout=30 * SLOWNESS).returncode == 3
+        assert run_program(box.command(), capture_output=True, timeout=30 * SLOWNESS).returncode == 3
         assert box.keep().stderr == "" and box.pid() == pid
     assert box.serves()
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from tests.support import prepared
 from tests.support.waiting import SLOWNESS
@@ -17,6 +18,7 @@ from tests.support.waiting import SLOWNESS
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 ROOT = Path(__file__).parent.parent.parent
 OF_PYTHON = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUTF8", "LC_", "LANG")  # what Python itself looks at when it starts
+umask_is_read = Lock()  # which can only be done by setting it, for all threads
 ORDERED = {"stdin", "stdout", "stderr", "cwd", "env", "limits"}  # the options of Popen that a prepared process follows
 
 
@@ -60,8 +62,9 @@ class Forked:
             limits: dict[int, int] | None = None):
         self.args = command
         self.returncode: int | None = None
-        umask = os.umask(0)
-        os.umask(umask)
+        with umask_is_read:
+            umask = os.umask(0)
+            os.umask(umask)
         order = {"words": list(map(os.fsdecode, command[1:])), "cwd": os.path.abspath(cwd or "."), "umask": umask,
                  "limits": list((limits or {}).items()), "env": dict(os.environ if env is None else env)}
         self._status, status = os.pipe()
