@@ -18,7 +18,7 @@ from tests.support.waiting import SLOWNESS
 SOFTSPLIT = [sys.executable, "-m", "softsplit"]
 ROOT = Path(__file__).parent.parent.parent
 OF_PYTHON = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUTF8", "LC_", "LANG")  # what Python itself looks at when it starts
-umask_is_read = Lock()  # which can only be done by setting it, for all threads
+of_all_threads = Lock()  # the umask, which is only read by setting it; and the prepared process
 ORDERED = {"stdin", "stdout", "stderr", "cwd", "env", "limits"}  # the options of Popen that a prepared process follows
 
 
@@ -62,9 +62,10 @@ class Forked:
             limits: dict[int, int] | None = None):
         self.args = command
         self.returncode: int | None = None
-        with umask_is_read:
+        with of_all_threads:
             umask = os.umask(0)
             os.umask(umask)
+            prepared_process = Prepared.of_this_process()
         order = {"words": list(map(os.fsdecode, command[1:])), "cwd": os.path.abspath(cwd or "."), "umask": umask,
                  "limits": list((limits or {}).items()), "env": dict(os.environ if env is None else env)}
         self._status, status = os.pipe()
@@ -72,7 +73,7 @@ class Forked:
         fds = [_fd(stdin, 0, nowhere), _fd(stdout, 1, nowhere), _fd(stderr, 2, nowhere)]
         if stderr == subprocess.STDOUT:
             fds[2] = fds[1]
-        socket.send_fds(Prepared.of_this_process().orders, [json.dumps(order).encode()], [*fds, status])
+        socket.send_fds(prepared_process.orders, [json.dumps(order).encode()], [*fds, status])
         os.close(status)
         os.close(nowhere)
         self.pid = self._next()
