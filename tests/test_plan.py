@@ -69,10 +69,10 @@ def abb(units, fast: float = 1.0):
 
 @pytest.mark.parametrize("units, fast, baudrate", [
     ((100, 2), 1.0, 19200), ((100, 2), 1.0, 9600), ((100, 2), 0.1, 19200), ((100,), 0.1, 19200),
-    (range(1, 7), 1.0, 19200), ((1, 2), 1.0, 2400)])
+    (range(1, 5), 1.0, 9600), ((1, 2), 1.0, 2400)])
 def test_no_data_gets_older_than_the_forecast_says(units, fast, baudrate):
     reads = abb(units, fast)
-    actual, _ = run_on_a_line(reads, baudrate, 700)  # the slowest read is due every 600 s
+    actual, _ = run_on_a_line(reads, baudrate, 700 if fast == 1.0 else 200)  # the slowest read is due every 600 s
     durations = [busload.duration(each, baudrate, "8E1") for _, each in reads]
     for each, age in zip(reads, forecast.oldest(reads, durations)):
         assert actual.get(each, 0.0) < 1.1 * age, each

@@ -43,7 +43,7 @@ def test_power_is_the_sum_of_the_phases(meter):
 
 def test_energy_is_the_sum_of_the_phases_and_only_grows(meter):
     before = 0
-    for t in range(0, 4000, 7):
+    for t in range(0, 4000, 23):
         now = number(meter, 0x5000, "Q", NOON + t)
         assert now == sum(number(meter, 0x5460 + 4 * phase, "Q", NOON + t) for phase in range(3))
         assert now >= before
@@ -53,7 +53,7 @@ def test_energy_is_the_sum_of_the_phases_and_only_grows(meter):
 def test_energy_is_the_integral_of_power():
     hour = 3600.0
     gained = shown_by_meter(2, NOON + hour)["active_energy_import_l1"] - shown_by_meter(2, NOON)["active_energy_import_l1"]
-    mean = sum(shown_by_meter(2, NOON + t)["active_power_l1"] for t in range(3600)) / 3600
+    mean = sum(shown_by_meter(2, NOON + t)["active_power_l1"] for t in range(0, 3600, 6)) / 600
     assert gained == pytest.approx(mean / 1000, abs=0.02)
 
 
@@ -125,7 +125,7 @@ def test_any_three_phase_meter_measures_the_same_house(name):
 
 
 def test_a_simulated_battery_is_charged_and_discharged():
-    seen = [decoded("anzen-bms", NOON + t) for t in range(0, 300, 3)]
+    seen = [decoded("anzen-bms", NOON + t) for t in range(0, 300, 6)]
     for said in seen:
         voltages = [said[f"monoblock_voltage_{number}"] for number in range(1, 39)]
         assert said["system_voltage"] == pytest.approx(sum(voltages), abs=0.1) and all(12 < each < 13.6 for each in voltages)
