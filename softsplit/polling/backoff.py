@@ -66,7 +66,7 @@ class Backoff:
     def heard(self, now: float) -> None:
         """Note that it answered too late: its next try gets the full time-out.
 
-        Only one try in LONG_TRY_SHARE does, or a unit that is always too late would slow the others.
+        At most once in LONG_TRY_SHARE time-outs, or a unit that is always too late would slow the others.
         """
         if now >= self._long_try_after:
             self._may_take_long = True

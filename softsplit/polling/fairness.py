@@ -8,9 +8,9 @@ LONG_FORWARD = 1.0  # s that a master's own read may always take
 
 
 def longest_forward(timeout: float, periods: Iterable[float]) -> float:
-    """Seconds that a master's own read may take: the shortest polling period, at least LONG_FORWARD.
+    """Seconds that a master's own read may take: the shortest polling period, but at least LONG_FORWARD.
 
-    The whole time-out if nothing is polled.
+    At most the time-out; all of it if nothing is polled.
     """
     shortest = min(periods, default=timeout)
     return min(timeout, max(LONG_FORWARD, shortest))

@@ -20,10 +20,7 @@ APART = 2.0  # periods
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The data of a block as on the wire, when it was taken, and its period, in seconds.
-
-    `every` is 0 if the period is unknown: then the answer is joined only with one taken at the same time.
-    """
+    """The data of a block as on the wire, when it was taken, and its period in seconds, 0 if unknown."""
 
     block: Block
     data: bytes
@@ -38,7 +35,7 @@ class Answer:
         return self.data[2 * span.start:2 * span.stop]
 
     def fits(self, other: "Answer") -> bool:
-        """Whether the two were taken at about the same time."""
+        """Whether the two were taken within APART periods of the slower one; unknown periods count as 0."""
         return abs(self.taken_at - other.taken_at) <= APART * max(self.every, other.every)
 
 
