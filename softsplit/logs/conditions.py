@@ -11,6 +11,7 @@ SAY_AGAIN = 60.0  # s after which another cause of the same trouble is logged
 SUM_UP = (600.0, 3600.0, 21600.0)  # s of trouble until each summary; the last one is repeated
 SETTLED = 10.0  # s after which a state counts as lasting, and may use the reserve
 RESERVE = 2  # lines kept for lasting states
+SOME = 3  # names of a list that a sentence has
 
 
 class TokenBucket:
@@ -157,9 +158,9 @@ def show_count(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def show_some(names: Sequence[str], most: int = 3) -> str:
+def show_some(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:SOME]) + (f" and {len(names) - SOME} more" if len(names) > SOME else "")
 
 
 def with_time(said: str, lasting: str) -> str:

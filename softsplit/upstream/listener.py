@@ -213,7 +213,7 @@ class Listener(Worker):
         """Return when a write is done, in the time of readings."""
         return done_at(heard, self._reply_timeout, self._roles_are_known) - STALLED
 
-    def _doubt(self, unit: int, blocks: list[Block], until: float = 0.0) -> None:
+    def _doubt(self, unit: int, blocks: list[Block], until: float) -> None:
         """Let no master get these blocks until a request sent after `until` has read them."""
         if blocks:
             self._hand_over.doubt(unit, blocks, until)
