@@ -197,6 +197,20 @@ def test_the_first_line_says_what_is_the_matter(name):
     status = Status.of(health, upstreams, downstreams, uptime)
     page = Pages(History([]), Since()).front(status, [], []).body.decode()
     assert f'class="verdict {kind}"' in page and page.index("<h1") < page.index("<h2")
+    since = Since()
+    since.note(health.found)
+    page = Pages(History([]), since).front(status, [], []).body.decode()
+    is_told = re.search(r"(Something is wrong|Nothing is served), since \d\d:\d\d:\d\d\. ", page.partition("</header>")[0])
+    assert bool(is_told) is (kind in ("degraded", "down")), "and since when"
+
+
+def test_why_a_unit_gives_no_values_is_said_once_in_the_words_of_its_latest_try():
+    told = [block("powers", age=None, data=None, last_error="no unit answers", last_error_age=9.0),
+            block("energies", address=8, age=None, data=None, last_error="the gateway answers Modbus TCP", last_error_age=1.0)]
+    upstreams = {"meters": upstream({"1": unit(*told, state="mute")})}
+    status = Status.of(judge(upstreams, {}), upstreams, {}, 99.0)
+    watched = WatchedUnit("meters", "1", load_profile("abb-b23"), [], [])
+    assert {watched._why(each.block, None, status) for each in told} == {"the gateway answers Modbus TCP"}
 
 
 def test_since_when_a_trouble_is_there_is_known_without_data_too(monkeypatch):

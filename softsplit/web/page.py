@@ -48,21 +48,20 @@ class Pages:
         """Return the page of the whole splitter."""
         values = draw_values(units, status, self._history.of, clock.now())
         troubles = draw_troubles(status, self._since)
-        return _page(status, tag("main", draw_wiring(status), values, troubles, _events(events)))
+        return self._page(status, tag("main", draw_wiring(status), values, troubles, _events(events)))
 
     def unit(self, status: Status, unit: WatchedUnit) -> Reply:
         """Return the page with all values of one unit."""
         back = tag("p", tag("a", "the whole house", href="/"))
         values = draw_unit(unit, unit.ranked, status, self._history.of, clock.now(), is_alone=True)
-        return _page(status, tag("main", back, tag("section", values), draw_troubles(status, self._since)))
+        return self._page(status, tag("main", back, tag("section", values), draw_troubles(status, self._since)))
 
-
-def _page(status: Status, main: Markup) -> Reply:
-    template, policy = _template()
-    mark = {"well": "", "starting": "… "}.get(kind_of(status.health), "! ")
-    body = join((draw_verdict(status, figures(status.downstreams)), main, _footer(status)))
-    document = template.substitute(title=text(f"{mark}{headline(status.health)} - softsplit"), body=body)
-    return Reply(HTTPStatus.OK, HTML, document.encode(errors="replace"), policy)
+    def _page(self, status: Status, main: Markup) -> Reply:
+        template, policy = _template()
+        mark = {"well": "", "starting": "… "}.get(kind_of(status.health), "! ")
+        body = join((draw_verdict(status, figures(status.downstreams), self._since), main, _footer(status)))
+        document = template.substitute(title=text(f"{mark}{headline(status.health)} - softsplit"), body=body)
+        return Reply(HTTPStatus.OK, HTML, document.encode(errors="replace"), policy)
 
 
 def _events(events: Sequence[Event]) -> Markup:

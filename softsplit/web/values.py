@@ -9,6 +9,7 @@ from softsplit import clock
 from softsplit.config.deriving.inputs import DERIVED
 from softsplit.config.downstream import Downstream
 from softsplit.daemon.status import Status
+from softsplit.daemon.troubles.upstreams import latest_error
 from softsplit.downstream.mirrors.answering import Answering
 from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.downstream.mirrors.latest import look_at
@@ -136,6 +137,8 @@ class WatchedUnit:
                        if each.table is block.table and each.block.contains(block)), None)
         if around is None:
             return "it is not read" if not upstream.is_heard else "the other master does not read it"
+        if not unit.answers_now and (error := latest_error(unit.blocks)):
+            return error
         if around.last_error and around.is_failing:
             return around.last_error
         if around.age is None:

@@ -39,13 +39,16 @@ def headline(health: Health) -> str:
     return with_others(troubles[0].cause.partition("; ")[0], len(troubles) - 1)
 
 
-def draw_verdict(status: Status, figures: str) -> Markup:
-    """Return the top of the page."""
+def draw_verdict(status: Status, figures: str, since: Since) -> Markup:
+    """Return the top of the page: what is wrong, and since when."""
     kind = kind_of(status.health)
     lines = (tag("path", d=line) for line in SHAPES[kind])
     shape = tag("svg", *lines, viewBox="0 0 32 32", aria_hidden="true")
     now = time.strftime("%H:%M:%S", time.localtime(time.time() - status.age))
-    words = {"degraded": "Something is wrong. ", "down": "Nothing is served. "}.get(kind, "")
+    words = {"degraded": "Something is wrong", "down": "Nothing is served"}.get(kind, "")
+    first = next((each for each in status.health.found if each.severity == TROUBLE), None)
+    lasting = since.of(first) if first else None
+    words += f", since {_when(lasting)}. " if words and lasting is not None else ". " if words else ""
     more = tag("a", "Cause and cure", href="#troubles") if kind in ("degraded", "down") else None
     return tag("header", shape, tag("div", tag("h1", headline(status.health), aria_live="polite"),
                                     tag("p", f"{words}{figures}, at {now}", more)), class_=f"verdict {kind}")

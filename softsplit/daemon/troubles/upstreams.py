@@ -48,7 +48,7 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     about = f"{name}/{number}"
     refused = [block for block in unit.blocks if is_refused(block)]
     if unit.is_mute or unit.state == "never heard" and unit.requests:
-        error = _latest_error(unit.blocks) or f"unit {number} does not answer"
+        error = latest_error(unit.blocks) or f"unit {number} does not answer"
         lasting = min(unit.ages, default=None)
         never = ", not once so far" if error.startswith("unit ") and not unit.ages else ""
         yield Trouble(cause=f"{name}: {with_time(error, never)}", about=about, lasting=lasting)
@@ -70,7 +70,7 @@ def stale(unit: ServedStatus, upstreams: Mapping[str, UpstreamStatus]) -> Troubl
     blocks = upstream.units[number].blocks if upstream else ()
     failed = _failing(blocks, unit.stale)
     is_unread = all(block.age is None for block in blocks if block.name in unit.stale)
-    why = _latest_error(failed)
+    why = latest_error(failed)
     strains = _strains(upstream) if upstream else ()
     if strains and not why:
         return Trouble(cause=f"{name}: {strains[0]}", about=unit.origin)
@@ -90,7 +90,7 @@ def _failing(blocks: Iterable[BlockStatus], names: Collection[str]) -> list[Bloc
     return [block for block in blocks if block.name in names and block.is_failing]
 
 
-def _latest_error(blocks: Iterable[BlockStatus]) -> str:
+def latest_error(blocks: Iterable[BlockStatus]) -> str:
     """Return the error of the block that failed last."""
     failed = [(block.last_error_age, block.last_error) for block in blocks
               if block.last_error and block.last_error_age is not None]
