@@ -165,7 +165,7 @@ class HeardBase:
 
 
 class HeardBases:
-    """The places that are learned so of the units of one upstream; they are noted in its counters."""
+    """The SunSpec models of the units of one upstream that were learned this way; counters have their places."""
 
     def __init__(self, units: Sequence[Unit], counters: Counters):
         self._units = {unit.unit: unit for unit in units}
