@@ -10,7 +10,7 @@ import os
 import pwd
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def key_of(config: Path) -> str:
     return f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
-class Directory:
+class Directory(AbstractContextManager["Directory"]):
     """An open directory; `trusted` are the users whose files in it are believed. Its opener closes it."""
 
     def __init__(self, path: Path, fd: int, trusted: frozenset[int]):
@@ -68,9 +68,6 @@ class Directory:
 
     def close(self) -> None:
         os.close(self.fd)
-
-    def __enter__(self) -> "Directory":
-        return self
 
     def __exit__(self, *_) -> None:
         self.close()

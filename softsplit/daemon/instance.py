@@ -5,6 +5,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from softsplit.version import VERSION
 from softsplit.worker import stop_all
 
 
-class Instance:
+class Instance(AbstractContextManager["Instance"]):
     """Holds the state directory of the process that runs `config`, and writes its status there.
 
     Where `config` is a script, `topology` is written there, too. When the directory is deleted, full or
@@ -65,9 +66,6 @@ class Instance:
         """End the presence and remove its files, so that nobody takes them for a running process."""
         stop_all([self._presence])
         self._presence.leave()
-
-    def __enter__(self) -> "Instance":
-        return self
 
     def __exit__(self, *_) -> None:
         self.close()

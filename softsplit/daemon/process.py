@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from softsplit import clock
@@ -39,7 +39,7 @@ class OtherVersion(SoftsplitError):
     """A process answers in a form that we do not know."""
 
 
-class Process:
+class Process(AbstractContextManager["Process"]):
     """A process that runs a configuration; `state` is its state directory. Its finder closes it.
 
     `pid` is None when it is unknown: the queue of the socket is full, the socket belongs to another user, or
@@ -194,9 +194,6 @@ class Process:
             self._sock.close()
         if self._pidfd is not None:
             os.close(self._pidfd)
-
-    def __enter__(self) -> "Process":
-        return self
 
     def __exit__(self, *_) -> None:
         self.close()
