@@ -47,6 +47,8 @@ def said(profile, data: str, address: int = 0):
     ("address = 0, type = 'f32', times = [{ address = 2, type = 'u16' }, { address = 3, type = 'u16', resolution = '0.1' }]",
      "42c8 0000 0028 000a", 4000.0),
     ("address = 0, type = 'u16', times = [{ address = 1, type = 'u16', not_available = 0xFFFF }]", "0064 ffff", None),
+    ("address = 0, type = 'u16', times = [{ address = 1, type = 'u16' }]", "0064 0000", None),  # a ratio that is not set
+    ("address = 0, type = 'f32', times = [{ address = 2, type = 'f32' }]", "42c8 0000 8000 0000", None),
     ("address = 0, type = 'u16', sign = { address = 1, negative = 1 }", "0064 0001", -100.0),
     ("address = 0, type = 'u16', sign = { address = 1, negative = 1 }", "0064 0000", 100.0),
     ("address = 0, type = 'u16', mask = 0x0F00", "1a34", 10),
@@ -54,6 +56,9 @@ def said(profile, data: str, address: int = 0):
     ("address = 0, type = 'u16', mask = 0x8000, states = { 0 = 'off', 1 = 'on' }", "8000", "on"),
     ("address = 0, type = 'u16', mask = 0x00FF, not_available = 0xFFFF", "ffff", None),
     ("address = 0, type = 'u16', mask = 0x00FF, not_available = 0xFFFF", "00ff", 255),
+    ("address = 0, type = 'u16', mask = 0x0F00, not_available = 0x0F", "1f34", None),  # that of the bits
+    ("address = 0, type = 'u16', mask = 0x00FF, not_available = 0xFF", "12ff", None),
+    ("address = 0, type = 's16', mask = 0x0F00, not_available = [7, -1]", "1f34", None),
     ("address = 0, type = 'bits', count = 1, states = { 0 = 'overvoltage', 3 = 'fan' }", "0009", ("overvoltage", "fan")),
     ("address = 0, type = 'bits', count = 1, states = { 0 = 'overvoltage', 3 = 'fan' }", "0011", ("overvoltage", "bit 4")),
     ("address = 0, type = 'bits', count = 1, mask = 0x000F, states = { 0 = 'overvoltage' }", "0011", ("overvoltage",)),
@@ -258,6 +263,13 @@ def test_a_pause_is_no_period_so_what_was_read_before_it_is_not_joined():
 def test_what_is_not_there_is_not_made_up():
     assert [said.value for said in JOINED.said([Answer(JOINED.reads[0].block, bytes.fromhex("ff9c0000"), 1000.0, 1.0)]).values()] == [None]
     assert JOINED.said([Answer(JOINED.reads[1].block, b"\0\x28", 1000.0, 1.0)]) == {}
+
+
+@pytest.mark.parametrize("pattern, words", [("0x0F", "1f34"), ("-1", "1f34"), ("0x8000", "8000")])
+def test_not_available_under_a_mask_leaves_the_other_bits_unless_it_is_that_of_the_whole_register(pattern, words):
+    register, = profile_of(f"address = 0, type = 's16', mask = 0x0F00, not_available = {pattern}").registers
+    assert encode(register, None, into=bytes.fromhex("1234")).hex() == words
+    assert register.decode(bytes.fromhex(words)) is None
 
 
 def test_a_value_that_would_say_not_available_or_does_not_fit_is_not_encoded():

@@ -1,5 +1,6 @@
 """The bits of its registers that a value takes: all of them, one byte, or those under a mask. Pure."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from softsplit.errors import ConfigError, show
@@ -27,8 +28,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The bits of a value: those that are read (`own`), overwritten (`written`) and compared with
-    `not_available` (`said`), and their type of `number`. `mask` hides some bits of a value that is no number.
+    """The bits of a value: those that are read (`own`), overwritten (`written`) and those of all its registers
+    (`said`), and their type of `number`. `mask` hides some bits of a value that is no number.
     """
 
     own: Span
@@ -36,6 +37,14 @@ class Field:
     said: Span
     mask: int
     number: NumberType = NUMBERS["u16"]
+
+    def is_absent(self, raw: int, patterns: Container[int]) -> bool:
+        """Whether the registers, or the bits of the value in them, say one of the patterns for "no value"."""
+        return self.said.of(raw) in patterns or self.own.of(raw) in patterns
+
+    def put_absent(self, raw: int, pattern: int) -> int:
+        """Return `raw` with a pattern for "no value": in the bits of the value, or in all if it is too large."""
+        return (self.said if pattern >> self.own.width else self.own).put(raw, pattern)
 
 
 def field_of(type_name: str, count: int, mask: int | None, byte: str) -> Field:

@@ -24,13 +24,13 @@ def encode(register: Register, value: Value | Decimal | None, factor: Decimal = 
         return value if isinstance(value, bytes) else pack_bits(list(_bits(register, value, register.block.count)))
     raw = int.from_bytes(values.rearrange(register.type, into, *orders), "big") if into else 0
     if value is None:
-        raw = register.bits.said.put(raw, _absent(register))
+        raw = register.bits.put_absent(raw, _absent(register))
     elif register.row.number is None:
         raw = raw & ~register.bits.mask | _pattern(register, value) & register.bits.mask
     else:
         number, count = register.bits.number, _counts(register, value, factor)
         raw = register.bits.written.put(raw, number.encode(number.nearest(count) if nearest else count))
-    if value is not None and register.bits.said.of(raw) in register.not_available and not nearest:
+    if value is not None and register.bits.is_absent(raw, register.not_available) and not nearest:
         raise OverflowError(f'"{register.name}": {show(value)} would say "not available"')
     return values.rearrange(register.type, raw.to_bytes(2 * register.count, "big"), *orders)
 

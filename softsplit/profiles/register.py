@@ -27,7 +27,8 @@ class Register:
 
     `resolution`               text like "0.1 V"; "-0.1 W" if the device has the opposite sign
     `offset`                   added after the resolution
-    `not_available`            patterns for "no value", as unsigned numbers or numbers of the type
+    `not_available`            patterns for "no value", as unsigned numbers or numbers of the type; with a mask
+                               of its bits or of the whole register
     `states`, `other_state`    names for counts and for all other counts; for bits, a name for each
     `word_order`, `byte_order` which end comes first: "big" or "little"
     `mask`, `byte`             the bits of a whole number; the byte, "high" or "low", of a u8 or s8
@@ -164,8 +165,9 @@ class Register:
         stated = checks.require_type(stated, int, "not_available")
         number = self.row.number
         bits = number.bits if number and number.bits else 16 * self.count
-        if stated < 0 and number and number.nearest(stated) == stated:
-            return number.encode(stated) & (1 << bits) - 1
+        for each in (self.bits.number, number):  # with a mask, -1 is that of its bits
+            if stated < 0 and number and each and each.nearest(stated) == stated:
+                return each.encode(stated) & (1 << bits) - 1
         if not 0 <= stated < 1 << bits:
             raise ConfigError(f"{show(stated)} does not fit into {bits} bits", "not_available")
         return stated
@@ -188,7 +190,7 @@ class Register:
                 return data
             return self._named(tuple(map(bool, unpack_bits(data, self.block.count))))
         raw = self._raw(data)
-        if factor is None or self.bits.said.of(raw) in self.not_available:
+        if factor is None or self.bits.is_absent(raw, self.not_available):
             return None
         if self.row.number is None:
             value = self.row.decode((raw & self.bits.mask).to_bytes(2 * self.count, "big"), self.writing)
@@ -202,7 +204,7 @@ class Register:
     def exact(self, data: bytes, factor: Decimal | None = ONE, addend: Decimal = ZERO) -> Decimal | None:
         """As `decode`, but return a number without rounding; None for any other value."""
         raw, number = self._raw(data), self.bits.number
-        if self.row.number is None or factor is None or self.bits.said.of(raw) in self.not_available:
+        if self.row.number is None or factor is None or self.bits.is_absent(raw, self.not_available):
             return None
         count = number.decode(self.bits.own.of(raw))
         if not isfinite(count):

@@ -22,7 +22,7 @@ class Scale:
 def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
     """Return the scale of a register from the values of its other registers.
 
-    None if one of these has no value, or if a condition (`where`) does not hold.
+    None if one of these has no value, if a ratio is zero, or if a condition (`where`) does not hold.
     """
     if any(said.get(each.register) not in each.equals for each in register.where):
         return None
@@ -36,6 +36,8 @@ def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
         if exponent % 1 or abs(exponent) > LARGEST_EXPONENT:
             return None
         factor = factor.scaleb(int(exponent))
+    if not all(values[each] for each in register.times):
+        return None  # it is not set, and zero is not what the meter measured
     for each in register.times:
         factor *= Decimal(repr(values[each]))
     if register.sign and values[register.sign.register] == register.sign.negative:
