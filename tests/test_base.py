@@ -171,7 +171,8 @@ def replaced(power: int) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("profile", [WITH_HEAD, WITHOUT_HEAD], ids=["with the head", "without"])
-def test_nothing_is_named_from_the_base_of_a_device_that_was_replaced(profile):
+def test_nothing_is_named_from_the_base_of_a_device_that_was_replaced(profile, caplog):
+    caplog.set_level("INFO")
     words = device(40000, (1, 65), (103, 50))
     with gateway_of(words) as gateway:
         upstream = Upstream(str(gateway.url), [Unit(1, profile)], 0.5, name="pv", learn=False)
@@ -204,6 +205,9 @@ def test_nothing_is_named_from_the_base_of_a_device_that_was_replaced(profile):
             words.update({at: 7 for at in range(40000, 40400)})
             until(lambda: seen() == [None] * 4)
             assert page.values(page.registers, splitter.status())[0].why == "SunSpec model 103 was not found yet"
+            until(lambda: "pv: unit 1 has no SunSpec model 103; does its profile fit" in caplog.text)
+            assert any("unit 1 has no SunSpec model 103" in each.cause for each in splitter.status().health.found)
+            assert "pv: unit 1: SunSpec model 103 begins at 0x9C85" in caplog.text
             assert splitter.status().upstreams["pv"].units["1"].base is None and master.ask(1, read_request(40083, 2))[0] == 0x83
 
 

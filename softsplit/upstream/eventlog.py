@@ -13,7 +13,7 @@ from softsplit.protocol.functions import describe_pdu
 from softsplit.protocol.outcome import Outcome
 from softsplit.upstream.clients.gatewaywait import GatewayWait
 from softsplit.upstream.clients.heard import Skipped
-from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, fails, refuses, smaller
+from softsplit.upstream.words import DOUBLE, LATE, OVERLOADED, fails, lacks, refuses, smaller
 
 log = logging.getLogger("softsplit")
 
@@ -50,6 +50,7 @@ class EventLog:
         self._blocks: dict[tuple[int, Block | None], Condition] = {}
         self._forwarded: BoundedDict[tuple[int, bytes], Condition] = BoundedDict(MOST_FORWARDED)
         self._ids = Condition(self._bucket, well_at_first=True, tries="")
+        self._places: dict[int, Condition] = {}  # of registers that have to be found
         self._told_wait = LONG_WAIT / 2  # s
         self._carried_at = clock.now()
         self._busy_since: dict[int, float] = {}
@@ -88,6 +89,14 @@ class EventLog:
             self._nobody = self._nobody_condition()
         self._busy_since.pop(unit, None)
         self._units[unit].well(f"{self._name}: unit {unit} answers")
+
+    def located(self, unit: int, what: str, at: int | None) -> None:
+        """Log where a unit has what its profile describes, or that it does not have it."""
+        condition = self._places.setdefault(unit, Condition(self._bucket, tries=""))
+        if at is None:
+            condition.trouble(f"{self._name}: {lacks(unit, what)}", self._stale(unit))
+        else:
+            condition.well(f"{self._name}: unit {unit}: {what} begins at 0x{at:04X}")
 
     def mute(self, outcome: Outcome) -> None:
         nobody = isinstance(outcome.error, NothingAnswers)

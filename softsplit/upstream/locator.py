@@ -17,6 +17,7 @@ from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients.client import Client
 from softsplit.upstream.counters import Counters
+from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.handover import HandOver
 
 LONGEST_PAUSE = 30.0  # s in which nobody replaces a device without a request that it leaves unanswered
@@ -30,12 +31,12 @@ class Locator:
     this unit id. If it is not, the locator looks again.
     """
 
-    def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, hand_over: HandOver,
-                 timeout: float):
+    def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, eventlog: EventLog,
+                 hand_over: HandOver, timeout: float):
         self._missing = [unit for unit in units if unit.profile.base]
         self._found: dict[int, tuple[Unit, tuple[Read, ...], Block, bytes]] = {}  # place, words of the head
         self._client, self._plan, self._counters, self._hand_over = client, plan, counters, hand_over
-        self._timeout = timeout
+        self._eventlog, self._timeout = eventlog, timeout
         self._at = 0.0  # when to look again
 
     def look(self, now: float) -> Unreachable | None:
@@ -93,6 +94,8 @@ class Locator:
                 return outcome.error
             self._counters.count(outcome)
         self._counters.places[unit.unit] = at
+        if outcomes[-1].is_of_unit:
+            self._eventlog.located(unit.unit, str(unit.profile.base), at)
         if at is not None:
             self._missing.remove(unit)
             head, reads = outcomes[-1], unit.reads_at(at)

@@ -67,7 +67,8 @@ class Poller(Worker):
         profiles, places = {unit.unit: unit.profile for unit in units}, self.counters.places
         hand_over = HandOver(upstream.name, readings, self.stopping.is_set,
                              lambda unit: profiles[unit].located(places.get(unit)).registers)
-        self._locator = Locator(units, self._client, self._plan, self.counters, hand_over, upstream.timeout)
+        self._locator = Locator(units, self._client, self._plan, self.counters, self._eventlog, hand_over,
+                                upstream.timeout)
         self._causes = Causes(upstream, self._client, self.counters, self._eventlog, self.pause)
         self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
                                 hand_over, self._causes, self._locator)

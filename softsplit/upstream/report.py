@@ -97,6 +97,7 @@ class UnitStatus(Counted):
     forwarded: ForwardedStatus
     blocks: tuple[BlockStatus, ...]
     base: int | None = None  # the address where its registers begin
+    missing: str = ""  # the SunSpec model that its profile describes, while that was not found
 
     @property
     def answers_now(self) -> bool:
@@ -174,15 +175,16 @@ def report(upstream: Upstream, counters: Counters, utilisation: float, now: floa
 
 
 def _unit(upstream: Upstream, unit: int, counters: Counters, now: float) -> UnitStatus:
-    counts = counters.unit(unit)
+    counts, profile = counters.unit(unit), upstream.unit(unit).profile
     return UnitStatus(
         **_counts(counts),
-        profile=upstream.unit(unit).profile.name,
+        profile=profile.name,
         state="mute" if unit in counters.mute else "answers" if counters.has_answered(unit) else "never heard",
         latency=_latency(counters.latencies[unit]),
         forwarded=_forwarded(counters.forwarded[unit], now),
         blocks=tuple(_block(block, now) for block in tuple(counters.blocks[unit].values())),
         base=counters.places.get(unit),
+        missing=str(profile.base) if profile.base and counters.places.get(unit) is None else "",
     )
 
 

@@ -30,3 +30,8 @@ def smaller(block: Block | None) -> str:
     rest = block.address + half * block.step
     return (f" (that is {block}; it may answer smaller blocks, as 0x{block.address:04X}+{half} and "
             f"0x{rest:04X}+{block.count - half})")
+
+
+def lacks(unit: int | str, what: str) -> str:
+    """Say that a unit has not what its profile describes, and what to look at."""
+    return f"unit {unit} has no {what}; does its profile fit, and is SunSpec switched on in the device?"

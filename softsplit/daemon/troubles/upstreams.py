@@ -11,7 +11,7 @@ from softsplit.downstream.report import ServedStatus
 from softsplit.logs.conditions import show_some, with_time
 from softsplit.protocol.pdu import OWN_EXCEPTIONS
 from softsplit.upstream.report import BlockStatus, UnitStatus, UpstreamStatus
-from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, refuses
+from softsplit.upstream.words import DOUBLE, LATE, NO_IDS, OVERLOADED, fails, lacks, refuses
 
 RECENT = 600.0  # s in which the error of a forwarded request is worth a note
 FULL = 0.95  # utilisation of a wire above which it is worth a note
@@ -55,6 +55,9 @@ def _unit(name: str, number: str, unit: UnitStatus, is_heard: bool) -> Iterator[
     elif unit.state == "never heard" and (unit.blocks or is_heard):
         what = "has not answered yet" if is_heard else "has not been asked yet"
         yield Trouble(cause=f"{name}: unit {number} {what}", about=about)
+    elif unit.missing and unit.answers_now:
+        why = f"{unit.missing} of unit {number} was not heard yet" if is_heard else lacks(number, unit.missing)
+        yield Trouble(cause=f"{name}: {why}", about=about)
     elif refused and len(refused) == sum(not block.is_learned for block in unit.blocks):
         yield Trouble(cause=f"{name}: {_refusal(number, refused, False)}", about=about)
     elif not unit.blocks and (why := _forwarding_fault(unit)):
