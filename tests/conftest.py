@@ -13,6 +13,7 @@ possible, so that no test finds the splitter of another test, of another user, o
 """
 
 import ctypes
+import gc
 import os
 import pickle
 import random
@@ -168,6 +169,8 @@ class SideBySide:
 
     def run(self) -> None:
         self._session.config._tmp_path_factory.getbasetemp()  # one for all, and removed by this process
+        gc.collect()
+        gc.freeze()  # what all workers share is neither looked through nor copied by each
         for _ in range(min(WORKERS, len(self._pieces))):
             self._employ()
         while self._workers:
