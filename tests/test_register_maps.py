@@ -611,7 +611,8 @@ def test_read_and_top_show_what_they_say(files):
 
 def test_what_was_recorded_is_played_back(files, tmp_path):
     recording = tmp_path / "all.jsonl"
-    wanted = {(unit, block) for unit, device in enumerate(DEVICES.values(), 1) for block in device.asked()}
+    wanted = {(unit, block) for unit, device in enumerate(DEVICES.values(), 1) for block in device.asked()
+              if not any(read.block != block and read.block.contains(block) for read in device.located.reads)}
     with gateway() as devices:
         upstream = upstream_of(devices.url, [f"{unit}={path}" for unit, path in files.items()], None, None, 1.0, Line())
         recorder, lines, seen = Recorder(upstream, print), [show_head(upstream)], set()
