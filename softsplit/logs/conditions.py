@@ -179,6 +179,11 @@ def show_duration(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if not days else f"{days} d {hours % 24} h"
 
 
+def show_latency(seconds: float | None) -> str:
+    """Return a latency in milliseconds, below 10 ms with a tenth; "unknown" for None."""
+    return "unknown" if seconds is None else f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
+
+
 def show_age(seconds: float) -> str:
     """Return an age as `show_duration` does, below 10 s with a tenth."""
     return f"{seconds:.1f} s" if seconds < 10 else show_duration(seconds)

@@ -6,7 +6,7 @@ from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.downstreams import describe_idle
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
-from softsplit.logs.conditions import show_age, show_count
+from softsplit.logs.conditions import show_age, show_count, show_latency
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
 from softsplit.web.markup import Markup, join, tag, unit_link
 
@@ -36,7 +36,8 @@ def _unit(status: Status, name: str, number: str, unit: UnitStatus) -> Row:
     is_starting = status.health.is_starting(f"{name}/{number}")
     state, kind = _data_of(status, f"{name}/{number}", unit, is_starting)
     link = unit_link(name, number, f"unit {number}")
-    profile, latency = (tag("span", each, class_="dim") for each in (unit.profile, _latency(unit)))
+    latency = "" if unit.latency.p50 is None else show_latency(unit.latency.p50)
+    profile, latency = (tag("span", each, class_="dim") for each in (unit.profile, latency))
     return kind != "bad", tag("li", link, profile, latency, tag("span", state, class_=kind))
 
 
@@ -53,11 +54,6 @@ def _data_of(status: Status, origin: str, unit: UnitStatus, is_starting: bool) -
     if not unit.ages:
         return "not polled" if not unit.blocks else "not read yet", "dim"
     return f"{show_age(min(unit.ages) + status.age)} old", "good"
-
-
-def _latency(unit: UnitStatus) -> str:
-    median = unit.latency.p50
-    return "" if median is None else f"{1000 * median:.{0 if median >= 0.01 else 1}f} ms"
 
 
 def _server(status: Status, name: str, downstream: DownstreamStatus) -> Markup:

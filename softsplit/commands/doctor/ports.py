@@ -15,6 +15,7 @@ from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.downstream.servers.sockets import CURES, bound_socket, cause
 from softsplit.errors import Refused, Unreachable, UpstreamError
 from softsplit.install.rights import Rights
+from softsplit.logs.conditions import show_latency
 from softsplit.protocol import adu
 from softsplit.upstream.causes.diagnosis import Diagnosis, is_late, look_at
 from softsplit.upstream.causes.dialect import ask_otherwise
@@ -137,7 +138,7 @@ def _judge(upstream: Upstream, unit: Unit, latencies: list[float], refusal: Refu
     took = sorted(latencies)[len(latencies) // 2]
     if took > upstream.timeout:
         return wrong(f"{upstream.name}: {is_late(unit.unit, took, upstream.timeout)}")
-    answers = f"{upstream.name}: unit {unit.unit} answers within {1000 * took:.{0 if took >= 0.01 else 1}f} ms"
+    answers = f"{upstream.name}: unit {unit.unit} answers within {show_latency(took)}"
     if refusal and unit.reads:
         return note(f"{answers}, but refuses {unit.probe}: {refusal}; is it a "
                     f"{unit.profile.title or unit.profile.name}?")

@@ -19,7 +19,7 @@ from softsplit.daemon.troubles.trouble import TROUBLE, Trouble
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import DownstreamStatus
 from softsplit.errors import Refused, Unreachable, UpstreamError
-from softsplit.logs.conditions import show_count, show_duration
+from softsplit.logs.conditions import show_count, show_duration, show_latency
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.upstream.clients.choice import client_for
@@ -104,7 +104,7 @@ def _unit(who: str, upstream: Upstream, report: UnitStatus) -> Iterator[Finding]
     if not report.answers_now:
         return  # the troubles say why
     latency, errors, requests = report.latency, report.errors, report.requests
-    yield well(f"{who} answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
+    yield well(f"{who} answers within {show_latency(latency.p50)} (p99 {show_latency(latency.p99)})")
     for how, count, cure in (
             ("damaged", errors.damaged, f"look at termination, shield, {_line(upstream)}, other masters"),
             ("missing", errors.no_answer, "look at the wiring, and at the timeout")):
@@ -116,10 +116,6 @@ def _unit(who: str, upstream: Upstream, report: UnitStatus) -> Iterator[Finding]
 
 def _line(upstream: Upstream) -> str:
     return f"{upstream.line.baudrate} {upstream.line.mode}" if upstream.line else "baud rate, mode"
-
-
-def _ms(seconds: float | None) -> str:
-    return "unknown" if seconds is None else f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
 
 
 def _downstream(downstream: Downstream, report: DownstreamStatus) -> Iterator[Finding]:
@@ -183,7 +179,7 @@ def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Proce
         client.close()
     if latencies:
         yield well(f"{downstream.name}: {url} serves {show_count(len(latencies), 'unit')}, within "
-                   f"{_ms(max(latencies))}")
+                   f"{show_latency(max(latencies))}")
 
 
 def _refused(downstream: Downstream, error: UpstreamError) -> Finding:

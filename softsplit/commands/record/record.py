@@ -8,7 +8,7 @@ from softsplit import clock
 from softsplit.commands.record.recorder import Recorder
 from softsplit.commands.record.recording import RECORDING, show_answer, show_head
 from softsplit.commands.shared.interrupt import Stop
-from softsplit.commands.shared.output import say
+from softsplit.commands.shared.output import CLEAR_LINE, say
 from softsplit.commands.shared.outputfile import OLDER_FILES, STDOUT, OutputFile, require_absent
 from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
@@ -22,7 +22,6 @@ from softsplit.protocol.outcome import Outcome
 
 SMALLEST = 10_000  # bytes of a recording
 REDRAW = 1.0  # s
-CLEAR = "\r\x1b[K"  # clears the line of a terminal
 KINDS = ("answer", "exception", "silence")
 
 
@@ -69,12 +68,12 @@ class Progress:
         """Show the counts in one line of a terminal, every REDRAW seconds."""
         now = clock.now()
         if now - self._drawn_at >= REDRAW and sys.stderr.isatty():
-            say(f"{CLEAR}{self}", nl=False, err=True)
+            say(f"{CLEAR_LINE}{self}", nl=False, err=True)
             self._drawn_at = now
 
     def clear(self) -> None:
         if self._drawn_at:
-            say(CLEAR, nl=False, err=True)
+            say(CLEAR_LINE, nl=False, err=True)
 
 
 def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: Callable[[str], None],

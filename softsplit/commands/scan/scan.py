@@ -13,7 +13,7 @@ import click
 from softsplit import checks, clock
 from softsplit.commands.scan.scanner import Scan
 from softsplit.commands.scan.section import as_json, describe_nobody, draw_section, free_name, show_left, show_way
-from softsplit.commands.shared.output import say
+from softsplit.commands.shared.output import CLEAR_LINE, say
 from softsplit.commands.shared.route import require_free
 from softsplit.config.line import Line
 from softsplit.config.upstream import require_unit
@@ -30,7 +30,6 @@ THE_DEVICE_ITSELF = 255  # a device that is no gateway, over Modbus TCP; MTI 4.4
 LIKELY = (1, THE_DEVICE_ITSELF, 2, 3, 126, 100, 247, 10)  # ask first: until one answers, silence takes long
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM
 SCALE = 1000  # steps of the bar
-CLEAR = "\r\x1b[K"  # clears the line with the bar
 
 
 def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
@@ -134,7 +133,7 @@ def _appended_to() -> str:
 
 def _watch(scan: Scan) -> None:
     """Scan, with a progress bar on a terminal, otherwise with a line for each line setting."""
-    clear, began = CLEAR if sys.stderr.isatty() else "", clock.now()
+    clear, began = CLEAR_LINE if sys.stderr.isatty() else "", clock.now()
     with click.progressbar(length=SCALE, label=_label(scan.ways[0]), file=sys.stderr, width=20, show_eta=False,
                            item_show_func=lambda item: item) as bar:
         for found in scan.steps():

@@ -12,6 +12,7 @@ from softsplit.printable import printable
 from softsplit.web.jsontext import finite
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
+CLEAR_LINE = "\r\x1b[K"  # of a terminal
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet calculates a cell that begins so
 
 

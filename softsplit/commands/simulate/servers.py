@@ -92,58 +92,52 @@ class FaultyUnit(Slave):
         time.sleep(self._wire_time(len(unit_bytes(self.unit)) + len(pdu) + 2))
 
 
-def _faulty_frame(frame: bytes, answer: bytes) -> bytes:
-    """Spoil a frame without a CRC: a damaged one gets a function that nobody asked for."""
-    faulty = bytearray(frame)
-    if _has(answer, "foreign"):
-        faulty[6] = _another(faulty[6])
-    if _has(answer, "damaged"):
-        faulty[7] ^= FLIPPED
-    return bytes(faulty)
+class _FaultyFrames:
+    """Spoils frames without a CRC: a damaged one gets a function that nobody asked for."""
 
-
-class _FaultyTcp(Connection):
     too_late = inf  # send late answers, too
 
-    def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return _faulty_frame(super()._frame(request, _content(answer)), answer)
+    def _frame(self, request, answer):
+        faulty = bytearray(super()._frame(request, _content(answer)))
+        if _has(answer, "foreign"):
+            faulty[6] = _another(faulty[6])
+        if _has(answer, "damaged"):
+            faulty[7] ^= FLIPPED
+        return bytes(faulty)
 
 
-def _faulty_rtu_frame(request: bytes, answer: bytes, size: int) -> bytes:
-    """Return a frame with a CRC, which is wrong in a damaged one; a unit address has `size` bytes."""
-    unit = unit_of(request, size)
-    frame = adu.rtu_frame(_another(unit) if _has(answer, "foreign") else unit, _content(answer))
-    return frame[:-1] + bytes((frame[-1] ^ FLIPPED,)) if _has(answer, "damaged") else frame
+class _FaultyRtuFrames:
+    """Spoils frames with a CRC, which is wrong in a damaged one."""
 
-
-class _FaultyRtuConnection(RtuConnection):
     too_late = inf
 
-    def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return _faulty_rtu_frame(request, answer, self._framer.size)
+    def _frame(self, request, answer):
+        unit = unit_of(request, self._framer.size)
+        frame = adu.rtu_frame(_another(unit) if _has(answer, "foreign") else unit, _content(answer))
+        return frame[:-1] + bytes((frame[-1] ^ FLIPPED,)) if _has(answer, "damaged") else frame
+
+
+class _FaultyTcp(_FaultyFrames, Connection):
+    """A connection of Modbus TCP."""
 
 
 class _FaultyTcpServer(TcpServer):
     connection_class = _FaultyTcp
 
 
+class _FaultyRtuConnection(_FaultyRtuFrames, RtuConnection):
+    """A connection with RTU frames."""
+
+
 class _FaultyRtuOverTcpServer(RtuOverTcpServer):
     connection_class = _FaultyRtuConnection
 
 
-class _FaultyUdpServer(UdpServer):
-    too_late = inf
-
-    def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return _faulty_frame(super()._frame(request, _content(answer)), answer)
+class _FaultyUdpServer(_FaultyFrames, UdpServer):
+    """A server of datagrams."""
 
 
-class _FaultyRtuServer(RtuServer):
-    too_late = inf
-
-    def _frame(self, request: bytes, answer: bytes) -> bytes:
-        return _faulty_rtu_frame(request, answer, self._framer.size)
-
+class _FaultyRtuServer(_FaultyRtuFrames, RtuServer):
     def _may_send(self, answer: bytes) -> bool:
         """Send a late answer even while another unit sends."""
         return _has(answer, "late") or super()._may_send(answer)

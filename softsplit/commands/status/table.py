@@ -7,7 +7,7 @@ from softsplit.daemon.health import DEGRADED, FRESH, Health
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.upstreams import describe_load
 from softsplit.downstream.report import AskedStatus, DownstreamStatus, ServedStatus
-from softsplit.logs.conditions import show_age, show_count, show_duration
+from softsplit.logs.conditions import show_age, show_count, show_duration, show_latency
 from softsplit.printable import all_printable
 from softsplit.upstream.report import UpstreamStatus
 
@@ -36,7 +36,7 @@ def _upstream(name: str, upstream: UpstreamStatus, health: Health) -> list[str]:
     title = [f"upstream {name}", str(upstream.url), _flagged(upstream.state, upstream.is_reachable)]
     title += [describe_load(upstream)] if upstream.is_reachable else []
     if latency.p50 is not None and latency.p99 is not None and not upstream.is_silent:
-        title.append(f"answers within {_ms(latency.p50)} (p99 {_ms(latency.p99)})")
+        title.append(f"answers within {show_latency(latency.p50)} (p99 {show_latency(latency.p99)})")
     rows = [["unit", "state", "newest", "oldest", "requests", "no answer", "damaged", "refused", "profile"]]
     for number, unit in upstream.units.items():
         span = [show_age(min(unit.ages)), show_age(max(unit.ages))] if unit.ages else ["never", "never"]
@@ -110,10 +110,6 @@ def _flagged(text: str, is_well: bool) -> str:
 
 def _times(code: int, count: int) -> str:
     return f"exception 0x{code:02X}: {count}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.0f} ms"
 
 
 def _rate(rate: float) -> str:

@@ -10,7 +10,7 @@ from softsplit.config.deriving.inputs import DERIVED
 from softsplit.daemon.status import Status
 from softsplit.daemon.troubles.downstreams import describe_idle
 from softsplit.daemon.troubles.upstreams import describe_load
-from softsplit.logs.conditions import show_age
+from softsplit.logs.conditions import show_age, show_latency
 from softsplit.downstream.report import DownstreamStatus, MasterStatus
 from softsplit.upstream.report import BlockStatus, UnitStatus
 
@@ -101,7 +101,7 @@ def _bus(look: Look, name: str) -> list[Row]:
 
 def _latency(report: UnitStatus) -> str:
     median = report.latency.p50
-    return "answers" if median is None else f"{1000 * median:.{0 if median >= 0.01 else 1}f} ms"
+    return "answers" if median is None else show_latency(median)
 
 
 def _branch(one: str, all_of_them: Iterable[str]) -> str:
