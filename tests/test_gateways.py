@@ -1,5 +1,6 @@
 """Gateways as they are: slower than our tries, with transaction ids of their own, busy."""
 
+import re
 import time
 from queue import Queue
 
@@ -66,7 +67,8 @@ def test_at_most_one_request_is_inside_a_gateway_that_is_slower_than_our_tries(s
     assert max(ages) < wait + 4 * TIMEOUT, "no older than the wait of the gateway explains"
     assert 0.6 * wait < known < 1.5 * wait
     told = [record.message for record in caplog.records if "the gateway needs" in record.message]
-    assert told == ([] if silent else [f"bus: the gateway needs {known:.1f} s to report that unit 2 is off"])[:len(told)]
+    assert [re.sub(r"needs [\d.]+ s", "needs * s", each) for each in told] == (
+        [] if silent else ["bus: the gateway needs * s to report that unit 2 is off"])[:len(told)]
 
 
 def test_how_long_a_gateway_waits_is_learned_although_two_units_that_are_off_make_it_silent_for_twice_as_long():

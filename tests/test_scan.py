@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from softsplit.commands.scan import prober as prober_module
 from softsplit.commands.scan.examiner import Found
 from softsplit.commands.scan.scan import parse_units, plan_scan
 from softsplit.commands.scan.scanner import Scan
@@ -285,6 +286,23 @@ def test_where_the_gateway_itself_answers_nobody_says_that_it_may_speak_another_
         scan = plan_scan(gateway.url, range(1, 12), (), (), SHORT, ())
         list(scan.steps())
     assert not scan.found and not scan.stranger and "the gateway itself answers that none of them is there" in describe_nobody(scan)
+
+
+def test_answers_that_come_too_late_are_modbus_tcp_all_the_same(monkeypatch):
+    """Nobody says then that the gateway may speak another dialect."""
+    asked: list = []
+    monkeypatch.setattr(prober_module, "ask_otherwise", lambda *others: asked.append(others) or "")
+
+    def late(transaction, unit, pdu):
+        begin = time.monotonic()
+        until(lambda: unit > 1 or time.monotonic() - begin > 0.8 * SHORT)
+        return adu.tcp_frame(transaction, unit, bytes((pdu[0] | 0x80, 2))) if unit == 1 else b""
+
+    with ScriptedGateway(late) as gateway:
+        scan = plan_scan(gateway.url, range(1, 12), (), (), SHORT / 6, ())
+        scan.asks_again = False
+        list(scan.steps())
+    assert not asked and not scan.stranger
 
 
 def test_what_was_found_is_printed_as_json_also_when_it_is_terminated():

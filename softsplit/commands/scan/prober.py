@@ -84,6 +84,12 @@ class Prober:
         return gateway is not None and gateway.says_off_after is not None
 
     @property
+    def has_heard_modbus(self) -> bool:
+        """Whether anything has come that is Modbus TCP, be it too late."""
+        gateway = self._client.gateway
+        return gateway is not None and gateway.has_answered
+
+    @property
     def off_takes(self) -> float:
         """Seconds that the gateway spends on a missing unit, as far as known."""
         gateway = self._client.gateway
@@ -122,7 +128,7 @@ class Prober:
 
     def ask_otherwise(self, unit: int) -> str:
         """Ask a unit in the other dialect, or a web server; say what answers, or ""."""
-        if self._client.await_late(self._timeout) or self.has_heard_gateway:
+        if self._client.await_late(self._timeout) or self.has_heard_modbus:
             return ""
         self._client.close()
         return ask_otherwise(self._url, unit, PROBED, self._timeout)

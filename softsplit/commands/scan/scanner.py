@@ -149,7 +149,7 @@ class Scan:
 
     def _finds_stranger(self, prober: Prober) -> bool:
         """Whether something else answers; after some silent units, the other dialect is tried once."""
-        is_silent = not (self.found or self.damaged or self.foreign or prober.has_heard_gateway)
+        is_silent = not (self.found or self.damaged or self.foreign or prober.has_heard_modbus)
         if is_silent and len(self.asked) == min(SILENT_UNITS, len(self._units)):
             self.stranger = prober.ask_otherwise(self.asked[0])
         return self.stranger != ""

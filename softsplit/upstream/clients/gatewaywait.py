@@ -27,7 +27,7 @@ class GatewayWait:
         self._took: deque[float] = deque(maxlen=MOST_TIMES)  # s until a unit answered
         self._blocked = 0.0  # s for which a unit that is off blocks it, while it says nothing
         self._silent = 0  # requests in a row
-        self._has_answered = False  # whether anything ever came of it
+        self.has_answered = False  # whether anything ever came of it
         self._came_at = float("-inf")
 
     @property
@@ -47,7 +47,7 @@ class GatewayWait:
         need.
         """
         waits = [MARGIN * max(self._said) + SHORT_WAIT] if self._said else []
-        if lets_finish and not self._has_answered:
+        if lets_finish and not self.has_answered:
             waits.append(GROWN * self._timeout)
         if self._blocked:
             waits.append(SILENT_MARGIN * self._blocked + SHORT_WAIT / 2)
@@ -67,7 +67,7 @@ class GatewayWait:
         was busy with this request, at most.
         """
         took = now - max(asked_at, self._came_at)  # it begins a request after it has done the one before
-        self._came_at, self._silent, self._has_answered = now, 0, True
+        self._came_at, self._silent, self.has_answered = now, 0, True
         if stood_still:
             return took
         if not silent:
