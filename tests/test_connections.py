@@ -101,16 +101,18 @@ def test_or_else_of_the_one_whose_last_request_is_oldest():
 
 
 def test_one_that_is_evicted_while_its_own_request_waits_is_no_trouble(monkeypatch):
-    """Both events come out of one select(): the newcomer first, then the request of the one it replaces."""
+    """Both events come out of one select(): the newcomer first, then the rest of a request of the one it replaces."""
     with serving(max_connections=1) as server:
         first = RawMaster(server)
-        until(lambda: server.connections)
+        first.sock.sendall(REQUEST[:5])
+        until(lambda: [each for each in server.connections if each._inbox])
         hold, may_go_on = threading.Event(), threading.Event()
         pause = server._pause
         monkeypatch.setattr(server, "_pause", lambda: hold.set() or may_go_on.wait(5) and pause())
         until(hold.is_set)
         newcomers = [RawMaster(server) for _ in range(3)]
-        first.sock.sendall(REQUEST)
+        until(lambda: select.select([server._sock], [], [], 0)[0])
+        first.sock.sendall(REQUEST[5:])
         may_go_on.set()
         until(lambda: newcomers[-1].ask())
         assert first.is_closed() and len(server.connections) == 1

@@ -76,18 +76,27 @@ def set_options(sock: socket.socket) -> None:
 
 
 class Acceptance:
-    """Accepts connections. When there are no more descriptors, it logs that, and pauses for ACCEPT_AGAIN."""
+    """Accepts connections, `most` at a time. Without descriptors for more, it logs that and pauses for ACCEPT_AGAIN."""
 
-    def __init__(self, label: str, selector: BaseSelector, bucket: TokenBucket):
+    def __init__(self, label: str, most: int, selector: BaseSelector, bucket: TokenBucket):
         self._label = label
+        self.most = most
         self._selector = selector
         self._condition = Condition(bucket, well_at_first=True)
+        self._crowd = Condition(bucket, tries="times")
         self._again_at: float | None = None
 
-    @property
-    def cause(self) -> str:
-        """Why no connection can be accepted, "" if one can."""
-        return self._condition.cause
+    def is_full(self, count: int) -> bool:
+        """Return whether one of `count` connections has to be closed for a new one; the log says so then."""
+        if count < self.most:
+            return False
+        self._crowd.trouble(f"{self._label}: all {self.most} connections are in use; the longest-idle one is closed")
+        return True
+
+    def crowded(self, count: int) -> str:  # main thread
+        """Why `count` connections are all there can be, "" if there is room for more."""
+        why = self._condition.cause or (self._crowd.cause if count >= self.most else "")
+        return why.removeprefix(f"{self._label}: ")
 
     def accept(self, listening: socket.socket) -> tuple[socket.socket, tuple] | None:
         """Return a new connection and the address of its master; None if there is none any more."""

@@ -19,12 +19,12 @@ from softsplit import clock
 from softsplit.config.access import Access
 from softsplit.config.url import Url, show_address
 from softsplit.downstream.databank import Databank
+from softsplit.downstream.mirrors.answering import Known
 from softsplit.downstream.report import DownstreamStatus, ServedStatus
 from softsplit.downstream.servers.addressfilter import AddressFilter
 from softsplit.downstream.servers.connection import OVER, Connection
 from softsplit.downstream.servers.server import TICK, Events, Server
 from softsplit.downstream.servers.sockets import Acceptance, listening_socket, make_room, set_options
-from softsplit.logs.conditions import Condition
 
 log = logging.getLogger("softsplit")
 
@@ -44,15 +44,13 @@ class TcpServer(Server, ModbusTkTcpServer):
         self._events = Events(self.selector.fileno())
         self._addresses = AddressFilter(name, access)
         self._idle_timeout = access.idle_timeout
-        self._max_connections = access.max_connections
-        self._acceptance = Acceptance(name, self.selector, self.bucket)
-        self._crowd = Condition(self.bucket, tries="times")
+        self._acceptance = Acceptance(name, access.max_connections, self.selector, self.bucket)
         self._resumable: deque[Connection] = deque()  # filled by any thread
         self._expiring: set[Connection] = set()
         self._sweep_at = 0.0
 
     def open(self) -> None:
-        make_room(self._max_connections)
+        make_room(self._acceptance.most)
         super().open()
 
     def acquire(self) -> None:
@@ -76,41 +74,55 @@ class TcpServer(Server, ModbusTkTcpServer):
             self._look_around(now)
 
     def _attend_all(self, ready: list[tuple[int, int]]) -> None:
-        """Attend each descriptor with an event.
-
-        This sends remembered answers itself: calls would take as long as all the rest of it. It checks that
-        an answer is fresh immediately before sending it.
-        """
-        at_rest, answers = self._at_rest, self.databank.known
+        """Attend each descriptor with an event: first, masters at rest that ask."""
+        asked, others, answers = [], [], self.databank.known
         for fd, events in ready:
-            connection = at_rest.get(fd)
+            connection = self._at_rest.get(fd)
             if connection is None or events != EPOLLIN:
-                self._attend_other(fd, events)
+                others.append((fd, events))
                 continue
             try:
-                sock = connection.sock
-                data = sock.recv(connection.piece)
-                known = answers.get(data[2:])
-                if not known or (now := clock.now()) > known[0]:
-                    self._attend(connection, partial(connection.take, data))
-                    continue
-                answer = data[:2] + known[1]
-                try:
-                    sent = sock.send(answer)
-                except BlockingIOError:
-                    sent = 0
-                connection.asked_at = now
-                connection.requests += 1
-                try:
-                    connection.counters.asked[known[2]] += 1
-                except KeyError:
-                    connection.counters.count_known(known[2])
-                if sent < len(answer):
-                    self._attend(connection, partial(connection.keep, answer[sent:], now))
+                data = connection.sock.recv(connection.piece)
             except BlockingIOError:
                 continue  # nothing has come after all
             except Exception as error:
                 self._fail(connection, error)
+                continue
+            if known := answers.get(data[2:]):
+                asked.append((connection, data, known, data[:2] + known[1]))
+            else:
+                self._attend(connection, partial(connection.take, data))
+        self._answer_all(asked)
+        for fd, events in others:
+            self._attend_other(fd, events)
+
+    def _answer_all(self, asked: list[tuple[Connection, bytes, Known, bytes]]) -> None:
+        """Send remembered answers, each if it is fresh immediately before that, then count the requests.
+
+        Little is done between two answers: a master on this machine would go to sleep, and it takes long to wake it.
+        """
+        answered = []
+        for connection, data, known, answer in asked:
+            if (now := clock.now()) > known[0]:
+                self._attend(connection, partial(connection.take, data))
+                continue
+            try:
+                sent = connection.sock.send(answer)
+            except BlockingIOError:
+                sent = 0
+            except Exception as error:
+                self._fail(connection, error)
+                continue
+            connection.asked_at = now
+            answered.append((connection, known[2]))
+            if sent < len(answer):
+                self._attend(connection, partial(connection.keep, answer[sent:], now))
+        for connection, request in answered:
+            connection.requests += 1
+            try:
+                connection.counters.asked[request] += 1
+            except KeyError:
+                connection.counters.count_known(request)
 
     def _attend_other(self, fd: int, events: int) -> None:
         """Attend any descriptor but that of a connection at rest with a request."""
@@ -136,15 +148,8 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def report(self, units: dict[str, ServedStatus], now: float) -> DownstreamStatus:  # main thread
         connections = tuple(each.report(now) for each in tuple(self.connections) if not each.is_check)
-        return replace(super().report(units, now), connections=connections,
-                       refused_peers=dict(self._addresses.refused), crowded=self._crowded)
-
-    @property
-    def _crowded(self) -> str:  # main thread
-        """Why there is no room for more masters, "" if there is."""
-        is_full = len(self.connections) >= self._max_connections
-        why = self._acceptance.cause or (self._crowd.cause if is_full else "")
-        return why.removeprefix(f"{self.label}: ")
+        return replace(super().report(units, now), connections=connections, refused_peers=dict(self._addresses.refused),
+                       crowded=self._acceptance.crowded(len(self.connections)))
 
     def _pause(self) -> float:
         if not self._expiring:
@@ -213,15 +218,12 @@ class TcpServer(Server, ModbusTkTcpServer):
 
     def _is_room(self) -> bool:
         """Return whether there is room for a connection; the longest-idle one may be closed (MTI 4.2.1.1)."""
-        if len(self.connections) < self._max_connections:
+        if not self._acceptance.is_full(len(self.connections)):
             return True
-        self._crowd.trouble(f"{self.label}: all {self._max_connections} connections are in use; the "
-                            "longest-idle one is closed")
-        evictable = [connection for connection in self.connections if not connection.is_preferred]
-        if not evictable:
-            return False
-        self._drop(min(evictable, key=lambda connection: (connection.is_served, connection.asked_at)))
-        return True
+        evictable = [each for each in self.connections if not each.is_preferred]
+        if evictable:
+            self._drop(min(evictable, key=lambda each: (each.is_served, each.asked_at)))
+        return bool(evictable)
 
     def _welcome(self, sock: socket.socket, peer: tuple) -> None:
         host, port = peer[:2]
