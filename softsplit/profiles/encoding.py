@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from math import isfinite, nan
 
-from softsplit.errors import show
+from softsplit.errors import ConfigError, show
 from softsplit.profiles.register import FLOATS, ONE, Register
 from softsplit.protocol import values
 from softsplit.protocol.pdu import pack_bits
@@ -47,6 +47,16 @@ def encode_exactly(register: Register, value: Value | Decimal, factor: Decimal =
     return words
 
 
+def require_sayable(register: Register, value: Value, key: str) -> None:
+    """Raise ConfigError unless the register can say this value: else nothing would ever equal it."""
+    try:
+        said = register.decode(encode_exactly(register, value))
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"{show(value)} is not possible: {error}", key) from None
+    if said != value:
+        raise ConfigError(f"{show(value)} is not possible: it is read as {show(said)}", key)
+
+
 def can_say(register: Register, text: str) -> bool:
     """Whether the encoding of a register has all characters of a text; `encode` writes others as "?"."""
     return text.encode(register.writing.encoding, "ignore").decode(register.writing.encoding) == text
@@ -77,7 +87,7 @@ def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int 
         if not named:
             raise ValueError(f'"{register.name}" knows no state {show(value)}')
         return named[0]
-    if not isinstance(value, (int, float, Decimal)) or not isfinite(value) or not factor:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not isfinite(value) or not factor:
         raise ValueError(f'"{register.name}" cannot say {show(value)}')
     worth = register.worth if factor is ONE else EXACT.multiply(register.worth, factor)
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))

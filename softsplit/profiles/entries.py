@@ -8,6 +8,7 @@ from softsplit import checks
 from softsplit.errors import ConfigError, show
 from softsplit.profiles import hints
 from softsplit.profiles.conditions import Sign, Where
+from softsplit.profiles.encoding import require_sayable
 from softsplit.profiles.profile import MOST_REGISTERS
 from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import ADDRESSES, Block
@@ -196,7 +197,9 @@ def _sign(entry: Entry, name: str, habits: Habits) -> Sign[Register] | None:
     stated = _table_of(entry, "sign")
     place = {key: value for key, value in stated.items() if key != "negative"}
     register = _factor({"type": "u16", **place}, f"{name} sign", habits, "sign", VALUE_KEYS)
-    return Sign(register, checks.require_type(stated.get("negative", 1), int, "sign.negative"))
+    negative = checks.require_type(stated.get("negative", 1), int, "sign.negative")
+    require_sayable(register, negative, "sign.negative")
+    return Sign(register, negative)
 
 
 def where_of(entry: Entry, habits: Habits) -> list[Where[Register]]:
@@ -215,7 +218,10 @@ def _where(stated: Entry, habits: Habits) -> Where[Register]:
     if equals == []:
         raise ConfigError("equals is needed, and not empty", "where")
     kind: type[int] | type[str] = str if register.type == "text" else int
-    return Where(register, tuple(checks.require_type(each, kind, "where.equals") for each in (equals if isinstance(equals, list) else [equals])))
+    values = equals if isinstance(equals, list) else [equals]
+    for each in values:
+        require_sayable(register, checks.require_type(each, kind, "where.equals"), "where.equals")
+    return Where(register, tuple(values))
 
 
 def _states(states: Entry) -> dict[int, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from softsplit import checks
 from softsplit.checks import Settled
 from softsplit.errors import ConfigError
+from softsplit.profiles.encoding import require_sayable
 from softsplit.profiles.register import Register
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Read
@@ -48,6 +49,9 @@ class Identify:
             raise ConfigError(f"a {kind} starts with no text; use equals", "starts_with")
         for each in self.equals:
             checks.require_type(each, str if kind == "text" else int, "equals")
+            require_sayable(self.register, each, "equals")
+        if self.starts_with:
+            require_sayable(self.register, self.starts_with.rstrip(" "), "starts_with")
         Read(self.register.block, "identify")  # raises if it is too long for one read
 
     def fits(self, value: values.Value | None) -> bool:

@@ -85,6 +85,7 @@ class Register:
         self._settle_parts()
         self._check_size()
         checks.settle(self, bits=field_of(self.type, self.count, self.mask, self.byte))
+        self._check_states()
         for key in ("word_order", "byte_order"):  # an order that does not matter becomes the usual one
             if key not in self.row.keys or self.layout and not parse_layout(self.layout).is_number and key == "word_order":
                 checks.settle(self, **{key: "big"})
@@ -159,6 +160,15 @@ class Register:
             raise ConfigError(f"a {self.type} takes {registers} registers", "addresses" if self.addresses else "count")
         if self.type == "mod10" and self.count > MOST_MOD10:
             raise ConfigError(f"a mod10 takes 1 to {MOST_MOD10} registers", "count")
+
+    def _check_states(self) -> None:
+        """Refuse names for what it never says."""
+        number = self.bits.number
+        bits = 0 if self.type != "bits" else self.count if self.block.table.holds_bits else 16 * self.count
+        for each in self.states:
+            if not 0 <= each < bits if self.type == "bits" else number.nearest(each) != each:
+                what = f"{show(each)} is none of its {bits} bits" if bits else f"{show(each)} does not fit into a {number.name}"
+                raise ConfigError(what, "states")
 
     def _pattern(self, stated: object) -> int:
         """Return a pattern for "no value" as an unsigned number; a profile may state a negative number."""

@@ -97,7 +97,11 @@ def _from_text(value: Value, size: int, writing: Writing) -> bytes:
 
 
 def _from_hex(value: Value, size: int, writing: Writing) -> bytes:
-    return _put(bytes.fromhex(_require_text(value, "hex")), size)
+    text = _require_text(value, "hex")
+    try:
+        return _put(bytes.fromhex(text), size)
+    except ValueError as error:
+        raise ValueError(f'{show(value)} is no hex; write it like "00 1A"') from error
 
 
 def _from_address(value: Value, size: int, writing: Writing) -> bytes:
