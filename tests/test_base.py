@@ -24,6 +24,7 @@ from softsplit.protocol import adu
 from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
+from softsplit.upstream.counters import Counters
 from softsplit.upstream.locator import HeardBase
 from softsplit.web.values import watched_units
 from tests.support import ScriptedGateway, TcpMaster, read_request, splitting, until
@@ -103,7 +104,7 @@ def test_a_running_splitter_polls_it_names_it_and_serves_it():
         try:
             until(lambda: splitter.values("house", 1) == {"power": 123.4, "frequency": 50.01})
             status = splitter.status()
-            assert status.upstreams["pv"].units["1"].base == 40069 and [each.address for each in status.upstreams["pv"].units["1"].blocks] == [40069]
+            assert status.upstreams["pv"].units["1"].base == 40069 and [each.address for each in status.upstreams["pv"].units["1"].blocks] == [40069, 40000, 40002]
             named = latest_values(Look(status, {("pv", "1"): Watched(PROFILE, 5.0)}, 0.0), "pv", "1")
             assert {each.named.name: each.named.value for each in named} == {"power": 123.4, "frequency": 50.01}
             with TcpMaster(splitter.servers[0].url.port) as master:
@@ -192,7 +193,7 @@ def test_nothing_is_named_from_the_base_of_a_device_that_was_replaced(profile, c
 
             until(lambda: seen() == [123.4] * 4)
             assert master.read(1, 40083, 2) == bytes.fromhex("04d2ffff"), "and it is served though nothing is learned"
-            assert master.ask(1, read_request(40000, 2)) == b"\x83\x02"
+            until(lambda: find_model([103], lambda block: master.read(1, block.address, block.count)) == 40069)
             came: set = set()
             for other, says in ((replaced(55), 55), (device(50000, (103, 50)), 123.4), (replaced(56), 56)):
                 words.clear()
@@ -273,3 +274,12 @@ def test_what_another_master_reads_is_named_too_and_derived_from(tmp_path):
         words.clear()
         until(lambda: master.ask(1, read_request(40069, 52)) and mirror.base is None)
         assert splitter.values("copy", 1) == {} and splitter.status().upstreams["tap"].units["1"].base is None
+
+
+def test_a_block_that_masters_had_learned_before_it_was_found_may_be_forgotten_twice():
+    counters, mark = Counters({1: ()}), Block(Table.HOLDING_REGISTERS, 40000, 2)
+    counters.learn(1, mark, "learned", 1.0)
+    counters.learn(1, mark, "SunSpec 0x9C40", 60.0)
+    counters.forget(1, mark)
+    counters.forget(1, mark)
+    assert counters.blocks == {1: {}}

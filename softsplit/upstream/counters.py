@@ -161,7 +161,8 @@ class Counters:
 
     def forget(self, unit: int, block: Block) -> None:  # poller thread
         """Count a block no more."""
-        self.forwarded[unit].add(self.blocks[unit].pop(block))
+        if known := self.blocks[unit].pop(block, None):  # it may have been read for two reasons
+            self.forwarded[unit].add(known)
 
     def wrote(self, unit: int, blocks: Iterable[Block], until: float) -> None:  # poller thread
         """Drop the data of these blocks, which may have been written, until a request after `until`."""

@@ -7,7 +7,7 @@ from queue import Queue
 from softsplit.config.upstream import Unit
 from softsplit.profiles import Register
 from softsplit.profiles.joining import touched
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import NOT_SENT, UNDER_WAY, Barrier, Invalidation, Location, News, Outcome, Reading
 
 LONGEST_HANDOVER = 5.0  # s; a sync thread that is slower has failed
@@ -44,11 +44,11 @@ class HandOver:
         """Return the blocks that a write to these blocks makes doubtful; see `joining.touched`."""
         return touched(self._registers_of(unit), blocks)
 
-    def located(self, unit: Unit, at: int | None) -> None:
-        """Hand over the address of a unit's SunSpec model, or that it is unknown."""
+    def located(self, unit: Unit, at: int | None, reads: tuple[Read, ...]) -> None:
+        """Hand over the address of a unit's SunSpec model, or that it is unknown; and what is polled now."""
         profile = unit.profile.located(at)
         names = tuple(each.block for each in profile.registers)
-        self._put(Location(self._upstream, unit.unit, at, unit.reads_at(at), names))
+        self._put(Location(self._upstream, unit.unit, at, reads, names))
 
     def withdraw_write(self, unit: int, blocks: Sequence[Block]) -> None:
         """Take back `announce_write`: the write was not sent."""

@@ -164,7 +164,7 @@ class Listener(Worker):
             self._note_answer(outcome)
         self._doubt(unit, written(heard, step), self._done_at(heard))
         if is_counted and (placed := self._bases.hear(outcome, read)):
-            self._hand_over.located(placed, self.counters.places[unit])
+            self._hand_over.located(placed, self.counters.places[unit], ())
         if read and read.block:
             periods = self._periods[unit]
             self._hand_over.reading(read, periods.every(read.block), periods.beat(read.asked_at + STALLED),

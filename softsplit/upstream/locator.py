@@ -1,6 +1,6 @@
 """Find where the registers of a unit begin, if each device has them elsewhere; then poll them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -21,6 +21,7 @@ from softsplit.upstream.eventlog import EventLog
 from softsplit.upstream.handover import HandOver
 
 LONGEST_PAUSE = 30.0  # s in which nobody replaces a device without a request that it leaves unanswered
+CHAIN_EVERY = 60.0  # s between reads of what leads to a model
 LOOK_EVERY = 10.0  # s between looks at a unit that does not answer, or has no such registers
 
 
@@ -98,9 +99,9 @@ class Locator:
             self._eventlog.located(unit.unit, str(unit.profile.base), at)
         if at is not None:
             self._missing.remove(unit)
-            head, reads = outcomes[-1], unit.reads_at(at)
+            head, reads = outcomes[-1], (*unit.reads_at(at), *_chain(outcomes, unit.reads_at(at)))
             self._found[unit.unit] = unit, reads, head.read, head.data or b""
-            self._hand_over.located(unit, at)
+            self._hand_over.located(unit, at, reads)
             for read in reads:
                 self._plan.add(Due(unit.unit, read, now, period=read.every))
                 self._counters.learn(unit.unit, read.block, read.name, read.every)
@@ -112,7 +113,7 @@ class Locator:
         self._missing.append(unit)
         self._at = 0.0
         self._counters.places[unit.unit] = None
-        self._hand_over.located(unit, None)
+        self._hand_over.located(unit, None, ())
         for read in reads:
             self._plan.forget(unit.unit, read)
             self._counters.forget(unit.unit, read.block)
@@ -123,6 +124,13 @@ class Locator:
             return None
         outcomes.append(self._client.outcome(unit, read_question(block), self._timeout))
         return outcomes[-1].data
+
+
+def _chain(outcomes: Iterable[Outcome], reads: Sequence[Read]) -> Iterator[Read]:
+    """Yield what was read to find a model, for masters that look for it likewise, unless that is polled anyway."""
+    for block in (outcome.read for outcome in outcomes if outcome.data is not None):
+        if not any(read.block.contains(block) for read in reads):
+            yield Read(block, f"SunSpec 0x{block.address:04X}", CHAIN_EVERY)
 
 
 def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | None:
