@@ -9,7 +9,7 @@ import click
 from softsplit.commands.shared import leaving
 from softsplit.commands.shared.messages import complain
 from softsplit.errors import LONGEST_SAID, ConfigError, SoftsplitError
-from softsplit.logs.streams import prepare_streams
+from softsplit.logs.streams import is_dumb, prepare_streams
 from softsplit.printable import printable
 from softsplit.version import VERSION
 
@@ -63,7 +63,8 @@ class Commands(click.Group):
     def main(self, *arguments, **options):
         prepare_streams()
         try:
-            sys.exit(super().main(*arguments, standalone_mode=False, **options) or 0)
+            colour = False if is_dumb() else None  # None: if it is a terminal
+            sys.exit(super().main(*arguments, standalone_mode=False, color=colour, **options) or 0)
         except click.UsageError as error:
             _complain_of_usage(error)
             sys.exit(error.exit_code)

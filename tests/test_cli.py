@@ -1,5 +1,6 @@
 """The command line, as a user meets it: child processes, exit codes, one line for an error."""
 
+import os
 import re
 import shutil
 import signal
@@ -35,6 +36,31 @@ def configuration(tmp_path, upstream: str, *downstreams: str) -> str:
     path = tmp_path / "softsplit.toml"
     path.write_text("\n".join(sections))
     return str(path)
+
+
+def on_terminal(*arguments: str, **environment: str) -> str:
+    """What a command says on a terminal."""
+    ours, terminal = os.openpty()
+    try:
+        with Child([*COMMAND, *arguments], stdin=terminal, stdout=terminal, stderr=terminal,
+                   env={**os.environ, "TERM": "xterm", **environment}) as child:
+            child.process.wait(30 * SLOWNESS)
+        os.set_blocking(ours, False)
+        return os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(terminal)
+
+
+def test_a_terminal_gets_colours_unless_the_user_wants_none_or_it_only_takes_text(tmp_path):
+    heard = tmp_path / "heard.txt"
+    heard.write_text("0.000 01 03 00 00 00 01 84 0a\n0.010 01 83 02 c0 f1\n")
+    path = configuration(tmp_path, "tcp://127.0.0.1:1", 'url = "tcp://127.0.0.1:0"')
+    commands = [["status", "-c", path], ["sniff", str(heard)], ["scan", "tcp://127.0.0.1:1", "--units", "1"]]
+    for command in commands:
+        assert "\x1b[" in on_terminal(*command), command
+        assert not re.search(r"\x1b\[[0-9;]*m", on_terminal(*command, NO_COLOR="1")), command
+        assert "\x1b" not in on_terminal(*command, TERM="dumb"), command
 
 
 def test_the_version_is_shown():

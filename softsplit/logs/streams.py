@@ -4,6 +4,7 @@ import codecs
 import io
 import os
 import sys
+from typing import TextIO
 
 from softsplit.errors import SoftsplitError
 
@@ -31,6 +32,16 @@ class ClosedOutput(io.TextIOBase):
         raise SoftsplitError("standard output is closed")
 
 
+class PlainText(io.TextIOBase):
+    """A stream on which nobody draws, whatever it goes to."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text)
+
+
 def prepare_streams() -> None:
     """Hold the descriptors 0 to 2, and make every text writable in the encoding of the locale."""
     hold_descriptors()
@@ -39,6 +50,21 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="ascii" if _is_posix(stream) else None, errors=DEGRADED)
+
+
+def is_dumb() -> bool:
+    """Whether the terminal, if there is one, only takes text; see term(7)."""
+    return os.environ.get("TERM") == "dumb"
+
+
+def is_screen(stream: TextIO) -> bool:
+    """Whether a stream goes to a terminal that can do more than take text, as clear a line."""
+    return stream.isatty() and not is_dumb()
+
+
+def wants_colour() -> bool:
+    """Whether a terminal may show colours: not where the user has set NO_COLOR (https://no-color.org)."""
+    return not (os.environ.get("NO_COLOR") or is_dumb())
 
 
 def _is_posix(stream: io.TextIOWrapper) -> bool:

@@ -16,6 +16,7 @@ from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
 from softsplit.errors import ConfigError
 from softsplit.logs.conditions import show_count, show_duration
+from softsplit.logs.streams import is_screen
 from softsplit.profiles import load_profile
 from softsplit.protocol.addresses import parse_unit, size_of
 from softsplit.protocol.outcome import Outcome
@@ -67,7 +68,7 @@ class Progress:
     def draw(self) -> None:
         """Show the counts in one line of a terminal, every REDRAW seconds."""
         now = clock.now()
-        if now - self._drawn_at >= REDRAW and sys.stderr.isatty():
+        if now - self._drawn_at >= REDRAW and is_screen(sys.stderr):
             say(f"{CLEAR_LINE}{self}", nl=False, err=True)
             self._drawn_at = now
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
@@ -19,6 +20,7 @@ from softsplit.config.line import Line
 from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
 from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.logs.streams import PlainText, is_screen
 from softsplit.printable import printable
 from softsplit.profiles import Profile, load_profile, shipped_profiles
 from softsplit.protocol.addresses import LINE_UNITS
@@ -133,8 +135,9 @@ def _appended_to() -> str:
 
 def _watch(scan: Scan) -> None:
     """Scan, with a progress bar on a terminal, otherwise with a line for each line setting."""
-    clear, began = CLEAR_LINE if sys.stderr.isatty() else "", clock.now()
-    with click.progressbar(length=SCALE, label=_label(scan.ways[0]), file=sys.stderr, width=20, show_eta=False,
+    clear, began = CLEAR_LINE if is_screen(sys.stderr) else "", clock.now()
+    file = sys.stderr if is_screen(sys.stderr) else cast(TextIO, PlainText(sys.stderr))
+    with click.progressbar(length=SCALE, label=_label(scan.ways[0]), file=file, width=20, show_eta=False,
                            item_show_func=lambda item: item) as bar:
         for found in scan.steps():
             if found:

@@ -8,16 +8,20 @@ import sys
 
 import click
 
+from softsplit.logs.streams import wants_colour
 from softsplit.printable import printable
 from softsplit.web.jsontext import finite
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
 CLEAR_LINE = "\r\x1b[K"  # of a terminal
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # also bold and other looks; ECMA-48, 8.3.117
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet calculates a cell that begins so
 
 
 def say(text: str | bytes = "", nl: bool = True, err: bool = False) -> None:
-    """Print a text, or bytes."""
+    """Print a text, or bytes; a terminal shows it with its colours, unless the user wants none."""
+    if isinstance(text, str) and not wants_colour():
+        text = COLOUR.sub("", text)
     click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
 
 

@@ -25,7 +25,7 @@ from softsplit.config.url import Url, parse_url
 from softsplit.decoder.decoder import Decoder
 from softsplit.decoder.transaction import Transaction
 from softsplit.errors import ConfigError
-from softsplit.logs.streams import DEGRADED
+from softsplit.logs.streams import DEGRADED, is_screen, wants_colour
 from softsplit.profiles import Profile
 from softsplit.protocol import adu
 from softsplit.transport.receiver import Heard, Receiver, TapReader
@@ -145,7 +145,7 @@ class Sniffer:
         self._names = format.Names(order.profile) if order.profile else None
         self._outputs = list(outputs(order, self._names))
         self._drawn_at = 0.0
-        self._is_live_table = order.stats and os.isatty(1)
+        self._is_live_table = order.stats and is_screen(sys.stdout)
 
     def run(self, stop: Stop) -> None:
         for heard in stop.until(self._source.hear()):
@@ -211,7 +211,7 @@ def outputs(order: Order, names: format.Names | None = None) -> Iterator[Callabl
         return
     head = format.CSV_HEAD if order.form == "csv" else ""
     lines = OutputFile(order.output, order.max_size, head.encode())
-    is_plain = order.output != STDOUT or not os.isatty(1)
+    is_plain = order.output != STDOUT or not (is_screen(sys.stdout) and wants_colour())
     def draw(transaction: Transaction) -> str:
         text = format.draw(transaction, names, order.raw)
         return click.unstyle(text) if is_plain else text

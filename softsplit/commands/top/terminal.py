@@ -11,7 +11,7 @@ from softsplit.commands.top.history import History, Look
 from softsplit.commands.top.screen import View, draw, press
 from softsplit.commands.top.text import Line
 from softsplit.errors import SoftsplitError
-from softsplit.logs.streams import DEGRADED
+from softsplit.logs.streams import DEGRADED, wants_colour
 
 WAIT = 500  # ms to wait for a key before painting again
 KEYS = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_LEFT: "left", curses.KEY_RIGHT: "right",
@@ -61,7 +61,7 @@ def _prepare(screen: curses.window) -> dict[str, int]:
         curses.curs_set(0)
     screen.timeout(WAIT)
     styles = dict(LOOKS)
-    if curses.has_colors():
+    if curses.has_colors() and wants_colour():
         curses.use_default_colors()
         for number, (style, colour) in enumerate(COLOURS.items(), 1):
             curses.init_pair(number, colour, -1)
