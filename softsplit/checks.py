@@ -83,7 +83,7 @@ def require_word(word: object, words: Iterable[str], what: str, key: str = "", a
     if word in words:
         return
     text = word[:LONGEST_SHOWN] if isinstance(word, str) else show(word)
-    near = get_close_matches(text.lower(), [each.lower() for each in words[:MOST_WORDS]], 1, cutoff=0.5)
+    near = get_close_matches(text.lower(), [each.lower() for each in words[:MOST_WORDS]], 1, cutoff=0.6)
     hint = "".join(f'; did you mean "{each}"?' for each in words[:MOST_WORDS] if [each.lower()] == near)
     allowed = ", ".join(words[:MOST_WORDS]) or "none"
     also = f", ...{also}" if len(words) > MOST_WORDS else also

@@ -90,12 +90,21 @@ def _named(error: ConfigError, parameters: list[click.Parameter]) -> ConfigError
     return error
 
 
+def _has(context: click.Context | None, option: str) -> bool:
+    return context is not None and any(option in each.opts for each in context.command.params)
+
+
 def _complain_of_usage(error: click.UsageError) -> None:
     """Print the mistake and where to find help in one line; a command without arguments prints its help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return
     command = error.ctx.command_path if error.ctx else "softsplit"
+    if isinstance(error, click.NoSuchOption):
+        from softsplit.commands.shared.options import OPTION_WORDS  # slow to import
+        if error.option_name in OPTION_WORDS:
+            ours = [each for each in OPTION_WORDS[error.option_name] if _has(error.ctx, each)]
+            error = click.NoSuchOption(error.option_name, possibilities=ours, ctx=error.ctx)
     what = " ".join(error.format_message().split())
     complain(f'{printable(what)[:LONGEST_SAID].rstrip(".")} ("{command} --help" shows how)')
 

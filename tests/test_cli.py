@@ -258,6 +258,8 @@ def test_read_prints_registers(tmp_path):
     (["simulate", "abb-b33", "tcp://127.0.0.1:0", "--unit", "1"], 'did you mean "abb-b23"'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0"], "--unit: give at least one unit id"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "x"], "no time to be mute"),
+    (["read", "0", "--function", "4"], "No such option '--function'. Did you mean '--table'?"),
+    (["read", "0", "--scale", "4"], "No such option '--scale' (\""),
     (["run", "--demo", "-c", "x"], "leave out -c"),
     (["rnu"], "No such command"),
 ])

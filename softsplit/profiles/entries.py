@@ -116,7 +116,7 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
     hints.require_type_name(type_name)
     orders = orders_of(entry, habits.orders)
     for key in ORDER_KEYS:
-        if key in entry and key not in TYPES[type_name].keys and entry[key] not in WORD_ORDERS:
+        if key in entry and key not in TYPES[type_name].keys and str(entry[key]).lower() not in WORD_ORDERS:
             raise ConfigError(f"says nothing of a {type_name}", key)
     block, addresses = _place(entry, type_name, habits, allowed)
     states = checks.require_type(entry.get("states", {}), dict, "states", EXAMPLES["states"])

@@ -28,16 +28,20 @@ TYPE_WORDS = {
 KEY_WORDS = {
     "scale": "resolution", "factor": "resolution", "multiplier": "resolution", "gain": "resolution", "unit": "resolution",
     "unit_of_measurement": "resolution", "unit_of_measure": "resolution", "divisor": "resolution", "precision": "resolution",
+    "units": "resolution", "uom": "resolution", "measure": "resolution", "decimals": "resolution", "decimal": "resolution",
+    "digits": "resolution", "scaling": "resolution", "multiply": "resolution", "divide": "resolution", "divide_by": "resolution",
+    "coefficient": "resolution", "signed": "type", "is_signed": "type",
     "register": "address", "reg": "address", "start": "address", "addr": "address",
     "function": "table", "fc": "table", "function_code": "table", "register_type": "table", "input_type": "table",
     "swap": "word_order", "word_swap": "word_order", "endianness": "word_order", "endianess": "word_order", "endian": "word_order",
     "order": "word_order", "byteorder": "byte_order", "wordorder": "word_order", "byte_swap": "byte_order",
+    "abcd": "word_order", "badc": "word_order", "cdab": "word_order", "dcba": "word_order",
     "scale_factor": "exponent", "sf": "exponent", "add": "plus", "sum": "plus", "ratio": "times", "ratios": "times", "data_type": "type", "datatype": "type", "format": "type",
     "length": "count", "size": "count", "quantity": "count", "nan": "not_available", "invalid": "not_available",
     "enum": "states", "map": "states", "values": "states", "bit": "mask", "bitmask": "mask", "interval": "every",
     "period": "every", "scan_interval": "every", "description": "title",
 }
-KEY_EXAMPLES = {"resolution": 'resolution = "0.1 V"', "word_order": 'word_order = "little", or "cdab"',
+KEY_EXAMPLES = {"resolution": 'resolution = "0.1 V", what one count is worth', "type": 'type = "s16"', "word_order": 'word_order = "little", or "cdab"',
                 "table": 'table = "input registers"', "mask": "mask = 0x0004 for bit 2"}
 TABLE_WORDS = {
     "coil": Table.COILS, "discrete": Table.DISCRETE_INPUTS, "discrete input": Table.DISCRETE_INPUTS,

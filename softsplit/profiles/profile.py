@@ -17,6 +17,7 @@ from softsplit.profiles.register import Register
 from softsplit.protocol.blocks import Block, Read, merge
 from softsplit.protocol.functions import DATA_ACCESS, MAX_REGISTERS, Table, writing
 from softsplit.protocol.nameplate import Nameplate
+from softsplit.protocol.notations import doubt_about
 from softsplit.protocol.values import Value
 
 Item = TypeVar("Item")
@@ -117,7 +118,8 @@ class Profile:
             _check_constant(register, f"register[{number}].constant")
             for block in register.needs:
                 if not (places.holds(block) or register.constant is not None and readable.holds(block)):
-                    raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block',
+                    doubt = doubt_about(block.address, block.table)
+                    raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block{doubt and f"; {doubt}"}',
                                       f"register[{number}]")
 
     def _settle_functions(self, blocks: list[Block]) -> None:
