@@ -136,8 +136,8 @@ def test_a_whole_value_may_be_a_number_of_the_user():
     ("active_pwr_total", ': unknown register "active_pwr_total"; similar are active_power_total'),
     ("3 W + meters/2.foo", '"meters/2.foo" at character 7 of "3 W + meters/2.foo": unknown register "foo" of meters/2'),
     ("metres/2.frequency", ': unknown unit "metres/2"; did you mean "meters/2"?'),
-    ("derived/other.frequency", ": a derived unit is not made from another; name the registers of devices"),
-    ("type_designation", ": says no number"),
+    ("derived/other.frequency", ": a derived unit cannot be made from another one; name registers of devices"),
+    ("type_designation", ": is no number"),
     ("active_power_total ** 2", ": a power (**) is not possible; possible are names of registers, numbers, + - * / ( )"),
     ("active_power_total % 2", ": a remainder (%) is not possible"), ("active_power_total // 2", ": a whole quotient (//) is not"),
     ("active_power_total if frequency else 1 W", '"if" at character 20 of "active_power_total if frequency else 1 W": if is not'),
@@ -175,7 +175,7 @@ def test_each_misuse_names_the_expression_and_the_place(expression, message):
     ("[upstream.meters]", '[upstream.derived]\nurl = "tcp://a"\nunits = { 1 = "any" }\n[upstream.meters]',
      'upstream.derived: this name is reserved for derived units; choose another'),
     ('from = "meters/100"', 'from = "derived/charger"', 'derived.charger.from: unknown upstream "derived"'),
-    ('"eastron-sdm630"', '"any"', "derived.charger.profile: any names no registers that could be made"),
+    ('"eastron-sdm630"', '"any"', "derived.charger.profile: any names no registers, so nothing can be derived"),
     ('100 = "abb-b23"', '100 = "any"', 'derived.charger.values: nothing is made from another unit; say from = "meters/100"'),
 ])
 def test_a_wrong_section_says_what_to_change(old, new, message):

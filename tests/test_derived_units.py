@@ -375,13 +375,13 @@ def test_a_make_may_have_constants_ratios_fillers_and_registers_apart(clock):
 
 @pytest.mark.parametrize("values, message", [
     ({"current_l1": "current_l1"}, 'values.current_l1: shares its registers with "state"; it cannot be made'),
-    ({"ct_ratio": "1 / 3 * 0"}, "values.active_power_total: its ratios make nothing of it"),
-    ({"ct_ratio": "power_factor_total"}, "values.active_power_total: is multiplied by what holding registers 0x0000+1 says, which "
-                                         'has to be a number here; write values.ct_ratio = "1"'),
+    ({"ct_ratio": "1 / 3 * 0"}, "values.active_power_total: a ratio of its make has no value, or 0"),
+    ({"ct_ratio": "power_factor_total"}, "values.active_power_total: is multiplied by holding registers 0x0000+1, which "
+                                         'must be a fixed number here; write values.ct_ratio = "1"'),
     ({"ct_ratio": "70000"}, 'values.ct_ratio: "70000" is not possible: 70000 does not fit into a u16'),
     ({"model": "5"}, """values.model: "5" is no text; write it like "'ACME'", or name a register"""),
     ({"model": "'ACME 5000'"}, """values.model: "'ACME 5000'" is not possible"""),
-    ({"model": "voltage_l1_n"}, "values.model: meters/1.voltage_l1_n says neither text nor a whole number"),
+    ({"model": "voltage_l1_n"}, "values.model: meters/1.voltage_l1_n holds neither text nor a whole number"),
 ])
 def test_what_a_make_cannot_say_is_refused(values, message):
     with pytest.raises(ConfigError) as raised:
@@ -456,7 +456,7 @@ def test_a_text_is_made_only_of_what_stands_in_one_piece_and_of_characters_that_
                     { name = "maker", address = 0, type = "text", count = 2, encoding = "latin-1" }]
     """, "meter")
     for name in ("apart", "far", "scaled"):
-        with pytest.raises(ConfigError, match=f"values.model: meters/1.{name} does not stand in one piece"):
+        with pytest.raises(ConfigError, match=f"values.model: meters/1.{name} is not in adjacent registers"):
             Made({"model": name}, make=PICKY, meter=meter)
     with pytest.raises(ConfigError, match="values.model: \"'é'\" is not possible in ascii"):
         Made({"model": "'é'"}, make=PICKY, meter=meter)

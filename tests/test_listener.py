@@ -276,11 +276,11 @@ url = "tcp://0.0.0.0:502"
 
 
 @pytest.mark.parametrize("change, message", [
-    (("ttyUSB1\"", "ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB1\""), "upstream.tap.reply_url: is the url; two taps are two devices"),
+    (("ttyUSB1\"", "ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB1\""), "upstream.tap.reply_url: is the same as url; two taps need two devices"),
     (("listen:///dev/ttyUSB1\"", "rtu:///dev/ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB2\""), "upstream.tap.reply_url: only listen:// has"),
     (("ttyUSB1\"", "ttyUSB1\"\nrequest_gap = 1"), "upstream.tap.request_gap: has no effect, because nothing is sent"),
     (("ttyUSB1\"", "ttyUSB1\"\nlearn = false"), "upstream.tap.learn: has no effect"),
-    (("ttyUSB1\"", "ttyUSB1\"\necho = true"), "upstream.tap.echo: only rtu:// has one"),
+    (("ttyUSB1\"", "ttyUSB1\"\necho = true"), "upstream.tap.echo: is for rtu:// only; leave it out"),
     (("{ 1 =", "{ 0x0012D687 ="), "upstream.tap.units.0x0012D687: "),
     (("1 = \"abb-b23\"", "1 = { profile = \"abb-b23\", every = { misc = 5 } }"), "upstream.tap.units.1.every: has no effect"),
     (("0:502\"", "0:502\"\nallow_writes = [\"tap/1 coils 0+1\"]"), "downstream.victron.allow_writes: tap is only heard"),

@@ -446,8 +446,8 @@ def test_a_wrong_wiring_of_them_is_refused(old, new, message):
 
 
 @pytest.mark.parametrize("build, message", [
-    (lambda: Upstream("rtu:///dev/a", [Unit("0x0012D687", "any")]), "units: unit 0x0012D687 has not an address of 1 bytes"),
-    (lambda: Upstream("rtu:///dev/a", [Unit(7, "any")], unit_bytes=4), "units: unit 7 has not an address of 4 bytes; write"),
+    (lambda: Upstream("rtu:///dev/a", [Unit("0x0012D687", "any")]), "units: unit 0x0012D687 does not have an address of 1 bytes"),
+    (lambda: Upstream("rtu:///dev/a", [Unit(7, "any")], unit_bytes=4), "units: unit 7 does not have an address of 4 bytes; write"),
     (lambda: Upstream("rtu:///dev/a", [Unit(7, "any")], unit_bytes=3), "unit_bytes: 3 is not possible; allowed are 1 and 4"),
     (lambda: Unit("0x12", "any"), 'unit: "0x12" is no unit address of four bytes'),
 ])

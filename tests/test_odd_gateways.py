@@ -186,8 +186,8 @@ CONFIG = '[upstream.m]\nurl = "tcp://a"\nunits = {{ 1 = "abb-b23"{more} }}\n{key
     ("answers_as = true", "", "answers_as: true is no unit id"),
     ("answers_as = 255", ', 2 = "abb-b23"', "answers_as: is possible only with one unit"),
     ('transaction_ids = "ignor"', "", 'transaction_ids: unknown word "ignor"; did you mean "ignore"?'),
-    ('transaction_ids = "ignore"\nurl = "udp://a"', "", 'transaction_ids: only tcp:// has one'),
-    ('answers_as = 255\nurl = "rtuovertcp://a:1"', "", 'answers_as: only tcp:// has one'),
+    ('transaction_ids = "ignore"\nurl = "udp://a"', "", 'transaction_ids: is for tcp:// only; leave it out'),
+    ('answers_as = 255\nurl = "rtuovertcp://a:1"', "", 'answers_as: is for tcp:// only; leave it out'),
 ])
 def test_what_cannot_be_meant_is_refused(keys, more, message):
     text = CONFIG.format(keys=keys, more=more)

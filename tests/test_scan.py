@@ -457,8 +457,8 @@ def test_wrong_units_are_refused(units, told):
 
 @pytest.mark.parametrize("arguments, told", [
     (["rtuovertcp://127.0.0.1:1", "--units", "0-5"], "unit 0 is not possible on a serial line"),
-    (["tcp://127.0.0.1", "--baudrate", "9600"], "baudrate: only rtu:// has one"),
-    (["rtuovertcp://127.0.0.1:1", "--mode", "8N1"], "mode: only rtu:// has one"),
+    (["tcp://127.0.0.1", "--baudrate", "9600"], "baudrate: is for rtu:// only; leave it out"),
+    (["rtuovertcp://127.0.0.1:1", "--mode", "8N1"], "mode: is for rtu:// only; leave it out"),
     (["tcp://127.0.0.1", "--timeout", "0"], "timeout: 0.0 s is not possible"),
     (["listen:///dev/ttyUSB0"], "is not possible here"),
 ])

@@ -210,9 +210,9 @@ def test_a_service_that_could_not_start_is_not_installed(tmp_path, kind):
 @pytest.mark.parametrize("arguments, told", [
     (["cron", "--install", "--uninstall"], "--install and --uninstall are opposites"),
     (["launchd"], "'launchd' is not one of 'systemd', 'cron', 'udev'"),
-    (["cron", "--template"], "--template: only systemd has one"),
+    (["cron", "--template"], "--template: is for systemd only; leave it out"),
     (["systemd", "--template", "-c", "x"], "-c: the template reads /etc/softsplit/NAME.toml"),
-    (["udev", "--user", "pi"], "--user: only cron has one"),
+    (["udev", "--user", "pi"], "--user: is for cron only"),
     (["cron", "--user", "pi\n* * * * * root"], "is no user's name"),
     (["cron", "--root", "/nowhere/at/all"], "does not exist"),
 ])

@@ -141,7 +141,7 @@ def test_a_device_that_answers_as_another_unit_is_taken_where_that_is_said(clien
         with pytest.raises(WrongUnit):
             client_of(device.url, answers=Answers(answers_as=7)).read(1, BLOCK, LONG)
     assert Upstream(str(device.url), [Unit(1, "abb-b23")], answers_as="any").answers.answers_as == "any"
-    with pytest.raises(ConfigError, match="transaction_ids: only tcp:// has one"):
+    with pytest.raises(ConfigError, match="transaction_ids: is for tcp:// only; leave it out"):
         Upstream(str(device.url), [Unit(1, "abb-b23")], transaction_ids="ignore")
 
 

@@ -106,10 +106,10 @@ class Downstream:
         checks.settle(self, name=checks.require_name(self.name, "name") or str(self.url))
         checks.require_word(self.when_stale, WHEN_STALE, "word", "when_stale")
         if self.url.kind.has_line:
-            self._refuse(Access, "rtu:// has none")
+            self._refuse(Access, "rtu:// has no connections; leave it out")
             checks.settle(self, line=Line(**checks.given(self, Line)))
         else:
-            self._refuse(Line, "only rtu:// has one")
+            self._refuse(Line, "is for rtu:// only; leave it out")
             checks.settle(self, access=access_to(self.url, **checks.given(self, Access)))
         self._settle_security()
         checks.require_truth(self.strict_ids, "strict_ids")
@@ -124,7 +124,7 @@ class Downstream:
         if self.identity:
             checks.settle(self, authorization=Roles(**checks.given(self, Roles)))
         else:
-            self._refuse(Roles, "only mbaps:// has roles")
+            self._refuse(Roles, "is for mbaps:// only; leave it out")
 
     @property
     def urls(self) -> tuple[Url, ...]:

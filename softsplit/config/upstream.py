@@ -157,11 +157,11 @@ class Upstream:
     def _check_taps(self) -> None:
         if self.reply_url is not None:
             if not self.is_heard:
-                raise ConfigError("only listen:// has one", "reply_url")
+                raise ConfigError("is for listen:// only; leave it out", "reply_url")
             with checks.inside("reply_url"):
                 reply_url = parse_url(str(self.reply_url), ("listen",))
                 if reply_url.place == self.url.place:
-                    raise ConfigError("is the url; two taps are two devices")
+                    raise ConfigError("is the same as url; two taps need two devices")
             checks.settle(self, reply_url=reply_url)
         if not self.is_heard:
             return
@@ -181,7 +181,7 @@ class Upstream:
         if not self.url.kind.has_line or self.is_heard:
             for key in ("rs485", "echo"):
                 if key in given:
-                    raise ConfigError("only rtu:// has one", key)
+                    raise ConfigError("is for rtu:// only; leave it out", key)
             if "mode" in given and "baudrate" not in given and not self.is_heard:
                 raise ConfigError("is missing; mode alone does not say how fast the line is", "baudrate")
         if given or self.url.kind.has_line:
@@ -192,7 +192,7 @@ class Upstream:
         given = checks.given(self, Answers)
         for key in given:
             if not (self.url.kind.has_transactions or self.url.kind.has_datagrams and key == "answers_as"):
-                raise ConfigError("only tcp:// has one", key)
+                raise ConfigError("is for tcp:// only; leave it out", key)
         checks.settle(self, answers=Answers(**given))
         if self.answers.answers_as is not None and len(self.units) > 1:
             raise ConfigError("is possible only with one unit, because its answers are no longer told from others; "
@@ -207,7 +207,7 @@ class Upstream:
             if isinstance(unit.unit, LongUnit) != (self.unit_bytes == 4):
                 cure = 'write its eight hex digits, like "0x0012D687"' if self.unit_bytes == 4 else \
                     "it needs unit_bytes = 4"
-                raise ConfigError(f"unit {unit.unit} has not an address of {self.unit_bytes} bytes; {cure}",
+                raise ConfigError(f"unit {unit.unit} does not have an address of {self.unit_bytes} bytes; {cure}",
                                   "units")
             if self.unit_bytes == 1:
                 require_unit(unit.unit, f"units.{unit.unit}", self.url)

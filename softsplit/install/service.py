@@ -37,11 +37,11 @@ class Order:
 
     def __post_init__(self):
         if self.template and self.kind != "systemd":
-            raise ConfigError("only systemd has one", "--template")
+            raise ConfigError("is for systemd only; leave it out", "--template")
         if self.template and self.config:
             raise ConfigError("the template reads /etc/softsplit/NAME.toml; leave it out", "-c")
         if self.user is not None and self.kind != "cron":
-            raise ConfigError("only cron has one; the unit brings its own, and udev needs none", "--user")
+            raise ConfigError("is for cron only; leave it out", "--user")
         if self.user is not None and not USER.fullmatch(self.user):
             raise ConfigError(f"{self.user!r} is no user's name", "--user")
 

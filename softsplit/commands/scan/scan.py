@@ -72,7 +72,7 @@ def _ways(url: Url, baudrates: Sequence[int], modes: Sequence[str]) -> list[Line
     if not url.is_serial:
         for key, given in (("baudrate", baudrates), ("mode", modes)):
             if given:
-                raise ConfigError("only rtu:// has one", key)
+                raise ConfigError("is for rtu:// only; leave it out", key)
         return [None]
     return [Line(*way) for group in ([modes] if modes else MODES)
             for way in product(baudrates or BAUDRATES, group)]

@@ -53,7 +53,7 @@ class Derived:
             raise ConfigError(f"{profile.name} does not say at which addresses its registers are; masters need one that does, "
                               'such as "sunspec-inverter"', "profile")
         if not profile.registers:
-            raise ConfigError(f"{profile.name} names no registers that could be made", "profile")
+            raise ConfigError(f"{profile.name} names no registers, so nothing can be derived", "profile")
         others = checks.require_all(self.upstreams, Upstream, "upstreams") if self.upstreams else ()
         source = self._source()
         upstreams = tuple(dict.fromkeys((*([self.source[0]] if self.source else []), *others)))

@@ -35,7 +35,7 @@ class Names:
             return found
         if reference := REFERENCE.match(text, at):
             if reference[1].startswith(f"{DERIVED}/"):
-                raise ConfigError("a derived unit is not made from another; name the registers of devices")
+                raise ConfigError("a derived unit cannot be made from another one; name registers of devices")
             checks.require_word(reference[1], [each[:-1] for each in self._units], "unit")
         if word := _word(text, at):
             self._refuse(word)

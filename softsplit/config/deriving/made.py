@@ -120,9 +120,9 @@ def _text_of(register: Register, text: object, names: Names) -> Made:
     if found is None or found[1] < len(said):
         raise ConfigError(f"{show(said)} is no text; write it like \"'ACME'\", or name a register")
     if found[0].register.type != "text" and not (is_number(found[0].register) and found[0].register.bits.number.is_whole):
-        raise ConfigError(f"{found[0]} says neither text nor a whole number")
+        raise ConfigError(f"{found[0]} holds neither text nor a whole number")
     if found[0].register.needs != (found[0].register.block,):
-        raise ConfigError(f"{found[0]} does not stand in one piece, so it cannot be copied")
+        raise ConfigError(f"{found[0]} is not in adjacent registers, so it cannot be copied")
     return Made(register, copied=found[0])
 
 
@@ -150,7 +150,7 @@ def with_factor(made: Made, others: Iterable[Made]) -> Made:
         scale = scale_of(made.register, {each: _ratio(each, others) for each in made.register.factors})
         factor = scale.factor if scale else None
         if not factor:
-            raise ConfigError("its ratios make nothing of it")
+            raise ConfigError("a ratio of its make has no value, or 0")
         try:
             if made.fixed is not None:
                 encode_exactly(made.register, made.fixed, factor)
@@ -163,6 +163,6 @@ def _ratio(ratio: Register, others: Iterable[Made]) -> Value | None:
     """The constant value of a ratio. Raises ConfigError if it has none."""
     own = next((each for each in others if each.register.place == ratio.place), None)
     if own is None or own.fixed is None:
-        raise ConfigError(f"is multiplied by what {ratio.block} says, which has to be a number here; write values."
+        raise ConfigError(f"is multiplied by {ratio.block}, which must be a fixed number here; write values."
                           f'{own.register.name if own else "..."} = "1"')
     return ratio.decode(encode_exactly(own.register, own.fixed))

@@ -45,7 +45,7 @@ def is_number(register: Register) -> bool:
 def of_input(found: Input) -> Typed:
     """A register. Raises ConfigError if it holds no number."""
     if not is_number(found.register):
-        raise ConfigError("says no number")
+        raise ConfigError("is no number")
     own = measure_in(found.register)
     node = found if own.factor == 1 else Operation("*", (found, own.factor))
     return Typed(node, own.plain)
