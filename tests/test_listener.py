@@ -277,7 +277,7 @@ url = "tcp://0.0.0.0:502"
 
 @pytest.mark.parametrize("change, message", [
     (("ttyUSB1\"", "ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB1\""), "upstream.tap.reply_url: is the same as url; two taps need two devices"),
-    (("listen:///dev/ttyUSB1\"", "rtu:///dev/ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB2\""), "upstream.tap.reply_url: only listen:// has"),
+    (("listen:///dev/ttyUSB1\"", "rtu:///dev/ttyUSB1\"\nreply_url = \"listen:///dev/ttyUSB2\""), "upstream.tap.reply_url: is for listen:// only"),
     (("ttyUSB1\"", "ttyUSB1\"\nrequest_gap = 1"), "upstream.tap.request_gap: has no effect, because nothing is sent"),
     (("ttyUSB1\"", "ttyUSB1\"\nlearn = false"), "upstream.tap.learn: has no effect"),
     (("ttyUSB1\"", "ttyUSB1\"\necho = true"), "upstream.tap.echo: is for rtu:// only; leave it out"),
