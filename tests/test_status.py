@@ -7,10 +7,12 @@ import struct
 import subprocess
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from softsplit import Downstream, Unit, Upstream
+from softsplit.commands.doctor.running import Troubles, examine_process
 from softsplit.commands.simulate.faults import Fault, Faults
 from softsplit.commands.simulate.pty import Cable
 from softsplit.commands.status.status import read_status
@@ -23,6 +25,7 @@ from softsplit.downstream.servers.masters import Masters
 from softsplit.errors import ConfigError
 from softsplit.protocol import adu
 from softsplit.rates import Rates
+from softsplit.version import VERSION
 from tests.support import (SLOWNESS, SOFTSPLIT, Child, RtuMaster, ScriptedGateway, TcpMaster, brisk_profile,
                            free_port, good_answer, read_request, run_program, running, simulated_gateway,
                            splitting, until, upstream_of)
@@ -260,6 +263,15 @@ def test_a_status_that_is_old_missing_or_broken_is_told(house):
             place.write_text(broken)
             health = read_status(house.config).health
             assert health.code == 1 and f"process {os.getpid()} runs, but {place} cannot be read" in health.summary
+        of_old = {"process": {**good["process"], "version": "0.0.9"}, "written_at": time.time()}
+        for other, said in (({"format": 99}, "of another version of softsplit"), (of_old, f"of softsplit 0.0.9, and this is {VERSION}")):
+            place.write_text(json.dumps(other))
+            health = read_status(house.config).health
+            assert health.summary.startswith(f"process {os.getpid()} runs, but {place} is {said}; restart the process"), health.summary
+        place.write_text(json.dumps({**good, **of_old}))  # which we can read, and which says so
+        lines = list(examine_process(SimpleNamespace(upstreams=[], downstreams=[]), read_status(house.config),
+                                     Troubles(read_status(house.config)), house.config))
+        assert any("is softsplit 0.0.9, and this is" in each.text and each.level == "note" for each in lines), lines
         place.unlink()
         assert read_status(house.config).health.code == 1
 

@@ -17,6 +17,10 @@ class Unreadable(SoftsplitError):
     """A file is not trusted, or not in the form that we know."""
 
 
+class OfOtherVersion(Unreadable):
+    """A file that a process of another version of softsplit has written."""
+
+
 class Missing(Unreadable):
     """A file does not exist."""
 

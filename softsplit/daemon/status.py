@@ -16,12 +16,15 @@ from typing import Any
 from softsplit.daemon import jsonform
 from softsplit.daemon.directories import Directory
 from softsplit.daemon.health import NOT_RUNNING, Health
-from softsplit.daemon.statefile import Unreadable, read_json, write_json
+from softsplit.daemon.statefile import OfOtherVersion, Unreadable, read_json, write_json
 from softsplit.downstream.report import DownstreamStatus
+from softsplit.printable import printable
 from softsplit.upstream.report import UpstreamStatus
+from softsplit.version import VERSION
 
 STATUS = "status.json"  # in a state directory
 FORMAT = 1
+LONGEST_VERSION = 40  # characters of one that another process states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +73,21 @@ def read(state: Directory) -> Status:
     """Return it from a state directory, with its `age`. Raises Unreadable."""
     place, content = state.path / STATUS, read_json(state, STATUS)
     if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
-        raise Unreadable(f"{place} is of another version of softsplit, which has to be restarted")
+        raise OfOtherVersion(f"{place} is of another version of softsplit")
     try:
         status = from_json(content)
     except ValueError as error:
+        if (version := _version_in(content)) != VERSION:
+            raise OfOtherVersion(f"{place} is of softsplit {version}, and this is {VERSION}") from error
         raise Unreadable(f"{place} cannot be read: {error}") from error
     return replace(status, age=round(max(0.0, time.time() - status.written_at), 3))
+
+
+def _version_in(content: Any) -> str:
+    """Return the version that has written a status, as far as that can be told; else our own."""
+    process = content.get("process") if isinstance(content, dict) else None
+    version = process.get("version") if isinstance(process, dict) else None
+    return printable(version)[:LONGEST_VERSION] if isinstance(version, str) else VERSION
 
 
 def from_json(content: Any) -> Status:

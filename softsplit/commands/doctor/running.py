@@ -24,6 +24,7 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import GATEWAY_NO_PATH, OWN_EXCEPTIONS
 from softsplit.upstream.clients.choice import client_for
 from softsplit.upstream.report import UnitStatus, UpstreamStatus
+from softsplit.version import VERSION
 
 SERVER_TIMEOUT = 2.0  # s for an answer of our own server
 SEVERAL, MANY = 0.01, 0.1  # failed requests, as shares of all
@@ -65,6 +66,9 @@ def examine_process(topology: Topology, status: Status, troubles: Troubles, conf
     if process := status.process:
         yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
                    f"{figures(status.downstreams)}")
+    if process and process.version != VERSION:
+        yield note(f"process {process.pid} is softsplit {process.version}, and this is {VERSION}; restart it if you have "
+                   "installed another version")
     yield from troubles.besides([*(each.name for each in topology.upstreams),
                                  *(each.name for each in topology.downstreams)])
     if process and config.exists() and config.stat().st_mtime > process.started.timestamp() + 1:

@@ -8,6 +8,7 @@ from softsplit.commands.shared.output import to_json
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Code, Health
 from softsplit.daemon.jsonform import as_json
 from softsplit.daemon.process import Gone, Hung, OtherVersion, Process
+from softsplit.daemon.statefile import OfOtherVersion
 from softsplit.daemon.status import Status, Unreadable
 from softsplit.daemon.troubles.trouble import Trouble
 from softsplit.logs.conditions import show_duration
@@ -40,6 +41,8 @@ def _read_status_of(process: Process, start: str) -> Status:
         return _only(NOT_RUNNING, str(error), f"start it with {start}")
     except OtherVersion as error:
         return _only(DEGRADED, f"{process} runs, but cannot be asked", str(error))
+    except OfOtherVersion as error:
+        return _only(DEGRADED, f"{process} runs, but {error}", "restart the process")
     except Unreadable as error:
         if process.is_certain:
             return _only(DEGRADED, f"{process} runs, but {error}", "see its log")
