@@ -90,8 +90,14 @@ def _named(error: ConfigError, parameters: list[click.Parameter]) -> ConfigError
     return error
 
 
-def _has(context: click.Context | None, option: str) -> bool:
-    return context is not None and any(option in each.opts for each in context.command.params)
+def _of_others(error: click.UsageError) -> str:
+    """The message about an option as other programs have it, with the one of ours that it means, if any."""
+    from softsplit.commands.shared.options import OPTION_WORDS  # slow to import
+    if not isinstance(error, click.NoSuchOption) or error.option_name not in OPTION_WORDS or not error.ctx:
+        return ""
+    own = [option for each in error.ctx.command.params for option in each.opts]
+    hints = [f" Did you mean '{each}'?" for each in OPTION_WORDS[error.option_name] if each in own]
+    return f"No such option '{error.option_name}'.{''.join(hints)}"
 
 
 def _complain_of_usage(error: click.UsageError) -> None:
@@ -100,12 +106,7 @@ def _complain_of_usage(error: click.UsageError) -> None:
         error.show()
         return
     command = error.ctx.command_path if error.ctx else "softsplit"
-    if isinstance(error, click.NoSuchOption):
-        from softsplit.commands.shared.options import OPTION_WORDS  # slow to import
-        if error.option_name in OPTION_WORDS:
-            ours = [each for each in OPTION_WORDS[error.option_name] if _has(error.ctx, each)]
-            error = click.NoSuchOption(error.option_name, possibilities=ours, ctx=error.ctx)
-    what = " ".join(error.format_message().split())
+    what = " ".join((_of_others(error) or error.format_message()).split())
     complain(f'{printable(what)[:LONGEST_SAID].rstrip(".")} ("{command} --help" shows how)')
 
 
