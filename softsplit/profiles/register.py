@@ -147,7 +147,7 @@ class Register:
             parts = [Block(self.block.table, checks.require_type(each, int, "addresses"), 1, self.block.step)
                      for each in self.addresses]
             checks.settle(self, block=parts[0])
-        conditions = {each.register for each in self.where}
+        conditions = dict.fromkeys(each.register for each in self.where)  # in this order
         dated = dict.fromkeys((*parts, *(part for each in self.factors if each not in conditions for part in each.parts)))
         needs = dated | dict.fromkeys(part for each in conditions for part in each.parts)
         checks.settle(self, parts=tuple(parts), dated=tuple(dated), needs=tuple(needs))
