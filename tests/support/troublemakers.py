@@ -216,7 +216,7 @@ def needs_a_gap(directory):
     answered_at = [0.0]
 
     def reply(number, unit, pdu):
-        if time.monotonic() - answered_at[0] < 0.06:
+        if time.monotonic() - answered_at[0] < 0.079:  # a busy machine lets some time pass, too
             return b""
         answered_at[0] = time.monotonic()
         return good(number, unit, pdu)
