@@ -127,7 +127,7 @@ class Locator:
 
 
 def _chain(outcomes: Iterable[Outcome], reads: Sequence[Read]) -> Iterator[Read]:
-    """Yield what was read to find a model, for masters that look for it likewise, unless that is polled anyway."""
+    """Yield what was read to find a model, for masters that look for it, unless that is polled anyway."""
     for block in (outcome.read for outcome in outcomes if outcome.data is not None):
         if not any(read.block.contains(block) for read in reads):
             yield Read(block, f"SunSpec 0x{block.address:04X}", CHAIN_EVERY)

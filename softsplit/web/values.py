@@ -159,7 +159,8 @@ def watched_units(downstreams: Sequence[Downstream],
     for downstream, own in zip(downstreams, mirrors):
         for served in downstream.served:
             key, profile = (served.upstream.name, str(served.origin.unit)), served.origin.profile
-            known[key] = profile, profile.stated.registers, _none_at if served.upstream.is_heard else served.origin.reads_at
+            reads_at = _none_at if served.upstream.is_heard else served.origin.reads_at
+            known[key] = profile, profile.stated.registers, reads_at
             found.setdefault(key, []).append(own[served.unit])
         for each in downstream.derived:
             key, derived = (DERIVED, each.derived.name), each.derived

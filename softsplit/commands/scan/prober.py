@@ -41,7 +41,8 @@ class Prober:
 
     def __init__(self, url: Url, timeout: float, line: Line | None = None, gap: float = 0.0):
         self._character = adu.character_time(line.baudrate, line.mode) if line else 0.0
-        self._quiet = max(adu.JOIN, adu.frame_silence(line.baudrate, line.mode)) if line else 0.0  # s after silence
+        silence = adu.frame_silence(line.baudrate, line.mode) if line else 0.0
+        self._quiet = max(adu.JOIN, silence) if line else 0.0  # s after a unit that was silent
         self._timeout = timeout
         self._url = url
         self._client = client_for(url, self._time(PROBE), line, request_gap=max(PAUSE, gap))

@@ -13,7 +13,14 @@ import click
 
 from softsplit import checks, clock
 from softsplit.commands.scan.scanner import Scan
-from softsplit.commands.scan.section import as_json, describe_nobody, draw_section, free_name, show_left, show_way
+from softsplit.commands.scan.section import (
+    as_json,
+    describe_nobody,
+    draw_section,
+    free_name,
+    show_left,
+    show_way,
+)
 from softsplit.commands.shared.output import CLEAR_LINE, say
 from softsplit.commands.shared.route import require_free
 from softsplit.config.line import Line

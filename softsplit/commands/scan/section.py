@@ -67,8 +67,9 @@ def draw_section(scan: Scan, name: str = NAME) -> str:
 def as_json(scan: Scan) -> str:
     """Return the result for programs."""
     way = scan.tried[-1] if scan.tried else None
+    in_order = sorted(scan.found, key=lambda found: found.unit)
     units = [{"unit": found.unit, "profile": found.profile.name if found.profile else None, "said": found.said,
-              "identification": dict(found.named), "function": found.function} for found in sorted(scan.found, key=lambda found: found.unit)]
+              "identification": dict(found.named), "function": found.function} for found in in_order]
     line = {"baudrate": way.baudrate, "mode": way.mode} if way else {}
     return to_json({"url": str(scan.url), **line, "asked": show_units(sorted(scan.asked)), "units": units,
                     "notes": list(_notes(scan, way)) if scan.found else [describe_nobody(scan)]}, indent=2)
