@@ -136,6 +136,7 @@ def test_a_register_says_what_its_keys_make_of_it_and_back(register, data, value
     ("address = 0, type = 'bool'", 'register[1].type: unknown type "bool"; did you mean "bits"?'),
     ("address = 0, type = 'u16', scale = 0.1", 'register[1].scale: unknown key "scale"; did you mean "resolution"?'),
     ("address = 0, type = 'u16', unit = 'W'", 'register[1].unit: unknown key "unit"; did you mean "resolution"?'),
+    ("address = 0, type = 'u16', resolution = '1e99999999 W'", 'register[1].resolution: "1e99999999 W" does not say what'),
     ("address = 0, type = 'u16', units = 'W'", 'register[1].units: unknown key "units"; did you mean "resolution"?'),
     ("address = 0, type = 'u16', gain = 10", 'register[1].gain: unknown key "gain"; did you mean "resolution"? Write it like resolution = "0.1 V", what one count is'),
     ("address = 0, type = 'u16', decimals = 1", 'register[1].decimals: unknown key "decimals"; did you mean "resolution"?'),

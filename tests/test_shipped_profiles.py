@@ -161,6 +161,8 @@ def test_a_device_is_asked_for_no_more_than_it_allows(name):
     ("keba-p30", "current_l3", "0000 0285", 0.645),  # likewise
     ("schneider-iem3155", "active_power_total", "bf00 0000", -0.5),  # kW
     ("schneider-iem3155", "frequency", "ffc0 0000", None),  # no number
+    ("schneider-pm5xxx", "active_energy_import_total", "8000 8000 8000 8000", None),  # as its floats say it
+    ("carlo-gavazzi-em24-e1", "frequency", "7fff", None),
     ("siemens-pac2200", "active_energy_import_tariff_1", "412e 8480 0000 0000", 1_000_000.0),  # Wh
     ("socomec-countis-e2x", "active_power_l1", "ffff ff9c", -1000),  # -100 times 10 W
     ("victron-gx", "grid_power_l1", "ff38", -200),

@@ -157,7 +157,7 @@ def parse_resolution(text: str) -> tuple[Decimal, str]:
         worth = Decimal(number)
     except ArithmeticError:
         worth = Decimal(0)
-    if not worth.is_finite() or not SMALLEST_WORTH <= abs(worth) <= LARGEST_WORTH or not measure.isprintable():
+    if not worth.is_finite() or not SMALLEST_WORTH <= worth.copy_abs() <= LARGEST_WORTH or not measure.isprintable():
         raise ConfigError(f'{show(text)} does not say what one count is worth; write it like "0.1 V" or "0.001"',
                           "resolution")
     return worth, measure.strip()
