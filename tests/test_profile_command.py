@@ -110,9 +110,26 @@ def test_a_register_map_in_moddef_becomes_a_profile_and_what_it_cannot_say_is_to
     assert shown.stdout == text and shown.stderr.splitlines()[0] == f"softsplit: {lost[0]}"
 
 
+def test_a_register_of_moddef_is_scaled_by_that_of_another_block_with_its_own_place_and_patterns(tmp_path):
+    power = {"pointId": "power", "storageType": "S16", "mapping": {"modelRelativeOffset": 1}, "transform": {"scaleRef": {
+        "pointId": "ratio", "mode": "MULTIPLY"}}}
+    ratio = {"pointId": "ratio", "storageType": "U16", "mapping": {"modelRelativeOffset": 0}, "naValues": [{"raw": 65535}]}
+    blocks = [{"space": "HOLDING_REGISTER", "startOffset": 10, "points": [power]}, {"space": "INPUT_REGISTER", "startOffset": 20, "points": [ratio]}]
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"devices": [{"blocks": blocks}]}))
+    register, _ = parse_profile(import_moddef(str(path))[0], "imported").registers
+    factor, = register.times
+    assert (factor.block, factor.not_available) == (Block(Table.INPUT_REGISTERS, 20, 1), (65535,))
+    ratio |= {"storageType": "BCD"}
+    path.write_text(json.dumps({"devices": [{"blocks": blocks}]}))
+    assert import_moddef(str(path))[1] == ["power: the register with which it is scaled is no plain number, which cannot be said"]
+
+
 @pytest.mark.parametrize("content, message", [
     ("", "is no JSON"), ("[]", "[] is not a table"), ("{}", "devices: 0 devices; a profile is of one"),
     ('{"devices": [{"blocks": [{"points": [{"mapping": {"space": "X"}}]}]}]}', 'space: unknown space "X"'),
+    ('{"enums": [{"typeId": {}}], "devices": [{}]}', "enums[1].type_id: {  } is not text"),
+    ('{"devices": [{"blocks": [{"points": [{"pointId": []}]}]}]}', "devices[1].blocks[1].points[1].point_id: [] is not text"),
     ('{"devices": [{"blocks": 5}]}', "devices[1].blocks: 5 is not a list"), ('{"devices": [{}]}', "profile imported: block: at least one block"),
     ('{"devices": [{"blocks": [{"space": "COIL", "points": [{"mapping": 5}]}]}]}', "devices[1].blocks[1].points[1].mapping: 5 is not a table"),
 ])

@@ -28,6 +28,7 @@ TABLES = ("mapping", "transform", "scale", "scale_ref", "composed", "mantissa", 
           "enum_ref", "datetime", "string_encoding")
 NUMBERS = ("offset", "model_relative_offset", "start_offset", "length_words", "bit_index", "bit_offset", "bit_length", "base",
            "numerator", "denominator", "raw", "value")
+TEXTS = ("point_id", "type_id", "storage_type", "mode", "encoding", "space")
 GAP = 16  # unnamed registers that one read may include
 
 
@@ -55,6 +56,8 @@ def _check(value: Any, key: str, place: str) -> None:
         checks.require_type(value, dict, place)
     elif key in NUMBERS and not (isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 20):
         checks.require_type(value, int, place)
+    elif key in TEXTS and isinstance(value, (dict, list)):
+        checks.require_type(value, str, place)
     for name, each in value.items() if isinstance(value, dict) else ():
         inner = "offset of transform" if (key, name) == ("transform", "offset") else name
         _check(each, inner, f"{place}.{name}".lstrip("."))
@@ -72,7 +75,7 @@ def _profile(document: Entry, device: Entry) -> tuple[str, list[str]]:
     lost = Lost()
     enums = {each.get("type_id"): each.get("values", []) for each in _tables(document, "enums")}
     points = [(_space(block, point), block, point) for block in _tables(device, "blocks") for point in _tables(block, "points")]
-    places = {point.get("point_id"): point for _, _, point in points}
+    places = {point.get("point_id"): (table, block, point) for table, block, point in points}
     registers = []
     for table, block, point in points:
         if register := register_of(table, block, point, places, enums, lost):

@@ -7,6 +7,7 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.values import TYPES
 
 Entry = dict[str, Any]
+Place = tuple[Table, Entry, Entry]  # of a point: its table, its block and itself
 TYPE_NAMES = {"U16": "u16", "S16": "s16", "U24": "u24", "S24": "s24", "U32": "u32", "S32": "s32", "U48": "u48", "S48": "s48",
               "U64": "u64", "S64": "s64", "IEEE754_F32": "f32", "IEEE754_F64": "f64", "STRING_ASCII": "text",
               "STRING_UTF8": "text", "BYTES_RAW": "raw"}
@@ -31,7 +32,7 @@ class Unsaid(Exception):
     """A profile cannot express this point at all; the text says why."""
 
 
-def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Entry], enums: dict[Any, list[Entry]],
+def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Place], enums: dict[Any, list[Entry]],
                 lost: Lost) -> Entry | None:
     """Return the entry of a register; None if that is impossible, with the reason in `lost`."""
     name = point.get("point_id")
@@ -46,8 +47,7 @@ def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Entr
     except Unsaid as error:
         lost.add(name, str(error))
         return None
-    if patterns := [int(each.get("raw", 0)) for each in point.get("na_values", [])]:
-        register["not_available"] = patterns
+    register |= _patterns(point)
     for key in (set(point) - set(KNOWN)) | (set(mapping) - set(MAPPED)):
         lost.add(name, f"{key} is left out; look whether the value is right without it")
     if block.get("discovery"):
@@ -104,7 +104,7 @@ def _composed(composed: Entry) -> str:
     return "e8s24" if str(mantissa.get("storage_type", "")).startswith("S") else "e8u24"
 
 
-def _scaled(block: Entry, point: Entry, places: dict[Any, Entry]) -> Entry:
+def _scaled(block: Entry, point: Entry, places: dict[Any, Place]) -> Entry:
     """Return the worth of a count, and the register that scales it."""
     transform, unit = point.get("transform", {}), str(point.get("unit", ""))
     unit = "" if unit == "1" else unit
@@ -115,15 +115,28 @@ def _scaled(block: Entry, point: Entry, places: dict[Any, Entry]) -> Entry:
     if offset := _rational(transform.get("offset", {}), 0):
         found["offset"] = float(offset)
     if reference := transform.get("scale_ref"):
-        other = places.get(reference.get("point_id"))
-        if other is None or reference.get("mode") not in ("POW10", "MULTIPLY"):
+        if reference.get("point_id") not in places or reference.get("mode") not in ("POW10", "MULTIPLY"):
             raise Unsaid("the register with which it is scaled is not there")
-        place = {"address": _address(block, other.get("mapping", {})), "type": TYPE_NAMES.get(other.get("storage_type", ""), "s16")}
+        place = _place(*places[reference["point_id"]])
         if reference["mode"] == "POW10":
             found["exponent"] = place
         else:
             found["times"] = [place | {"resolution": f"{1 / Decimal(int(reference.get('denominator', 1) or 1)):f}"}]
     return found
+
+
+def _place(table: Table, block: Entry, point: Entry) -> Entry:
+    """Return the place and the type of a register that scales others, which may be in another block."""
+    mapping, storage = point.get("mapping", {}), point.get("storage_type", "S16")
+    if storage not in TYPE_NAMES or point.get("transform") or {"bit_index", "sign_magnitude"} & mapping.keys():
+        raise Unsaid("the register with which it is scaled is no plain number, which cannot be said")
+    name = TYPE_NAMES[storage]
+    return {"table": table.value, "address": _address(block, mapping), "type": name, **_orders(name, mapping), **_patterns(point)}
+
+
+def _patterns(point: Entry) -> Entry:
+    found = [int(each.get("raw", 0)) for each in point.get("na_values", [])]
+    return {"not_available": found} if found else {}
 
 
 def _rational(entry: Entry, usual: int) -> Decimal:
