@@ -18,7 +18,7 @@ from tests.support.troublemakers import (TIMEOUT, accepts_and_is_silent, answers
                                          other_dialect, refusal, says_more, scripted, silent_datagrams,
                                          swallows_the_first, twice, web_server)
 
-METER = '[[block]]\nname = "powers"\naddress = 100\ncount = 4\nevery = 0.5\n'
+METER = '[[block]]\nname = "powers"\naddress = 100\ncount = 4\nevery = 0.2\n'
 HELD = "something else may hold the gateway's only connection (the old master, a Cerbo, evcc?)"
 ARE_THEY = ("are they on, are these their unit ids, are they set to *, are A and B the right way round, is the line "
             "terminated?")
