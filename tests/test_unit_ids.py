@@ -171,7 +171,7 @@ def test_commands_take_such_ids(tmp_path):
 def test_a_scan_of_a_tcp_device_tries_255_and_one_of_a_line_does_not():
     for url, is_tried in (("tcp://127.0.0.1:1", True), ("rtuovertcp://127.0.0.1:1", False)):
         units = plan_scan(parse_url(url, ("tcp", "rtuovertcp")), None, (), (), 1.0, ())._units
-        assert units == (*range(1, 248), 255)[:247 + is_tried]
+        assert sorted(units) == [*range(1, 248), 255][:247 + is_tried], "the likely ones first"
 
 
 def test_simulated_units_have_such_ids():
