@@ -274,7 +274,7 @@ def test_sniff_and_read_print_every_register_of_the_worked_example_equally(name)
     block = Block(HOLDING, 0x5B08, len(image) // 2)
     heard = Transaction(Kind.OK, 0.0, adu.rtu_frame(1, read_question(block).pdu), adu.rtu_frame(1, bytes((3, len(image))) + image))
     read_lines = Text(profile, decodes=True).lines(1, *read_home(Read(block, ""), image))[1:]
-    assert list(Names(profile).of(heard)) == [" ".join(line.split()) for line in read_lines]
+    assert [f"{each.name} {each}" for each in Names(profile).of(heard)] == [" ".join(line.split()) for line in read_lines]
     assert len(read_lines) == sum(map(len, WORKED_VALUES))
 
 

@@ -234,6 +234,16 @@ def test_the_json_contract(recording):
         assert re.fullmatch("([0-9a-f]{2})+", each["request"])
 
 
+def test_a_profile_names_values_for_programs_too(recording, tmp_path):
+    path = tmp_path / "power.toml"
+    path.write_text(TEXT.replace("label", "power").replace('count = 2\ntype = "text"', 'type = "u32"\nresolution = "0.1 W"'))
+    values = int.from_bytes(REPLY[3:7], "big") / 10
+    named = [each["named"] for each in objects(sniffed(recording, "--json", "-p", str(path)).stdout)]
+    assert {"power": {"value": values, "measure": "W"}} in named and {} in named
+    head, *rows = csv.reader(sniffed(recording, "--csv", "-p", str(path)).stdout.splitlines())
+    assert head[-1] == "named" and {f"power {values} W", ""} <= {row[-1] for row in rows}
+
+
 @pytest.mark.parametrize("arguments, count", [
     (["--unit", "2"], 3), (["-u", "7", "-u", "3"], 4), (["--function", "6"], 1), (["--address", "0x11"], 2),
     (["--address", "0x20-0x41"], 3), (["--address", "64"], 2), (["--errors"], 2), (["--errors", "-u", "7"], 1),

@@ -54,6 +54,12 @@ class Named:
         is_float = isinstance(self.value, float) and self.register.type in DIGITS
         return repr(self.value).removesuffix(".0") if is_float else self.text
 
+    @property
+    def plain(self) -> object:
+        """The value as a type of JSON; bytes as hex digits."""
+        value = self.value
+        return value.hex() if isinstance(value, bytes) else list(value) if isinstance(value, tuple) else value
+
     def __str__(self) -> str:
         return f"{self.text} {self.measure}".rstrip()
 

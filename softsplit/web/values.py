@@ -187,9 +187,7 @@ def as_json(unit: WatchedUnit, status: Status) -> dict:
 
 
 def _entry(shown: Shown) -> dict:
-    value = shown.named.value
-    found = {"value": value.hex() if isinstance(value, bytes) else value,
-             "measure": measure_of(shown.named.register), "age": shown.age}
+    found = {"value": shown.named.plain, "measure": measure_of(shown.named.register), "age": shown.age}
     return found | ({"stale": shown.why} if shown.is_stale else {})
 
 

@@ -8,7 +8,7 @@ from softsplit.commands.read.guess import tabulate
 from softsplit.commands.shared.answers import Answers
 from softsplit.commands.shared.output import csv_row, to_json
 from softsplit.profiles import Profile
-from softsplit.profiles.display import Named, items_of
+from softsplit.profiles.display import items_of
 from softsplit.protocol.blocks import Read
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.values import WORD_ORDERS
@@ -66,7 +66,7 @@ class Json(Form):
         if outcome.data is None:
             return [to_json(found | {"error": str(outcome.error)})]
         found["items"] = items_of(block, outcome.data)
-        found["values"] = {named.name: {"value": _plain(named), "measure": named.measure}
+        found["values"] = {named.name: {"value": named.plain, "measure": named.measure}
                            for named in self.answers.named(unit, block, outcome.data)}
         return [to_json(found)]
 
@@ -88,13 +88,6 @@ class Csv(Form):
                              "" if named.value is None else named.digits, named.measure, "")) for named in found]
         return [csv_row((*start, f"0x{block.address + index * block.step:04X}", "", item, "", ""))
                 for index, item in enumerate(items_of(block, outcome.data))]
-
-
-def _plain(named: Named):
-    """The value as a type of JSON."""
-    if isinstance(named.value, bytes):
-        return named.value.hex()
-    return list(named.value) if isinstance(named.value, tuple) else named.value
 
 
 def _iso(taken_at: float) -> str:

@@ -2,7 +2,6 @@
 
 import struct
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
@@ -15,6 +14,7 @@ from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, show
 from softsplit.printable import printable
 from softsplit.profiles import Profile
+from softsplit.profiles.display import Named
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import FUNCTIONS, Table, describe
@@ -88,19 +88,26 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
 
 
-def as_json(transaction: Transaction) -> str:
-    return to_json(fields(transaction)) + "\n"
+def as_json(transaction: Transaction, names: "Names | None" = None) -> str:
+    """Return one object; with a profile, `named` are the values of the registers that were read or written."""
+    found = fields(transaction)
+    if names:
+        found["named"] = {each.name: {"value": each.plain, "measure": each.measure}
+                          for each in names.of(transaction) or ()}
+    return to_json(found) + "\n"
 
 
-CSV_HEAD = ",".join(FIELDS) + "\n"
+def csv_head(names: "Names | None" = None) -> str:
+    return csv_row((*FIELDS, "named") if names else FIELDS) + "\n"
 
 
-def as_csv(transaction: Transaction) -> str:
-    """Return one row; several values are in one cell, separated by spaces."""
+def as_csv(transaction: Transaction, names: "Names | None" = None) -> str:
+    """Return one row; several values are in one cell, separated by spaces, and named ones by commas."""
     row = fields(transaction)
     row["values"] = " ".join(map(str, row["values"] or ()))
     row["written"] = _show_written(transaction)
-    return csv_row(row[name] for name in FIELDS) + "\n"
+    named = [", ".join(f"{each.name} {each}" for each in names.of(transaction) or ())] if names else []
+    return csv_row((*(row[name] for name in FIELDS), *named)) + "\n"
 
 
 def draw(transaction: Transaction, names: "Names | None" = None, raw: bool = False) -> str:
@@ -145,10 +152,11 @@ def _show_outcome(transaction: Transaction, names: "Names | None") -> str:
         words.append(transaction.damage)
     if transaction.exception is not None:
         words.append(pdu.describe_exception(transaction.exception))
-    elif named := list(names.of(transaction)) if names else []:
-        words.append(", ".join(named))
+    elif named := names.of(transaction) if names else []:
+        words.append(", ".join(f"{each.name} {each}" for each in named))
     elif transaction.values:
-        words.append(" ".join(map(str, transaction.values)))
+        unheard = f"({names.base} was not heard yet) " if names and named is None else ""
+        words.append(unheard + " ".join(map(str, transaction.values)))
     if written := _show_written(transaction):
         words.append(f"wrote {written}")
     return ": ".join(words)
@@ -175,19 +183,22 @@ class Names:
         if read and transaction.function == READ_HOLDING:
             self._bases[unit].hear(*read)
 
-    def of(self, transaction: Transaction) -> Iterator[str]:
-        """Yield the registers that were read or written, like "power 230 W"."""
+    @property
+    def base(self) -> str:
+        """What has to be heard before registers are named."""
+        return str(self._profile.base)
+
+    def of(self, transaction: Transaction) -> list[Named] | None:
+        """Return the registers that were read or written; None while nobody knows where they are."""
         read, unit = self._read(transaction), transaction.unit
         if read is None or unit is None:
-            return
+            return []
         row, answers = FUNCTIONS[transaction.function or 0], self._answers_of(unit)
         if answers is None:
-            yield f"({self._profile.base} was not heard yet) {' '.join(map(str, transaction.values or ()))}"
-            return
+            return None
         if row.reads and not row.writes and transaction.time is not None:
             answers.take(unit, *read, transaction.time)
-        for named in answers.named(unit, *read):
-            yield f"{named.name} {named}"
+        return answers.named(unit, *read)
 
     def _read(self, transaction: Transaction) -> tuple[Block, bytes] | None:
         """Return the block that was read or written, and its data."""

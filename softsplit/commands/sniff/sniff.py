@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import click
 
@@ -209,13 +210,14 @@ def outputs(order: Order, names: format.Names | None = None) -> Iterator[Callabl
         yield lambda transaction: file.write(capture.packets(transaction))
     if not order.has_lines:
         return
-    head = format.CSV_HEAD if order.form == "csv" else ""
+    head = format.csv_head(names) if order.form == "csv" else ""
     lines = OutputFile(order.output, order.max_size, head.encode())
     is_plain = order.output != STDOUT or not (is_screen(sys.stdout) and wants_colour())
     def draw(transaction: Transaction) -> str:
         text = format.draw(transaction, names, order.raw)
         return click.unstyle(text) if is_plain else text
 
-    show = {"json": format.as_json, "csv": format.as_csv}.get(order.form, draw)
+    show = {"json": partial(format.as_json, names=names),
+            "csv": partial(format.as_csv, names=names)}.get(order.form, draw)
     encoding = sys.stdout.encoding if order.form == "lines" and order.output == STDOUT else "utf-8"
     yield lambda transaction: lines.write(show(transaction).encode(encoding, DEGRADED))
