@@ -2,12 +2,13 @@
 
 import socket
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
+from softsplit.config.line import IGNORE, Answers
 from softsplit.config.url import parse_url
-from softsplit.errors import NoAnswer, NothingAnswers, Refused
+from softsplit.errors import NoAnswer, NothingAnswers, Refused, Stranger
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -16,6 +17,7 @@ from softsplit.protocol.pdu import read_question
 from softsplit.upstream.causes.diagnosis import CONNECT_DELAY, Diagnosis, is_late, needs_pause
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.causes.strangers import describe_stranger
+from softsplit.upstream.clients.choice import client_for
 from tests.support.scriptedgateway import ScriptedGateway
 from tests.support.troublemakers import good
 
@@ -148,3 +150,17 @@ def test_a_pause_after_connecting_is_only_advised_where_the_same_without_it_is_l
     with ScriptedGateway(reply) as gateway:
         said = ask_otherwise(gateway.url, 100, BLOCK, 0.2, paused.append)
     assert said == (needs_pause(gateway.url) if is_deaf else "")
+
+
+@pytest.mark.parametrize("url, answers", [("tcp", Answers()), ("tcp", Answers(transaction_ids=IGNORE)), ("rtuovertcp", Answers())])
+def test_a_login_that_greets_once_and_after_the_time_out_is_told(url, answers):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = parse_url(f"{url}://127.0.0.1:{server.getsockname()[1]}", (url,))
+        with closing(client_for(place, 0.1, answers=answers)) as client:
+            assert isinstance(client.outcome(1, QUESTION, 0.1).error, NoAnswer)
+            with server.accept()[0] as login:
+                login.sendall(b"Welcome to EW11\r\nlogin: ")
+                if not client.tells_late:  # as the poller does
+                    client.listen()
+                error = client.outcome(1, QUESTION, 0.1).error
+    assert isinstance(error, Stranger) and "Welcome to EW11" in str(error)

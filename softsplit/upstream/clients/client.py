@@ -85,7 +85,6 @@ class Client(Master):
         lose the first request on a new one. Raises NoAnswer, BadAnswer, Refused, or Unreachable if nothing
         was sent.
         """
-        self._heard.begin()
         try:
             return self._ask_twice(unit, question, timeout, may_repeat)
         except UpstreamError as error:
@@ -93,6 +92,8 @@ class Client(Master):
                 self.close()
                 raise stranger from error
             raise
+        finally:
+            self._heard.forget()
 
     def _ask_twice(self, unit: int, question: Question, timeout: float, may_repeat: bool) -> bytes:
         """Ask, and repeat where `ask` says so."""
@@ -197,9 +198,13 @@ class Client(Master):
             with suppress(TimeoutError):
                 return self._heard.note(self._wire.receive(max(0.0, min(left, SLICE))))
             if left <= SLICE or self._pause(0):
-                if data := self._wire.pending():  # that came while this thread waited for a processor
-                    return self._heard.note(data)
+                if data := self._pending():  # that came while this thread waited for a processor
+                    return data
                 raise TimeoutError
+
+    def _pending(self) -> bytes:
+        """Return what has come. Raises OSError when the wire is lost."""
+        return self._heard.note(self._wire.pending())
 
     def _left(self) -> float:
         """Return the seconds until the deadline. Raises TimeoutError when it has passed."""
@@ -213,7 +218,7 @@ class Client(Master):
         if not self._is_opened:
             return False
         try:
-            data = self._heard.note(self._wire.pending())
+            data = self._pending()
         except OSError:
             return False
         if data:

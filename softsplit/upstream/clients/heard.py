@@ -1,4 +1,4 @@
-"""The bytes that a client has received since its latest request, and how many answers nobody waited for."""
+"""The bytes that a client has received since its latest answer, and how many answers nobody waited for."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,17 @@ class Skipped:
 
 
 class Heard:
-    """The first bytes since the latest request; `at` is when the latest bytes were received."""
+    """The first bytes since the end of the latest request; `at` is when the latest bytes were received.
+
+    What comes before the next request counts: a login that greets too late for one greets only once.
+    """
 
     def __init__(self):
         self.at = 0.0
         self._data = b""
 
-    def begin(self) -> None:
-        """A request is about to be sent."""
+    def forget(self) -> None:
+        """A request has ended."""
         self._data = b""
 
     def note(self, data: bytes) -> bytes:

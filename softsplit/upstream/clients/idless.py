@@ -113,7 +113,7 @@ class IdlessClient(TcpClient):
         self._is_new = True
 
     def _send(self, request):
-        self._overhear(self._wire.pending())  # what came since the line was quiet
+        self._overhear(self._pending())  # what came since the line was quiet
         self._awaited.ask(replies.shape(request[6], self._question), clock.now())
         super()._send(request)
 

@@ -96,7 +96,7 @@ class RtuClient(Client, RtuMaster):
     def _settle(self, timeout: float) -> None:
         """Wait until the line is quiet. Raises BadAnswer when it never is."""
         super()._settle(timeout)
-        self._stray += self._wire.pending()
+        self._stray += self._pending()
         end = clock.now() + timeout
         while self._is_disturbed or self._stray:
             is_glitch = not self._is_disturbed and not self._stray.strip(GLITCHES)
