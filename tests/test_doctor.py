@@ -561,7 +561,7 @@ def house(tmp_path_factory):
             until(lambda: house.child.log().count("serving") == 4)
             with TcpMaster(house.full) as house.master:
                 until(lambda: house.master.read(100, 0x5B00, 2))
-                until(lambda: house.status().uptime > 0.5)
+                until(lambda: house.status().uptime > 0.5 and call(house.config).returncode == 0)
                 yield house
 
 
@@ -709,6 +709,7 @@ def test_a_process_that_hangs_is_wrong_and_nothing_is_tried(house, monkeypatch):
         lines = told(house.config)
     finally:
         house.child.process.send_signal(signal.SIGCONT)
+    until(lambda: call(house.config).returncode == 0)  # as the other tests need it
     assert line_of(lines, "replaces it").startswith(f"wrong process {house.child.process.pid} has not ")
     assert house.gateway.connections == 1 and not any("meters: unit" in line or "victron" in line for line in lines)
 
