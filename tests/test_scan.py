@@ -78,7 +78,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess:
 def test_two_meters_and_an_unknown_unit_are_found_and_run_serves_them(tmp_path):
     with simulated_line(tmp_path / "line", {100: B23, 2: B23, 7: UNKNOWN}) as url:
         done = call(url, "--units", "1-3,7,100", "--baudrate", "9600", "--baudrate", "19200", "--mode", "8E1",
-                    "--timeout", str(SHORT))
+                    "--timeout", str(3 * SHORT))
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == [
             f"# softsplit scan of {url} at 19200 8E1, units 1-3,7,100", "[upstream.meters]", f'url = "{url}"',
