@@ -125,7 +125,7 @@ def test_damaged_answers_are_told_and_are_no_unit(tmp_path):
 
     with Bus("rtu", tmp_path) as bus:
         bus.fault = damaged
-        scan = scan_of(bus.url, "1-3", [19200], ["8N1"])
+        scan = scan_of(bus.url, "1-3", [19200], ["8N1"], timeout=3 * SHORT)
     assert named(scan) == {2: "any"}
     assert "# unit 1: the answer has a wrong CRC; check for two units with the same id, and the termination of the line" in draw_section(scan)
     assert accepted(draw_section(scan), tmp_path).line == Line(19200, "8N1")

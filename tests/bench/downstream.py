@@ -6,36 +6,31 @@ interleaved; figures are medians of them. The load tells its own share of a proc
 what one thread can do at best shows a server in C that looks at nothing and sends answers made beforehand, and what
 one thread of Python can do shows the same server in Python. Ours looks at the age of each answer, and counts who asks
 what; to a single master it answers sooner than either, because it does not go to sleep between two requests that
-follow on each other at once. On a machine that was busy otherwise it gave 1.2 times as many answers as the server in C
-to one master, and 0.65 to 0.77 times as many to eight, where the same loop in Python, without a look at anything, gave
-0.77 to 0.9 times as many: what eight masters get is limited by what it takes Python to make two system calls. Beside
-libmodbus, which looks at its registers, that was 1.3 and 0.95 to 1.05.
+follow on each other at once. What several masters get is limited by the system calls, and by how often the load goes to
+sleep between two answers: single ratios vary by some 15 % from run to run, those of eight masters more.
 
 Cells: requests per second (softsplit has so many times that), 99th percentile of the latency,
-processor time per request. As measured on 2026-11-20 on a shared virtual machine with two AMD EPYC processors,
-CPython 3.11, Linux 6.18, where single ratios vary by some 15 % from run to run:
+processor time per request. As measured on 2026-11-30 on a shared virtual machine with two processors that did nothing
+else, CPython 3.11, five rounds of 0.5 s:
 
-On 2026-11-30, medians of five rounds of 1 s on two other processors, 48 registers: with one master 1.12 times libmodbus and 1.10
-times canned answers in C, with eight 1.00 and 0.66 (the same loop in Python: 0.87 of that in C).
+| masters x registers | softsplit | canned answers (C) | canned answers (Python) | libmodbus (C) | modbus-tk |
+| --- | --- | --- | --- | --- | --- |
+| 1 x 48 | 39,725/s, p99 51 us, 25.2 us | 36,145/s (1.10 x), p99 52 us, 17.0 us | 31,140/s (1.28 x), p99 60 us, 23.1 us | 28,193/s (1.41 x), p99 64 us, 21.8 us | 7,765/s (5.12 x), p99 175 us, 128.8 us |
+| 8 x 48 | 67,644/s, p99 191 us, 14.8 us | 107,902/s (0.63 x), p99 143 us, 9.2 us | 79,971/s (0.85 x), p99 213 us, 12.5 us | 66,093/s (1.02 x), p99 244 us, 15.1 us | 9,533/s (7.10 x), p99 1100 us, 102.8 us |
+| 64 x 48 | 74,706/s, p99 1252 us, 13.4 us | 107,350/s (0.70 x), p99 949 us, 8.9 us | 88,221/s (0.85 x), p99 1070 us, 11.3 us | 64,176/s (1.16 x), p99 1229 us, 15.8 us | 9,762/s (7.65 x), p99 8122 us, 102.4 us |
+| 1 x 125 | 34,550/s, p99 58 us, 29.5 us | 33,614/s (1.03 x), p99 58 us, 15.5 us | 31,191/s (1.11 x), p99 59 us, 21.3 us | 31,911/s (1.08 x), p99 55 us, 21.3 us | 6,559/s (5.27 x), p99 214 us, 152.5 us |
+| 8 x 125 | 68,585/s, p99 184 us, 14.6 us | 106,453/s (0.64 x), p99 159 us, 9.1 us | 103,375/s (0.66 x), p99 189 us, 9.3 us | 86,844/s (0.79 x), p99 186 us, 11.3 us | 7,520/s (9.12 x), p99 1361 us, 130.3 us |
+| 64 x 125 | 104,740/s, p99 1099 us, 9.5 us | 109,134/s (0.96 x), p99 795 us, 7.7 us | 104,325/s (1.00 x), p99 1031 us, 9.4 us | 64,450/s (1.63 x), p99 1213 us, 15.5 us | 11,542/s (9.07 x), p99 9202 us, 88.4 us |
 
-| masters x registers | softsplit | libmodbus (C) | modbus-tk | pymodbus |
-| --- | --- | --- | --- | --- |
-| 1 x 48 | 17,509/s, p99 81 us, 27.0 us | 17,845/s (0.98 x), p99 75 us, 25.5 us | 11,486/s (1.52 x), p99 113 us, 57.9 us | 10,993/s (1.59 x), p99 122 us, 66.4 us |
-| 8 x 48 | 151,356/s, p99 104 us, 6.6 us | 118,456/s (1.28 x), p99 130 us, 8.4 us | 22,522/s (6.72 x), p99 656 us, 44.2 us | 21,291/s (7.11 x), p99 500 us, 47.0 us |
-| 64 x 48 | 134,469/s, p99 553 us, 7.4 us | 121,231/s (1.11 x), p99 1006 us, 8.2 us | 22,238/s (6.05 x), p99 5661 us, 45.0 us | 26,762/s (5.02 x), p99 4143 us, 37.4 us |
-| 1 x 125 | 18,062/s, p99 71 us, 27.4 us | 17,674/s (1.02 x), p99 74 us, 25.7 us | 10,430/s (1.73 x), p99 117 us, 63.6 us | 9,677/s (1.87 x), p99 192 us, 78.5 us |
-| 8 x 125 | 135,075/s, p99 112 us, 7.3 us | 118,430/s (1.14 x), p99 132 us, 8.4 us | 19,767/s (6.83 x), p99 736 us, 50.6 us | 17,802/s (7.59 x), p99 490 us, 56.2 us |
-| 64 x 125 | 154,652/s, p99 661 us, 6.4 us | 141,501/s (1.09 x), p99 848 us, 7.0 us | 19,520/s (7.92 x), p99 6343 us, 51.2 us | 18,647/s (8.29 x), p99 4990 us, 53.6 us |
-
-The load's share of its processor was 0.86 at most.
+The load's share of its processor was 1.00 at most.
 
 | a master reading ten times a second, beside | reads | errors | p50 | p99 |
 | --- | --- | --- | --- | --- |
-| nobody | 300 | 0 | 0.15 ms | 0.24 ms |
-| dripping | 300 | 0 | 0.14 ms | 0.24 ms |
-| flooding | 298 | 0 | 0.15 ms | 6.21 ms |
+| nobody | 299 | 0 | 0.26 ms | 0.51 ms |
+| dripping | 298 | 0 | 0.27 ms | 7.20 ms |
+| flooding | 298 | 0 | 0.23 ms | 7.75 ms |
 
-Modbus RTU at 19200 baud: the answer starts 0.5 ms (p99 0.5 ms) after the 1.8 ms of silence that end a request.
+Modbus RTU at 19200 baud: the answer starts 0.8 ms (p99 1.1 ms) after the 1.8 ms of silence that end a request.
 """
 
 import json
