@@ -14,7 +14,7 @@ from softsplit.downstream.mirrors.store import PolledStore
 from softsplit.profiles import load_profile, shipped_profiles
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
-from softsplit.protocol.outcome import Reading
+from softsplit.protocol.outcome import Location, Reading
 from tests.support import Clock, read_request
 from tests.support.outcomes import reading
 
@@ -327,3 +327,23 @@ def test_the_words_of_a_register_always_come_from_one_transaction():
             holders = [read for read in profile.reads if read.block.overlaps(register.block)]
             assert len(holders) <= 1, f"{name}: {register.name}"
             assert not holders or holders[0].block.contains(register.block), f"{name}: {register.name}"
+
+
+def test_what_moves_while_a_master_asks_is_not_answered_from_where_it_was(clock):
+    mirror, lock = mirror_of(), threading.RLock()
+    mirror.update(good(FAST, clock.now))
+    news = [Location("meters", 7, None)]
+
+    class Busy:
+        """A lock that the sync thread gets a moment before the master's request."""
+
+        def __enter__(self):
+            lock.acquire()
+            if news:
+                mirror.locate(news.pop())
+
+        def __exit__(self, *error):
+            lock.release()
+
+    mirror._data_lock = Busy()
+    assert ask(mirror, 100, 10) == bytes((0x83, 0x02)) and not mirror.known

@@ -98,11 +98,11 @@ class Answering(Slave):
         asked = pdus.asked_block(request_pdu, self._tables, self._step)
         if isinstance(asked, int):
             return pdus.exception_pdu(request_pdu[0], asked)
-        found = self._find(asked)
-        return self._answer(found, asked, request_pdu) if found is not None else self._elsewhere(asked, master)
+        answer = self._answer(asked, request_pdu)
+        return answer if answer is not None else self._elsewhere(asked, master)
 
     def _find(self, asked: Block) -> Found | None:
-        """Return what holds a block; None when nothing does."""
+        """Return what holds a block; None when nothing does. Call it with the lock: it may be replaced."""
         return self._answers.find(asked)
 
     def _is_away(self) -> bool:
@@ -142,8 +142,12 @@ class Answering(Slave):
         with self._data_lock:
             return self._answers.states(now)
 
-    def _answer(self, found: Found, asked: Block, request_pdu: bytes) -> bytes:
+    def _answer(self, asked: Block, request_pdu: bytes) -> bytes | None:
+        """Return the answer from the store; None when that does not hold the block."""
         with self._data_lock:
+            found = self._find(asked)
+            if found is None:
+                return None
             now, unit_until = clock.now(), self._answers.unit.good_until
             code, until = found.state(asked, now)
             if now > unit_until:
