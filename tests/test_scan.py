@@ -278,7 +278,7 @@ def test_units_behind_a_gateway_that_takes_longer_than_the_timeout_are_all_found
     assert [found.unit for found in scan.found] == [3, 6, 9]
     assert max(gateway.inside[:3]) == 1, "nobody knows yet how long it takes"
     assert max(gateway.inside) <= 1 + silent, gateway.inside
-    assert wait < 3 or sum(inside > 1 for inside in gateway.inside) <= 2 * silent, "it is tried out, twice"
+    assert wait < 3 or sum(inside > 1 for inside in gateway.inside) <= 4 * silent, "it is tried out a few times"
 
 
 def test_where_the_gateway_itself_answers_nobody_says_that_it_may_speak_another_dialect():
