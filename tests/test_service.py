@@ -100,7 +100,7 @@ def test_the_command_it_teaches_installs_it(tmp_path):
 
 def test_an_image_is_seen_from_inside(tmp_path):
     text = finish(Order("systemd", configured(tmp_path), tmp_path, is_live=False)).text
-    assert f"ExecStart={sys.executable} -m softsplit run -c /etc/softsplit.toml\n" in text
+    assert f"ExecStart={os.path.abspath(sys.executable)} -m softsplit run -c /etc/softsplit.toml\n" in text
     assert str(tmp_path) not in text and "RuntimeDirectory=softsplit\n" in text
     many = finish(Order("systemd", None, tmp_path, is_live=False, template=True)).text
     assert "run -c /etc/softsplit/%i.toml\n" in many and "RuntimeDirectory=softsplit-%i\n" in many
@@ -108,7 +108,7 @@ def test_an_image_is_seen_from_inside(tmp_path):
 
 @pytest.mark.skipif(not Path(sys.executable).with_name("softsplit").exists(), reason="the script is not installed")
 def test_a_script_beside_the_interpreter_is_the_program(tmp_path):
-    script = str(Path(sys.executable).with_name("softsplit"))
+    script = os.path.abspath(Path(sys.executable).with_name("softsplit"))
     shown = subprocess.run([script, "service", "cron", "-c", configured(tmp_path)], capture_output=True, text=True, timeout=30 * SLOWNESS)
     assert f" root {script} run --if-needed -c " in shown.stdout
 

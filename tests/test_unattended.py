@@ -120,7 +120,7 @@ def test_many_that_start_at_once_end_in_one_process(box):
     for thread in threads:
         thread.join()
     assert [(each.returncode, each.stdout, each.stderr) for each in done] == 5 * [(0, "", "")]
-    pid, pattern = box.pid(), f"^{sys.executable}.*run -c {box.config}"
+    pid, pattern = box.pid(), f"^{os.path.abspath(sys.executable)}.*run -c {box.config}"
     until(lambda: subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True).stdout == f"{pid}\n")
     assert box.pid() == pid and box.log.read_text().count("serving") == 1
     until(box.serves)
