@@ -1,4 +1,4 @@
-"""Run the long checks: python -m tests.long [WORDS IN A CHECK'S NAME]
+"""Run the long checks: python -m tests.long [--list] [WORDS IN A CHECK'S NAME]
 
 The real program against a separate simulated gateway with the wire time of 19200 baud, in real time. How old
 a value is that a master gets follows from the value: the simulated meter shows a pure function of time.
@@ -7,6 +7,8 @@ a value is that a master gets follows from the value: the simulated meter shows 
 import importlib
 import pkgutil
 import sys
+
+import click
 
 import tests.long
 
@@ -19,22 +21,35 @@ def all_checks() -> list:
             if name.startswith("check_") and check.__module__ == module.__name__]
 
 
-def main(words: list[str]) -> int:
-    checks = [check for check in all_checks() if all(word in check.__name__ for word in words)]
+def title(check) -> str:
+    return check.__name__.removeprefix("check_").replace("_", " ")
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option("--list", "only_list", is_flag=True, help="Only show which checks there are.")
+def main(words: tuple[str, ...], only_list: bool) -> None:
+    """Run the long checks that have all WORDS in their names; without words, all of them."""
+    checks = [check for check in all_checks() if all(word in title(check) for word in words)]
     if not checks:
-        print(f"no check has {' '.join(words)} in its name", file=sys.stderr)
-        return 2
+        raise click.UsageError(f"no check has {' and '.join(words)} in its name; --list shows them all")
     failed = 0
     for check in checks:
-        print(f"{check.__name__.removeprefix('check_').replace('_', ' ')}: {check.__doc__}", flush=True)
-        try:
-            for line in check():
-                print(f"  {line}", flush=True)
-        except (AssertionError, OSError) as error:
-            failed += 1
-            print(f"  FAILED {error!r}", flush=True)
-    return 1 if failed else 0
+        click.echo(f"{title(check)}: {check.__doc__}")
+        failed += not (only_list or passes(check))
+    sys.exit(1 if failed else 0)
+
+
+def passes(check) -> bool:
+    """Run a check, print what it says, and return whether it passes."""
+    try:
+        for line in check():
+            click.echo(f"  {line}")
+    except (AssertionError, OSError) as error:
+        click.echo(f"  FAILED {error!r}")
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
