@@ -7,6 +7,7 @@ import select
 import stat
 import tomllib
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ LARGEST = 1_000_000  # bytes
 PIPE_TIMEOUT = 5.0  # s to wait for data in a pipe
 LONGEST_NUMBER = 2000  # bits: all registers of one read
 MANY_DOTS = re.compile(r"""(?<![\w.-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII)
+DEEPEST = 50  # lists and tables inside each other
+NOT_NESTING = re.compile(r'''
+    """ (?: \\. | [^\\] )*? (?: """ | \Z ) | \'{3} .*? (?: \'{3} | \Z )  # texts of several lines
+    | " (?: \\[^\n] | [^"\\\n] )*+ "? | ' [^'\n]* '? | \#[^\n]* | [^]["'{}\#]++''', re.VERBOSE | re.DOTALL)
 PLACE = re.compile(r" *\(at (?:line (\d+), column (\d+)|end of document)\)")
 BACKSLASH = "in a text in double quotes a backslash is written twice; or put the text in single quotes"
 AS_IN_MANUALS = re.compile(r"=\s*(0\d{4,5}|[0-9][0-9A-Fa-f]*[hH])(?![\w.])", re.ASCII)  # addresses
@@ -86,14 +91,20 @@ def parse(text: str) -> dict[str, Any]:
     deep = MANY_DOTS.search(text)
     if deep:
         raise ConfigError(f"no TOML: line {_line(text, deep.start())} has a key of too many parts")
+    if _depth(text) > DEEPEST:
+        raise ConfigError("no TOML: there are too many lists or tables inside each other")
     try:
         content = tomllib.loads(text)
-    except RecursionError as error:
-        raise ConfigError("no TOML: there are too many lists or tables inside each other") from error
     except ValueError as error:
         raise ConfigError(f"no TOML: {_explain(text, str(error))}") from error
     _check_numbers(content, "")
     return content
+
+
+def _depth(text: str) -> int:
+    """Return how many lists and tables are inside each other; tomllib needs two calls for each."""
+    brackets = NOT_NESTING.sub("", text)
+    return max(accumulate((1 if each in "[{" else -1 for each in brackets), initial=0))
 
 
 def _line(text: str, position: int) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -31,6 +32,8 @@ from softsplit.errors import LONGEST_SHOWN, ConfigError, show
     (f"x = 1\n[{'a.' * 20000}b]", "line 2 has a key of too many parts"),
     (f"""x = {{ {'"a". ' * 3000}b = 1 }}""", "a key of too many parts"),
     (f"a = {'[' * 3000}", "too many lists or tables inside each other"),
+    (f"a = {'[' * 51}{']' * 51}", "too many lists or tables inside each other"),
+    (f"""a = {'{ "b]" = ' * 51}""", "too many lists or tables inside each other"),
 ])
 def test_toml_that_is_wrong_says_where_and_how_it_is_written(text, message):
     with pytest.raises(ConfigError) as raised:
@@ -38,6 +41,21 @@ def test_toml_that_is_wrong_says_where_and_how_it_is_written(text, message):
     said = str(raised.value)
     assert message in said and "\n" not in said and len(said) < 300
     assert "cannot be understood" not in said and "(at" not in said
+
+
+@pytest.mark.parametrize("text", [
+    f"a = {'[' * 50}{']' * 50}", "[a]\n[b]\n" + "c = [[1], [2]]  # [[[\nd = 1\n[a.e]\n[b.e]",
+    "a = '" + "[" * 60 + "'", 'a = "\\"' + "{" * 60 + '"', f"a = 1  # {'[' * 60}", f'a = """\n\\"""{"[" * 60}"""',
+    f"a = '''\n'{'[' * 60}'''",
+])
+def test_brackets_in_texts_and_comments_nest_nothing(text):
+    assert "a" in tomlfile.parse(text)
+
+
+@pytest.mark.parametrize("piece", ['"\\', '"""\\', "#"])
+def test_the_longest_text_is_read_or_refused_soon(piece):
+    with pytest.raises(ConfigError) if piece != "#" else nullcontext():
+        tomlfile.parse(piece * (tomlfile.LARGEST // len(piece)))
 
 
 def test_many_dots_in_a_list_of_addresses_are_no_key():
