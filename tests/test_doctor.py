@@ -602,6 +602,12 @@ def test_a_report_is_plain_text_without_the_colours_of_a_terminal(house):
     assert "\x1b" not in done.stdout and r"\x1b" not in done.stdout
 
 
+def test_a_report_names_a_file_whose_name_is_no_utf_8(tmp_path):
+    run_program([*SOFTSPLIT, "doctor", "--report", tmp_path / "report.txt", "-c", os.fsdecode(b"\xff.toml")],
+                capture_output=True, timeout=60, cwd=tmp_path)
+    assert "\n== configuration \\udcff.toml\n" in (tmp_path / "report.txt").read_text()
+
+
 def test_a_port_that_the_service_may_not_serve_is_found_while_somebody_else_serves_it(tmp_path):
     topology = load_config(configured(tmp_path, NOWHERE, downstream='[downstream.victron]\nurl = "tcp://0.0.0.0:502"'))
     rights = Rights("the service", frozenset(), has_low_ports=False, is_root=False)

@@ -30,7 +30,7 @@ def draw_report(config: Path, findings: Iterable[Finding]) -> str:
              "status": _lines(lambda: to_json_text(read_status(config))), "log": _log()}
     lines = []
     for title, content in parts.items():
-        lines += [f"== {title}", *(printable(line)[:LONGEST] for line in content), ""]
+        lines += [printable(line)[:LONGEST] for line in (f"== {title}", *content, "")]
     return "\n".join(lines)
 
 
