@@ -170,8 +170,6 @@ class Prober:
                 if error.exception_code in ABSENT:
                     raise Absent(str(error)) from error
                 return pdu.exception_pdu(question.function, error.exception_code)
-            except Absent:
-                raise
             except NoAnswer:
                 raise damaged or NoAnswer(f"unit {unit} does not answer") from None
             except BadAnswer as error:
