@@ -14,6 +14,7 @@ Change     the addresses. Port 502 needs root or CAP_NET_BIND_SERVICE; ports fro
 from softsplit import Downstream, Splitter, Unit, Upstream
 
 meters = Upstream("tcp://192.168.1.140:502", units=[Unit(1, "abb-b24")], name="meters")
-everybody = Downstream("tcp://0.0.0.0:502", [meters], allow=["127.0.0.1", "192.168.1.0/24"], prefer=["192.168.1.20"],
+everybody = Downstream("tcp://0.0.0.0:502", [meters], allow=["127.0.0.1", "192.168.1.0/24"],
+                       prefer=["192.168.1.20"],
                        name="everybody")
 Splitter([everybody]).run()

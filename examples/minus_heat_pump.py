@@ -16,7 +16,9 @@ from softsplit import Derived, Downstream, Splitter, Unit, Upstream
 
 meters = Upstream("tcp://192.168.1.140:8899", units=[Unit(100, "abb-b23"), Unit(2, "abb-b23")], name="meters")
 minus = {name: f"{name} - meters/2.{name}" for name in (
-    "active_power_total", "active_power_l1", "active_power_l2", "active_power_l3", "active_energy_import_total")}
+    "active_power_total", "active_power_l1", "active_power_l2", "active_power_l3",
+    "active_energy_import_total")}
 rest = Derived("abb-b23", source=(meters, 100), values=minus, name="house without heat pump")
-victron = Downstream("tcp://0.0.0.0:1502", units={1: rest, 100: (meters, 100), 2: (meters, 2)}, name="victron")
+victron = Downstream("tcp://0.0.0.0:1502", units={1: rest, 100: (meters, 100), 2: (meters, 2)},
+                     name="victron")
 Splitter([victron]).run()

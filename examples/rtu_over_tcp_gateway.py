@@ -12,6 +12,7 @@ Change     the address, and the baud rate, by which "softsplit check" calculates
 
 from softsplit import Downstream, Splitter, Unit, Upstream
 
-meter = Upstream("rtuovertcp://192.168.1.141:8899", units=[Unit(1, "eastron-sdm630")], baudrate=9600, name="meter")
+meter = Upstream("rtuovertcp://192.168.1.141:8899", units=[Unit(1, "eastron-sdm630")], baudrate=9600,
+                 name="meter")
 masters = Downstream("tcp://0.0.0.0:502", [meter], name="masters")
 Splitter([masters]).run()

@@ -39,7 +39,8 @@ def show(value: object, depth: int = 0) -> str:
 
 def _show_many(values: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> str:
     """Return the first entries of a table or a list."""
-    shown = [f"{_show_key(each)} = {show(values[each], depth)}" if isinstance(values, dict) else show(each, depth)
+    shown = [f"{_show_key(each)} = {show(values[each], depth)}" if isinstance(values, dict)
+             else show(each, depth)
              for each in islice(values, MOST_SHOWN)]
     text = ", ".join(shown + ["..."] * (len(values) > MOST_SHOWN))
     return f"{{ {text} }}" if isinstance(values, dict) else f"[{text}]" if isinstance(values, list) else f"({text})"

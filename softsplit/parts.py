@@ -44,7 +44,8 @@ class Parts:
             units = [unit for unit in upstream.units if unit.unit in wanted[upstream.name]]
             kind = Listener if upstream.is_heard else Poller
             self.upstreams[upstream.name] = kind(upstream, units, readings, wanted[upstream.name])
-        self._takers: dict[Origin, list[Taker]] = {(name, unit): [] for name in wanted for unit in wanted[name]}
+        self._takers: dict[Origin, list[Taker]] = {(name, unit): [] for name in wanted
+                                                   for unit in wanted[name]}
         self._derivers = Derivers()
         self.servers: list[Server] = [self._server(each) for each in topology.downstreams]
         for origin, taker in self._derivers.takers():
@@ -52,11 +53,13 @@ class Parts:
         self.sync = Sync(readings, self._takers)
 
     def _server(self, downstream: Downstream) -> Server:
-        mirrors = [_mirror(downstream, served, self.upstreams[served.upstream.name]) for served in downstream.served]
+        mirrors = [_mirror(downstream, served, self.upstreams[served.upstream.name])
+                   for served in downstream.served]
         for served, mirror in zip(downstream.served, mirrors):
             self._takers[served.upstream.name, served.origin.unit].append(mirror)
         derived = [self._derivers.mirror(downstream, served) for served in downstream.derived]
-        watched = {mirror.unit: self._watched(served, mirror) for served, mirror in zip(downstream.served, mirrors)}
+        watched = {mirror.unit: self._watched(served, mirror)
+                   for served, mirror in zip(downstream.served, mirrors)}
         watched |= {mirror.unit: Watched(mirror, short_name(DERIVED, served.derived.name))
                     for served, mirror in zip(downstream.derived, derived)}
         own = [] if self._topology.diagnostics is None else [
@@ -75,7 +78,8 @@ def _mirror(downstream: Downstream, served: Served, upstream: Poller | Listener)
     profile = served.origin.profile
     store = store_for(served.upstream, served.origin, downstream.max_age)
     way = None if isinstance(upstream, Listener) else _way(downstream, served, upstream)
-    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way, profile.nameplate)
+    return Mirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, way,
+                  profile.nameplate)
 
 
 def _way(downstream: Downstream, served: Served, poller: Poller) -> Way:

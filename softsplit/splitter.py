@@ -62,7 +62,8 @@ class Splitter:
         from softsplit.web.server import StatusServer
         from softsplit.web.site import Site
         from softsplit.web.values import watched_units
-        units = watched_units(self._topology.downstreams, [server.databank.mirrors for server in self.servers])
+        units = watched_units(self._topology.downstreams,
+                              [server.databank.mirrors for server in self.servers])
         page = StatusServer(self._topology.status, Site(self._topology.status, self._current.latest, units))
         self._current.besides = page.troubles
         return page
@@ -121,7 +122,8 @@ class Splitter:
         upstream, origin = next((each.upstream, each.origin) for each in chosen.served if each.unit == unit)
         base = mirror.base
         profile = origin.profile.located(base)
-        said = profile.said(latest_answers(mirror, profile.reads if upstream.is_heard else origin.reads_at(base)))
+        said = profile.said(latest_answers(mirror,
+                                           profile.reads if upstream.is_heard else origin.reads_at(base)))
         return {register.name: each.value for register, each in said.items()} if mirror.base == base else {}
 
     def expect_check(self, port: int) -> None:  # any thread

@@ -114,8 +114,10 @@ class Downstream:
         self._settle_security()
         checks.require_truth(self.strict_ids, "strict_ids")
         self._settle_served()
-        origins = {f"{each.upstream.name}/{each.origin.unit}": (each.upstream, each.origin) for each in self.served}
-        checks.settle(self, allow_writes=permitted("allow_writes", self.allow_writes, EXAMPLE, parse_permission, origins),
+        origins = {f"{each.upstream.name}/{each.origin.unit}": (each.upstream, each.origin)
+                   for each in self.served}
+        checks.settle(self, allow_writes=permitted("allow_writes", self.allow_writes, EXAMPLE,
+                                                   parse_permission, origins),
                       allow_functions=permitted("allow_functions", self.allow_functions, FUNCTION_EXAMPLE,
                                                 parse_function, origins))
 

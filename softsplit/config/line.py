@@ -48,7 +48,8 @@ class Answers:
     answers_as: int | str | None = None
 
     def __post_init__(self) -> None:
-        checks.require_word(checks.require_type(self.transaction_ids, str, "transaction_ids"), TRANSACTION_IDS, "word",
+        checks.require_word(checks.require_type(self.transaction_ids, str, "transaction_ids"),
+                            TRANSACTION_IDS, "word",
                             "transaction_ids")
         is_unit = isinstance(self.answers_as, int) and not isinstance(self.answers_as, bool) and self.answers_as in UNITS
         if not (is_unit or self.answers_as in (None, ANY)):

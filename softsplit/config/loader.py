@@ -92,7 +92,8 @@ def topology_of(content: Section, load: Callable[[str], Profile], directory: Pat
     for key, section in _sections(content, "downstream"):
         with checks.inside(f"downstream.{key}"):
             downstreams.append(_downstream(key, _located(section, directory), upstreams, derived))
-    return Topology(downstreams, upstreams.values(), _diagnostics(content), derived.values(), _status(content))
+    return Topology(downstreams, upstreams.values(), _diagnostics(content), derived.values(),
+                    _status(content))
 
 
 def _diagnostics(content: Section) -> int | None:
@@ -126,7 +127,8 @@ def _sections(content: Section, side: str) -> Iterator[tuple[str, Section]]:
 
 def _located(section: Section, directory: Path) -> Section:
     """Return the section with relative paths of certificates and keys put below `directory`."""
-    return section | {key: str(directory / path) for key in IDENTITY if (path := section.get(key)) and isinstance(path, str)}
+    return section | {key: str(directory / path) for key in IDENTITY if (path := section.get(key))
+                      and isinstance(path, str)}
 
 
 def _upstream(name: str, section: Section, load: Callable[[str], Profile]) -> Upstream:
@@ -148,9 +150,11 @@ def _unit(unit: int, content: str | Section, load: Callable[[str], Profile]) -> 
     return Unit(unit, load(name), table.get("every", {}))
 
 
-def _derived(name: str, section: Section, upstreams: dict[str, Upstream], load: Callable[[str], Profile]) -> Derived:
+def _derived(name: str, section: Section, upstreams: dict[str, Upstream],
+             load: Callable[[str], Profile]) -> Derived:
     checks.require_keys(section, DERIVED_KEYS)
-    profile = load(checks.require_type(checks.require(section, "profile"), str, "profile", '"eastron-sdm630"'))
+    profile = load(checks.require_type(checks.require(section, "profile"), str, "profile",
+                                       '"eastron-sdm630"'))
     source = None
     if "from" in section:
         with checks.inside("from"):
@@ -171,7 +175,8 @@ def _downstream(name: str, section: Section, upstreams: dict[str, Upstream],
     if "serves" in section or "units" not in section:
         serves = checks.require_type(section.get("serves", list(upstreams)), list, "serves", SERVES)
         for each in serves:
-            checks.require_word(checks.require_type(each, str, "serves", SERVES), upstreams, "upstream", "serves")
+            checks.require_word(checks.require_type(each, str, "serves", SERVES), upstreams, "upstream",
+                                "serves")
         given["serves"] = [upstreams[each] for each in serves]
     return Downstream(name=name, **given)
 

@@ -24,7 +24,8 @@ EXAMPLE = '"meters/100 holding registers 0x8C04+8"'
 LONGEST = 300  # characters
 MOST_PERMISSIONS = 1000  # in a list
 FUNCTIONS = range(1, 128)  # MAP 4.1
-FUNCTION = re.compile(rf"(?P<upstream>.+)/(?P<unit>\w+) +(?P<function>{NUMBER})(?:/(?P<sub>{NUMBER}))?", re.ASCII)
+FUNCTION = re.compile(rf"(?P<upstream>.+)/(?P<unit>\w+) +(?P<function>{NUMBER})(?:/(?P<sub>{NUMBER}))?",
+                      re.ASCII)
 SUB_BYTES = {DIAGNOSTICS: 2, READ_DEVICE: 1}  # of the functions that have sub-functions; MAP 6.8, 6.19
 FUNCTION_EXAMPLE = '"meters/100 43/14"'
 

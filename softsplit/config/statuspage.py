@@ -53,7 +53,8 @@ def page_beside(given: StatusPage | str | None, **ends: Sequence[End]) -> Status
         if not isinstance(page, StatusPage):
             raise ConfigError(f"{show(page)} is no StatusPage")
         for side, each in ((side, each) for side in ends for each in ends[side]):
-            if not page.url.is_any_port and any(is_one_wire("downstream", page.url, url) for url in each.urls):
+            if not page.url.is_any_port and any(is_one_wire("downstream", page.url, url)
+                                                for url in each.urls):
                 raise ConfigError(f"{page.url} belongs to {side} {each.name} already", "url")
         return page
 
@@ -63,5 +64,6 @@ def _names(hosts: object) -> tuple[str, ...]:
     for each in checks.require_few(found, MOST_NAMES, "names", "hosts"):
         name = checks.require_type(each, str, "hosts", '"house.example.org"')
         if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-            raise ConfigError(f"{show(name)} is no name of a host; write it without http:// and a port", "hosts")
+            raise ConfigError(f"{show(name)} is no name of a host; write it without http:// and a port",
+                              "hosts")
     return tuple(each.lower() for each in found)

@@ -53,12 +53,14 @@ class Topology:
 
     def _settle_derived(self) -> None:
         served = (each.derived for downstream in self.downstreams for each in downstream.derived)
-        derived = checks.require_few(tuple(dict.fromkeys((*self.derived, *served))), MOST_ENDS, "of them", "derived")
+        derived = checks.require_few(tuple(dict.fromkeys((*self.derived, *served))), MOST_ENDS, "of them",
+                                     "derived")
         for name, count in Counter(each.name for each in derived).items():
             if count > 1:
                 raise ConfigError("the name is used twice", f"derived.{name}")
         if derived and any(each.name == DERIVED for each in self.upstreams):
-            raise ConfigError("this name is reserved for derived units; choose another", f"upstream.{DERIVED}")
+            raise ConfigError("this name is reserved for derived units; choose another",
+                              f"upstream.{DERIVED}")
         checks.settle(self, derived=derived)
 
     def _check_diagnostics(self) -> None:

@@ -239,5 +239,6 @@ def require_unit(unit: object, key: str = "", url: Url | None = None) -> int:
     number, units = checks.require_type(unit, int, key), url.kind.units if url else UNITS
     if number not in units:
         why = " on a serial line, where 0 is everybody" if number in UNITS else ""
-        raise ConfigError(f"unit {show(unit)} is not possible{why}; allowed are {units[0]} to {units[-1]}", key)
+        raise ConfigError(f"unit {show(unit)} is not possible{why}; allowed are {units[0]} to {units[-1]}",
+                          key)
     return number

@@ -35,7 +35,8 @@ def check_wires(side: str, ends: Iterable[End]) -> None:
             for url in end.urls:
                 if any(is_one_wire(side, url, each) for each in other.urls):
                     cure = "; list the units of both there" if side == "upstream" else ""
-                    raise ConfigError(f"{url} belongs to {side} {other.name} already{cure}", f"{side}.{end.name}.url")
+                    raise ConfigError(f"{url} belongs to {side} {other.name} already{cure}",
+                                      f"{side}.{end.name}.url")
             if other.name == end.name:
                 raise ConfigError("the name is used twice", f"{side}.{end.name}")
         if not end.url.is_any_port:

@@ -38,8 +38,10 @@ def topology_content(topology: Topology) -> Section:
     if topology.diagnostics is not None:
         content["diagnostics"] = {"unit": topology.diagnostics}
     if page := topology.status:
-        content["status"] = {"url": str(page.url), "allow": list(map(str, page.allow)), "hosts": list(page.hosts)}
-    content[PROFILES] = {key: {"name": profile.name, "content": content_of(profile)} for profile, key in own.items()}
+        content["status"] = {"url": str(page.url), "allow": list(map(str, page.allow)),
+                             "hosts": list(page.hosts)}
+    content[PROFILES] = {key: {"name": profile.name, "content": content_of(profile)}
+                         for profile, key in own.items()}
     return content
 
 
@@ -77,7 +79,8 @@ def _derived(derived: Derived, name_of: Callable[[Profile], str]) -> Section:
 def _downstream(downstream: Downstream) -> Section:
     content = _given(downstream, DOWNSTREAM_KEYS)
     content.pop("serves", None)  # `units` says it
-    content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served}
+    content["units"] = {str(each.unit): f"{each.upstream.name}/{each.origin.unit}"
+                        for each in downstream.served}
     content["units"] |= {str(each.unit): f"{DERIVED}/{each.derived.name}" for each in downstream.derived}
     if roles := downstream.authorization:
         content["roles"] = {role: sorted(rights) for role, rights in roles.roles.items()}
@@ -92,5 +95,6 @@ def _downstream(downstream: Downstream) -> Section:
 def _given(end: Upstream | Downstream, keys: Iterable[str]) -> Section:
     """The given keys of an end, as values for JSON."""
     found = {key: getattr(end, key) for key in keys if getattr(end, key) is not None}
-    return {key: str(each) if key in ("url", "reply_url") else str(Path(each).absolute()) if key in IDENTITY else each
+    return {key: str(each) if key in ("url", "reply_url") else str(Path(each).absolute()) if key in IDENTITY
+            else each
             for key, each in found.items()}

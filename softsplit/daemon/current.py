@@ -32,7 +32,8 @@ class CertificateLog:
     def tell(self, ends: Mapping[str, UpstreamStatus | DownstreamStatus]) -> None:
         for name, end in ends.items():
             if end.certificate:
-                condition = self._conditions.setdefault(name, Condition(self._bucket, well_at_first=True, tries=""))
+                condition = self._conditions.setdefault(name,
+                                                        Condition(self._bucket, well_at_first=True, tries=""))
                 condition.trouble(str(of_certificate(name, end.certificate)))
             elif name in self._conditions:
                 self._conditions[name].well(f"{name}: our certificate is good")
@@ -45,7 +46,8 @@ class CurrentStatus:
     `process` is this process as its state directory names it, None until `splitter` sets it.
     """
 
-    def __init__(self, topology: Topology, upstreams: Mapping[str, Poller | Listener], servers: Sequence[Server]):
+    def __init__(self, topology: Topology, upstreams: Mapping[str, Poller | Listener],
+                 servers: Sequence[Server]):
         self._topology = topology
         self._upstreams = upstreams
         self._servers = servers

@@ -81,15 +81,18 @@ def judge(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START,
     found = find_troubles(upstreams, downstreams, uptime)
     found += besides
     causes = {each.cause for each in found}
-    found += [note for name, each in upstreams.items() for note in upstream_troubles.find_notes(name, each, uptime < START)
+    found += [note for name, each in upstreams.items()
+              for note in upstream_troubles.find_notes(name, each, uptime < START)
               if note.cause not in causes]
     units = [unit for each in downstreams.values() if each.is_serving for unit in each.units.values()]
     is_serving = any(unit.fresh or _is_forwarded(unit, upstreams) for unit in units)
     has_trouble = any(each.severity != NOTE for each in found)
-    nothing_fresh = not any(unit.fresh for unit in units) and (not is_serving or any(unit.blocks for unit in units))
+    nothing_fresh = not any(unit.fresh for unit in units) and (not is_serving
+                                                               or any(unit.blocks for unit in units))
     if nothing_fresh and not has_trouble:
         has_trouble = True
-        found.insert(0, Trouble(cause="nothing that is polled is fresh" if is_serving else "nothing is served"))
+        found.insert(0, Trouble(cause="nothing that is polled is fresh" if is_serving
+                                else "nothing is served"))
     code = NOTHING_SERVED if not is_serving else DEGRADED if has_trouble else FRESH
     return Health.of(code, found, figures(downstreams))
 
@@ -98,7 +101,8 @@ def _is_forwarded(unit: ServedStatus, upstreams: Upstreams) -> bool:
     """Whether masters get answers of the unit itself: it is not polled, or has learned blocks."""
     name, _, number = unit.origin.rpartition("/")
     blocks = upstreams[name].units[number].blocks if name in upstreams else ()
-    return not (unit.blocks or unit.is_heard) or any(each.is_learned and each.data is not None for each in blocks)
+    return not (unit.blocks or unit.is_heard) or any(each.is_learned and each.data is not None
+                                                     for each in blocks)
 
 
 def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float = START) -> list[Trouble]:
@@ -106,7 +110,8 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
 
     Until START seconds of `uptime`, a unit that was not asked or heard yet counts as starting.
     """
-    found = [trouble for name, each in upstreams.items() for trouble in upstream_troubles.find_troubles(name, each)]
+    found = [trouble for name, each in upstreams.items()
+             for trouble in upstream_troubles.find_troubles(name, each)]
     causes = {each.about: number for number, each in enumerate(found)}
     found += [trouble for name, each in downstreams.items()
               for trouble in downstream_troubles.find_troubles(name, each)]
@@ -118,7 +123,8 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
                 cause = causes.get(origin, causes.get(origin.rpartition("/")[0]))
                 if cause is None:
                     cause = causes[origin] = len(found)
-                    found.append(upstream_troubles.stale(replace(unit, origin=origin, stale=blocks), upstreams))
+                    found.append(upstream_troubles.stale(replace(unit, origin=origin, stale=blocks),
+                                                         upstreams))
                 affects = dict.fromkeys((*found[cause].affects, f"{name} unit {number}"))
                 found[cause] = replace(found[cause], affects=tuple(affects))
     if uptime < START:
@@ -127,7 +133,8 @@ def find_troubles(upstreams: Upstreams, downstreams: Downstreams, uptime: float 
             if each.other_master and each.is_reachable] + found
 
 
-def _waits_for(unit: ServedStatus, upstreams: Upstreams, known: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+def _waits_for(unit: ServedStatus, upstreams: Upstreams,
+               known: Collection[str]) -> Mapping[str, tuple[str, ...]]:
     """Return the stale blocks that make a unit stale, by unit.
 
     When the inputs of a derived unit are only too far apart, the older ones are the cause if their unit has a

@@ -73,7 +73,8 @@ class Instance(AbstractContextManager["Instance"]):
 
 def this_process(config: Path | None) -> ProcessStatus:
     """Describe this process; `config` is its file or script, if it has one."""
-    return ProcessStatus(pid=os.getpid(), config=os.fsencode(config or "").decode(errors="replace"), started=_now(),
+    return ProcessStatus(pid=os.getpid(), config=os.fsencode(config or "").decode(errors="replace"),
+                         started=_now(),
                          version=VERSION, python=platform.python_version())
 
 

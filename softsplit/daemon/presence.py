@@ -210,7 +210,8 @@ def clear(place: Directory, key: str) -> None:
 def empty(state: Directory) -> None:
     """Remove what a process has left in its state directory. Raises OSError."""
     for name in os.listdir(state.fd):
-        if name in (SOCKET, STATUS, WIRING, OLD_LOCK) or any(is_temporary(name, each) for each in (STATUS, WIRING)):
+        if name in (SOCKET, STATUS, WIRING, OLD_LOCK) or any(is_temporary(name, each)
+                                                             for each in (STATUS, WIRING)):
             os.unlink(name, dir_fd=state.fd)
 
 

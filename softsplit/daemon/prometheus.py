@@ -105,5 +105,6 @@ def _downstream(downstream: DownstreamStatus, labels: dict) -> Iterator[Sample]:
 
 
 def _labels(labels: dict[str, str]) -> str:
-    escaped = {name: printable(text).replace("\\", r"\\").replace('"', r'\"') for name, text in labels.items()}
+    escaped = {name: printable(text).replace("\\", r"\\").replace('"', r'\"')
+               for name, text in labels.items()}
     return "{" + ",".join(f'{name}="{text}"' for name, text in escaped.items()) + "}"

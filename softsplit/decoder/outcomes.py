@@ -16,7 +16,8 @@ def outcome_of(heard: Transaction, unit: int, step: int, asked_at: float) -> Out
     """The outcome of a request that the other master sent at `asked_at`, as the poller would report it."""
     block, error = _asked(heard, step), _error(unit, heard)
     answer = None if error else (heard.reply or b"")[1:-2]
-    return Outcome(unit, read_question(block) if block else None, asked_at, heard.latency or 0.0, answer, error)
+    return Outcome(unit, read_question(block) if block else None, asked_at, heard.latency or 0.0, answer,
+                   error)
 
 
 def read_of(heard: Transaction, outcome: Outcome, step: int) -> Outcome | None:

@@ -64,7 +64,8 @@ class Watched:
 class Diagnostics(Slave):
     """The unit with the status of the others and of the upstreams: `wires` return their facts by name."""
 
-    def __init__(self, unit: int, watched: Mapping[int, Watched], wires: Mapping[str, Callable[[float], WireFacts]] = {}):
+    def __init__(self, unit: int, watched: Mapping[int, Watched],
+                 wires: Mapping[str, Callable[[float], WireFacts]] = {}):
         super().__init__(unit)
         self.unit = unit
         self._watched = watched

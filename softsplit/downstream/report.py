@@ -94,7 +94,8 @@ class ServedStatus:
         missing = [each for each in self.inputs if not each.is_fresh]
         if not missing:
             return {self.origin: self.stale}
-        return {each.origin: tuple(one.block for one in missing if one.origin == each.origin) for each in missing}
+        return {each.origin: tuple(one.block for one in missing if one.origin == each.origin)
+                for each in missing}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,8 @@ class DownstreamStatus:
 
     def served(self, unit: int | None) -> ServedStatus | None:
         """Return the unit that answers to this id, None if none does."""
-        return self.units.get(str(unit)) or next((each for each in self.units.values() if unit in each.also), None)
+        return self.units.get(str(unit)) or next((each for each in self.units.values() if unit in each.also),
+                                                 None)
 
     @property
     def is_serving(self) -> bool:

@@ -23,7 +23,8 @@ RECENT = 600.0  # s for which they count
 class Unserved:
     """Counts requests for units not served, and bytes that are no frame; `question` asks why these come."""
 
-    def __init__(self, name: str, units: Collection[int], question: str = "", bucket: TokenBucket | None = None):
+    def __init__(self, name: str, units: Collection[int], question: str = "",
+                 bucket: TokenBucket | None = None):
         self.units = units
         self.stray_bytes = 0
         self._name = name

@@ -67,7 +67,8 @@ def tell_of_log_file(logs: Logs) -> None:
     if not logs.file:
         return
     try:
-        os.close(os.open(logs.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666))
+        os.close(os.open(logs.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC,
+                         0o666))
     except (OSError, ValueError) as error:
         log.error("cannot write the log file %s: %s; the log goes to stderr", logs.file,
                   getattr(error, "strerror", error))

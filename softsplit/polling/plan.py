@@ -78,7 +78,8 @@ class Plan:
         """Note the outcome of this read; return false if its unit was only too busy, which does not count."""
         unit, due, code = outcome.unit, self._find(outcome.unit, read), outcome.exception
         if outcome.is_of_unit:
-            self.answered(unit, read, outcome.asked_at, now, outcome.own_exception is not None, outcome.stood_still)
+            self.answered(unit, read, outcome.asked_at, now, outcome.own_exception is not None,
+                          outcome.stood_still)
         elif code is None or not due.may_be_busy(code):
             self.unanswered(unit, read, outcome.asked_at, now)
         else:
@@ -96,7 +97,8 @@ class Plan:
         elif self.is_mute(unit):
             self._revive(unit, now)
         self._patience[unit].answered(None if stood_still else now - sent_at)
-        self._find(unit, read).was_answered(sent_at, None if stood_still else now - sent_at + self._gap, is_refused)
+        self._find(unit, read).was_answered(sent_at, None if stood_still else now - sent_at + self._gap,
+                                            is_refused)
         self._spread()
 
     def answered_late(self, outcome: Outcome, now: float) -> None:

@@ -7,4 +7,5 @@ from softsplit.profiles.loader import load_profile, shipped_profiles
 from softsplit.profiles.profile import Profile
 from softsplit.profiles.register import Register
 
-__all__ = ["Answer", "Identify", "Named", "Profile", "Register", "Said", "Sign", "Where", "load_profile", "shipped_profiles"]
+__all__ = ["Answer", "Identify", "Named", "Profile", "Register", "Said", "Sign", "Where", "load_profile",
+           "shipped_profiles"]

@@ -61,7 +61,8 @@ def field_of(type_name: str, count: int, mask: int | None, byte: str) -> Field:
         return Field(half, half, half, all_bits, number)
     plain = Span(0, number.bits)
     if mask is None:
-        return Field(plain, everything, plain, all_bits, number)  # one below zero fills up all of its registers
+        return Field(plain, everything, plain, all_bits,
+                     number)  # one below zero fills up all of its registers
     shift = (mask & -mask).bit_length() - 1
     part = Span(shift, mask.bit_length() - shift)
     if mask.bit_count() != part.width:

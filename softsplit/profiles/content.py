@@ -21,7 +21,8 @@ from softsplit.protocol.functions import MAX_REGISTERS, Table
 Item = TypeVar("Item")
 TEXT_KEYS = ("title", "source", "unconfirmed", "vendor", "product", "revision")
 PROFILE_KEYS = (*TEXT_KEYS, "functions", "addressing", "first_address", "max_count", "gap", *ORDER_KEYS,
-                "where", "base", "readable", "alone", "unused", "same_tables", "identify", "block", "register")
+                "where", "base", "readable", "alone", "unused", "same_tables", "identify", "block",
+                "register")
 READ_KEYS = (*BLOCK_KEYS, "name", "every")
 SAYS_KEYS = ("starts_with", "equals")
 NAMED_KEYS = ("vendor", "product")
@@ -47,7 +48,8 @@ def profile_of(content: Entry, name: str) -> Profile:
         return Profile(
             name=name,
             **{key: checks.require_type(content.get(key, ""), str, key) for key in TEXT_KEYS},
-            functions=None if functions is None else checks.require_type(functions, list, "functions", "[3, 4, 16]"),
+            functions=None if functions is None
+            else checks.require_type(functions, list, "functions", "[3, 4, 16]"),
             readable=readable or ([EVERYWHERE] if base else ()), base=base,
             alone=_each(content, "alone", partial(block_of, habits=habits)),
             reads=reads,
@@ -66,7 +68,8 @@ def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ..
         entry: Entry = checks.require_type(stated, dict, "", "base = { sunspec = 103 }")
         checks.require_keys(entry, ("sunspec",))
         said = checks.require(entry, "sunspec")
-        models = checks.require_few(said if isinstance(said, list) else [said], MOST_MODELS, "models", "sunspec")
+        models = checks.require_few(said if isinstance(said, list) else [said], MOST_MODELS, "models",
+                                    "sunspec")
         for model in models:
             if not 1 <= checks.require_type(model, int, "sunspec", "103, or [101, 102, 103]") < LAST:
                 raise ConfigError(f"{checks.show(model)} is no model", "sunspec")
@@ -75,10 +78,12 @@ def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ..
     return Base(tuple(models), Profile("relative", reads, registers=registers))
 
 
-def _guarded(content: Entry, habits: Habits, reads: Iterable[Read], registers: Iterable[Register]) -> Iterator[Register]:
+def _guarded(content: Entry, habits: Habits, reads: Iterable[Read],
+             registers: Iterable[Register]) -> Iterator[Register]:
     """Yield the registers; those in the block of the profile's `where` register get that condition."""
     where = where_of(content, habits)
-    homes = [next((read.block for read in reads if read.block.contains(each.register.block)), None) for each in where]
+    homes = [next((read.block for read in reads if read.block.contains(each.register.block)), None)
+             for each in where]
     if None in homes:
         raise ConfigError(f"{where[homes.index(None)].register.block} does not lie inside one block", "where")
     home, own = homes[0] if homes else None, {each.register.parts for each in where}

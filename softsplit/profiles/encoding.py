@@ -11,7 +11,8 @@ from softsplit.protocol.pdu import pack_bits
 from softsplit.protocol.values import EXACT, Value
 
 
-def encode(register: Register, value: Value | Decimal | None, factor: Decimal = ONE, into: bytes = b"", nearest: bool = False) -> bytes:
+def encode(register: Register, value: Value | Decimal | None, factor: Decimal = ONE, into: bytes = b"",
+           nearest: bool = False) -> bytes:
     """Return the bytes of a register's `parts` for a value, numbers in its unit of measure.
 
     Other values in the same registers are kept from `into`. `factor` comes from its other registers, see
@@ -77,7 +78,8 @@ def _pattern(register: Register, value: Value | Decimal) -> int:
         raise ValueError(f'"{register.name}" cannot say a number')
     if register.type == "bits":
         value = tuple(_bits(register, value, 16 * register.count))
-    return int.from_bytes(values.encode(register.type, value, count=register.count, writing=register.writing), "big")
+    return int.from_bytes(values.encode(register.type, value, count=register.count, writing=register.writing),
+                          "big")
 
 
 def _counts(register: Register, value: Value | Decimal, factor: Decimal) -> int | float:
@@ -111,5 +113,6 @@ def _bits(register: Register, value: Value | Decimal | None, count: int) -> Iter
     for name in value:
         if isinstance(name, str) and name not in named:
             raise ValueError(f'"{register.name}" knows no bit {show(name)}')
-    on = {named[each] if isinstance(each, str) else number if each else None for number, each in enumerate(value)}
+    on = {named[each] if isinstance(each, str) else number if each else None
+          for number, each in enumerate(value)}
     return (number in on for number in range(count))

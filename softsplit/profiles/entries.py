@@ -19,9 +19,11 @@ from softsplit.protocol.values import COUNTED, ORDERS, TYPES, WORD_ORDERS
 Entry = dict[str, Any]  # a table of the file
 ORDER_KEYS = ("word_order", "byte_order")
 BLOCK_KEYS = ("table", "address", "count")
-VALUE_KEYS = (*BLOCK_KEYS, "addresses", "type", *ORDER_KEYS, "not_available", "mask", "byte", "encoding", "characters",
+VALUE_KEYS = (*BLOCK_KEYS, "addresses", "type", *ORDER_KEYS, "not_available", "mask", "byte", "encoding",
+              "characters",
               "layout")
-REGISTER_KEYS = (*VALUE_KEYS, "name", "repeat", "stride", "resolution", "offset", "states", "exponent", "times", "sign",
+REGISTER_KEYS = (*VALUE_KEYS, "name", "repeat", "stride", "resolution", "offset", "states", "exponent",
+                 "times", "sign",
                  "plus", "unconfirmed", "constant", "where")
 FACTOR_KEYS = (*VALUE_KEYS, "resolution", "offset")
 ELSE = "else"  # the state of every count that no other state names
@@ -60,7 +62,8 @@ def orders_of(entry: Entry, usual: dict[str, str]) -> dict[str, str]:
     return orders
 
 
-def block_of(entry: Entry, habits: Habits, allowed: Collection[str] = BLOCK_KEYS, count: int | None = None) -> Block:
+def block_of(entry: Entry, habits: Habits, allowed: Collection[str] = BLOCK_KEYS,
+             count: int | None = None) -> Block:
     hints.require_keys(entry, allowed)
     stated = habits.table
     if "table" in entry:
@@ -101,7 +104,8 @@ def registers_of(entry: Entry, habits: Habits) -> list[Register]:
         if repeat > MOST_REGISTERS:
             raise ConfigError(f"{repeat} are too many; allowed are {MOST_REGISTERS}")
         last = replace(first.block, count=max(0, repeat) and first.block.count, address=first.block.address)
-        replace(last, address=min(ADDRESSES - 1, last.address + stride * (repeat - 1)))  # all fit into the table
+        replace(last, address=min(ADDRESSES - 1,
+                                  last.address + stride * (repeat - 1)))  # all fit into the table
     return [_moved(first, number, stride * (number - 1)) for number in range(1, repeat + 1)]
 
 
@@ -128,7 +132,8 @@ def register_of(entry: Entry, habits: Habits, allowed: Collection[str] = REGISTE
         offset=checks.require_number(entry.get("offset", 0), "offset"),
         states=_states(states), other_state=states.get(ELSE, ""),
         mask=whole_of(entry, "mask") if "mask" in entry else None,
-        **{key: checks.require_type(entry.get(key, ""), str, key) for key in ("byte", "encoding", "characters", "layout")},
+        **{key: checks.require_type(entry.get(key, ""), str, key)
+           for key in ("byte", "encoding", "characters", "layout")},
         exponent=_factor({"type": "s16", **_table_of(entry, "exponent")}, f"{name} exponent", own, "exponent")
         if "exponent" in entry else None,
         times=_others(entry, "times", f"{name} ratio", own), plus=_others(entry, "plus", f"{name} part", own),
@@ -147,7 +152,8 @@ def _place(entry: Entry, type_name: str, habits: Habits, allowed: Collection[str
                 raise ConfigError("leave it out beside addresses", key)
         stated = checks.require_type(entry["addresses"], list, "addresses", EXAMPLES["addresses"])
         blocks = []
-        for number, address in enumerate(checks.require_few(stated, MOST_REGISTERS, "of them", "addresses"), 1):
+        for number, address in enumerate(checks.require_few(stated, MOST_REGISTERS, "of them", "addresses"),
+                                         1):
             with checks.inside(f"addresses[{number}]"):
                 blocks.append(block_of({**entry, "address": address}, habits, (*allowed, "address"), 1))
         if not blocks:
@@ -171,7 +177,8 @@ def _table_of(entry: Entry, key: str) -> Entry:
     return checks.require_type(entry[key], dict, key, EXAMPLES[key])
 
 
-def _factor(entry: Entry, name: str, habits: Habits, key: str, allowed: Sequence[str] = FACTOR_KEYS) -> Register:
+def _factor(entry: Entry, name: str, habits: Habits, key: str,
+            allowed: Sequence[str] = FACTOR_KEYS) -> Register:
     """Return another register that changes a number; by default it has the number's table and orders."""
     with checks.inside(key):
         hints.require_keys(entry, allowed)
@@ -187,7 +194,8 @@ def _factor(entry: Entry, name: str, habits: Habits, key: str, allowed: Sequence
 def _others(entry: Entry, key: str, name: str, habits: Habits) -> list[Register]:
     stated = checks.require_type(entry.get(key, []), list, key, EXAMPLES[key])
     checks.require_few(stated, 8, "of them", key)
-    return [_factor(checks.require_type(each, dict, f"{key}[{number}]", EXAMPLES[key]), f"{name} {number}", habits, key)
+    return [_factor(checks.require_type(each, dict, f"{key}[{number}]", EXAMPLES[key]), f"{name} {number}",
+                    habits, key)
             for number, each in enumerate(stated, 1)]
 
 
@@ -208,7 +216,8 @@ def where_of(entry: Entry, habits: Habits) -> list[Where[Register]]:
     if not isinstance(stated, list):
         return [_where(checks.require_type(stated, dict, "where", EXAMPLES["where"]), habits)]
     checks.require_few(stated, 8, "of them", "where")
-    return [_where(checks.require_type(each, dict, f"where[{number}]", EXAMPLES["where"]), habits) for number, each in enumerate(stated, 1)]
+    return [_where(checks.require_type(each, dict, f"where[{number}]", EXAMPLES["where"]), habits)
+            for number, each in enumerate(stated, 1)]
 
 
 def _where(stated: Entry, habits: Habits) -> Where[Register]:

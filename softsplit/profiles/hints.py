@@ -11,42 +11,61 @@ from softsplit.protocol.functions import Table
 from softsplit.protocol.notations import meant_by, numbered, parse_address
 from softsplit.protocol.values import TYPES
 
-SIGNED = {f"{word}{bits}": f"s{bits}" for bits in (8, 16, 24, 32, 48, 64) for word in ("int", "i", "sint", "signed")}
-UNSIGNED = {f"{word}{bits}": f"u{bits}" for bits in (8, 16, 24, 32, 48, 64) for word in ("uint", "unsigned", "ui")}
+SIGNED = {f"{word}{bits}": f"s{bits}" for bits in (8, 16, 24, 32, 48, 64)
+          for word in ("int", "i", "sint", "signed")}
+UNSIGNED = {f"{word}{bits}": f"u{bits}" for bits in (8, 16, 24, 32, 48, 64)
+            for word in ("uint", "unsigned", "ui")}
 TYPE_WORDS = {
     **SIGNED, **UNSIGNED,
-    "short": "s16", "int": "s16", "integer": "s16", "long": "s32", "longlong": "s64", "signed": "s16", "sbyte": "s8",
-    "ushort": "u16", "uint": "u16", "word": "u16", "unsigned": "u16", "dword": "u32", "ulong": "u32", "ulonglong": "u64",
+    "short": "s16", "int": "s16", "integer": "s16", "long": "s32", "longlong": "s64", "signed": "s16",
+    "sbyte": "s8",
+    "ushort": "u16", "uint": "u16", "word": "u16", "unsigned": "u16", "dword": "u32", "ulong": "u32",
+    "ulonglong": "u64",
     "qword": "u64", "byte": "u8", "half": "f16", "float16": "f16",
-    "float": "f32", "float32": "f32", "real": "f32", "single": "f32", "double": "f64", "float64": "f64", "lreal": "f64",
+    "float": "f32", "float32": "f32", "real": "f32", "single": "f32", "double": "f64", "float64": "f64",
+    "lreal": "f64",
     "string": "text", "str": "text", "ascii": "text", "char": "text", "utf8": "text", "utf-8": "text",
-    "bool": "bits", "boolean": "bits", "bit": "bits", "bitfield": "bits", "bitmap": "bits", "enum": "u16", "enum16": "u16",
-    "acc16": "u16", "acc32": "u32", "acc64": "u64", "bitfield16": "bits", "bitfield32": "bits", "sunssf": "s16",
-    "datetime": "time", "date": "time", "timestamp": "time", "ip": "ipv4", "ipaddr": "ipv4", "bytes": "raw", "bcd": "bcd16",
+    "bool": "bits", "boolean": "bits", "bit": "bits", "bitfield": "bits", "bitmap": "bits", "enum": "u16",
+    "enum16": "u16",
+    "acc16": "u16", "acc32": "u32", "acc64": "u64", "bitfield16": "bits", "bitfield32": "bits",
+    "sunssf": "s16",
+    "datetime": "time", "date": "time", "timestamp": "time", "ip": "ipv4", "ipaddr": "ipv4", "bytes": "raw",
+    "bcd": "bcd16",
     "uint16_t": "u16", "int16_t": "s16", "uint32_t": "u32", "int32_t": "s32",
 }
 KEY_WORDS = {
-    "scale": "resolution", "factor": "resolution", "multiplier": "resolution", "gain": "resolution", "unit": "resolution",
-    "unit_of_measurement": "resolution", "unit_of_measure": "resolution", "divisor": "resolution", "precision": "resolution",
-    "units": "resolution", "uom": "resolution", "measure": "resolution", "decimals": "resolution", "decimal": "resolution",
-    "digits": "resolution", "scaling": "resolution", "multiply": "resolution", "divide": "resolution", "divide_by": "resolution",
+    "scale": "resolution", "factor": "resolution", "multiplier": "resolution", "gain": "resolution",
+    "unit": "resolution",
+    "unit_of_measurement": "resolution", "unit_of_measure": "resolution", "divisor": "resolution",
+    "precision": "resolution",
+    "units": "resolution", "uom": "resolution", "measure": "resolution", "decimals": "resolution",
+    "decimal": "resolution",
+    "digits": "resolution", "scaling": "resolution", "multiply": "resolution", "divide": "resolution",
+    "divide_by": "resolution",
     "coefficient": "resolution", "signed": "type", "is_signed": "type",
     "register": "address", "reg": "address", "start": "address", "addr": "address",
-    "function": "table", "fc": "table", "function_code": "table", "register_type": "table", "input_type": "table",
-    "swap": "word_order", "word_swap": "word_order", "endianness": "word_order", "endianess": "word_order", "endian": "word_order",
+    "function": "table", "fc": "table", "function_code": "table", "register_type": "table",
+    "input_type": "table",
+    "swap": "word_order", "word_swap": "word_order", "endianness": "word_order", "endianess": "word_order",
+    "endian": "word_order",
     "order": "word_order", "byteorder": "byte_order", "wordorder": "word_order", "byte_swap": "byte_order",
     "abcd": "word_order", "badc": "word_order", "cdab": "word_order", "dcba": "word_order",
-    "scale_factor": "exponent", "sf": "exponent", "add": "plus", "sum": "plus", "ratio": "times", "ratios": "times", "data_type": "type", "datatype": "type", "format": "type",
-    "length": "count", "size": "count", "quantity": "count", "nan": "not_available", "invalid": "not_available",
-    "enum": "states", "map": "states", "values": "states", "bit": "mask", "bitmask": "mask", "interval": "every",
+    "scale_factor": "exponent", "sf": "exponent", "add": "plus", "sum": "plus", "ratio": "times",
+    "ratios": "times", "data_type": "type", "datatype": "type", "format": "type",
+    "length": "count", "size": "count", "quantity": "count", "nan": "not_available",
+    "invalid": "not_available",
+    "enum": "states", "map": "states", "values": "states", "bit": "mask", "bitmask": "mask",
+    "interval": "every",
     "period": "every", "scan_interval": "every", "description": "title",
 }
-KEY_EXAMPLES = {"resolution": 'resolution = "0.1 V", what one count is worth', "type": 'type = "s16"', "word_order": 'word_order = "little", or "cdab"',
+KEY_EXAMPLES = {"resolution": 'resolution = "0.1 V", what one count is worth', "type": 'type = "s16"',
+                "word_order": 'word_order = "little", or "cdab"',
                 "table": 'table = "input registers"', "mask": "mask = 0x0004 for bit 2"}
 TABLE_WORDS = {
     "coil": Table.COILS, "discrete": Table.DISCRETE_INPUTS, "discrete input": Table.DISCRETE_INPUTS,
     "input": Table.INPUT_REGISTERS, "inputs": Table.INPUT_REGISTERS, "input register": Table.INPUT_REGISTERS,
-    "input_registers": Table.INPUT_REGISTERS, "holding": Table.HOLDING_REGISTERS, "holding register": Table.HOLDING_REGISTERS,
+    "input_registers": Table.INPUT_REGISTERS, "holding": Table.HOLDING_REGISTERS,
+    "holding register": Table.HOLDING_REGISTERS,
     "holding_registers": Table.HOLDING_REGISTERS, "holdings": Table.HOLDING_REGISTERS,
 }
 

@@ -76,4 +76,5 @@ class Named:
 
     def fits(self, named: Mapping[str, str]) -> bool:
         """Whether such a device identifies itself so, by the words of OBJECTS."""
-        return all(named.get(key, "") == said for key, said in (("vendor", self.vendor), ("product", self.product)) if said)
+        return all(named.get(key, "") == said
+                   for key, said in (("vendor", self.vendor), ("product", self.product)) if said)

@@ -74,7 +74,8 @@ class Profile:
             checks.settle(self, **{key: _all(getattr(self, key), kind, most, key)})
         given = () if self.identify is None else self.identify
         checks.settle(self, identify=(given,) if isinstance(given, (Identify, Named)) else tuple(given))
-        checks.settle(self, nameplate=nameplate_of(vendor=self.vendor, product=self.product, revision=self.revision))
+        checks.settle(self, nameplate=nameplate_of(vendor=self.vendor, product=self.product,
+                                                   revision=self.revision))
         checks.settle(self, gap=checks.require_seconds(self.gap, "gap", or_none=True))
         blocks = [read.block for read in self.reads]
         self._check_counts(blocks)
@@ -102,7 +103,8 @@ class Profile:
     def _check_counts(self, blocks: list[Block]) -> None:
         """Refuse blocks that the device would not give in one answer."""
         if not 1 <= checks.require_type(self.max_count, int, "max_count") <= MAX_REGISTERS:
-            raise ConfigError(f"{show(self.max_count)} is not possible; allowed are 1 to {MAX_REGISTERS}", "max_count")
+            raise ConfigError(f"{show(self.max_count)} is not possible; allowed are 1 to {MAX_REGISTERS}",
+                              "max_count")
         stated = [(f"block[{number}]", block) for number, block in enumerate(blocks, 1)]
         stated += [("identify", each.register.block) for each in self.identify if isinstance(each, Identify)]
         for key, block in stated:
@@ -161,7 +163,8 @@ class Profile:
     @property
     def is_joined(self) -> bool:
         """Whether some values need several blocks."""
-        return any(len(register.needs) > 1 and not any(all(read.block.contains(part) for part in register.needs)
+        return any(len(register.needs) > 1
+                   and not any(all(read.block.contains(part) for part in register.needs)
                                                        for read in self.reads) for register in self.registers)
 
     @property
@@ -180,15 +183,18 @@ def _located(profile: Profile, at: int) -> Profile:
     """Move the reads and registers of a SunSpec model to where it begins."""
     assert profile.base is not None
     relative = profile.base.relative
-    return replace(profile, base=None, reads=[replace(each, block=_moved(each.block, at)) for each in relative.reads],
+    return replace(profile, base=None,
+                   reads=[replace(each, block=_moved(each.block, at)) for each in relative.reads],
                    registers=[moved(each, at) for each in relative.registers])
 
 
 def moved(register: Register, by: int) -> Register:
     """A register and the registers it depends on, `by` so many addresses further on."""
     return replace(
-        register, block=_moved(register.block, by), addresses=[address + by for address in register.addresses],
-        exponent=moved(register.exponent, by) if register.exponent else None, times=[moved(each, by) for each in register.times],
+        register, block=_moved(register.block, by),
+        addresses=[address + by for address in register.addresses],
+        exponent=moved(register.exponent, by) if register.exponent else None,
+        times=[moved(each, by) for each in register.times],
         plus=[moved(each, by) for each in register.plus],
         sign=replace(register.sign, register=moved(register.sign.register, by)) if register.sign else None,
         where=[replace(each, register=moved(each.register, by)) for each in register.where])

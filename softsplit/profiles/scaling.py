@@ -27,7 +27,8 @@ def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
     if any(said.get(each.register) not in each.equals for each in register.where):
         return None
     conditions = {each.register for each in register.where}
-    values: dict[Register, Any] = {each: said.get(each) for each in register.factors if each not in conditions}
+    values: dict[Register, Any] = {each: said.get(each) for each in register.factors
+                                   if each not in conditions}
     if any(not isinstance(value, (int, float)) for value in values.values()):
         return None
     factor = ONE

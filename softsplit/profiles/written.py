@@ -60,12 +60,14 @@ def _register(register: Register) -> Entry:
         "exponent": _value(register.exponent) if register.exponent else {},
         "times": list(map(_value, register.times)),
         "plus": list(map(_value, register.plus)),
-        "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign else {},
+        "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign
+        else {},
         "unconfirmed": register.unconfirmed,
         "constant": register.constant,
         "where": [_value(each.register) | {"equals": list(each.equals)} for each in register.where],
     }
-    return found | {key: value for key, value in others.items() if value or key == "constant" and value is not None}
+    return found | {key: value for key, value in others.items() if value or key == "constant"
+                    and value is not None}
 
 
 def _identify(identify: Identify | Named) -> Entry:

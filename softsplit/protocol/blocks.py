@@ -34,7 +34,8 @@ class Block:
             cure = f"Table.{near}" if near in Table.__members__ else "Table.HOLDING_REGISTERS"
             raise ConfigError(f"{show(self.table)} is no Table; write it like {cure}", "table")
         if not isinstance(self.address, int) or not 0 <= self.address < ADDRESSES:
-            raise ConfigError(f"{show(self.address)} is not an address; allowed are 0x0000 to 0xFFFF", "address")
+            raise ConfigError(f"{show(self.address)} is not an address; allowed are 0x0000 to 0xFFFF",
+                              "address")
         if self.step != 1 and (self.step != 2 or self.table.holds_bits):
             raise ConfigError(f"{self.table} do not take {show(self.step)} addresses each", "step")
         possible = (ADDRESSES - self.address) // self.step

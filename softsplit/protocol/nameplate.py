@@ -47,5 +47,6 @@ class Nameplate:
             return exception_pdu(pdu[0], ILLEGAL_ADDRESS)
         first = wanted if wanted < len(texts) else 0  # a stream restarts if the object does not exist
         last = first + 1 if pdu[2] == ONE_OBJECT else len(texts)
-        objects = b"".join(bytes((number, len(texts[number]))) + texts[number] for number in range(first, last))
+        objects = b"".join(bytes((number, len(texts[number]))) + texts[number]
+                           for number in range(first, last))
         return pdu[:3] + bytes((CONFORMITY, 0, 0, last - first)) + objects

@@ -8,7 +8,8 @@ from softsplit.protocol.functions import Table
 
 LONGEST = 20  # characters of an address
 MOST_DISCRETE = 1000  # numbers of discrete inputs that come to mind: a register may well be at 11000 or 19000
-TABLES = {"0": Table.COILS, "1": Table.DISCRETE_INPUTS, "3": Table.INPUT_REGISTERS, "4": Table.HOLDING_REGISTERS}
+TABLES = {"0": Table.COILS, "1": Table.DISCRETE_INPUTS, "3": Table.INPUT_REGISTERS,
+          "4": Table.HOLDING_REGISTERS}
 NUMBERED = re.compile(r"[0134]\d{4,5}", re.ASCII)  # a digit for the table, and a number in it from 1 on
 HEX = re.compile(r"([0-9A-Fa-f]{1,6})[hH]", re.ASCII)
 
@@ -25,7 +26,8 @@ def parse_address(text: str, table: Table | None = None, key: str = "ADDRESS") -
         address = int(written[1], 16)
         return table or Table.HOLDING_REGISTERS, address, f"{text} is protocol address 0x{address:04X}"
     named, number = TABLES.get(text[:1]), int(text[1:]) if NUMBERED.fullmatch(text) else 0
-    if named and 1 <= number <= ADDRESSES and (len(text) == 6 or text[0] == "0" or table is None and text[0] != "1"):
+    if named and 1 <= number <= ADDRESSES and (len(text) == 6 or text[0] == "0" or table is None
+                                               and text[0] != "1"):
         if table not in (None, named):
             raise ConfigError(f"{text} is one of the {named}, not of the {table}", key)
         return named, number - 1, _explained(text, named, number)

@@ -89,7 +89,8 @@ def function_question(pdu: bytes) -> Question:
 
 def identification_question(first: int = 0) -> Question:
     """The request for vendor, product and revision, starting at object `first` (MAP 6.21)."""
-    return Question(bytes((READ_DEVICE, MEI_IDENTIFICATION, 1, first)), bytes((READ_DEVICE, MEI_IDENTIFICATION, 1)), 0)
+    return Question(bytes((READ_DEVICE, MEI_IDENTIFICATION, 1, first)),
+                    bytes((READ_DEVICE, MEI_IDENTIFICATION, 1)), 0)
 
 
 def identification_size(pdu: bytes) -> int:

@@ -108,7 +108,8 @@ def _written(said: dict[str, int]) -> str | None:
     """Return the text of these parts, or None if there is no such time."""
     year = next((said[each] + since for each, since in YEARS.items() if each in said), 2000)
     try:
-        time = datetime(year, said.get("mo", 1), said.get("d", 1), said.get("h", 0), said.get("mi", 0), said.get("s", 0))
+        time = datetime(year, said.get("mo", 1), said.get("d", 1), said.get("h", 0), said.get("mi", 0),
+                        said.get("s", 0))
     except (ValueError, OverflowError):
         return None
     clock = "%H:%M:%S" if "s" in said else "%H:%M"

@@ -26,7 +26,8 @@ from softsplit.protocol.times import parse_layout
 ORDERS = ("big", "little")  # which end comes first
 WORD_ORDERS = {"abcd": ("big", "big"), "badc": ("big", "little"), "cdab": ("little", "big"),
                "dcba": ("little", "little")}  # other names for word_order and byte_order
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])  # digits
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN,
+                traps=[DivisionByZero, InvalidOperation, Overflow])  # digits
 SMALLEST_WORTH, LARGEST_WORTH = Decimal("1e-18"), Decimal("1e18")
 ENCODINGS = ("ascii", "utf-8", "latin-1")
 CHARACTERS = ("low", "high")  # the byte with the character, if each register has only one
@@ -106,7 +107,8 @@ def _from_hex(value: Value, size: int, writing: Writing) -> bytes:
 
 def _from_address(value: Value, size: int, writing: Writing) -> bytes:
     parts = _require_text(value, "address").split(".")
-    if len(parts) != size or not all(part.isdecimal() and len(part) <= 3 and int(part) <= 0xFF for part in parts):
+    if len(parts) != size or not all(part.isdecimal() and len(part) <= 3 and int(part) <= 0xFF
+                                     for part in parts):
         raise ValueError(f'{show(value)} is no address; write it like "192.168.1.10"')
     return bytes(map(int, parts))
 

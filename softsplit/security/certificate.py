@@ -63,7 +63,8 @@ def parse_certificate(data: bytes) -> Certificate:
         for each in fields:
             if each.tag == EXTENSIONS:
                 extensions = _extensions(each)
-        return Certificate(_name(subject), _name(issuer), _time(begin), _time(end), _role(extensions.get(ROLE, [])),
+        return Certificate(_name(subject), _name(issuer), _time(begin), _time(end),
+                           _role(extensions.get(ROLE, [])),
                            tuple(_other_names(extensions.get(OTHER_NAMES, []))))
     except (IndexError, OverflowError) as error:
         raise ValueError("a part is missing") from error

@@ -72,7 +72,8 @@ class Roles:
         given = {} if self.roles is None else self.roles
         checks.require_few(checks.require_type(given, dict, "roles", EXAMPLE), MOST_ROLES, "roles", "roles")
         with checks.inside("roles"):
-            checks.settle(self, roles={checks.require_name(role): _rights(role, given[role]) for role in given})
+            checks.settle(self, roles={checks.require_name(role): _rights(role, given[role])
+                                       for role in given})
         if self.require_role and not self.roles:
             raise ConfigError(f"has no effect without roles; write {EXAMPLE}", "require_role")
 

@@ -22,7 +22,8 @@ class SocketWire:
     certificate = ""  # the problem of our own, if it has one
     piece = PIECE
 
-    def __init__(self, url: Url, timeout: float, keepalive: int = KEEPALIVE, tell_port: TellPort | None = None):
+    def __init__(self, url: Url, timeout: float, keepalive: int = KEEPALIVE,
+                 tell_port: TellPort | None = None):
         self._address = url.host, url.port
         self._timeout = timeout
         self._keepalive = keepalive

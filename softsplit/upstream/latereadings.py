@@ -14,7 +14,8 @@ from softsplit.upstream.locator import Locator
 class LateReadings:
     """The late answers of one upstream; for the thread that owns the wire."""
 
-    def __init__(self, client: Client, plan: Plan, counters: Counters, eventlog: EventLog, hand_over: HandOver,
+    def __init__(self, client: Client, plan: Plan, counters: Counters, eventlog: EventLog,
+                 hand_over: HandOver,
                  locator: Locator):
         self._client = client
         self._plan = plan

@@ -55,7 +55,8 @@ class Listener(Worker):
         self.counters = Counters({unit: () for unit in self._steps})
         self._bases = HeardBases(units, self.counters)
         self._hand_over = HandOver(upstream.name, readings, self.stopping.is_set, self._bases.registers_of)
-        self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False, served_as=served_as)
+        self._eventlog = EventLog(upstream.name, str(upstream.url), self._steps, tries=False,
+                                  served_as=served_as)
         self._rates = Rates()  # main thread
         self._is_open = self._is_behind = False
         self._lost = ""  # why a tap is lost

@@ -32,7 +32,8 @@ class Locator:
     this unit id. If it is not, the locator looks again.
     """
 
-    def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters, eventlog: EventLog,
+    def __init__(self, units: Sequence[Unit], client: Client, plan: Plan, counters: Counters,
+                 eventlog: EventLog,
                  hand_over: HandOver, timeout: float):
         self._missing = [unit for unit in units if unit.profile.base]
         self._found: dict[int, tuple[Unit, tuple[Read, ...], Block, bytes]] = {}  # place, words of the head
@@ -65,7 +66,8 @@ class Locator:
         if said == words:
             return outcome
         self._lose(unit)
-        return replace(outcome, answer=None, error=BadAnswer(f"unit {outcome.unit}: its SunSpec model is not at "
+        return replace(outcome, answer=None,
+                       error=BadAnswer(f"unit {outcome.unit}: its SunSpec model is not at "
                                                              f"0x{head.address:04X} any more"))
 
     def is_missing(self, unit: int) -> bool:

@@ -70,7 +70,8 @@ class Poller(Worker):
         self._locator = Locator(units, self._client, self._plan, self.counters, self._eventlog, hand_over,
                                 upstream.timeout)
         self._causes = Causes(upstream, self._client, self.counters, self._eventlog, self.pause)
-        self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog, self._shares,
+        self._results = Results(upstream.name, self._client, self._plan, self.counters, self._eventlog,
+                                self._shares,
                                 hand_over, self._causes, self._locator)
         self._forwarding = Forwarding(upstream, self._client, self._plan, self._queue, self._learner,
                                       hand_over, self._results)
@@ -128,7 +129,8 @@ class Poller(Worker):
 
     def report(self, now: float) -> UpstreamStatus:  # main thread
         busy = self._rates.update({"busy": self.counters.busy}, now)["busy"]
-        return replace(report(self._upstream, self.counters, busy, now), certificate=self._client.certificate())
+        return replace(report(self._upstream, self.counters, busy, now),
+                       certificate=self._client.certificate())
 
     def _wait(self, seconds: float) -> None:
         """Pause until there is something to do; on a line, look for frames of others meanwhile."""

@@ -154,7 +154,8 @@ def report(upstream: Upstream, counters: Counters, utilisation: float, now: floa
     return UpstreamStatus(
         **_counts(counts),
         url=upstream.url,
-        state="unreachable" if counters.unreachable else "starting" if counters.asked_at is None else "connected",
+        state="unreachable" if counters.unreachable else "starting" if counters.asked_at is None
+        else "connected",
         error=counters.unreachable,
         utilisation=round(utilisation, 4),
         unreachable=counters.missed,
@@ -179,7 +180,8 @@ def _unit(upstream: Upstream, unit: int, counters: Counters, now: float) -> Unit
     return UnitStatus(
         **_counts(counts),
         profile=profile.name,
-        state="mute" if unit in counters.mute else "answers" if counters.has_answered(unit) else "never heard",
+        state="mute" if unit in counters.mute else "answers" if counters.has_answered(unit)
+        else "never heard",
         latency=_latency(counters.latencies[unit]),
         forwarded=_forwarded(counters.forwarded[unit], now),
         blocks=tuple(_block(block, now) for block in tuple(counters.blocks[unit].values())),

@@ -22,7 +22,8 @@ from softsplit.upstream.othermaster import OtherMaster
 class Results:
     """The results of one wire; for the thread that owns it."""
 
-    def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, eventlog: EventLog, shares: WireShares,
+    def __init__(self, upstream: str, client: Client, plan: Plan, counters: Counters, eventlog: EventLog,
+                 shares: WireShares,
                  hand_over: HandOver, causes: Causes, locator: Locator):
         self._client = client
         self._plan = plan

@@ -54,7 +54,8 @@ class Pages:
         """Return the page with all values of one unit."""
         back = tag("p", tag("a", "the whole house", href="/"))
         values = draw_unit(unit, unit.ranked, status, self._history.of, clock.now(), is_alone=True)
-        return self._page(status, tag("main", back, tag("section", values), draw_troubles(status, self._since)))
+        return self._page(status, tag("main", back, tag("section", values),
+                                      draw_troubles(status, self._since)))
 
     def _page(self, status: Status, main: Markup) -> Reply:
         template, policy = _template()

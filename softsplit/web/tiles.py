@@ -47,7 +47,8 @@ def _reasons(shown: Iterable[Shown]) -> Markup:
     found = list(dict.fromkeys(each.why for each in shown if each.is_stale))
     told = found[:REASONS]
     told += [f"and {show_count(len(found) - REASONS, 'other reason')}"] * (len(found) > REASONS)
-    return tag("p", "; ".join(told) or "all fresh", class_="why bad" if found else "why dim")  # always as high
+    return tag("p", "; ".join(told) or "all fresh",
+               class_="why bad" if found else "why dim")  # always as high
 
 
 def _plot(shown: Shown, series: Series, now: float) -> Markup:

@@ -44,7 +44,8 @@ def _age(made: Made, oldest: Oldest) -> str:
     if not made.inputs:
         return ""
     periods = sorted({each.every for each in made.inputs})
-    how = " and ".join("as another master reads it" if not period else f"every {period:g} s" for period in periods)
+    how = " and ".join("as another master reads it" if not period else f"every {period:g} s"
+                       for period in periods)
     ages = [oldest(each) for each in made.inputs]
     worst = max(age for age in ages if age is not None) if None not in ages else None
     return f"  {how}" + ("" if worst is None else f", at worst {worst:.3g} s old")
@@ -58,8 +59,10 @@ def _missing(derived: Derived) -> Iterator[str]:
         yield f"0x{each.register.block.address:04X} identifies the make: {wanted}"
     missing = [made for made in derived.made if not made.has_source
                and not any(each.register.block.overlaps(made.register.block) for each in identity)]
-    said = {"a float that is no number": [each for each in missing if _says(each) and not each.register.not_available],
-            "the pattern for not available": [each for each in missing if _says(each) and each.register.not_available],
+    said = {"a float that is no number": [each for each in missing if _says(each)
+                                          and not each.register.not_available],
+            "the pattern for not available": [each for each in missing if _says(each)
+                                              and each.register.not_available],
             "0x02, also for longer reads across it": [each for each in missing if not _says(each)]}
     for what, registers in said.items():
         if registers:
@@ -72,7 +75,8 @@ def _says(made: Made) -> bool:
     return not made.is_shared and absent(made.register) is not None
 
 
-def _faults(derived: Derived, made: Iterable[Made], served: Iterable[Downstream], oldest: Oldest) -> Iterator[str]:
+def _faults(derived: Derived, made: Iterable[Made], served: Iterable[Downstream],
+            oldest: Oldest) -> Iterator[str]:
     """The reasons why registers would often be stale."""
     for each in made:
         slowest = max((one.every for one in each.inputs), default=0.0)

@@ -14,7 +14,8 @@ def missed_by_victron(downstream: Downstream) -> list[str]:
         return []
     meters = {each.unit: f"{each.upstream.name}/{each.origin.unit}" for each in downstream.served
               if each.origin.profile.name in SEARCHED_PROFILES}
-    meters |= {each.unit: each.derived.origin for each in downstream.derived if each.derived.profile.name in SEARCHED_PROFILES}
+    meters |= {each.unit: each.derived.origin for each in downstream.derived
+               if each.derived.profile.name in SEARCHED_PROFILES}
     found = next((unit for unit in SEARCHED_UNITS if unit in meters), None)
     missed = [unit for unit in meters if unit != found]
     if not missed:

@@ -52,7 +52,8 @@ def draw(topology: Topology, name: str) -> str:
     """Return the wiring as text: every upstream with its units and their reads, then every downstream."""
     polled = {each.name: _polled(topology, each) for each in topology.upstreams}
     costs = {each.name: _costs(each, polled[each.name]) for each in topology.upstreams}
-    parts = [[f"{name} is valid"], *(_upstream(each, polled[each.name], costs[each.name]) for each in topology.upstreams),
+    parts = [[f"{name} is valid"],
+             *(_upstream(each, polled[each.name], costs[each.name]) for each in topology.upstreams),
              *(draw_derived(topology, each, _oldest(costs)) for each in topology.derived),
              *map(_downstream, topology.downstreams), *([_page(topology.status)] if topology.status else [])]
     return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)

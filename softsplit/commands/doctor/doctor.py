@@ -98,7 +98,8 @@ def _held(topology: Topology, look: Callable, rights: Rights | None, troubles: T
         yield from examine_rights(topology.status, rights)
 
 
-def _free(topology: Topology, look: Callable, rights: Rights | None) -> Generator[Finding, None, list[Upstream]]:
+def _free(topology: Topology, look: Callable,
+          rights: Rights | None) -> Generator[Finding, None, list[Upstream]]:
     """Try ports and devices; return the upstreams that can be asked from this machine.
 
     `rights` are those of the process that will use them; for `look`, see `_held`.
@@ -208,7 +209,8 @@ def _unit(order: Order, unit: str, runs: bool) -> Finding:
 def _systemctl(what: str, unit: str) -> str:
     """Return the one-word answer of systemctl."""
     try:
-        done = subprocess.run(["systemctl", what, unit], capture_output=True, text=True, timeout=SYSTEMCTL_TIMEOUT)
+        done = subprocess.run(["systemctl", what, unit], capture_output=True, text=True,
+                              timeout=SYSTEMCTL_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return done.stdout.strip() or "unknown"

@@ -61,7 +61,8 @@ def _is_about(trouble: Trouble, name: str) -> bool:
     return trouble.about == name or trouble.about.startswith(f"{name}/")
 
 
-def examine_process(topology: Topology, status: Status, troubles: Troubles, config: Path) -> Iterator[Finding]:
+def examine_process(topology: Topology, status: Status, troubles: Troubles,
+                    config: Path) -> Iterator[Finding]:
     """Yield findings about a running splitter as a whole."""
     if process := status.process:
         yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
@@ -83,7 +84,8 @@ def examine_upstreams(topology: Topology, status: Status, troubles: Troubles) ->
             yield from _upstream(upstream, report)
 
 
-def examine_downstreams(topology: Topology, status: Status, troubles: Troubles, config: Path) -> Iterator[Finding]:
+def examine_downstreams(topology: Topology, status: Status, troubles: Troubles,
+                        config: Path) -> Iterator[Finding]:
     """Yield what a running splitter knows about its masters, then what its servers answer."""
     process = Process.that_runs(config)
     with process or nullcontext():
@@ -163,10 +165,12 @@ def _probes(downstream: Downstream, status: Status) -> Iterator[tuple[int, Block
     yield from ((served.unit, served.derived.probe) for served in downstream.derived)
 
 
-def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Process, probes: Mapping[int, Block]) -> Iterator[Finding]:
+def _ask_units(downstream: Downstream, url: Url, stale: set[str], process: Process,
+               probes: Mapping[int, Block]) -> Iterator[Finding]:
     """Read each unit; for a `stale` one the troubles already say why it fails."""
     latencies = []
-    client = client_for(url, SERVER_TIMEOUT, tell_port=partial(process.expects_check, patience=SERVER_TIMEOUT))
+    client = client_for(url, SERVER_TIMEOUT,
+                        tell_port=partial(process.expects_check, patience=SERVER_TIMEOUT))
     try:
         for unit, probe in probes.items():
             try:

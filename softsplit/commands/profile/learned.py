@@ -63,14 +63,17 @@ def _profile(unit: str, asked: list[AskedStatus], uptime: float) -> str:
     for each in asked:
         if block := _block_of(each):
             rate = max(each.rate, each.requests / max(uptime, FASTEST))
-            periods[block] = min(periods.get(block, SLOWEST), max(FASTEST, round(1 / rate, 1) if rate else SLOWEST))
+            periods[block] = min(periods.get(block, SLOWEST),
+                                 max(FASTEST, round(1 / rate, 1) if rate else SLOWEST))
     blocks = list(_joined(periods))
     tables = sorted({block.table for block, _ in blocks}, key=lambda table: table.function)
     content = {
         "title": f"device at {unit}", "source": "what masters asked for; its meaning is unknown",
-        "functions": sorted({code for each in tables for code in (each.function, *writing(each, plainly=True))}),
+        "functions": sorted({code for each in tables
+                             for code in (each.function, *writing(each, plainly=True))}),
         "readable": [{"table": table.value, "address": 0, "count": ADDRESSES} for table in tables],
-        "block": [{"name": f"{block}", "table": block.table.value, "address": block.address, "count": block.count,
+        "block": [{"name": f"{block}", "table": block.table.value, "address": block.address,
+                   "count": block.count,
                    "every": every} for block, every in blocks],
     }
     profile_of(content, "learned")  # raises if it is wrong

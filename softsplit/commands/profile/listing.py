@@ -22,7 +22,8 @@ def draw_list() -> list[str]:
 
 def row_of(profile: Profile) -> tuple[str, str, str, str, str]:
     """Its name and title, how many values it names, whether `scan` recognises it, what is unconfirmed."""
-    return (profile.name, profile.title, str(len(profile.stated.registers)), "yes" if profile.identify else "",
+    return (profile.name, profile.title, str(len(profile.stated.registers)),
+            "yes" if profile.identify else "",
             unconfirmed_of(profile))
 
 
@@ -58,12 +59,14 @@ def _row(register: Register) -> tuple[str, str, str, str, str]:
     worth, measure = parse_resolution(register.resolution)
     scale = register.resolution if worth != 1 else measure
     places = ", ".join(f"0x{part.address:04X}" for part in register.parts)
-    return (register.name, f"{register.block.table} {places}", _written(register), scale, "; ".join(_notes(register)))
+    return (register.name, f"{register.block.table} {places}", _written(register), scale,
+            "; ".join(_notes(register)))
 
 
 def _written(register: Register) -> str:
     words = [register.type if register.row.registers else f"{register.type}:{register.count}"]
-    words += [f"{key} {value}" for key in ("byte", "layout", "encoding", "characters") if (value := getattr(register, key))]
+    words += [f"{key} {value}" for key in ("byte", "layout", "encoding", "characters")
+              if (value := getattr(register, key))]
     words += [f"mask 0x{register.mask:X}"] if register.mask is not None else []
     orders = {("little", "big"): "cdab", ("big", "little"): "badc", ("little", "little"): "dcba"}
     return " ".join((*words, orders.get((register.word_order, register.byte_order), ""))).rstrip()
@@ -105,7 +108,8 @@ def findings(profile: Profile) -> list[str]:
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
-    yield from _doubtful_addresses([*(read.block for read in profile.reads), *(register.block for register in profile.registers)])
+    yield from _doubtful_addresses([*(read.block for read in profile.reads),
+                                    *(register.block for register in profile.registers)])
     if profile.is_joined:
         yield ("some values stand in several blocks; they are joined when these were read no further apart than two "
                "periods, else they are not available")

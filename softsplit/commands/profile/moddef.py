@@ -21,12 +21,15 @@ from softsplit.protocol.functions import READ_TABLES, Table
 from softsplit.protocol.values import TYPES
 
 Entry = dict[str, Any]
-SPACES = {"HOLDING_REGISTER": Table.HOLDING_REGISTERS, "INPUT_REGISTER": Table.INPUT_REGISTERS, "COIL": Table.COILS,
+SPACES = {"HOLDING_REGISTER": Table.HOLDING_REGISTERS, "INPUT_REGISTER": Table.INPUT_REGISTERS,
+          "COIL": Table.COILS,
           "DISCRETE_INPUT": Table.DISCRETE_INPUTS}
 LISTS = ("devices", "blocks", "points", "enums", "values", "na_values", "bit_fields")  # of tables
-TABLES = ("mapping", "transform", "scale", "scale_ref", "composed", "mantissa", "exponent", "value_type", "flags", "bits",
+TABLES = ("mapping", "transform", "scale", "scale_ref", "composed", "mantissa", "exponent", "value_type",
+          "flags", "bits",
           "enum_ref", "datetime", "string_encoding")
-NUMBERS = ("offset", "model_relative_offset", "start_offset", "length_words", "bit_index", "bit_offset", "bit_length", "base",
+NUMBERS = ("offset", "model_relative_offset", "start_offset", "length_words", "bit_index", "bit_offset",
+           "bit_length", "base",
            "numerator", "denominator", "raw", "value")
 TEXTS = ("point_id", "type_id", "storage_type", "mode", "encoding", "space")
 GAP = 16  # unnamed registers that one read may include
@@ -54,7 +57,8 @@ def _check(value: Any, key: str, place: str) -> None:
             _check(checks.require_type(each, dict, f"{place}[{number}]"), "", f"{place}[{number}]")
     elif key in TABLES or key == "offset of transform":
         checks.require_type(value, dict, place)
-    elif key in NUMBERS and not (isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 20):
+    elif key in NUMBERS and not (isinstance(value, str) and value.removeprefix("-").isdecimal()
+                                 and len(value) < 20):
         checks.require_type(value, int, place)
     elif key in TEXTS and isinstance(value, (dict, list)):
         checks.require_type(value, str, place)
@@ -74,7 +78,8 @@ def _snake(value: Any) -> Any:
 def _profile(document: Entry, device: Entry) -> tuple[str, list[str]]:
     lost = Lost()
     enums = {each.get("type_id"): each.get("values", []) for each in _tables(document, "enums")}
-    points = [(_space(block, point), block, point) for block in _tables(device, "blocks") for point in _tables(block, "points")]
+    points = [(_space(block, point), block, point) for block in _tables(device, "blocks")
+              for point in _tables(block, "points")]
     places = {point.get("point_id"): (table, block, point) for table, block, point in points}
     registers = []
     for table, block, point in points:
@@ -84,14 +89,16 @@ def _profile(document: Entry, device: Entry) -> tuple[str, list[str]]:
         if device.get(each):
             lost.add(f"{each} of the device", "a profile has none")
     title = " ".join(str(device[key]) for key in ("vendor", "model") if device.get(key))
-    content = {"title": title, "source": f"ModDef {document.get('doc_id', '')} {document.get('version', '')}".strip(),
+    content = {"title": title,
+               "source": f"ModDef {document.get('doc_id', '')} {document.get('version', '')}".strip(),
                "block": list(_blocks(registers)), "register": registers}
     profile_of(content, "imported")
     return toml_of(content), lost.words
 
 
 def _tables(entry: Entry, key: str) -> list[Entry]:
-    return [checks.require_type(each, dict, key) for each in checks.require_type(entry.get(key, []), list, key)]
+    return [checks.require_type(each, dict, key)
+            for each in checks.require_type(entry.get(key, []), list, key)]
 
 
 def _space(block: Entry, point: Entry) -> Table:
@@ -102,7 +109,8 @@ def _space(block: Entry, point: Entry) -> Table:
 
 def _blocks(registers: list[Entry]) -> Iterator[Entry]:
     """Yield blocks that cover the registers, joined over small gaps."""
-    spans = sorted((Table(each["table"]).function, each["address"], each["address"] + _size(each)) for each in registers)
+    spans = sorted((Table(each["table"]).function, each["address"], each["address"] + _size(each))
+                   for each in registers)
     run: tuple[int, int, int] | None = None
     for table, start, end in spans:
         most = READ_TABLES[table].max_count

@@ -8,13 +8,16 @@ from softsplit.protocol.values import TYPES
 
 Entry = dict[str, Any]
 Place = tuple[Table, Entry, Entry]  # of a point: its table, its block and itself
-TYPE_NAMES = {"U16": "u16", "S16": "s16", "U24": "u24", "S24": "s24", "U32": "u32", "S32": "s32", "U48": "u48", "S48": "s48",
+TYPE_NAMES = {"U16": "u16", "S16": "s16", "U24": "u24", "S24": "s24", "U32": "u32", "S32": "s32",
+              "U48": "u48", "S48": "s48",
               "U64": "u64", "S64": "s64", "IEEE754_F32": "f32", "IEEE754_F64": "f64", "STRING_ASCII": "text",
               "STRING_UTF8": "text", "BYTES_RAW": "raw"}
-IGNORED = ("point_id", "name", "description", "display_precision", "measurand", "access", "write", "write_encoding",
+IGNORED = ("point_id", "name", "description", "display_precision", "measurand", "access", "write",
+           "write_encoding",
            "recommended_poll_period_ms", "value_type")  # which say nothing of what is read
 KNOWN = (*IGNORED, "storage_type", "mapping", "transform", "unit", "na_values", "datetime", "bit_fields")
-MAPPED = ("space", "offset", "model_relative_offset", "length_words", "bit_index", "byte_order", "word_order", "string_encoding",
+MAPPED = ("space", "offset", "model_relative_offset", "length_words", "bit_index", "byte_order", "word_order",
+          "string_encoding",
           "sign_magnitude", "composed", "allowed_function_codes")
 
 
@@ -32,7 +35,8 @@ class Unsaid(Exception):
     """A profile cannot express this point at all; the text says why."""
 
 
-def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Place], enums: dict[Any, list[Entry]],
+def register_of(table: Table, block: Entry, point: Entry, places: dict[Any, Place],
+                enums: dict[Any, list[Entry]],
                 lost: Lost) -> Entry | None:
     """Return the entry of a register; None if that is impossible, with the reason in `lost`."""
     name = point.get("point_id")
@@ -98,7 +102,8 @@ def _typed(table: Table, point: Entry, mapping: Entry) -> Entry:
 def _composed(composed: Entry) -> str:
     """Return the type with a power of ten in its top byte."""
     mantissa, exponent = composed.get("mantissa", {}), composed.get("exponent", {})
-    is_usual = (int(mantissa.get("bit_length", 0)), int(exponent.get("bit_offset", 0)), int(exponent.get("bit_length", 0)))
+    is_usual = (int(mantissa.get("bit_length", 0)), int(exponent.get("bit_offset", 0)),
+                int(exponent.get("bit_length", 0)))
     if is_usual != (24, 24, 8) or int(composed.get("base", 10)) != 10:
         raise Unsaid("a number composed like that cannot be said")
     return "e8s24" if str(mantissa.get("storage_type", "")).startswith("S") else "e8u24"
@@ -131,7 +136,8 @@ def _place(table: Table, block: Entry, point: Entry) -> Entry:
     if storage not in TYPE_NAMES or point.get("transform") or {"bit_index", "sign_magnitude"} & mapping.keys():
         raise Unsaid("the register with which it is scaled is no plain number, which cannot be said")
     name = TYPE_NAMES[storage]
-    return {"table": table.value, "address": _address(block, mapping), "type": name, **_orders(name, mapping), **_patterns(point)}
+    return {"table": table.value, "address": _address(block, mapping), "type": name, **_orders(name, mapping),
+            **_patterns(point)}
 
 
 def _patterns(point: Entry) -> Entry:

@@ -18,7 +18,8 @@ from softsplit.protocol.values import WORD_ORDERS
 
 
 @click.command()
-@click.option("-a", "--at", "where", type=PLACE, default="localhost:502", metavar="HOST[:PORT]|URL", show_default=True,
+@click.option("-a", "--at", "where", type=PLACE, default="localhost:502", metavar="HOST[:PORT]|URL",
+              show_default=True,
               help="Device or gateway to read from.")
 @unit_option
 @click.option("-p", "--profile", metavar="PROFILE", help="Read all blocks that this profile polls.")
@@ -32,7 +33,8 @@ from softsplit.protocol.values import WORD_ORDERS
 @click.option("--every", type=float, metavar="S", help="Repeat every S seconds until Ctrl-C.")
 @click.option("--json", "wants_json", is_flag=True, help="Print a JSON object for each block.")
 @click.option("--csv", "wants_csv", is_flag=True, help="Print a CSV row for each value.")
-@click.option("--trace", is_flag=True, help="Show how a derived unit differs from the unit it is derived from.")
+@click.option("--trace", is_flag=True,
+              help="Show how a derived unit differs from the unit it is derived from.")
 @config_option
 @timeout_option
 @baudrate_option
@@ -40,7 +42,8 @@ from softsplit.protocol.values import WORD_ORDERS
 @force_option
 @click.argument("address", required=False)
 @click.argument("count", type=Number(), required=False)
-def read(where, unit, profile, decode, table, types, order, every, wants_json, wants_csv, trace, path, timeout,
+def read(where, unit, profile, decode, table, types, order, every, wants_json, wants_csv, trace, path,
+         timeout,
          baudrate, mode, force, address, count):
     """Read a unit: the blocks of PROFILE, or COUNT registers or bits from ADDRESS on, or the derived unit
     derived/NAME.
@@ -58,7 +61,8 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
     Exit codes: 1 if a block got no answer; otherwise those of "softsplit --help".
     """
     if (address or "").startswith("derived/"):
-        refuse_with("derived/NAME", "profile", "table", "types", "order", "wants_json", "wants_csv", "where", "unit")
+        refuse_with("derived/NAME", "profile", "table", "types", "order", "wants_json", "wants_csv", "where",
+                    "unit")
         sys.exit(0 if run_derived(find_config(path), address, decode, trace, every, say, complain) else 1)
     refuse_without(False, "derived/NAME", "trace")
     if is_given("path"):

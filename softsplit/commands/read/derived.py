@@ -23,7 +23,8 @@ from softsplit.upstream.locator import locate
 Tell = Callable[[str], None]
 
 
-def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: float | None, say: Tell, tell: Tell) -> bool:
+def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: float | None, say: Tell,
+                tell: Tell) -> bool:
     """Print each register of a derived unit with its inputs, once or repeatedly; return whether all had one.
 
     The inputs come from a running splitter; without one it reads the units itself. Raises SoftsplitError.
@@ -34,7 +35,8 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
         begin = clock.now()
         status = read_status(config)
         readings = derivation.take_over(status) if status.process is not None else \
-            derivation.take([each for upstream, unit in derived.units for each in _read(upstream, unit, derivation, tell)])
+            derivation.take([each for upstream, unit in derived.units
+                             for each in _read(upstream, unit, derivation, tell)])
         lines = derivation.lines()
         width = max(len(each.made.register.name) for each in lines)
         for text in _trace(derived, lines, readings, derivation.source) if traces else (_shown(line, decodes, width) for line in lines):
@@ -82,7 +84,8 @@ def _shown(line: Shown, decodes: bool, width: int) -> str:
     """The line of a register: its value and its inputs."""
     made = line.made
     words = line.words.hex(" ", 2) if line.words is not None else line.text
-    ingredients = "; ".join(f"{each}" + ("" if each.age is None else f", {each.age:.1f} s old") for each in line.ingredients)
+    ingredients = "; ".join(f"{each}" + ("" if each.age is None else f", {each.age:.1f} s old")
+                            for each in line.ingredients)
     how = f"  = {' '.join(str(made).split())}" + ("  your own" if made.is_stated else "")
     return f"{made.register.name:{width}}  {line.text if decodes else words:>16}{how}" + (f"  ({ingredients})" if ingredients else "")
 
@@ -105,7 +108,8 @@ def _trace(derived: Derived, lines: Iterable[Shown], readings: Iterable[Reading]
 
 
 def _words(register: Register | None, answers: Iterable[Answer]) -> bytes | None:
-    return next((each.part(register.block) for each in answers if register and each.block.contains(register.block)), None)
+    return next((each.part(register.block) for each in answers if register
+                 and each.block.contains(register.block)), None)
 
 
 def _words_of(line: Shown) -> str:

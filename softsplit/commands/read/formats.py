@@ -85,7 +85,8 @@ class Csv(Form):
         found = self.answers.named(unit, block, outcome.data)
         if found:
             return [csv_row((*start, f"0x{named.register.block.address:04X}", named.name,
-                             "" if named.value is None else named.digits, named.measure, "")) for named in found]
+                             "" if named.value is None else named.digits, named.measure, ""))
+                    for named in found]
         return [csv_row((*start, f"0x{block.address + index * block.step:04X}", "", item, "", ""))
                 for index, item in enumerate(items_of(block, outcome.data))]
 

@@ -163,7 +163,8 @@ def _located(form: Text | Json | Csv, client: Client, unit: int, timeout: float)
     at = locate(form.profile, read)
     if at is None:
         client.close()
-        error = next((each.error for each in outcomes if each.error and not isinstance(each.error, Refused)), None)
+        error = next((each.error for each in outcomes if each.error and not isinstance(each.error, Refused)),
+                     None)
         raise SoftsplitError(f"there is no {form.profile.base}: {error or 'the unit has other registers'}")
     return replace(form, profile=form.profile.located(at))
 

@@ -64,7 +64,8 @@ def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) ->
         ending.callback(stop_all, [cable])  # stop it last, or the server would report that its device is gone
         adapter = Path(directory, "adapter")
         adapter.symlink_to(cable.left)  # so that the output names only one /dev/pts, that for masters
-        gateway = simulated_server(load_profile("abb-b23"), UNITS, Url("tcp", "127.0.0.1", 0), baudrate=BAUDRATE)
+        gateway = simulated_server(load_profile("abb-b23"), UNITS, Url("tcp", "127.0.0.1", 0),
+                                   baudrate=BAUDRATE)
         gateway.open()
         topology = _wiring(gateway.url, port, str(adapter))
         splitter = Splitter(topology)
@@ -73,7 +74,8 @@ def run_demo(say: Callable[[str], None], program: str, port: int, logs: Logs) ->
         def build() -> list[Worker]:
             splitter.open()
             url = splitter.servers[0].url
-            say(TEXT.format(program=program, which=which, tcp=url, serial=cable.right, port=url.port, baudrate=BAUDRATE))
+            say(TEXT.format(program=program, which=which, tcp=url, serial=cable.right, port=url.port,
+                            baudrate=BAUDRATE))
             cable.start()
             return [gateway, *splitter.workers]
 

@@ -24,7 +24,8 @@ from softsplit.config.url import parse_url
               help="Seconds to wait for the start of an answer.  [default: 0.2; 1 over a network]")
 @click.option("-p", "--profile", "profiles", multiple=True, metavar="PROFILE",
               help="Recognise devices also by this profile; can be repeated.")
-@click.option("--gap", type=float, default=0.0, metavar="S", help="Seconds between an answer and the next request.")
+@click.option("--gap", type=float, default=0.0, metavar="S",
+              help="Seconds between an answer and the next request.")
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON instead of a section.")
 @force_option
 def scan(url, units, baudrates, modes, timeout, profiles, gap, wants_json, force):

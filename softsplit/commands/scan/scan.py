@@ -41,7 +41,8 @@ INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM
 SCALE = 1000  # steps of the bar
 
 
-def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], modes: Sequence[str], timeout: float | None,
+def plan_scan(url: Url, units: Sequence[int] | None, baudrates: Sequence[int], modes: Sequence[str],
+              timeout: float | None,
               names: Sequence[str], gap: float = 0.0) -> Scan:
     """Return the scan for a command line, with defaults for what it leaves out. Raises ConfigError.
 

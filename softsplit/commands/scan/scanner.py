@@ -20,7 +20,8 @@ STRANGERS = (83, 139, 211)  # unusual unit ids; a device that answers for all of
 SILENT_UNITS = 10  # after which the other dialect is tried
 LATE_UNIT_TIMEOUTS = 5  # time-outs for a unit that answered too late
 MOST_AGAIN = 60.0  # s to ask silent units with other functions; if it takes longer, they are not asked
-OTHERWISE = (*(pdu.read_question(Block(table, 0, 1)) for table in (Table.INPUT_REGISTERS, Table.COILS, Table.DISCRETE_INPUTS)),
+OTHERWISE = (*(pdu.read_question(Block(table, 0, 1))
+               for table in (Table.INPUT_REGISTERS, Table.COILS, Table.DISCRETE_INPUTS)),
              pdu.identification_question(0))
 LATE_GATEWAY_TIMEOUTS = 3  # time-outs at the end, for answers that a busy gateway may delay
 
@@ -128,7 +129,8 @@ class Scan:
 
     def _ask_otherwise(self, prober: Prober, later: int = 0) -> Iterator[Found | None]:
         """Ask silent units the further questions; `later` is the number of line settings after this one."""
-        silent = [unit for unit in self._missing(self._units) if unit not in self.damaged.get(self.tried[-1], {})]
+        silent = [unit for unit in self._missing(self._units)
+                  if unit not in self.damaged.get(self.tried[-1], {})]
         seconds = len(silent) * self._otherwise_takes(prober)
         if not self.asks_again or self.ignores_units or seconds * self._rounds > MOST_AGAIN:
             self.silent_left = 0 if self.ignores_units else len(silent)

@@ -45,7 +45,8 @@ def free_name(text: str) -> str:
     except ConfigError:  # `run` will report it; here the names are enough
         stated = SECTION.findall(text)
     taken = set(stated) if isinstance(stated, (dict, list)) else set()
-    return next(name for number in range(1, len(taken) + 2) if (name := NAME + (str(number) if number > 1 else "")) not in taken)
+    return next(name for number in range(1, len(taken) + 2)
+                if (name := NAME + (str(number) if number > 1 else "")) not in taken)
 
 
 def draw_section(scan: Scan, name: str = NAME) -> str:
@@ -68,7 +69,8 @@ def as_json(scan: Scan) -> str:
     """Return the result for programs."""
     way = scan.tried[-1] if scan.tried else None
     in_order = sorted(scan.found, key=lambda found: found.unit)
-    units = [{"unit": found.unit, "profile": found.profile.name if found.profile else None, "said": found.said,
+    units = [{"unit": found.unit, "profile": found.profile.name if found.profile else None,
+              "said": found.said,
               "identification": dict(found.named), "function": found.function} for found in in_order]
     line = {"baudrate": way.baudrate, "mode": way.mode} if way else {}
     return to_json({"url": str(scan.url), **line, "asked": show_units(sorted(scan.asked)), "units": units,

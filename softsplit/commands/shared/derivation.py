@@ -69,9 +69,11 @@ class Derivation:
         downstream = status.downstreams.get(self._downstream)
         served = downstream.units.get(str(self._served.unit)) if downstream else None
         stale = {(each.origin, each.block) for each in served.inputs if not each.is_fresh} if served else set()
-        blocks = [(upstream.name, unit.unit, read.block) for upstream, unit in self._derived.units for read in unit.stated.reads
+        blocks = [(upstream.name, unit.unit, read.block) for upstream, unit in self._derived.units
+                  for read in unit.stated.reads
                   if (f"{upstream.name}/{unit.unit}", read.name) in stale]
-        self._stale = {name for made in self._derived.made for name in made.inputs for upstream, unit, block in blocks
+        self._stale = {name for made in self._derived.made for name in made.inputs
+                       for upstream, unit, block in blocks
                        if (name.upstream, name.unit) == (upstream, unit)
                        and any(block.overlaps(part) for part in name.register.needs)}
         return readings
@@ -106,7 +108,8 @@ class Derivation:
 
     def _line(self, made: Made) -> Shown:
         ingredients = tuple(map(self._ingredient, made.inputs))
-        words = [None if self._stale.intersection(made.inputs) else self._mirror.data(part) for part in made.register.parts]
+        words = [None if self._stale.intersection(made.inputs) else self._mirror.data(part)
+                 for part in made.register.parts]
         if None in words:
             with self._mirror.locked() as store:
                 return Shown(made, None, store.why_of(made), ingredients)
@@ -131,7 +134,8 @@ def find_derived(topology: Topology, origin: str) -> tuple[Derived, Downstream |
     found = {each.origin: each for each in topology.derived}
     if origin not in found:
         raise ConfigError(f"there is no {origin}; derived units are: {', '.join(found) or 'none'}")
-    serves = (each for each in topology.downstreams if any(one.derived is found[origin] for one in each.derived))
+    serves = (each for each in topology.downstreams
+              if any(one.derived is found[origin] for one in each.derived))
     return found[origin], next(serves, None)
 
 
@@ -144,7 +148,8 @@ def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
             whole = block.block if upstream.is_heard else _block(reads, block)
             if block.data is not None and block.age is not None and whole:
                 asked_at = clock.now() - block.age - status.age
-                yield Reading(upstream.name, Outcome.of_read(unit.unit, whole, asked_at, 0.0, block.data), block.every or 0.0)
+                yield Reading(upstream.name, Outcome.of_read(unit.unit, whole, asked_at, 0.0, block.data),
+                              block.every or 0.0)
 
 
 def base_of(upstream: Upstream, unit: Unit, status: Status) -> int | None:

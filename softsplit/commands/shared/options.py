@@ -16,7 +16,8 @@ from softsplit.protocol.addresses import UNITS
 LONGEST_NUMBER = 100  # characters
 OPTION_WORDS: dict[str, list[str]] = {  # others' names of options; the most similar of ours may mean something else
     "--function": ["--table"], "--fc": ["--table"], "--register-type": ["--table"],
-    "--type": ["--as"], "--format": ["--as"], "--data-type": ["--as"], "--slave": ["--unit"], "--slave-id": ["--unit"],
+    "--type": ["--as"], "--format": ["--as"], "--data-type": ["--as"], "--slave": ["--unit"],
+    "--slave-id": ["--unit"],
     "--swap": ["--word-order"], "--word-swap": ["--word-order"], "--endianness": ["--word-order"],
     "--byte-order": ["--word-order"], "--host": ["--at"], "--ip": ["--at"], "--port": ["--at"],
     "--baud": ["--baudrate"], "--parity": ["--mode"], "--interval": ["--every"],

@@ -54,7 +54,8 @@ class OutputFile:
     def _open(self) -> None:
         try:
             is_stdout = self._path == STDOUT
-            self._file = open(1 if is_stdout else self._path, "wb", 0, closefd=not is_stdout, opener=_open_empty)
+            self._file = open(1 if is_stdout else self._path, "wb", 0, closefd=not is_stdout,
+                              opener=_open_empty)
             self._is_regular = not is_stdout and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
         except OSError as error:
             raise _failed(self._path, error) from error

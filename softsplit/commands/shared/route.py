@@ -64,7 +64,8 @@ def find_server(url: Url) -> str:
     for process in Process.all_that_run():
         with process, suppress(SoftsplitError):
             status = _status_of(process)
-            if status.process and any(hosts.are_same(url, here(each.url)) for each in status.downstreams.values()):
+            if status.process and any(hosts.are_same(url, here(each.url))
+                                      for each in status.downstreams.values()):
                 return status.process.config
     return ""
 

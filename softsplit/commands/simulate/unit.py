@@ -20,7 +20,8 @@ from softsplit.protocol.blocks import Block
 from softsplit.protocol.values import Value
 
 USUAL = {"V": 230, "A": 5, "W": 1000, "var": 100, "VA": 1005, "Hz": 50, "%": 50, "degC": 25}
-EXPONENTS = {"A": -2, "V": -1, "W": 0, "VA": 0, "var": 0, "Hz": -2, "%": -2, "degC": -1}  # powers of ten, as devices have
+EXPONENTS = {"A": -2, "V": -1, "W": 0, "VA": 0, "var": 0, "Hz": -2, "%": -2,
+             "degC": -1}  # powers of ten, as devices have
 RATIOS = {"ct_ratio": 40}  # of transformers, by name; usual are none
 FIRST_MODEL = 40069  # the address of the SunSpec model after the common one
 ADDRESS = "192.168.1.10"
@@ -39,7 +40,8 @@ class SimulatedUnit(FaultyUnit):
         self._is_battery = any(register.name == "state_of_charge" for register in profile.registers)
         self._phases = 3 if any(register.name == "active_power_l2" for register in profile.registers) else 1
         self._named = {(each.type, each.place): each for each in profile.registers}
-        self._told = {(where.register.type, where.register.place): where.equals[0] for each in profile.registers for where in each.where}
+        self._told = {(where.register.type, where.register.place): where.equals[0]
+                      for each in profile.registers for where in each.where}
         self._exponents = self._choose_exponents()
 
     def answer(self, pdu: bytes) -> bytes:  # server thread
@@ -62,7 +64,8 @@ class SimulatedUnit(FaultyUnit):
             return self._bits(block, shown)
         for identify in self._profile.identify:
             if isinstance(identify, Identify) and block == identify.register.block and identify.equals:
-                return encode(identify.register, identify.equals[0], nearest=True)  # read alone it may stand for itself
+                return encode(identify.register, identify.equals[0],
+                              nearest=True)  # read alone it may stand for itself
         words: dict[int, bytes] = {}
         for identify in self._profile.identify:
             if isinstance(identify, Identify) and identify.equals and identify.register.block not in self._profile.alone:
@@ -105,7 +108,8 @@ class SimulatedUnit(FaultyUnit):
             value = 0
         _lay(words, register, encode(register, value, factor, _into(words, register), nearest=True))
 
-    def _said_by(self, factor: Register, register: Register, value: Value | None, shown: Mapping, t: float) -> Value:
+    def _said_by(self, factor: Register, register: Register, value: Value | None, shown: Mapping,
+                 t: float) -> Value:
         """The value of `factor`, a register on which `register` depends."""
         if named := self._named.get((factor.type, factor.place)):
             return self._value(named, shown, t) or 0
@@ -176,7 +180,8 @@ def chain_of(model: int, relative: Profile) -> dict[int, bytes]:
     length = max((each.block.end for each in relative.reads), default=2) - 2
     said = {40002: 1, 40003: FIRST_MODEL - 40004, FIRST_MODEL: model, FIRST_MODEL + 1: length,
             FIRST_MODEL + 2 + length: LAST, FIRST_MODEL + 3 + length: 0}
-    return {40000: MARK[:2], 40001: MARK[2:]} | {address: each.to_bytes(2, "big") for address, each in said.items()}
+    return {40000: MARK[:2], 40001: MARK[2:]} | {address: each.to_bytes(2, "big")
+                                                 for address, each in said.items()}
 
 
 def _into(words: Mapping[int, bytes], register: Register) -> bytes:

@@ -79,7 +79,8 @@ def _swapped_frames(noise: bytes) -> Iterator[str]:
     while at < len(noise) - 3:
         head = noise[at:at + MAX_RTU_FRAME]
         lengths = {request_length(head), reply_length(head)} - {0}
-        length = next((each for each in sorted(lengths) if 4 <= each <= len(head) and _is_swapped(head[:each])), 0)
+        length = next((each for each in sorted(lengths) if 4 <= each <= len(head)
+                       and _is_swapped(head[:each])), 0)
         if length:
             yield f"of unit {head[0]}, {describe(head[1] & 0x7F, None, None)}"
         at += length or 1

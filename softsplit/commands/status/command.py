@@ -35,9 +35,12 @@ from softsplit.errors import SoftsplitError
 @click.option("--schema", "wants_schema", is_flag=True, help="Describe every key of the JSON.")
 @click.option("--registers", "wants_registers", is_flag=True,
               help="List the registers of the diagnostics unit, in which a PLC reads the status.")
-@click.option("--watch", "wants_watch", is_flag=True, help="Print a line when the status changes, until Ctrl-C.")
-@click.option("--output", type=FILE, metavar="FILE", help="Write to a file, replaced atomically; - is standard output.")
-def status(path, wants_json, wants_prometheus, wants_nagios, wants_schema, wants_registers, wants_watch, output):
+@click.option("--watch", "wants_watch", is_flag=True,
+              help="Print a line when the status changes, until Ctrl-C.")
+@click.option("--output", type=FILE, metavar="FILE",
+              help="Write to a file, replaced atomically; - is standard output.")
+def status(path, wants_json, wants_prometheus, wants_nagios, wants_schema, wants_registers, wants_watch,
+           output):
     """Show the status of a running splitter: wiring, data ages, masters and faults.
 
     \b

@@ -46,7 +46,8 @@ def _read_status_of(process: Process, start: str) -> Status:
     except Unreadable as error:
         if process.is_certain:
             return _only(DEGRADED, f"{process} runs, but {error}", "see its log")
-        return _only(DEGRADED, f"{process} may run, but {error}", '"sudo softsplit status" says whether it does')
+        return _only(DEGRADED, f"{process} may run, but {error}",
+                     '"sudo softsplit status" says whether it does')
     return status if status.age <= OLDEST else _with_age(status, process)
 
 

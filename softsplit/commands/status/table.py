@@ -43,7 +43,8 @@ def _upstream(name: str, upstream: UpstreamStatus, health: Health) -> list[str]:
         errors = unit.errors
         rows.append([number, _flagged(unit.state, unit.answers_now or health.is_starting(f"{name}/{number}")),
                      *span, str(unit.requests), str(errors.no_answer), str(errors.damaged),
-                     str(sum(errors.exceptions.values())), unit.profile])  # last: where a row is too long, it may wrap
+                     str(sum(errors.exceptions.values())),
+                     unit.profile])  # last: where a row is too long, it may wrap
     return ["  ".join(title), *columns(rows), *(_heard(upstream) if upstream.is_heard else ())]
 
 

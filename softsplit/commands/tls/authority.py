@@ -51,7 +51,8 @@ def parse_master(text: str) -> Master:
     """Parse NAME or NAME:ROLE. Raises ConfigError."""
     name, colon, role = text.partition(":")
     if not NAME.fullmatch(name) or name in (AUTHORITY, SERVER):
-        raise ConfigError(f"{show(name)} cannot be the name of a master; take letters, digits, . _ and -", "master")
+        raise ConfigError(f"{show(name)} cannot be the name of a master; take letters, digits, . _ and -",
+                          "master")
     if colon and not NAME.fullmatch(role):
         raise ConfigError(f"{show(role)} cannot be a role; take letters, digits, . _ and -", "master")
     return Master(name, role)
@@ -74,7 +75,8 @@ class Authority:
         if self.is_new:
             self._refuse_existing(AUTHORITY)
             with self._undone_if_it_fails(AUTHORITY), _configuration(OF_AUTHORITY.format(name="softsplit authority")) as config:
-                self._openssl("req", "-x509", *self._new_key(AUTHORITY), "-days", str(days), "-config", config,
+                self._openssl("req", "-x509", *self._new_key(AUTHORITY), "-days", str(days), "-config",
+                              config,
                               "-extensions", "extensions", "-out", str(self.certificate(AUTHORITY)))
 
     def certificate(self, name: str) -> Path:
@@ -116,7 +118,8 @@ class Authority:
             raise
 
     def _new_key(self, name: str) -> Sequence[str]:
-        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-keyout", str(self.key(name)))
+        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-keyout",
+                str(self.key(name)))
 
     def _refuse_existing(self, name: str) -> None:
         for path in (self.certificate(name), self.key(name)):

@@ -69,7 +69,8 @@ def init(directory: Path, hosts: tuple[str, ...], masters: tuple[str, ...], days
                           "and its key first", "hosts")
     for master in wanted:
         authority.make_master(master)
-    for name in (*([AUTHORITY] if authority.is_new else []), *dict.fromkeys((SERVER, *(each.name for each in wanted)))):
+    for name in (*([AUTHORITY] if authority.is_new else []),
+                 *dict.fromkeys((SERVER, *(each.name for each in wanted)))):
         path = authority.certificate(name)
         say(f"{path}  {_in_words(load_certificates(path)[0])}")
     say(WIRING.format(server=directory / SERVER, authority=directory / AUTHORITY))

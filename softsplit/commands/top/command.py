@@ -15,7 +15,8 @@ from softsplit.config.upstream import Unit
 
 @click.command()
 @config_option
-@click.option("-a", "--at", "where", type=PLACE, metavar="HOST[:PORT]|URL", help="Watch one unit of a Modbus server.")
+@click.option("-a", "--at", "where", type=PLACE, metavar="HOST[:PORT]|URL",
+              help="Watch one unit of a Modbus server.")
 @click.option("-p", "--profile", metavar="PROFILE", help="Profile of that unit.")
 @unit_option
 @click.option("--once", is_flag=True, help="Print the view once as plain text, and exit.")

@@ -10,7 +10,8 @@ def title_of(topology: Topology, name: str) -> Line:
     """Name a derived unit and the units that it is made from."""
     derived, _ = find_derived(topology, f"{DERIVED}/{name}")
     units = ", ".join(f"{upstream.name}/{unit.unit}" for upstream, unit in derived.units)
-    return line((f"{DERIVED}/{name}", "title"), f": {derived.profile.title or derived.profile.name}, made from {units}")
+    return line((f"{DERIVED}/{name}", "title"),
+                f": {derived.profile.title or derived.profile.name}, made from {units}")
 
 
 def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[Line]:
@@ -24,7 +25,8 @@ def draw_derived(look: Look, topology: Topology, name: str, width: int) -> list[
 def _row(shown: Shown, width: int) -> Line:
     style = "title" if shown.is_fresh else "bad"
     value = f"{shown.text if shown.is_fresh else 'STALE':>{VALUE}}", style
-    inputs = "; ".join(f"{each} {'' if each.age is None else f'{each.age:.1f} s'}".rstrip() for each in shown.ingredients)
+    inputs = "; ".join(f"{each} {'' if each.age is None else f'{each.age:.1f} s'}".rstrip()
+                       for each in shown.ingredients)
     how = "your own" if shown.made.is_stated else inputs or "of the make"
     why = "" if shown.is_fresh else f"{shown.text}: " if shown.text != "STALE" else ""
     return line(*value_name(shown.made.register.name, width), value, f"  {why}{how}")

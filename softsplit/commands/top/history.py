@@ -97,8 +97,10 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     sure = [read.block for read in profile.reads] if stated.base and not bus.is_heard else None  # of this device
     is_starting = look.status.health.is_starting(f"{upstream}/{unit}")
     found: dict[Register, Latest] = {}
-    in_order = sorted((each for each in ages(look, upstream, unit) if sure is None or each[0].block in sure), key=_newness)
-    answers = [Answer(_block(each, profile), each.data, -age, each.every or 0.0) for each, age, is_fresh in in_order
+    in_order = sorted((each for each in ages(look, upstream, unit) if sure is None or each[0].block in sure),
+                      key=_newness)
+    answers = [Answer(_block(each, profile), each.data, -age, each.every or 0.0)
+               for each, age, is_fresh in in_order
                if is_fresh and age is not None and each.data is not None]
     for each, age, is_fresh in in_order:
         for register in profile.registers_in(_block(each, profile)):

@@ -64,7 +64,8 @@ def press(view: View, key: str, width: int = 80, height: int = 24) -> View:
     if key.startswith("page"):
         lower = _lower(view, item, width, height)
         page = max(1, lower.room - 1)
-        return replace(view, top=min(max(lower.top + (page if key == "page down" else -page), 0), lower.last_top))
+        return replace(view, top=min(max(lower.top + (page if key == "page down" else -page), 0),
+                                     lower.last_top))
     if key in ("up", "down"):
         to = items[min(max(at + (1 if key == "down" else -1), 0), len(items) - 1)]
     else:
@@ -108,7 +109,8 @@ class Lower:
 
     def draw(self, width: int) -> list[Line]:
         end = f"{self.top + 1} to {min(self.top + self.room, len(self.rows))} of {len(self.rows)}"
-        return [rule(self.title, width, end if self.last_top else ""), *self.rows[self.top:self.top + self.room]]
+        return [rule(self.title, width, end if self.last_top else ""),
+                *self.rows[self.top:self.top + self.room]]
 
 
 def _lower(view: View, item: Item, width: int, height: int) -> Lower:
@@ -137,7 +139,8 @@ def _head(view: View, width: int, clock: str, rows: int | None) -> list[Line]:
     status, who = view.look.status, line(("softsplit top", "title"))
     if process := status.process:
         room = max(0, width - len(clock) - 15)
-        who = (*who, *fit_row(("  " + process.config, "title"), [(f"up {show_duration(status.uptime)}", "title"),
+        who = (*who, *fit_row(("  " + process.config, "title"),
+                              [(f"up {show_duration(status.uptime)}", "title"),
                               (f"process {process.pid}", "title")], "", room))
     lines: list[Line] = [(*fit(who, max(0, width - len(clock) - 1)), (f" {clock}", "title"))]
     found = _health(status.health, width)

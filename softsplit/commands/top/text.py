@@ -38,7 +38,8 @@ def beside(*cells: tuple[Line, int]) -> Line:
     return tuple(part for styled, width in cells for part in fit(styled, width))
 
 
-def fit_row(name: str | tuple[str, str], figures: Sequence[str | tuple[str, str]], ornament: str, width: int) -> Line:
+def fit_row(name: str | tuple[str, str], figures: Sequence[str | tuple[str, str]], ornament: str,
+            width: int) -> Line:
     """Make a row of exactly this width: if it is narrow, cut the ornament first, then shorten the name.
 
     Figures are dropped from the end if they do not fit; only the first may be cut.
@@ -90,4 +91,5 @@ def heights(values: Iterable[float | None], low: float | None = None, high: floa
     high = max(known, default=0.0) if high is None else high
     span = high / 2 - low / 2  # high - low may overflow
     steps = (len(HEIGHTS) - 1) / span if span else 0
-    return "".join(" " if value is None else HEIGHTS[round(steps * (value / 2 - low / 2))] for value in values)
+    return "".join(" " if value is None else HEIGHTS[round(steps * (value / 2 - low / 2))]
+                   for value in values)

@@ -44,7 +44,8 @@ def watch_unit(url: Url, unit: Unit, timeout: float, line: Line,
     _be_silent()
     look = endpoint.look_once()
     once(_text(look))
-    is_found = not unit.profile.base or all(report.base is not None for upstream in look.status.upstreams.values()
+    is_found = not unit.profile.base or all(report.base is not None
+                                            for upstream in look.status.upstreams.values()
                                             for report in upstream.units.values())
     return 0 if is_found and all(is_fresh for key in look.watched for _, _, is_fresh in ages(look, *key)) else 1
 

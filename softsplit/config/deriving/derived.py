@@ -61,7 +61,8 @@ class Derived:
         made = tuple(self._all_made(source))
         checks.settle(self, made=tuple(with_factor(each, made) for each in made))
         if not any(each.inputs for each in self.made):
-            raise ConfigError(f'nothing is made from another unit; say from = "meters/100", or {EXAMPLE}', "values")
+            raise ConfigError(f'nothing is made from another unit; say from = "meters/100", or {EXAMPLE}',
+                              "values")
         named = {(each.upstream, each.unit) for made in self.made for each in made.inputs}
         checks.settle(self, units=tuple((upstream, unit) for upstream in upstreams for unit in upstream.units
                                         if (upstream.name, unit.unit) in named))
@@ -90,7 +91,8 @@ class Derived:
         """The unit of `source`."""
         if self.source is None:
             return None
-        if not (isinstance(self.source, tuple) and len(self.source) == 2 and isinstance(self.source[0], Upstream)):
+        if not (isinstance(self.source, tuple) and len(self.source) == 2
+                and isinstance(self.source[0], Upstream)):
             raise ConfigError(f"{show(self.source)} is not (an Upstream, a unit id there)", "source")
         with checks.inside("source"):
             upstream, unit = self.source

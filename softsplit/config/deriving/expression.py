@@ -83,6 +83,7 @@ def _clamp(value: Decimal, low: Decimal, high: Decimal) -> Decimal:
 
 
 COMPUTE: dict[str, Callable[..., Decimal]] = {
-    "+": EXACT.add, "-": EXACT.subtract, "*": EXACT.multiply, "/": EXACT.divide, "negative": Decimal.copy_negate,
+    "+": EXACT.add, "-": EXACT.subtract, "*": EXACT.multiply, "/": EXACT.divide,
+    "negative": Decimal.copy_negate,
     "min": min, "max": max, "abs": Decimal.copy_abs, "clamp": _clamp, "sum_of": _sum,
 }

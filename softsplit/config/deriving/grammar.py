@@ -27,7 +27,8 @@ PIECE = re.compile(r"[^\s()*,+-]+|.")
 OTHER = re.compile(r"[^\W\d]\w*|.")
 SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 REFUSED: dict[type[ast.AST], str] = {
-    ast.Pow: "a power (**)", ast.Mod: "a remainder (%)", ast.FloorDiv: "a whole quotient (//)", ast.MatMult: "@",
+    ast.Pow: "a power (**)", ast.Mod: "a remainder (%)", ast.FloorDiv: "a whole quotient (//)",
+    ast.MatMult: "@",
     ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>", ast.Invert: "~",
     ast.Compare: "a comparison", ast.UAdd: "a sign +", ast.Attribute: "a dot", ast.Subscript: "[ ]",
     ast.Constant: "...", ast.Tuple: "a comma outside a function", ast.List: "a list", ast.Set: "a set",

@@ -69,7 +69,8 @@ class Made:
         return self.value({}) if self.is_stated else self.register.constant if self.is_constant else None
 
     def __str__(self) -> str:
-        return (self.expression.text if self.expression else str(self.copied) if self.copied else f"'{self.text}'" if self.text else
+        return (self.expression.text if self.expression else str(self.copied) if self.copied
+                else f"'{self.text}'" if self.text else
                 show(self.register.constant) if self.is_constant else ABSENT)
 
 
@@ -90,11 +91,13 @@ def inputs_of(upstream: Upstream, unit: Unit) -> dict[str, Input]:
     """The registers of a unit that are polled or heard, by name."""
     found = {}
     for register in unit.profile.registers:
-        periods = {part: each.every for part in register.needs for each in unit.reads if each.block.contains(part)}
+        periods = {part: each.every for part in register.needs for each in unit.reads
+                   if each.block.contains(part)}
         if upstream.is_heard:
             found[register.name] = Input(upstream.name, unit.unit, register, 0.0)
         elif len(periods) == len(register.needs):
-            found[register.name] = Input(upstream.name, unit.unit, register, max(periods[part] for part in register.dated))
+            found[register.name] = Input(upstream.name, unit.unit, register,
+                                         max(periods[part] for part in register.dated))
     return found
 
 
@@ -119,7 +122,8 @@ def _text_of(register: Register, text: object, names: Names) -> Made:
     found = names.find(said, 0)
     if found is None or found[1] < len(said):
         raise ConfigError(f"{show(said)} is no text; write it like \"'ACME'\", or name a register")
-    if found[0].register.type != "text" and not (is_number(found[0].register) and found[0].register.bits.number.is_whole):
+    if found[0].register.type != "text" and not (is_number(found[0].register)
+                                                 and found[0].register.bits.number.is_whole):
         raise ConfigError(f"{found[0]} holds neither text nor a whole number")
     if found[0].register.needs != (found[0].register.block,):
         raise ConfigError(f"{found[0]} is not in adjacent registers, so it cannot be copied")

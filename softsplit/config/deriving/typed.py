@@ -104,7 +104,8 @@ def _alike(name: str, values: Sequence[Typed]) -> Typed:
             raise ConfigError(f"{in_words(measure)} and {in_words(value.measure)} do not go together"
                               f"{_cure(values[0], value) or _cure(value, values[0])}")
         measure = value.measure if measure.kind is None else measure
-    return Typed(_folded(name, *(value.node for value in values)), measure, all(value.is_written for value in values))
+    return Typed(_folded(name, *(value.node for value in values)), measure,
+                 all(value.is_written for value in values))
 
 
 def _cure(value: Typed, other: Typed) -> str:

@@ -31,7 +31,8 @@ def _is_to_come(unit: UnitStatus, upstream: UpstreamStatus) -> bool:
     blocks = [block for block in unit.blocks if not is_refused(block)]
     if unit.forwarded.is_failing or unit.blocks and all(block.age is not None for block in blocks):
         return False
-    is_first = not upstream.answers and any(each.blocks and not each.requests for each in upstream.units.values())
+    is_first = not upstream.answers and any(each.blocks and not each.requests
+                                            for each in upstream.units.values())
     if unit.is_mute:
         return is_first and not _is_sure(unit)  # nobody has answered so far, but not everybody was asked
     failing = [block for block in blocks if block.is_failing] if unit.answers_now else [unit]

@@ -28,7 +28,8 @@ class Derivers:
                   for upstream, unit in derived.units}
         profile = derived.profile
         store = DerivedStore(deriver.layout, stores, downstream.max_age)
-        mirror = DerivedMirror(served.unit, store, profile.tables, downstream.when_stale, profile.step, profile.nameplate)
+        mirror = DerivedMirror(served.unit, store, profile.tables, downstream.when_stale, profile.step,
+                               profile.nameplate)
         deriver.add(mirror)
         return mirror, deriver
 

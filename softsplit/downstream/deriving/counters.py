@@ -55,5 +55,6 @@ class Counters:
         least = parse_resolution(made.register.resolution)[0]
         reset = [str(each) for each in made.inputs if each in self._were_reset]
         if reset and value < before - least and self._bucket.take():
-            log.warning("%s: %s steps back from %s to %s, because %s was reset", self._name, made.register.name,
+            log.warning("%s: %s steps back from %s to %s, because %s was reset", self._name,
+                        made.register.name,
                         in_words(made.register, before), in_words(made.register, value), ", ".join(reset))

@@ -22,11 +22,15 @@ def lay_out(derived: Derived) -> Layout:
     identity = dict(_identity(derived))
     alone = {block: words for block, words in identity.items() if block in derived.profile.alone}
     fixed |= {(block,): words for block, words in identity.items() if block not in alone}
-    parts = {(each.upstream, each.unit, part) for made in derived.made for each in made.inputs for part in each.register.needs}
-    blocks = {(upstream.name, unit.unit): {read.name for read in unit.stated.reads for name, number, part in parts
-                                           if (name, number) == (upstream.name, unit.unit) and read.block.contains(part)}
+    parts = {(each.upstream, each.unit, part) for made in derived.made for each in made.inputs
+             for part in each.register.needs}
+    blocks = {(upstream.name, unit.unit): {read.name for read in unit.stated.reads
+                                           for name, number, part in parts
+                                           if (name, number) == (upstream.name, unit.unit)
+                                           and read.block.contains(part)}
               for upstream, unit in derived.units}
-    return Layout(derived.profile, [Field(made) for made in derived.made if made.inputs], fixed, alone, blocks)
+    return Layout(derived.profile, [Field(made) for made in derived.made if made.inputs], fixed, alone,
+                  blocks)
 
 
 def words_of(made: Made, value: Decimal) -> bytes:

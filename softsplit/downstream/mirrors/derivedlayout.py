@@ -51,7 +51,8 @@ class Layout:
         self.blocks = blocks
         self._alone = {place: words for block, words in alone.items() for place in self._places((block,))}
         self._words: dict[Table, dict[int, tuple[Field | bytes, int]]] = {table: {} for table in Table}
-        self._described = {(place.table, place.address) for register in profile.registers for part in register.parts
+        self._described = {(place.table, place.address) for register in profile.registers
+                           for part in register.parts
                            for word in _words(part) for place in self._places((word,))}
         self._unused = b"" if profile.unused is None else profile.unused.to_bytes(2, "big")
         placed: list[tuple[tuple[Block, ...], Field | bytes]] = [(field.parts, field) for field in self.fields]

@@ -45,7 +45,8 @@ class Span:
         self._fields = list(dict.fromkeys(each.of for each in pieces if isinstance(each.of, Field)))
         self._computed = computed
         inputs = [each for field in self._fields for each in field.inputs]
-        self._ages = [(store, block) for origin, store in stores.items() for block in _blocks(inputs, origin, store)]
+        self._ages = [(store, block) for origin, store in stores.items()
+                      for block in _blocks(inputs, origin, store)]
 
     def state(self, asked: Block, now: float) -> tuple[int | None, float]:
         """Return why this cannot be served now, as an exception code or None, and until when it is good."""
@@ -78,7 +79,8 @@ class Span:
 
 def _blocks(inputs: Sequence[Input], origin: Origin, store: PolledStore | HeardStore) -> list[Block]:
     """Return the blocks of one unit whose ages count; polled neighbours count as one block."""
-    blocks = dict.fromkeys(part for each in inputs if (each.upstream, each.unit) == origin for part in each.register.needs)
+    blocks = dict.fromkeys(part for each in inputs if (each.upstream, each.unit) == origin
+                           for part in each.register.needs)
     return merge(blocks) if isinstance(store, PolledStore) else list(blocks)
 
 
@@ -92,7 +94,8 @@ class DerivedStore:
         self._layout = layout
         self._stores = stores
         self._computed = dict.fromkeys(layout.fields, NOTHING)
-        self._reads = [(name, fields, Span([Piece(field, slice(None)) for field in fields], stores, self._computed))
+        self._reads = [(name, fields,
+                        Span([Piece(field, slice(None)) for field in fields], stores, self._computed))
                        for name, fields in layout.reads()]
         self._spans: dict[Block, Span | None] = {}
 
@@ -130,17 +133,20 @@ class DerivedStore:
 
     def states(self, now: float) -> list[BlockState]:
         """Return the state of each block that the profile reads and that has computed fields."""
-        return [BlockState(name, min(self._computed[field].taken_at for field in fields), span.code(now)[0] is None, None)
+        return [BlockState(name, min(self._computed[field].taken_at for field in fields),
+                           span.code(now)[0] is None, None)
                 for name, fields, span in self._reads]
 
     def inputs(self, now: float) -> list[tuple[str, BlockState]]:
         """Return the states of the blocks that fields are made from, with their units, as "meters/100"."""
-        return [(f"{name}/{unit}", state) for (name, unit), store in self._stores.items() for state in store.states(now)
+        return [(f"{name}/{unit}", state) for (name, unit), store in self._stores.items()
+                for state in store.states(now)
                 if isinstance(store, HeardStore) or state.name in self._layout.blocks[name, unit]]
 
     def why(self) -> str:
         """Say why a register cannot be served although its inputs are fresh; "" if all can."""
-        return next((f"{field.made.register.name}: {computed.why}" for field, computed in self._computed.items()
+        return next((f"{field.made.register.name}: {computed.why}"
+                     for field, computed in self._computed.items()
                      if computed.data is None and computed.taken_at != NEVER), "")
 
     def late(self) -> tuple[str, ...]:
@@ -149,4 +155,5 @@ class DerivedStore:
 
     def why_of(self, made: Made) -> str:
         """Say why a register cannot be served now."""
-        return next((computed.why or "STALE" for field, computed in self._computed.items() if field.made is made), "STALE")
+        return next((computed.why or "STALE" for field, computed in self._computed.items()
+                     if field.made is made), "STALE")

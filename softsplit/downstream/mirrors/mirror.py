@@ -90,7 +90,8 @@ class Mirror(Answering):
             return found
         with self._data_lock:
             unit = self._store.unit
-            return Seen(kept.data, kept.asked_at, min(unit.good_until, good_until(kept.asked_at, unit.max_age)))
+            return Seen(kept.data, kept.asked_at,
+                        min(unit.good_until, good_until(kept.asked_at, unit.max_age)))
 
     def _elsewhere(self, asked: Block, master: str) -> bytes | Future:
         if self._way and self._way.reads(asked):

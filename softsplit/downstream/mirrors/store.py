@@ -170,7 +170,8 @@ class PolledStore:
 
     def refuses_more_than(self, asked: Block) -> bool:
         """Whether a block is part of a larger one that the unit refuses, perhaps because of another part."""
-        return any(each.exception is not None and each.block.overlaps(asked) and not asked.contains(each.block)
+        return any(each.exception is not None and each.block.overlaps(asked)
+                   and not asked.contains(each.block)
                    for each in self._polled.values())
 
     def states(self, now: float) -> list[BlockState]:

@@ -21,17 +21,21 @@ from softsplit.security.identity import Identity, Roles
 
 def server_of(downstream: Downstream, units: Iterable[Slave]) -> Server:
     """Return the server of a downstream, not yet open, for these units."""
-    return server_for(downstream.name, downstream.url, units, downstream.line, downstream.access, downstream.also,
+    return server_for(downstream.name, downstream.url, units, downstream.line, downstream.access,
+                      downstream.also,
                       downstream.identity, downstream.authorization)
 
 
-def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None, access: Access | None = None,
-               also: Mapping[int, int] | None = None, identity: Identity | None = None, roles: Roles | None = None) -> Server:
+def server_for(name: str, url: Url, units: Iterable[Slave], line: Line | None = None,
+               access: Access | None = None,
+               also: Mapping[int, int] | None = None, identity: Identity | None = None,
+               roles: Roles | None = None) -> Server:
     """Return a server, not yet open, for these units; `line` is for a serial url, `access` for the others.
 
     `also` are further ids of these units; `identity` and `roles` are for mbaps.
     """
-    databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None, question_for(url, line), also)
+    databank = Databank(name, units, GATEWAY_NO_PATH if url.kind.has_mbap else None, question_for(url, line),
+                        also)
     if url.is_serial:
         return RtuServer(name, url, line or Line(), databank)
     access = access or access_to(url)

@@ -76,7 +76,8 @@ class Framer:
     def _find(self, data: bytes) -> int | None:
         """Return where the longest suffix begins that is a request for one of our units."""
         begins = range(max(0, len(data) - adu.MAX_RTU_FRAME), len(data) - 2 - self.size)
-        return next((begin for begin in begins if self._ours(data[begin:]) and adu.crc(data[begin:]) == 0), None)
+        return next((begin for begin in begins if self._ours(data[begin:]) and adu.crc(data[begin:]) == 0),
+                    None)
 
     def _suffix(self, data: bytes) -> bytes | None:
         """Return the longest suffix that is a request for one of our units."""

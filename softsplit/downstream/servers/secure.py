@@ -42,7 +42,8 @@ NOBODY = Certificate("", "", 0.0, 0.0)
 class SecureConnection(Connection):
     """One master on a TLS connection: a handshake first, then Modbus TCP, within its rights."""
 
-    def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[[Connection], None], peer: str,
+    def __init__(self, sock: socket.socket, databank: Databank, on_later: Callable[[Connection], None],
+                 peer: str,
                  server: "SecureServer"):
         self._secure = SecureSocket(sock, server.credentials.context)
         super().__init__(cast(socket.socket, self._secure), databank, on_later, peer)
@@ -118,7 +119,8 @@ class SecureConnection(Connection):
 class SecureServer(TcpServer):
     """Serves a databank over Modbus/TCP Security, to masters with a certificate of an authority we trust."""
 
-    def __init__(self, name: str, url: Url, databank: Databank, access: Access, identity: Identity, roles: Roles):
+    def __init__(self, name: str, url: Url, databank: Databank, access: Access, identity: Identity,
+                 roles: Roles):
         super().__init__(name, url, databank, access)
         self._identity = identity
         self.roles = roles

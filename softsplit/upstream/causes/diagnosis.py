@@ -75,7 +75,8 @@ def needs_pause(url: Url) -> str:
 class Diagnosis:
     """The failures of one wire; for the thread that owns it. Times are seconds of the clock."""
 
-    def __init__(self, url: Url, line: Line | None, units: Collection[int], timeout: float, request_gap: float,
+    def __init__(self, url: Url, line: Line | None, units: Collection[int], timeout: float,
+                 request_gap: float,
                  connect_delay: float = 0.0):
         self._url = url
         self._line = line
@@ -156,7 +157,8 @@ class Diagnosis:
 
     def _late_times(self, unit: int, now: float) -> list[float]:
         """Return the seconds of late answers of a unit, but of requests with the full time-out only."""
-        return [took for at, took in self._late.get(unit, ()) if now - at < KEEP_LATE and took > self._timeout]
+        return [took for at, took in self._late.get(unit, ()) if now - at < KEEP_LATE
+                and took > self._timeout]
 
     def _explain_silence(self, unit: int, error: NoAnswer, connected_for: float, other_dialect: str,
                          now: float) -> NoAnswer:

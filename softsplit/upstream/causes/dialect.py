@@ -68,7 +68,8 @@ class OtherDialect:
     `said` says who answered, or what to set.
     """
 
-    def __init__(self, url: Url, timeout: float, pause: Callable[[float], object], connect_delay: float = 0.0):
+    def __init__(self, url: Url, timeout: float, pause: Callable[[float], object],
+                 connect_delay: float = 0.0):
         self.said = ""
         self._connect_delay = connect_delay
         self._url = url

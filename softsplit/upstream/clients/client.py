@@ -75,7 +75,8 @@ class Client(Master):
         except UpstreamError as reason:
             error = reason
         took = clock.now() - self.asked_at
-        return Outcome(unit, question, self.asked_at, took, answer, error, standstill.any_since(self.asked_at))
+        return Outcome(unit, question, self.asked_at, took, answer, error,
+                       standstill.any_since(self.asked_at))
 
     def ask(self, unit: int, question: Question, timeout: float, may_repeat: bool = True) -> bytes:
         """Return the PDU of the unit's answer.

@@ -31,7 +31,8 @@ class IdlessClient(TcpClient):
 
     tells_late = False
 
-    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), identity: Identity | None = None,
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(),
+                 identity: Identity | None = None,
                  **delays):
         super().__init__(url, timeout, answers, identity, **delays)
         self._awaited = Outstanding(max(LONGEST_STALL, LATE_TIMEOUTS * timeout))
@@ -131,7 +132,8 @@ class IdlessClient(TcpClient):
         answer = frame[7:]
         is_ambiguous = len(self._awaited.matching(sent.unit, answer)) > 1
         self._awaited.answered(sent.unit, answer)
-        self.gateway.note_answer(clock.now(), sent.asked_at, answer[0] >= 0x80 and answer[1] in pdus.GATEWAY_EXCEPTIONS,
+        self.gateway.note_answer(clock.now(), sent.asked_at,
+                                 answer[0] >= 0x80 and answer[1] in pdus.GATEWAY_EXCEPTIONS,
                               stood_still=standstill.any_since(sent.asked_at))
         if is_ambiguous:
             raise BadAnswer(f"unit {sent.unit}: an exception may be the late answer to an earlier question")

@@ -23,7 +23,8 @@ class Sent:
 
     def outcome(self, answer: bytes, now: float, stood_still: bool) -> Outcome:
         """Return the outcome with this answer PDU."""
-        return Outcome.of_reply(self.unit, self.question, self.asked_at, now - self.asked_at, answer, stood_still)
+        return Outcome.of_reply(self.unit, self.question, self.asked_at, now - self.asked_at, answer,
+                                stood_still)
 
 
 class SentRequests:
@@ -85,7 +86,8 @@ class SentRequests:
 
     def is_ambiguous(self, sent: Sent) -> bool:
         """Whether an answer to this request may belong to another one, if ids mean nothing."""
-        return shape(sent.unit, sent.question) in {shape(each.unit, each.question) for each in self._open.values()}
+        return shape(sent.unit, sent.question) in {shape(each.unit, each.question)
+                                                   for each in self._open.values()}
 
     def _forget(self, transaction: bytes) -> None:
         del self._open[transaction]

@@ -120,7 +120,8 @@ class TcpClient(Client, TcpMaster):
             self._check_length()
             may_be_over = self._frames.may_be_over
             try:
-                self._frames.add(self._receive(min(self._left(), CODE_WITHIN) if may_be_over else self._left()))
+                self._frames.add(self._receive(min(self._left(), CODE_WITHIN) if may_be_over
+                                               else self._left()))
                 self._peer.hear()
             except (ConnectionResetError, TimeoutError) as error:
                 if may_be_over and (frame := self._frames.next(is_over=True)):

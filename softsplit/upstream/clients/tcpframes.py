@@ -84,7 +84,8 @@ class Frames:
         frame = self._cut(EXCEPTION if has_code and is_whole else EXCEPTION - 1)
         self._is_loose = True
         code = frame[EXCEPTION - 1:] or bytes((DEVICE_FAILURE,))  # for a missing code
-        return adu.tcp_frame(int.from_bytes(frame[:2], "big"), frame[HEAD], frame[FUNCTION:FUNCTION + 1] + code)
+        return adu.tcp_frame(int.from_bytes(frame[:2], "big"), frame[HEAD],
+                             frame[FUNCTION:FUNCTION + 1] + code)
 
 
 def _is_head(data: bytes | bytearray) -> bool:

@@ -34,7 +34,8 @@ class UdpClient(Client, TcpMaster):
     The answer to either counts as of the time when its own datagram was sent. Other requests are sent once.
     """
 
-    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(), tell_port: TellPort | None = None,
+    def __init__(self, url: Url, timeout: float, answers: Answers = Answers(),
+                 tell_port: TellPort | None = None,
                  **delays):
         TcpMaster.__init__(self, url.host, url.port, timeout)
         self._datagrams = DatagramWire(url, timeout, tell_port)
