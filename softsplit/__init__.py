@@ -24,7 +24,7 @@ The rooms, from the roof down; a room imports only from rooms below it:
     decoder       requests and replies on a line that softsplit only listens to; pure
     polling       what is read when: plan, backoff, fairness; pure
     protocol      Modbus as values: functions, blocks, PDUs, frames, value types; pure
-    worker, clock, standstill, errors, checks, bounded, tomlfile, rates, printable, version    what every room may use
+    worker, clock, standstill, errors, checks, bounded, tomlfile, rates, printable, version  what every room may use
 
 Pure rooms do no I/O, start no thread and have no clock: time is an argument. `upstream` and `downstream`
 never import each other; they meet in `splitter` through a queue and a callable.
@@ -32,24 +32,33 @@ never import each other; they meet in `splitter` through a queue and a callable.
 Where to add
 
     a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check
-                                         (examples/softsplit.toml describes it)
-    a transport, as Modbus ASCII         config/schemes.py: a row; upstream/clients/choice.py;
-                                         downstream/servers/choice.py
+                                         (examples/softsplit.toml describes it); baud rate, gap and other
+                                         keys of a line: config/line.py. It takes effect in the rooms
+                                         upstream and downstream
+    a transport                          config/schemes.py: a row; its client: upstream/clients/choice.py;
+                                         its server: downstream/servers/choice.py; new framing, such as
+                                         that of Modbus ASCII: protocol/adu.py, downstream/servers/framing.py
     a function code                      protocol/functions.py: a row
-    a value type, as BCD                 protocol/numbers.py: a row
+    a type of number, such as bcd16      protocol/numbers.py: a row of NUMBERS
+    a type of text, or a layout of time  protocol/values.py, protocol/times.py: a row
     a make of device                     profiles/NAME.toml
     a rule for when data is stale        downstream/mirrors/freshness.py
     a stale policy, a word of when_stale: what masters get for stale data
-                                         downstream/mirrors/answering.py; config/downstream.py: the word
-    a command                            commands/NAME/command.py; cli.py: a row
+                                         downstream/mirrors/answering.py; config/downstream.py: the word;
+                                         commands/doctor/running.py: how doctor explains it
+    a command                            commands/NAME/command.py: the function NAME; cli.py: a row
     a fact about the running process     daemon/status.py: a field
     a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
-    an exporter of the status, as JSON   daemon/NAME.py, like daemon/prometheus.py;
+    the status as JSON                   daemon/jsonform.py writes it; daemon/schema.py describes it
+    another exporter of the status       daemon/NAME.py, like daemon/prometheus.py;
                                          commands/status/command.py: its option; web/site.py: its path
-    a derived unit                       softsplit.toml, [derived.NAME]: no code. What it may be made from:
-                                         config/deriving/derived.py; its values:
-                                         downstream/deriving/deriver.py; its age:
+    a derived unit                       softsplit.toml, [derived.NAME]: no code
+    a key of derived units               config/deriving/derived.py; what its values become:
+                                         downstream/deriving/deriver.py; when they are stale:
                                          downstream/mirrors/derivedstore.py
+    a function in derived values, such as max
+                                         config/deriving/expression.py: a row of COMPUTE;
+                                         config/deriving/typed.py: a row of COUNTS
     a unit of measure                    config/deriving/quantities.py: a row
 """
 

@@ -1,7 +1,8 @@
 """The url schemes, a row for each way to carry Modbus.
 
 A new transport is one row here, a client in `upstream/clients/choice.py` and a server in
-`downstream/servers/choice.py`.
+`downstream/servers/choice.py`. A framing that is neither that of Modbus TCP nor that of RTU also needs a
+field here, its frames in `protocol/adu.py`, and where requests end in `downstream/servers/framing.py`.
 """
 
 from dataclasses import dataclass
