@@ -32,9 +32,7 @@ never import each other; they meet in `splitter` through a queue and a callable.
 Where to add
 
     a key of an upstream or downstream   config/upstream.py, config/downstream.py: the field and its check
-                                         (examples/softsplit.toml describes it); baud rate, gap and other
-                                         keys of a line: config/line.py. It takes effect in the rooms
-                                         upstream and downstream
+                                         (examples/softsplit.toml describes it)
     a transport                          config/schemes.py: a row; its client: upstream/clients/choice.py;
                                          its server: downstream/servers/choice.py; new framing, such as
                                          that of Modbus ASCII: protocol/adu.py, downstream/servers/framing.py
@@ -49,8 +47,9 @@ Where to add
     a command                            commands/NAME/command.py: the function NAME; cli.py: a row
     a fact about the running process     daemon/status.py: a field
     a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
-    the status as JSON                   daemon/jsonform.py writes it; daemon/schema.py describes it
-    another exporter of the status       daemon/NAME.py, like daemon/prometheus.py;
+    the status as JSON                   daemon/status.py: what it says; daemon/jsonform.py: how a kind of
+                                         value is written
+    an exporter of the status            daemon/NAME.py, like daemon/prometheus.py;
                                          commands/status/command.py: its option; web/site.py: its path
     a derived unit                       softsplit.toml, [derived.NAME]: no code
     a key of derived units               config/deriving/derived.py; what its values become:
