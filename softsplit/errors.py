@@ -114,6 +114,10 @@ class NothingAnswers(NoAnswer):
     """No unit on this wire answers, and none has so far."""
 
 
+class StoodStill(NoAnswer):
+    """The answer came while the process stood still, and is too old."""
+
+
 class NotSent(NoAnswer):
     """A request was not sent, and will not be sent."""
 

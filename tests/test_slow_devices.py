@@ -111,6 +111,7 @@ def test_what_was_read_while_the_process_stood_still_is_too_old():
     asked = forwards.hand_in(forward("host:1", clock.now() - 6.0))
     forwards.answered(forwards.take(lambda each: True), GOOD)
     assert "the process stood still" in str(asked.exception(0))
+    assert not forwards.hand_in(forward("host:1", clock.now())).done(), "it is no refusal, and is asked again at once"
 
 
 def test_check_says_what_polling_leaves_of_the_time_out():

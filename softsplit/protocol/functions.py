@@ -110,6 +110,7 @@ READING_BITS = frozenset(table.function for table in Table if table.holds_bits)
 READING_REGISTERS = frozenset(code for code, row in FUNCTIONS.items() if row.reads) - READING_BITS
 PLAIN_READS = frozenset((*READ_TABLES, READ_FILES))  # requests that may be repeated, and shared by masters
 WRITING = frozenset(code for code, row in FUNCTIONS.items() if row.writes)
+PLAIN_WRITES = frozenset(code for code in WRITING if not FUNCTIONS[code].reads)  # whose answers bring no data
 ECHOING = frozenset(code for code, row in FUNCTIONS.items() if row.echoes)
 BROADCAST = frozenset(code for code, row in FUNCTIONS.items() if row.may_be_broadcast)
 DATA_ACCESS = tuple(code for code, row in FUNCTIONS.items() if row.table or code in (READ_FILES, WRITE_FILES))

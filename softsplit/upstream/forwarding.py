@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from softsplit import clock
+from softsplit import clock, standstill
 from softsplit.config.upstream import Upstream
-from softsplit.errors import NoAnswer, NotSent, Unreachable, UpstreamError
+from softsplit.errors import NoAnswer, NotSent, StoodStill, Unreachable, UpstreamError
 from softsplit.polling.plan import Plan
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import Read, in_both_tables
+from softsplit.protocol.functions import PLAIN_WRITES
 from softsplit.protocol.outcome import Outcome
 from softsplit.protocol.pdu import read_question
 from softsplit.upstream.clients import replies
@@ -17,6 +18,7 @@ from softsplit.upstream.learner import Learner
 from softsplit.upstream.queue import Forward, RequestQueue
 from softsplit.upstream.results import Results
 
+TOO_OLD = 0.5  # s from a request to its answer, if the process stood still meanwhile
 LATE_WRITE = 3.0  # time-outs after which an unanswered write is done, or will never be
 
 
@@ -122,4 +124,13 @@ def _result(forward: Forward, outcome: Outcome) -> bytes | UpstreamError:
     """Return what the master gets: the answer PDU, an exception PDU, or why there is neither."""
     if outcome.exception is not None:
         return pdu.exception_pdu(forward.question.function, outcome.exception)
-    return outcome.failure if outcome.answer is None else outcome.answer
+    if outcome.answer is None:
+        return outcome.failure
+    if forward.question.function not in PLAIN_WRITES and _is_too_old(outcome.asked_at):
+        return StoodStill("the process stood still")
+    return outcome.answer
+
+
+def _is_too_old(asked_at: float) -> bool:
+    """Whether the process stood still since `asked_at`, so that nobody knows when the unit has answered."""
+    return clock.now() - asked_at > TOO_OLD and standstill.any_since(asked_at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from softsplit import clock
 from softsplit.bounded import BoundedDict
-from softsplit.errors import Busy, NoAnswer, UpstreamError
+from softsplit.errors import Busy, NoAnswer, StoodStill, UpstreamError
 from softsplit.polling.fairness import LONG_FORWARD
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.pdu import BUSY, OWN_EXCEPTIONS, Question
@@ -115,9 +115,9 @@ class RequestQueue:
         An answer that came while the process stood still is too old.
         """
         if not forward.is_write and clock.now() - forward.asked_at > self._longest_wait + STOOD_STILL:
-            result = NoAnswer("the process stood still")
+            result = StoodStill("the process stood still")
         is_refusal = isinstance(result, UpstreamError) or result[0] & 0x80
-        if is_refusal and not forward.is_write:
+        if is_refusal and not (forward.is_write or isinstance(result, StoodStill)):
             self._remember(forward, result)
         if self._remove(forward):  # else it was failed already
             _settle(forward.future, result)

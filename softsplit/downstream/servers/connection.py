@@ -10,7 +10,7 @@ from softsplit.downstream.databank import Databank
 from softsplit.downstream.report import ConnectionStatus
 from softsplit.downstream.servers.masters import MasterCounters
 from softsplit.protocol import adu
-from softsplit.protocol.functions import PLAIN_READS, WRITING
+from softsplit.protocol.functions import PLAIN_READS, PLAIN_WRITES
 
 HANGING = 5.0  # s that a request may be incomplete, or answers untaken
 LAST_WORD = 0.25  # s after a request: a master that ends its side sooner still listens (nc -N)
@@ -116,7 +116,7 @@ class Connection:
             return
         (request, future), self._awaited = self._awaited, None
         self._answered_at = clock.now()
-        if self._answered_at - self._came_at > STOOD_STILL and request[7] not in WRITING:
+        if self._answered_at - self._came_at > STOOD_STILL and request[7] not in PLAIN_WRITES:
             raise ConnectionAbortedError("the process stood still; what was read is too old")
         if not self._outbox:
             self._made_at = self._answered_at

@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 from softsplit import clock
-from softsplit.protocol.functions import PLAIN_READS, READ_AND_WRITE, WRITING
+from softsplit.protocol.functions import PLAIN_READS, PLAIN_WRITES
 
 ANSWER_WITHIN = 0.4  # s after a request: the shortest time-out of a known master is 0.5 s
 KEEP = 1.0  # s in which the retry comes; the same write after that is another one
@@ -31,7 +31,7 @@ class LateAnswers:
         answer, self._answer = self._answer, None
         if answer is None or frame != self._frame:
             return None
-        is_good = frame[1] in WRITING and frame[1] != READ_AND_WRITE and clock.now() - self._kept_at <= KEEP
+        is_good = frame[1] in PLAIN_WRITES and clock.now() - self._kept_at <= KEEP
         return answer if is_good or not answer.done() else None
 
     def withdraw(self) -> None:
