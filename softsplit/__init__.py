@@ -1,9 +1,13 @@
 """One Modbus bus, many masters. Scripts import this module; its docstring is the map of the house.
 
-The way of a register from the meter to the charger, which never turns back:
+The way of a value from the meter to the charger:
 
     meter -> upstream/clients -> upstream/poller -> Reading -> queue
                                       -> downstream/mirrors <- downstream/servers <- Victron, Maxem, charger
+
+The way of a request; a write, and a read of what is not polled, go on to the meter:
+
+    master -> downstream/servers/connection -> downstream/databank -> downstream/mirrors/answering
 
 The rooms, from the roof down; a room imports only from rooms below it:
 
@@ -35,7 +39,8 @@ Where to add
                                          (examples/softsplit.toml describes it)
     a transport                          config/schemes.py: a row; its client: upstream/clients/choice.py;
                                          its server: downstream/servers/choice.py; new framing, such as
-                                         that of Modbus ASCII: protocol/adu.py, downstream/servers/framing.py
+                                         that of Modbus ASCII: a field of Scheme, protocol/adu.py,
+                                         downstream/servers/framing.py, config/line.py: MODES
     a function code                      protocol/functions.py: a row
     a type of number, such as bcd16      protocol/numbers.py: a row of NUMBERS
     a type of text, or a layout of time  protocol/values.py, protocol/times.py: a row
@@ -46,15 +51,17 @@ Where to add
                                          commands/doctor/running.py: how doctor explains it
     a command                            commands/NAME/command.py: the function NAME; cli.py: a row
     a fact about the running process     daemon/status.py: a field
-    a sentence about health              daemon/troubles/: upstreams.py, downstreams.py
+    a sentence about health              daemon/troubles/: upstreams.py, downstreams.py; one that is logged,
+                                         too: where it is noticed, in upstream/ and upstream/causes/
     the status as JSON                   daemon/status.py: what it says; daemon/jsonform.py: how a kind of
                                          value is written
     an exporter of the status            daemon/NAME.py, like daemon/prometheus.py;
                                          commands/status/command.py: its option; web/site.py: its path
     a derived unit                       softsplit.toml, [derived.NAME]: no code
-    a key of derived units               config/deriving/derived.py; what its values become:
-                                         downstream/deriving/deriver.py; when they are stale:
-                                         downstream/mirrors/derivedstore.py
+    a key of derived units               config/deriving/derived.py; config/loader.py: DERIVED_KEYS;
+                                         config/written.py
+    how derived values are made, and when they are stale
+                                         downstream/deriving/deriver.py; downstream/mirrors/derivedstore.py
     a function in derived values, such as max
                                          config/deriving/expression.py: a row of COMPUTE;
                                          config/deriving/typed.py: a row of COUNTS

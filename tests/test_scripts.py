@@ -115,8 +115,8 @@ def test_a_script_that_does_not_run_says_how_to_start_it(tmp_path):
     path = tmp_path / "house.py"
     path.write_text("raise SystemExit('a command has run me')\n")
     status, check = call("status", "-c", str(path)), call("check", "-c", str(path))
-    assert status.returncode == 3 and f'start it with "python3 {path}"' in status.stdout
-    assert check.returncode == 2 and f'start it with "python3 {path}"' in check.stderr
+    assert status.returncode == 3 and f'start it with "{sys.executable} {path}"' in status.stdout
+    assert check.returncode == 2 and f'start it with "{sys.executable} {path}"' in check.stderr
     assert "a command has run me" not in status.stderr + check.stderr
     assert call("run", "-c", str(path)).returncode == 2
 

@@ -304,7 +304,7 @@ def test_nothing_runs_it(tmp_path):
     config = tmp_path / "house.toml"
     config.write_text('[upstream.a]\nurl = "tcp://127.0.0.1:1"\nunits = { 1 = "abb-b23" }\n[downstream.b]\nurl = "tcp://0.0.0.0:0"')
     shown = top("-c", str(config), "--once")
-    assert shown.returncode == 3 and 'start it with "softsplit run"' in " ".join(shown.stdout.split())
+    assert shown.returncode == 3 and 'start it with "softsplit run -c' in " ".join(shown.stdout.split())
 
 
 def test_without_a_terminal_it_says_what_to_do(house):

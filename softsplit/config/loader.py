@@ -1,6 +1,7 @@
 """Load softsplit.toml into a topology."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -58,7 +59,7 @@ def load_config(path: Path | str) -> Topology:
     path = Path(path)
     with checks.inside(str(path), ": "):
         if path.suffix == SCRIPT:
-            raise ConfigError(f'a script runs its wiring itself: start it with "python3 {path}"')
+            raise ConfigError(f'a script runs its wiring itself: start it with "{sys.executable} {path}"')
         text = tomlfile.read_text(path)
     return parse_config(text, str(path), path.parent)
 

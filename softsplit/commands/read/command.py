@@ -68,7 +68,7 @@ def read(where, unit, profile, decode, table, types, order, every, wants_json, w
     if is_given("path"):
         raise click.UsageError("-c needs derived/NAME")
     if profile and (address or table or types or order) or not profile and address is None:
-        raise click.UsageError("give either -p PROFILE, or ADDRESS with its own options")
+        raise click.UsageError("give either -p PROFILE, or ADDRESS with its own options; a host stands after -a")
     form = chosen(json=wants_json, csv=wants_csv)
     whom = Whom(where, unit, timeout, line.Line(baudrate, mode), every, force)
     what = (profile_form(form, profile, decode) if profile else

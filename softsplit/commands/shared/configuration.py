@@ -1,6 +1,7 @@
 """Find the configuration of a command, and its wiring: that of a file, or of a running script or demo."""
 
 import os
+import sys
 from pathlib import Path
 
 from softsplit.config import loader
@@ -54,8 +55,16 @@ def find_topology(config: Path) -> Topology:
     return loader.load_config(config)
 
 
+def _is_found(config: Path) -> bool:
+    """Whether "softsplit run" takes this configuration without being told."""
+    try:
+        return os.path.realpath(loader.find_config()) == os.path.realpath(config)
+    except ConfigError:
+        return False
+
+
 def how_to_start(config: Path) -> str:
     """Return the command that starts a configuration, in quotes."""
     if config.suffix != loader.SCRIPT:
-        return '"softsplit run"'
-    return f'"python3 {config}"'
+        return '"softsplit run"' if _is_found(config) else f'"softsplit run -c {config}"'
+    return f'"{sys.executable} {config}"'
