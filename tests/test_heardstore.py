@@ -12,6 +12,7 @@ from softsplit.downstream.mirrors import hearditems
 from softsplit.downstream.mirrors import heardstore as heard_module
 from softsplit.downstream.mirrors.heardstore import HeardStore
 from softsplit.downstream.mirrors.mirror import Mirror
+from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -284,6 +285,20 @@ def test_numbers_side_by_side_may_come_from_several_transactions(clock):
     assert copy.read(0, 4) == b"\x03\x08" + words(1, 2, 5, 6)
     copy.hears(Block(HOLDING, 1, 2), words(7, 8))
     assert copy.read(0, 4) == b"\x03\x08" + words(1, 2, 5, 6) and copy.read(1, 2) == b"\x03\x04" + words(7, 8)
+
+
+def test_a_number_whose_words_are_apart_is_not_joined_from_two_transactions(clock):
+    profile = parse_profile("""
+        readable = [{ address = 0, count = 2000 }]
+        register = [{ name = "energy", addresses = [0, 2], type = "u32" }, { name = "power", address = 1, type = "u16" },
+                    { name = "other", addresses = [3, 1], type = "u32" }, { name = "far", addresses = [4, 1000], type = "u32" }]""", "apart")
+    assert profile.spans == (Block(HOLDING, 0, 3), Block(HOLDING, 1, 1), Block(HOLDING, 1, 3), Block(HOLDING, 4, 1))
+    copy = Copy(clock, registers=profile.spans)
+    copy.hears(Block(HOLDING, 0, 4), words(0, 5, 65535, 7))
+    copy.hears(Block(HOLDING, 2, 1), words(0))
+    assert copy.read(0, 3) == b"\x03\x06" + words(0, 5, 65535) and copy.read(2, 1) == b"\x03\x02" + words(0)
+    copy.hears(Block(HOLDING, 0, 2), words(1, 6))
+    assert copy.read(0, 4) == b"\x03\x08" + words(0, 5, 65535, 7), "registers in one another count as one"
 
 
 def test_half_of_a_number_that_was_written_is_no_number(clock):

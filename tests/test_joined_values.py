@@ -7,6 +7,7 @@ import pytest
 
 from softsplit import Derived, Downstream, Unit, Upstream
 from softsplit.commands.top.history import Look, Watched, latest_values
+from softsplit.errors import ConfigError
 from softsplit.profiles.joining import Answer, touched
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block
@@ -91,6 +92,27 @@ def test_a_unit_that_loses_one_of_the_blocks_has_no_such_value_after_two_periods
                Answer(Block(Table.HOLDING_REGISTERS, 10, 2), struct.pack(">HH", 2, 230), 100.0, 1.0)]
     found = {register.name: each.value for register, each in SCALED.said(answers).items()}
     assert found == {"active_power_total": said, "spare": 7, "voltage_l1_n": 230}
+
+
+def test_the_words_of_a_number_come_from_one_reading_wherever_they_stand():
+    profile = parse_profile("""
+        readable = [{ address = 0, count = 20 }]
+        register = [{ name = "energy", addresses = [0, 10], type = "u32", resolution = "1 Wh" },
+                    { name = "power", address = 1, type = "u16", times = [{ addresses = [2, 11], type = "u32" }] }]""", "apart")
+
+    def said(*answers: tuple[int, float, tuple[int, ...]]) -> list:
+        return [each.value for each in profile.said([Answer(Block(Table.HOLDING_REGISTERS, address, len(words)),
+                                                            struct.pack(f">{len(words)}H", *words), at, 1.0)
+                                                     for address, at, words in answers]).values()]
+
+    before, after = (0, 5, 0), (0xFFFF, 9)  # the other half was 1, 10 when these were 0xFFFF, 9
+    assert said((0, 100.0, before), (10, 100.5, after)) == [None, None], "65535 Wh is what the meter never said"
+    assert said((0, 100.0, before), (10, 100.0, after)) == [65535, 45], "parts of one reading"
+    whole = (0, 98.0, (*before, *range(7), *after))
+    assert said((0, 100.0, (1, 6, 0)), (10, 100.5, (0, 8)), whole) == [65535, 54], "the newest that has all words"
+    with pytest.raises(ConfigError, match=r'register\[1\]: the words of "e" \(.*\) do not lie inside one block; a number has to'):
+        parse_profile("""block = [{ address = 0, count = 1 }, { address = 10, count = 1 }]
+                         register = [{ name = "e", addresses = [0, 10], type = "u32" }]""", "apart")
 
 
 def test_a_derived_unit_serves_no_number_whose_power_of_ten_was_lost_or_refused(tmp_path):

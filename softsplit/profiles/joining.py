@@ -2,7 +2,8 @@
 
 A power of ten, a ratio or a sign may be in another block than its number, and one that has changed meanwhile
 would give a wrong value. So they come from the same answer if possible, else from readings at most two
-periods (of the slower one) apart; otherwise there is no value.
+periods (of the slower one) apart; otherwise there is no value. The words of one number always come from one
+reading: joined from two they would be a number that no meter sent.
 """
 
 from collections.abc import Iterable, Sequence
@@ -90,7 +91,7 @@ def said_by(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Re
 def said_in(register: Register, home: Answer, newest: Iterable[Answer]) -> Said:
     """Return the value of a register that begins in the answer `home`.
 
-    Parts outside `home` come from the first answer in `newest` that has them, if its time fits.
+    Other registers outside `home` come from the first answer in `newest` that has them, if its time fits.
     """
     return _said(register, _join(register, home, tuple(newest)))
 
@@ -109,30 +110,36 @@ def _joined(registers: Iterable[Register], answers: Sequence[Answer]) -> dict[Re
     newest = sorted(answers, key=lambda answer: -answer.taken_at)
     found = {}
     for register in registers:
-        home = next((each for each in newest if each.block.contains(register.parts[0])), None)
+        homes = [each for each in newest if each.block.contains(register.parts[0])]
+        home = next((each for each in homes if _words(register, each, newest)), homes[0] if homes else None)
         if home is not None:
             found[register] = _join(register, home, newest)
     return found
 
 
 def _join(register: Register, home: Answer, newest: Sequence[Answer]) -> _Joined:
-    used = {part: answer for part in register.needs if (answer := _answer_of(part, home, newest))}
-    taken_at = min(answer.taken_at for part, answer in used.items() if part in register.dated)
-    if len(used) < len(register.needs):
+    used = {each: answer for each in register.factors if (answer := _answer_of(each, home, newest))}
+    dated = [answer.taken_at for each, answer in used.items() if each.parts[0] in register.dated]
+    taken_at = min([home.taken_at, *dated])
+    words = _words(register, home, newest)
+    if not words or any(each not in used for each in register.factors):
         return _Joined(taken_at)
-
-    def data(each: Register) -> bytes:
-        if len(each.parts) == 1:
-            return used[each.parts[0]].part(each.parts[0])
-        return b"".join(used[part].part(part) for part in each.parts)
-
-    said = {each: each.decode(data(each)) for each in register.factors}
-    return _Joined(taken_at, data(register), scale_of(register, said))
+    said = {each: each.decode(_words(each, answer, newest)) for each, answer in used.items()}
+    return _Joined(taken_at, words, scale_of(register, said))
 
 
-def _answer_of(part: Block, home: Answer, newest: Sequence[Answer]) -> Answer | None:
-    """Return the answer for a part: `home`, or the newest other one that has it, if its time fits."""
-    if home.block.contains(part):
+def _answer_of(register: Register, home: Answer, newest: Sequence[Answer]) -> Answer | None:
+    """Return the answer in which a register begins: `home`, or the newest other one that has it, if its time fits."""
+    if _words(register, home, newest):
         return home
-    other = next((each for each in newest if each.block.contains(part)), None)
+    other = next((each for each in newest if _words(register, each, newest)), None)
     return other if other and other.fits(home) else None
+
+
+def _words(register: Register, home: Answer, answers: Sequence[Answer]) -> bytes:
+    """Return the data of a register that begins in the answer `home`, all of it taken at that time; else b""."""
+    if not home.block.contains(register.parts[0]):
+        return b""
+    same = [home, *(each for each in answers if each.taken_at == home.taken_at)] if len(register.parts) > 1 else [home]
+    found = [next((each.part(part) for each in same if each.block.contains(part)), b"") for part in register.parts]
+    return b"".join(found) if all(found) else b""

@@ -14,7 +14,7 @@ from softsplit.profiles.identify import Identify, Named, nameplate_of
 from softsplit.profiles.joining import Answer, Said, said_by
 from softsplit.profiles.layout import Layout, require_unique
 from softsplit.profiles.register import Register
-from softsplit.protocol.blocks import Block, Read, merge
+from softsplit.protocol.blocks import Block, Read, around, merge
 from softsplit.protocol.functions import DATA_ACCESS, MAX_REGISTERS, Table, writing
 from softsplit.protocol.nameplate import Nameplate
 from softsplit.protocol.notations import doubt_about
@@ -123,6 +123,15 @@ class Profile:
                     doubt = doubt_about(block.address, block.table)
                     raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block{doubt and f"; {doubt}"}',
                                       f"register[{number}]")
+            for each in (register, *register.factors):
+                if self.reads and register.constant is None and len(each.parts) > 1 and not self._reads_whole(each):
+                    words = ", ".join(map(str, each.parts))
+                    raise ConfigError(f'the words of "{each.name}" ({words}) do not lie inside one block; a number has '
+                                      "to come from one read", f"register[{number}]")
+
+    def _reads_whole(self, register: Register) -> bool:
+        """Whether one of the reads brings all words of a register."""
+        return any(all(read.block.contains(part) for part in register.parts) for read in self.reads)
 
     def _settle_functions(self, blocks: list[Block]) -> None:
         """Settle the functions of the device, and check that they can read every block."""
@@ -159,6 +168,12 @@ class Profile:
     def said(self, answers: Iterable[Answer]) -> dict[Register, Said]:
         """Return the values of the registers in these answers of one unit; see `joining`."""
         return said_by(self.registers, tuple(answers))
+
+    @property
+    def spans(self) -> tuple[Block, ...]:
+        """For each register the block around all its words, which have to come from one transaction."""
+        around_all = ((register.block, around(register.parts)) for register in self.registers)
+        return tuple(whole if whole.count <= whole.table.max_count else first for first, whole in around_all)
 
     @property
     def is_joined(self) -> bool:

@@ -70,12 +70,19 @@ class Block:
         return f"{self.table} 0x{self.address:04X}+{self.count}"
 
 
+def around(blocks: Iterable[Block]) -> Block:
+    """Return the smallest block around some whose registers begin at the same addresses."""
+    blocks = tuple(blocks)
+    begin = min(each.address for each in blocks)
+    return replace(blocks[0], address=begin, count=(max(each.end for each in blocks) - begin) // blocks[0].step)
+
+
 def merge(blocks: Iterable[Block]) -> list[Block]:
     """Join blocks that touch or overlap and share a grid; sorted by table and address."""
     runs: list[Block] = []
-    for block in sorted(blocks, key=lambda block: (_grid(block), block.address)):
+    for block in sorted(blocks, key=lambda block: (grid(block), block.address)):
         last = runs[-1] if runs else None
-        if last and _grid(last) == _grid(block) and block.address <= last.end:
+        if last and grid(last) == grid(block) and block.address <= last.end:
             length = max(last.end, block.end) - last.address
             runs[-1] = Block(last.table, last.address, length // last.step, last.step)
         else:
@@ -89,7 +96,7 @@ def in_both_tables(blocks: Iterable[Block]) -> list[Block]:
             if table.holds_bits == block.table.holds_bits]
 
 
-def _grid(block: Block) -> tuple[int, int, int]:
+def grid(block: Block) -> tuple[int, int, int]:
     """The same for blocks whose registers begin at the same addresses."""
     return block.table.function, block.step, block.address % block.step
 

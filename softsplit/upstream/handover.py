@@ -47,8 +47,7 @@ class HandOver:
     def located(self, unit: Unit, at: int | None, reads: tuple[Read, ...]) -> None:
         """Hand over the address of a unit's SunSpec model, or that it is unknown; and what is polled now."""
         profile = unit.profile.located(at)
-        names = tuple(each.block for each in profile.registers)
-        self._put(Location(self._upstream, unit.unit, at, reads, names))
+        self._put(Location(self._upstream, unit.unit, at, reads, profile.spans))
 
     def withdraw_write(self, unit: int, blocks: Sequence[Block]) -> None:
         """Take back `announce_write`: the write was not sent."""

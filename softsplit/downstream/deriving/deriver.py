@@ -118,7 +118,7 @@ class Deriver:
         self._answers[origin].clear()
         for name in [each for each in self.latest if (each.upstream, each.unit) == origin]:
             del self.latest[name]
-        own = replace(location, reads=unit.reads, names=tuple(each.block for each in unit.profile.registers))
+        own = replace(location, reads=unit.reads, names=unit.profile.spans)
         for mirror in self._mirrors:
             mirror.locate(origin, own)
 

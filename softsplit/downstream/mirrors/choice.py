@@ -8,5 +8,5 @@ from softsplit.downstream.mirrors.store import PolledStore
 def store_for(upstream: Upstream, unit: Unit, max_age: float) -> PolledStore | HeardStore:
     """Return an empty store for a unit that softsplit asks, or only hears."""
     if upstream.is_heard:
-        return HeardStore(max_age, (each.block for each in unit.profile.registers), unit.profile.alone)
+        return HeardStore(max_age, unit.profile.spans, unit.profile.alone)
     return PolledStore(unit.reads, max_age, unit.profile.alone)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from softsplit.bounded import BoundedDict
 from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.protocol import pdu
-from softsplit.protocol.blocks import Block
+from softsplit.protocol.blocks import Block, around, grid
 from softsplit.protocol.functions import Table
 
 MOST_BLOCKS = 500  # of one unit; those heard longest ago are forgotten
@@ -53,7 +53,7 @@ class HeardItems:
         """Set the registers that the profile names."""
         self._picks.clear()
         self._registers: dict[Table, dict[int, Block]] = {table: {} for table in Table}
-        for register in sorted(registers, key=lambda each: each.count):  # of two, the longer counts
+        for register in _joined(registers):
             self._registers[register.table].update(dict.fromkeys(addresses(register), register))
 
     def put(self, block: Block, data: bytes, taken_at: float, good_until: float) -> None:
@@ -159,6 +159,16 @@ class HeardItems:
 
 def addresses(block: Block) -> range:
     return range(block.address, block.end, block.step)
+
+
+def _joined(registers: Iterable[Block]) -> list[Block]:
+    """Return the blocks of registers; those that overlap and begin at the same addresses count as one."""
+    found: list[Block] = []
+    for register in sorted(registers, key=lambda each: (each.table.function, each.address, -each.count)):
+        if found and found[-1].overlaps(register) and grid(found[-1]) == grid(register):
+            register = around((found.pop(), register))
+        found.append(register)
+    return found
 
 
 def _part(block: Block, start: int, end: int) -> Block:
