@@ -227,13 +227,14 @@ def test_silence_behind_a_gateway_names_the_cures(tmp_path):
         "(the old master, a Cerbo, evcc?), or the line is silent; check power, termination, A and B, and --timeout")
 
 
-def test_after_ten_silent_units_the_other_dialect_is_tried(tmp_path):
-    with Bus("rtuovertcp", tmp_path) as bus:
+@pytest.mark.parametrize("there, asked", [(1, [1]), (100, [*range(1, 11), 100])])
+def test_after_ten_silent_units_the_other_dialect_is_tried_with_the_usual_ids(there, asked, tmp_path):
+    with Bus("rtuovertcp", tmp_path, lambda unit, pdu: good_answer(unit, pdu) if unit == there else b"") as bus:
         url = bus.url.replace("rtuovertcp", "tcp")
         done = call(url, "--timeout", str(SHORT))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == f"softsplit: the gateway answers Modbus RTU: its url is {bus.url}"
-    assert [unit for unit, _, _ in bus.requests] == [1]
+    assert [unit for unit, _, _ in bus.requests] == asked
 
 
 def test_a_long_timeout_goes_into_the_section(tmp_path):

@@ -1,6 +1,7 @@
 """Ask a unit id whether a unit answers, without writing."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
 
@@ -16,6 +17,8 @@ from softsplit.protocol.pdu import Question
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 
+# factory settings, and what people choose
+USUAL_IDS = (*range(1, 11), 255, 0, 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)
 PROBED = Block(Table.HOLDING_REGISTERS, 0, 1)  # a unit without it answers with an exception
 PROBE = pdu.read_question(PROBED)
 PAUSE = 0.02  # s between an answer and the next request, at least
@@ -127,12 +130,12 @@ class Prober:
             self._held_up = max(self._held_up, HELD_MARGIN * (waited + took))
         self._was_held_up = is_held_up
 
-    def ask_otherwise(self, unit: int) -> str:
-        """Ask a unit in the other dialect, or a web server; say what answers, or ""."""
+    def ask_otherwise(self, units: Sequence[int]) -> str:
+        """Ask units in the other dialect, and whether there is a web server; say what answers, or ""."""
         if self._client.await_late(self._timeout) or self.has_heard_modbus:
             return ""
         self._client.close()
-        return ask_otherwise(self._url, unit, PROBED, self._timeout)
+        return ask_otherwise(self._url, units[0], PROBED, self._timeout, also=units[1:])
 
     def await_late(self, timeouts: float) -> None:
         """Wait for answers that a busy gateway may delay."""

@@ -8,7 +8,7 @@ pause.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 
@@ -28,19 +28,21 @@ PAUSES = (0.0, 60.0, 600.0)  # s before each attempt, while nobody answers
 
 
 def ask_otherwise(url: Url, unit: int, block: Block, timeout: float,
-                  pause: Callable[[float], object] = time.sleep, connect_delay: float = 0.0) -> str:
+                  pause: Callable[[float], object] = time.sleep, connect_delay: float = 0.0,
+                  also: Iterable[int] = ()) -> str:
     """Ask a unit in the other dialect, and in the right one after a pause; say who answers, or what to set.
 
     Return "" when neither helps. No other connection should be open there; `connect_delay` is the present
-    pause.
+    pause. In the other dialect these units are asked `also`, as long as nobody answers.
     """
     other = other_url(url)
     if other is None or isinstance(unit, LongUnit):  # the other dialect has no long unit ids
         return ""
     asked = replace(block, count=1)
     with closing(client_for(other, timeout, connect_delay=connect_delay, pause=pause)) as client:
-        if (stranger := _ask(client, unit, asked, timeout)) is not None:
-            return stranger or answers_otherwise(url)
+        for each in (unit, *also):
+            if (stranger := _ask(client, each, asked, timeout)) is not None:
+                return stranger or answers_otherwise(url)
     delay = max(CONNECT_DELAY, connect_delay)
     with closing(client_for(url, timeout, connect_delay=delay, pause=pause)) as client:
         if (stranger := _ask(client, unit, asked, timeout)) is None:
