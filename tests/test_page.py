@@ -270,6 +270,8 @@ def test_a_plot_has_a_scale_in_words_and_breaks_where_nothing_was_fresh():
     assert len(re.findall("M", plot)) == 2
     assert "path" not in draw_plot([(0.0, 100.0), (10.0, 300.0)], 2000.0, "W"), "that was long ago"
     assert "<small>50.5</small><small>49.5</small>" in draw_plot([(0.0, 50.0), (10.0, 50.01)], 30.0, "Hz"), "no drama"
+    for one, other in ((2.0 ** 64, 2.0 ** 64), (-1.7e308, 1.7e308), (0.0, 5e-324)):  # which a device may send
+        assert "path" not in draw_plot([(0.0, one), (10.0, other)], 30.0, "kWh")
     assert "0.000" in draw_plot([(0.0, 0.0), (10.0, 0.0)], 30.0, "kWh") or "0.5" in draw_plot([(0.0, 0.0), (10.0, 0.0)], 30.0, "kWh")
 
 

@@ -1,14 +1,17 @@
 """The last minutes of a value as a small plot with a scale, in SVG. Pure."""
 
 from collections.abc import Sequence
-from math import floor, log10
+from math import floor, inf, log10
 
 from softsplit.web.history import SPAN, Series
 from softsplit.web.markup import Markup, tag
 
 WIDTH, HEIGHT = 180, 30  # units of the drawing
 LEAST_SPAN = 0.02  # of a value: a scale never spans less, or noise would fill it
+FINEST = 1e-18  # of a scale: as the smallest resolution
 MINUTES = f"last {SPAN / 60:.0f} minutes"
+EMPTY = tag("span", tag("svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", aria_hidden="true"),
+            tag("small", ""), tag("small", ""), class_="plot")
 
 
 def draw_plot(series: Series, now: float, measure: str) -> Markup:
@@ -16,9 +19,10 @@ def draw_plot(series: Series, now: float, measure: str) -> Markup:
     recent = [(at, number) for at, number in series if at > now - SPAN]
     known = [number for _, number in recent if number is not None]
     if len(known) < 2:
-        return tag("span", tag("svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", aria_hidden="true"),
-                   tag("small", ""), tag("small", ""), class_="plot")
+        return EMPTY
     low, high = _scale(known, 0.0 if measure.endswith("h") else LEAST_SPAN)  # energy has no noise
+    if not FINEST < high - low < inf:  # of numbers so large or small that no scale can be drawn
+        return EMPTY
     decimals = max(0, 1 - floor(log10(high - low)))
     said = f"{MINUTES}: {min(known):.{decimals}f} to {max(known):.{decimals}f} {measure}".rstrip()
     lines = "".join(_line(run, low, high, now) for run in _runs(recent))
@@ -50,8 +54,7 @@ def _runs(recent: Series) -> list[list[tuple[float, float]]]:
 
 def _line(run: list[tuple[float, float]], low: float, high: float, now: float) -> str:
     """Return an SVG path through the numbers, in whole units of the drawing."""
-    per_unit = (high - low) / (HEIGHT - 2)
-    places = [(round((at - now + SPAN) / SPAN * WIDTH), round((high - number) / per_unit) + 1)
+    places = [(round((at - now + SPAN) / SPAN * WIDTH), round((high - number) / (high - low) * (HEIGHT - 2)) + 1)
               for at, number in run]
     x, y = places[0]
     steps = "".join(f"l{right - left}{below - above:+d}"
