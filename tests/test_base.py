@@ -1,6 +1,7 @@
 """Profiles of SunSpec models, which stand elsewhere on each device: found once after connecting."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -113,6 +114,22 @@ def test_a_running_splitter_polls_it_names_it_and_serves_it():
             splitter.stop()
 
 
+def test_a_model_that_does_not_fit_before_the_end_of_the_table_is_not_the_one(caplog):
+    with gateway_of(device(50000, (1, 15486), (103, 46))) as gateway:  # model 103 at 0xFFD2, where 46 registers are left
+        upstream = Upstream(str(gateway.url), [Unit(1, PROFILE)], name="pv")
+        splitter = Splitter([Downstream("tcp://127.0.0.1:0", units={1: (upstream, 1)}, name="house")])
+        splitter.start()
+        try:
+            until(lambda: splitter.status().upstreams["pv"].units["1"].answers >= 3)
+            assert splitter.status().upstreams["pv"].units["1"].missing == "SunSpec model 103" and "bug" not in caplog.text
+        finally:
+            splitter.stop()
+    words, base = device(50000, (1, 15486), (103, 46)), HeardBase(PROFILE)
+    for address in (50000, 50002, 65490):
+        base.hear(Block(Table.HOLDING_REGISTERS, address, 2), answer(words, address, 2))
+    assert base.at is None
+
+
 def test_record_finds_it_too_and_periods_may_be_others(tmp_path):
     path = tmp_path / "inverter.toml"
     path.write_text(TEXT)
@@ -139,9 +156,12 @@ def test_the_profile_comes_back_as_it_was_and_wrong_ones_are_refused():
     assert PROFILE.readable == (Block(Table.HOLDING_REGISTERS, 0, 65536),) and PROFILE.reads == () == PROFILE.registers
     for text, message in (("base = 5", "base: 5 is not a table"), ("base = { sunspec = 0 }", "base.sunspec: 0 is no model"), ("base = { x = 1 }", "base.x: unknown key"),
                           ("base = { sunspec = [] }", "base.sunspec: names no model"), ("base = { sunspec = [101, 0x10000] }", "base.sunspec: 65536 is no model"),
+                          ("max_count = 51\nbase = { sunspec = 103 }", "block[1].count: 52 is more than the device gives"),
                           ('base = { sunspec = "103" }', 'base.sunspec: "103" is not')):
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(ConfigError, match=re.escape(message)):
             parse_profile(TEXT.replace("base = { sunspec = 103 }", text), "own")
+    with pytest.raises(ConfigError, match=re.escape("block[1].table: input registers hold no SunSpec model")):
+        parse_profile(TEXT.replace('{ name = "inverter", ', '{ table = "input registers", '), "own")
 
 
 def test_one_profile_describes_the_inverters_with_one_or_three_phases_whichever_model_a_device_has(tmp_path):
@@ -220,7 +240,7 @@ def answer(words: dict[int, int], address: int, count: int) -> bytes:
 
 
 def test_a_base_is_learned_from_what_another_master_reads_and_forgotten_with_the_device():
-    words, base = device(40000, (1, 65), (103, 50)), HeardBase([103])
+    words, base = device(40000, (1, 65), (103, 50)), HeardBase(PROFILE)
 
     def hear(address: int, count: int, now: float = 0.0) -> int | None:
         base.note(True, now)

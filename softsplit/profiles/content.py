@@ -42,7 +42,8 @@ def profile_of(content: Entry, name: str) -> Profile:
         reads = _each(content, "block", partial(_read, habits=habits))
         registers = chain(*_each(content, "register", partial(registers_of, habits=habits)))
         guarded = tuple(_guarded(content, habits, reads, registers))
-        base = _base(content["base"], reads, guarded) if "base" in content else None
+        max_count = content.get("max_count", MAX_REGISTERS)
+        base = _base(content["base"], reads, guarded, max_count) if "base" in content else None
         reads, guarded = ((), ()) if base else (reads, guarded)
         readable = _each(content, "readable", partial(block_of, habits=habits))
         return Profile(
@@ -55,14 +56,14 @@ def profile_of(content: Entry, name: str) -> Profile:
             reads=reads,
             identify=_identify(content, habits),
             registers=guarded,
-            max_count=content.get("max_count", MAX_REGISTERS), gap=content.get("gap", 0.0),
+            max_count=max_count, gap=content.get("gap", 0.0),
             unused=content.get("unused"), same_tables=content.get("same_tables", False),
         )
     except ConfigError as error:
         raise ConfigError(f"profile {name}: {error}") from error.__cause__
 
 
-def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ...]) -> Base[Profile]:
+def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ...], max_count: int) -> Base[Profile]:
     """Return the SunSpec model from which the addresses of these count."""
     with checks.inside("base"):
         entry: Entry = checks.require_type(stated, dict, "", "base = { sunspec = 103 }")
@@ -75,7 +76,10 @@ def _base(stated: object, reads: tuple[Read, ...], registers: tuple[Register, ..
                 raise ConfigError(f"{checks.show(model)} is no model", "sunspec")
         if not models:
             raise ConfigError("names no model", "sunspec")
-    return Base(tuple(models), Profile("relative", reads, registers=registers))
+    for number, read in enumerate(reads, 1):
+        if read.block.table is not Table.HOLDING_REGISTERS:
+            raise ConfigError(f"{read.block.table} hold no SunSpec model; leave it out", f"block[{number}].table")
+    return Base(tuple(models), Profile("relative", reads, registers=registers, max_count=max_count))
 
 
 def _guarded(content: Entry, habits: Habits, reads: Iterable[Read],

@@ -1,11 +1,11 @@
 """Find where the registers of a unit begin, if each device has them elsewhere; then poll them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from softsplit.config.upstream import Unit
-from softsplit.errors import BadAnswer, Unreachable
+from softsplit.errors import BadAnswer, ConfigError, Unreachable
 from softsplit.polling.due import Due
 from softsplit.polling.plan import Plan
 from softsplit.polling.silence import Silence
@@ -136,8 +136,16 @@ def _chain(outcomes: Iterable[Outcome], reads: Sequence[Read]) -> Iterator[Read]
 
 
 def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | None:
-    """Return the address where the registers of a profile begin on a device; `read` returns data or None."""
-    return find_model(profile.base.models, read) if profile.base else None
+    """Return the address where the registers of a profile begin on a device; `read` returns data or None.
+
+    A model whose registers do not fit there, or are not readable, is not the one of this profile.
+    """
+    at = find_model(profile.base.models, read) if profile.base else None
+    try:
+        profile.located(at)
+    except ConfigError:  # a device may have it at the very end of the table
+        return None
+    return at
 
 
 class HeardBase:
@@ -146,9 +154,9 @@ class HeardBase:
     That is forgotten when the unit may have been replaced: it was silent, or nobody has asked it for long.
     """
 
-    def __init__(self, models: Collection[int]):
+    def __init__(self, profile: Profile):
         self.at: int | None = None
-        self._models = models
+        self._profile = profile
         self._words: dict[int, bytes] = {}  # mark and heads, by address
         self._silence = Silence()
         self._heard_at: float | None = None
@@ -173,7 +181,7 @@ class HeardBase:
             return words
 
         if block.table is Table.HOLDING_REGISTERS:
-            self.at = find_model(self._models, read)
+            self.at = locate(self._profile, read)
             self._words = known
 
 
@@ -182,7 +190,7 @@ class HeardBases:
 
     def __init__(self, units: Sequence[Unit], counters: Counters):
         self._units = {unit.unit: unit for unit in units}
-        self._bases = {unit.unit: HeardBase(unit.profile.base.models) for unit in units if unit.profile.base}
+        self._bases = {unit.unit: HeardBase(unit.profile) for unit in units if unit.profile.base}
         self._places = counters.places
 
     def registers_of(self, unit: int) -> Sequence[Register]:

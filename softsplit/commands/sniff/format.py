@@ -177,7 +177,7 @@ class Names:
         if base is None or unit is None or transaction.kind not in COUNTED:
             return
         if unit not in self._bases:
-            self._bases[unit] = HeardBase(base.models)
+            self._bases[unit] = HeardBase(self._profile)
         self._bases[unit].note(transaction.kind is not Kind.NO_REPLY, transaction.time)
         read = self._read(transaction) if transaction.kind is Kind.OK else None
         if read and transaction.function == READ_HOLDING:
