@@ -153,7 +153,7 @@ def recognised(how: str) -> str:
     (recognised("type = 'u16', equals = 'x'"), 'profile own: identify.equals: "x" is not a whole number'),
     (recognised("type = 'text', count = 1, equals = [1]"), "profile own: identify.equals: 1 is not text"),
     (recognised("type = 'f32', equals = 1"), "profile own: identify.type: a f32 is not compared; allowed are text and whole"),
-    (recognised("type = 'text', count = 5, equals = 'x'"), "profile own: identify: holding registers 0x0010+5 is not readable"),
+    (recognised("type = 'text', count = 5, equals = 'x'"), "profile own: identify: holding registers 0x0010+5 is not readable; let readable list every block that the device answers, also this one"),
     (recognised("type = 'u16', equals = [5, -5]"), "profile own: identify.equals: -5 is not possible: -5 does not fit into a u16"),
     (recognised("type = 'text', count = 1, starts_with = 'HEAT'"), "profile own: identify.starts_with: \"HEAT\" is not possible: 4 bytes do not fit into 2"),
     (recognised("type = 'u16', equal = 1"), 'profile own: identify.equal: unknown key "equal"; did you mean "equals"?'),

@@ -26,6 +26,7 @@ REGISTER_KEYS = (*VALUE_KEYS, "name", "repeat", "stride", "resolution", "offset"
                  "times", "sign",
                  "plus", "unconfirmed", "constant", "where")
 FACTOR_KEYS = (*VALUE_KEYS, "resolution", "offset")
+SIGN_KEYS = ("negative", "positive")
 ELSE = "else"  # the state of every count that no other state names
 EXAMPLES = {
     "exponent": "exponent = { address = 84 }", "times": 'times = [{ address = 6, type = "u16" }]',
@@ -203,11 +204,14 @@ def _sign(entry: Entry, name: str, habits: Habits) -> Sign[Register] | None:
     if "sign" not in entry:
         return None
     stated = _table_of(entry, "sign")
-    place = {key: value for key, value in stated.items() if key != "negative"}
+    place = {key: value for key, value in stated.items() if key not in SIGN_KEYS}
     register = _factor({"type": "u16", **place}, f"{name} sign", habits, "sign", VALUE_KEYS)
-    negative = checks.require_type(stated.get("negative", 1), int, "sign.negative")
-    require_sayable(register, negative, "sign.negative")
-    return Sign(register, negative)
+    says = {key: checks.require_type(stated[key], int, f"sign.{key}") for key in SIGN_KEYS if key in stated}
+    with checks.inside("sign"):
+        sign = Sign(register, **says)
+        for key in SIGN_KEYS:
+            require_sayable(register, getattr(sign, key), key)
+    return sign
 
 
 def where_of(entry: Entry, habits: Habits) -> list[Where[Register]]:

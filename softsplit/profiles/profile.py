@@ -89,12 +89,13 @@ class Profile:
         self._check_registers(polled if blocks else readable, readable)
 
     def _check_readable(self, readable: Layout, blocks: list[Block]) -> None:
+        cure = "; let readable list every block that the device answers, also this one"
         for number, block in enumerate(blocks, 1):
             if not readable.holds(block):
-                raise ConfigError(f"{block} is not readable", f"block[{number}]")
+                raise ConfigError(f"{block} is not readable{cure}", f"block[{number}]")
         for each in self.identify:
             if isinstance(each, Identify) and not readable.holds(each.register.block):
-                raise ConfigError(f"{each.register.block} is not readable", "identify")
+                raise ConfigError(f"{each.register.block} is not readable{cure}", "identify")
         polled = set(blocks)
         for number, block in enumerate(self.alone, 1):
             if block in polled:

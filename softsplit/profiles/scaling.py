@@ -22,7 +22,8 @@ class Scale:
 def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
     """Return the scale of a register from the values of its other registers.
 
-    None if one of these has no value, if a ratio is zero, or if a condition (`where`) does not hold.
+    None if one of these has no value, if a ratio is zero, if a sign says neither positive nor negative, or if a
+    condition (`where`) does not hold.
     """
     if any(said.get(each.register) not in each.equals for each in register.where):
         return None
@@ -41,8 +42,11 @@ def scale_of(register: Register, said: Mapping[Register, Any]) -> Scale | None:
         return None  # it is not set, and zero is not what the meter measured
     for each in register.times:
         factor *= Decimal(repr(values[each]))
-    if register.sign and values[register.sign.register] == register.sign.negative:
-        factor = -factor
+    if register.sign:
+        sign = register.sign.factor_of(values[register.sign.register])
+        if sign is None:
+            return None
+        factor *= sign
     addend = ZERO
     for each in register.plus:
         addend = EXACT.add(addend, Decimal(repr(values[each])))

@@ -1,7 +1,7 @@
 """Turn a Profile back into the content of a file, to hand a script's profile to other processes."""
 
 from softsplit.profiles.content import ADDRESSINGS
-from softsplit.profiles.entries import ELSE, ORDER_KEYS, Entry
+from softsplit.profiles.entries import ELSE, ORDER_KEYS, SIGN_KEYS, Entry
 from softsplit.profiles.identify import Identify, Named
 from softsplit.profiles.profile import Profile
 from softsplit.profiles.register import Register
@@ -60,8 +60,8 @@ def _register(register: Register) -> Entry:
         "exponent": _value(register.exponent) if register.exponent else {},
         "times": list(map(_value, register.times)),
         "plus": list(map(_value, register.plus)),
-        "sign": _value(register.sign.register) | {"negative": register.sign.negative} if register.sign
-        else {},
+        "sign": _value(register.sign.register) | {key: getattr(register.sign, key) for key in SIGN_KEYS}
+        if register.sign else {},
         "unconfirmed": register.unconfirmed,
         "constant": register.constant,
         "where": [_value(each.register) | {"equals": list(each.equals)} for each in register.where],

@@ -81,7 +81,8 @@ def _notes(register: Register) -> Iterator[str]:
     for each in register.times:
         yield f"times {_place(each)}" + (f" ({each.resolution})" if each.resolution != "1" else "")
     if register.sign:
-        yield f"negative where {_place(register.sign.register)} is {register.sign.negative}"
+        yield (f"negative where {_place(register.sign.register)} is {register.sign.negative}, "
+               f"positive where it is {register.sign.positive}")
     for where in register.where:
         yield f"where {_place(where.register)} is {' or '.join(map(str, where.equals))}"
     if register.offset:

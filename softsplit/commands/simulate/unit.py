@@ -117,7 +117,7 @@ class SimulatedUnit(FaultyUnit):
             return self._told[factor.type, factor.place]
         if register.sign and factor is register.sign.register:
             is_negative = isinstance(value, (int, float)) and value < 0
-            return register.sign.negative if is_negative else int(register.sign.negative == 0)
+            return register.sign.negative if is_negative else register.sign.positive
         if factor in register.plus:
             return 0
         return self._exponents[factor.place] if factor is register.exponent else 1
