@@ -227,8 +227,8 @@ def test_silence_behind_a_gateway_names_the_cures(tmp_path):
         "(the old master, a Cerbo, evcc?), or the line is silent; check power, termination, A and B, and --timeout")
 
 
-@pytest.mark.parametrize("there, asked", [(1, [1]), (100, [*range(1, 11), 100])])
-def test_after_ten_silent_units_the_other_dialect_is_tried_with_the_usual_ids(there, asked, tmp_path):
+@pytest.mark.parametrize("there, asked", [(1, [1]), (100, [1, 255, 2, 3, 126, 100])])
+def test_after_ten_silent_units_the_other_dialect_is_tried_for_each_of_them(there, asked, tmp_path):
     with Bus("rtuovertcp", tmp_path, lambda unit, pdu: good_answer(unit, pdu) if unit == there else b"") as bus:
         url = bus.url.replace("rtuovertcp", "tcp")
         done = call(url, "--timeout", str(SHORT))

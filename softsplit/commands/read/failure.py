@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from softsplit import clock
-from softsplit.commands.scan.prober import USUAL_IDS, Prober
+from softsplit.commands.scan.prober import Prober
 from softsplit.commands.shared.route import find_server
 from softsplit.config.line import Line
 from softsplit.config.url import Url
@@ -13,6 +13,8 @@ from softsplit.protocol.pdu import GATEWAY_EXCEPTIONS
 from softsplit.upstream.causes.diagnosis import GARBAGE, look_at, look_at_wire, look_for
 from softsplit.upstream.causes.dialect import ask_otherwise
 
+# factory settings, and what people choose
+USUAL_IDS = (*range(1, 11), 255, 0, 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)
 LOOK_FOR = 4.0  # s for all of them
 SHORT = 0.3  # s for each
 CURES = {

@@ -17,8 +17,6 @@ from softsplit.protocol.pdu import Question
 from softsplit.upstream.causes.dialect import ask_otherwise
 from softsplit.upstream.clients.choice import client_for
 
-# factory settings, and what people choose
-USUAL_IDS = (*range(1, 11), 255, 0, 100, 101, 11, 12, 20, 30, 50, 126, 200, 240, 247)
 PROBED = Block(Table.HOLDING_REGISTERS, 0, 1)  # a unit without it answers with an exception
 PROBE = pdu.read_question(PROBED)
 PAUSE = 0.02  # s between an answer and the next request, at least

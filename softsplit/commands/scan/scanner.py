@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from softsplit import clock
 from softsplit.commands.scan.examiner import Examiner, Found
-from softsplit.commands.scan.prober import PROBE, USUAL_IDS, Prober
+from softsplit.commands.scan.prober import PROBE, Prober
 from softsplit.commands.scan.progress import Progress
 from softsplit.config.line import Line
 from softsplit.config.url import Url
@@ -153,8 +153,7 @@ class Scan:
         """Whether something else answers; after some silent units, the other dialect is tried once."""
         is_silent = not (self.found or self.damaged or self.foreign or prober.has_heard_modbus)
         if is_silent and len(self.asked) == min(SILENT_UNITS, len(self._units)):
-            usual = [each for each in USUAL_IDS if each in self._units and each not in self.asked]
-            self.stranger = prober.ask_otherwise([*self.asked, *usual])
+            self.stranger = prober.ask_otherwise(self.asked)
         return self.stranger != ""
 
     def _ask(self, prober: Prober, unit: int, questions: Sequence[Question] = (PROBE,)) -> Found | None:
