@@ -144,7 +144,7 @@ def asked(table: Table, address: int, count: int, requests: int, rate: float = 0
     return AskedStatus(unit=1, function=table.function, table=table, address=address, count=count, requests=requests, rate=rate)
 
 
-def test_what_overlaps_is_learned_as_one_block_and_as_often_as_it_is_wanted(monkeypatch):
+def test_what_overlaps_is_learned_as_one_block_and_as_often_as_it_is_wanted(monkeypatch, tmp_path):
     wanted = [asked(Table.HOLDING_REGISTERS, 0x5B00, 62, 600, 1.0), asked(Table.HOLDING_REGISTERS, 0x5B3A, 8, 60, 0.1),
               asked(Table.HOLDING_REGISTERS, 0x5000, 8, 120, 0.2), asked(Table.HOLDING_REGISTERS, 0x8960, 2, 1),
               asked(Table.HOLDING_REGISTERS, 0x1000, 125, 10, 1.0), asked(Table.HOLDING_REGISTERS, 0x1040, 125, 10, 1.0)]
@@ -155,6 +155,10 @@ def test_what_overlaps_is_learned_as_one_block_and_as_often_as_it_is_wanted(monk
     assert [(read.block.address, read.block.count, read.every) for read in profile.reads] == [
         (0x1000, 125, 1.0), (0x107D, 64, 1.0), (0x5000, 8, 5.0), (0x5B00, 66, 1.0), (0x8960, 2, 600.0)]
     assert profile.readable == (Block(Table.HOLDING_REGISTERS, 0, 65536),)
+    path = tmp_path / "learned.toml"
+    wanted = [asked(Table.HOLDING_REGISTERS, 40001, 2, 600, 1.0)]  # which no manual has numbered: a master asked for it
+    path.write_text(learned_profiles(status, None))
+    assert "address = 0x9C41" in path.read_text() and "is taken for" not in ran("check", path).stdout
     with pytest.raises(ConfigError, match='UNIT: unknown unit "meters/7"'):
         learned_profiles(status, "meters/7")
 

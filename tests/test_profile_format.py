@@ -348,9 +348,11 @@ def test_what_a_person_has_written_is_not_rounded(register, constant, message):
     ("address = 40001", "if number 1 of the holding registers is meant, write address = 0"),
     ("address = 10001", 'if number 1 of the discrete inputs is meant, write table = "discrete inputs", address = 0, or address = "10001" as text'),
     ("address = 19000", None), ("address = 40000", None), ("address = 0x10", None), ("address = '40001'", None),
+    ("address = 0x9C41", None),
 ])
 def test_a_number_of_a_manual_in_the_place_of_an_address_is_explained(stated, words):
-    found = findings(parse_profile(f"block = [{{ {stated}, count = 1 }}]", "own"))
+    text = f"block = [{{ {stated}, count = 1 }}]"
+    found = findings(parse_profile(text, "own"), text)
     assert any(words in each for each in found) if words else not any("is meant" in each for each in found)
 
 

@@ -25,17 +25,21 @@ def load_profile(name: str, directory: Path | str = ".") -> Profile:
     if not name.endswith(".toml"):
         checks.require_word(name, shipped_profiles(), "profile", also=", or a path that ends in .toml")
         return _shipped(name)
-    path = Path(directory, name)
-    try:
-        text = tomlfile.read_text(path)
-    except ConfigError as error:
-        raise ConfigError(f"profile {path}: {error}") from error
-    return parse_profile(text, name)
+    return parse_profile(profile_text(name, directory), name)
 
 
 @cache
 def _shipped(name: str) -> Profile:
-    return parse_profile((HERE / f"{name}.toml").read_text(encoding="utf-8"), name)
+    return parse_profile(profile_text(f"{name}.toml", HERE), name)
+
+
+def profile_text(name: str, directory: Path | str = ".") -> str:
+    """Return the text of the profile in a .toml file relative to `directory`. Raises ConfigError."""
+    path = Path(directory, name)
+    try:
+        return tomlfile.read_text(path)
+    except ConfigError as error:
+        raise ConfigError(f"profile {path}: {error}") from error
 
 
 def parse_profile(text: str, name: str) -> Profile:

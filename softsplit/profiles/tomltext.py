@@ -27,12 +27,21 @@ def toml_of(content: Entry, comments: Iterable[str] = ()) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {_content(key, each)}" for key, each in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, str):
         return quoted(value)
     return {True: "true", False: "false"}.get(value, "") if isinstance(value, bool) else repr(value)
+
+
+def _content(key: str, value: object) -> str:
+    """The value of a key; an address in hex, which leaves no doubt that it is none of a manual's numbers."""
+    if key == "address" and isinstance(value, int):
+        return f"0x{value:04X}"
+    if key == "addresses" and isinstance(value, list):
+        return "[" + ", ".join(_content("address", each) for each in value) + "]"
+    return _value(value)
 
 
 def _key(key: str) -> str:

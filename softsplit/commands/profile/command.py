@@ -13,6 +13,7 @@ from softsplit.commands.shared.output import say
 from softsplit.commands.status.status import read_status
 from softsplit.printable import printable
 from softsplit.profiles import load_profile
+from softsplit.profiles.loader import parse_profile, profile_text
 
 
 @click.group()
@@ -49,8 +50,9 @@ def show(name):
 @click.argument("file")
 def check(file):
     """Check the profile in FILE, a path that ends in .toml, and name suspicious parts."""
-    found = load_profile(file)
-    say("\n".join(map(printable, findings(found))))
+    text = profile_text(file) if file.endswith(".toml") else ""
+    found = parse_profile(text, file) if text else load_profile(file)
+    say("\n".join(map(printable, findings(found, text))))
 
 
 @profile.command("import", short_help="Print a profile for a ModDef file.")

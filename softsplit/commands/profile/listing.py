@@ -1,5 +1,6 @@
 """Tell what profiles say, in tables for a person. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from softsplit.commands.shared.columns import columns
@@ -100,17 +101,18 @@ def _place(register: Register) -> str:
     return " ".join((*words, f"mask 0x{register.mask:X}") if register.mask is not None else words)
 
 
-def findings(profile: Profile) -> list[str]:
-    """What a check of a profile that is right has to tell, the first line that it is."""
+def findings(profile: Profile, text: str) -> list[str]:
+    """What a check of a profile that is right has to tell, the first line that it is; `text` is that of its file."""
     lines = [f"{profile.name} is right: {show_count(len(profile.stated.reads), 'block')} polled, "
              f"{show_count(len(profile.stated.registers), 'value')} named"]
-    lines += [f"look at it twice: {each}" for each in _doubts(profile)]
+    lines += [f"look at it twice: {each}" for each in _doubts(profile, text)]
     return lines
 
 
-def _doubts(profile: Profile) -> Iterator[str]:
-    yield from _doubtful_addresses([*(read.block for read in profile.reads),
-                                    *(register.block for register in profile.registers)])
+def _doubts(profile: Profile, text: str) -> Iterator[str]:
+    blocks = [*(read.block for read in profile.reads), *(register.block for register in profile.registers)]
+    decimal = set(re.findall(r"\b\d+\b", text))
+    yield from _doubtful_addresses(each for each in blocks if str(each.address) in decimal)
     if profile.is_joined:
         yield ("some values stand in several blocks; they are joined when these were read no further apart than two "
                "periods, else they are not available")
@@ -123,7 +125,10 @@ def _doubts(profile: Profile) -> Iterator[str]:
 
 
 def _doubtful_addresses(blocks: Iterable[Block]) -> Iterator[str]:
-    """Say of the first address, where manuals would number registers so, what it is taken for."""
+    """Say of the first address, where manuals would number registers so, what it is taken for.
+
+    Manuals number in decimal, so an address like 0x9C41 leaves no doubt.
+    """
     doubts = {block.address: doubt for block in blocks if (doubt := doubt_about(block.address, block.table))}
     for doubt in list(doubts.values())[:1]:
         others = len(doubts) - 1
