@@ -31,6 +31,10 @@ COMMANDS = {  # each is NAME in softsplit/commands/NAME/command.py
 }
 
 
+NUMBERS = {"a valid integer range": "a whole number", "a valid integer": "a whole number",
+           "a valid float range": "a number", "a valid float": "a number"}  # click's words, and ours
+
+
 class Commands(click.Group):
     """Imports a command when it is called, so that "softsplit --version" is fast.
 
@@ -107,6 +111,8 @@ def _complain_of_usage(error: click.UsageError) -> None:
         return
     command = error.ctx.command_path if error.ctx else "softsplit"
     what = " ".join((_of_others(error) or error.format_message()).split())
+    for theirs, ours in NUMBERS.items():
+        what = what.replace(f" is not {theirs}", f" is not {ours}")
     complain(f'{printable(what)[:LONGEST_SAID].rstrip(".")} ("{command} --help" shows how)')
 
 

@@ -237,6 +237,17 @@ def test_read_prints_registers(tmp_path):
     gone = call("read", "-a", where, "-u", "100", "0x8960", "2")
     assert (gone.returncode, gone.stderr) == (1, f"softsplit: holding registers 0x8960+2: cannot reach tcp://{where}: Connection refused; "
                                                "is it on, at this address and port?\n")
+    assert call("scan", f"tcp://{where}").stderr.splitlines()[-1] == (f"softsplit: cannot reach tcp://{where}: Connection refused; "
+                                                                      "is it on, at this address and port?")
+
+
+def test_a_path_of_a_device_is_a_serial_line_and_what_is_no_serial_device_gets_no_advice_on_its_unit(tmp_path):
+    missing, no_tty = tmp_path / "missing", tmp_path / "text"
+    no_tty.write_text("")
+    for command in (["read", "-a", missing, "0", "1"], ["scan", f"rtu://{missing}"]):
+        assert call(*command).stderr.splitlines()[-1].endswith(f"cannot reach rtu://{missing}: there is no such device; is it plugged in?")
+    assert call("read", "-a", no_tty, "0", "1").stderr == (
+        f"softsplit: holding registers 0x0000+1: cannot reach rtu://{no_tty}: this is no serial device\n")
 
 
 @pytest.mark.parametrize("arguments, told", [
@@ -251,6 +262,8 @@ def test_read_prints_registers(tmp_path):
     (["read", "-u", "1", "0xFFFF", "2"], "2 does not fit"),
     (["read", "-a", "http://x", "-u", "1", "0"], '"http://x" is not possible here'),
     (["read", "-u", "256", "0"], "256 is not in the range"),
+    (["read", "--baudrate", "fast", "0"], "'fast' is not a whole number (\""),
+    (["read", "--timeout", "soon", "0"], "'soon' is not a number (\""),
     (["read", "-u", "1", "0", "--timeout", "nan"], "timeout: nan is not a number of seconds"),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--mute", "2"], '--mute 2: unknown unit "2"'),
     (["simulate", "abb-b23", "tcp://127.0.0.1:0", "--unit", "1", "--unit", "1"], "unit 1 is given twice"),

@@ -389,8 +389,16 @@ def test_an_earlier_recording_is_not_lost(tmp_path):
 
 def test_nothing_is_written_when_nobody_is_there(tmp_path):
     done = call("record", "127.0.0.1:1", *METER, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (1, "softsplit: cannot reach tcp://127.0.0.1:1: Connection refused\n")
+    assert (done.returncode, done.stderr) == (1, "softsplit: cannot reach tcp://127.0.0.1:1: Connection refused; is it on, at this "
+                                              "address and port?\n")
     assert not os.listdir(tmp_path)
+
+
+def test_without_any_answer_the_unit_ids_are_asked_for(tmp_path):
+    with simulated_gateway(brisk_profile(), (1,), faults=Faults([Fault("exception", 4, unit=1)])) as gateway:
+        done = call("record", gateway.url, "-u", 1, "-p", "abb-b23", "--for", "0.3s", cwd=tmp_path)
+    told = f'softsplit: no unit has answered; are the unit ids (-u) right? "softsplit scan {gateway.url}" finds them'
+    assert done.returncode == 0 and done.stderr.splitlines()[-1] == told
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path, pump):

@@ -87,7 +87,7 @@ def test_two_meters_and_an_unknown_unit_are_found_and_run_serves_them(tmp_path):
             '100 = "abb-b23"  # ABB B23, says "B23 312-100"']
         assert done.stderr.splitlines() == [
             "asking at 9600 8E1", "asking at 19200 8E1", 'unit 2: ABB B23, says "B23 312-100"', "unit 7: unknown device",
-            'unit 100: ABB B23, says "B23 312-100"', "asking at 19200 8E1 again, otherwise"]
+            'unit 100: ABB B23, says "B23 312-100"', "asking at 19200 8E1 again, with other functions"]
         config, port = tmp_path / "softsplit.toml", free_port()
         config.write_text(done.stdout + DOWNSTREAM.format(port=port))
         with Child([*SOFTSPLIT, "run", "-c", str(config)]) as child, until(lambda: connected(port)) as master:

@@ -37,7 +37,7 @@ def cure_of(error: UpstreamError, url: Url) -> str:
 
 def find_cause(url: Url, unit: int, block: Block, timeout: float, line: Line, error: UpstreamError) -> str:
     """Say why a unit does not answer: which units do, or what to check. The wire must be closed."""
-    if isinstance(error, Stranger) or cure_of(error, url):
+    if isinstance(error, (Stranger, Unreachable)) or cure_of(error, url):
         return ""
     if config := find_server(url):
         return f'softsplit serves there; "softsplit status -c {config}" says why unit {unit} has no data'

@@ -14,12 +14,13 @@ from softsplit.commands.shared.quantities import show_size
 from softsplit.config.line import Line
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
-from softsplit.errors import ConfigError
+from softsplit.errors import ConfigError, Unreachable
 from softsplit.logs.conditions import show_count, show_duration
 from softsplit.logs.streams import is_screen
 from softsplit.profiles import load_profile
 from softsplit.protocol.addresses import parse_unit, size_of
 from softsplit.protocol.outcome import Outcome
+from softsplit.upstream.causes.diagnosis import with_advice
 
 SMALLEST = 10_000  # bytes of a recording
 REDRAW = 1.0  # s
@@ -61,6 +62,10 @@ class Progress:
         self._counts["answer" if answer.answer else "exception" if answer.exception else "silence"] += 1
         self._size += size
 
+    @property
+    def has_answers(self) -> bool:
+        return self._counts["answer"] > 0
+
     def __str__(self) -> str:
         counts = ", ".join(show_count(self._counts[what], what) for what in KINDS)
         return f"{counts} in {show_duration(clock.now() - self._begun_at)}, {show_size(self._size)}"
@@ -96,6 +101,8 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
                 file.write(line)
                 progress.count(answer, len(line))
                 progress.draw()
+    except Unreachable as error:
+        raise with_advice(error, upstream.url) from error
     except BrokenPipeError:
         pass  # the reader of the pipe has ended
     finally:
@@ -104,6 +111,8 @@ def run_record(upstream: Upstream, path: str, size: int, seconds: float, tell: C
         if file:
             file.close()
     tell(f"recorded {progress}")
+    if not progress.has_answers:
+        tell(f'no unit has answered; are the unit ids (-u) right? "softsplit scan {upstream.url}" finds them')
 
 
 def _require_room(path: str) -> None:

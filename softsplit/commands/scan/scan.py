@@ -26,11 +26,12 @@ from softsplit.commands.shared.route import require_free
 from softsplit.config.line import Line
 from softsplit.config.upstream import require_unit
 from softsplit.config.url import Url
-from softsplit.errors import ConfigError, SoftsplitError
+from softsplit.errors import ConfigError, SoftsplitError, Unreachable
 from softsplit.logs.streams import PlainText, is_screen
 from softsplit.printable import printable
 from softsplit.profiles import Profile, load_profile, shipped_profiles
 from softsplit.protocol.addresses import LINE_UNITS
+from softsplit.upstream.causes.diagnosis import with_advice
 
 BAUDRATES = (19200, 9600, 38400, 57600, 115200, 4800, 2400, 1200)  # the usual ones first
 MODES = (("8E1", "8N1"), ("8O1", "8N2"))  # the second group after all baud rates with the first
@@ -107,6 +108,8 @@ def run_scan(scan: Scan, force: bool = False, wants_json: bool = False) -> int:
     earlier = signal.signal(signal.SIGTERM, _terminate)
     try:
         _watch(scan)
+    except Unreachable as error:
+        raise with_advice(error, scan.url) from error
     except Terminated:
         code = TERMINATED
     except KeyboardInterrupt:
@@ -150,7 +153,7 @@ def _watch(scan: Scan) -> None:
         for found in scan.steps():
             if found:
                 say(f"{clear}{printable(f'unit {found.unit}: {found}')}", err=True)
-            bar.label = _label(scan.tried[-1]) + (" again, otherwise" if scan.is_again else "")
+            bar.label = _label(scan.tried[-1]) + (" again, with other functions" if scan.is_again else "")
             spent, left = clock.now() - began, scan.progress.left
             share = int(SCALE * spent / max(spent + left, spent, 1e-3))
             bar.update(min(share, SCALE - 1) - bar.pos, f"{show_left(left)}  unit {scan.asked[-1]}")

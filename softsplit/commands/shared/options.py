@@ -98,8 +98,9 @@ def refuse_with(what: str, *names: str) -> None:
 
 
 def parse_place(where: str) -> Url:
-    """Parse HOST, HOST:PORT or a url. Raises ConfigError."""
-    return parse_url(where if "://" in where else f"tcp://{where}", ASKED)
+    """Parse HOST, HOST:PORT, the path of a serial device or a url. Raises ConfigError."""
+    scheme = "" if "://" in where else "rtu://" if where.startswith("/") else "tcp://"
+    return parse_url(f"{scheme}{where}", ASKED)
 
 
 PLACE = Parsed("place", parse_place)

@@ -15,7 +15,7 @@ from softsplit.config.url import parse_url
 @click.command()
 @click.argument("what", metavar="PROFILE|RECORDING")
 @click.argument("url", type=Parsed("url", partial(parse_url, schemes=SIMULATED, lowest_port=0)))
-@click.option("--unit", "units", multiple=True, metavar="UNIT",
+@click.option("-u", "--unit", "units", multiple=True, metavar="UNIT",
               help="Unit id, or the eight hex digits of a four-byte address; can be repeated. "
               "Default for a recording: all its units.")
 @click.option("--baudrate", type=BAUDRATE, metavar="BAUD",

@@ -48,6 +48,11 @@ def look_for(url: Url, error: UpstreamError) -> str:
     return f"is it on, at this address? {HELD}" if "timed out" in str(error) else IS_IT_ON
 
 
+def with_advice(error: Unreachable, url: Url) -> Unreachable:
+    """Return an error for a person, which also says what to check."""
+    return Unreachable("; ".join(filter(None, (str(error), look_for(url, error)))))
+
+
 def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
     """Say what to check when nobody has ever answered on a wire, in either dialect."""
     look = look_at(line, are_many)
