@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import fields
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Any, Generic, TypeVar, cast, overload
 
 from softsplit.errors import LONGEST_SHOWN, ConfigError, show
@@ -12,6 +12,7 @@ from softsplit.errors import LONGEST_SHOWN, ConfigError, show
 DAY = 86400.0  # s, the longest time in a configuration
 SHORTEST = 0.001  # s, the shortest
 HUGE = 1e18
+SIMILAR = 0.6  # of 1, from which a word may have been meant
 MOST_WORDS = 100  # shown, or searched for the nearest
 KINDS: dict[type, str] = {str: "text", int: "a whole number", dict: "a table", list: "a list"}
 
@@ -83,11 +84,22 @@ def require_word(word: object, words: Iterable[str], what: str, key: str = "", a
     if word in words:
         return
     text = word[:LONGEST_SHOWN] if isinstance(word, str) else show(word)
-    near = get_close_matches(text.lower(), [each.lower() for each in words[:MOST_WORDS]], 1, cutoff=0.6)
-    hint = "".join(f'; did you mean "{each}"?' for each in words[:MOST_WORDS] if [each.lower()] == near)
+    near = _nearest(text, words[:MOST_WORDS])
+    hint = f'; did you mean "{near}"?' if near else ""
     allowed = ", ".join(words[:MOST_WORDS]) or "none"
     also = f", ...{also}" if len(words) > MOST_WORDS else also
     raise ConfigError(f"unknown {what} {show(word)}{hint} (allowed: {allowed}{also})", key)
+
+
+def _nearest(text: str, words: Iterable[str]) -> str:
+    """Return the word that is most similar to `text`, the first of several, or "" if none is similar."""
+    matcher = SequenceMatcher(b=text.lower())  # it keeps what it knows of b
+    best, near = SIMILAR, ""
+    for word in words:
+        matcher.set_seq1(word.lower())
+        if matcher.real_quick_ratio() >= best and (likeness := matcher.ratio()) >= best and (likeness > best or not near):
+            best, near = likeness, word
+    return near
 
 
 def require_keys(table: Iterable[str], allowed: Collection[str]) -> None:

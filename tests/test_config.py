@@ -119,7 +119,7 @@ DOWNSTREAM = "[downstream.victron]" + DOWNSTREAM
 
 WRONG = [
     ("", "upstream: the section [upstream.NAME] is missing"),
-    (UPSTREAM, "downstream: the section [downstream.NAME] is missing"),
+    (UPSTREAM, 'downstream: the section [downstream.NAME] is missing; "softsplit example" shows one'),
     (HOUSE + "[", "no TOML:"),
     (HOUSE + "[upstreams.x]", 'upstreams: unknown key "upstreams"; did you mean "upstream"?'),
     (changed("timeout = 2", "time_out = 2"), 'upstream.meters.time_out: unknown key "time_out"; did you mean "timeout"'),
@@ -201,6 +201,9 @@ WRONG = [
     (HOUSE + "rs485 = 'yes'", 'downstream.maxem.rs485: unknown word "yes" (allowed: kernel)'),
     (HOUSE + "echo = 1", "downstream.maxem.echo: 1 is neither true nor false"),
     (HOUSE + "max_connections = 5", "downstream.maxem.max_connections: rtu:// has no connections; leave it out"),
+    (HOUSE + "mode = '8E'", 'downstream.maxem.mode: unknown mode "8E"; did you mean "8E1"?'),
+    (HOUSE + "mode = 8", 'downstream.maxem.mode: 8 is not text; write it like "8E1"'),
+    (HOUSE + "baudrate = '19200'", 'downstream.maxem.baudrate: "19200" is not a whole number; write it like 19200'),
     (HOUSE + "mode = '7E1'", 'downstream.maxem.mode: unknown mode "7E1"; did you mean "8E1"?'),
     (HOUSE + "baudrate = 0", "downstream.maxem.baudrate: 0 baud is not possible"),
     (HOUSE + "baudrate = 9600.0", "downstream.maxem.baudrate: 9600.0 is not a whole number"),

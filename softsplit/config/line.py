@@ -26,9 +26,9 @@ class Line:
     echo: bool = False
 
     def __post_init__(self) -> None:
-        checks.settle(self, mode=checks.require_type(self.mode, str, "mode").upper())
+        checks.settle(self, mode=checks.require_type(self.mode, str, "mode", '"8E1"').upper())
         checks.require_word(self.mode, MODES, "mode", "mode")
-        if checks.require_type(self.baudrate, int, "baudrate") not in BAUDRATES:
+        if checks.require_type(self.baudrate, int, "baudrate", "19200") not in BAUDRATES:
             raise ConfigError(f"{show(self.baudrate)} baud is not possible; usual are 9600 and "
                               "19200", "baudrate")
         if self.rs485 is not None:

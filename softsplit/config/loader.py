@@ -120,7 +120,7 @@ def _sections(content: Section, side: str) -> Iterator[tuple[str, Section]]:
     example = f"[{side}.NAME]"
     sections = checks.require_type(content.get(side, {}), dict, side, example)
     if not sections:
-        raise ConfigError(f"the section [{side}.NAME] is missing", side)
+        raise ConfigError(f'the section [{side}.NAME] is missing; "softsplit example" shows one', side)
     for key, section in checks.require_few(sections, MOST_ENDS, "of them", side).items():
         checks.require_name(key, side)
         yield key, checks.require_type(section, dict, f"{side}.{key}", example)
