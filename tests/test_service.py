@@ -199,6 +199,16 @@ def test_the_template_is_taken_back_with_its_instances(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["systemd", "cron", "udev"])
+def test_a_configuration_in_this_folder_beside_that_of_the_machine_is_told(tmp_path, kind):
+    configured(tmp_path)
+    here = configured(tmp_path, where="srv/softsplit.toml")
+    told = "it is for /srv/softsplit.toml, not for /etc/softsplit.toml; -c /etc/softsplit.toml makes it so\n"
+    options = kind, "--root", str(tmp_path), "--install", "--force"
+    assert told in call(*options, cwd=tmp_path / "srv").stdout
+    assert told not in call(*options, "-c", here).stdout and told not in call(*options, cwd=tmp_path / "etc").stdout
+
+
+@pytest.mark.parametrize("kind", ["systemd", "cron", "udev"])
 def test_a_service_that_could_not_start_is_not_installed(tmp_path, kind):
     (tmp_path / "wrong.toml").write_text("[upstream]\n")
     for config in ("missing.toml", "wrong.toml"):

@@ -208,6 +208,10 @@ def test_the_exit_code_says_how_it_is(house):
         until(lambda: house.call().returncode == 2)
         house.meters.faults = {}
         until(lambda: house.call().returncode == 0)
+        other = house.config.with_name("other.toml")
+        other.write_text(house.config.read_text())
+        assert f"{house.config} runs, which -c chooses" in run_program(
+            [*SOFTSPLIT, "status", "-c", str(other)], capture_output=True, text=True, timeout=30 * SLOWNESS).stdout
         house.meters.faults = {(2, address): "silence" for address in (0x5B00, 0x5000)}
         until(lambda: house.call().returncode == 1)
         shown = until(lambda: "meters: unit 2 does not answer, for" in (text := house.call().stdout) and text)

@@ -92,9 +92,10 @@ def finish(order: Order) -> ServiceFile:
     config = order.own(found) if found else units.INSTANCE_CONFIG
     first, *rest = units.program()
     command = [str(order.own(first)), *rest]
-    notes, obstacle = _rivals(order), ""
+    notes, obstacle = [*_rivals(order), *_not_of_etc(order, config)], ""
     if order.kind == "udev" and topology:
-        text, notes = udev.udev_text(topology, config, order.root, _installed_rules(order, config))
+        text, missing = udev.udev_text(topology, config, order.root, _installed_rules(order, config))
+        notes += missing
     elif order.kind == "cron":
         text = units.cron_text(command, config, order.user or "root")
     else:
@@ -117,6 +118,14 @@ def _rivals(order: Order) -> list[str]:
     if rival is None or not order.seen(rival.path).exists():
         return []
     return [f"{rival.path} starts softsplit too; --uninstall one of them"]
+
+
+def _not_of_etc(order: Order, config: Path) -> list[str]:
+    """Say if the configuration of this folder was found before that of the machine."""
+    if order.config or order.template or config == places.DEFAULT_CONFIG or \
+            not order.seen(places.DEFAULT_CONFIG).exists():
+        return []
+    return [f"it is for {config}, not for {places.DEFAULT_CONFIG}; -c {places.DEFAULT_CONFIG} makes it so"]
 
 
 def explain(order: Order, file: ServiceFile) -> list[str]:

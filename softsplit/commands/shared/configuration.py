@@ -19,7 +19,7 @@ def find_config(path: str | None) -> Path:
     try:
         return loader.find_config(path)
     except loader.NoConfig:
-        found = sorted(_running())
+        found = sorted(running())
         if not found:
             raise
     if len(found) > 1:
@@ -27,7 +27,7 @@ def find_config(path: str | None) -> Path:
     return found[0]
 
 
-def _running() -> set[Path]:
+def running() -> set[Path]:
     """The configurations that run here; only those whose state directory matches their path."""
     found = set()
     for process in Process.all_that_run():

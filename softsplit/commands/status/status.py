@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from softsplit.commands.shared.configuration import how_to_start
+from softsplit.commands.shared.configuration import how_to_start, running
 from softsplit.commands.shared.output import to_json
 from softsplit.daemon.health import DEGRADED, NOT_RUNNING, NOTHING_SERVED, Code, Health
 from softsplit.daemon.jsonform import as_json
@@ -25,9 +25,16 @@ def read_status(config: Path) -> Status:
     process = Process.that_runs(config)
     if process is None:
         return _only(NOT_RUNNING, f"nothing runs {config}", f"start it with {how_to_start(config)}; "
-                     '"softsplit doctor" says what keeps it from starting')
+                     f'"softsplit doctor" says what keeps it from starting{_besides(config)}')
     with process:
         return _read_status_of(process, how_to_start(config))
+
+
+def _besides(config: Path) -> str:
+    """Say which other configurations run here, which may be the one that was meant."""
+    others = sorted(map(str, running() - {config.absolute()}))
+    return f"; {', '.join(others)} runs, which -c chooses" if len(others) == 1 else \
+        f"; others run, of which -c chooses one: {', '.join(others)}" if others else ""
 
 
 def _read_status_of(process: Process, start: str) -> Status:
