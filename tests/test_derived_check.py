@@ -44,6 +44,8 @@ def test_each_register_is_shown_with_what_it_is_made_from(line):
 
 def test_units_that_are_only_inputs_are_polled():
     assert "NOT POLLED" not in check() and "TOO" not in check()
+    assert check(f"{HOUSE}\n[diagnostics]\nunit = 247\n").endswith("\n\ndiagnostics  unit 247 of every downstream")
+    assert "diagnostics" not in check()
     gateway = HOUSE.replace("rtu:///dev/ttyUSB0", "tcp://192.168.1.140")  # whose line nobody knows
     assert "NOT SERVED by any downstream" in check(gateway.replace('"derived/charger"', '"meters/100"'))
 

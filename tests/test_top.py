@@ -193,6 +193,7 @@ def test_keys_choose():
         of = press(of, key)
         assert of.item == then
     helped = press(of, "?")
+    assert "…" not in drawn(helped), "it fits the narrowest usual screen"
     assert "quit" in drawn(helped) and "The lower part shows" in drawn(helped)
     assert "The lower part shows" not in drawn(press(helped, "down"))
 

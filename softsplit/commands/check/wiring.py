@@ -11,7 +11,6 @@ from softsplit.config.access import PRIVATE
 from softsplit.config.deriving.expression import Input
 from softsplit.config.downstream import Downstream
 from softsplit.config.line import Line
-from softsplit.config.statuspage import StatusPage
 from softsplit.config.topology import Topology
 from softsplit.config.upstream import Unit, Upstream
 from softsplit.config.url import Url
@@ -55,7 +54,7 @@ def draw(topology: Topology, name: str) -> str:
     parts = [[f"{name} is valid"],
              *(_upstream(each, polled[each.name], costs[each.name]) for each in topology.upstreams),
              *(draw_derived(topology, each, _oldest(costs)) for each in topology.derived),
-             *map(_downstream, topology.downstreams), *([_page(topology.status)] if topology.status else [])]
+             *map(_downstream, topology.downstreams), *_own(topology)]
     return "\n\n".join("\n".join(map(printable, lines)) for lines in parts)
 
 
@@ -226,8 +225,11 @@ def _reserved(unit: int, url: Url) -> str:
     return "" if is_usual else f"  ({LINE_UNITS[-1] + 1} to {UNITS[-1]} are reserved on a serial line)"
 
 
-def _page(page: StatusPage) -> list[str]:
-    return [f"status page  {page.url}  for {', '.join(map(str, page.allow)) or 'everybody'}"]
+def _own(topology: Topology) -> list[list[str]]:
+    """What softsplit serves of itself."""
+    page, unit = topology.status, topology.diagnostics
+    return [*([[f"diagnostics  unit {unit} of every downstream"]] if unit is not None else []),
+            *([[f"status page  {page.url}  for {', '.join(map(str, page.allow)) or 'everybody'}"]] if page else [])]
 
 
 def _how(downstream: Downstream) -> str:

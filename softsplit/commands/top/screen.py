@@ -25,8 +25,8 @@ old to be served is red and marked STALE, without its last value.
 The lower part shows the selected unit or master. A unit shows its values, the
 most important first. A bar shows a value relative to the highest so far, and
 the graph behind it the last minutes on the same scale; without a bar, the graph
-is at least a tenth of the value high. Among similar values the highest is marked.
-A master shows its requests, their rates and their answers.
+is at least a tenth of the value high. Among similar values the highest has a
+mark. A master shows its requests, their rates and their answers.
 
   ↑ ↓   select a unit or a master      PgUp PgDn   scroll the lower part
   ← →   go to the buses, masters       q           quit
