@@ -328,6 +328,7 @@ def test_a_value_that_would_say_not_available_or_does_not_fit_is_not_encoded():
     ("type = 'bits'", "'fan'", '"fan" is not possible: "x" cannot say "fan"'),
     ("type = 'u16'", "true", 'true is not possible: "x" cannot say true'),
     ("type = 'hex', count = 1", "'0x1A'", '"0x1A" is not possible: "0x1A" is no hex; write it like "00 1A"'),
+    ("type = 'time', layout = 'epoch'", "'Z'", '"Z" is not possible: "Z" is no time'),
     ("type = 'ipv4'", "'1.2.3'", '"1.2.3" is not possible: "1.2.3" is no address'),
     ("type = 'u16'", "0.0", None), ("type = 'u16', resolution = '0.1 V'", "230.1", None), ("type = 'f32'", "230.05", None),
     ("type = 'f32', resolution = '0.1 V'", "230.05", None), ("type = 'bits', states = { 3 = 'fan' }", "['fan']", None), ("type = 'text', count = 2", "'ab '", None),

@@ -139,6 +139,7 @@ def test_a_resolution_that_no_count_is_worth_is_refused(text):
 @pytest.mark.parametrize("type_name, number, data", [
     ("u16", 4995, "1383"), ("s16", -22.4, "ffea"), ("u16", 70000, "ffff"), ("s32", -1e12, "80000000"),
     ("u64", 3422, "0000000000000d5e"), ("u16", -1, "0000"), ("f32", 0.5, "3f000000"),
+    ("f16", 1e6, "7bff"), ("f32", -1e300, "ff7fffff"), ("f64", 1e308, "7fe1ccf385ebc8a0"), ("e8s24", -1e300, "7f800000"), ("e8u24", -1, "00000000"),
 ])
 def test_a_number_becomes_the_nearest_its_type_can_hold(type_name, number, data):
     assert values.encode(type_name, values.NUMBERS[type_name].nearest(number)) == bytes.fromhex(data)

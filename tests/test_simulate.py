@@ -41,6 +41,18 @@ def test_power_is_the_sum_of_the_phases(meter):
             assert number(meter, total, "i", t) == sum(phases)
 
 
+@pytest.mark.parametrize("register, value", [
+    ("name = 'frequency', table = 'coils', type = 'bits'", (False,)), ("name = 'current_l1', type = 'ipv4'", "192.168.1.10"),
+    ("name = 'active_power_total', type = 'text', count = 2", "own"), ("name = 'current_l1', type = 'f16', resolution = '0.00001 A'", 0.655),
+    ("name = 'frequency', type = 'bits'", (False,) * 16),
+])
+def test_a_name_of_the_house_may_be_that_of_a_register_which_cannot_say_its_value(register, value):
+    table = "coils" if "coils" in register else "holding registers"
+    profile = parse_profile(f"block = [{{ table = '{table}', address = 0, count = 8 }}]\nregister = [{{ address = 0, {register} }}]", "own")
+    block = profile.reads[0].block
+    assert list(profile.decode(block, SimulatedUnit(1, profile, Faults()).data(block, NOON)).values()) == [value]
+
+
 def test_energy_is_the_sum_of_the_phases_and_only_grows(meter):
     before = 0
     for t in range(0, 4000, 23):

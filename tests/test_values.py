@@ -94,7 +94,7 @@ def test_digits_that_are_none_are_no_number(name, data):
 @pytest.mark.parametrize("layout, data, text", [
     ("epoch", "6749 8b80", "2024-11-29 09:38:08Z"), ("iec870", "0018 0b7d 0c1e 2710", "2024-11-29 12:30:10"), ("iec870", "0018 0b7d 0c9e 0000", None),
     ("hhmm", "06c2", "17:30"), ("hhmm", "0938", None), ("y2000 m d h m s", "001a 000b 001e 0011 001e 0005", "2026-11-30 17:30:05"),
-    ("m/s d/h y2000/m", "1e05 1e11 1a0b", "2026-11-30 17:30:05"), ("y m d", "07ea 000b 001e", "2026-11-30"), ("y m d", "07ea 000d 001e", None),
+    ("m/s d/h y2000/m", "1e05 1e11 1a0b", "2026-11-30 17:30:05"), ("y m d", "07ea 000b 001e", "2026-11-30"), ("y m d", "07ea 000d 001e", None), ("y m d", "001a 000b 001e", "0026-11-30"),
     ("y2000 mo d h mi s", "ffff 000b 001e 0011 001e 0005", None), ("epoch2000", "0000 0e10", "2000-01-01 01:00:00Z"),
     ("bcd m/s d/h y2000/m", "1920 1122 1701", "2017-01-11 22:19:20"), ("bcd m/s d/h y2000/m", "192a 1122 1701", None),
     ("bcd y m d", "2026 0011 0030", "2026-11-30"), ("m/d y1900/h m/s", "0b1e 7e11 1e05", "2026-11-30 17:30:05"),
@@ -107,7 +107,7 @@ def test_a_time_is_what_its_maker_means(layout, data, text):
     assert text is None or found.decode(found.encode(text)) == text
 
 
-@pytest.mark.parametrize("layout", ["", "epoc", "bcd", "y m bcd d", "y m", "m m", "y y m d", "h d m", "y2000/m/d", "d m h m y", "-", "- -/-", "y y2000 m d", "y2000/- m/- d - h m s -"])
+@pytest.mark.parametrize("layout", ["", "epoc", "bcd", "y m bcd d", "y m", "m m", "y y m d", "h d m", "y2000/m/d", "y/m d", "d m h m y", "-", "- -/-", "y y2000 m d", "y2000/- m/- d - h m s -"])
 def test_an_order_of_parts_that_makes_no_time_is_refused(layout):
     with pytest.raises(ConfigError, match="is no layout of a time; write it like layout = \"epoch\""):
         parse_layout(layout)

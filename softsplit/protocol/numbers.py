@@ -75,8 +75,10 @@ def whole(name: str, bits: int, is_signed: bool) -> NumberType:
                       encode, _clamp(lowest, highest), is_plain=True)
 
 
-def _float(name: str, bits: int, form: str, digits: range) -> NumberType:
-    """A floating-point number of IEEE 754; `form` is for struct, `digits` decimal digits identify it."""
+def _float(name: str, bits: int, form: str, digits: range, largest: int) -> NumberType:
+    """A floating-point number of IEEE 754; `form` is for struct, `digits` decimal digits identify it; `largest`
+    are the bits of the largest.
+    """
     def decode(pattern: int) -> float:
         number: float = struct.unpack(form, pattern.to_bytes(bits // 8, "big"))[0]
         return number
@@ -92,7 +94,9 @@ def _float(name: str, bits: int, form: str, digits: range) -> NumberType:
                     return text
         return repr(number)
 
-    return NumberType(name, bits, decode, encode, lambda number: number, is_whole=False, written=written)
+    most = decode(largest)
+    return NumberType(name, bits, decode, encode, lambda number: min(max(number, -most), most), is_whole=False,
+                      written=written)
 
 
 def _magnitude(name: str, bits: int) -> NumberType:
@@ -165,8 +169,8 @@ def _with_exponent(name: str, is_signed: bool) -> NumberType:
                 raise OverflowError(f"{number} does not fit into a {name}")
         return (exponent & 0xFF) << 24 | count & 0xFFFFFF
 
-    return NumberType(name, 32, decode, encode, lambda number: number if is_signed else max(number, 0.0),
-                      is_whole=False)
+    least, most = (float(Decimal(each).scaleb(EXPONENTS[1])) for each in (lowest, highest))
+    return NumberType(name, 32, decode, encode, lambda number: min(max(number, least), most), is_whole=False)
 
 
 NUMBERS = {row.name: row for row in (
@@ -175,8 +179,8 @@ NUMBERS = {row.name: row for row in (
     whole("u32", 32, False), whole("s32", 32, True),
     whole("u48", 48, False), whole("s48", 48, True),
     whole("u64", 64, False), whole("s64", 64, True),
-    _float("f16", 16, ">e", range(1, 6)), _float("f32", 32, ">f", range(1, 10)),
-    _float("f64", 64, ">d", range(0)),
+    _float("f16", 16, ">e", range(1, 6), 0x7BFF), _float("f32", 32, ">f", range(1, 10), 0x7F7F_FFFF),
+    _float("f64", 64, ">d", range(0), 0x7FEF_FFFF_FFFF_FFFF),
     whole("u8", 8, False), whole("s8", 8, True), _magnitude("m16", 16), _magnitude("m32", 32),
     _bcd("bcd16", 16), _bcd("bcd32", 32), replace(mod10(MOST_MOD10), bits=0),
     _with_exponent("e8s24", True), _with_exponent("e8u24", False),

@@ -54,7 +54,8 @@ def parse_layout(text: str) -> Layout:
     places = [place.split("/") for place in stated[is_bcd:]]
     words = _told_apart([word for place in places for word in place])
     parts = [word for word in words if word != OTHER]
-    if len(words) > 8 or any(len(place) > 2 for place in places) or {*parts} - {*PARTS} \
+    is_too_long = any(len(place) > 2 or len(place) == 2 and "y" in place for place in places)  # a year takes two bytes
+    if len(words) > 8 or is_too_long or {*parts} - {*PARTS} \
             or len(set(parts)) < len(parts) or not _is_whole({*parts}):
         raise ConfigError(f"{show(text)} is no layout of a time; write it like {EXAMPLE}", "layout")
     given = iter(words)
@@ -112,15 +113,14 @@ def _written(said: dict[str, int]) -> str | None:
                         said.get("s", 0))
     except (ValueError, OverflowError):
         return None
-    clock = "%H:%M:%S" if "s" in said else "%H:%M"
-    return f"{time:%Y-%m-%d} {time:{clock}}" if "d" in said and "h" in said else \
-        f"{time:%Y-%m-%d}" if "d" in said else f"{time:{clock}}"
+    date, _, clock = time.isoformat(" ", "seconds" if "s" in said else "minutes").partition(" ")
+    return f"{date} {clock}" if "d" in said and "h" in said else date if "d" in said else clock
 
 
 def _said(text: str) -> dict[str, int]:
     """Parse a text into parts; missing ones get their lowest value. Raises ValueError."""
     found = TEXT.fullmatch(text)
-    if not found or not text:
+    if not found or not any(found.groups()):
         raise ValueError(f'{show(text)} is no time; write it like "2026-11-30 17:30:00"')
     year, month, day, hour, minute, second = (int(each or 0) for each in found.groups())
     datetime(year or 2000, month or 1, day or 1, hour, minute, second)  # raises if there is no such time

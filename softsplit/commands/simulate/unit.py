@@ -92,7 +92,7 @@ class SimulatedUnit(FaultyUnit):
         bits = bytearray(block.count)
         for register in self._profile.registers:
             if block.contains(register.block):
-                bits[block.span(register.block)] = bytes([shown.get(register.name, 0)] * register.block.count)
+                bits[block.span(register.block)] = bytes([shown.get(register.name) is True] * register.block.count)
         return pdus.pack_bits(bits)
 
     def _put(self, words: dict[int, bytes], register: Register, shown: dict, t: float) -> None:
@@ -134,8 +134,11 @@ class SimulatedUnit(FaultyUnit):
 
     def _value(self, register: Register, shown: Mapping, t: float) -> Value | None:
         """The value of a register: that of the simulated device under its name, or else something usual."""
-        if register.name in shown:
-            return shown[register.name]
+        house = shown.get(register.name)
+        if isinstance(house, bool) and register.type == "bits":
+            return (house,)
+        if register.name in shown and register.row.number:  # another make may have a text of this name
+            return int(house) if isinstance(house, bool) else house
         if (register.type, register.place) in self._told:
             return self._told[register.type, register.place]
         for identify in self._profile.identify:
