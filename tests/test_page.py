@@ -21,6 +21,7 @@ from softsplit.downstream.mirrors.store import Seen
 from softsplit.logs.recent import MOST, Event, RecentEvents
 from softsplit.profiles import Profile, Register, load_profile
 from softsplit.profiles.importance import shortlist
+from softsplit.profiles.loader import parse_profile
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.functions import Table
 from softsplit.web.history import EVERY, POINTS, History, Since
@@ -141,6 +142,26 @@ def test_a_value_is_good_where_it_is_good_for_every_master():
     good, stale = (WatchedUnit("a", "1", profile, each, [register]) for each in (mirrors[:1], mirrors))
     assert good.values([register])[0].number == 7 and not good.values([register])[0].is_stale
     assert stale.values([register])[0].number is None and stale.values([register])[0].is_stale
+
+
+def test_a_value_of_a_sunspec_model_has_a_plot_on_the_page_of_its_unit_too():
+    profile = parse_profile("base = { sunspec = 103 }\nblock = [{ address = 0, count = 10 }]\n"
+                            "register = [{ name = 'state', address = 3, type = 'u16' }]", "inverter")
+    mirror = SimpleNamespace(seen=lambda block: Seen(bytes(block.byte_count), 0.0, float("inf")), base=40069)
+    one = WatchedUnit("meters", "1", profile, [mirror], profile.stated.registers)
+    upstreams, downstreams = {"meters": upstream()}, {"victron": downstream()}
+    drawn = Pages(History([one]), Since()).unit(Status.of(judge(upstreams, downstreams), upstreams, downstreams), one)
+    assert drawn.body.count(b'class="plot"') == 1
+
+
+def test_a_stale_value_whose_registers_take_two_addresses_each_has_its_reason_too():
+    profile = parse_profile("addressing = 'bytes'\nblock = [{ address = 0, count = 10 }]\n"
+                            "register = [{ name = 'state', address = 18, type = 'u16' }]", "meter")
+    mirror = SimpleNamespace(seen=lambda block: Seen(None, 0.0, NEVER))
+    one = WatchedUnit("meters", "1", profile, [mirror], profile.registers)
+    upstreams = {"meters": upstream({"1": unit(block("all", count=10, data=None, age=90.0))})}
+    status = Status.of(judge(upstreams, {"victron": downstream()}), upstreams, {"victron": downstream()})
+    assert one.values(profile.registers, status)[0].why == "its data is too old"
 
 
 def test_no_value_is_served_for_longer_than_it_is_good(monkeypatch):

@@ -71,6 +71,10 @@ class BlockStatus(Counted):
         """The block. Raises ConfigError when there is none with these numbers, which a file may have."""
         return Block(self.table, self.address, self.count)
 
+    def block_with(self, step: int) -> Block:
+        """The block, on a device whose registers take `step` addresses each. Raises ConfigError, as `block`."""
+        return replace(self.block, step=1 if self.table.holds_bits else step)
+
     @property
     def agrees(self) -> bool:
         """Whether the data has the size of the block. Raises ConfigError, as `block`."""

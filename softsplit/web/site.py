@@ -46,7 +46,7 @@ class Site:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, ...], tuple[float, Reply]] = {}  # until when
 
-    def look_around(self) -> None:  # the page's own thread, about once a second
+    def look_around(self) -> None:  # the page's own thread, at least once a second
         """Record the values and troubles of now."""
         self._history.take(clock.now())
         self._since.note(self._look().health.found)

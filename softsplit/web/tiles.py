@@ -34,8 +34,9 @@ def draw_unit(unit: WatchedUnit, registers: Iterable[Register], status: Status, 
     name = f"{unit.upstream}/{unit.unit}"
     title = name if is_alone else unit_link(*unit.key, name)
     is_starting = status.health.is_starting(name)
+    main = [each.name for each in unit.main]  # where a SunSpec model stands is another register of the same name
     tiles = [_tile(each, is_starting, _plot(each, past(unit, each.named.register), now)
-                   if not is_alone or each.named.register in unit.main else None) for each in shown]
+                   if not is_alone or each.named.name in main else None) for each in shown]
     head = tag("h3", title, tag("small", f" {unit.profile.title or unit.profile.name}"))
     why = tag("p", "starting", class_="why dim") if is_starting else _reasons(shown)
     none = tag("p", "its profile names no values", class_="dim")

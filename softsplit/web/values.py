@@ -134,7 +134,7 @@ class WatchedUnit:
         if not upstream.is_reachable:
             return upstream.error or "unreachable"
         around = next((each for each in unit.blocks
-                       if each.table is block.table and each.block.contains(block)), None)
+                       if each.block_with(self.profile.step).contains(block)), None)
         if around is None:
             return "it is not read" if not upstream.is_heard else "the other master does not read it"
         if not unit.answers_now and (error := latest_error(unit.blocks)):

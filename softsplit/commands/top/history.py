@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, isfinite
 
 from softsplit.config.topology import Topology
@@ -11,7 +11,6 @@ from softsplit.downstream.mirrors.freshness import good_until, unit_good_until
 from softsplit.logs.conditions import show_age
 from softsplit.profiles import Answer, Profile, Register
 from softsplit.profiles.display import Named
-from softsplit.protocol.blocks import Block
 from softsplit.upstream.report import BlockStatus
 
 KEPT = 240  # values of each register, about one a second
@@ -99,19 +98,15 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
     found: dict[Register, Latest] = {}
     in_order = sorted((each for each in ages(look, upstream, unit) if sure is None or each[0].block in sure),
                       key=_newness)
-    answers = [Answer(_block(each, profile), each.data, -age, each.every or 0.0)
+    answers = [Answer(each.block_with(profile.step), each.data, -age, each.every or 0.0)
                for each, age, is_fresh in in_order
                if is_fresh and age is not None and each.data is not None]
     for each, age, is_fresh in in_order:
-        for register in profile.registers_in(_block(each, profile)):
+        for register in profile.registers_in(each.block_with(profile.step)):
             found[register] = Latest(Named(register, None), age, is_fresh, is_starting)
     for register, said in profile.said(answers).items():
         found[register] = Latest(Named(register, said.value), -said.taken_at, True, is_starting)
     return [found[register] for register in profile.registers if register in found]
-
-
-def _block(status: BlockStatus, profile: Profile) -> Block:
-    return replace(status.block, step=1 if status.table.holds_bits else profile.step)
 
 
 def _newness(one: tuple[BlockStatus, float | None, bool]) -> tuple[bool, float]:
