@@ -20,7 +20,7 @@ from softsplit.commands.sniff.format import Names
 from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, SoftsplitError
 from softsplit.profiles import load_profile
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.profiles.loader import parse_profile
 from softsplit.protocol import adu
 from softsplit.protocol.blocks import Block, Read
@@ -263,7 +263,7 @@ WORKED_VALUES = {  # by registers that follow one another
 def test_every_register_of_the_worked_example_says_what_the_manual_says(name):
     image = bytes.fromhex(WORKED_EXAMPLE.replace("|", ""))
     said = load_profile(name).decode(Block(HOLDING, 0x5B08, len(image) // 2), image)
-    named = [Named(*each) for each in said.items()]
+    named = [NamedValue(*each) for each in said.items()]
     assert [each.name for each in named] == [register for run in WORKED_VALUES for register in run]
     assert ", ".join(map(str, named)) == ", ".join(WORKED_VALUES.values())
 
@@ -288,7 +288,7 @@ def test_what_real_meters_said_means_what_is_known_of_it(request_frame, reply_fr
     (unit, asked), (answering, answer) = (adu.take_apart(bytes.fromhex(frame)) for frame in (request_frame, reply_frame))
     assert unit == answering == 1 and adu.crc(bytes.fromhex(request_frame)) == adu.crc(bytes.fromhex(reply_frame)) == 0
     named, = load_profile("abb-b23").decode(asked_block(asked, [HOLDING]), answer[2:]).items()
-    assert f"{Named(*named).name} {Named(*named)}" == said
+    assert f"{NamedValue(*named).name} {NamedValue(*named)}" == said
 
 
 @pytest.mark.parametrize("text, table, expected", [

@@ -24,7 +24,7 @@ from softsplit.config.url import parse_url
 from softsplit.profiles import Answer
 from softsplit.profiles.base import find_model
 from softsplit.profiles.content import profile_of
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.profiles.loader import parse_profile
 from softsplit.profiles.written import content_of
 from softsplit.protocol import adu
@@ -542,7 +542,7 @@ DEVICES = {name: Device(parse_profile(text, "own.toml"), words) for name, (text,
 
 
 def texts(said):
-    return {register.name: str(Named(register, each.value)) for register, each in said.items()}
+    return {register.name: str(NamedValue(register, each.value)) for register, each in said.items()}
 
 
 def test_there_are_maps_of_many_makers():

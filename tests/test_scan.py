@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from softsplit.commands.scan import prober as prober_module
+from softsplit.commands.scan import scanner as scanner_module
 from softsplit.commands.scan.examiner import Found
 from softsplit.commands.scan.scan import parse_units, plan_scan
 from softsplit.commands.scan.scanner import Scan
@@ -256,7 +257,8 @@ def answers_inputs_alone(say, frame, unit, pdu):
 def test_units_silent_to_function_3_are_asked_with_others_in_a_second_round(tmp_path):
     with Bus("rtuovertcp", tmp_path) as bus:
         bus.fault = answers_inputs_alone
-        scan = scan_of(bus.url, "2-5", timeout=0.06 * SLOWNESS)
+        scan = plan_scan(parse_url(bus.url, ("rtuovertcp",)), range(2, 6), (), (), 0.06 * SLOWNESS, ())
+        assert [(scan.is_again, scan.unit) for _ in scan.steps()] == [(again, unit) for again in (False, True) for unit in range(2, 6)]
     assert {found.unit: found.function for found in scan.found} == {3: 4, 5: 43}
     assert '3 = "any"  # unknown device; answers function 4' in draw_section(scan) and "answers function 43; vendor" in draw_section(scan)
 
@@ -271,10 +273,10 @@ def test_too_many_silent_units_are_told_and_not_asked_again():
 
 @pytest.mark.parametrize("silent", [False, True], ids=["says so", "says nothing"])
 @pytest.mark.parametrize("wait", [1.2, 3.0])
-def test_units_behind_a_gateway_that_takes_longer_than_the_timeout_are_all_found(wait, silent):
+def test_units_behind_a_gateway_that_takes_longer_than_the_timeout_are_all_found(wait, silent, monkeypatch):
+    monkeypatch.setattr(scanner_module, "MOST_AGAIN", 0.0)
     with QueueingGateway(wait * SHORT, there=(3, 6, 9), silent=silent) as gateway:
         scan = plan_scan(gateway.url, range(1, 11), (), (), SHORT, ())
-        scan.asks_again = False
         list(scan.steps())
     assert [found.unit for found in scan.found] == [3, 6, 9]
     assert max(gateway.inside[:3]) == 1, "nobody knows yet how long it takes"
@@ -293,6 +295,7 @@ def test_answers_that_come_too_late_are_modbus_tcp_all_the_same(monkeypatch):
     """Nobody says then that the gateway may speak another dialect."""
     asked: list = []
     monkeypatch.setattr(prober_module, "ask_otherwise", lambda *others: asked.append(others) or "")
+    monkeypatch.setattr(scanner_module, "MOST_AGAIN", 0.0)
 
     def late(transaction, unit, pdu):
         begin = time.monotonic()
@@ -301,7 +304,6 @@ def test_answers_that_come_too_late_are_modbus_tcp_all_the_same(monkeypatch):
 
     with ScriptedGateway(late) as gateway:
         scan = plan_scan(gateway.url, range(1, 12), (), (), SHORT / 6, ())
-        scan.asks_again = False
         list(scan.steps())
     assert not asked and not scan.stranger
 

@@ -8,7 +8,7 @@ import pytest
 
 from softsplit.errors import ConfigError
 from softsplit.profiles import Register
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.protocol import values
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
@@ -83,7 +83,7 @@ def test_a_float_is_written_as_the_shortest_decimal_that_is_the_same(name, data,
     register = Register("one", Block(Table.HOLDING_REGISTERS, 0, len(bytes.fromhex(data)) // 2), name)
     number = register.decode(bytes.fromhex(data))
     assert repr(number) == text and values.encode(name, number) == bytes.fromhex(data)
-    assert Named(register, number).digits == text.removesuffix(".0") and float(register.exact(bytes.fromhex(data))) == values.decode(name, bytes.fromhex(data))
+    assert NamedValue(register, number).digits == text.removesuffix(".0") and float(register.exact(bytes.fromhex(data))) == values.decode(name, bytes.fromhex(data))
 
 
 @pytest.mark.parametrize("name, data", [("bcd16", "12a4"), ("bcd32", "0000 000f"), ("mod10", "2710"), ("mod10", "0000 d8f0")])

@@ -13,7 +13,7 @@ ABSENT = "absent"  # the device itself says "not available"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedValue:
     """A register and its value; None if it has none."""
 
     register: Register

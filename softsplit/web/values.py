@@ -15,7 +15,7 @@ from softsplit.downstream.mirrors.freshness import NEVER
 from softsplit.downstream.mirrors.latest import look_at
 from softsplit.downstream.mirrors.store import Seen
 from softsplit.profiles import Answer, Profile, Register
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.profiles.importance import rank, shortlist
 from softsplit.profiles.joining import said_in
 from softsplit.protocol.blocks import Block, Read
@@ -34,7 +34,7 @@ class Shown:
     It may be shown for `good_for` seconds, 0 when it is stale; then `why` is the reason.
     """
 
-    named: Named
+    named: NamedValue
     age: float | None
     good_for: float
     why: str = ""
@@ -85,7 +85,7 @@ class WatchedUnit:
         now, base = clock.now(), self._base()
         placed = self._placed(register, base)
         if placed is None:
-            return Shown(Named(register, None), None, 0.0, self._why_unknown() if status else "")
+            return Shown(NamedValue(register, None), None, 0.0, self._why_unknown() if status else "")
         register, reads = placed, self.reads_at(base)
         seen = self._look(register)
         taken_at = min(each.taken_at for each in seen.values())
@@ -95,10 +95,10 @@ class WatchedUnit:
         if len(answers) < len(seen):
             part = next((part for part, each in seen.items() if each.data is None), register.parts[0])
             why = self._why(part, seen[part].exception, status) if status else ""
-            return Shown(Named(register, None), age, 0.0, why)
+            return Shown(NamedValue(register, None), age, 0.0, why)
         home = next(each for each in answers if each.block == register.parts[0])
         good_for = min(each.good_until for each in seen.values()) - now
-        said = Named(register, said_in(register, home, answers).value)
+        said = NamedValue(register, said_in(register, home, answers).value)
         return Shown(said, age, min(max(good_for, 0.001), LONG))
 
     def _look(self, register: Register) -> dict[Block, Seen]:

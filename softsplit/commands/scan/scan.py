@@ -156,7 +156,7 @@ def _watch(scan: Scan) -> None:
             bar.label = _label(scan.tried[-1]) + (" again, with other functions" if scan.is_again else "")
             spent, left = clock.now() - began, scan.progress.left
             share = int(SCALE * spent / max(spent + left, spent, 1e-3))
-            bar.update(min(share, SCALE - 1) - bar.pos, f"{show_left(left)}  unit {scan.asked[-1]}")
+            bar.update(min(share, SCALE - 1) - bar.pos, f"{show_left(left)}  unit {scan.unit}")
         bar.update(SCALE - bar.pos)
 
 

@@ -46,8 +46,8 @@ class Scan:
         self.ignores_units = False  # one device answers for all ids
         self.stranger = ""  # what answers in another dialect, or no Modbus at all
         self.has_heard_gateway = False  # a gateway has answered, also that units are missing
-        self.asks_again = True  # ask silent units with other functions
-        self.is_again = False  # doing that now
+        self.unit = 0  # the one that was asked last
+        self.is_again = False  # asking silent units with other functions now
         self.silent_left = 0  # silent units that were not asked again, being too many
         self._units = units
         self._profiles = profiles
@@ -112,7 +112,7 @@ class Scan:
         progress.plan(prober.expected())
         progress.later = not self.found
         again = (len(self._units) - len(self.found)) * self._otherwise_takes(prober) * self._rounds
-        progress.besides = again if again <= MOST_AGAIN and self.asks_again else 0.0
+        progress.besides = again if again <= MOST_AGAIN else 0.0
         if self.ignores_units:
             progress.end()
 
@@ -132,7 +132,7 @@ class Scan:
         silent = [unit for unit in self._missing(self._units)
                   if unit not in self.damaged.get(self.tried[-1], {})]
         seconds = len(silent) * self._otherwise_takes(prober)
-        if not self.asks_again or self.ignores_units or seconds * self._rounds > MOST_AGAIN:
+        if self.ignores_units or seconds * self._rounds > MOST_AGAIN:
             self.silent_left = 0 if self.ignores_units else len(silent)
             return
         self.is_again = True
@@ -158,6 +158,7 @@ class Scan:
 
     def _ask(self, prober: Prober, unit: int, questions: Sequence[Question] = (PROBE,)) -> Found | None:
         """Ask a unit until it answers, then identify it."""
+        self.unit = unit
         for question in questions:
             try:
                 answer = prober.ask(unit, question)

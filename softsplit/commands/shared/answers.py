@@ -2,7 +2,7 @@
 
 from softsplit.bounded import BoundedDict
 from softsplit.profiles import Answer, Profile
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.profiles.joining import said_in
 from softsplit.protocol.blocks import Block
 
@@ -29,13 +29,13 @@ class Answers:
             every = max(0.0, min(at - before.taken_at, before.every or LONGEST_PERIOD))
         self._kept[unit, block] = Answer(block, data, at, every)
 
-    def named(self, unit: int, block: Block, data: bytes) -> list[Named]:
+    def named(self, unit: int, block: Block, data: bytes) -> list[NamedValue]:
         """Return the registers that begin in a block, with values from its data and the latest answers."""
         own = self._kept.get((unit, block)) or Answer(block, data)
         if own.data != data:  # written, not read
             own = Answer(block, data, own.taken_at, own.every)
         here = [each for each in self._profile.registers if block.contains(each.parts[0])]
-        return [Named(each, said_in(each, own, self._others(unit, block) if len(each.needs) > 1 else ()).value)
+        return [NamedValue(each, said_in(each, own, self._others(unit, block) if len(each.needs) > 1 else ()).value)
                 for each in here]
 
     def _others(self, unit: int, block: Block) -> list[Answer]:

@@ -14,7 +14,7 @@ from softsplit.daemon.status import Status
 from softsplit.downstream.deriving.choice import Derivers
 from softsplit.errors import ConfigError
 from softsplit.profiles import Register
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Location, Outcome, Reading
 from softsplit.protocol.values import Value
@@ -126,7 +126,7 @@ class Derivation:
 
 def said(register: Register, value: Value | None) -> str:
     """Return a value of a register as text, with its unit of measure."""
-    return str(Named(register, value))
+    return str(NamedValue(register, value))
 
 
 def find_derived(topology: Topology, origin: str) -> tuple[Derived, Downstream | None]:

@@ -14,7 +14,7 @@ from softsplit.decoder.transaction import Kind, Transaction
 from softsplit.errors import ConfigError, show
 from softsplit.printable import printable
 from softsplit.profiles import Profile
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.protocol import pdu
 from softsplit.protocol.blocks import ADDRESSES, Block
 from softsplit.protocol.functions import FUNCTIONS, Table, describe
@@ -188,7 +188,7 @@ class Names:
         """What has to be heard before registers are named."""
         return str(self._profile.base)
 
-    def of(self, transaction: Transaction) -> list[Named] | None:
+    def of(self, transaction: Transaction) -> list[NamedValue] | None:
         """Return the registers that were read or written; None while nobody knows where they are."""
         read, unit = self._read(transaction), transaction.unit
         if read is None or unit is None:

@@ -10,7 +10,7 @@ from softsplit.daemon.status import Status
 from softsplit.downstream.mirrors.freshness import good_until, unit_good_until
 from softsplit.logs.conditions import show_age
 from softsplit.profiles import Answer, Profile, Register
-from softsplit.profiles.display import Named
+from softsplit.profiles.display import NamedValue
 from softsplit.upstream.report import BlockStatus
 
 KEPT = 240  # values of each register, about one a second
@@ -31,7 +31,7 @@ class Latest:
     It `is_to_come` during the start.
     """
 
-    named: Named
+    named: NamedValue
     age: float | None
     is_fresh: bool
     is_to_come: bool = False
@@ -103,9 +103,9 @@ def latest_values(look: Look, upstream: str, unit: str) -> list[Latest]:
                if is_fresh and age is not None and each.data is not None]
     for each, age, is_fresh in in_order:
         for register in profile.registers_in(each.block_with(profile.step)):
-            found[register] = Latest(Named(register, None), age, is_fresh, is_starting)
+            found[register] = Latest(NamedValue(register, None), age, is_fresh, is_starting)
     for register, said in profile.said(answers).items():
-        found[register] = Latest(Named(register, said.value), -said.taken_at, True, is_starting)
+        found[register] = Latest(NamedValue(register, said.value), -said.taken_at, True, is_starting)
     return [found[register] for register in profile.registers if register in found]
 
 
