@@ -97,7 +97,8 @@ def _nearest(text: str, words: Iterable[str]) -> str:
     best, near = SIMILAR, ""
     for word in words:
         matcher.set_seq1(word.lower())
-        if matcher.real_quick_ratio() >= best and (likeness := matcher.ratio()) >= best and (likeness > best or not near):
+        if matcher.real_quick_ratio() >= best and (likeness := matcher.ratio()) >= best \
+                and (likeness > best or not near):
             best, near = likeness, word
     return near
 

@@ -127,7 +127,7 @@ class Splitter:
         return {register.name: each.value for register, each in said.items()} if mirror.base == base else {}
 
     def expect_check(self, port: int) -> None:  # any thread
-        """Who is about to ask a server from this port of this machine only looks whether that serves; it is no master."""
+        """Note that whoever asks a server next from this port of this machine only checks it, and is no master."""
         for server in self.servers:
             server.checks.expect(port)
 

@@ -51,9 +51,11 @@ class Answers:
         checks.require_word(checks.require_type(self.transaction_ids, str, "transaction_ids"),
                             TRANSACTION_IDS, "word",
                             "transaction_ids")
-        is_unit = isinstance(self.answers_as, int) and not isinstance(self.answers_as, bool) and self.answers_as in UNITS
+        is_unit = isinstance(self.answers_as, int) and not isinstance(self.answers_as, bool) \
+            and self.answers_as in UNITS
         if not (is_unit or self.answers_as in (None, ANY)):
-            raise ConfigError(f'{show(self.answers_as)} is no unit id; allowed are {UNITS[0]} to {UNITS[-1]}, or "{ANY}"',
+            raise ConfigError(f'{show(self.answers_as)} is no unit id; allowed are {UNITS[0]} to {UNITS[-1]}, '
+                              f'or "{ANY}"',
                               "answers_as")
 
     def are_by(self, unit: int, asked: int) -> bool:

@@ -75,7 +75,8 @@ class FunctionPermission:
         """Whether a request may be sent to the unit."""
         if pdu[0] != self.function:
             return False
-        return self.sub is None or pdu[1:1 + SUB_BYTES[self.function]] == self.sub.to_bytes(SUB_BYTES[self.function], "big")
+        return self.sub is None or \
+            pdu[1:1 + SUB_BYTES[self.function]] == self.sub.to_bytes(SUB_BYTES[self.function], "big")
 
     def check(self, profile: Profile) -> None:
         """Accept any function: only the device knows which it has."""
@@ -88,11 +89,12 @@ def parse_function(text: str) -> FunctionPermission:
     """Parse an entry of `allow_functions`. Raises ConfigError."""
     found = FUNCTION.fullmatch(checks.require_type(text, str, "", FUNCTION_EXAMPLE)[:LONGEST])
     if not found or len(text) > LONGEST:
-        raise ConfigError(f'{show(text)} names no function of a unit; write it like {FUNCTION_EXAMPLE}, "meters/100 17" '
-                          'or "inverter/1 0x41"')
+        raise ConfigError(f'{show(text)} names no function of a unit; write it like {FUNCTION_EXAMPLE}, '
+                          '"meters/100 17" or "inverter/1 0x41"')
     function, sub = _number(found["function"]), None if found["sub"] is None else _number(found["sub"])
     if function not in FUNCTIONS:
-        raise ConfigError(f"{show(text)}: there is no function {function}; allowed are {FUNCTIONS[0]} to {FUNCTIONS[-1]}")
+        raise ConfigError(f"{show(text)}: there is no function {function}; allowed are {FUNCTIONS[0]} to "
+                          f"{FUNCTIONS[-1]}")
     if function in DATA_ACCESS:
         raise ConfigError(f"{show(text)}: function {function} reads or writes data; reading needs no permission, and "
                           "writing is permitted by allow_writes")
@@ -158,7 +160,8 @@ def parse_permission(text: str) -> Permission:
     is_register = found["kind"] == Table.HOLDING_REGISTERS.value
     if is_register and FROM_40001.fullmatch(found["first"]) and first > 40000:
         raise ConfigError(f"{show(text)}: {first} may be number {first - 40000} of the holding "
-                          f"registers, which is 0x{first - 40001:04X}, or the address 0x{first:04X}; write what is meant in hex")
+                          f"registers, which is 0x{first - 40001:04X}, or the address 0x{first:04X}; "
+                          "write what is meant in hex")
     if not 1 <= count <= ADDRESSES - first:
         raise ConfigError(f"{show(text)}: there are no such addresses; the last one is 0xFFFF")
     return Permission(found["upstream"], found["unit"], found["kind"], first, count)

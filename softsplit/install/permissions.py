@@ -38,7 +38,8 @@ def obstacle(paths: Iterable[Path], root: Path) -> str:
             return f"the service has its own /tmp and does not see {path}; move {path} elsewhere"
         if place := barrier(path, root, group):
             return (f"the service runs as its own user, who may not read {place}; install softsplit in /opt "
-                    f"and keep the configuration in /etc, or chmod o+rX {place}; a key: chgrp {GROUPS[0]} {place}; chmod g+rX {place}")
+                    f"and keep the configuration in /etc, or chmod o+rX {place}; a key: chgrp {GROUPS[0]} {place}; "
+                    f"chmod g+rX {place}")
     return ""
 
 

@@ -32,7 +32,10 @@ class Base(Generic[Whole]):
 
 
 def find_model(models: Collection[int], read: Callable[[Block], bytes | None]) -> int | None:
-    """Return the address of the first of these SunSpec models' number, or None; `read` returns a block's data, or None."""
+    """Return the address of the number of the first of these SunSpec models, or None.
+
+    `read` returns a block's data, or None.
+    """
     for start in STARTS:
         if read(Block(Table.HOLDING_REGISTERS, start, 2)) == MARK:
             return _walk(models, start + 2, read)

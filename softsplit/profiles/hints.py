@@ -75,9 +75,8 @@ def require_keys(entry: Iterable[str], allowed: Collection[str]) -> None:
     for key in entry:
         meant = KEY_WORDS.get(key.lower(), "")
         if key not in allowed and meant in allowed:
-            example = KEY_EXAMPLES.get(meant, "")
-            raise ConfigError(f'unknown key {show(key)}; did you mean "{meant}"?{f" Write it like {example}" if example else ""}',
-                              key)
+            example = f" Write it like {KEY_EXAMPLES[meant]}" if meant in KEY_EXAMPLES else ""
+            raise ConfigError(f'unknown key {show(key)}; did you mean "{meant}"?{example}', key)
     checks.require_keys(entry, allowed)
 
 
@@ -88,7 +87,8 @@ def require_type_name(name: str, but: Collection[str] = (), key: str = "type") -
 
 def require_table(name: str) -> None:
     """Raise ConfigError for an unknown table."""
-    words = {word: table.value for word, table in TABLE_WORDS.items()} | {str(table.function): table.value for table in Table}
+    words = {word: table.value for word, table in TABLE_WORDS.items()}
+    words |= {str(table.function): table.value for table in Table}
     _require(name, [table.value for table in Table], words, "table", "table")
 
 

@@ -53,7 +53,8 @@ class Profile:
     readable: Settled[Iterable[Block], tuple[Block, ...]] = Settled(())
     registers: Settled[Iterable[Register], tuple[Register, ...]] = Settled(())
     functions: Settled[Iterable[int] | None, frozenset[int]] = Settled(None)
-    identify: Settled[Identify | Named | Iterable[Identify | Named] | None, tuple[Identify | Named, ...]] = Settled(None)
+    identify: Settled[Identify | Named | Iterable[Identify | Named] | None,
+                      tuple[Identify | Named, ...]] = Settled(None)
     alone: Settled[Iterable[Block], tuple[Block, ...]] = Settled(())
     max_count: int = MAX_REGISTERS
     gap: float = 0.0
@@ -122,8 +123,8 @@ class Profile:
             for block in register.needs:
                 if not (places.holds(block) or register.constant is not None and readable.holds(block)):
                     doubt = doubt_about(block.address, block.table)
-                    raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block{doubt and f"; {doubt}"}',
-                                      f"register[{number}]")
+                    raise ConfigError(f'"{register.name}" ({block}) does not lie inside one block'
+                                      f'{doubt and f"; {doubt}"}', f"register[{number}]")
             for each in (register, *register.factors):
                 if self.reads and register.constant is None and len(each.parts) > 1 and not self._reads_whole(each):
                     words = ", ".join(map(str, each.parts))

@@ -87,7 +87,8 @@ class Register:
         checks.settle(self, bits=field_of(self.type, self.count, self.mask, self.byte))
         self._check_states()
         for key in ("word_order", "byte_order"):  # an order that does not matter becomes the usual one
-            if key not in self.row.keys or self.layout and not parse_layout(self.layout).is_number and key == "word_order":
+            is_for_numbers = self.layout and key == "word_order"
+            if key not in self.row.keys or is_for_numbers and not parse_layout(self.layout).is_number:
                 checks.settle(self, **{key: "big"})
         checks.settle(self, not_available=tuple(map(self._pattern, _listed(self.not_available))))
 
@@ -122,8 +123,7 @@ class Register:
 
     def _check_keys(self) -> None:
         """Refuse keys that do not apply to this type."""
-        kind = self.row
-        allowed = kind.keys | {"type", "name", "block", "word_order", "byte_order", "unconfirmed"}
+        allowed = self.row.keys | ({"other_state"} if "states" in self.row.keys else set())
         given = {"other_state": self.other_state, "resolution": self.resolution != "1", "offset": self.offset}
         for key in ("not_available", "states", "mask", "byte", "exponent", "times", "sign", "plus", "addresses",
                     "encoding", "characters", "layout"):
@@ -131,9 +131,10 @@ class Register:
         if self.other_state and self.type == "bits":
             raise ConfigError("bits have no name for all others", "states")
         for key, is_given in given.items():
-            if is_given and key not in allowed | ({"other_state"} if "states" in allowed else set()):
+            if is_given and key not in allowed:
                 raise ConfigError(f"says nothing of a {self.type}", "states" if key == "other_state" else key)
-        for key, words in (("encoding", values.ENCODINGS), ("characters", values.CHARACTERS), ("byte", ("high", "low"))):
+        for key, words in (("encoding", values.ENCODINGS), ("characters", values.CHARACTERS),
+                           ("byte", ("high", "low"))):
             if given[key]:
                 checks.require_word(getattr(self, key), words, "word", key)
         if self.type == "time":
@@ -148,7 +149,8 @@ class Register:
                      for each in self.addresses]
             checks.settle(self, block=parts[0])
         conditions = dict.fromkeys(each.register for each in self.where)  # in this order
-        dated = dict.fromkeys((*parts, *(part for each in self.factors if each not in conditions for part in each.parts)))
+        numbers = (each for each in self.factors if each not in conditions)
+        dated = dict.fromkeys((*parts, *(part for each in numbers for part in each.parts)))
         needs = dated | dict.fromkeys(part for each in conditions for part in each.parts)
         checks.settle(self, parts=tuple(parts), dated=tuple(dated), needs=tuple(needs))
 
@@ -167,8 +169,8 @@ class Register:
         bits = 0 if self.type != "bits" else self.count if self.block.table.holds_bits else 16 * self.count
         for each in self.states:
             if not 0 <= each < bits if self.type == "bits" else number.nearest(each) != each:
-                what = f"{show(each)} is none of its {bits} bits" if bits else f"{show(each)} does not fit into a {number.name}"
-                raise ConfigError(what, "states")
+                what = f"is none of its {bits} bits" if bits else f"does not fit into a {number.name}"
+                raise ConfigError(f"{show(each)} {what}", "states")
 
     def _pattern(self, stated: object) -> int:
         """Return a pattern for "no value" as an unsigned number; a profile may state a negative number."""
@@ -193,14 +195,13 @@ class Register:
         are on; for the rest see `values.decode`. `factor` and `addend` come from its other registers, see
         `scaling`; no factor means that the value is unknown.
         """
+        if factor is None:
+            return None
         if self.block.table.holds_bits:
-            if factor is None:
-                return None
-            if self.type != "bits":
-                return data
-            return self._named(tuple(map(bool, unpack_bits(data, self.block.count))))
+            bits = tuple(map(bool, unpack_bits(data, self.block.count)))
+            return self._named(bits) if self.type == "bits" else data
         raw = self._raw(data)
-        if factor is None or self.bits.is_absent(raw, self.not_available):
+        if self.bits.is_absent(raw, self.not_available):
             return None
         if self.row.number is None:
             value = self.row.decode((raw & self.bits.mask).to_bytes(2 * self.count, "big"), self.writing)

@@ -61,7 +61,8 @@ def doubt_about(address: int, table: Table) -> str:
     if not named or not number or not 10_001 <= address < 50_000 or not _is_usual(named, number, table):
         return ""
     of_another = "" if named is table else f" of the {table}"
-    return f"{address} is taken for protocol address 0x{address:04X}{of_another}; {_meant(address, number - 1, named, table)}"
+    meant = _meant(address, number - 1, named, table)
+    return f"{address} is taken for protocol address 0x{address:04X}{of_another}; {meant}"
 
 
 def _is_usual(named: Table, number: int, table: Table) -> bool:

@@ -4,7 +4,8 @@ The layouts:
 
     epoch              seconds since 1970 (UTC), in two registers
     epoch2000          likewise since 2000, as in SunSpec
-    iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute, milliseconds
+    iec870             four registers as in IEC 60870-5-4, CP56Time2a: year, month and day, hour and minute,
+                       milliseconds
     hhmm               hour and minute as one decimal number, such as 1730
     y2000 m d h m s    a register each, in that order: the year since 2000 (y1900: since 1900, y: the whole year),
                        month, day, hour, minute, second. m/d are the high and the low byte of one register. A

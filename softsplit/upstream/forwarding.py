@@ -77,7 +77,8 @@ class Forwarding:
         outcome = self._client.outcome(forward.unit, forward.question, timeout, not forward.is_write)
         if timeout < self._timeout and outcome.took >= timeout and isinstance(outcome.error, NoAnswer) \
                 and not outcome.stood_still:
-            error = NoAnswer(f"unit {forward.unit} does not answer within {timeout:.2g} s, the part of its time-out that polling leaves")
+            error = NoAnswer(f"unit {forward.unit} does not answer within {timeout:.2g} s, the part of its time-out "
+                             "that polling leaves")
             return replace(outcome, error=error)
         return outcome
 

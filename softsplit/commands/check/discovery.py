@@ -23,5 +23,6 @@ def missed_by_victron(downstream: Downstream) -> list[str]:
     finds = "none of these" if found is None else f"unit {found} only"
     by_hand = f"add unit {', '.join(map(str, missed))} by hand there"
     rename = f', or here: units = {{ 1 = "{meters[missed[0]]}" }}' if found is None else ""
-    return [f" a Victron GX device asks for ABB meters at units 1 and 2, and takes one for each address: it finds {finds};",
+    return [" a Victron GX device asks for ABB meters at units 1 and 2, and takes one for each address: "
+            f"it finds {finds};",
             f" {by_hand}{rename}"]

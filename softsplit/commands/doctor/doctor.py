@@ -61,7 +61,8 @@ def examine(config: Path, root: Path = Path("/")) -> Iterator[Finding]:
         yield from _plan(topology)
     yield from _certificates(topology)
     if config.suffix == SCRIPT:
-        yield note(f"nothing of softsplit's starts a script after a reboot; a service of yours may run {how_to_start(config)}")
+        yield note("nothing of softsplit's starts a script after a reboot; a service of yours may run "
+                   f"{how_to_start(config)}")
     else:
         yield from _service(config, topology, root, runs)
 

@@ -68,8 +68,8 @@ def examine_process(topology: Topology, status: Status, troubles: Troubles,
         yield well(f"process {process.pid} has run it for {show_duration(status.uptime)}: "
                    f"{figures(status.downstreams)}")
     if process and process.version != VERSION:
-        yield note(f"process {process.pid} is softsplit {process.version}, and this is {VERSION}; restart it if you have "
-                   "installed another version")
+        yield note(f"process {process.pid} is softsplit {process.version}, and this is {VERSION}; restart it if "
+                   "you have installed another version")
     yield from troubles.besides([*(each.name for each in topology.upstreams),
                                  *(each.name for each in topology.downstreams)])
     if process and config.exists() and config.stat().st_mtime > process.started.timestamp() + 1:

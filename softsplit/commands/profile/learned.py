@@ -32,7 +32,8 @@ def learned_profiles(status: Status, unit: str | None) -> str:
     if unit is None:
         found = [name for name, profile in units.items() if profile == ANY]
         if len(found) != 1:
-            which = f"choose one: {', '.join(found)}" if found else f'none has the profile "{ANY}"; name one of ' + ", ".join(units)
+            which = (f"choose one: {', '.join(found)}" if found else
+                     f'none has the profile "{ANY}"; name one of ' + ", ".join(units))
             raise ConfigError(f"which unit? {which}", "UNIT")
         unit, = found
     checks.require_word(unit, units, "unit", "UNIT")

@@ -39,7 +39,8 @@ def run_derived(config: Path, origin: str, decodes: bool, traces: bool, every: f
                              for each in _read(upstream, unit, derivation, tell)])
         lines = derivation.lines()
         width = max(len(each.made.register.name) for each in lines)
-        for text in _trace(derived, lines, readings, derivation.source) if traces else (_shown(line, decodes, width) for line in lines):
+        for text in (_trace(derived, lines, readings, derivation.source) if traces else
+                     (_shown(line, decodes, width) for line in lines)):
             say(text)
         is_well = is_well and all(line.is_fresh for line in lines)
         if not every:
@@ -87,7 +88,8 @@ def _shown(line: Shown, decodes: bool, width: int) -> str:
     ingredients = "; ".join(f"{each}" + ("" if each.age is None else f", {each.age:.1f} s old")
                             for each in line.ingredients)
     how = f"  = {' '.join(str(made).split())}" + ("  your own" if made.is_stated else "")
-    return f"{made.register.name:{width}}  {line.text if decodes else words:>16}{how}" + (f"  ({ingredients})" if ingredients else "")
+    more = f"  ({ingredients})" if ingredients else ""
+    return f"{made.register.name:{width}}  {line.text if decodes else words:>16}{how}{more}"
 
 
 def _trace(derived: Derived, lines: Iterable[Shown], readings: Iterable[Reading],

@@ -73,7 +73,8 @@ class Recorder:
             self._tell(why)
         if url not in self._clients:
             is_wire = url == upstream.url
-            self._clients[url] = client_of(upstream, request_gap=upstream.gap) if is_wire else client_for(url, upstream.timeout)
+            self._clients[url] = (client_of(upstream, request_gap=upstream.gap) if is_wire else
+                                  client_for(url, upstream.timeout))
         return self._clients[url], served_as
 
     def _free_at(self, unit: int, question: Question) -> float:

@@ -87,8 +87,8 @@ def _notes(scan: Scan, way: Line | None) -> Iterator[str]:
     for what in dict.fromkeys(scan.damaged.get(way, {}).values()):
         yield f"{what}; check for two units with the same id, and the termination of the line"
     if scan.silent_left:
-        yield (f"{scan.silent_left} units are silent to function 3 and were asked nothing else; with fewer --units they are "
-               "asked with functions 4, 1, 2 and 43, too")
+        yield (f"{scan.silent_left} units are silent to function 3 and were asked nothing else; with fewer --units "
+               "they are asked with functions 4, 1, 2 and 43, too")
     if scan.foreign:
         yield f"another master is on this line: {scan.foreign}; take it off, softsplit has to be the only one"
 

@@ -12,7 +12,8 @@ def judge_identity(end: Upstream | Downstream) -> tuple[bool, str]:
     """
     if end.identity is None:
         return True, ""
-    from softsplit.security.credentials import Credentials, how_long  # with OpenSSL, which those without TLS do not wait for
+    # with OpenSSL, for which those without TLS do not wait
+    from softsplit.security.credentials import Credentials, how_long
     try:
         own = Credentials(end.identity, is_server=isinstance(end, Downstream)).certificate
     except ConfigError as error:

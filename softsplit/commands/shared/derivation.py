@@ -18,7 +18,7 @@ from softsplit.profiles.display import NamedValue
 from softsplit.protocol.blocks import Block, Read
 from softsplit.protocol.outcome import Location, Outcome, Reading
 from softsplit.protocol.values import Value
-from softsplit.upstream.report import BlockStatus
+from softsplit.upstream.report import BlockStatus, UnitStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,8 @@ class Derivation:
         latest = self._deriver.latest.get(name)
         if latest is None:
             return Ingredient(name, "not read yet", None)
-        value = name.register.decode(latest.words) if latest.words else None if latest.value is None else float(latest.value)
+        value = (name.register.decode(latest.words) if latest.words else
+                 None if latest.value is None else float(latest.value))
         return Ingredient(name, said(name.register, value), clock.now() - latest.taken_at)
 
 
@@ -142,7 +143,7 @@ def find_derived(topology: Topology, origin: str) -> tuple[Derived, Downstream |
 def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
     """Yield what a running splitter has read from the units of the inputs."""
     for upstream, unit in derived.units:
-        report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
+        report = _report_of(upstream, unit, status)
         reads = unit.reads_at(report.base if report else None)
         for block in report.blocks if report else ():
             whole = block.block if upstream.is_heard else _block(reads, block)
@@ -154,8 +155,13 @@ def readings_of(derived: Derived, status: Status) -> Iterator[Reading]:
 
 def base_of(upstream: Upstream, unit: Unit, status: Status) -> int | None:
     """Where the SunSpec model of a unit begins, as far as a running splitter knows."""
-    report = status.upstreams[upstream.name].units.get(str(unit.unit)) if upstream.name in status.upstreams else None
+    report = _report_of(upstream, unit, status)
     return report.base if report else None
+
+
+def _report_of(upstream: Upstream, unit: Unit, status: Status) -> UnitStatus | None:
+    found = status.upstreams.get(upstream.name)
+    return found.units.get(str(unit.unit)) if found else None
 
 
 def _block(reads: Iterable[Read], status: BlockStatus) -> Block | None:

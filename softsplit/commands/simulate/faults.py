@@ -43,7 +43,8 @@ class Fault:
         if self.kind == "exception" and self.argument not in range(1, 256):
             raise ConfigError(f"{checks.show(self.argument)} is no exception code; allowed are 1 to 255")
         if self.kind == "late" and not 0 < self.argument <= LONGEST_DELAY:
-            raise ConfigError(f"{checks.show(self.argument)} s is not possible; allowed is more than 0, up to {LONGEST_DELAY:g}")
+            raise ConfigError(f"{checks.show(self.argument)} s is not possible; allowed is more than 0, up to "
+                              f"{LONGEST_DELAY:g}")
         if self.every < 1:
             raise ConfigError(f"{checks.show(self.every)} is not possible; allowed is 1 and more", "every")
         if not (0 <= self.begin < self.end and isfinite(self.begin)):

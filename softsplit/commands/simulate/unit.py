@@ -68,7 +68,8 @@ class SimulatedUnit(FaultyUnit):
                               nearest=True)  # read alone it may stand for itself
         words: dict[int, bytes] = {}
         for identify in self._profile.identify:
-            if isinstance(identify, Identify) and identify.equals and identify.register.block not in self._profile.alone:
+            if isinstance(identify, Identify) and identify.equals \
+                    and identify.register.block not in self._profile.alone:
                 _lay(words, identify.register, encode(identify.register, identify.equals[0], nearest=True))
         for register in self._profile.registers:
             if any(part.overlaps(block) for part in register.needs):

@@ -74,7 +74,8 @@ class Authority:
         self.is_new = not self.certificate(AUTHORITY).exists()
         if self.is_new:
             self._refuse_existing(AUTHORITY)
-            with self._undone_if_it_fails(AUTHORITY), _configuration(OF_AUTHORITY.format(name="softsplit authority")) as config:
+            with self._undone_if_it_fails(AUTHORITY), \
+                    _configuration(OF_AUTHORITY.format(name="softsplit authority")) as config:
                 self._openssl("req", "-x509", *self._new_key(AUTHORITY), "-days", str(days), "-config",
                               config,
                               "-extensions", "extensions", "-out", str(self.certificate(AUTHORITY)))

@@ -50,7 +50,8 @@ class Derived:
         if self.max_skew is not None:
             checks.settle(self, max_skew=checks.require_seconds(self.max_skew, "max_skew"))
         if profile.base:
-            raise ConfigError(f"{profile.name} does not say at which addresses its registers are; masters need one that does, "
+            raise ConfigError(f"{profile.name} does not say at which addresses its registers are; masters need one "
+                              "that does, "
                               'such as "sunspec-inverter"', "profile")
         if not profile.registers:
             raise ConfigError(f"{profile.name} names no registers, so nothing can be derived", "profile")

@@ -51,7 +51,8 @@ class Made:
     @property
     def is_constant(self) -> bool:
         """Whether it is a constant of the make, such as its model."""
-        return not (self.expression or self.copied or self.text or self.is_absent or self.is_shared) and self.register.constant is not None
+        return not (self.expression or self.copied or self.text or self.is_absent or self.is_shared) \
+            and self.register.constant is not None
 
     @property
     def has_source(self) -> bool:

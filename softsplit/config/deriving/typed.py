@@ -88,7 +88,8 @@ def called(name: str, values: Sequence[Typed]) -> Typed:
     """The result of a function. Raises ConfigError."""
     counts = COUNTS[name]
     if len(values) not in counts:
-        wanted = f"{counts[0]} to {counts[-1]} values" if len(counts) > 1 else "1 value" if counts[0] == 1 else f"{counts[0]} values"
+        wanted = (f"{counts[0]} to {counts[-1]} values" if len(counts) > 1 else
+                  "1 value" if counts[0] == 1 else f"{counts[0]} values")
         raise ConfigError(f"{name} takes {wanted}, not {len(values)}")
     low, high = (value.node for value in (values[1:] if name == "clamp" else (values[0], values[0])))
     if isinstance(low, Decimal) and isinstance(high, Decimal) and low > high:

@@ -131,7 +131,8 @@ def find_notes(name: str, upstream: UpstreamStatus, is_start: bool = False) -> I
     strains = _strains(upstream)
     for what in strains:
         yield note(name, what)
-    if upstream.utilisation > FULL and not is_start and not strains and not any(unit.is_mute for unit in upstream.units.values()):
+    if upstream.utilisation > FULL and not is_start and not strains \
+            and not any(unit.is_mute for unit in upstream.units.values()):
         yield note(name, 'the wire is full; "softsplit check" says what to change')
     for count, what in ((upstream.skipped.double, DOUBLE), (upstream.skipped.late, LATE)):
         if count > MANY and count > MANY_OF_ALL * upstream.requests and not upstream.advice:

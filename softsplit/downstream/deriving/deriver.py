@@ -81,7 +81,7 @@ class Deriver:
         self._brought: BoundedDict[tuple[Origin, Block], Contents] = BoundedDict(MOST_BLOCKS)
         self._results: dict[Made, tuple[list[Decimal | None], bytes | None, str]] = {}
         self.latest: dict[Input, Latest] = {}
-        self._answers: dict[Origin, BoundedDict[Block, Answer]] = {origin: BoundedDict(MOST_BLOCKS) for origin in self._units}
+        self._answers = {origin: BoundedDict[Block, Answer](MOST_BLOCKS) for origin in self._units}
         self._bucket = TokenBucket()
         self._conditions: dict[Made, Condition] = {}
         self._counters = Counters(self.name, derived.made, self._bucket)
@@ -151,12 +151,12 @@ class Deriver:
         for name in found.copied:
             self.latest[name] = Latest(outcome.asked_at, every, words=answer.part(name.register.block))
         if found.joined:
-            answers = self._answers[origin]
-            answers[outcome.block] = answer
-            said = numbers_by([name.register for name in found.joined], tuple(answers.values()))
+            self._answers[origin][outcome.block] = answer
+            said = numbers_by([name.register for name in found.joined], tuple(self._answers[origin].values()))
             for name in found.joined:
                 if number := said.get(name.register):
-                    self._take(name, Latest(number.taken_at, name.every or every, number.value, ended_at=reading.ended_at))
+                    self._take(name, Latest(number.taken_at, name.every or every, number.value,
+                                            ended_at=reading.ended_at))
         return found.fields
 
     def _take(self, name: Input, latest: Latest) -> None:

@@ -57,4 +57,5 @@ class AddressFilter:
 
 def may_not_connect(addresses: Sequence[str]) -> str:
     """Say that masters were refused because of their addresses."""
-    return f"{show_some(addresses)} may not connect; allow = [...] does not list {'it' if len(addresses) == 1 else 'them'}"
+    them = "it" if len(addresses) == 1 else "them"
+    return f"{show_some(addresses)} may not connect; allow = [...] does not list {them}"

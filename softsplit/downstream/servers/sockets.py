@@ -121,7 +121,8 @@ class Acceptance:
 
 def no_room(error: OSError) -> str:
     """Say why a connection cannot be accepted, and the cure if there is one."""
-    cure = "; raise the limit of open files: LimitNOFILE= of the service, ulimit -n" if error.errno == errno.EMFILE else ""
+    is_at_limit = error.errno == errno.EMFILE
+    cure = "; raise the limit of open files: LimitNOFILE= of the service, ulimit -n" if is_at_limit else ""
     return f"{error.strerror}{cure}"
 
 

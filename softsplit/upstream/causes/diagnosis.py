@@ -57,7 +57,8 @@ def look_at_wire(url: Url, line: Line | None, are_many: bool = False) -> str:
     """Say what to check when nobody has ever answered on a wire, in either dialect."""
     look = look_at(line, are_many)
     if url.kind.has_datagrams:
-        return f"does the other end speak UDP, or is its url {replace(url, scheme='tcp')}? Or the line is silent: {look}"
+        other = replace(url, scheme="tcp")
+        return f"does the other end speak UDP, or is its url {other}? Or the line is silent: {look}"
     return look if url.is_serial else f"{HELD} Or the line is silent: {look}"
 
 
@@ -153,8 +154,9 @@ class Diagnosis:
                 if len(times := self._late_times(unit, now)) >= OFTEN_LATE]
         delay = None if self._url.is_serial else self._first.connect_delay
         early = () if delay is None else (f"the first requests after connecting are lost; set connect_delay = {delay}",)
-        return (*late, *early, *(f"unit {unit} loses requests that follow an answer at once; set request_gap = {REQUEST_GAP}"
-                         for unit in self._answering if self._has_no_gap and self._gaps.is_needed(unit)))
+        hasty = (f"unit {unit} loses requests that follow an answer at once; set request_gap = {REQUEST_GAP}"
+                 for unit in self._answering if self._has_no_gap and self._gaps.is_needed(unit))
+        return (*late, *early, *hasty)
 
     def pause_before(self, unit: int, now: float) -> float:
         """Return the seconds to wait before a unit is asked, which may lose requests that come too soon."""
