@@ -26,7 +26,7 @@ from softsplit.protocol import pdu as pdus
 from softsplit.protocol.blocks import Block
 from softsplit.protocol.functions import Table
 from softsplit.upstream.counters import Counters
-from softsplit.upstream.locator import HeardBase
+from softsplit.upstream.locator import HeardBase, locate
 from softsplit.web.values import watched_units
 from tests.support import ScriptedGateway, TcpMaster, read_request, splitting, until
 from tests.test_listener import listening
@@ -79,6 +79,18 @@ def test_a_model_is_found_wherever_its_chain_begins_and_whatever_stands_before_i
     located = PROFILE.located(at)
     assert [each.block.address for each in located.reads] == [at] and located is PROFILE.located(at)
     assert [(each.block.address, each.exponent.block.address) for each in located.registers] == [(at + 14, at + 15), (at + 16, at + 17)]
+
+
+@pytest.mark.parametrize("models, at", [([(1, 66), (103, 49), (103, 50)], 40121), ([(1, 66), (103, 49)], None)])
+def test_a_model_that_is_too_short_for_the_profile_is_not_taken_for_it(models, at):
+    """What follows it is the next model, whose words would be served under the names of this one."""
+    words = device(40000, *models)
+
+    def read(block):
+        asked = range(block.address, block.end)
+        return b"".join(words[each].to_bytes(2, "big") for each in asked) if all(each in words for each in asked) else None
+
+    assert find_model((103,), read) == 40070 and locate(PROFILE, read) == at
 
 
 def test_a_chain_without_an_end_or_a_device_that_says_nothing_has_no_such_model():

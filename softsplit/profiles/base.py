@@ -31,14 +31,15 @@ class Base(Generic[Whole]):
         return f"SunSpec model {' or '.join(map(str, self.models))}"
 
 
-def find_model(models: Collection[int], read: Callable[[Block], bytes | None]) -> int | None:
+def find_model(models: Collection[int], read: Callable[[Block], bytes | None], needed: int = 0) -> int | None:
     """Return the address of the number of the first of these SunSpec models, or None.
 
-    `read` returns a block's data, or None.
+    `read` returns a block's data, or None. A model of fewer registers than `needed`, number and length included, is
+    passed over: what follows it belongs to the next model.
     """
     for start in STARTS:
         if read(Block(Table.HOLDING_REGISTERS, start, 2)) == MARK:
-            return _walk(models, start + 2, read)
+            return _walk(models, start + 2, read, needed)
     return None
 
 
@@ -48,12 +49,13 @@ def from_base(block: Block, at: int) -> Block | None:
     return replace(block, address=start - at, count=block.end - start) if start < block.end else None
 
 
-def _walk(models: Collection[int], address: int, read: Callable[[Block], bytes | None]) -> int | None:
+def _walk(models: Collection[int], address: int, read: Callable[[Block], bytes | None], needed: int) -> int | None:
     for _ in range(MOST_MODELS):
         head = read(Block(Table.HOLDING_REGISTERS, address, 2)) if address < ADDRESSES - 2 else None
         if head is None or head[:2] == LAST.to_bytes(2, "big"):
             return None
-        if int.from_bytes(head[:2], "big") in models:
+        count = 2 + int.from_bytes(head[2:4], "big")
+        if int.from_bytes(head[:2], "big") in models and count >= needed:
             return address
-        address += 2 + int.from_bytes(head[2:4], "big")
+        address += count
     return None

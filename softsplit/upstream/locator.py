@@ -138,9 +138,13 @@ def _chain(outcomes: Iterable[Outcome], reads: Sequence[Read]) -> Iterator[Read]
 def locate(profile: Profile, read: Callable[[Block], bytes | None]) -> int | None:
     """Return the address where the registers of a profile begin on a device; `read` returns data or None.
 
-    A model whose registers do not fit there, or are not readable, is not the one of this profile.
+    A model that is too short for the blocks of a profile, or whose registers do not fit there or are not
+    readable, is not the one of this profile.
     """
-    at = find_model(profile.base.models, read) if profile.base else None
+    if not profile.base:
+        return None
+    needed = max((each.block.end for each in profile.stated.reads), default=0)
+    at = find_model(profile.base.models, read, needed)
     try:
         profile.located(at)
     except ConfigError:  # a device may have it at the very end of the table
